@@ -1,0 +1,61 @@
+/*
+ * Byte strings: a borrowed view, a growing buffer that wipes itself, and an arena.
+ */
+#ifndef OSTRAKA_BASE_BYTES_H
+#define OSTRAKA_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A borrowed view. `data` may be NULL only when `size` is 0. */
+struct bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+struct bytes bytes_of(const void *data, size_t size);
+struct bytes bytes_of_text(const char *text); /* without the terminating NUL */
+bool bytes_equal(struct bytes a, struct bytes b); /* NOT for secrets: see crypto/secret.h */
+int bytes_compare(struct bytes a, struct bytes b); /* lexical, the shorter first; <0, 0, >0 */
+
+/*
+ * Memory of one request or one step: everything taken from an arena is freed, and wiped, with it.
+ * Admitted by bytes: a request that would pass `limit` fails with NULL and the arena stays usable.
+ */
+struct arena_block;
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    size_t used;                /* bytes handed out */
+    size_t limit;               /* most bytes that may be handed out */
+};
+
+void arena_init(struct arena *arena, size_t limit);
+void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned to 16; NULL: no memory or over the limit */
+/* Copies `src`; an empty view gives an empty view. On NULL memory: ERR_NOMEM and *out empty. */
+MUST_CHECK enum vault_err arena_copy(struct arena *arena, struct bytes src, struct bytes *out);
+void arena_reset(struct arena *arena); /* wipes; keeps one block of moderate size for the next use */
+void arena_close(struct arena *arena); /* wipes and frees; the arena may be init'ed again */
+
+/* Growing buffer, wiped when it is freed or moved. All zero is a valid empty buffer. */
+struct buf {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+MUST_CHECK enum vault_err buf_reserve(struct buf *buf, size_t extra); /* room for `extra` more bytes */
+MUST_CHECK enum vault_err buf_append(struct buf *buf, struct bytes src);
+MUST_CHECK enum vault_err buf_append_text(struct buf *buf, const char *text);
+MUST_CHECK enum vault_err buf_printf(struct buf *buf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void buf_consume(struct buf *buf, size_t count); /* drops the first `count` bytes, wiping what they leave */
+void buf_close(struct buf *buf); /* wipes, frees, and leaves it empty */
+struct bytes buf_bytes(const struct buf *buf);
+
+/* Overwrite memory in a way that the compiler may not remove. */
+void bytes_wipe(void *data, size_t size);
+
+#endif

@@ -1,0 +1,25 @@
+/* BLAKE2b-256, HKDF-SHA-256 and hex. */
+#ifndef OSTRAKA_CRYPTO_HASH_H
+#define OSTRAKA_CRYPTO_HASH_H
+
+#include "base/bytes.h"
+
+enum { HASH_BYTES = 32, KEY_BYTES = 32 };
+
+void hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES]);
+/* Hash of several parts; each part is preceded by its length (8 bytes, big endian), so parts cannot shift. */
+void hash_parts(const struct bytes *parts, size_t count, uint8_t out[static HASH_BYTES]);
+/* Keyed BLAKE2b-256 (a MAC), over parts framed as above. */
+void mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, size_t count,
+               uint8_t out[static HASH_BYTES]);
+
+/* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE, ERR_NOMEM. */
+MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info,
+                                      uint8_t *out, size_t out_size);
+
+/* Lower-case hex in constant time; `out` takes 2 * size + 1 bytes with its NUL. */
+void hex_encode(struct bytes input, char *out);
+/* Exactly `size` bytes from 2 * size hex digits of either case. Errors: ERR_MALFORMED, `out` zeroed. */
+MUST_CHECK enum vault_err hex_decode(struct bytes text, uint8_t *out, size_t size);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * What the actors' STORE, LOAD and SCAN effects run on: ordered rows of bytes, changed in atomic
+ * batches. store_wt.c keeps them in WiredTiger, store_mem.c in memory (tests, simulator); both pass
+ * the same contract test.
+ *
+ * Rows are compared as unsigned bytes, a shorter key before a longer one that it begins. What a committed
+ * batch wrote is visible to the next read at once; it survives a crash only after store_sync().
+ *
+ * Every batch that is committed also moves the store's own sequence forward by one (meta row, same
+ * transaction), so that a store that went back in time can be told.
+ *
+ * Threads: store_commit and store_sync from one thread (the storage writer); each reader belongs to
+ * one thread. store_wt.c allows all of them at once.
+ */
+#ifndef OSTRAKA_STORE_STORE_H
+#define OSTRAKA_STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+enum store_change_kind {
+    STORE_PUT,          /* sets key to value */
+    STORE_DELETE,       /* removes key; absent is fine */
+    STORE_DELETE_PREFIX /* removes every key that begins with `key` (never empty) */
+};
+
+struct store_change {
+    enum store_change_kind kind;
+    struct bytes key;   /* 1..KEY_BYTES_MAX */
+    struct bytes value; /* STORE_PUT: 0..ROW_BYTES_MAX */
+};
+
+struct store_row {
+    struct bytes key;
+    struct bytes value;
+};
+
+struct store;
+struct store_reader;
+
+struct store_ops {
+    /* Commits all changes or none. Not durable before sync. Errors: ERR_DISK_FULL (refused early, nothing changed), ERR_IO, ERR_NOMEM. */
+    enum vault_err (*commit)(struct store *store, const struct store_change *changes, size_t count);
+    /* Everything committed so far survives a crash. An error must end the process: it is never retried. */
+    enum vault_err (*sync)(struct store *store);
+    uint64_t (*sequence)(struct store *store); /* of the last committed batch */
+    enum vault_err (*reader_new)(struct store *store, struct store_reader **out);
+    void (*reader_free)(struct store_reader *reader);
+    /* Row of `key`, copied into `arena`. Errors: ERR_NOT_FOUND (*out empty), ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
+    enum vault_err (*get)(struct store_reader *reader, struct bytes key, struct arena *arena,
+                          struct bytes *out);
+    /*
+     * Rows whose key begins with `prefix` and is greater than `after` (empty: from the first), in ascending order, at most
+     * `limit` rows; `with_values` false leaves values empty. Copied into `arena`. *more tells whether rows were left.
+     * Errors: ERR_CORRUPT, ERR_IO, ERR_NOMEM; *count is then 0.
+     */
+    enum vault_err (*scan)(struct store_reader *reader, struct bytes prefix, struct bytes after,
+                           size_t limit, bool with_values, struct arena *arena,
+                           struct store_row *rows, size_t *count, bool *more);
+    void (*close)(struct store *store); /* frees; readers must have been freed */
+};
+
+/* First member of every implementation's struct. */
+struct store {
+    const struct store_ops *ops;
+};
+
+/* A store in memory. `synced_only_after_crash`: see store_mem_crash. */
+MUST_CHECK enum vault_err store_mem_new(struct store **out);
+/* Forgets everything committed since the last sync, as a crash would. */
+void store_mem_crash(struct store *store);
+
+#endif
