@@ -1,6 +1,6 @@
 /*
  * Error codes: one list for the whole program. A code says what went wrong; the HTTP status that
- * it becomes is decided in api/status.c alone.
+ * it becomes is decided in api/status_table.c alone.
  *
  * Bugs of ours are asserts, not codes. Texts name the fault, never the data that caused it.
  */

@@ -1,9 +1,11 @@
 /*
- * The storage threads of a node: one writer (takes every batch that waits, commits each, flushes once, posts
- * the completions back), one reader (LOAD and SCAN, which may miss the cache), and a checkpointer that runs when the journal has grown.
+ * The storage threads of a node: one writer (takes every batch that waits, commits each, flushes
+ * once, posts the completions back), one reader (LOAD and SCAN, which may miss the cache), and a
+ * checkpointer that runs when the journal has grown.
  *
- * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain() from its loop.
- * Completions of batches come in the order of submission. Nothing is completed with OK before it is durable.
+ * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain()
+ * from its loop. Completions of batches come in the order of submission. Nothing is completed with
+ * OK before it is durable.
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -15,44 +17,50 @@ struct storage_io;
 
 enum storage_request_kind { STORAGE_COMMIT, STORAGE_LOAD, STORAGE_SCAN };
 
-/* All memory belongs to the request's own arena, which travels to the thread and back. */
+/*
+ * All memory belongs to the request's own arena, which travels to the thread and back. The
+ * submitter fills in what is asked for; `rows` and `found` are allocated, from the same arena, by
+ * the thread.
+ */
 struct storage_request {
-    struct storage_request *next;   /* for the queues */
+    struct storage_request *next; /* for the queues */
     enum storage_request_kind kind;
-    uint64_t tag;                   /* the submitter's */
-    uint32_t owner;                 /* the submitter's (which actor) */
-    struct arena arena;             /* owns everything below */
-    struct store_change *changes;   /* COMMIT */
+    uint64_t tag;                 /* the submitter's */
+    uint32_t owner;               /* the submitter's (which actor) */
+    struct arena arena;           /* owns everything below */
+    struct store_change *changes; /* COMMIT */
     size_t change_count;
-    struct bytes *keys;             /* LOAD: key_count keys, results in rows[i] (rows[i].key = key) and found[i] */
+    struct bytes *keys; /* LOAD; results in rows[i] (rows[i].key is the key) and found[i] */
     size_t key_count;
     bool *found;
-    struct bytes prefix, after;     /* SCAN */
+    struct bytes prefix, after; /* SCAN */
     size_t limit;
     bool with_values;
-    struct store_row *rows;         /* LOAD: key_count, SCAN: up to limit */
+    struct store_row *rows; /* LOAD: key_count, SCAN: up to limit */
     size_t row_count;
     bool more;
-    enum vault_err err;             /* result: OK, ERR_DISK_FULL, ERR_CORRUPT, ERR_IO, ERR_NOMEM */
+    enum vault_err err; /* result: OK, ERR_DISK_FULL, ERR_CORRUPT, ERR_IO, ERR_NOMEM */
 };
 
 struct storage_io_options {
-    struct store *store;             /* borrowed; outlives the threads */
-    size_t queue_max;                /* requests waiting; more are refused with ERR_BUSY */
-    uint64_t checkpoint_log_bytes;   /* 0: no checkpointer */
+    struct store *store;           /* borrowed; outlives the threads */
+    size_t queue_max;              /* requests waiting; more are refused with ERR_BUSY */
+    uint64_t checkpoint_log_bytes; /* 0: no checkpointer */
     enum vault_err (*checkpoint)(struct store *store); /* NULL: none */
     uint64_t (*log_bytes)(struct store *store);        /* NULL: none */
 };
 
 struct storage_io_stats {
-    uint64_t batches;          /* flushes done */
-    uint64_t commits;          /* transactions in them */
-    uint64_t flush_ns_total;   /* time from taking a batch to its flush */
+    uint64_t batches;        /* flushes done */
+    uint64_t commits;        /* transactions in them */
+    uint64_t flush_ns_total; /* time from taking a batch to its flush */
     uint64_t flush_ns_last;
     uint64_t batch_size_last;
     uint64_t waiting;
     uint64_t checkpoints;
-    /* histogram of batch latency (commit + flush) in microseconds: bucket i counts those below 2^i */
+    /*
+     * histogram of batch latency (commit + flush) in microseconds: bucket i counts those below 2^i
+     */
     uint64_t flush_us_log2[24];
     uint64_t batch_size_log2[12]; /* bucket i counts batches of fewer than 2^i + 1 */
 };
@@ -60,15 +68,22 @@ struct storage_io_stats {
 MUST_CHECK enum vault_err storage_io_start(const struct storage_io_options *options,
                                            struct storage_io **out);
 int storage_io_wake_fd(const struct storage_io *io); /* readable when completions wait */
-/* Gives the request away; on an error it stays with the caller. `request` comes from storage_request_new. Errors: ERR_BUSY. */
+/*
+ * Gives the request away; on an error it stays with the caller. `request` comes from
+ * storage_request_new. Errors: ERR_BUSY.
+ */
 MUST_CHECK enum vault_err storage_io_submit(struct storage_io *io, struct storage_request *request);
-/* Everything completed, in a list (oldest first), or NULL. The caller frees each with storage_request_free. Clears the wake fd. */
+/*
+ * Everything completed, in a list (oldest first), or NULL. The caller frees each with
+ * storage_request_free. Clears the wake fd.
+ */
 struct storage_request *storage_io_drain(struct storage_io *io);
 void storage_io_stats(struct storage_io *io, struct storage_io_stats *out);
 /* Finishes what was submitted, stops the threads, frees; undrained completions are freed. */
 void storage_io_stop(struct storage_io *io);
 
-struct storage_request *storage_request_new(enum storage_request_kind kind, size_t arena_limit); /* NULL: no memory */
+struct storage_request *storage_request_new(enum storage_request_kind kind,
+                                            size_t arena_limit); /* NULL: no memory */
 void storage_request_free(struct storage_request *request);
 
 #endif

@@ -3,11 +3,13 @@
  * batches. store_wt.c keeps them in WiredTiger, store_mem.c in memory (tests, simulator); both pass
  * the same contract test.
  *
- * Rows are compared as unsigned bytes, a shorter key before a longer one that it begins. What a committed
- * batch wrote is visible to the next read at once; it survives a crash only after store_sync().
+ * Rows are compared as unsigned bytes, a shorter key before a longer one that it begins. What a
+ * committed batch wrote is visible to the next read at once; it survives a crash only after
+ * store_sync().
  *
  * Every batch that is committed also moves the store's own sequence forward by one (meta row, same
- * transaction), so that a store that went back in time can be told.
+ * transaction), so that a store that went back in time can be told. That row's key, "\0seq", is
+ * taken: no change may name it, and readers never see it.
  *
  * Threads: store_commit and store_sync from one thread (the storage writer); each reader belongs to
  * one thread. store_wt.c allows all of them at once.
@@ -39,19 +41,29 @@ struct store;
 struct store_reader;
 
 struct store_ops {
-    /* Commits all changes or none. Not durable before sync. Errors: ERR_DISK_FULL (refused early, nothing changed), ERR_IO, ERR_NOMEM. */
+    /*
+     * Commits all changes or none. Not durable before sync. Errors: ERR_DISK_FULL (refused early,
+     * nothing changed), ERR_IO, ERR_NOMEM.
+     */
     enum vault_err (*commit)(struct store *store, const struct store_change *changes, size_t count);
-    /* Everything committed so far survives a crash. An error must end the process: it is never retried. */
+    /*
+     * Everything committed so far survives a crash. An error must end the process: it is never
+     * retried.
+     */
     enum vault_err (*sync)(struct store *store);
     uint64_t (*sequence)(struct store *store); /* of the last committed batch */
     enum vault_err (*reader_new)(struct store *store, struct store_reader **out);
     void (*reader_free)(struct store_reader *reader);
-    /* Row of `key`, copied into `arena`. Errors: ERR_NOT_FOUND (*out empty), ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
+    /*
+     * Row of `key`, copied into `arena`. Errors: ERR_NOT_FOUND (*out empty), ERR_CORRUPT, ERR_IO,
+     * ERR_NOMEM.
+     */
     enum vault_err (*get)(struct store_reader *reader, struct bytes key, struct arena *arena,
                           struct bytes *out);
     /*
-     * Rows whose key begins with `prefix` and is greater than `after` (empty: from the first), in ascending order, at most
-     * `limit` rows; `with_values` false leaves values empty. Copied into `arena`. *more tells whether rows were left.
+     * Rows whose key begins with `prefix` and is greater than `after` (empty: from the first), in
+     * ascending order, at most `limit` rows; `with_values` false leaves values empty. Copied into
+     * `arena`. *more tells whether rows were left.
      * Errors: ERR_CORRUPT, ERR_IO, ERR_NOMEM; *count is then 0.
      */
     enum vault_err (*scan)(struct store_reader *reader, struct bytes prefix, struct bytes after,

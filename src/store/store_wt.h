@@ -1,6 +1,6 @@
 /*
- * The store in WiredTiger: one table, log as write-ahead journal, everything on disk encrypted through the
- * engine's encryption hook under a key derived from the node's storage key.
+ * The store in WiredTiger: one table, log as write-ahead journal, everything on disk encrypted
+ * through the engine's encryption hook under a key derived from the node's storage key.
  */
 #ifndef OSTRAKA_STORE_STORE_WT_H
 #define OSTRAKA_STORE_STORE_WT_H
@@ -8,11 +8,14 @@
 #include "store/store.h"
 
 struct store_wt_options {
-    const char *directory;           /* made with mode 0700 when absent */
-    uint8_t key[32];                 /* tables key; wiped by the caller after the call */
-    uint64_t cache_bytes;            /* e.g. 64 MiB */
-    uint64_t disk_free_min_bytes;    /* below it commits are refused with ERR_DISK_FULL */
-    /* Called from any thread before the process ends with code STORE_WT_EXIT on a panic, a failed sync, or a journal that was cut; NULL: print to stderr. */
+    const char *directory;        /* made with mode 0700 when absent */
+    uint8_t key[32];              /* tables key; wiped by the caller after the call */
+    uint64_t cache_bytes;         /* e.g. 64 MiB */
+    uint64_t disk_free_min_bytes; /* below it commits are refused with ERR_DISK_FULL */
+    /*
+     * Called from any thread before the process ends with code STORE_WT_EXIT on a panic, a failed
+     * sync, or a journal that was cut; NULL: print to stderr.
+     */
     void (*on_fatal)(void *context, const char *what);
     void *context;
 };
@@ -21,8 +24,9 @@ enum { STORE_WT_EXIT = 70 };
 
 /*
  * Opens or creates, verifies the table, recovers the journal.
- * *created: the directory held no database before.
- * Errors, with a sentence for the operator in `why` (no secret, no key): ERR_CORRUPT (damaged files, or the wrong key), ERR_DISK_FULL, ERR_IO, ERR_NOMEM.
+ * *created: the directory held no database before. Errors, with a sentence for the operator in
+ * `why` (no secret, no key): ERR_CORRUPT (damaged files, or the wrong key), ERR_DISK_FULL, ERR_IO,
+ * ERR_NOMEM.
  */
 MUST_CHECK enum vault_err store_wt_open(const struct store_wt_options *options, struct store **out,
                                         bool *created, char *why, size_t why_size);
@@ -31,9 +35,10 @@ MUST_CHECK enum vault_err store_wt_open(const struct store_wt_options *options, 
 MUST_CHECK enum vault_err store_wt_checkpoint(struct store *store);
 
 struct store_wt_stats {
-    uint64_t log_bytes;   /* written to the journal since open */
-    uint64_t disk_free_bytes;
+    uint64_t log_bytes; /* written to the journal since open; counted by us, a few percent off */
+    uint64_t disk_free_bytes; /* as of the last look, at most some milliseconds old */
 };
 void store_wt_stats(struct store *store, struct store_wt_stats *out);
+uint64_t store_wt_log_bytes(struct store *store); /* the first of them, for storage_io_options */
 
 #endif

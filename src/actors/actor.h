@@ -1,0 +1,87 @@
+/*
+ * Actors: pure message handlers. An actor is one struct and one function, handle(message) -> effects.
+ * It does no I/O, reads no clock and draws no hidden randomness: all it may know of the outside world is in struct step.
+ * The server (runtime/) and the simulator differ only in how they execute effects.
+ *
+ * Payloads of effects are borrowed: they live in the step's arena or in the actor, and are valid until the effects
+ * of the step have been executed, which happens before any other message is handled.
+ */
+#ifndef OSTRAKA_ACTORS_ACTOR_H
+#define OSTRAKA_ACTORS_ACTOR_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "crypto/rng.h"
+#include "proto/msg.h"
+#include "proto/rows.h"
+#include "store/store.h"
+
+struct step {
+    struct instant now;          /* monotonic; constant during one step */
+    uint64_t wall_ms;            /* wall clock; constant during one step */
+    const struct rng *rng;
+    const struct log_sink *log;
+    struct metrics *metrics;
+    struct arena *arena;         /* wiped after the step's effects have been executed */
+};
+
+enum actor_id { ACTOR_GATEWAY, ACTOR_COORDINATOR, ACTOR_SHARD_STORE, ACTOR_REPAIRER };
+
+enum effect_kind {
+    EFFECT_SEND,  /* a wire message to a node, itself included */
+    EFFECT_LOCAL, /* a local message to an actor of this node */
+    EFFECT_STORE, /* one atomic batch; MSG_STORED comes when it is durable or has failed */
+    EFFECT_LOAD,  /* rows by key; MSG_LOADED */
+    EFFECT_SCAN,  /* rows by prefix; MSG_LOADED */
+    EFFECT_TIMER, /* MSG_TIMER after a while; timers with equal deadlines fire in arming order */
+    EFFECT_REPLY, /* to an API client */
+};
+
+struct effect {
+    enum effect_kind kind;
+    enum actor_id actor;         /* who gets MSG_STORED, MSG_LOADED, MSG_TIMER; for LOCAL: the receiver */
+    uint64_t tag;                /* STORE, LOAD, SCAN, TIMER: comes back */
+    union {
+        struct msg msg;          /* SEND, LOCAL */
+        struct {
+            const struct store_change *changes;
+            size_t count;
+        } store;
+        struct {
+            const struct bytes *keys;
+            size_t count;
+        } load;
+        struct {
+            struct bytes prefix, after;
+            size_t limit;
+            bool with_values;
+        } scan;
+        struct duration after;   /* TIMER */
+        struct {
+            uint64_t exchange;
+            struct reply reply;
+        } reply;
+    } u;
+};
+
+enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 4, SCAN_ROWS_MAX = 1024 };
+
+/* What one step asks for, in order. Bounded: every handler states its worst case, far below EFFECTS_MAX. */
+struct effects {
+    struct effect items[EFFECTS_MAX];
+    size_t count;
+};
+
+/* Each adds one effect; overflow is a bug of ours (assert). Returned pointers are valid until the next call. */
+struct msg *effect_send(struct effects *out, enum msg_kind kind, uint8_t to, const struct msg *about);
+struct msg *effect_local(struct effects *out, enum actor_id to, enum msg_kind kind);
+void effect_store(struct effects *out, enum actor_id actor, uint64_t tag,
+                  const struct store_change *changes, size_t count);
+void effect_load(struct effects *out, enum actor_id actor, uint64_t tag, const struct bytes *keys,
+                 size_t count);
+void effect_scan(struct effects *out, enum actor_id actor, uint64_t tag, struct bytes prefix,
+                 struct bytes after, size_t limit, bool with_values);
+void effect_timer(struct effects *out, enum actor_id actor, uint64_t tag, struct duration after);
+void effect_reply(struct effects *out, uint64_t exchange, const struct reply *reply);
+
+#endif

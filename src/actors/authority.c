@@ -1,0 +1,12 @@
+#include "actors/authority.h"
+
+bool
+authority_permits(const struct cluster *cluster, struct bytes credential)
+{
+    uint8_t hash[HASH_BYTES];
+    if (credential.size == 0)
+        return false;
+    hash_bytes(credential, hash);
+    return secret_equal(bytes_of(hash, sizeof(hash)),
+                        bytes_of(cluster->admin_token_hash, HASH_BYTES));
+}

@@ -1,0 +1,13 @@
+/*
+ * Who may do what, decided by every holder for itself. Until identities exist, the bootstrap token may do
+ * everything and nobody else anything.
+ */
+#ifndef OSTRAKA_ACTORS_AUTHORITY_H
+#define OSTRAKA_ACTORS_AUTHORITY_H
+
+#include "proto/cluster.h"
+
+/* True when the credential is the bootstrap token (compared by hash, in constant time). */
+bool authority_permits(const struct cluster *cluster, struct bytes credential);
+
+#endif

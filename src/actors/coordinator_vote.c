@@ -1,0 +1,272 @@
+/* The voting phase: docs/protocol.md, "Voting phase" and "What is there". */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/coordinator_internal.h"
+
+static enum change_kind
+purpose_of(const struct job *job)
+{
+    if (job->background || job->resume_read)
+        return CHANGE_FINISH;
+    switch (job->kind) {
+    case REQUEST_CREATE: return CHANGE_CREATE;
+    case REQUEST_UPDATE: return CHANGE_UPDATE;
+    case REQUEST_DELETE: return CHANGE_DELETE;
+    case REQUEST_READ:
+    case REQUEST_HISTORY:
+    case REQUEST_DELETION:
+    case REQUEST_HEALTH:
+    case REQUEST_STATUS:
+    case REQUEST_METRICS: break;
+    }
+    return CHANGE_FINISH;
+}
+
+/* A ballot above everything seen, within this node's own durable horizon. */
+static bool
+pick_ballot(struct work *w)
+{
+    struct coordinator *c = w->c;
+    struct job *job = w->job;
+    uint64_t time = w->st->wall_ms << 16;
+    if (time <= c->last_time)
+        time = c->last_time + 1;
+    if (time <= job->beat.time)
+        time = job->beat.time + 1;
+    if (time >> 16 > c->membership->horizon_ms) {
+        if (c->membership->horizon_wanted_ms < (time >> 16) + 1000)
+            c->membership->horizon_wanted_ms = (time >> 16) + 1000;
+        return false;
+    }
+    c->last_time = time;
+    job->ballot = (struct ballot){.time = time,
+                                  .node = c->membership->self,
+                                  .incarnation = c->membership->members[c->membership->self].incarnation};
+    return true;
+}
+
+static uint64_t
+vote_timeout_ms(const struct job *job)
+{
+    uint64_t ms = VOTE_TIMEOUT_MS;
+    for (unsigned i = 1; i < job->attempts && ms < VOTE_TIMEOUT_MS_MAX; i++)
+        ms *= 2;
+    return ms;
+}
+
+void
+change_start_round(struct work *w)
+{
+    struct job *job = w->job;
+    job_new_round(w);
+    job->finishing = false;
+    job->fetch_tried = 0;
+    if (!pick_ballot(w)) {
+        job_wait(w, duration_ms(50)); /* the horizon is being moved */
+        return;
+    }
+    job->attempts++;
+    job->phase = JOB_VOTING;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        struct msg *m = job_send(w, MSG_VOTE, i);
+        m->u.vote.ballot = job->ballot;
+        m->u.vote.purpose = purpose_of(job);
+        memcpy(m->u.vote.op_id, job->op_id, OP_ID_BYTES);
+        m->u.vote.credential = purpose_of(job) == CHANGE_FINISH ? (struct bytes){0} : job->credential;
+        metrics_count(w->st->metrics, METRIC_votes_sent);
+    }
+    job_timer(w, duration_ms(vote_timeout_ms(job)));
+}
+
+/* Random up to 5 ms, doubling to 150, so that two coordinators do not meet again and again. */
+void
+change_back_off(struct work *w)
+{
+    struct job *job = w->job;
+    uint64_t ms = BACKOFF_MS_FIRST;
+    uint64_t us = 0;
+    for (unsigned i = 1; i < job->attempts && ms < BACKOFF_MS_MAX; i++)
+        ms *= 2;
+    if (ms > BACKOFF_MS_MAX)
+        ms = BACKOFF_MS_MAX;
+    if (rng_below(w->st->rng, ms * 1000 + 1, &us) != OK) {
+        job_fail(w, ERR_ENTROPY);
+        return;
+    }
+    job_wait(w, duration_us(us));
+}
+
+static void
+lost_round(struct work *w)
+{
+    struct job *job = w->job;
+    unsigned n = job->replicas.count;
+    if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w)) {
+        job_fail(w, ERR_NOT_FOUND);
+        return;
+    }
+    metrics_count(w->st->metrics, METRIC_rounds_contended);
+    unsigned floors = job_refused_with(job, REFUSED_FLOOR);
+    job->contended = job->contended || job_refused_with(job, REFUSED_BALLOT) > 0 ||
+                     job_refused_with(job, REFUSED_BUSY) > 0;
+    if (floors > 0 && floors == job_refused(job) && job->attempts <= n + 1u)
+        change_start_round(w); /* the refusal named the ballot to beat: jump over the floor at once */
+    else
+        change_back_off(w);
+}
+
+/* ---- finishing what another began ---- */
+
+static void
+finish_with(struct work *w, struct bytes head, struct bytes version, struct bytes dealing,
+            struct bytes boxes)
+{
+    struct job *job = w->job;
+    struct proposal *p = &job->proposal;
+    arena_reset(&job->proposal_memory);
+    *p = (struct proposal){.ballot = job->ballot};
+    if (arena_copy(&job->proposal_memory, head, &p->head) != OK ||
+        arena_copy(&job->proposal_memory, version, &p->version) != OK ||
+        arena_copy(&job->proposal_memory, dealing, &p->dealing) != OK ||
+        arena_copy(&job->proposal_memory, boxes, &p->boxes) != OK) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    record_id(p->head, p->head_id);
+    job->finishing = true;
+    change_write(w);
+}
+
+/* Asks one voter after the other that has accepted h* for the whole of it; this node itself first. */
+void
+job_next_fetch(struct work *w)
+{
+    struct job *job = w->job;
+    int own = replicas_index(&job->replicas, w->c->membership->self);
+    int best = -1;
+    for (int i = 0; i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        if (!a->answered || a->refusal != REFUSED_NONE || a->accepted.state == STATE_ABSENT ||
+            memcmp(a->head_id, job->head_id, ID_BYTES) != 0 || (job->fetch_tried >> i & 1))
+            continue;
+        if (best < 0 || i == own)
+            best = i;
+    }
+    if (best < 0) {
+        change_back_off(w);
+        return;
+    }
+    job->fetch_tried |= 1u << best;
+    job->phase = JOB_FETCHING;
+    struct msg *m = job_send(w, MSG_FETCH, (unsigned)best);
+    memcpy(m->u.fetch.head_id, job->head_id, ID_BYTES);
+    job_timer(w, duration_ms(VOTE_TIMEOUT_MS));
+}
+
+static void
+finish_unfinished(struct work *w)
+{
+    struct job *job = w->job;
+    metrics_count(w->st->metrics, METRIC_changes_finished);
+    if (job->head->kind == HEAD_LIVE)
+        job_next_fetch(w);
+    else
+        finish_with(w, job->head_encoded, (struct bytes){0}, (struct bytes){0}, (struct bytes){0});
+}
+
+void
+change_on_fetched(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    const struct msg_fetched *fetched = &in->u.fetched;
+    uint8_t id[ID_BYTES];
+    if (job->phase != JOB_FETCHING || in->op != job->op ||
+        memcmp(fetched->head_id, job->head_id, ID_BYTES) != 0)
+        return;
+    record_id(fetched->head, id);
+    if (fetched->refusal != REFUSED_NONE || memcmp(id, job->head_id, ID_BYTES) != 0)
+        job_next_fetch(w);
+    else
+        finish_with(w, fetched->head, fetched->version, fetched->dealing, fetched->boxes);
+}
+
+/* ---- with a majority of votes ---- */
+
+static void
+decide(struct work *w)
+{
+    struct job *job = w->job;
+    enum head_knowledge knowledge;
+    if (job_judge_head(w, &knowledge) != OK) {
+        job_fail(w, ERR_INTERNAL);
+        return;
+    }
+    if (knowledge == HEAD_IS_UNFINISHED) {
+        finish_unfinished(w);
+        return;
+    }
+    if (job->background) {
+        job_end(w);
+    } else if (job->resume_read) {
+        job->resume_read = false;
+        job->unfinished_tries = 0;
+        job->seen = false;
+        job_leave_line(w);
+        job_resume(w);
+    } else {
+        change_propose(w);
+    }
+}
+
+void
+change_on_voted(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    const struct msg_voted *voted = &in->u.voted;
+    int replica;
+    if (job->phase != JOB_VOTING)
+        return;
+    struct answer *a = job_answer(w, in, &replica);
+    if (!a)
+        return;
+    a->refusal = voted->refusal;
+    if (ballot_compare(voted->beat, job->beat) > 0)
+        job->beat = voted->beat;
+    if (job_keep_accepted(w, a, &voted->accepted) != OK) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    if (membership_learn(w->c->membership, &job->replicas, &voted->incarnations))
+        change_start_round(w); /* what an older incarnation said does not count */
+    else if (job_good(job) >= job_majority(w))
+        decide(w);
+    else if (job->replicas.count - job_refused(job) < job_majority(w))
+        lost_round(w);
+}
+
+void
+change_timeout(struct work *w)
+{
+    if (w->job->phase == JOB_FETCHING)
+        job_next_fetch(w);
+    else
+        change_start_round(w);
+}
+
+/* Nothing of this change has left in a WRITE: it did not happen. Otherwise the outcome is unknown, and never reported as failed. */
+void
+change_deadline(struct work *w)
+{
+    struct job *job = w->job;
+    struct reply reply = {.err = ERR_NO_QUORUM, .phase = PHASE_VOTING};
+    if (job->write_left) {
+        reply.phase = PHASE_WRITING;
+    } else if (job->disk_full) {
+        reply.err = ERR_DISK_FULL;
+    } else if (job->contended && job_good(job) + job_refused(job) >= job_majority(w)) {
+        reply.err = ERR_CONTENDED;
+    }
+    job_reply(w, &reply);
+    job_end(w);
+}

@@ -1,0 +1,497 @@
+/* Preconditions, the new head, and the writing phase: docs/protocol.md, "Precondition", "Writing phase" and "Deleting". */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/coordinator_internal.h"
+
+/* ---- what the change makes ---- */
+
+static void
+remember_op(struct head *next, const struct head *before, const struct op_result *result,
+            uint64_t now_ms)
+{
+    next->op_count = 0;
+    next->ops[next->op_count++] = *result;
+    for (size_t i = 0; before && i < before->op_count && next->op_count < OP_IDS_MAX; i++) {
+        if (before->ops[i].at_ms + OP_REMEMBERED_MS > now_ms)
+            next->ops[next->op_count++] = before->ops[i];
+    }
+}
+
+/* The head that follows h*, but for the version it names. */
+static void
+next_head(struct work *w, struct head *next)
+{
+    struct job *job = w->job;
+    const struct cluster *cluster = w->c->membership->cluster;
+    const struct head *before = job->head;
+    *next = (struct head){.path = job->path, .generation = 1, .changed_at_ms = w->st->wall_ms};
+    if (before) {
+        next->generation = before->generation + 1;
+        next->version = before->version;
+        next->oldest_version = before->oldest_version;
+        memcpy(next->incarnation, before->incarnation, INCARNATION_BYTES);
+        memcpy(next->version_id, before->version_id, ID_BYTES);
+        memcpy(next->prev, job->head_id, ID_BYTES);
+        if (next->changed_at_ms <= before->changed_at_ms)
+            next->changed_at_ms = before->changed_at_ms + 1;
+    }
+    memcpy(next->op_id, job->op_id, OP_ID_BYTES);
+    memcpy(next->cluster_id, cluster->id, CLUSTER_ID_BYTES);
+    memcpy(next->config_hash, cluster->config_hash, HASH_BYTES);
+}
+
+static enum vault_err
+keep(struct job *job, struct buf *encoded, struct bytes *out)
+{
+    enum vault_err err = arena_copy(&job->proposal_memory, buf_bytes(encoded), out);
+    buf_close(encoded);
+    return err;
+}
+
+static void
+recipients_of(const struct work *w, struct dealing_recipients *out)
+{
+    const struct job *job = w->job;
+    *out = (struct dealing_recipients){.threshold = (uint8_t)w->c->membership->cluster->threshold,
+                                       .count = job->replicas.count};
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        out->nodes[i] = job->replicas.nodes[i];
+        out->keys[i] = &w->c->membership->members[job->replicas.nodes[i]].share_key;
+    }
+}
+
+static enum vault_err
+deal(struct work *w, const struct head *next, struct dealing *out)
+{
+    struct job *job = w->job;
+    struct dealing_recipients recipients;
+    recipients_of(w, &recipients);
+    uint8_t encoding = (uint8_t)job->request->encoding;
+    struct dealing_value value = {
+        .value = job->request->value,
+        .content_type = encoding == VALUE_BASE64 ? bytes_of_text("application/octet-stream")
+                                                 : bytes_of_text("text/plain"),
+    };
+    struct dealing_place place = {.cluster_id = w->c->membership->cluster->id,
+                                  .tenant = job->path.tenant,
+                                  .name = job->path.name,
+                                  .incarnation = next->incarnation,
+                                  .version = next->version};
+    return dealing_make(&place, &value, w->c->options.master, &recipients, w->c->options.sender,
+                        w->st->rng, &job->round, out);
+}
+
+/* Version record and dealing of the value in the request. */
+static enum vault_err
+make_version(struct work *w, struct head *next, struct proposal *p)
+{
+    struct job *job = w->job;
+    struct dealing *dealing = arena_alloc(&job->round, sizeof(*dealing));
+    struct buf encoded = {0};
+    if (!dealing)
+        return ERR_NOMEM;
+    enum vault_err err = deal(w, next, dealing);
+    if (err == OK)
+        err = dealing_encode_public(dealing, &encoded);
+    if (err == OK)
+        err = keep(job, &encoded, &p->dealing);
+    if (err == OK)
+        err = dealing_encode_boxes(dealing, &encoded);
+    if (err == OK)
+        err = keep(job, &encoded, &p->boxes);
+    if (err != OK)
+        goto out;
+
+    struct version_record record = {.version = next->version,
+                                    .valid_from_ms = next->changed_at_ms,
+                                    .author = bytes_of_text("admin")};
+    memcpy(record.incarnation, next->incarnation, INCARNATION_BYTES);
+    if (next->version > 1)
+        memcpy(record.prev, job->head->version_id, ID_BYTES);
+    memcpy(record.dealing_id, dealing->id, DEALING_ID_BYTES);
+    record_id(p->dealing, record.dealing_hash);
+    memcpy(record.op_id, job->op_id, OP_ID_BYTES);
+    err = version_encode(&record, &encoded);
+    if (err == OK)
+        err = keep(job, &encoded, &p->version);
+    if (err == OK)
+        record_id(p->version, next->version_id);
+out:
+    buf_close(&encoded);
+    return err;
+}
+
+static enum vault_err
+fill_head(struct work *w, struct head *next, struct proposal *p)
+{
+    const struct job *job = w->job;
+    struct op_result result = {.at_ms = next->changed_at_ms};
+    enum vault_err err = OK;
+    if (job->kind == REQUEST_DELETE) {
+        next->kind = HEAD_TOMBSTONE;
+        result.kind = CHANGE_DELETE;
+    } else if (job->kind == REQUEST_UPDATE) {
+        next->kind = HEAD_LIVE;
+        next->version++;
+        result.kind = CHANGE_UPDATE;
+    } else {
+        next->kind = HEAD_LIVE;
+        next->version = 1;
+        next->oldest_version = 1;
+        result.kind = CHANGE_CREATE;
+        err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
+    }
+    if (next->version >= VERSIONS_KEPT_MAX && next->oldest_version <= next->version - VERSIONS_KEPT_MAX)
+        next->oldest_version = next->version - VERSIONS_KEPT_MAX + 1;
+    if (err == OK && next->kind == HEAD_LIVE)
+        err = make_version(w, next, p);
+    memcpy(result.op_id, job->op_id, OP_ID_BYTES);
+    result.version = next->version;
+    remember_op(next, job->head, &result, w->st->wall_ms);
+    return err;
+}
+
+static void
+propose_new(struct work *w)
+{
+    struct job *job = w->job;
+    struct head *next = arena_alloc(&job->round, sizeof(*next));
+    struct buf encoded = {0};
+    arena_reset(&job->proposal_memory);
+    job->proposal = (struct proposal){.ballot = job->ballot};
+    if (!next) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    next_head(w, next);
+    enum vault_err err = fill_head(w, next, &job->proposal);
+    if (err == OK)
+        err = head_encode(next, &encoded);
+    if (err == OK)
+        err = keep(job, &encoded, &job->proposal.head);
+    buf_close(&encoded);
+    if (err != OK) {
+        job_fail(w, err);
+        return;
+    }
+    record_id(job->proposal.head, job->proposal.head_id);
+    job->result_version = next->version;
+    job->result_at_ms = next->changed_at_ms;
+    if (!job->write_left)
+        job->write_generation = next->generation;
+    job->write_left = true;
+    change_write(w);
+}
+
+/* ---- preconditions ---- */
+
+static void
+answer_result(struct work *w)
+{
+    struct job *job = w->job;
+    if (job->kind == REQUEST_DELETE)
+        return; /* answered when enough have erased */
+    struct reply reply = {.version = job->result_version, .valid_from_ms = job->result_at_ms};
+    job_reply(w, &reply);
+}
+
+static void
+start_erasing(struct work *w)
+{
+    struct job *job = w->job;
+    job_leave_line(w);
+    job_new_round(w);
+    job->phase = JOB_ERASING;
+    change_send_chosen(w, 0);
+    job_timer(w, duration_ms(WRITE_AGAIN_MS));
+}
+
+/* A retry of what has happened already: the first answer again. */
+static void
+happened_already(struct work *w, const struct op_result *result)
+{
+    struct job *job = w->job;
+    job->result_version = result->version;
+    job->result_at_ms = result->at_ms;
+    if (job->kind == REQUEST_DELETE && job->head->kind == HEAD_TOMBSTONE) {
+        job->proposal = (struct proposal){.ballot = job->ballot};
+        if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK) {
+            job_fail(w, ERR_NOMEM);
+            return;
+        }
+        memcpy(job->proposal.head_id, job->head_id, ID_BYTES);
+        start_erasing(w);
+        return;
+    }
+    if (job->kind == REQUEST_DELETE) {
+        /* The path has moved on since: who has erased by now is no longer counted. */
+        struct reply reply = {.required = cluster_erase_quorum(w->c->membership->cluster),
+                              .replicas = job->replicas.count};
+        job_reply(w, &reply);
+    }
+    answer_result(w);
+    job_end(w);
+}
+
+static enum vault_err
+precondition(const struct job *job)
+{
+    bool live = job->head && job->head->kind == HEAD_LIVE;
+    if (job->kind == REQUEST_CREATE)
+        return live ? ERR_ALREADY_EXISTS : OK;
+    if (!live)
+        return ERR_NOT_FOUND;
+    if (job->request->has_expected_version && job->request->expected_version != job->head->version)
+        return ERR_VERSION_MISMATCH;
+    return OK;
+}
+
+void
+change_propose(struct work *w)
+{
+    struct job *job = w->job;
+    const struct op_result *result = job->head ? head_find_op(job->head, job->op_id) : NULL;
+    if (result) {
+        happened_already(w, result);
+        return;
+    }
+    /* So many changes have passed since the first WRITE that the heads no longer tell whether it was one of them. */
+    if (job->write_left && job->head &&
+        job->head->generation >= job->write_generation + GENERATIONS_REMEMBERED) {
+        struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
+        job_reply(w, &unknown);
+        job_end(w);
+        return;
+    }
+    enum vault_err err = precondition(job);
+    if (err != OK)
+        job_fail(w, err);
+    else
+        propose_new(w);
+}
+
+/* ---- writing ---- */
+
+static void
+send_write(struct work *w, unsigned replica)
+{
+    struct job *job = w->job;
+    const struct proposal *p = &job->proposal;
+    struct msg *m = job_send(w, MSG_WRITE, replica);
+    m->u.write.ballot = p->ballot;
+    m->u.write.head = p->head;
+    m->u.write.version = p->version;
+    m->u.write.dealing = p->dealing;
+    m->u.write.boxes = p->boxes;
+    memcpy(m->u.write.config_hash, w->c->membership->cluster->config_hash, HASH_BYTES);
+    membership_incarnations(w->c->membership, &job->replicas, &m->u.write.incarnations);
+    metrics_count(w->st->metrics, METRIC_writes_sent);
+}
+
+static void
+write_to_silent(struct work *w)
+{
+    for (unsigned i = 0; i < w->job->replicas.count; i++) {
+        if (!w->job->answers[i].answered)
+            send_write(w, i);
+    }
+    job_timer(w, duration_ms(WRITE_AGAIN_MS));
+}
+
+void
+change_write(struct work *w)
+{
+    struct job *job = w->job;
+    job_new_round(w);
+    job->phase = JOB_WRITING;
+    write_to_silent(w);
+}
+
+static uint64_t
+written_mask(const struct job *job)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        if (job->answers[i].written)
+            mask |= UINT64_C(1) << i;
+    }
+    return mask;
+}
+
+/* Those that have not written get the head with it. */
+void
+change_send_chosen(struct work *w, uint64_t written)
+{
+    struct job *job = w->job;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        struct msg *m = job_send(w, MSG_CHOSEN, i);
+        m->u.chosen.ballot = job->proposal.ballot;
+        memcpy(m->u.chosen.head_id, job->proposal.head_id, ID_BYTES);
+        if (!(written >> i & 1))
+            m->u.chosen.head = job->proposal.head;
+        m->u.chosen.written = written;
+        membership_incarnations(w->c->membership, &job->replicas, &m->u.chosen.incarnations);
+    }
+}
+
+static void
+collect(struct work *w)
+{
+    struct job *job = w->job;
+    job->phase = JOB_COLLECTING;
+    job_timer(w, duration_ms(CHOSEN_DELAY_MS));
+}
+
+static void
+collected_all(struct work *w)
+{
+    change_send_chosen(w, written_mask(w->job));
+    job_end(w);
+}
+
+/* A majority has it durable: the head is chosen. */
+static void
+chosen(struct work *w)
+{
+    struct job *job = w->job;
+    bool all = written_mask(job) == (UINT64_C(1) << job->replicas.count) - 1;
+    metrics_count(w->st->metrics, METRIC_changes_chosen);
+    job_log(w, LOG_DEBUG, "chosen", OK);
+    if (job->finishing) {
+        change_send_chosen(w, written_mask(job));
+        change_start_round(w);
+    } else if (job->kind == REQUEST_DELETE) {
+        start_erasing(w);
+    } else {
+        answer_result(w);
+        job_leave_line(w);
+        if (all)
+            collected_all(w);
+        else
+            collect(w);
+    }
+}
+
+static void
+refused_write(struct work *w)
+{
+    struct job *job = w->job;
+    job->contended = true;
+    job->disk_full = job_refused_with(job, REFUSED_DISK_FULL) > 0;
+    metrics_count(w->st->metrics, METRIC_rounds_contended);
+    change_back_off(w);
+}
+
+void
+change_on_written(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    const struct msg_written *written = &in->u.written;
+    int replica;
+    if (job->phase != JOB_WRITING && job->phase != JOB_COLLECTING)
+        return;
+    if (memcmp(written->head_id, job->proposal.head_id, ID_BYTES) != 0 ||
+        ballot_compare(written->ballot, job->proposal.ballot) != 0)
+        return;
+    struct answer *a = job_answer(w, in, &replica);
+    if (!a)
+        return;
+    a->refusal = written->refusal;
+    a->written = written->refusal == REFUSED_NONE;
+    if (ballot_compare(written->beat, job->beat) > 0)
+        job->beat = written->beat;
+    bool newer = membership_learn(w->c->membership, &job->replicas, &written->incarnations);
+    if (job->phase == JOB_COLLECTING) {
+        if (job_good(job) == job->replicas.count)
+            collected_all(w);
+    } else if (newer) {
+        change_back_off(w);
+    } else if (job_good(job) >= job_majority(w)) {
+        chosen(w);
+    } else if (job->replicas.count - job_refused(job) < job_majority(w)) {
+        refused_write(w);
+    }
+}
+
+/* ---- erasing ---- */
+
+static unsigned
+erased_count(const struct job *job)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++)
+        count += job->answers[i].erased;
+    return count;
+}
+
+static void
+answer_erased(struct work *w)
+{
+    struct job *job = w->job;
+    struct reply reply = {.version = job->result_version,
+                          .erased_on = erased_count(job),
+                          .required = cluster_erase_quorum(w->c->membership->cluster),
+                          .replicas = job->replicas.count};
+    job_reply(w, &reply);
+}
+
+/* Tells everybody that all have erased, so that nobody goes on asking; then the job is done. */
+static void
+erased_everywhere(struct work *w)
+{
+    change_send_chosen(w, (UINT64_C(1) << w->job->replicas.count) - 1);
+    job_end(w);
+}
+
+void
+change_on_erased(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    int replica;
+    if (memcmp(in->u.erased.head_id, job->proposal.head_id, ID_BYTES) != 0)
+        return;
+    struct answer *a = job_answer(w, in, &replica);
+    if (!a)
+        return;
+    a->erased = in->u.erased.erased;
+    if (erased_count(job) == job->replicas.count) {
+        answer_erased(w);
+        erased_everywhere(w);
+    } else if (erased_count(job) >= cluster_erase_quorum(w->c->membership->cluster) &&
+               !job->past_threshold) {
+        job->past_threshold = true;
+        job_timer(w, duration_ms(ERASE_EXTRA_MS));
+    }
+}
+
+/* ---- timers of the writing side ---- */
+
+void
+change_write_timeout(struct work *w)
+{
+    struct job *job = w->job;
+    if (job->phase == JOB_WRITING) {
+        write_to_silent(w);
+    } else if (job->phase == JOB_COLLECTING && !job->chosen_sent) {
+        job->chosen_sent = true;
+        change_send_chosen(w, written_mask(job));
+        job_timer(w, duration_ms(COLLECT_MS));
+    } else if (job->phase == JOB_COLLECTING) {
+        job_end(w);
+    } else if (job->phase == JOB_ERASING && job->past_threshold) {
+        answer_erased(w);
+        job_end(w); /* the repairers go on until all have erased */
+    } else if (job->phase == JOB_ERASING) {
+        change_send_chosen(w, 0);
+        job_timer(w, duration_ms(WRITE_AGAIN_MS));
+    }
+}
+
+/* Decided, but fewer than required have erased by the deadline: the answer says how many. */
+void
+change_erase_deadline(struct work *w)
+{
+    answer_erased(w);
+    job_end(w);
+}

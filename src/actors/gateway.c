@@ -1,0 +1,67 @@
+#include "actors/gateway.h"
+
+#include <assert.h>
+
+#include "actors/authority.h"
+
+enum { BUSY_RETRY_MS = 1000, GATEWAY_SKEW_MS_MAX = 500 };
+
+void
+gateway_init(struct gateway *g, const struct membership *membership, size_t requests_max)
+{
+    *g = (struct gateway){.membership = membership, .requests_max = requests_max};
+}
+
+/* A clock that a majority contradicts cannot answer questions about points in time. */
+static bool
+clock_is_doubtful(const struct gateway *g)
+{
+    const struct membership *ms = g->membership;
+    unsigned contradict = 0;
+    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
+        int64_t offset = ms->members[i].clock_offset_ms;
+        contradict += ms->members[i].connected &&
+                      (offset > GATEWAY_SKEW_MS_MAX || offset < -GATEWAY_SKEW_MS_MAX);
+    }
+    return contradict >= cluster_majority(ms->cluster);
+}
+
+static enum vault_err
+admit(const struct gateway *g, const struct step *st, const struct request *request)
+{
+    if (!authority_permits(g->membership->cluster, request->credential))
+        return ERR_UNAUTHENTICATED;
+    if (request->has_at && request->at_ms > st->wall_ms)
+        return ERR_BAD_PARAMETER;
+    if (request->has_at && clock_is_doubtful(g))
+        return ERR_NOT_READY;
+    if (g->in_flight >= g->requests_max)
+        return ERR_BUSY;
+    return OK;
+}
+
+enum vault_err
+gateway_handle(struct gateway *g, const struct step *st, const struct msg *in, struct effects *out)
+{
+    assert(out->count == 0);
+    if (in->kind != MSG_REQUEST)
+        return ERR_UNEXPECTED;
+    const struct request *request = in->u.request.request;
+    struct reply refused = {.err = admit(g, st, request), .retry_after_ms = BUSY_RETRY_MS};
+    g->in_flight++;
+    if (refused.err != OK) {
+        effect_reply(out, in->u.request.exchange, &refused);
+        return OK;
+    }
+    struct msg *m = effect_local(out, ACTOR_COORDINATOR, MSG_CHANGE);
+    m->request_id = request->id;
+    m->u.request = in->u.request;
+    return OK;
+}
+
+void
+gateway_answered(struct gateway *g)
+{
+    assert(g->in_flight > 0);
+    g->in_flight--;
+}

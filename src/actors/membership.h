@@ -1,0 +1,55 @@
+/*
+ * What this node knows of the others and of itself: who is connected, their incarnations and share keys.
+ * Written by the repairer (which hears the heartbeats), read by the other actors of the node.
+ */
+#ifndef OSTRAKA_ACTORS_MEMBERSHIP_H
+#define OSTRAKA_ACTORS_MEMBERSHIP_H
+
+#include "base/instant.h"
+#include "proto/cluster.h"
+#include "proto/msg.h"
+
+struct member {
+    bool connected;
+    bool heard;                  /* a heartbeat has come since this node started */
+    uint64_t incarnation;        /* of its store; 0 unknown */
+    uint64_t boot;
+    uint64_t horizon_ms, sequence;
+    uint64_t round_trip_ns;      /* smoothed; 0 unknown */
+    int64_t clock_offset_ms;     /* its wall clock less ours, at the last heartbeat */
+    struct share_key_public share_key;
+    uint64_t escrow_backlog;     /* boxed shares that wait here for it */
+};
+
+struct membership {
+    const struct cluster *cluster;
+    uint8_t self;
+    struct member members[NODES_MAX]; /* by node number, self included */
+    uint64_t horizon_ms;              /* durable: ballots up to here may be promised and issued */
+    uint64_t horizon_wanted_ms;       /* some coordinator needs one as far as that */
+};
+
+/* Every member is unknown and not connected; share keys are those of the configuration. */
+void membership_init(struct membership *membership, const struct cluster *cluster, uint8_t self);
+
+/* Replicas of a path, by x - 1. All nodes, as long as every node keeps every path. */
+struct replicas {
+    uint8_t nodes[REPLICAS_MAX];
+    uint8_t count;
+};
+void membership_replicas(const struct membership *membership, struct path path,
+                         struct replicas *out);
+/* Index (x - 1) of `node` among the replicas, or -1. */
+int replicas_index(const struct replicas *replicas, uint8_t node);
+
+/* Incarnations of the replicas as known here. */
+void membership_incarnations(const struct membership *membership, const struct replicas *replicas,
+                             struct incarnations *out);
+/* True when the list names an older incarnation of any replica than is known here. */
+bool membership_is_outdated(const struct membership *membership, const struct replicas *replicas,
+                            const struct incarnations *list);
+/* Learns newer incarnations from the list; true when there was one. */
+bool membership_learn(struct membership *membership, const struct replicas *replicas,
+                      const struct incarnations *list);
+
+#endif

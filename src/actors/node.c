@@ -1,0 +1,335 @@
+#include "actors/node.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EPHEMERAL_KEY_MS = 60 * 60 * 1000 };
+
+/* A message that waits within a step: encoded (sent to this node) or local. */
+struct inbox_item {
+    struct inbox_item *next;
+    enum actor_id actor;
+    struct bytes encoded; /* in the step's arena; empty: local */
+    struct msg local;
+};
+
+struct node {
+    struct membership membership;
+    struct secret_arena *secrets;
+    struct box_sender sender;
+    struct instant sender_renewed;
+    bool failed;
+    struct gateway gateway;
+    struct coordinator coordinator;
+    struct shard_store shard_store;
+    struct repairer repairer;
+    struct effects effects;            /* of the message being handled */
+    struct inbox_item *first, *last;   /* memory in the step's arena */
+};
+
+/* ---- making ---- */
+
+static void
+take_peer_keys(struct node *node, const struct node_options *options)
+{
+    const struct share_key_public *own = share_keyring_current(options->ring);
+    for (unsigned i = 0; i < options->cluster->node_count; i++) {
+        if (options->peer_keys[i].id > node->membership.members[i].share_key.id)
+            node->membership.members[i].share_key = options->peer_keys[i];
+    }
+    if (own)
+        node->membership.members[options->self].share_key = *own;
+}
+
+static enum vault_err
+init_actors(struct node *node, const struct node_options *options, uint64_t seed)
+{
+    struct shard_store_options shard = {.membership = &node->membership,
+                                        .ring = options->ring,
+                                        .share_wrap_key = options->share_wrap_key,
+                                        .node = options->row,
+                                        .map_seed = seed,
+                                        .paths_max = options->paths_max};
+    struct coordinator_options coordinator = {.membership = &node->membership,
+                                              .secrets = options->secrets,
+                                              .sender = &node->sender,
+                                              .master = options->master,
+                                              .master_incorrect = options->master_incorrect,
+                                              .map_seed = seed,
+                                              .jobs_max = 4 * options->requests_max + 64,
+                                              .deadline = options->request_deadline};
+    enum vault_err err = shard_store_init(&node->shard_store, &shard);
+    if (err != OK)
+        return err;
+    err = coordinator_init(&node->coordinator, &coordinator);
+    if (err != OK) {
+        shard_store_close(&node->shard_store);
+        return err;
+    }
+    gateway_init(&node->gateway, &node->membership, options->requests_max);
+    repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
+    return OK;
+}
+
+enum vault_err
+node_new(const struct node_options *options, const struct step *st, struct node **out)
+{
+    uint8_t seed[8];
+    uint64_t number = 0;
+    *out = NULL;
+    struct node *node = calloc(1, sizeof(*node));
+    if (!node)
+        return ERR_NOMEM;
+    node->secrets = options->secrets;
+    membership_init(&node->membership, options->cluster, options->self);
+    take_peer_keys(node, options);
+
+    secret_arena_open(options->secrets);
+    box_sender_init(&node->sender, options->secrets);
+    enum vault_err err = box_sender_renew(&node->sender, st->rng);
+    secret_arena_close(options->secrets);
+    node->sender_renewed = st->now;
+    if (err == OK)
+        err = rng_fill(st->rng, seed, sizeof(seed));
+    memcpy(&number, seed, sizeof(number));
+    if (err == OK)
+        err = init_actors(node, options, number);
+    if (err != OK) {
+        secret_arena_open(options->secrets);
+        box_sender_close(&node->sender);
+        secret_arena_close(options->secrets);
+        free(node);
+        return err;
+    }
+    *out = node;
+    return OK;
+}
+
+void
+node_free(struct node *node)
+{
+    if (!node)
+        return;
+    secret_arena_open(node->secrets);
+    coordinator_close(&node->coordinator);
+    shard_store_close(&node->shard_store);
+    box_sender_close(&node->sender);
+    secret_arena_close(node->secrets);
+    free(node);
+}
+
+/* ---- routing ---- */
+
+static enum actor_id
+actor_of_wire(const struct msg *msg)
+{
+    switch ((int)msg->kind) {
+    case MSG_VOTED:
+    case MSG_WRITTEN:
+    case MSG_STATE:
+    case MSG_FETCHED:
+    case MSG_VERSIONS: return ACTOR_COORDINATOR;
+    case MSG_ERASED: return msg->op != 0 ? ACTOR_COORDINATOR : ACTOR_SHARD_STORE;
+    case MSG_HEARTBEAT: return ACTOR_REPAIRER;
+    default: return ACTOR_SHARD_STORE;
+    }
+}
+
+static enum vault_err
+handle(struct node *node, const struct step *st, enum actor_id actor, const struct msg *msg)
+{
+    node->effects.count = 0;
+    switch (actor) {
+    case ACTOR_GATEWAY: return gateway_handle(&node->gateway, st, msg, &node->effects);
+    case ACTOR_COORDINATOR: return coordinator_handle(&node->coordinator, st, msg, &node->effects);
+    case ACTOR_SHARD_STORE: return shard_store_handle(&node->shard_store, st, msg, &node->effects);
+    case ACTOR_REPAIRER: return repairer_handle(&node->repairer, st, msg, &node->effects);
+    }
+    return ERR_UNEXPECTED;
+}
+
+static void
+inbox_push(struct node *node, struct inbox_item *item)
+{
+    item->next = NULL;
+    if (node->last)
+        node->last->next = item;
+    else
+        node->first = item;
+    node->last = item;
+}
+
+/* Without memory the message is lost; the protocol copes with lost messages. */
+static void
+post(struct node *node, const struct step *st, enum actor_id actor, const struct msg *local,
+     struct bytes encoded)
+{
+    struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
+    if (!item || arena_copy(st->arena, encoded, &item->encoded) != OK)
+        return;
+    item->actor = actor;
+    if (local)
+        item->local = *local;
+    inbox_push(node, item);
+}
+
+static void
+send(struct node *node, const struct step *st, const struct node_executor *executor,
+     const struct msg *msg)
+{
+    struct buf encoded = {0};
+    enum vault_err err = msg_encode(msg, &encoded);
+    if (err != OK)
+        log_event(st->log, LOG_ERROR, "node", "not_sent", log_text("kind", msg_kind_name(msg->kind)),
+                  log_err("error", err));
+    else if (msg->to == node->membership.self)
+        post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded));
+    else
+        executor->send(executor->context, msg->to, buf_bytes(&encoded));
+    buf_close(&encoded);
+}
+
+static void
+execute(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    for (size_t i = 0; i < node->effects.count; i++) {
+        const struct effect *effect = &node->effects.items[i];
+        if (effect->kind == EFFECT_SEND) {
+            send(node, st, executor, &effect->u.msg);
+        } else if (effect->kind == EFFECT_LOCAL) {
+            post(node, st, effect->actor, &effect->u.msg, (struct bytes){0});
+        } else {
+            if (effect->kind == EFFECT_REPLY) {
+                gateway_answered(&node->gateway);
+                node->failed = node->failed || effect->u.reply.reply.err == ERR_ENTROPY;
+            }
+            executor->execute(executor->context, effect);
+        }
+    }
+    node->effects.count = 0;
+}
+
+/* Handles what the node has sent to itself, in order, until nothing is left. */
+static void
+run_inbox(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    while (node->first) {
+        struct inbox_item *item = node->first;
+        node->first = item->next;
+        if (!node->first)
+            node->last = NULL;
+        struct msg decoded;
+        const struct msg *msg = &item->local;
+        enum actor_id actor = item->actor;
+        if (item->encoded.size > 0) {
+            enum vault_err err = msg_decode(item->encoded, &decoded);
+            assert(err == OK); /* we have just encoded it */
+            (void)err;
+            decoded.from = node->membership.self;
+            decoded.to = node->membership.self;
+            msg = &decoded;
+            actor = actor_of_wire(msg);
+        }
+        if (handle(node, st, actor, msg) == OK)
+            execute(node, st, executor);
+    }
+}
+
+/* ---- steps ---- */
+
+/* The coordinator's ephemeral key opens every box of its time: an hour, then it is wiped. */
+static void
+renew_ephemeral_key(struct node *node, const struct step *st)
+{
+    if (instant_since(st->now, node->sender_renewed).ns < duration_ms(EPHEMERAL_KEY_MS).ns)
+        return;
+    node->sender_renewed = st->now;
+    if (box_sender_renew(&node->sender, st->rng) != OK)
+        node->failed = true;
+}
+
+void
+node_start(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    secret_arena_open(node->secrets);
+    node->effects.count = 0;
+    shard_store_start(&node->shard_store, st, &node->effects);
+    execute(node, st, executor);
+    repairer_start(&node->repairer, st, &node->effects);
+    execute(node, st, executor);
+    run_inbox(node, st, executor);
+    secret_arena_close(node->secrets);
+}
+
+void
+node_deliver(struct node *node, const struct step *st, const struct node_executor *executor,
+             enum actor_id actor, const struct msg *msg)
+{
+    secret_arena_open(node->secrets);
+    renew_ephemeral_key(node, st);
+    if (handle(node, st, actor, msg) == OK)
+        execute(node, st, executor);
+    run_inbox(node, st, executor);
+    secret_arena_close(node->secrets);
+}
+
+enum vault_err
+node_receive(struct node *node, const struct step *st, const struct node_executor *executor,
+             uint8_t from, struct bytes frame)
+{
+    struct msg msg;
+    enum vault_err err = msg_decode(frame, &msg);
+    assert(from != node->membership.self);
+    if (err == OK) {
+        msg.from = from;
+        msg.to = node->membership.self;
+        secret_arena_open(node->secrets);
+        err = handle(node, st, actor_of_wire(&msg), &msg);
+        if (err == OK)
+            execute(node, st, executor);
+        run_inbox(node, st, executor);
+        secret_arena_close(node->secrets);
+    }
+    if (err != OK)
+        metrics_count(st->metrics, METRIC_messages_refused);
+    return err;
+}
+
+/* ---- what the runtime may see ---- */
+
+const struct membership *
+node_membership(const struct node *node)
+{
+    return &node->membership;
+}
+
+const struct node_row *
+node_facts(const struct node *node)
+{
+    return &node->shard_store.node;
+}
+
+bool
+node_serving(const struct node *node)
+{
+    return shard_store_serving(&node->shard_store);
+}
+
+size_t
+node_in_flight(const struct node *node)
+{
+    return node->gateway.in_flight;
+}
+
+void
+node_set_sequence(struct node *node, uint64_t sequence)
+{
+    node->membership.members[node->membership.self].sequence = sequence;
+}
+
+bool
+node_failed(const struct node *node)
+{
+    return node->failed;
+}

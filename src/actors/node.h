@@ -1,0 +1,67 @@
+/*
+ * A node: its four actors and what they share. The same code runs in the server and in the simulator; they give it messages and
+ * execute what it asks for.
+ *
+ * Every call is one step: the secrets arena is opened at its start and closed at its end (here and nowhere else), the messages
+ * that the node sends to itself are handled in the same step, encoded and decoded like all others.
+ */
+#ifndef OSTRAKA_ACTORS_NODE_H
+#define OSTRAKA_ACTORS_NODE_H
+
+#include "actors/coordinator.h"
+#include "actors/gateway.h"
+#include "actors/repairer.h"
+#include "actors/shard_store.h"
+
+struct node;
+
+struct node_options {
+    const struct cluster *cluster;       /* borrowed */
+    uint8_t self;
+    struct node_row row;                 /* durable facts as found, or a new node's: boot and horizon 0 */
+    struct share_key_public peer_keys[NODES_MAX]; /* newest known; id 0: that of the configuration */
+    struct secret_arena *secrets;        /* borrowed; closed */
+    struct share_keyring *ring;          /* borrowed */
+    const struct secret *share_wrap_key; /* borrowed */
+    const struct master_key *master;     /* borrowed; NULL: none */
+    bool master_incorrect;
+    size_t requests_max;
+    struct duration request_deadline;
+    size_t paths_max;                    /* 0: default */
+};
+
+/*
+ * How effects are executed: `encoded` for SEND (never to the node itself; the frame, valid during the call), else `effect`, whose
+ * payload is valid during the call. EFFECT_LOCAL never comes here.
+ */
+struct node_executor {
+    void *context;
+    void (*send)(void *context, uint8_t to, struct bytes encoded);
+    void (*execute)(void *context, const struct effect *effect);
+};
+
+/* `st` gives randomness for the table seeds and the first ephemeral key. Errors: ERR_NOMEM, ERR_ENTROPY. */
+MUST_CHECK enum vault_err node_new(const struct node_options *options, const struct step *st,
+                                   struct node **out);
+void node_free(struct node *node);
+/* First step. */
+void node_start(struct node *node, const struct step *st, const struct node_executor *executor);
+/* A completion, a timer, a request, a peer up or down: for `actor`. */
+void node_deliver(struct node *node, const struct step *st, const struct node_executor *executor,
+                  enum actor_id actor, const struct msg *msg);
+/* A frame from an authenticated peer. Errors: ERR_MALFORMED, ERR_UNEXPECTED: counted, the link should be closed. */
+MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
+                                       const struct node_executor *executor, uint8_t from,
+                                       struct bytes frame);
+
+const struct membership *node_membership(const struct node *node);
+const struct node_row *node_facts(const struct node *node);
+/* Votes and answers reads. */
+bool node_serving(const struct node *node);
+size_t node_in_flight(const struct node *node); /* requests not answered yet */
+/* Sequence of the store, told by the runtime for the next heartbeats. */
+void node_set_sequence(struct node *node, uint64_t sequence);
+/* The entropy source failed, or an ephemeral key could not be made: the process must stop. */
+bool node_failed(const struct node *node);
+
+#endif

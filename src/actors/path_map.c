@@ -1,0 +1,129 @@
+#include "actors/path_map.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t
+mix(uint64_t h, struct bytes b)
+{
+    for (size_t i = 0; i < b.size; i++) {
+        h ^= b.data[i];
+        h *= UINT64_C(0x100000001b3);
+    }
+    h ^= h >> 29;
+    return h * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint64_t
+path_hash(const struct path_map *map, struct path path)
+{
+    uint64_t h = mix(map->seed ^ UINT64_C(0xcbf29ce484222325), path.tenant);
+    h = mix(h, path.name);
+    return h ^ (h >> 32);
+}
+
+static struct path_link **
+bucket_of(const struct path_map *map, uint64_t hash)
+{
+    return &map->buckets[hash & (map->bucket_count - 1)];
+}
+
+enum vault_err
+path_map_init(struct path_map *map, size_t expected, uint64_t seed)
+{
+    size_t buckets = 64;
+    while (buckets < expected)
+        buckets *= 2;
+    *map = (struct path_map){.bucket_count = buckets, .seed = seed};
+    map->buckets = calloc(buckets, sizeof(*map->buckets));
+    return map->buckets ? OK : ERR_NOMEM;
+}
+
+void
+path_map_close(struct path_map *map)
+{
+    assert(map->count == 0);
+    free(map->buckets);
+    *map = (struct path_map){0};
+}
+
+struct path_link *
+path_map_find(const struct path_map *map, struct path path)
+{
+    uint64_t hash = path_hash(map, path);
+    struct path_link *link = *bucket_of(map, hash);
+    while (link && (link->hash != hash || !path_equal(link->path, path)))
+        link = link->bucket_next;
+    return link;
+}
+
+static void
+append_newest(struct path_map *map, struct path_link *link)
+{
+    link->older = map->newest;
+    link->newer = NULL;
+    if (map->newest)
+        map->newest->newer = link;
+    else
+        map->oldest = link;
+    map->newest = link;
+}
+
+static void
+unlink_order(struct path_map *map, struct path_link *link)
+{
+    if (link->older)
+        link->older->newer = link->newer;
+    else
+        map->oldest = link->newer;
+    if (link->newer)
+        link->newer->older = link->older;
+    else
+        map->newest = link->older;
+}
+
+enum vault_err
+path_map_insert(struct path_map *map, struct path path, struct path_link *link)
+{
+    size_t size = path.tenant.size + path.name.size;
+    link->memory = malloc(size ? size : 1);
+    if (!link->memory)
+        return ERR_NOMEM;
+    memcpy(link->memory, path.tenant.data, path.tenant.size);
+    memcpy(link->memory + path.tenant.size, path.name.data, path.name.size);
+    link->path.tenant = bytes_of(link->memory, path.tenant.size);
+    link->path.name = bytes_of(link->memory + path.tenant.size, path.name.size);
+    link->hash = path_hash(map, path);
+
+    struct path_link **bucket = bucket_of(map, link->hash);
+    link->bucket_next = *bucket;
+    *bucket = link;
+    append_newest(map, link);
+    map->count++;
+    return OK;
+}
+
+void
+path_map_remove(struct path_map *map, struct path_link *link)
+{
+    struct path_link **at = bucket_of(map, link->hash);
+    while (*at != link) {
+        assert(*at);
+        at = &(*at)->bucket_next;
+    }
+    *at = link->bucket_next;
+    unlink_order(map, link);
+    map->count--;
+    free(link->memory);
+    link->memory = NULL;
+}
+
+void
+path_map_touch(struct path_map *map, struct path_link *link)
+{
+    if (map->newest == link)
+        return;
+    unlink_order(map, link);
+    append_newest(map, link);
+}

@@ -1,0 +1,235 @@
+#include "actors/repairer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum repair_tag { TAG_HEARTBEAT = 1, TAG_ROUND = 2, TAG_PEER_ROW = 3, TAG_WALK = 16 };
+
+static_assert(EFFECTS_MAX >= REPAIR_PAGE_ROWS + 2, "one DELIVER for each row, and the next page");
+
+void
+repairer_init(struct repairer *r, struct membership *membership, const struct node_row *node)
+{
+    *r = (struct repairer){.membership = membership, .node = node};
+    r->walks[0].table = ROW_BOXES;
+    r->walks[1].table = ROW_ERASURE;
+}
+
+/* ---- heartbeats ---- */
+
+static void
+send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
+{
+    const struct membership *ms = r->membership;
+    const struct member *self = &ms->members[ms->self];
+    for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
+        if (i == ms->self || !ms->members[i].connected)
+            continue;
+        struct msg_heartbeat *h = &effect_send(out, MSG_HEARTBEAT, i, NULL)->u.heartbeat;
+        h->incarnation = self->incarnation;
+        h->boot = r->node->boot;
+        h->horizon_ms = r->node->horizon_ms;
+        h->sequence = self->sequence;
+        h->wall_ms = st->wall_ms;
+        h->sent_ns = st->now.ns;
+        h->echo_ns = r->echoes[i].sent_ns;
+        h->echo_held_ns = instant_since(st->now, r->echoes[i].came).ns;
+        h->share_key_id = self->share_key.id;
+        memcpy(h->share_key, self->share_key.key, X25519_BYTES);
+    }
+}
+
+/* What must be known of a peer while it is away, after a restart too: its newest share key above all. */
+static void
+remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct effects *out)
+{
+    const struct member *member = &r->membership->members[peer];
+    struct peer_row row = {.incarnation = member->incarnation,
+                           .boot = member->boot,
+                           .horizon_ms = member->horizon_ms,
+                           .sequence = member->sequence,
+                           .share_key = member->share_key};
+    char name[16];
+    struct row_key key;
+    struct buf value = {0};
+    struct bytes key_copy, value_copy;
+    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
+    snprintf(name, sizeof(name), "peer/%u", (unsigned)peer);
+    row_key_meta(name, &key);
+    if (change && peer_row_encode(&row, &value) == OK &&
+        arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
+        arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK) {
+        *change = (struct store_change){STORE_PUT, key_copy, value_copy};
+        effect_store(out, ACTOR_REPAIRER, TAG_PEER_ROW, change, 1);
+    }
+    buf_close(&value);
+}
+
+static void
+learn_round_trip(struct member *member, const struct step *st, const struct msg_heartbeat *h)
+{
+    if (h->echo_ns == 0 || h->echo_ns > st->now.ns || st->now.ns - h->echo_ns < h->echo_held_ns)
+        return;
+    uint64_t sample = st->now.ns - h->echo_ns - h->echo_held_ns;
+    member->round_trip_ns =
+        member->round_trip_ns == 0 ? sample : (member->round_trip_ns * 7 + sample) / 8;
+}
+
+static void
+on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, struct effects *out)
+{
+    const struct msg_heartbeat *h = &in->u.heartbeat;
+    struct member *member = &r->membership->members[in->from];
+    bool news = h->incarnation > member->incarnation || h->boot > member->boot ||
+                h->share_key_id > member->share_key.id;
+    r->echoes[in->from].sent_ns = h->sent_ns;
+    r->echoes[in->from].came = st->now;
+    learn_round_trip(member, st, h);
+    member->heard = true;
+    member->clock_offset_ms = (int64_t)h->wall_ms - (int64_t)st->wall_ms;
+    if (h->incarnation > member->incarnation)
+        member->incarnation = h->incarnation;
+    if (h->boot > member->boot)
+        member->boot = h->boot;
+    if (h->horizon_ms > member->horizon_ms)
+        member->horizon_ms = h->horizon_ms;
+    if (h->sequence > member->sequence)
+        member->sequence = h->sequence;
+    if (h->share_key_id > member->share_key.id) {
+        member->share_key.id = h->share_key_id;
+        memcpy(member->share_key.key, h->share_key, X25519_BYTES);
+    }
+    if (news)
+        remember_peer(r, st, in->from, out);
+}
+
+/* ---- rounds over what is outstanding ---- */
+
+static void
+walk_on(struct repairer *r, const struct step *st, unsigned which, struct effects *out)
+{
+    struct repair_walk *walk = &r->walks[which];
+    struct row_key prefix;
+    struct bytes prefix_copy, after;
+    row_key_table(walk->table, &prefix);
+    if (walk->busy || arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK ||
+        arena_copy(st->arena, row_key_bytes(&walk->after), &after) != OK)
+        return;
+    walk->busy = true;
+    effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after, REPAIR_PAGE_ROWS, true);
+}
+
+static void
+ask_shard_store(struct repairer *r, struct path path, uint64_t owner, struct effects *out)
+{
+    struct msg *m = effect_send(out, MSG_DELIVER, r->membership->self, NULL);
+    m->path = path;
+    m->u.deliver.owner = owner;
+}
+
+/* At most one message for each row: the first owner that is connected; the others get their turn in the next rounds. */
+static void
+visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, struct bytes value,
+            struct effects *out)
+{
+    struct replicas replicas;
+    struct bytes boxes[REPLICAS_MAX];
+    size_t count = 0;
+    bool asked = false;
+    membership_replicas(r->membership, path, &replicas);
+    if (bytes_list_decode(value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &count) != OK)
+        return;
+    for (unsigned i = 0; i < count && i < replicas.count; i++) {
+        uint8_t node = replicas.nodes[i];
+        if (boxes[i].size == 0)
+            continue;
+        walk->counts[node]++;
+        if (!asked && r->membership->members[node].connected) {
+            ask_shard_store(r, path, i, out);
+            asked = true;
+        }
+    }
+}
+
+static void
+end_of_round(struct repairer *r, struct repair_walk *walk)
+{
+    for (unsigned i = 0; i < NODES_MAX && walk->table == ROW_BOXES; i++)
+        r->membership->members[i].escrow_backlog = walk->counts[i];
+    memset(walk->counts, 0, sizeof(walk->counts));
+    walk->after.size = 0;
+}
+
+static void
+on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out)
+{
+    struct repair_walk *walk = &r->walks[loaded->tag - TAG_WALK];
+    walk->busy = false;
+    for (size_t i = 0; i < loaded->count; i++) {
+        enum row_table table;
+        struct path path;
+        uint64_t version;
+        struct bytes id;
+        const struct loaded_row *row = &loaded->rows[i];
+        walk->after.size = row->key.size;
+        memcpy(walk->after.data, row->key.data, row->key.size);
+        if (row_key_parse(row->key, &table, &path, &version, &id) != OK)
+            continue;
+        if (table == ROW_BOXES)
+            visit_boxes(r, walk, path, row->value, out);
+        else
+            ask_shard_store(r, path, DELIVER_ERASURE, out);
+    }
+    if (loaded->err != OK || !loaded->more)
+        end_of_round(r, walk);
+}
+
+/* ---- messages ---- */
+
+void
+repairer_start(struct repairer *r, const struct step *st, struct effects *out)
+{
+    (void)r;
+    (void)st;
+    effect_timer(out, ACTOR_REPAIRER, TAG_HEARTBEAT, duration_ms(HEARTBEAT_MS));
+    effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(REPAIR_ROUND_MS));
+}
+
+static void
+on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects *out)
+{
+    if (tag == TAG_HEARTBEAT) {
+        send_heartbeats(r, st, out);
+        effect_timer(out, ACTOR_REPAIRER, TAG_HEARTBEAT, duration_ms(HEARTBEAT_MS));
+        return;
+    }
+    walk_on(r, st, 0, out);
+    walk_on(r, st, 1, out);
+    /* A backlog is worked off page after page; an empty table is looked at twice a second. */
+    bool more = r->walks[0].after.size > 0 || r->walks[1].after.size > 0;
+    effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? 10 : REPAIR_ROUND_MS));
+}
+
+enum vault_err
+repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
+                struct effects *out)
+{
+    struct member *member = &r->membership->members[in->from];
+    assert(out->count == 0);
+    switch ((int)in->kind) {
+    case MSG_HEARTBEAT: on_heartbeat(r, st, in, out); return OK;
+    case MSG_PEER_UP:
+        member->connected = true;
+        send_heartbeats(r, st, out);
+        return OK;
+    case MSG_PEER_DOWN:
+        member->connected = false;
+        member->round_trip_ns = 0;
+        return OK;
+    case MSG_TIMER: on_timer(r, st, in->u.timer.tag, out); return OK;
+    case MSG_LOADED: on_page(r, &in->u.loaded, out); return OK;
+    case MSG_STORED: return OK; /* what is remembered of a peer is told again with its next news */
+    default: return ERR_UNEXPECTED;
+    }
+}

@@ -1,0 +1,38 @@
+/*
+ * Repairer: heartbeats, what is known of the peers, and the background rounds that bring shares in escrow to their owners and deletions
+ * to those who have not erased. It walks the tables of what is outstanding a page at a time and hands each path to the
+ * shard store, which knows the state of the path (message DELIVER).
+ */
+#ifndef OSTRAKA_ACTORS_REPAIRER_H
+#define OSTRAKA_ACTORS_REPAIRER_H
+
+#include "actors/actor.h"
+#include "actors/membership.h"
+
+enum { REPAIR_PAGE_ROWS = 32, HEARTBEAT_MS = 250, REPAIR_ROUND_MS = 500 };
+
+/* A walk over one table of outstanding work. */
+struct repair_walk {
+    enum row_table table;            /* ROW_BOXES or ROW_ERASURE */
+    struct row_key after;            /* last key of the page before; size 0: from the first */
+    bool busy;                       /* a scan is under way */
+    uint64_t counts[NODES_MAX];      /* boxes met in this round, by owner's node */
+};
+
+struct repairer {
+    struct membership *membership;   /* borrowed */
+    const struct node_row *node;     /* borrowed from the shard store: incarnation, boot, horizon */
+    struct repair_walk walks[2];
+    struct {
+        uint64_t sent_ns;            /* last heartbeat's, to be echoed */
+        struct instant came;
+    } echoes[NODES_MAX];
+};
+
+void repairer_init(struct repairer *r, struct membership *membership, const struct node_row *node);
+void repairer_start(struct repairer *r, const struct step *st, struct effects *out);
+/* Errors: ERR_UNEXPECTED. */
+MUST_CHECK enum vault_err repairer_handle(struct repairer *r, const struct step *st,
+                                          const struct msg *in, struct effects *out);
+
+#endif

@@ -1,0 +1,353 @@
+/*
+ * Heads that are known to be chosen: setting the state, dropping what the chain does not contain, erasing. docs/protocol.md,
+ * "Writing phase" (CHOSEN) and "Deleting".
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+enum chosen_plan {
+    PLAN_IGNORE, /* another head stands here at a higher ballot, or there is nothing to learn */
+    PLAN_PRUNE,  /* known already: only escrow may go */
+    PLAN_SET,    /* the accepted head is this one */
+    PLAN_TAKE,   /* the accepted head is older: take this one over */
+};
+
+static enum chosen_plan
+plan_of(const struct shard_work *w)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    const struct path_row *row = &w->path->row.row;
+    bool same = row->state != STATE_ABSENT &&
+                memcmp(w->path->row.head.id, chosen->head_id, ID_BYTES) == 0;
+    if (same)
+        return row->state == STATE_CHOSEN && ballot_compare(row->ballot, chosen->ballot) >= 0
+                   ? PLAN_PRUNE
+                   : PLAN_SET;
+    if (ballot_compare(row->ballot, chosen->ballot) < 0 && chosen->head.size > 0)
+        return PLAN_TAKE;
+    return PLAN_IGNORE;
+}
+
+/* The head to be set: ours, or the one that came; it must be what the notice names. */
+static bool
+head_of(struct shard_work *w, enum chosen_plan plan, struct head *out, struct bytes *encoded)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    uint8_t id[ID_BYTES];
+    *encoded = plan == PLAN_TAKE ? chosen->head : w->path->row.row.head;
+    record_id(*encoded, id);
+    if (memcmp(id, chosen->head_id, ID_BYTES) != 0 || head_decode(*encoded, out) != OK ||
+        !path_equal(out->path, w->path->link.path))
+        return false;
+    const struct head_summary *have = &w->path->row.head;
+    return plan != PLAN_TAKE || w->path->row.row.state != STATE_CHOSEN ||
+           out->generation > have->generation;
+}
+
+static void
+delete_prefix(struct shard_work *w, enum row_table table, struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    row_key_versions(table, w->path->link.path, &key);
+    shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
+}
+
+static uint64_t
+all_replicas(const struct shard_work *w)
+{
+    return (UINT64_C(1) << w->s->membership->cluster->share_count) - 1;
+}
+
+/* Who is known to have erased, so that the repairer tells the others until all have. */
+static bool
+put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    struct bytes value;
+    row_key_erasure(w->path->link.path, &key);
+    if (mask == all_replicas(w)) {
+        shard_change(list, count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+        return true;
+    }
+    if (arena_copy(w->st->arena, bytes_of(&mask, 1), &value) != OK)
+        return false;
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), value);
+    return true;
+}
+
+static uint8_t
+own_bit(const struct shard_work *w)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    return own < 0 ? 0 : (uint8_t)(1u << own);
+}
+
+static void
+answer_erased(struct shard_work *w, struct msg *m, const uint8_t head_id[static ID_BYTES])
+{
+    memcpy(m->u.erased.head_id, head_id, ID_BYTES);
+    m->u.erased.erased = true;
+    shard_incarnations(w, &m->u.erased.incarnations);
+}
+
+/* A tombstone that is known chosen: everything below it goes, in one durable transaction with the mark that it is gone. */
+static void
+erase(struct shard_work *w, struct bytes head, struct ballot ballot)
+{
+    struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
+    size_t count = 0;
+    if (!list || shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) != OK ||
+        shard_put_path_row(w, list, &count) != OK || !put_erasure(w, own_bit(w), list, &count)) {
+        w->path->has_next = false;
+        return;
+    }
+    delete_prefix(w, ROW_VERSION, list, &count);
+    delete_prefix(w, ROW_DEALING, list, &count);
+    delete_prefix(w, ROW_BOXES, list, &count);
+    w->path->next_clean = true;
+    answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id);
+    metrics_count(w->st->metrics, METRIC_paths_erased);
+    shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
+    shard_commit(w, list, count);
+}
+
+/* Replicas that have written, in an incarnation not older than is known here. */
+static uint64_t
+written_by(const struct shard_work *w)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    struct incarnations known;
+    shard_incarnations(w, &known);
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < known.count && i < chosen->incarnations.count; i++) {
+        if ((chosen->written >> i & 1) && chosen->incarnations.of[i] >= known.of[i])
+            mask |= UINT64_C(1) << i;
+    }
+    return mask;
+}
+
+void
+shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes row, uint64_t mask,
+            struct store_change *list, size_t *count)
+{
+    struct bytes boxes[REPLICAS_MAX];
+    struct buf encoded = {0};
+    struct bytes value;
+    size_t n = 0;
+    bool left = false;
+    if (bytes_list_decode(row, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &n) != OK)
+        return; /* kept as it is; the scrubber's business */
+    for (size_t i = 0; i < n; i++) {
+        if (mask >> i & 1)
+            boxes[i] = (struct bytes){0};
+        left = left || boxes[i].size > 0;
+    }
+    if (!left) {
+        shard_change(list, count, STORE_DELETE, shard_key_copy(w, key), (struct bytes){0});
+        return;
+    }
+    if (bytes_list_encode(boxes, n, &encoded) == OK &&
+        arena_copy(w->st->arena, buf_bytes(&encoded), &value) == OK)
+        shard_change(list, count, STORE_PUT, shard_key_copy(w, key), value);
+    buf_close(&encoded);
+}
+
+/* The oldest version that just fell out of the kept range, where all other rows are known to belong to the chain. */
+static void
+drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    for (unsigned i = 0; head->oldest_version > 1 && i < 3; i++) {
+        struct row_key key;
+        row_key_of_version(tables[i], w->path->link.path, head->oldest_version - 1, &key);
+        shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
+    }
+}
+
+/* Whoever takes a head over without its share asks the one that told of it for the escrow. */
+static void
+ask_for_share(struct shard_work *w)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    if (own < 0 || replicas_index(&replicas, w->msg->from) < 0)
+        return;
+    struct msg *m = effect_send(w->out, MSG_DELIVER, w->msg->from, w->msg);
+    m->u.deliver.owner = (uint64_t)own;
+}
+
+static void
+set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head, struct bytes encoded)
+{
+    struct shard_path *path = w->path;
+    struct ballot ballot = w->msg->u.chosen.ballot;
+    struct store_change *list =
+        arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    size_t count = 0;
+    bool scanned = w->rows && !(path->clean && plan != PLAN_TAKE);
+    bool whole = true;
+
+    if (ballot_compare(path->row.row.ballot, ballot) > 0)
+        ballot = path->row.row.ballot;
+    if (!list)
+        return;
+    if (plan != PLAN_PRUNE) {
+        if (shard_next_row(path, ballot, STATE_CHOSEN, encoded, false) != OK ||
+            shard_put_path_row(w, list, &count) != OK) {
+            path->has_next = false;
+            return;
+        }
+        path->next_clean = path->clean;
+        drop_oldest(w, head, list, &count);
+    }
+    if (scanned) {
+        struct chain_head chain = {head->version, head->oldest_version, head->version_id,
+                                   head->incarnation};
+        if (shard_prune_to_chain(w, &chain, list, &count, &whole) == OK)
+            path->next_clean = whole && !w->rows->more;
+    }
+    struct row_key key;
+    row_key_version(ROW_BOXES, path->link.path, head->version, head->version_id, &key);
+    uint64_t mask = written_by(w);
+    if (plan != PLAN_TAKE && mask == all_replicas(w))
+        shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
+        shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
+    if (plan == PLAN_TAKE) {
+        if (ballot_compare(ballot, path->promised) > 0)
+            path->promised = ballot;
+        ask_for_share(w);
+    }
+    if (count > 0)
+        shard_commit(w, list, count);
+}
+
+/* Erased here already: says so again, or, when all have erased, stops telling the others. */
+static void
+erased_before(struct shard_work *w)
+{
+    struct store_change *list;
+    size_t count = 0;
+    if (written_by(w) != all_replicas(w)) {
+        answer_erased(w, shard_answer_now(w, MSG_ERASED), w->path->row.head.id);
+        return;
+    }
+    list = arena_alloc(w->st->arena, sizeof(*list));
+    if (list && put_erasure(w, (uint8_t)all_replicas(w), list, &count))
+        shard_commit(w, list, count);
+}
+
+void
+shard_on_chosen(struct shard_work *w)
+{
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    struct bytes encoded;
+    enum chosen_plan plan = plan_of(w);
+    if (plan == PLAN_IGNORE || !head)
+        return;
+    if (!head_of(w, plan, head, &encoded)) {
+        shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);
+        metrics_count(w->st->metrics, METRIC_messages_refused);
+        return;
+    }
+    if (head->kind == HEAD_TOMBSTONE) {
+        struct ballot ballot = w->msg->u.chosen.ballot;
+        if (plan == PLAN_PRUNE && w->path->row.row.erased)
+            erased_before(w);
+        else
+            erase(w, encoded, ballot_compare(w->path->row.row.ballot, ballot) > 0 ? w->path->row.row.ballot : ballot);
+        return;
+    }
+    bool dirty = !w->path->clean || plan == PLAN_TAKE;
+    if (!w->rows && plan != PLAN_PRUNE && dirty) {
+        shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+        return;
+    }
+    if (!w->rows && written_by(w) != all_replicas(w)) {
+        struct row_key key;
+        row_key_version(ROW_BOXES, w->path->link.path, head->version, head->version_id, &key);
+        shard_need_rows(w, &key, 1);
+        return;
+    }
+    set_chosen(w, plan, head, encoded);
+}
+
+/* Progress of a deletion: what this node has, and whether it has erased. */
+void
+shard_on_ask_erased(struct shard_work *w)
+{
+    struct accepted accepted;
+    shard_accepted(w->path, &accepted);
+    struct msg *m = shard_answer_now(w, MSG_ERASED);
+    if (accepted.state != STATE_ABSENT)
+        memcpy(m->u.erased.head_id, w->path->row.head.id, ID_BYTES);
+    m->u.erased.erased = w->path->row.row.erased;
+    m->u.erased.state = accepted.state;
+    m->u.erased.ballot = accepted.ballot;
+    m->u.erased.head = accepted.head;
+    shard_incarnations(w, &m->u.erased.incarnations);
+}
+
+/* ---- telling the others of a deletion until all have erased ---- */
+
+static void
+commit_erasure(struct shard_work *w, uint8_t mask)
+{
+    struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
+    size_t count = 0;
+    if (list && put_erasure(w, mask, list, &count))
+        shard_commit(w, list, count);
+}
+
+void
+shard_spread_erasure(struct shard_work *w)
+{
+    const struct path_row *row = &w->path->row.row;
+    struct replicas replicas;
+    struct row_key key;
+    row_key_erasure(w->path->link.path, &key);
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    if (!w->rows) {
+        shard_need_rows(w, &key, 1);
+        return;
+    }
+    if (!w->rows->rows[0].found || w->rows->rows[0].value.size != 1)
+        return;
+    if (!row->erased) {
+        commit_erasure(w, (uint8_t)all_replicas(w)); /* a later head has taken the tombstone's place */
+        return;
+    }
+    for (unsigned i = 0; i < replicas.count; i++) {
+        if (w->rows->rows[0].value.data[0] >> i & 1)
+            continue;
+        struct msg *m = effect_send(w->out, MSG_CHOSEN, replicas.nodes[i], w->msg);
+        m->op = 0;
+        m->u.chosen.ballot = row->ballot;
+        memcpy(m->u.chosen.head_id, w->path->row.head.id, ID_BYTES);
+        m->u.chosen.head = row->head;
+        shard_incarnations(w, &m->u.chosen.incarnations);
+    }
+}
+
+/* Another replica has erased. */
+void
+shard_on_erased(struct shard_work *w)
+{
+    struct replicas replicas;
+    struct row_key key;
+    row_key_erasure(w->path->link.path, &key);
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int from = replicas_index(&replicas, w->msg->from);
+    if (from < 0 || !w->msg->u.erased.erased || w->path->row.row.state == STATE_ABSENT ||
+        memcmp(w->msg->u.erased.head_id, w->path->row.head.id, ID_BYTES) != 0)
+        return;
+    if (!w->rows)
+        shard_need_rows(w, &key, 1);
+    else if (w->rows->rows[0].found && w->rows->rows[0].value.size == 1)
+        commit_erasure(w, (uint8_t)(w->rows->rows[0].value.data[0] | 1u << from));
+}

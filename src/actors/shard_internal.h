@@ -1,0 +1,167 @@
+/* Private to the files of the shard store. */
+#ifndef OSTRAKA_ACTORS_SHARD_INTERNAL_H
+#define OSTRAKA_ACTORS_SHARD_INTERNAL_H
+
+#include "actors/shard_store.h"
+#include "crypto/storage_key.h"
+
+enum {
+    HORIZON_AHEAD_MS = 10000,    /* how far a new horizon reaches */
+    HORIZON_MOVE_MS = 3000,      /* it is moved when it has come nearer by so much */
+    HORIZON_LOOK_MS = 250,       /* how often that is looked at */
+    CLOCK_DRIFT_MS_MAX = 60000,  /* ballots further ahead of our clock are refused */
+    ACCEPTED_SLACK_MS = 1000,    /* but never those so close to what the path has accepted */
+    MANNERS_MS = 20,             /* how long a voter waits for the write of whom it voted for */
+    DELIVER_QUIET_MS = 1000,     /* escrow of a path touched later than that is still in flight */
+    SHARD_ROWS_MAX = 160,        /* version rows of a path looked at in one go */
+};
+
+enum shard_stage { SHARD_NEW, SHARD_LOADING, SHARD_IDLE, SHARD_LOADING_ROWS, SHARD_STORING };
+
+/* A message that waits: its own copy. */
+struct shard_waiting {
+    struct shard_waiting *next;
+    struct buf frame;
+    struct msg msg; /* decoded from frame */
+};
+
+struct shard_queue {
+    struct shard_waiting *first, *last;
+    size_t count;
+};
+
+/* What of the accepted head is needed at hand, so that it is not decoded for every message. */
+struct head_summary {
+    uint8_t id[ID_BYTES];
+    uint8_t prev[ID_BYTES];
+    uint64_t generation;
+    enum head_kind kind;
+    uint64_t version, oldest_version;
+    uint8_t version_id[ID_BYTES];
+    uint8_t incarnation[INCARNATION_BYTES];
+};
+
+/* The path row with memory of its own. */
+struct shard_row {
+    struct path_row row; /* row.head points into memory */
+    struct buf memory;
+    struct head_summary head;
+};
+
+struct shard_path {
+    struct path_link link;           /* first: kept in shard_store.paths */
+    uint32_t slot;
+    enum shard_stage stage;
+    bool corrupt;                    /* its path row does not verify: nothing is answered but that */
+    bool clean;                      /* no version row but those of the accepted head's chain */
+    struct ballot promised;
+    struct instant promised_at;
+    bool awaiting_write;             /* voted for, and its WRITE has not come */
+    struct instant touched;
+    struct shard_row row;            /* durable; state ABSENT when there is none */
+    struct shard_row next;           /* becomes `row` when the batch is durable */
+    bool has_next;
+    bool next_clean;
+    struct shard_queue queue;
+    struct shard_queue parked;       /* votes that wait for another's write */
+    bool park_timer;
+    struct shard_waiting *current;   /* message whose rows are being loaded */
+    struct bytes box;                /* DELIVER: found, while the other rows are loaded */
+    struct buf box_memory;
+    struct row_key box_key;
+    struct msg answer;               /* sent when the batch is durable */
+    bool has_answer;
+    uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
+};
+
+/* One message in the hands of its handler. */
+struct shard_work {
+    struct shard_store *s;
+    const struct step *st;
+    struct shard_path *path;
+    const struct msg *msg;
+    const struct msg_loaded *rows; /* NULL until loaded */
+    struct effects *out;
+};
+
+/* Tags of the shard store's effects: what for, and of which path. */
+enum shard_tag { SHARD_TAG_PATH = 1, SHARD_TAG_HORIZON = 2, SHARD_TAG_HORIZON_TIMER = 3, SHARD_TAG_PARKED = 4, SHARD_TAG_PUMP = 5 };
+static inline uint64_t
+shard_tag(enum shard_tag what, uint32_t slot)
+{
+    return ((uint64_t)what << 32) | slot;
+}
+
+/* shard_store.c: asking for rows, storing, answering */
+void shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count);
+void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
+/* Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves when it is durable. */
+void shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
+/* The answer to w->msg, to be filled; leaves at once (send) or with the batch (defer). */
+struct msg *shard_answer_now(struct shard_work *w, enum msg_kind kind);
+struct msg *shard_answer_later(struct shard_work *w, enum msg_kind kind);
+void shard_incarnations(const struct shard_work *w, struct incarnations *out);
+void shard_accepted(const struct shard_path *path, struct accepted *out);
+/* Begins path->next with that content. Errors: ERR_NOMEM, ERR_MALFORMED head. */
+MUST_CHECK enum vault_err shard_next_row(struct shard_path *path, struct ballot ballot,
+                                         enum accepted_state state, struct bytes head, bool erased);
+bool shard_ballot_too_far(const struct shard_work *w, struct ballot b);
+struct bytes shard_key_copy(const struct shard_work *w, const struct row_key *key); /* in the step's arena; empty: no memory */
+struct store_change *shard_change(struct store_change *list, size_t *count, enum store_change_kind kind,
+                                  struct bytes key, struct bytes value);
+MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
+                                             size_t *count);
+enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };
+
+/* One handler per message; each answers, asks for rows, or stores. */
+void shard_on_vote(struct shard_work *w);
+void shard_on_write(struct shard_work *w);
+void shard_on_chosen(struct shard_work *w);
+void shard_on_ask_erased(struct shard_work *w);
+void shard_on_read(struct shard_work *w);
+void shard_on_fetch(struct shard_work *w);
+void shard_on_list(struct shard_work *w);
+void shard_on_share(struct shard_work *w);
+void shard_on_shared(struct shard_work *w);
+void shard_on_deliver(struct shard_work *w);
+void shard_on_erased(struct shard_work *w);
+void shard_spread_erasure(struct shard_work *w);
+
+/* A refusal of whatever kind answers w->msg; nothing for messages that have no answer. */
+void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat);
+
+/* A copy of a message that is to wait; NULL: no memory. */
+struct shard_waiting *shard_waiting_of(const struct msg *msg);
+/* Asks for a durable horizon of at least that. */
+void shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms);
+
+/* shard_vote.c */
+void shard_unpark(struct shard_store *s, struct shard_path *path);
+
+/* shard_prune.c: which version rows the chain of a head does not contain */
+struct chain_head {
+    uint64_t version, oldest_version;
+    const uint8_t *version_id;
+    const uint8_t *incarnation;
+};
+/*
+ * Appends deletions of rows ('v', 'd', 'b') that cannot belong to the chain. `rows` are all version rows of the path, newest first.
+ * *whole tells whether the chain was followed down to the oldest kept version without a gap.
+ */
+MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
+                                               struct store_change *list, size_t *count, bool *whole);
+
+/* shard_chosen.c: rewrites or removes an escrow row without the boxes of the replicas in `mask`. */
+void shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes row,
+                       uint64_t mask, struct store_change *list, size_t *count);
+
+/* shard_share.c: own shares at rest */
+MUST_CHECK enum vault_err shard_share_seal(struct shard_work *w, const struct row_key *key,
+                                           struct bytes share, struct bytes *out);
+MUST_CHECK enum vault_err shard_share_unseal(struct shard_work *w, struct bytes key,
+                                             struct bytes sealed, struct bytes *out);
+
+void shard_log(const struct shard_work *w, enum log_level level, const char *event,
+               enum refusal refusal);
+
+#endif

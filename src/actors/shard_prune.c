@@ -1,0 +1,69 @@
+/* Which version rows the hash chain of a head contains. */
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+struct row_facts {
+    uint64_t version;
+    struct bytes id;
+    struct version_record record;
+};
+
+static bool
+facts_of(const struct loaded_row *row, struct row_facts *out)
+{
+    enum row_table table;
+    struct path path;
+    struct version_row value;
+    return row_key_parse(row->key, &table, &path, &out->version, &out->id) == OK &&
+           version_row_decode(row->value, &value) == OK &&
+           version_decode(value.record, &out->record) == OK;
+}
+
+static void
+drop_version(struct shard_work *w, const struct row_facts *facts, struct store_change *list,
+             size_t *count)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    for (unsigned i = 0; i < 3 && *count < SHARD_CHANGES_MAX; i++) {
+        struct row_key key;
+        row_key_version(tables[i], w->path->link.path, facts->version, facts->id.data, &key);
+        shard_change(list, count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    }
+}
+
+/*
+ * Rows come newest first. `expected` is the id that the chain names for `next`; once a row of the chain is missing here, what lies below
+ * cannot be judged and stays, unless it is of another incarnation.
+ */
+enum vault_err
+shard_prune_to_chain(struct shard_work *w, const struct chain_head *head, struct store_change *list,
+                     size_t *count, bool *whole)
+{
+    uint64_t next = head->version;
+    uint8_t expected[ID_BYTES];
+    bool gap = false;
+    memcpy(expected, head->version_id, ID_BYTES);
+
+    for (size_t i = 0; i < w->rows->count; i++) {
+        struct row_facts facts;
+        if (!facts_of(&w->rows->rows[i], &facts)) {
+            metrics_count(w->st->metrics, METRIC_records_corrupt);
+            return ERR_CORRUPT;
+        }
+        if (facts.version < next)
+            gap = true; /* the row of the chain that should have come is not here */
+        bool other = memcmp(facts.record.incarnation, head->incarnation, INCARNATION_BYTES) != 0;
+        bool known = !gap && facts.version == next;
+        bool in_chain = known && memcmp(facts.id.data, expected, ID_BYTES) == 0;
+        if (other || facts.version > head->version || facts.version < head->oldest_version ||
+            (!gap && !in_chain)) {
+            drop_version(w, &facts, list, count);
+        } else if (in_chain) {
+            memcpy(expected, facts.record.prev, ID_BYTES);
+            next--;
+        }
+    }
+    *whole = !gap && next < head->oldest_version;
+    return OK;
+}

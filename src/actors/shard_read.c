@@ -1,0 +1,162 @@
+/* Answers to readers, and whole copies for whoever finishes a change: docs/protocol.md, "Reading" and "What is there". */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/authority.h"
+#include "actors/shard_internal.h"
+
+enum { ROW_V, ROW_D, ROW_B };
+
+/* Which version is asked for: the latest of the accepted head, or an older one that the asker knows by its id. */
+static bool
+wanted_version(const struct shard_work *w, uint64_t *version, const uint8_t **version_id)
+{
+    static const uint8_t latest[ID_BYTES] = {0};
+    const struct msg_read *read = &w->msg->u.read;
+    const struct head_summary *head = &w->path->row.head;
+    if (w->path->row.row.state == STATE_ABSENT || head->kind != HEAD_LIVE)
+        return false;
+    bool of_head = memcmp(read->version_id, latest, ID_BYTES) == 0;
+    *version = of_head ? head->version : read->version;
+    *version_id = of_head ? head->version_id : read->version_id;
+    return true;
+}
+
+static struct msg_state *
+answer_state(struct shard_work *w)
+{
+    struct msg *m = shard_answer_now(w, MSG_STATE);
+    shard_accepted(w->path, &m->u.state.accepted);
+    shard_incarnations(w, &m->u.state.incarnations);
+    metrics_count(w->st->metrics, METRIC_reads_served);
+    return &m->u.state;
+}
+
+static void
+fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct msg_state *state)
+{
+    if (sealed.size == 0)
+        return;
+    state->share_state = SHARE_HELD;
+    if (shard_share_unseal(w, key, sealed, &state->share) != OK) {
+        state->share_state = SHARE_BAD;
+        metrics_count(w->st->metrics, METRIC_shares_bad);
+    }
+}
+
+void
+shard_on_read(struct shard_work *w)
+{
+    uint64_t version;
+    const uint8_t *version_id;
+    if (!authority_permits(w->s->membership->cluster, w->msg->u.read.credential)) {
+        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
+        return;
+    }
+    if (!wanted_version(w, &version, &version_id)) {
+        answer_state(w);
+        return;
+    }
+    if (!w->rows) {
+        struct row_key keys[2];
+        row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &keys[ROW_V]);
+        row_key_version(ROW_DEALING, w->path->link.path, version, version_id, &keys[ROW_D]);
+        shard_need_rows(w, keys, 2);
+        return;
+    }
+    struct msg_state *state = answer_state(w);
+    struct version_row row;
+    if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found)
+        return;
+    if (version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
+        state->share_state = SHARE_BAD;
+        metrics_count(w->st->metrics, METRIC_records_corrupt);
+        return;
+    }
+    state->version = row.record;
+    state->dealing = w->rows->rows[ROW_D].value;
+    fill_share(w, w->rows->rows[ROW_V].key, row.share, state);
+}
+
+static struct msg_fetched *
+answer_fetched(struct shard_work *w, enum refusal refusal)
+{
+    struct msg *m = shard_answer_now(w, MSG_FETCHED);
+    m->u.fetched.refusal = refusal;
+    memcpy(m->u.fetched.head_id, w->msg->u.fetch.head_id, ID_BYTES);
+    return &m->u.fetched;
+}
+
+void
+shard_on_fetch(struct shard_work *w)
+{
+    const struct head_summary *head = &w->path->row.head;
+    if (w->path->row.row.state == STATE_ABSENT ||
+        memcmp(head->id, w->msg->u.fetch.head_id, ID_BYTES) != 0) {
+        answer_fetched(w, REFUSED_ABSENT);
+        return;
+    }
+    if (head->kind != HEAD_LIVE) {
+        answer_fetched(w, REFUSED_NONE)->head = w->path->row.row.head;
+        return;
+    }
+    if (!w->rows) {
+        struct row_key keys[3];
+        struct path path = w->path->link.path;
+        row_key_version(ROW_VERSION, path, head->version, head->version_id, &keys[ROW_V]);
+        row_key_version(ROW_DEALING, path, head->version, head->version_id, &keys[ROW_D]);
+        row_key_version(ROW_BOXES, path, head->version, head->version_id, &keys[ROW_B]);
+        shard_need_rows(w, keys, 3);
+        return;
+    }
+    struct version_row row;
+    if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found || !w->rows->rows[ROW_B].found ||
+        version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
+        answer_fetched(w, REFUSED_ABSENT);
+        return;
+    }
+    struct msg_fetched *fetched = answer_fetched(w, REFUSED_NONE);
+    fetched->head = w->path->row.row.head;
+    fetched->version = row.record;
+    fetched->dealing = w->rows->rows[ROW_D].value;
+    fetched->boxes = w->rows->rows[ROW_B].value;
+}
+
+/* Version records, newest first, as they are here: the asker follows the chain. */
+static void
+answer_list(struct shard_work *w)
+{
+    const struct msg_list *list = &w->msg->u.list;
+    struct bytes *records = arena_alloc(w->st->arena, w->rows->count * sizeof(*records) + 1);
+    struct buf encoded = {0};
+    struct bytes copy = {0};
+    size_t count = 0;
+
+    for (size_t i = 0; records && i < w->rows->count && count < list->limit; i++) {
+        struct version_row row;
+        if (version_row_decode(w->rows->rows[i].value, &row) != OK)
+            continue; /* the asker finds the gap and asks others */
+        records[count++] = row.record;
+    }
+    if (records && bytes_list_encode(records, count, &encoded) == OK &&
+        arena_copy(w->st->arena, buf_bytes(&encoded), &copy) == OK) {
+        struct msg *m = shard_answer_now(w, MSG_VERSIONS);
+        shard_accepted(w->path, &m->u.versions.accepted);
+        m->u.versions.records = copy;
+        shard_incarnations(w, &m->u.versions.incarnations);
+    } else {
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+    }
+    buf_close(&encoded);
+}
+
+void
+shard_on_list(struct shard_work *w)
+{
+    if (!authority_permits(w->s->membership->cluster, w->msg->u.list.credential))
+        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
+    else if (!w->rows)
+        shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+    else
+        answer_list(w);
+}

@@ -1,0 +1,372 @@
+/*
+ * Boxed shares on their way to their owner: delivery from escrow, acceptance by the owner, and own shares at rest.
+ * docs/protocol.md, "Repair".
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+enum vault_err
+shard_share_seal(struct shard_work *w, const struct row_key *key, struct bytes share, struct bytes *out)
+{
+    *out = (struct bytes){0};
+    if (share.size == 0)
+        return OK;
+    uint8_t *sealed = arena_alloc(w->st->arena, share.size + SEALED_OVERHEAD_BYTES);
+    if (!sealed)
+        return ERR_NOMEM;
+    enum vault_err err = sealed_record_make(w->s->share_wrap_key->data, row_key_bytes(key), share,
+                                            w->st->rng, sealed);
+    if (err == OK)
+        *out = bytes_of(sealed, share.size + SEALED_OVERHEAD_BYTES);
+    return err;
+}
+
+enum vault_err
+shard_share_unseal(struct shard_work *w, struct bytes key, struct bytes sealed, struct bytes *out)
+{
+    *out = (struct bytes){0};
+    if (sealed.size <= SEALED_OVERHEAD_BYTES)
+        return ERR_CORRUPT;
+    size_t size = sealed.size - SEALED_OVERHEAD_BYTES;
+    uint8_t *share = arena_alloc(w->st->arena, size);
+    if (!share)
+        return ERR_NOMEM;
+    enum vault_err err = sealed_record_open(w->s->share_wrap_key->data, key, sealed, share);
+    if (err == OK)
+        *out = bytes_of(share, size);
+    return err;
+}
+
+/* ---- the keeper's side ---- */
+
+/* The newest escrow row that has a box for that owner; its key and box are kept while the other rows are loaded. */
+static bool
+find_box(struct shard_work *w, uint8_t owner)
+{
+    struct shard_path *path = w->path;
+    for (size_t i = 0; i < w->rows->count; i++) {
+        struct bytes boxes[REPLICAS_MAX];
+        size_t n = 0;
+        if (bytes_list_decode(w->rows->rows[i].value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &n) != OK ||
+            owner >= n || boxes[owner].size == 0)
+            continue;
+        buf_close(&path->box_memory);
+        if (buf_append(&path->box_memory, boxes[owner]) != OK)
+            return false;
+        path->box = buf_bytes(&path->box_memory);
+        path->box_key.size = w->rows->rows[i].key.size;
+        memcpy(path->box_key.data, w->rows->rows[i].key.data, path->box_key.size);
+        return true;
+    }
+    return false;
+}
+
+static void
+load_version_of_box(struct shard_work *w)
+{
+    enum row_table table;
+    struct path path;
+    uint64_t version;
+    struct bytes id;
+    struct row_key keys[2];
+    if (row_key_parse(row_key_bytes(&w->path->box_key), &table, &path, &version, &id) != OK)
+        return;
+    row_key_version(ROW_VERSION, path, version, id.data, &keys[0]);
+    row_key_version(ROW_DEALING, path, version, id.data, &keys[1]);
+    shard_need_rows(w, keys, 2);
+}
+
+static void
+send_share(struct shard_work *w, uint8_t owner)
+{
+    struct replicas replicas;
+    struct version_row row;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    if (!w->rows->rows[0].found || !w->rows->rows[1].found ||
+        version_row_decode(w->rows->rows[0].value, &row) != OK)
+        return;
+    struct msg *m = effect_send(w->out, MSG_SHARE, replicas.nodes[owner], w->msg);
+    shard_accepted(w->path, &m->u.share.accepted);
+    m->u.share.version = row.record;
+    m->u.share.dealing = w->rows->rows[1].value;
+    m->u.share.box = w->path->box;
+}
+
+/* An accepted head that nobody has called chosen for a while is finished first. */
+static void
+finish_first(struct shard_work *w)
+{
+    struct msg *m = effect_local(w->out, ACTOR_COORDINATOR, MSG_CHANGE);
+    m->path = w->path->link.path;
+}
+
+void
+shard_on_deliver(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    uint64_t owner = w->msg->u.deliver.owner;
+    bool recent = instant_since(w->st->now, path->touched).ns < duration_ms(DELIVER_QUIET_MS).ns;
+    if (w->msg->from == w->s->membership->self && recent && !w->rows)
+        return; /* the repairer's own round: this change is still in flight */
+    if (owner == DELIVER_ERASURE) {
+        shard_spread_erasure(w);
+        return;
+    }
+    if (owner >= w->s->membership->cluster->share_count || path->row.row.state == STATE_ABSENT)
+        return;
+    if (path->row.row.state != STATE_CHOSEN) {
+        if (!recent)
+            finish_first(w);
+        return;
+    }
+    if (!w->rows) {
+        path->box = (struct bytes){0};
+        shard_need_versions(w, ROW_BOXES, SHARD_ROWS_MAX);
+    } else if (path->box.size == 0) {
+        if (find_box(w, (uint8_t)owner))
+            load_version_of_box(w);
+    } else {
+        send_share(w, (uint8_t)owner);
+        path->box = (struct bytes){0};
+    }
+}
+
+/* ---- pruning what was delivered ---- */
+
+void
+shard_on_shared(struct shard_work *w)
+{
+    const struct msg_shared *shared = &w->msg->u.shared;
+    struct replicas replicas;
+    struct row_key key;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int owner = replicas_index(&replicas, w->msg->from);
+    row_key_version(ROW_BOXES, w->path->link.path, shared->version, shared->version_id, &key);
+    if (owner < 0 || shared->outcome == SHARED_LATER || shared->outcome == SHARED_BAD)
+        return;
+    if (!w->rows) {
+        metrics_count(w->st->metrics, shared->repair                       ? METRIC_repairs_done
+                                      : shared->outcome == SHARED_STORED ? METRIC_shares_delivered
+                                                                         : METRIC_shares_obsolete);
+        shard_need_rows(w, &key, 1);
+        return;
+    }
+    struct store_change *list = arena_alloc(w->st->arena, 2 * sizeof(*list));
+    size_t count = 0;
+    if (!list || !w->rows->rows[0].found)
+        return;
+    shard_prune_boxes(w, &key, w->rows->rows[0].value, UINT64_C(1) << owner, list, &count);
+    if (count > 0)
+        shard_commit(w, list, count);
+}
+
+/* ---- the owner's side ---- */
+
+/* A share that came for this node. */
+struct arrival {
+    struct version_record version;
+    struct dealing dealing;
+    uint8_t version_id[ID_BYTES];
+    struct head head;        /* the sender's chosen head */
+    bool take_head;          /* newer than ours: taken over first */
+    uint8_t x;
+    struct bytes share;
+};
+
+static void
+answer_shared(struct shard_work *w, struct msg *m, const struct arrival *a, enum shared_outcome outcome)
+{
+    m->u.shared.outcome = outcome;
+    m->u.shared.version = a->version.version;
+    memcpy(m->u.shared.version_id, a->version_id, ID_BYTES);
+    m->u.shared.repair = w->msg->u.share.repair;
+}
+
+static bool
+decode_arrival(struct shard_work *w, struct arrival *a)
+{
+    const struct msg_share *share = &w->msg->u.share;
+    uint8_t hash[HASH_BYTES];
+    if (version_decode(share->version, &a->version) != OK ||
+        dealing_decode(share->dealing, (struct bytes){0}, &a->dealing) != OK ||
+        share->accepted.state != STATE_CHOSEN || head_decode(share->accepted.head, &a->head) != OK ||
+        !path_equal(a->head.path, w->path->link.path))
+        return false;
+    record_id(share->version, a->version_id);
+    record_id(share->dealing, hash);
+    if (memcmp(hash, a->version.dealing_hash, HASH_BYTES) != 0)
+        return false;
+    const struct shard_row *own = &w->path->row;
+    a->take_head = own->row.state != STATE_CHOSEN
+                       ? ballot_compare(own->row.ballot, share->accepted.ballot) < 0
+                       : own->head.generation < a->head.generation &&
+                             ballot_compare(own->row.ballot, share->accepted.ballot) < 0;
+    return true;
+}
+
+/*
+ * Whether the chain of the chosen head contains the version: followed from the head down through the records that are here.
+ */
+static enum shared_outcome
+judge_chain(struct shard_work *w, const struct arrival *a, const struct chain_head *head)
+{
+    uint8_t expected[ID_BYTES];
+    uint64_t next = head->version;
+    memcpy(expected, head->version_id, ID_BYTES);
+    if (memcmp(a->version.incarnation, head->incarnation, INCARNATION_BYTES) != 0 ||
+        a->version.version > head->version || a->version.version < head->oldest_version)
+        return SHARED_OBSOLETE;
+    for (size_t i = 0; i < w->rows->count && next > a->version.version; i++) {
+        enum row_table table;
+        struct path path;
+        uint64_t version;
+        struct bytes id;
+        struct version_row row;
+        struct version_record record;
+        const struct loaded_row *loaded = &w->rows->rows[i];
+        if (row_key_parse(loaded->key, &table, &path, &version, &id) != OK || version != next ||
+            memcmp(id.data, expected, ID_BYTES) != 0)
+            continue;
+        if (version_row_decode(loaded->value, &row) != OK || version_decode(row.record, &record) != OK)
+            return SHARED_LATER;
+        memcpy(expected, record.prev, ID_BYTES);
+        next--;
+    }
+    if (next > a->version.version)
+        return SHARED_LATER; /* a newer version's record must come first */
+    return memcmp(expected, a->version_id, ID_BYTES) == 0 ? SHARED_STORED : SHARED_OBSOLETE;
+}
+
+static bool
+has_share_already(const struct shard_work *w, const struct arrival *a)
+{
+    for (size_t i = 0; i < w->rows->count; i++) {
+        enum row_table table;
+        struct path path;
+        uint64_t version;
+        struct bytes id;
+        struct version_row row;
+        const struct loaded_row *loaded = &w->rows->rows[i];
+        if (row_key_parse(loaded->key, &table, &path, &version, &id) == OK &&
+            memcmp(id.data, a->version_id, ID_BYTES) == 0)
+            return version_row_decode(loaded->value, &row) == OK && row.share.size > 0;
+    }
+    return false;
+}
+
+static bool
+open_arrival(struct shard_work *w, struct arrival *a)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
+    size_t size = 0;
+    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
+                                  .tenant = w->path->link.path.tenant,
+                                  .name = w->path->link.path.name,
+                                  .incarnation = a->version.incarnation,
+                                  .version = a->version.version};
+    if (own < 0 || !share)
+        return false;
+    a->x = (uint8_t)(own + 1);
+    struct bytes box = w->msg->u.share.box;
+    if (!w->msg->u.share.repair && !dealing_box_matches(&a->dealing, a->x, box))
+        return false;
+    if (dealing_open_box(&a->dealing, &place, a->x, box, w->s->ring, share, &size) != OK)
+        return false;
+    a->share = bytes_of(share, size);
+    return true;
+}
+
+static enum vault_err
+put_arrival(struct shard_work *w, const struct arrival *a, struct store_change *list, size_t *count)
+{
+    const struct msg_share *msg = &w->msg->u.share;
+    struct row_key key;
+    struct bytes sealed, value;
+    struct buf encoded = {0};
+    row_key_version(ROW_VERSION, w->path->link.path, a->version.version, a->version_id, &key);
+    enum vault_err err = shard_share_seal(w, &key, a->share, &sealed);
+    if (err != OK)
+        return err;
+    struct version_row row = {.record = msg->version, .share = sealed};
+    err = version_row_encode(&row, &encoded);
+    if (err == OK)
+        err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
+    buf_close(&encoded);
+    if (err != OK)
+        return err;
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), value);
+    row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), msg->dealing);
+    return OK;
+}
+
+static void
+store_arrival(struct shard_work *w, struct arrival *a, const struct chain_head *head)
+{
+    const struct accepted *accepted = &w->msg->u.share.accepted;
+    struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    size_t count = 0;
+    bool whole = true;
+    enum vault_err err = list ? OK : ERR_NOMEM;
+    if (err == OK && a->take_head) {
+        err = shard_next_row(w->path, accepted->ballot, STATE_CHOSEN, accepted->head, false);
+        if (err == OK)
+            err = shard_put_path_row(w, list, &count);
+        if (err == OK)
+            err = shard_prune_to_chain(w, head, list, &count, &whole);
+        w->path->next_clean = false;
+        if (ballot_compare(accepted->ballot, w->path->promised) > 0)
+            w->path->promised = accepted->ballot;
+    }
+    if (err == OK)
+        err = put_arrival(w, a, list, &count);
+    if (err != OK) {
+        w->path->has_next = false;
+        return;
+    }
+    answer_shared(w, shard_answer_later(w, MSG_SHARED), a, SHARED_STORED);
+    metrics_count(w->st->metrics, METRIC_shares_received);
+    shard_log(w, LOG_DEBUG, "share_received", REFUSED_NONE);
+    shard_commit(w, list, count);
+}
+
+void
+shard_on_share(struct shard_work *w)
+{
+    struct arrival *a = arena_alloc(w->st->arena, sizeof(*a));
+    if (!a || !decode_arrival(w, a)) {
+        metrics_count(w->st->metrics, METRIC_messages_refused);
+        return;
+    }
+    const struct shard_row *own = &w->path->row;
+    if (!a->take_head && own->row.state != STATE_CHOSEN)
+        return; /* what is accepted here is newer and not settled yet: the sender comes again */
+    struct chain_head chain = {own->head.version, own->head.oldest_version, own->head.version_id,
+                               own->head.incarnation};
+    if (a->take_head)
+        chain = (struct chain_head){a->head.version, a->head.oldest_version, a->head.version_id,
+                                    a->head.incarnation};
+    if ((a->take_head ? a->head.kind : own->head.kind) != HEAD_LIVE) {
+        answer_shared(w, shard_answer_now(w, MSG_SHARED), a, SHARED_OBSOLETE);
+        return;
+    }
+    if (!w->rows) {
+        shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+        return;
+    }
+    enum shared_outcome outcome = judge_chain(w, a, &chain);
+    if (outcome == SHARED_STORED && !has_share_already(w, a)) {
+        if (open_arrival(w, a)) {
+            store_arrival(w, a, &chain);
+            return;
+        }
+        outcome = SHARED_BAD;
+        metrics_count(w->st->metrics, METRIC_shares_bad);
+    }
+    answer_shared(w, shard_answer_now(w, MSG_SHARED), a, outcome);
+}

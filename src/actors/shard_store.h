@@ -1,0 +1,61 @@
+/*
+ * Shard store: the actor that keeps this node's part of every path. It votes, accepts, sets heads chosen, erases, answers
+ * reads, takes and delivers boxed shares.
+ *
+ * One message of a path is handled at a time. While rows of the path are being loaded or stored the others wait in
+ * a bounded queue, so whatever is answered is durable:
+ *
+ *   NEW ----> LOADING ----> IDLE ----> LOADING_ROWS ----> STORING ----> IDLE
+ *    first     path row      |  ^       what the message    |  answer    ^
+ *    message                 |  |       needs               +------------+
+ *                            +--+ nothing to load or to store: answered at once
+ */
+#ifndef OSTRAKA_ACTORS_SHARD_STORE_H
+#define OSTRAKA_ACTORS_SHARD_STORE_H
+
+#include "actors/actor.h"
+#include "actors/membership.h"
+#include "actors/path_map.h"
+
+enum { SHARD_PATHS_MAX = 65536, SHARD_QUEUE_MAX = 64, SHARD_PARKED_MAX = 8 };
+
+struct shard_path;
+struct shard_waiting;
+
+struct shard_store_options {
+    struct membership *membership;      /* borrowed */
+    struct share_keyring *ring;         /* borrowed: this node's share keys */
+    const struct secret *share_wrap_key; /* borrowed: own shares rest under it */
+    struct node_row node;               /* as found on disk, or as new */
+    uint64_t map_seed;
+    size_t paths_max;                   /* entries kept in memory; 0: SHARD_PATHS_MAX */
+};
+
+struct shard_store {
+    struct membership *membership;
+    struct share_keyring *ring;
+    const struct secret *share_wrap_key;
+    struct node_row node;               /* what is durable (horizon) or has been asked to be (boot) */
+    struct ballot floor;                /* votes and writes at or below it are refused */
+    uint64_t horizon_pending_ms;        /* being made durable; 0: none */
+    bool serving;                       /* first horizon durable and enough peers heard */
+    bool failed;                        /* the store refused something it must not refuse */
+    struct path_map paths;
+    size_t paths_max;
+    struct shard_path **slots;          /* by slot number; NULL: free */
+    uint32_t *free_slots;
+    size_t free_slot_count;
+    struct shard_waiting *done;         /* handled in this step; freed at the next */
+};
+
+MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,
+                                           const struct shard_store_options *options);
+void shard_store_close(struct shard_store *s);
+/* First thing after init: makes the boot counter and a new horizon durable. */
+void shard_store_start(struct shard_store *s, const struct step *st, struct effects *out);
+/* Errors: ERR_UNEXPECTED (a peer's fault: dropped and counted), ERR_NOMEM. Effects stay empty then. */
+MUST_CHECK enum vault_err shard_store_handle(struct shard_store *s, const struct step *st,
+                                             const struct msg *in, struct effects *out);
+bool shard_store_serving(const struct shard_store *s);
+
+#endif

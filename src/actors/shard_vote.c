@@ -1,0 +1,111 @@
+/* Votes: docs/protocol.md, "Voting phase". */
+#include <assert.h>
+
+#include "actors/authority.h"
+#include "actors/shard_internal.h"
+
+static void
+queue_append(struct shard_queue *q, struct shard_waiting *w)
+{
+    w->next = NULL;
+    if (q->last)
+        q->last->next = w;
+    else
+        q->first = w;
+    q->last = w;
+    q->count++;
+}
+
+/*
+ * Parks a vote while another coordinator, for which this node voted a moment ago, has not written yet: for manners only, so
+ * that the two do not take the lock from each other for ever.
+ */
+static bool
+park(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    if (path->parked.count >= SHARD_PARKED_MAX)
+        return false;
+    struct shard_waiting *waiting = shard_waiting_of(w->msg);
+    if (!waiting)
+        return false;
+    queue_append(&path->parked, waiting);
+    if (!path->park_timer) {
+        path->park_timer = true;
+        effect_timer(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PARKED, path->slot),
+                     duration_ms(MANNERS_MS));
+    }
+    return true;
+}
+
+/* Parked votes come before whatever else waits. */
+void
+shard_unpark(struct shard_store *s, struct shard_path *path)
+{
+    (void)s;
+    if (path->awaiting_write || path->parked.count == 0)
+        return;
+    path->parked.last->next = path->queue.first;
+    if (!path->queue.first)
+        path->queue.last = path->parked.last;
+    path->queue.first = path->parked.first;
+    path->queue.count += path->parked.count;
+    path->parked = (struct shard_queue){0};
+}
+
+static bool
+somebody_is_about_to_write(const struct shard_work *w)
+{
+    const struct shard_path *path = w->path;
+    return path->awaiting_write && path->promised.node != w->msg->u.vote.ballot.node &&
+           instant_since(w->st->now, path->promised_at).ns < duration_ms(MANNERS_MS).ns;
+}
+
+static void
+grant(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    struct ballot b = w->msg->u.vote.ballot;
+    assert(ballot_compare(b, path->promised) > 0);
+    assert(ballot_ms(b) <= w->s->node.horizon_ms);
+    path->promised = b;
+    path->promised_at = w->st->now;
+    path->awaiting_write = true;
+    path->touched = w->st->now;
+
+    struct msg *m = shard_answer_now(w, MSG_VOTED);
+    m->u.voted.ballot = b;
+    shard_accepted(path, &m->u.voted.accepted);
+    shard_incarnations(w, &m->u.voted.incarnations);
+    metrics_count(w->st->metrics, METRIC_votes_granted);
+    shard_log(w, LOG_DEBUG, "voted", REFUSED_NONE);
+}
+
+void
+shard_on_vote(struct shard_work *w)
+{
+    const struct msg_vote *vote = &w->msg->u.vote;
+    struct shard_path *path = w->path;
+    struct ballot b = vote->ballot;
+
+    if (vote->purpose != CHANGE_FINISH &&
+        !authority_permits(w->s->membership->cluster, vote->credential)) {
+        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
+    } else if (b.node != w->msg->from || shard_ballot_too_far(w, b)) {
+        shard_refuse(w, REFUSED_DRIFT, (struct ballot){0});
+    } else if (ballot_compare(b, w->s->floor) <= 0) {
+        shard_refuse(w, REFUSED_FLOOR, w->s->floor);
+    } else if (ballot_compare(b, path->promised) == 0) {
+        return; /* a repeated vote gets no second answer */
+    } else if (ballot_compare(b, path->promised) < 0) {
+        shard_refuse(w, REFUSED_BALLOT, path->promised);
+    } else if (ballot_ms(b) > w->s->node.horizon_ms) {
+        shard_horizon_reach(w, ballot_ms(b) + 1000);
+        shard_refuse(w, REFUSED_HORIZON, (struct ballot){0});
+    } else if (somebody_is_about_to_write(w)) {
+        if (!park(w))
+            shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+    } else {
+        grant(w);
+    }
+}

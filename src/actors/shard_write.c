@@ -1,0 +1,240 @@
+/* Accepting a head, with its version and dealing: docs/protocol.md, "Writing phase". */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+/* What a WRITE brings, decoded and checked. */
+struct incoming {
+    struct head head;
+    uint8_t head_id[ID_BYTES];
+    struct version_record version;
+    struct dealing dealing;
+    bool has_value;            /* version and dealing are there */
+    uint8_t x;                 /* this node's */
+    struct bytes share;        /* own share, opened; in the step's arena */
+};
+
+static bool
+decode_value(const struct msg_write *write, struct incoming *in)
+{
+    if (version_decode(write->version, &in->version) != OK ||
+        dealing_decode(write->dealing, write->boxes, &in->dealing) != OK)
+        return false;
+    uint8_t version_id[ID_BYTES], dealing_hash[HASH_BYTES];
+    record_id(write->version, version_id);
+    record_id(write->dealing, dealing_hash);
+    return memcmp(version_id, in->head.version_id, ID_BYTES) == 0 &&
+           memcmp(dealing_hash, in->version.dealing_hash, HASH_BYTES) == 0 &&
+           memcmp(in->version.dealing_id, in->dealing.id, DEALING_ID_BYTES) == 0 &&
+           in->version.version == in->head.version &&
+           memcmp(in->version.incarnation, in->head.incarnation, INCARNATION_BYTES) == 0;
+}
+
+/* The head must be of this path and cluster; a live one comes with its version and dealing. */
+static bool
+decode(struct shard_work *w, struct incoming *in)
+{
+    const struct msg_write *write = &w->msg->u.write;
+    const struct cluster *cluster = w->s->membership->cluster;
+    if (head_decode(write->head, &in->head) != OK ||
+        !path_equal(in->head.path, w->path->link.path) ||
+        memcmp(in->head.cluster_id, cluster->id, CLUSTER_ID_BYTES) != 0)
+        return false;
+    record_id(write->head, in->head_id);
+    in->has_value = write->version.size > 0;
+    if (!in->has_value)
+        return in->head.kind != HEAD_LIVE && write->dealing.size == 0 && write->boxes.size == 0;
+    return in->head.kind == HEAD_LIVE && decode_value(write, in);
+}
+
+/* Recipients, n and k must be those of the configuration. */
+static bool
+recipients_match(struct shard_work *w, struct incoming *in)
+{
+    const struct cluster *cluster = w->s->membership->cluster;
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    if (own < 0 || in->dealing.count != replicas.count ||
+        in->dealing.threshold != cluster->threshold ||
+        memcmp(in->dealing.nodes, replicas.nodes, replicas.count) != 0)
+        return false;
+    in->x = (uint8_t)(own + 1);
+    return true;
+}
+
+static bool
+open_own_share(struct shard_work *w, struct incoming *in)
+{
+    struct bytes box = in->dealing.boxes[in->x - 1];
+    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
+    size_t size = 0;
+    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
+                                  .tenant = in->head.path.tenant,
+                                  .name = in->head.path.name,
+                                  .incarnation = in->head.incarnation,
+                                  .version = in->head.version};
+    if (!share || box.size == 0 ||
+        dealing_open_box(&in->dealing, &place, in->x, box, w->s->ring, share, &size) != OK)
+        return false;
+    in->share = bytes_of(share, size);
+    return true;
+}
+
+/*
+ * A head that is known chosen is only ever followed by heads built on it. Anything else would mean that two heads
+ * were chosen at one generation: refused, loudly.
+ */
+static bool
+contradicts_chosen(const struct shard_path *path, const struct incoming *in)
+{
+    const struct head_summary *have = &path->row.head;
+    if (path->row.row.state != STATE_CHOSEN)
+        return false;
+    if (memcmp(have->id, in->head_id, ID_BYTES) == 0)
+        return false;
+    if (in->head.generation == have->generation + 1)
+        return memcmp(in->head.prev, have->id, ID_BYTES) != 0;
+    return in->head.generation <= have->generation;
+}
+
+static enum refusal
+check_order(struct shard_work *w, struct ballot *beat)
+{
+    const struct msg_write *write = &w->msg->u.write;
+    const struct shard_path *path = w->path;
+    struct replicas replicas;
+    membership_replicas(w->s->membership, path->link.path, &replicas);
+
+    if (memcmp(write->config_hash, w->s->membership->cluster->config_hash, HASH_BYTES) != 0)
+        return REFUSED_CONFIG;
+    if (write->ballot.node != w->msg->from || shard_ballot_too_far(w, write->ballot))
+        return REFUSED_DRIFT;
+    *beat = w->s->floor;
+    if (ballot_compare(write->ballot, w->s->floor) <= 0)
+        return REFUSED_FLOOR;
+    *beat = path->promised;
+    if (ballot_compare(write->ballot, path->promised) < 0)
+        return REFUSED_BALLOT;
+    if (membership_is_outdated(w->s->membership, &replicas, &write->incarnations))
+        return REFUSED_INCARNATION;
+    return REFUSED_NONE;
+}
+
+static void
+answer_written(struct shard_work *w, struct msg *m, const uint8_t head_id[static ID_BYTES])
+{
+    m->u.written.ballot = w->msg->u.write.ballot;
+    memcpy(m->u.written.head_id, head_id, ID_BYTES);
+    shard_incarnations(w, &m->u.written.incarnations);
+}
+
+static enum vault_err
+put_value_rows(struct shard_work *w, const struct incoming *in, struct store_change *list,
+               size_t *count)
+{
+    const struct msg_write *write = &w->msg->u.write;
+    struct path of = w->path->link.path;
+    struct row_key key;
+    struct bytes sealed, value;
+    struct buf encoded = {0};
+
+    row_key_version(ROW_VERSION, of, in->head.version, in->head.version_id, &key);
+    enum vault_err err = shard_share_seal(w, &key, in->share, &sealed);
+    if (err != OK)
+        return err;
+    struct version_row row = {.record = write->version, .share = sealed};
+    err = version_row_encode(&row, &encoded);
+    if (err == OK)
+        err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
+    buf_close(&encoded);
+    if (err != OK)
+        return err;
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), value);
+    row_key_version(ROW_DEALING, of, in->head.version, in->head.version_id, &key);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->dealing);
+    row_key_version(ROW_BOXES, of, in->head.version, in->head.version_id, &key);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->boxes);
+    return OK;
+}
+
+/* Losing rows can be left behind when the head it replaces was not chosen, or is not the one it was built on. */
+static bool
+stays_clean(const struct shard_path *path, const struct incoming *in)
+{
+    if (!path->clean)
+        return false;
+    if (path->row.row.state == STATE_ABSENT)
+        return in->head.generation == 1;
+    return memcmp(in->head.prev, path->row.head.id, ID_BYTES) == 0 &&
+           path->row.head.kind == HEAD_LIVE;
+}
+
+/*
+ * A head that is accepted again, at a higher ballot, brings its rows again: this node may have it from a CHOSEN notice alone, and
+ * WRITTEN promises that the own share is durable.
+ */
+static void
+accept_head(struct shard_work *w, struct incoming *in)
+{
+    struct shard_path *path = w->path;
+    const struct msg_write *write = &w->msg->u.write;
+    bool same = path->row.row.state != STATE_ABSENT &&
+                memcmp(path->row.head.id, in->head_id, ID_BYTES) == 0;
+    struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
+    size_t count = 0;
+
+    path->promised = write->ballot;
+    path->awaiting_write = false;
+    bool clean = same ? path->clean : stays_clean(path, in);
+    enum vault_err err = list ? OK : ERR_NOMEM;
+    if (err == OK)
+        err = shard_next_row(path, write->ballot, same ? path->row.row.state : STATE_ACCEPTED,
+                             write->head, same && path->row.row.erased);
+    if (err == OK)
+        err = shard_put_path_row(w, list, &count);
+    if (err == OK && in->has_value)
+        err = put_value_rows(w, in, list, &count);
+    if (err != OK) {
+        path->has_next = false;
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return;
+    }
+    path->next_clean = clean;
+    answer_written(w, shard_answer_later(w, MSG_WRITTEN), in->head_id);
+    metrics_count(w->st->metrics, METRIC_writes_accepted);
+    shard_log(w, LOG_DEBUG, "accepted", REFUSED_NONE);
+    shard_commit(w, list, count);
+}
+
+void
+shard_on_write(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    struct ballot beat = {0};
+    struct incoming *in = arena_alloc(w->st->arena, sizeof(*in));
+    enum refusal refusal = in ? check_order(w, &beat) : REFUSED_BUSY;
+
+    if (refusal == REFUSED_NONE && !decode(w, in))
+        refusal = REFUSED_DEALING;
+    if (refusal != REFUSED_NONE) {
+        shard_refuse(w, refusal, beat);
+        return;
+    }
+    bool same = path->row.row.state != STATE_ABSENT &&
+                memcmp(path->row.head.id, in->head_id, ID_BYTES) == 0;
+    if (ballot_compare(w->msg->u.write.ballot, path->row.row.ballot) == 0) {
+        if (same) /* a repeated write: it is durable already */
+            answer_written(w, shard_answer_now(w, MSG_WRITTEN), in->head_id);
+        else
+            shard_refuse(w, REFUSED_BALLOT, path->promised);
+        return;
+    }
+    if (contradicts_chosen(path, in) ||
+        (in->has_value && (!recipients_match(w, in) || !open_own_share(w, in)))) {
+        shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
+        return;
+    }
+    accept_head(w, in);
+}

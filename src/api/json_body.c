@@ -1,0 +1,237 @@
+#include "api/json_body.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "crypto/base64.h"
+
+enum { BODY_MEMBERS_MAX = 8, BLOCK_HEADER_BYTES = 16 };
+
+static_assert(sizeof(size_t) <= BLOCK_HEADER_BYTES, "a block's size fits its header");
+
+/* Blocks remember their size, so that all of it can be wiped. The header keeps malloc's alignment. */
+static void *
+wiping_malloc(size_t size)
+{
+    uint8_t *block;
+
+    if (size > SIZE_MAX - BLOCK_HEADER_BYTES)
+        return NULL;
+    block = malloc(BLOCK_HEADER_BYTES + size);
+    if (!block)
+        return NULL;
+    memcpy(block, &size, sizeof size);
+    return block + BLOCK_HEADER_BYTES;
+}
+
+static void
+wiping_free(void *data)
+{
+    uint8_t *block;
+    size_t size;
+
+    if (!data)
+        return;
+    block = (uint8_t *)data - BLOCK_HEADER_BYTES;
+    memcpy(&size, block, sizeof size);
+    bytes_wipe(block, BLOCK_HEADER_BYTES + size);
+    free(block);
+}
+
+void
+api_global_init(void)
+{
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
+    json_object_seed(0);
+}
+
+/*
+ * Bodies are flat and have few members. What is not flat is refused before it is parsed: the tree of 2 MiB of
+ * "[[],[],[]…" would take some hundred MiB.
+ */
+static bool
+body_flat(struct bytes body)
+{
+    unsigned opened = 0;
+    unsigned commas = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < body.size; i++) {
+        uint8_t byte = body.data[i];
+
+        if (in_string) {
+            if (byte == '\\')
+                i++;
+            else if (byte == '"')
+                in_string = false;
+            continue;
+        }
+        if (byte == '"')
+            in_string = true;
+        else if (byte == '{' || byte == '[')
+            opened++;
+        else if (byte == ',')
+            commas++;
+        if (opened > 1 || commas >= BODY_MEMBERS_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* The members of a body as they came; borrowed from it. */
+struct members {
+    const json_t *value;
+    const json_t *encoding;
+    const json_t *expected_version;
+};
+
+static enum vault_err
+members_collect(json_t *object, struct request *request, struct members *members)
+{
+    const char *key;
+    json_t *member;
+
+    *members = (struct members){0};
+    json_object_foreach(object, key, member)
+    {
+        if (strcmp(key, "value") == 0) {
+            members->value = member;
+        } else if (strcmp(key, "encoding") == 0) {
+            members->encoding = member;
+        } else if (strcmp(key, "expected_version") == 0 && request->kind == REQUEST_UPDATE) {
+            members->expected_version = member;
+        } else {
+            request->refusal = "the body has an unknown member";
+            return ERR_BAD_JSON;
+        }
+    }
+    return OK;
+}
+
+static struct bytes
+string_bytes(const json_t *string)
+{
+    return bytes_of(json_string_value(string), json_string_length(string));
+}
+
+static enum vault_err
+take_encoding(const json_t *encoding, struct request *request)
+{
+    request->encoding = VALUE_TEXT;
+    if (!encoding)
+        return OK;
+    if (json_is_string(encoding)) {
+        if (bytes_equal(string_bytes(encoding), bytes_of_text("text")))
+            return OK;
+        if (bytes_equal(string_bytes(encoding), bytes_of_text("base64"))) {
+            request->encoding = VALUE_BASE64;
+            return OK;
+        }
+    }
+    request->refusal = "encoding must be \"text\" or \"base64\"";
+    return ERR_BAD_JSON;
+}
+
+static enum vault_err
+take_expected_version(const json_t *number, struct request *request)
+{
+    if (!number)
+        return OK;
+    if (!json_is_integer(number) || json_integer_value(number) < 1) {
+        request->refusal = "expected_version must be a number from 1";
+        return ERR_BAD_JSON;
+    }
+    request->has_expected_version = true;
+    request->expected_version = (uint64_t)json_integer_value(number);
+    return OK;
+}
+
+static enum vault_err
+take_base64(struct bytes text, struct arena *arena, struct request *request)
+{
+    size_t room = base64_decoded_size_max(text.size);
+    size_t size;
+    uint8_t *out;
+
+    if (text.size == 0)
+        return OK;
+    if (text.size > base64_encoded_size(VALUE_BYTES_MAX))
+        return ERR_TOO_LARGE;
+    out = arena_alloc(arena, room > 0 ? room : 1);
+    if (!out)
+        return ERR_NOMEM;
+    if (base64_decode(text, out, room, &size) != OK) {
+        request->refusal = "value is not base64 (standard alphabet, padded)";
+        return ERR_BAD_JSON;
+    }
+    if (size > VALUE_BYTES_MAX)
+        return ERR_TOO_LARGE;
+    request->value = bytes_of(out, size);
+    return OK;
+}
+
+static enum vault_err
+take_value(const json_t *value, struct arena *arena, struct request *request)
+{
+    struct bytes text;
+
+    if (!value || !json_is_string(value)) {
+        request->refusal = "the body must have a value, and it must be a string";
+        return ERR_BAD_JSON;
+    }
+    text = string_bytes(value);
+    if (request->encoding == VALUE_BASE64)
+        return take_base64(text, arena, request);
+    if (text.size > VALUE_BYTES_MAX)
+        return ERR_TOO_LARGE;
+    return arena_copy(arena, text, &request->value);
+}
+
+static enum vault_err
+take_members(json_t *object, struct arena *arena, struct request *request)
+{
+    struct members members;
+    enum vault_err err = members_collect(object, request, &members);
+
+    if (err == OK)
+        err = take_encoding(members.encoding, request);
+    if (err == OK)
+        err = take_expected_version(members.expected_version, request);
+    if (err == OK)
+        err = take_value(members.value, arena, request);
+    return err;
+}
+
+json_t *
+json_load_strict(struct bytes text, size_t flags, enum vault_err *err)
+{
+    json_error_t problem = {0};
+    json_t *root;
+
+    *err = ERR_BAD_JSON;
+    if (text.size == 0 || memchr(text.data, '\0', text.size))
+        return NULL;
+    root = json_loadb((const char *)text.data, text.size, flags, &problem);
+    if (root)
+        *err = OK;
+    else if (json_error_code(&problem) == json_error_out_of_memory)
+        *err = ERR_NOMEM;
+    bytes_wipe(&problem, sizeof problem); /* its text quotes the body */
+    return root;
+}
+
+enum vault_err
+json_body_parse(struct bytes body, struct arena *arena, struct request *request)
+{
+    enum vault_err err;
+    json_t *object;
+
+    if (!body_flat(body))
+        return ERR_BAD_JSON;
+    object = json_load_strict(body, JSON_BODY_FLAGS, &err);
+    if (err == OK)
+        err = json_is_object(object) ? take_members(object, arena, request) : ERR_BAD_JSON;
+    json_decref(object);
+    return err;
+}

@@ -1,0 +1,48 @@
+/*
+ * From an HTTP request to one of ours. The order of the checks decides which error a request with several
+ * faults gets: route, query, headers, body.
+ */
+#include "api/api.h"
+#include "api/json_body.h"
+#include "api/request_headers.h"
+#include "api/target.h"
+
+static enum vault_err
+body_parse(const struct http_request *http, const struct request_headers *headers,
+           struct arena *arena, struct request *request)
+{
+    if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE) {
+        if (http->body.size == 0)
+            return OK;
+        request->refusal = "this request has no body";
+        return ERR_BAD_REQUEST;
+    }
+    if (!headers_content_is_json(headers))
+        return ERR_MEDIA_TYPE;
+    return json_body_parse(http->body, arena, request);
+}
+
+enum vault_err
+api_parse(const struct http_request *http, struct bytes made_id, struct arena *arena,
+          struct request *request, const char **allow)
+{
+    struct request_headers headers;
+    enum vault_err err;
+
+    assert(made_id.size > 0);
+    assert(made_id.size <= REQUEST_ID_BYTES_MAX);
+    *allow = NULL;
+    headers_collect(http, &headers);
+    *request = (struct request){
+        .kind = REQUEST_STATUS, /* of no consequence while it is not routed */
+        .id = headers_request_id(&headers, made_id),
+        .tenant = bytes_of_text("default"),
+        .limit = PAGE_DEFAULT,
+    };
+    err = target_parse(http, arena, request, allow);
+    if (err == OK)
+        err = headers_apply(&headers, request);
+    if (err == OK)
+        err = body_parse(http, &headers, arena, request);
+    return err;
+}

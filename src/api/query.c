@@ -1,0 +1,224 @@
+/*
+ * Query parameters. A '+' is a plus, as RFC 3986 has it (not a space, as HTML forms have it), so that
+ * `at=2026-01-02T03:04:05+02:00` means what it says. Names are compared as they were sent.
+ */
+#include <string.h>
+
+#include "api/target.h"
+#include "base/instant.h"
+
+enum { PARAMETER_VALUE_BYTES_MAX = 64 };
+
+struct parameter {
+    const char *name;
+    unsigned kinds; /* bit per request kind that knows it */
+    bool (*apply)(struct request *request, struct bytes value);
+    const char *refusal;
+};
+
+bool
+parse_version(struct bytes text, uint64_t *version)
+{
+    uint64_t n = 0;
+
+    *version = 0;
+    if (text.size == 0 || text.size > 19 || text.data[0] == '0')
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.data[i] - '0'); /* 19 digits fit */
+    }
+    if (n > INT64_MAX)
+        return false;
+    *version = n;
+    return true;
+}
+
+/* 'v' and the number in lower-case hex without leading zeros: one number, one token. */
+void
+page_token_make(uint64_t version, char out[static PAGE_TOKEN_BYTES])
+{
+    unsigned shift = 60;
+    size_t at = 0;
+
+    out[at++] = 'v';
+    while (shift > 0 && version >> shift == 0)
+        shift -= 4;
+    for (;; shift -= 4) {
+        out[at++] = "0123456789abcdef"[version >> shift & 15];
+        if (shift == 0)
+            break;
+    }
+    out[at] = '\0';
+}
+
+bool
+page_token_parse(struct bytes text, uint64_t *version)
+{
+    char again[PAGE_TOKEN_BYTES];
+    uint64_t n = 0;
+
+    *version = 0;
+    if (text.size < 2 || text.size >= PAGE_TOKEN_BYTES || text.data[0] != 'v')
+        return false;
+    for (size_t i = 1; i < text.size; i++) {
+        int digit = hex_digit(text.data[i]);
+
+        if (digit < 0)
+            return false;
+        n = n << 4 | (uint64_t)digit;
+    }
+    page_token_make(n, again);
+    if (n == 0 || n > INT64_MAX || !bytes_equal(text, bytes_of_text(again)))
+        return false;
+    *version = n;
+    return true;
+}
+
+static bool
+apply_version(struct request *request, struct bytes value)
+{
+    return parse_version(value, &request->version);
+}
+
+static bool
+apply_at(struct request *request, struct bytes value)
+{
+    request->has_at = rfc3339_parse(value, &request->at_ms) == OK;
+    return request->has_at;
+}
+
+static bool
+apply_consistency(struct request *request, struct bytes value)
+{
+    request->stale = bytes_equal(value, bytes_of_text("stale"));
+    return request->stale || bytes_equal(value, bytes_of_text("linearizable"));
+}
+
+static bool
+apply_expected_version(struct request *request, struct bytes value)
+{
+    request->has_expected_version = parse_version(value, &request->expected_version);
+    return request->has_expected_version;
+}
+
+static bool
+apply_limit(struct request *request, struct bytes value)
+{
+    uint64_t limit;
+
+    if (!parse_version(value, &limit) || limit > PAGE_MAX)
+        return false;
+    request->limit = (uint32_t)limit;
+    return true;
+}
+
+static bool
+apply_after(struct request *request, struct bytes value)
+{
+    return page_token_parse(value, &request->before_version);
+}
+
+static const struct parameter parameters[] = {
+    {"version", 1u << REQUEST_READ, apply_version, "version must be a number from 1"},
+    {"at", 1u << REQUEST_READ, apply_at, "at must be a date and time as RFC 3339 has it"},
+    {"consistency", 1u << REQUEST_READ, apply_consistency,
+     "consistency must be linearizable or stale"},
+    {"expected_version", 1u << REQUEST_DELETE, apply_expected_version,
+     "expected_version must be a number from 1"},
+    {"limit", 1u << REQUEST_HISTORY, apply_limit, "limit must be a number from 1 to 1000"},
+    {"after", 1u << REQUEST_HISTORY, apply_after, "after must be the next of the page before"},
+};
+
+static_assert(PAGE_MAX == 1000, "the refusal of limit names it");
+
+/* Undoes %XX in a value. False: malformed, too long for any parameter, or a raw byte that needs an escape. */
+static bool
+value_decode(struct bytes raw, uint8_t out[static PARAMETER_VALUE_BYTES_MAX], struct bytes *value)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < raw.size; i++) {
+        uint8_t byte = raw.data[i];
+
+        if (size == PARAMETER_VALUE_BYTES_MAX)
+            return false;
+        if (byte == '%') {
+            int high = raw.size - i > 2 ? hex_digit(raw.data[i + 1]) : -1;
+            int low = raw.size - i > 2 ? hex_digit(raw.data[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return false;
+            byte = (uint8_t)(high << 4 | low);
+            i += 2;
+        } else if (!uri_pchar(byte) && byte != '/' && byte != '?') {
+            return false;
+        }
+        out[size++] = byte;
+    }
+    *value = bytes_of(out, size);
+    return true;
+}
+
+static const struct parameter *
+parameter_find(struct bytes name, enum request_kind kind)
+{
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
+        if ((parameters[i].kinds >> kind & 1) != 0 &&
+            bytes_equal(name, bytes_of_text(parameters[i].name)))
+            return &parameters[i];
+    return NULL;
+}
+
+/* One `name=value`. `seen` has a bit per row of the table. */
+static enum vault_err
+parameter_apply(struct bytes piece, struct request *request, unsigned *seen)
+{
+    const uint8_t *mark = piece.size > 0 ? memchr(piece.data, '=', piece.size) : NULL;
+    size_t name_size = mark ? (size_t)(mark - piece.data) : piece.size;
+    const struct parameter *parameter =
+        parameter_find(bytes_of(piece.data, name_size), request->kind);
+    uint8_t decoded[PARAMETER_VALUE_BYTES_MAX];
+    struct bytes value;
+    unsigned bit;
+
+    if (!parameter)
+        return ERR_BAD_PARAMETER;
+    request->refusal = parameter->refusal;
+    if (!mark || !value_decode(bytes_of(mark + 1, piece.size - name_size - 1), decoded, &value))
+        return ERR_BAD_PARAMETER;
+    if (!parameter->apply(request, value))
+        return ERR_BAD_PARAMETER;
+    request->refusal = NULL;
+    bit = 1u << (parameter - parameters);
+    if ((*seen & bit) != 0)
+        return ERR_BAD_PARAMETER;
+    *seen |= bit;
+    return OK;
+}
+
+enum vault_err
+query_parse(struct bytes query, struct request *request)
+{
+    unsigned seen = 0;
+
+    while (query.size > 0) {
+        const uint8_t *mark = memchr(query.data, '&', query.size);
+        size_t size = mark ? (size_t)(mark - query.data) : query.size;
+        enum vault_err err = parameter_apply(bytes_of(query.data, size), request, &seen);
+
+        if (err != OK)
+            return err;
+        if (!mark)
+            break;
+        query = bytes_of(mark + 1, query.size - size - 1);
+        if (query.size == 0)
+            return ERR_BAD_PARAMETER; /* a trailing '&' names a parameter without a name */
+    }
+    if (request->version > 0 && request->has_at) {
+        request->refusal = "version and at exclude each other";
+        return ERR_BAD_PARAMETER;
+    }
+    return OK;
+}

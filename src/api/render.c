@@ -1,0 +1,291 @@
+/*
+ * Outcomes as HTTP responses. Bodies are written straight into the response's buffer, which is wiped.
+ */
+#include "api/api.h"
+#include "api/json_out.h"
+#include "api/status_table.h"
+#include "api/target.h"
+#include "base/cbor.h"
+
+static const char content_json[] = "application/json";
+
+enum { REPLY_ROOM = 1024 }; /* what replies have besides name and value */
+
+void
+api_response_close(struct api_response *response)
+{
+    buf_close(&response->body);
+    *response = (struct api_response){0};
+}
+
+/* Ends rendering: a body that could not be written whole is not kept. */
+static enum vault_err
+rendered(const struct json_out *out, struct api_response *response)
+{
+    if (out->err != OK)
+        api_response_close(response);
+    return out->err;
+}
+
+static void
+header_add(struct api_response *response, const char *name, const char *value)
+{
+    assert(response->header_count < API_HEADERS_MAX);
+    response->headers[response->header_count++] =
+        (struct api_header){.name = name, .value = bytes_of_text(value)};
+}
+
+/* A hint needs no precision: rounded up to one of a few texts, which live as long as the program. */
+static const char *
+retry_after_text(unsigned retry_after_ms)
+{
+    if (retry_after_ms <= 1000)
+        return "1";
+    if (retry_after_ms <= 2000)
+        return "2";
+    if (retry_after_ms <= 5000)
+        return "5";
+    return retry_after_ms <= 15000 ? "15" : "60";
+}
+
+static void
+error_headers(struct api_response *response, enum vault_err shown, const char *allow,
+              unsigned retry_after_ms)
+{
+    if (shown == ERR_UNAUTHENTICATED)
+        header_add(response, "WWW-Authenticate", "Bearer realm=\"ostraka\"");
+    if (shown == ERR_METHOD && allow)
+        header_add(response, "Allow", allow);
+    if (shown == ERR_BUSY)
+        header_add(response, "Retry-After", retry_after_text(retry_after_ms));
+}
+
+struct failure {
+    struct bytes request_id;
+    enum vault_err err;
+    enum failed_phase phase;
+    const char *allow;   /* or NULL */
+    const char *message; /* instead of the error's own text, or NULL */
+    unsigned retry_after_ms;
+};
+
+static enum vault_err
+render_failure(const struct failure *failure, struct api_response *response)
+{
+    struct error_face face = error_face(failure->err, failure->phase);
+    struct json_out out;
+
+    *response = (struct api_response){.status = face.status, .content_type = content_json};
+    error_headers(response, face.shown, failure->allow, failure->retry_after_ms);
+    json_out_init(&out, &response->body);
+    json_out_raw(&out, "{\"error\":{");
+    json_out_key(&out, "code");
+    json_out_text(&out, vault_err_name(face.shown));
+    json_out_key(&out, "message");
+    json_out_text(&out, failure->message ? failure->message : vault_err_text(face.shown));
+    if (face.phase) {
+        json_out_key(&out, "phase");
+        json_out_text(&out, face.phase);
+    }
+    json_out_key(&out, "retry");
+    json_out_text(&out, face.retry);
+    json_out_key(&out, "request_id");
+    json_out_string(&out, failure->request_id);
+    json_out_raw(&out, "}}");
+    return rendered(&out, response);
+}
+
+enum vault_err
+api_render_error(struct bytes request_id, enum vault_err err, enum failed_phase phase,
+                 const char *allow, struct api_response *response)
+{
+    struct failure failure = {.request_id = request_id, .err = err, .phase = phase, .allow = allow};
+
+    assert(err != OK);
+    return render_failure(&failure, response);
+}
+
+enum vault_err
+api_render_refusal(const struct request *request, enum vault_err err, const char *allow,
+                   struct api_response *response)
+{
+    /* Its own sentence would not fit an error that is shown as another. */
+    bool as_it_is = error_face(err, PHASE_NONE).shown == err;
+    struct failure failure = {.request_id = request->id,
+                              .err = err,
+                              .allow = allow,
+                              .message = as_it_is ? request->refusal : NULL};
+
+    assert(err != OK);
+    return render_failure(&failure, response);
+}
+
+static void
+put_name(struct json_out *out, const struct request *request)
+{
+    json_out_open(out, '{');
+    json_out_key(out, "name");
+    json_out_string(out, request->name);
+}
+
+static void
+put_number(struct json_out *out, const char *key, uint64_t number)
+{
+    json_out_key(out, key);
+    json_out_u64(out, number);
+}
+
+static void
+put_valid_to(struct json_out *out, uint64_t wall_ms)
+{
+    json_out_key(out, "valid_to");
+    if (wall_ms == 0)
+        json_out_null(out);
+    else
+        json_out_time(out, wall_ms);
+}
+
+static void
+put_version_and_start(struct json_out *out, uint64_t version, uint64_t valid_from_ms)
+{
+    put_number(out, "version", version);
+    json_out_key(out, "valid_from");
+    json_out_time(out, valid_from_ms);
+}
+
+static void
+render_written(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    put_name(out, request);
+    put_version_and_start(out, reply->version, reply->valid_from_ms);
+    json_out_close(out, '}');
+}
+
+static void
+render_read(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    bool text = reply->encoding == VALUE_TEXT && utf8_valid(reply->value);
+
+    if (out->err == OK)
+        out->err =
+            buf_reserve(out->buf, REPLY_ROOM + request->name.size + reply->value.size / 3 * 4);
+    put_name(out, request);
+    json_out_key(out, "value");
+    if (text)
+        json_out_string(out, reply->value);
+    else
+        json_out_base64(out, reply->value);
+    json_out_key(out, "encoding");
+    json_out_text(out, text ? "text" : "base64");
+    put_version_and_start(out, reply->version, reply->valid_from_ms);
+    put_valid_to(out, reply->valid_to_ms);
+    if (reply->stale) {
+        json_out_key(out, "stale");
+        json_out_bool(out, true);
+    }
+    json_out_close(out, '}');
+}
+
+static void
+render_history_row(const struct history_row *row, struct json_out *out)
+{
+    json_out_open(out, '{');
+    put_version_and_start(out, row->version, row->valid_from_ms);
+    put_valid_to(out, row->valid_to_ms);
+    json_out_key(out, "author");
+    json_out_string(out, row->author);
+    json_out_key(out, "state");
+    json_out_text(out, row->valid_to_ms == 0 ? "current" : "superseded");
+    json_out_close(out, '}');
+}
+
+static void
+render_history(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    char next[PAGE_TOKEN_BYTES];
+
+    put_name(out, request);
+    json_out_key(out, "versions");
+    json_out_open(out, '[');
+    for (size_t i = 0; i < reply->row_count; i++)
+        render_history_row(&reply->rows[i], out);
+    json_out_close(out, ']');
+    if (reply->has_next && reply->row_count > 0) {
+        page_token_make(reply->rows[reply->row_count - 1].version, next);
+        json_out_key(out, "next");
+        json_out_text(out, next);
+    }
+    json_out_close(out, '}');
+}
+
+static void
+render_deletion(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    put_name(out, request);
+    put_number(out, "erased_on", reply->erased_on);
+    put_number(out, "required", reply->required);
+    put_number(out, "replicas", reply->replicas);
+    json_out_key(out, "shredded");
+    json_out_bool(out, reply->shredded);
+    json_out_close(out, '}');
+}
+
+enum vault_err
+api_render(const struct request *request, const struct reply *reply, struct api_response *response)
+{
+    struct json_out out;
+
+    if (reply->err != OK) {
+        struct failure failure = {.request_id = request->id,
+                                  .err = reply->err,
+                                  .phase = reply->phase,
+                                  .retry_after_ms = reply->retry_after_ms};
+
+        return render_failure(&failure, response);
+    }
+    *response = (struct api_response){.status = 200, .content_type = content_json};
+    json_out_init(&out, &response->body);
+    switch (request->kind) {
+    case REQUEST_CREATE:
+        response->status = 201;
+        render_written(request, reply, &out);
+        break;
+    case REQUEST_UPDATE: render_written(request, reply, &out); break;
+    case REQUEST_READ: render_read(request, reply, &out); break;
+    case REQUEST_HISTORY: render_history(request, reply, &out); break;
+    case REQUEST_DELETE:
+        response->status = reply->erased_on >= reply->required ? 200 : 202;
+        render_deletion(request, reply, &out);
+        break;
+    case REQUEST_DELETION: render_deletion(request, reply, &out); break;
+    case REQUEST_HEALTH:
+    case REQUEST_STATUS:
+    case REQUEST_METRICS: out.err = ERR_INTERNAL; break; /* api/status.h renders these */
+    }
+    return rendered(&out, response);
+}
+
+enum vault_err
+api_render_head(const struct api_response *response, struct bytes request_id, bool keep_alive,
+                struct buf *out)
+{
+    size_t size_before = out->size;
+    enum vault_err err =
+        buf_printf(out,
+                   "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                   "Cache-Control: no-store\r\nX-Request-Id: %.*s\r\n",
+                   response->status, status_reason(response->status), response->content_type,
+                   response->body.size, (int)request_id.size, (const char *)request_id.data);
+
+    for (size_t i = 0; i < response->header_count && err == OK; i++) {
+        const struct api_header *header = &response->headers[i];
+
+        err = buf_printf(out, "%s: %.*s\r\n", header->name, (int)header->value.size,
+                         (const char *)header->value.data);
+    }
+    if (err == OK)
+        err = buf_append_text(out, keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+    if (err != OK)
+        out->size = size_before;
+    return err;
+}

@@ -1,0 +1,155 @@
+#include "api/request_headers.h"
+
+static bool
+visible_ascii(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= 0x20 || text.data[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static uint8_t
+ascii_lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+}
+
+/* If `text` begins with `word` (lower case) in any case, takes it off. */
+static bool
+take_word(struct bytes *text, const char *word)
+{
+    size_t i = 0;
+
+    for (; word[i] != '\0'; i++)
+        if (i == text->size || ascii_lower(text->data[i]) != (uint8_t)word[i])
+            return false;
+    *text = bytes_of(text->data + i, text->size - i);
+    return true;
+}
+
+/* Takes leading spaces and tabs off; returns how many there were. */
+static size_t
+take_space(struct bytes *text)
+{
+    size_t i = 0;
+
+    while (i < text->size && (text->data[i] == ' ' || text->data[i] == '\t'))
+        i++;
+    *text = bytes_of(text->data + i, text->size - i);
+    return i;
+}
+
+void
+headers_collect(const struct http_request *http, struct request_headers *headers)
+{
+    static const char *const names[REQUEST_HEADERS_KNOWN] = {
+#define X(name, wire) wire,
+        REQUEST_HEADERS(X)
+#undef X
+    };
+
+    *headers = (struct request_headers){0};
+    for (size_t i = 0; i < http->header_count; i++) {
+        for (size_t j = 0; j < REQUEST_HEADERS_KNOWN; j++) {
+            if (!bytes_equal(http->headers[i].name, bytes_of_text(names[j])))
+                continue;
+            headers->values[j] = http->headers[i].value;
+            headers->present[j]++;
+            break;
+        }
+    }
+}
+
+struct bytes
+headers_request_id(const struct request_headers *headers, struct bytes made_id)
+{
+    struct bytes id = headers->values[REQUEST_HEADER_request_id];
+
+    if (headers->present[REQUEST_HEADER_request_id] != 1 || id.size == 0)
+        return made_id;
+    return id.size <= REQUEST_ID_BYTES_MAX && visible_ascii(id) ? id : made_id;
+}
+
+/* The characters of a bearer token: RFC 6750, b64token. */
+static bool
+bearer_token_valid(struct bytes token)
+{
+    size_t end = token.size;
+
+    while (end > 0 && token.data[end - 1] == '=')
+        end--;
+    if (end == 0 || token.size > CREDENTIAL_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < end; i++) {
+        uint8_t lower = ascii_lower(token.data[i]);
+        bool letter = lower >= 'a' && lower <= 'z';
+        bool digit = lower >= '0' && lower <= '9';
+
+        if (!letter && !digit && lower != '-' && lower != '.' && lower != '_' && lower != '~' &&
+            lower != '+' && lower != '/')
+            return false;
+    }
+    return true;
+}
+
+static enum vault_err
+apply_credential(struct bytes header, struct request *request)
+{
+    if (!take_word(&header, "bearer") || take_space(&header) == 0 || !bearer_token_valid(header)) {
+        request->refusal = "the only credential known here is a bearer token";
+        return ERR_UNAUTHENTICATED;
+    }
+    request->credential = header;
+    return OK;
+}
+
+static bool
+changes_something(enum request_kind kind)
+{
+    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE;
+}
+
+enum vault_err
+headers_apply(const struct request_headers *headers, struct request *request)
+{
+    for (size_t i = 0; i < REQUEST_HEADERS_KNOWN; i++) {
+        if (headers->present[i] > 1) {
+            request->refusal = "a header that may come once came more than once";
+            return ERR_BAD_REQUEST;
+        }
+    }
+    if (headers->present[REQUEST_HEADER_idempotency_key] && changes_something(request->kind)) {
+        request->refusal = "this release has no Idempotency-Key";
+        return ERR_BAD_PARAMETER;
+    }
+    if (headers->present[REQUEST_HEADER_tenant]) {
+        if (!tenant_name_valid(headers->values[REQUEST_HEADER_tenant])) {
+            request->refusal = "X-Ostraka-Tenant is not a valid tenant name";
+            return ERR_BAD_PARAMETER;
+        }
+        request->tenant = headers->values[REQUEST_HEADER_tenant];
+    }
+    if (request->kind == REQUEST_HEALTH || headers->present[REQUEST_HEADER_authorization] == 0)
+        return OK;
+    return apply_credential(headers->values[REQUEST_HEADER_authorization], request);
+}
+
+bool
+headers_content_is_json(const struct request_headers *headers)
+{
+    struct bytes type = headers->values[REQUEST_HEADER_content_type];
+
+    if (headers->present[REQUEST_HEADER_content_type] != 1 || !take_word(&type, "application/json"))
+        return false;
+    (void)take_space(&type);
+    if (type.size == 0)
+        return true;
+    if (!take_word(&type, ";"))
+        return false;
+    (void)take_space(&type);
+    if (!take_word(&type, "charset=utf-8") && !take_word(&type, "charset=\"utf-8\""))
+        return false;
+    (void)take_space(&type);
+    return type.size == 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * Request targets: which route, which name, which query parameters. Internal to api/.
+ */
+#ifndef OSTRAKA_API_TARGET_H
+#define OSTRAKA_API_TARGET_H
+
+#include "api/http.h"
+#include "proto/request.h"
+
+/*
+ * Fills in request->routed, kind, name, and what the query says. The decoded name is allocated in
+ * `arena`. *allow is set with ERR_METHOD only.
+ *
+ * Errors: ERR_BAD_REQUEST    not a path, or raw bytes that no target may have
+ *         ERR_NO_ROUTE       no such resource
+ *         ERR_METHOD         not with that method
+ *         ERR_BAD_NAME       escapes or name not in the one permitted form
+ *         ERR_BAD_PARAMETER  query
+ *         ERR_NOMEM
+ */
+MUST_CHECK enum vault_err target_parse(const struct http_request *http, struct arena *arena,
+                                       struct request *request, const char **allow);
+
+/* Query of a request whose kind is set. Errors: ERR_BAD_PARAMETER. */
+MUST_CHECK enum vault_err query_parse(struct bytes query, struct request *request);
+
+/* 1..2^63-1, decimal digits only, without leading zeros. */
+bool parse_version(struct bytes text, uint64_t *version);
+
+/* Value of a hex digit of either case, or -1. */
+int hex_digit(uint8_t byte);
+/* What may stand in a path segment unescaped (RFC 3986, pchar). */
+bool uri_pchar(uint8_t byte);
+
+/*
+ * The opaque `next` of a page that ended before `version`, and back.
+ */
+enum { PAGE_TOKEN_BYTES = 18 }; /* with its NUL */
+void page_token_make(uint64_t version, char out[static PAGE_TOKEN_BYTES]);
+bool page_token_parse(struct bytes text, uint64_t *version);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * Counters and latency histograms of one node: plain numbers, owned by the reactor thread, rendered by
+ * api/metrics_text.c. Counting never allocates and never fails.
+ */
+#ifndef OSTRAKA_BASE_METRICS_H
+#define OSTRAKA_BASE_METRICS_H
+
+#include <stdint.h>
+
+/* X(name, help): counters without labels */
+#define METRICS_COUNTERS(X)                                                                        \
+    X(votes_sent, "VOTE messages sent")                                                            \
+    X(votes_granted, "votes given by this node")                                                   \
+    X(votes_refused, "votes refused by this node")                                                 \
+    X(writes_sent, "WRITE messages sent")                                                          \
+    X(writes_accepted, "writes accepted by this node")                                             \
+    X(writes_refused, "writes refused by this node")                                               \
+    X(reads_sent, "READ messages sent")                                                            \
+    X(reads_served, "reads answered by this node as a holder")                                     \
+    X(reads_hedged, "reads for which more nodes were asked after the hedge delay")                 \
+    X(rounds_contended, "voting rounds lost to another coordinator")                               \
+    X(changes_finished, "unfinished changes of others that this node finished")                    \
+    X(changes_chosen, "changes that this node brought to a decision")                              \
+    X(paths_erased, "deletions carried out on this node")                                          \
+    X(shares_delivered, "boxed shares from escrow that a peer took")                               \
+    X(shares_obsolete, "boxed shares from escrow that a peer no longer needs")                     \
+    X(shares_received, "shares that this node got from escrow or repair")                          \
+    X(shares_bad, "shares that did not match their commitment")                                    \
+    X(repairs_staged, "read repairs staged")                                                       \
+    X(repairs_done, "read repairs that a peer took")                                               \
+    X(records_corrupt, "stored records that did not verify")                                       \
+    X(messages_refused, "messages between nodes that were malformed or not permitted")             \
+    X(store_commits, "storage transactions")                                                       \
+    X(store_flushes, "journal flushes")                                                            \
+    X(tls_handshakes, "TLS handshakes with API clients that succeeded")                            \
+    X(tls_handshakes_failed, "TLS handshakes with API clients that failed")
+
+enum metric {
+#define X(name, help) METRIC_##name,
+    METRICS_COUNTERS(X)
+#undef X
+        METRICS
+};
+
+enum {
+    METRIC_ROUTES = 10,        /* request kinds, and last what matched none */
+    METRIC_STATUSES = 600,     /* HTTP status codes */
+    METRIC_LATENCY_BUCKETS = 20, /* bucket i counts those below 2^i * 32 us; the last takes the rest */
+    METRIC_REASONS = 64,       /* error codes, enum vault_err */
+};
+
+struct latency_histogram {
+    uint64_t buckets[METRIC_LATENCY_BUCKETS];
+    uint64_t count;
+    uint64_t sum_us;
+};
+
+struct metrics {
+    uint64_t counters[METRICS];
+    uint32_t responses[METRIC_ROUTES][METRIC_STATUSES]; /* by route and status */
+    struct latency_histogram latency[METRIC_ROUTES];
+    uint64_t refusals[METRIC_REASONS]; /* requests that ended in an error, by code */
+    struct latency_histogram commit;   /* storage batch, from submission to durable */
+    uint64_t commit_batch_sum;         /* transactions over all flushes */
+};
+
+static inline void
+metrics_count(struct metrics *metrics, enum metric which)
+{
+    metrics->counters[which]++;
+}
+
+void latency_record(struct latency_histogram *histogram, uint64_t microseconds);
+
+#endif

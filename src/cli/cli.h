@@ -1,0 +1,64 @@
+/*
+ * The command line: one table of commands with their help, exit statuses, and what commands share.
+ */
+#ifndef OSTRAKA_CLI_CLI_H
+#define OSTRAKA_CLI_CLI_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Documented in the man page and in `ostraka --help`. */
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,         /* the request was refused or failed; nothing happened */
+    EXIT_USAGE = 2,          /* wrong command, option or argument */
+    EXIT_NOT_FOUND = 3,      /* no such secret or version */
+    EXIT_CONFLICT = 4,       /* exists already, or another version than expected, or contended */
+    EXIT_UNAUTHORIZED = 5,   /* token missing, not valid, or not allowed */
+    EXIT_UNAVAILABLE = 6,    /* no node reachable, no quorum: nothing happened, try again */
+    EXIT_UNKNOWN = 7,        /* the outcome of a change is unknown */
+    EXIT_CONFIGURATION = 78, /* configuration, key or certificate not usable (EX_CONFIG) */
+};
+
+/* One entry of the table of commands, cli/commands.c. */
+struct command {
+    const char *path;                  /* words after "ostraka", separated by one space */
+    const char *summary;               /* one line, for the overview */
+    const char *help;                  /* usage, arguments, options, examples */
+    int (*run)(int argc, char **argv); /* NULL: the command line itself answers */
+};
+extern const struct command cli_commands[];
+extern const size_t cli_command_count;
+extern const char cli_general_help[]; /* environment and exit statuses, after the overview */
+
+/* Finds the command and runs it; argv[0] of the command is its last word. */
+int cli_run(int argc, char **argv);
+
+/*
+ * Says on standard error what is wrong with the command line and where its help is; `command` is the
+ * path of the table, NULL for none. Returns EXIT_USAGE.
+ */
+int cli_usage_error(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/*
+ * The candidate that `word` is most probably a misspelling of, or NULL when none is near.
+ */
+const char *cli_nearest(const char *word, const char *const candidates[], size_t count);
+
+/* cli/cluster_create.c */
+int command_cluster_create(int argc, char **argv);
+/* cli/server_command.c: `ostraka server --config FILE --node NAME [--check] [--supervise]` */
+int command_server(int argc, char **argv);
+/* cli/dev.c: `ostraka dev [--nodes N] [--base-port P] [--dir DIR]` */
+int command_dev(int argc, char **argv);
+/* cli/secret_*.c */
+int command_secret_create(int argc, char **argv);
+int command_secret_update(int argc, char **argv);
+int command_secret_get(int argc, char **argv);
+int command_secret_history(int argc, char **argv);
+int command_secret_delete(int argc, char **argv);
+/* cli/status_command.c */
+int command_status(int argc, char **argv);
+
+#endif

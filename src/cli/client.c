@@ -1,0 +1,524 @@
+#include "cli/client.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/failure.h"
+#include "cli/input.h"
+#include "cli/output.h"
+#include "cli/wiped_memory.h"
+
+enum {
+    ADDRESSES_MAX = 16,
+    ADDRESS_BYTES_MAX = 8 + HOST_BYTES_MAX + 8, /* https://[host]:65535 */
+    CONNECT_MS = 2000,
+    TOTAL_MS = 10 * 1000, /* the server's own deadline is 5 s */
+    /* A control character takes six bytes in JSON. */
+    ANSWER_BYTES_MAX = 6 * VALUE_BYTES_MAX + 64 * 1024,
+};
+
+static const char default_address[] = "https://127.0.0.1:7401";
+
+struct client {
+    CURL *curl;
+    struct curl_slist *headers;
+    char addresses[ADDRESSES_MAX][ADDRESS_BYTES_MAX + 1];
+    size_t address_count;
+    size_t preferred;    /* the one that answered last */
+    const char *ca_file; /* borrowed; NULL: the system's */
+};
+
+/* One request on its way through the addresses. */
+struct call {
+    struct client *client;
+    const char *method;
+    const char *target;
+    struct buf body;
+    bool change;
+    struct buf answer;
+    long status;                   /* HTTP status of the answer */
+    char problem[CURL_ERROR_SIZE]; /* why there is none */
+    bool untrusted;                /* the certificate was not accepted */
+    struct buf tried;              /* a line for each address that did not help */
+};
+
+enum attempt { ATTEMPT_ANSWERED, ATTEMPT_NOT_SENT, ATTEMPT_BROKEN_OFF };
+
+/* ---- opening ---- */
+
+static const char *
+setting(const char *option, const char *variable)
+{
+    const char *value = option ? option : getenv(variable);
+
+    return value && *value ? value : NULL;
+}
+
+static bool
+address_valid(const char *host)
+{
+    if (!*host)
+        return false;
+    for (; *host; host++) {
+        if (!isalnum((unsigned char)*host) && !strchr(".-_:[]%", *host))
+            return false;
+    }
+    return true;
+}
+
+/* One address of the list: https://HOST:PORT, or HOST:PORT, a slash after it, spaces around it. */
+static int
+add_address(struct client *client, const char *text, size_t size)
+{
+    static const char scheme[] = "https://";
+    const size_t scheme_size = sizeof scheme - 1;
+    char host[HOST_BYTES_MAX + 9]; /* [host]:65535 */
+
+    for (; size && *text == ' '; size--)
+        text++;
+    while (size && text[size - 1] == ' ')
+        size--;
+    if (size >= scheme_size && memcmp(text, scheme, scheme_size) == 0) {
+        text += scheme_size;
+        size -= scheme_size;
+    }
+    if (size && text[size - 1] == '/')
+        size--;
+    if (size >= sizeof host || client->address_count == ADDRESSES_MAX)
+        return cli_usage_error(NULL, "the list of addresses is too long");
+    memcpy(host, text, size);
+    host[size] = '\0';
+    if (!address_valid(host))
+        return cli_usage_error(NULL, "an address must be of the form https://HOST:PORT, not \"%s\"",
+                               host);
+    snprintf(client->addresses[client->address_count++], ADDRESS_BYTES_MAX + 1, "%s%s", scheme,
+             host);
+    return EXIT_OK;
+}
+
+static int
+parse_addresses(struct client *client, const char *list)
+{
+    int status;
+
+    for (;;) {
+        size_t size = strcspn(list, ",");
+        status = add_address(client, list, size);
+        if (status || !list[size])
+            return status;
+        list += size + 1;
+    }
+}
+
+static int
+read_token(const struct client_options *options, struct buf *token)
+{
+    const char *text = options->token_file ? NULL : setting(NULL, "OSTRAKA_TOKEN");
+    const char *file = setting(options->token_file, "OSTRAKA_TOKEN_FILE");
+    enum vault_err err = OK;
+
+    *token = (struct buf){0};
+    if (!text && !file) {
+        output_error("there is no access token");
+        output_hint("set OSTRAKA_TOKEN_FILE to the file that has it, such as admin.token in the "
+                    "cluster's folder");
+        return EXIT_UNAUTHORIZED;
+    }
+    if (text)
+        err = buf_append_text(token, text);
+    else
+        err = input_read_file(file, CREDENTIAL_BYTES_MAX + 2, token);
+    if (err == ERR_IO) {
+        output_error("the token file %s cannot be read: %s", file, strerror(errno));
+        return EXIT_UNAUTHORIZED;
+    }
+    input_trim_end(token);
+    for (size_t i = 0; i < token->size && err == OK; i++) {
+        if (token->data[i] <= ' ' || token->data[i] > '~')
+            err = ERR_MALFORMED;
+    }
+    if (err || token->size == 0 || token->size > CREDENTIAL_BYTES_MAX) {
+        output_error("what %s holds is not a token", text ? "OSTRAKA_TOKEN" : file);
+        return EXIT_UNAUTHORIZED;
+    }
+    return EXIT_OK;
+}
+
+static int
+add_header(struct client *client, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(client->headers, line);
+
+    if (!longer) {
+        output_error("out of memory");
+        return EXIT_FAILED;
+    }
+    client->headers = longer;
+    return EXIT_OK;
+}
+
+static int
+make_headers(struct client *client, const struct client_options *options)
+{
+    struct buf token, line = {0};
+    int status = read_token(options, &token);
+
+    if (status == EXIT_OK) {
+        status = EXIT_FAILED;
+        if (buf_append_text(&line, "Authorization: Bearer ") == OK &&
+            buf_append(&line, buf_bytes(&token)) == OK && buf_append(&line, bytes_of("", 1)) == OK)
+            status = add_header(client, (const char *)line.data);
+    }
+    if (status == EXIT_OK)
+        status = add_header(client, "Accept: application/json");
+    /* libcurl would wait for leave before it sends a long body. */
+    if (status == EXIT_OK)
+        status = add_header(client, "Expect:");
+    if (status == EXIT_OK)
+        status = add_header(client, "Content-Type: application/json");
+    buf_close(&token);
+    buf_close(&line);
+    return status;
+}
+
+static int
+choose_ca(struct client *client, const struct client_options *options)
+{
+    client->ca_file = setting(options->ca_file, "OSTRAKA_CACERT");
+    if (!client->ca_file || access(client->ca_file, R_OK) == 0)
+        return EXIT_OK;
+    output_error("the CA certificate %s cannot be read: %s", client->ca_file, strerror(errno));
+    output_hint("OSTRAKA_CACERT names the file ca/ca.crt of the cluster's folder");
+    return EXIT_CONFIGURATION;
+}
+
+int
+client_open(const struct client_options *options, struct client **out)
+{
+    const char *list = setting(options->addresses, "OSTRAKA_ADDR");
+    struct client *client = NULL;
+    int status = EXIT_FAILED;
+
+    *out = NULL;
+    json_set_alloc_funcs(wiped_malloc, wiped_free);
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_malloc, wiped_free, wiped_realloc,
+                             wiped_strdup, wiped_calloc) == CURLE_OK)
+        client = calloc(1, sizeof *client);
+    if (client)
+        client->curl = curl_easy_init();
+    if (!client || !client->curl) {
+        output_error("the HTTPS client cannot be started");
+        goto out;
+    }
+    status = parse_addresses(client, list ? list : default_address);
+    if (status == EXIT_OK)
+        status = choose_ca(client, options);
+    if (status == EXIT_OK)
+        status = make_headers(client, options);
+out:
+    if (status == EXIT_OK)
+        *out = client;
+    else
+        client_close(client);
+    return status;
+}
+
+void
+client_close(struct client *client)
+{
+    if (!client)
+        return;
+    curl_slist_free_all(client->headers);
+    curl_easy_cleanup(client->curl);
+    curl_global_cleanup();
+    free(client);
+}
+
+/* ---- one attempt ---- */
+
+static size_t
+take_answer(char *data, size_t size, size_t count, void *context)
+{
+    struct buf *answer = context;
+
+    if (answer->size + size * count > ANSWER_BYTES_MAX)
+        return 0;
+    return buf_append(answer, bytes_of(data, size * count)) == OK ? size * count : 0;
+}
+
+static CURLcode
+prepare_transport(const struct client *client)
+{
+    CURL *curl = client->curl;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!code && client->ca_file) {
+        code = curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
+        /* Only this CA: the system's are not asked besides. */
+        if (!code)
+            code = curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TOTAL_MS);
+    return code;
+}
+
+static CURLcode
+prepare_request(struct call *call, const char *url)
+{
+    CURL *curl = call->client->curl;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
+
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+    if (!code && call->body.size)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)call->body.data);
+    if (!code && call->body.size)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->client->headers);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_USERAGENT, "ostraka/" OSTRAKA_VERSION);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, &call->answer);
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->problem);
+    /* libcurl silently repeats a request on a kept connection that turns out closed. */
+    if (!code && call->change)
+        code = curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    return code;
+}
+
+/* True when no byte of the request can have reached a server: TLS was not up yet. */
+static bool
+nothing_sent(CURL *curl)
+{
+    curl_off_t tls_done = 0;
+
+    return curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &tls_done) == CURLE_OK &&
+           tls_done == 0;
+}
+
+/* Words for people instead of libcurl's, where it can be said more plainly. */
+static void
+explain(struct call *call, CURLcode code)
+{
+    const char *plain = NULL;
+    long system_error = 0;
+
+    curl_easy_getinfo(call->client->curl, CURLINFO_OS_ERRNO, &system_error);
+    if (code == CURLE_COULDNT_CONNECT && system_error == ECONNREFUSED)
+        plain = "connection refused; nothing listens there";
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        plain = nothing_sent(call->client->curl) ? "no connection in time" : "no answer in time";
+    else if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING)
+        plain = "the connection was closed before an answer came";
+    else if (code == CURLE_WRITE_ERROR)
+        plain = "the answer is longer than any that the API gives";
+    else if (!call->problem[0])
+        plain = curl_easy_strerror(code);
+    if (plain)
+        snprintf(call->problem, sizeof call->problem, "%s", plain);
+    call->untrusted = call->untrusted || code == CURLE_PEER_FAILED_VERIFICATION;
+}
+
+static enum attempt
+attempt(struct call *call, const char *address)
+{
+    CURL *curl = call->client->curl;
+    struct buf url = {0};
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+
+    buf_close(&call->answer);
+    call->problem[0] = '\0';
+    call->status = 0;
+    curl_easy_reset(curl);
+    if (buf_printf(&url, "%s%s", address, call->target) == OK &&
+        buf_append(&url, bytes_of("", 1)) == OK)
+        code = prepare_transport(call->client);
+    if (!code)
+        code = prepare_request(call, (const char *)url.data);
+    if (!code)
+        code = curl_easy_perform(curl);
+    buf_close(&url);
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &call->status);
+        return ATTEMPT_ANSWERED;
+    }
+    explain(call, code);
+    return nothing_sent(curl) ? ATTEMPT_NOT_SENT : ATTEMPT_BROKEN_OFF;
+}
+
+/* ---- all attempts ---- */
+
+static int
+append_json(const char *text, size_t size, void *context)
+{
+    return buf_append(context, bytes_of(text, size)) == OK ? 0 : -1;
+}
+
+static void
+note_attempt(struct call *call, const char *address, const char *what)
+{
+    /* Only a text for people: without memory for it the call goes on. */
+    if (buf_printf(&call->tried, "  %s: %s\n", address, what) != OK)
+        return;
+}
+
+static void
+print_attempts(const struct call *call)
+{
+    fwrite(call->tried.data, 1, call->tried.size, stderr);
+}
+
+static int
+take_json(struct call *call, struct client_answer *answer)
+{
+    json_t *json = json_loadb((const char *)call->answer.data, call->answer.size,
+                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+
+    if (json_is_object(json)) {
+        *answer = (struct client_answer){.status = call->status, .json = json};
+        return EXIT_OK;
+    }
+    json_decref(json);
+    client_bad_answer();
+    if (!call->change)
+        return EXIT_FAILED;
+    output_hint("the server says that the change was made; look at `ostraka secret history NAME`");
+    return EXIT_UNKNOWN;
+}
+
+static int
+report_broken_off(struct call *call, const char *address)
+{
+    output_error("the request to %s broke off: %s", address, call->problem);
+    output_hint("the outcome is unknown: the change may have been made or may still be; look at "
+                "`ostraka secret history NAME` before you try again");
+    return EXIT_UNKNOWN;
+}
+
+static int
+report_unreachable(const struct call *call)
+{
+    output_error("no node can be reached");
+    print_attempts(call);
+    if (call->untrusted)
+        output_hint("set OSTRAKA_CACERT to ca/ca.crt of the cluster's folder");
+    else
+        output_hint("check OSTRAKA_ADDR, and that the nodes run");
+    return EXIT_UNAVAILABLE;
+}
+
+static int
+run_call(struct call *call, struct client_answer *answer)
+{
+    struct client *client = call->client;
+    struct failure failure = {0};
+    bool refused = false;
+
+    for (size_t i = 0; i < client->address_count; i++) {
+        size_t which = (client->preferred + i) % client->address_count;
+        const char *address = client->addresses[which];
+        enum attempt outcome = attempt(call, address);
+
+        if (outcome == ATTEMPT_ANSWERED && call->status >= 200 && call->status < 300) {
+            client->preferred = which;
+            return take_json(call, answer);
+        }
+        if (outcome == ATTEMPT_BROKEN_OFF && call->change)
+            return report_broken_off(call, address);
+        if (outcome != ATTEMPT_ANSWERED) {
+            note_attempt(call, address, call->problem);
+            continue;
+        }
+        failure_parse(call->status, buf_bytes(&call->answer), &failure);
+        refused = true;
+        note_attempt(call, address, failure.code[0] ? failure.code : "refused");
+        if (!failure_may_move_on(&failure, call->change))
+            break;
+    }
+    if (!refused)
+        return report_unreachable(call);
+    failure_report(&failure, call->change);
+    if (client->address_count > 1 && failure_may_move_on(&failure, call->change))
+        print_attempts(call);
+    return failure_exit_status(&failure, call->change);
+}
+
+static const char *
+method_name(enum client_method method)
+{
+    switch (method) {
+    case CLIENT_GET: return "GET";
+    case CLIENT_POST: return "POST";
+    case CLIENT_PUT: return "PUT";
+    case CLIENT_DELETE: return "DELETE";
+    }
+    return "GET";
+}
+
+int
+client_call(struct client *client, enum client_method method, const char *target,
+            const json_t *body, struct client_answer *answer)
+{
+    struct call call = {.client = client,
+                        .method = method_name(method),
+                        .target = target,
+                        .change = method != CLIENT_GET};
+    int status = EXIT_FAILED;
+
+    *answer = (struct client_answer){0};
+    if (body && json_dump_callback(body, append_json, &call.body, JSON_COMPACT))
+        output_error("out of memory");
+    else
+        status = run_call(&call, answer);
+    /* It must not keep pointers into this call. */
+    curl_easy_reset(client->curl);
+    buf_close(&call.body);
+    buf_close(&call.answer);
+    buf_close(&call.tried);
+    return status;
+}
+
+void
+client_answer_close(struct client_answer *answer)
+{
+    json_decref(answer->json);
+    *answer = (struct client_answer){0};
+}
+
+int
+client_bad_answer(void)
+{
+    output_error("the server's answer is not what the API promises");
+    output_hint("check that the address is one of an Ostraka node of the same version");
+    return EXIT_FAILED;
+}

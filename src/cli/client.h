@@ -1,0 +1,57 @@
+/*
+ * A client of the HTTPS API: several addresses tried in turn, the cluster's CA, a token.
+ *
+ * Another address is tried when the request cannot have had an effect: nothing was sent, or the answer says so, or
+ * it was a read. A change that broke off on its way is not repeated: its outcome is unknown, and that is what the
+ * user is told.
+ */
+#ifndef OSTRAKA_CLI_CLIENT_H
+#define OSTRAKA_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "base/bytes.h"
+#include "cli/options.h"
+
+/* Options that every command has which talks to a server; NULL: from the environment. */
+struct client_options {
+    const char *addresses;
+    const char *ca_file;
+    const char *token_file;
+};
+#define CLIENT_OPTION_SPECS(options)                                                               \
+    {.name = "--addr", .text = &(options)->addresses},                                             \
+        {.name = "--cacert", .text = &(options)->ca_file},                                         \
+    {                                                                                              \
+        .name = "--token-file", .text = &(options)->token_file                                     \
+    }
+
+struct client;
+
+/*
+ * Returns EXIT_OK and a client to be closed, or another exit status having said why. To be called before any JSON is made:
+ * from here on jansson's memory is wiped when it is freed.
+ */
+int client_open(const struct client_options *options, struct client **out);
+void client_close(struct client *client); /* wipes; NULL is fine */
+
+enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE };
+
+struct client_answer {
+    long status;  /* HTTP status, 2xx */
+    json_t *json; /* an object */
+};
+
+/*
+ * Sends one request. `target` is the path with its query, already escaped; `body` is JSON or NULL. Both are borrowed.
+ * Returns EXIT_OK and an answer to be closed, or another exit status having said on standard error what happened
+ * and what to do next.
+ */
+int client_call(struct client *client, enum client_method method, const char *target,
+                const json_t *body, struct client_answer *answer);
+void client_answer_close(struct client_answer *answer);
+
+/* Says that the server's answer is not what the API promises. Returns EXIT_FAILED. */
+int client_bad_answer(void);
+
+#endif

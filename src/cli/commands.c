@@ -1,0 +1,208 @@
+/*
+ * The table of commands with their help. It is data only; cli.c finds and runs what it names.
+ */
+#include "cli/cli.h"
+
+#define CONNECTION_HELP                                                                            \
+    "\nConnection:\n"                                                                              \
+    "  --addr LIST         addresses of nodes, comma-separated; the next one is tried when one\n"  \
+    "                      is down (default: $OSTRAKA_ADDR, else https://127.0.0.1:7401)\n"        \
+    "  --cacert FILE       certificate of the cluster's CA (default: $OSTRAKA_CACERT, else the\n"  \
+    "                      system's)\n"                                                            \
+    "  --token-file FILE   file with the access token (default: $OSTRAKA_TOKEN, else the file\n"   \
+    "                      that $OSTRAKA_TOKEN_FILE names)\n"
+
+#define VALUE_HELP                                                                                 \
+    "VALUE is one of:\n"                                                                           \
+    "  TEXT    the value itself; other users of this machine may see it in the list of "           \
+    "processes,\n"                                                                                 \
+    "          and the shell may keep it in its history\n"                                         \
+    "  -       standard input, every byte of it; on a terminal it is asked for and not shown\n"    \
+    "  @FILE   the content of a file, every byte of it\n"                                          \
+    "A value is at most 1 MiB, and any bytes are allowed. Give a value that begins with '@' or\n"  \
+    "is '-' by standard input, and one that begins with '-' after '--'.\n"
+
+const struct command cli_commands[] = {
+    {
+        "secret create",
+        "store a new secret",
+        "Usage: ostraka secret create NAME VALUE|-|@FILE [options]\n"
+        "\n"
+        "Stores a new secret as its version 1. Fails when a secret of that name exists.\n"
+        "\n" VALUE_HELP "\n"
+        "Options:\n"
+        "  --base64            VALUE is base64 of the value\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka secret create db/password -          # asks for it, without showing it\n"
+        "  pwgen 32 1 | ostraka secret create db/password -\n"
+        "  ostraka secret create tls/server.key @server.key\n",
+        command_secret_create,
+    },
+    {
+        "secret update",
+        "store a new version of a secret",
+        "Usage: ostraka secret update NAME VALUE|-|@FILE [options]\n"
+        "\n"
+        "Stores a new version of a secret that exists. Earlier versions stay readable.\n"
+        "\n" VALUE_HELP "\n"
+        "Options:\n"
+        "  --expected-version N  only if the current version is N, so that a change made by\n"
+        "                      somebody else in the meantime is not overwritten unseen\n"
+        "  --base64            VALUE is base64 of the value\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka secret update db/password - --expected-version 3\n",
+        command_secret_update,
+    },
+    {
+        "secret get",
+        "print a secret's value",
+        "Usage: ostraka secret get NAME [options]\n"
+        "\n"
+        "Prints the value and nothing else; a newline is added only on a terminal.\n"
+        "\n"
+        "Options:\n"
+        "  --version N         that version instead of the current one\n"
+        "  --at TIME           the version that was current at TIME, in RFC 3339:\n"
+        "                      2026-01-31T12:00:00Z\n"
+        "  --stale             accept a value that may be out of date, where fewer nodes answer\n"
+        "                      than are needed to be sure\n"
+        "  --output FILE       write the value to FILE, mode 0600 if it is new\n"
+        "  --json              print the whole answer as JSON\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  PGPASSWORD=$(ostraka secret get db/password) psql\n"
+        "  ostraka secret get tls/server.key --output server.key\n",
+        command_secret_get,
+    },
+    {
+        "secret history",
+        "list the versions of a secret",
+        "Usage: ostraka secret history NAME [options]\n"
+        "\n"
+        "Lists the versions, newest first, without their values.\n"
+        "\n"
+        "Options:\n"
+        "  --limit N           at most the N newest versions (default: all)\n"
+        "  --json              print the versions as JSON\n" CONNECTION_HELP,
+        command_secret_history,
+    },
+    {
+        "secret delete",
+        "delete a secret with all its versions",
+        "Usage: ostraka secret delete NAME [options]\n"
+        "\n"
+        "Deletes the secret with all its versions, for good and without asking. It is done once\n"
+        "so many nodes have erased their share that the others cannot put it together again.\n"
+        "\n"
+        "Options:\n"
+        "  --yes               accepted for scripts; nothing is asked without it either\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_secret_delete,
+    },
+    {
+        "status",
+        "show the cluster as one node sees it",
+        "Usage: ostraka status [options]\n"
+        "\n"
+        "Shows the nodes and their links, from the first node of the address list that answers.\n"
+        "Exits with status 6 when that node is not ready or sees no majority.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_status,
+    },
+    {
+        "cluster create",
+        "make the files of a new cluster",
+        "Usage: ostraka cluster create --dir DIR --nodes N [options]\n"
+        "       ostraka cluster create --dir DIR --node NAME=HOST[:PORT]... [options]\n"
+        "\n"
+        "Makes the CA, certificates, storage keys, cluster.conf and the admin token of a new\n"
+        "cluster, with one folder per node. All of it is made or nothing, and nothing that\n"
+        "exists is overwritten.\n"
+        "\n"
+        "Options:\n"
+        "  --dir DIR           where to; it must not exist yet\n"
+        "  --nodes N           N nodes n1..nN on this machine, at most 9\n"
+        "  --node NAME=HOST[:PORT]  a node at that address, once for each node; PORT is for\n"
+        "                      clients, PORT+100 for the other nodes\n"
+        "  --shares N          shares of each secret, at most 7 (default: one for each node)\n"
+        "  --threshold K       shares needed to put a value together, 2 to a majority\n"
+        "                      (default: a majority)\n"
+        "  --base-port P       node i listens on P+i for clients and P+100+i for the other\n"
+        "                      nodes, unless its PORT is given (default: 7400)\n"
+        "  --seal none|file    with file, every node also needs the same master key, in\n"
+        "                      master.key (default: none)\n"
+        "\n"
+        "Examples:\n"
+        "  ostraka cluster create --nodes 3 --dir ./cluster\n"
+        "  ostraka cluster create --dir ./prod --node a=10.0.0.1 --node b=10.0.0.2 \\\n"
+        "      --node c=10.0.0.3\n",
+        command_cluster_create,
+    },
+    {
+        "server",
+        "run one node",
+        "Usage: ostraka server --config FILE --node NAME [options]\n"
+        "\n"
+        "Runs the node called NAME of the cluster that FILE describes, until SIGTERM or SIGINT.\n"
+        "\n"
+        "Options:\n"
+        "  --config FILE       cluster.conf\n"
+        "  --node NAME         which of its nodes this is\n"
+        "  --check             read and check the configuration, then exit\n"
+        "  --supervise         run the node in a child process and start it again, after a\n"
+        "                      growing delay, whenever it fails; for machines where neither\n"
+        "                      systemd nor a container does that\n",
+        command_server,
+    },
+    {
+        "dev",
+        "run a throw-away cluster for development",
+        "Usage: ostraka dev [options]\n"
+        "\n"
+        "Makes a cluster and runs all its nodes in the foreground; Ctrl-C ends it.\n"
+        "\n"
+        "Options:\n"
+        "  --nodes N           number of nodes (default: 3)\n"
+        "  --base-port P       as for `ostraka cluster create` (default: 7400)\n"
+        "  --dir DIR           keep the files there, and use those that are there already\n"
+        "                      (default: a temporary folder, removed at the end)\n",
+        command_dev,
+    },
+    {
+        "version",
+        "print the version of this program",
+        "Usage: ostraka version\n",
+        NULL,
+    },
+    {
+        "help",
+        "explain a command",
+        "Usage: ostraka help [COMMAND...]\n"
+        "\n"
+        "The same as `ostraka COMMAND --help`.\n",
+        NULL,
+    },
+};
+const size_t cli_command_count = sizeof cli_commands / sizeof cli_commands[0];
+
+const char cli_general_help[] =
+    "Environment:\n"
+    "  OSTRAKA_ADDR        addresses of nodes, comma-separated: https://HOST:PORT\n"
+    "  OSTRAKA_CACERT      file with the certificate of the cluster's CA\n"
+    "  OSTRAKA_TOKEN       access token\n"
+    "  OSTRAKA_TOKEN_FILE  file with the access token\n"
+    "  NO_COLOR            set to anything: no colours on a terminal\n"
+    "\n"
+    "Exit status:\n"
+    "  0   success\n"
+    "  1   refused or failed; nothing was changed\n"
+    "  2   wrong command, option or argument\n"
+    "  3   no such secret or version\n"
+    "  4   conflict: exists already, not the expected version, or too many writers\n"
+    "  5   token missing, not valid, or not allowed to do this\n"
+    "  6   no node or no majority of nodes answers; nothing was changed, try again\n"
+    "  7   the outcome of a change is unknown; read before trying again\n"
+    "  78  configuration, key or certificate not usable\n";

@@ -1,0 +1,132 @@
+#include "cli/failure.h"
+
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+
+/* The hint follows from the code, the exit status does where the HTTP status does not tell. */
+static const struct rule {
+    const char *code;
+    int status; /* EXIT_OK: as the HTTP status says */
+    const char *hint;
+} rules[] = {
+    {"not_found", EXIT_NOT_FOUND,
+     "check the name; `ostraka secret create NAME VALUE` stores a new secret"},
+    {"already_exists", EXIT_CONFLICT, "`ostraka secret update NAME VALUE` stores a new version"},
+    {"version_mismatch", EXIT_CONFLICT,
+     "somebody else changed it; look at `ostraka secret history NAME`, then decide again"},
+    {"contended", EXIT_CONFLICT, "nothing was changed; try again in a moment"},
+    {"unauthenticated", EXIT_UNAUTHORIZED,
+     "check the token in $OSTRAKA_TOKEN or in the file that $OSTRAKA_TOKEN_FILE names"},
+    {"forbidden", EXIT_UNAUTHORIZED, "ask for the right to do this, or use another token"},
+    {"no_quorum", EXIT_OK, "see with `ostraka status` which nodes are away; try again later"},
+    {"value_unavailable", EXIT_UNAVAILABLE,
+     "see with `ostraka status` which nodes are away; try again when they are back"},
+    {"not_ready", EXIT_UNAVAILABLE, "the node is starting; try again, or another address"},
+    {"disk_full", EXIT_UNAVAILABLE, "make room on the disks of the nodes"},
+    {"busy", EXIT_UNAVAILABLE, "try again in a moment"},
+    {"sealed", EXIT_UNAVAILABLE, "the cluster has to be unsealed first"},
+    {"master_key_unavailable", EXIT_UNAVAILABLE, "the node's log says where it looked for the key"},
+    {"master_key_incorrect", EXIT_UNAVAILABLE, "the node has the master key of another cluster"},
+    {"corrupt_value", EXIT_FAILED, "the nodes' logs say which shares did not verify"},
+    {"no_such_resource", EXIT_FAILED, "the server is of another version than this program"},
+    {"too_large", EXIT_FAILED, "a value is at most 1 MiB"},
+};
+
+static const struct rule *
+find_rule(const char *code)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (strcmp(rules[i].code, code) == 0)
+            return &rules[i];
+    }
+    return NULL;
+}
+
+static void
+copy_member(const json_t *object, const char *key, char *out, size_t size)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    out[0] = '\0';
+    if (text)
+        snprintf(out, size, "%s", text);
+}
+
+void
+failure_parse(long status, struct bytes body, struct failure *out)
+{
+    json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *error = json_object_get(json, "error");
+
+    *out = (struct failure){.status = status};
+    copy_member(error, "code", out->code, sizeof out->code);
+    copy_member(error, "message", out->message, sizeof out->message);
+    copy_member(error, "phase", out->phase, sizeof out->phase);
+    copy_member(error, "retry", out->retry, sizeof out->retry);
+    copy_member(error, "request_id", out->request_id, sizeof out->request_id);
+    json_decref(json);
+}
+
+bool
+failure_may_move_on(const struct failure *failure, bool change)
+{
+    if (failure->status != 503 && failure->status != 507)
+        return false;
+    if (strcmp(failure->retry, "safe") == 0)
+        return true;
+    return !change &&
+           (strcmp(failure->code, "no_quorum") == 0 || strcmp(failure->code, "not_ready") == 0 ||
+            strcmp(failure->code, "busy") == 0);
+}
+
+/* A server error without a word on repeating may have come after the change was made. */
+static bool
+outcome_unknown(const struct failure *failure, bool change)
+{
+    if (!change || failure->status < 500)
+        return false;
+    return strcmp(failure->retry, "safe") != 0 && strcmp(failure->retry, "no") != 0;
+}
+
+int
+failure_exit_status(const struct failure *failure, bool change)
+{
+    const struct rule *rule = find_rule(failure->code);
+
+    if (outcome_unknown(failure, change))
+        return EXIT_UNKNOWN;
+    if (rule && rule->status)
+        return rule->status;
+    switch (failure->status) {
+    case 401:
+    case 403: return EXIT_UNAUTHORIZED;
+    case 409: return EXIT_CONFLICT;
+    case 429:
+    case 503: return EXIT_UNAVAILABLE;
+    default: return EXIT_FAILED;
+    }
+}
+
+void
+failure_report(const struct failure *failure, bool change)
+{
+    const struct rule *rule = find_rule(failure->code);
+    bool unknown = outcome_unknown(failure, change);
+
+    if (!failure->code[0])
+        output_error("the server answered with HTTP status %ld and nothing that explains it",
+                     failure->status);
+    else
+        output_error("%s (%s)", failure->message[0] ? failure->message : "refused", failure->code);
+    if (unknown)
+        output_hint("the outcome is unknown: the change may have been made or may still be; look "
+                    "at `ostraka secret history NAME` before you try again");
+    else if (rule)
+        output_hint("%s", rule->hint);
+    else if (!failure->code[0])
+        output_hint("check that the address is one of an Ostraka node");
+    if (failure->status >= 500 && failure->request_id[0])
+        output_hint("request %s in the nodes' logs tells more", failure->request_id);
+}

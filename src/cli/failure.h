@@ -1,0 +1,31 @@
+/*
+ * What a refused request means to the user of the command line: exit status, and what to do next.
+ */
+#ifndef OSTRAKA_CLI_FAILURE_H
+#define OSTRAKA_CLI_FAILURE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/bytes.h"
+
+/* The error body of an answer, cut to size; texts are empty where the server said nothing. */
+struct failure {
+    long status; /* HTTP status */
+    char code[48];
+    char message[256];
+    char phase[16];
+    char retry[16];
+    char request_id[72];
+};
+
+/* `body` may be anything; what is not of the promised form leaves the texts empty. */
+void failure_parse(long status, struct bytes body, struct failure *out);
+/* Whether another node may be asked to do the same. */
+bool failure_may_move_on(const struct failure *failure, bool change);
+/* Exit status, enum exit_status. */
+int failure_exit_status(const struct failure *failure, bool change);
+/* Says on standard error what happened and what to do next. */
+void failure_report(const struct failure *failure, bool change);
+
+#endif

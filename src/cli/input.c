@@ -1,0 +1,114 @@
+#include "cli/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { CHUNK = 16 * 1024 };
+
+/* Reads some bytes more; *got is 0 at the end. */
+static enum vault_err
+read_some(int fd, struct buf *out, size_t *got)
+{
+    ssize_t size;
+
+    *got = 0;
+    if (buf_reserve(out, CHUNK) != OK)
+        return ERR_NOMEM;
+    do
+        size = read(fd, out->data + out->size, CHUNK);
+    while (size < 0 && errno == EINTR);
+    if (size < 0)
+        return ERR_IO;
+    out->size += (size_t)size;
+    *got = (size_t)size;
+    return OK;
+}
+
+enum vault_err
+input_read(int fd, size_t max, struct buf *out)
+{
+    enum vault_err err;
+    size_t got;
+
+    *out = (struct buf){0};
+    do {
+        err = read_some(fd, out, &got);
+        if (err == OK && out->size > max)
+            err = ERR_TOO_LARGE;
+    } while (err == OK && got > 0);
+    if (err)
+        buf_close(out);
+    return err;
+}
+
+enum vault_err
+input_read_file(const char *path, size_t max, struct buf *out)
+{
+    enum vault_err err;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int saved;
+
+    *out = (struct buf){0};
+    if (fd < 0)
+        return ERR_IO;
+    err = input_read(fd, max, out);
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+/* A terminal in its line mode gives at most one line per read. */
+static enum vault_err
+read_line(int fd, size_t max, struct buf *out)
+{
+    enum vault_err err;
+    size_t got;
+
+    do {
+        err = read_some(fd, out, &got);
+        if (err == OK && out->size > max)
+            err = ERR_TOO_LARGE;
+    } while (err == OK && got > 0 && out->data[out->size - 1] != '\n');
+    if (err == OK && out->size > 0 && out->data[out->size - 1] == '\n')
+        out->size--;
+    return err;
+}
+
+enum vault_err
+input_ask(int fd, const char *prompt, size_t max, struct buf *out)
+{
+    struct termios shown, hidden;
+    enum vault_err err;
+
+    *out = (struct buf){0};
+    if (tcgetattr(fd, &shown))
+        return ERR_IO;
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    fputs(prompt, stderr);
+    fflush(stderr);
+    if (tcsetattr(fd, TCSAFLUSH, &hidden))
+        return ERR_IO;
+    err = read_line(fd, max, out);
+    tcsetattr(fd, TCSAFLUSH, &shown);
+    fputc('\n', stderr);
+    if (err)
+        buf_close(out);
+    return err;
+}
+
+void
+input_trim_end(struct buf *text)
+{
+    while (text->size > 0) {
+        uint8_t *last = &text->data[text->size - 1];
+        if (*last != '\n' && *last != '\r' && *last != ' ' && *last != '\t')
+            break;
+        *last = 0;
+        text->size--;
+    }
+}

@@ -1,0 +1,168 @@
+/* ostraka secret get. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/output.h"
+#include "cli/secret_common.h"
+#include "crypto/base64.h"
+
+struct reading {
+    struct client_options connection;
+    uint64_t version;        /* 0: the current one */
+    const char *at, *output; /* NULL: none */
+    bool stale, json;
+};
+
+static int
+make_read_target(const struct reading *reading, const char *name, struct buf *target)
+{
+    char number[24], separator = '?';
+    int status = secret_target("/v1/secrets/", name, target);
+
+    if (status)
+        return status;
+    snprintf(number, sizeof number, "%" PRIu64, reading->version);
+    if (reading->version)
+        status = secret_target_parameter(target, &separator, "version", number);
+    if (status == EXIT_OK && reading->at)
+        status = secret_target_parameter(target, &separator, "at", reading->at);
+    if (status == EXIT_OK && reading->stale)
+        status = secret_target_parameter(target, &separator, "consistency", "stale");
+    if (status == EXIT_OK)
+        status = secret_target_end(target);
+    if (status)
+        buf_close(target);
+    return status;
+}
+
+/* The value's own bytes. */
+static enum vault_err
+decode_base64(struct bytes text, struct buf *out)
+{
+    size_t room = base64_decoded_size_max(text.size);
+    enum vault_err err = buf_reserve(out, room);
+
+    return err ? err : base64_decode(text, out->data, room, &out->size);
+}
+
+static int
+decode_value(const json_t *json, struct buf *out)
+{
+    const json_t *value = json_object_get(json, "value");
+    const char *encoding = json_string_value(json_object_get(json, "encoding"));
+    struct bytes text = bytes_of(json_string_value(value), json_string_length(value));
+    enum vault_err err = ERR_MALFORMED;
+
+    *out = (struct buf){0};
+    if (json_is_string(value) && encoding && strcmp(encoding, "base64") == 0)
+        err = decode_base64(text, out);
+    else if (json_is_string(value) && (!encoding || strcmp(encoding, "text") == 0))
+        err = buf_append(out, text);
+    if (err == OK)
+        return EXIT_OK;
+    buf_close(out);
+    return err == ERR_NOMEM ? secret_out_of_memory() : client_bad_answer();
+}
+
+static int
+write_to_file(const char *path, struct bytes value)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    enum vault_err err = fd < 0 ? ERR_IO : output_write(fd, value);
+    int saved = errno;
+
+    if (fd >= 0 && close(fd) && err == OK) {
+        err = ERR_IO;
+        saved = errno;
+    }
+    if (err == OK)
+        return EXIT_OK;
+    output_error("%s cannot be written: %s", path, strerror(saved));
+    return EXIT_FAILED;
+}
+
+static int
+write_to_stdout(struct bytes value)
+{
+    bool newline =
+        isatty(STDOUT_FILENO) == 1 && (value.size == 0 || value.data[value.size - 1] != '\n');
+
+    if (output_write(STDOUT_FILENO, value) == OK &&
+        (!newline || output_write(STDOUT_FILENO, bytes_of("\n", 1)) == OK))
+        return EXIT_OK;
+    output_error("the value cannot be written: %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
+static int
+show_value(const struct reading *reading, const json_t *json)
+{
+    struct buf value;
+    int status;
+
+    if (reading->json)
+        return output_json(json) == OK ? EXIT_OK : EXIT_FAILED;
+    status = decode_value(json, &value);
+    if (status)
+        return status;
+    if (reading->output)
+        status = write_to_file(reading->output, buf_bytes(&value));
+    else
+        status = write_to_stdout(buf_bytes(&value));
+    buf_close(&value);
+    return status;
+}
+
+static int
+run_reading(const struct reading *reading, const char *name)
+{
+    struct client *client;
+    struct client_answer answer = {0};
+    struct buf target;
+    int status = make_read_target(reading, name, &target);
+
+    if (status)
+        return status;
+    status = client_open(&reading->connection, &client);
+    if (status == EXIT_OK) {
+        status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
+        if (status == EXIT_OK)
+            status = show_value(reading, answer.json);
+        client_answer_close(&answer);
+        client_close(client);
+    }
+    buf_close(&target);
+    return status;
+}
+
+int
+command_secret_get(int argc, char **argv)
+{
+    static const char command[] = "secret get";
+    struct reading reading = {0};
+    const struct option_spec specs[] = {
+        {.name = "--version", .number = &reading.version},
+        {.name = "--at", .text = &reading.at},
+        {.name = "--stale", .flag = &reading.stale},
+        {.name = "--output", .text = &reading.output},
+        {.name = "--json", .flag = &reading.json},
+        CLIENT_OPTION_SPECS(&reading.connection),
+    };
+    struct arguments arguments;
+    int status = options_parse(command, argc, argv, specs, sizeof specs / sizeof specs[0], "NAME",
+                               1, 1, &arguments);
+
+    if (status == EXIT_OK)
+        status = secret_check_name(command, arguments.values[0]);
+    if (status == EXIT_OK && reading.version && reading.at)
+        status = cli_usage_error(command, "--version and --at exclude each other");
+    if (status == EXIT_OK && reading.output && reading.json)
+        status = cli_usage_error(command, "--output and --json exclude each other");
+    return status ? status : run_reading(&reading, arguments.values[0]);
+}

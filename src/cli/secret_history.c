@@ -1,0 +1,185 @@
+/* ostraka secret history. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/output.h"
+#include "cli/secret_common.h"
+
+struct listing {
+    struct client_options connection;
+    uint64_t limit; /* 0: all */
+    bool json;
+    const char *name;
+    json_t *versions; /* collected over the pages */
+};
+
+static int
+make_page_target(const struct listing *listing, const char *after, struct buf *target)
+{
+    char number[24], separator = '?';
+    uint64_t left = listing->limit ? listing->limit - json_array_size(listing->versions) : PAGE_MAX;
+    int status = secret_target("/v1/history/", listing->name, target);
+
+    if (status)
+        return status;
+    snprintf(number, sizeof number, "%" PRIu64, left < PAGE_MAX ? left : (uint64_t)PAGE_MAX);
+    status = secret_target_parameter(target, &separator, "limit", number);
+    if (status == EXIT_OK && after)
+        status = secret_target_parameter(target, &separator, "after", after);
+    if (status == EXIT_OK)
+        status = secret_target_end(target);
+    if (status)
+        buf_close(target);
+    return status;
+}
+
+/* Moves a page's versions over; *next is the page's `next` as text to be freed, or NULL. */
+static int
+take_page(struct listing *listing, const json_t *page, char **next)
+{
+    json_t *versions = json_object_get(page, "versions");
+    const json_t *more = json_object_get(page, "next");
+
+    *next = NULL;
+    if (!json_is_array(versions) || (more && !json_is_null(more) && !json_is_string(more)))
+        return client_bad_answer();
+    /* A page with nothing in it but a way on would lead in a circle. */
+    if (json_is_string(more) && json_array_size(versions) == 0)
+        return client_bad_answer();
+    if (json_array_extend(listing->versions, versions))
+        return secret_out_of_memory();
+    if (!json_is_string(more))
+        return EXIT_OK;
+    *next = strdup(json_string_value(more));
+    return *next ? EXIT_OK : secret_out_of_memory();
+}
+
+static int
+collect_pages(struct listing *listing, struct client *client)
+{
+    char *after = NULL;
+    int status;
+
+    do {
+        struct client_answer answer = {0};
+        struct buf target;
+        char *next = NULL;
+
+        status = make_page_target(listing, after, &target);
+        if (status == EXIT_OK) {
+            status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
+            buf_close(&target);
+        }
+        if (status == EXIT_OK)
+            status = take_page(listing, answer.json, &next);
+        client_answer_close(&answer);
+        free(after);
+        after = next;
+    } while (status == EXIT_OK && after &&
+             (!listing->limit || json_array_size(listing->versions) < listing->limit));
+    free(after);
+    return status;
+}
+
+static enum output_colour
+state_colour(const char *state)
+{
+    return strcmp(state, "live") == 0 || strcmp(state, "current") == 0 ? COLOUR_GREEN
+                                                                       : COLOUR_YELLOW;
+}
+
+static const char *
+text_or(const json_t *object, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : otherwise;
+}
+
+static int
+print_history(const json_t *versions)
+{
+    struct table table = {.headings = {"VERSION", "VALID FROM", "VALID TO", "AUTHOR", "STATE"},
+                          .columns = 5};
+    enum vault_err err = OK;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(versions, i, row)
+    {
+        const char *state = text_or(row, "state", "-");
+        char version[24];
+
+        snprintf(version, sizeof version, "%" JSON_INTEGER_FORMAT,
+                 json_integer_value(json_object_get(row, "version")));
+        err = table_add(&table, COLOUR_NONE, version);
+        if (err == OK)
+            err = table_add(&table, COLOUR_NONE, text_or(row, "valid_from", "-"));
+        if (err == OK)
+            err = table_add(&table, COLOUR_NONE, text_or(row, "valid_to", "-"));
+        if (err == OK)
+            err = table_add(&table, COLOUR_NONE, text_or(row, "author", "-"));
+        if (err == OK)
+            err = table_add(&table, state_colour(state), state);
+        if (err)
+            break;
+    }
+    if (err == OK)
+        table_print(&table);
+    table_close(&table);
+    return err == OK ? EXIT_OK : secret_out_of_memory();
+}
+
+static int
+print_history_json(const struct listing *listing)
+{
+    json_t *whole = json_pack("{s:s, s:O}", "name", listing->name, "versions", listing->versions);
+    enum vault_err err = whole ? output_json(whole) : ERR_NOMEM;
+
+    json_decref(whole);
+    return err == OK ? EXIT_OK : EXIT_FAILED;
+}
+
+static int
+run_listing(struct listing *listing)
+{
+    struct client *client;
+    int status = client_open(&listing->connection, &client);
+
+    if (status)
+        return status;
+    listing->versions = json_array();
+    status = listing->versions ? collect_pages(listing, client) : secret_out_of_memory();
+    if (status == EXIT_OK)
+        status = listing->json ? print_history_json(listing) : print_history(listing->versions);
+    json_decref(listing->versions);
+    client_close(client);
+    return status;
+}
+
+int
+command_secret_history(int argc, char **argv)
+{
+    static const char command[] = "secret history";
+    struct listing listing = {0};
+    const struct option_spec specs[] = {
+        {.name = "--limit", .number = &listing.limit},
+        {.name = "--json", .flag = &listing.json},
+        CLIENT_OPTION_SPECS(&listing.connection),
+    };
+    struct arguments arguments;
+    int status = options_parse(command, argc, argv, specs, sizeof specs / sizeof specs[0], "NAME",
+                               1, 1, &arguments);
+
+    if (status == EXIT_OK)
+        status = secret_check_name(command, arguments.values[0]);
+    if (status)
+        return status;
+    listing.name = arguments.values[0];
+    return run_listing(&listing);
+}

@@ -1,0 +1,278 @@
+#include "cli/server_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "crypto/storage_key.h"
+#include "runtime/keyfile.h"
+#include "runtime/tls.h"
+
+enum { WHY_BYTES = 512, MIB = 1024 * 1024 };
+
+struct check {
+    const struct config *config;
+    unsigned errors, warnings;
+};
+
+/* --- what was understood -------------------------------------------------------------------- */
+
+static void
+print_setting(const char *name, const char *value)
+{
+    printf("  %-20s %s\n", name, value);
+}
+
+static void
+print_number(const char *name, uint64_t value, const char *unit)
+{
+    printf("  %-20s %" PRIu64 "%s\n", name, value, unit);
+}
+
+static void
+print_cluster(const struct cluster *cluster)
+{
+    char id[2 * CLUSTER_ID_BYTES + 1];
+
+    hex_encode(bytes_of(cluster->id, sizeof(cluster->id)), id);
+    printf("\nCluster (must be the same on all nodes):\n");
+    print_setting("cluster_id", id);
+    print_number("shares", cluster->share_count, "");
+    print_number("threshold", cluster->threshold, "");
+    print_setting("seal", cluster->seal == SEAL_FILE ? "file" : "none");
+    printf("\n  %-16s %-32s %-6s %s\n", "NODE", "HOST", "API", "LINKS");
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        printf("  %-16s %-32s %-6u %u\n", cluster->nodes[i].name, cluster->nodes[i].host,
+               (unsigned)cluster->nodes[i].api_port, (unsigned)cluster->nodes[i].link_port);
+}
+
+static void
+print_node(const struct cluster *cluster, const struct node_config *node)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+
+    printf("\nThis node:\n");
+    print_setting("name", cluster->nodes[node->self].name);
+    print_setting("listens on", node->listen_host);
+    print_setting("directory", node->directory);
+    print_setting("log_level", levels[node->log_level]);
+    print_setting("log_format", node->log_format == LOG_JSON ? "json" : "logfmt");
+    print_number("cache_mb", node->cache_bytes / MIB, "");
+    print_number("disk_free_min_mb", node->disk_free_min_bytes / MIB, "");
+    print_number("requests_max", node->requests_max, "");
+    print_number("request_deadline_ms", node->request_deadline_ms, "");
+}
+
+/* --- what was found ------------------------------------------------------------------------- */
+
+static void
+print_finding(enum output_colour colour, const char *kind, const char *text)
+{
+    printf("  ");
+    output_text(stdout, colour, kind);
+    printf("%*s %s\n", (int)(7 - strlen(kind)), "", text);
+}
+
+static void
+good(const char *text)
+{
+    print_finding(COLOUR_GREEN, "ok", text);
+}
+
+static void
+warning(struct check *c, const char *text)
+{
+    c->warnings++;
+    print_finding(COLOUR_YELLOW, "warning", text);
+}
+
+static void
+error(struct check *c, const char *text)
+{
+    c->errors++;
+    print_finding(COLOUR_RED, "error", text);
+}
+
+static void
+check_directory(struct check *c)
+{
+    const char *path = c->config->node.directory;
+    char text[CONFIG_PATH_MAX + 128];
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        snprintf(text, sizeof(text), "%s: %s", path, strerror(errno));
+        error(c, text);
+    } else if (!S_ISDIR(st.st_mode)) {
+        snprintf(text, sizeof(text), "%s is not a directory", path);
+        error(c, text);
+    } else if (st.st_mode & 022) {
+        snprintf(text, sizeof(text), "%s can be changed by others (mode %04o): run chmod 700 on it",
+                 path, (unsigned)(st.st_mode & 07777));
+        warning(c, text);
+    }
+}
+
+static void
+check_private_key_mode(struct check *c)
+{
+    const char *path = c->config->node.key;
+    char text[CONFIG_PATH_MAX + 128];
+    struct stat st;
+
+    if (stat(path, &st) != 0 || (st.st_mode & 077) == 0)
+        return;
+    snprintf(text, sizeof(text), "%s can be read by others (mode %04o): run chmod 600 on it", path,
+             (unsigned)(st.st_mode & 07777));
+    warning(c, text);
+}
+
+static void
+check_certificates(struct check *c)
+{
+    const struct node_config *node = &c->config->node;
+    const struct tls_files files = {
+        .ca = node->ca, .certificate = node->certificate, .key = node->key};
+    struct tls_context *context = NULL;
+    char why[WHY_BYTES] = "TLS cannot be started";
+
+    check_private_key_mode(c);
+    if (tls_global_init() != OK ||
+        tls_context_new(TLS_LINK_SERVER, &files, &context, why, sizeof(why)) != OK)
+        error(c, why);
+    else
+        good("ca.crt, node.crt, node.key: usable");
+    tls_context_free(context);
+}
+
+static enum vault_err
+load_share_keys(const struct config *config, const uint8_t storage_key[static KEY_BYTES],
+                struct secret_arena *arena, char *why, size_t why_size)
+{
+    const char *name = config->cluster.nodes[config->node.self].name;
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    size_t ad_size = share_keys_ad(config->cluster.id, name, ad);
+    struct share_keyring ring;
+    uint8_t key[KEY_BYTES];
+    enum vault_err err =
+        storage_key_derive(storage_key, bytes_of(config->cluster.id, CLUSTER_ID_BYTES),
+                           bytes_of_text(name), "share-keys", key);
+
+    share_keyring_init(&ring, arena);
+    if (err == OK)
+        err = share_keys_load(config->node.share_keys, &ring, key, bytes_of(ad, ad_size), why,
+                              why_size);
+    share_keyring_close(&ring);
+    bytes_wipe(key, sizeof(key));
+    return err;
+}
+
+static void
+check_storage_key(struct check *c, struct secret_arena *arena)
+{
+    uint8_t key[KEY_BYTES];
+    char why[WHY_BYTES] = "the share keys cannot be opened";
+
+    if (keyfile_read(c->config->node.storage_key, "OSTRAKA_STORAGE_KEY", key, why, sizeof(why)) !=
+        OK) {
+        error(c, why);
+        return;
+    }
+    good("storage.key: usable");
+    if (load_share_keys(c->config, key, arena, why, sizeof(why)) != OK)
+        error(c, why);
+    else
+        good("share.keys: open with the storage key");
+    bytes_wipe(key, sizeof(key));
+}
+
+static void
+check_master_key(struct check *c, struct secret_arena *arena)
+{
+    struct master_key master = {.generation = 1};
+    uint8_t key[KEY_BYTES];
+    uint8_t value[HASH_BYTES];
+    char why[WHY_BYTES];
+    enum vault_err err;
+
+    if (c->config->cluster.seal != SEAL_FILE)
+        return;
+    err = keyfile_read(c->config->node.master_key, "OSTRAKA_MASTER_KEY", key, why, sizeof(why));
+    if (err != OK) {
+        error(c, why);
+        return;
+    }
+    err = secret_copy(arena, bytes_of(key, sizeof(key)), &master.key);
+    bytes_wipe(key, sizeof(key));
+    if (err == OK)
+        err = master_key_check_value(&master, c->config->cluster.id, value);
+    secret_free(arena, &master.key);
+    if (err != OK)
+        error(c, "the master key cannot be checked");
+    else if (!secret_equal(bytes_of(value, sizeof(value)),
+                           bytes_of(c->config->cluster.master_key_check, HASH_BYTES)))
+        error(c, "master.key is not the key that `check` in cluster.conf belongs to");
+    else
+        good("master.key: the right one");
+}
+
+static void
+check_store(struct check *c)
+{
+    struct birth birth;
+    char why[WHY_BYTES];
+    struct stat st;
+    bool there = stat(c->config->node.data, &st) == 0;
+
+    if (birth_read(c->config->node.birth, &birth, why, sizeof(why)) != OK)
+        error(c, why);
+    else if (birth.used && !there)
+        warning(c, "data: the store is gone; the node will take part again once the others have "
+                   "restored it");
+    else if (there)
+        good("data: there");
+    else
+        good("data: not yet there, will be made at the first start");
+}
+
+static void
+check_keys(struct check *c)
+{
+    struct secret_arena *arena = NULL;
+
+    if (secret_arena_new(2 * SHARE_KEYS_MAX, &arena) != OK) {
+        error(c, "no locked memory for keys: raise the limit of locked memory (ulimit -l)");
+        return;
+    }
+    secret_arena_open(arena);
+    check_storage_key(c, arena);
+    check_master_key(c, arena);
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+}
+
+int
+server_check(const char *path, const struct config *config)
+{
+    struct check c = {.config = config};
+
+    printf("%s is valid.\n", path);
+    print_cluster(&config->cluster);
+    print_node(&config->cluster, &config->node);
+    printf("\nFiles:\n");
+    check_directory(&c);
+    check_certificates(&c);
+    check_keys(&c);
+    check_store(&c);
+    if (c.errors > 0)
+        printf("\nThe node cannot run like this: %u error%s.\n", c.errors,
+               c.errors == 1 ? "" : "s");
+    else
+        printf("\nThe node can run.\n");
+    return c.errors > 0 ? EXIT_CONFIGURATION : EXIT_OK;
+}

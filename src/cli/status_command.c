@@ -1,0 +1,205 @@
+/* ostraka status: the cluster as one node sees it, from /v1/status. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/output.h"
+
+static const char command[] = "status";
+
+struct cell {
+    enum output_colour colour;
+    char text[64];
+};
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "?";
+}
+
+static bool
+is_ready(const json_t *status)
+{
+    return strcmp(text_of(status, "status"), "ready") == 0;
+}
+
+static struct cell
+state_cell(const json_t *peer, bool ready)
+{
+    const char *link = text_of(peer, "link");
+
+    if (strcmp(link, "self") == 0)
+        return ready ? (struct cell){COLOUR_GREEN, "ready"}
+                     : (struct cell){COLOUR_RED, "not ready"};
+    if (strcmp(link, "connected") == 0)
+        return (struct cell){COLOUR_GREEN, "up"};
+    if (strcmp(link, "configuration_mismatch") == 0)
+        return (struct cell){COLOUR_RED, "refused"};
+    return (struct cell){COLOUR_RED, "down"};
+}
+
+/* "connected for 5 min": in the largest unit that gives at least 2. */
+static void
+append_duration(struct cell *cell, json_int_t ms)
+{
+    static const struct {
+        json_int_t ms;
+        const char *name;
+    } units[] = {{86400000, "days"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    size_t used = strlen(cell->text), unit = 0;
+
+    while (unit + 1 < sizeof units / sizeof units[0] && ms < 2 * units[unit].ms)
+        unit++;
+    snprintf(cell->text + used, sizeof cell->text - used, " for %" JSON_INTEGER_FORMAT " %s",
+             ms / units[unit].ms, units[unit].name);
+}
+
+static struct cell
+link_cell(const json_t *peer)
+{
+    const char *link = text_of(peer, "link");
+    struct cell cell = {COLOUR_NONE, "-"};
+
+    if (strcmp(link, "self") == 0)
+        return cell;
+    snprintf(cell.text, sizeof cell.text, "%.40s",
+             strcmp(link, "configuration_mismatch") == 0 ? "other configuration" : link);
+    append_duration(&cell, json_integer_value(json_object_get(peer, "since_ms")));
+    return cell;
+}
+
+static struct cell
+round_trip_cell(const json_t *peer)
+{
+    json_int_t us = json_integer_value(json_object_get(peer, "round_trip_us"));
+    struct cell cell = {COLOUR_NONE, "-"};
+
+    if (us > 0)
+        snprintf(cell.text, sizeof cell.text, "%.2f ms", (double)us / 1000.0);
+    return cell;
+}
+
+static struct cell
+backlog_cell(const json_t *peer)
+{
+    json_int_t count = json_integer_value(json_object_get(peer, "backlog"));
+    struct cell cell = {count > 0 ? COLOUR_YELLOW : COLOUR_NONE, ""};
+
+    snprintf(cell.text, sizeof cell.text, "%" JSON_INTEGER_FORMAT, count);
+    return cell;
+}
+
+static enum vault_err
+add_node(struct table *table, const json_t *peer, bool ready)
+{
+    const struct cell cells[] = {state_cell(peer, ready), link_cell(peer), round_trip_cell(peer),
+                                 backlog_cell(peer)};
+    enum vault_err err = table_add(table, COLOUR_NONE, text_of(peer, "node"));
+
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0] && err == OK; i++)
+        err = table_add(table, cells[i].colour, cells[i].text);
+    return err;
+}
+
+static void
+print_reasons(const json_t *status)
+{
+    const json_t *reason;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "reasons"), i, reason)
+    {
+        if (!json_is_string(reason))
+            continue;
+        fputs("  ", stdout);
+        output_text(stdout, COLOUR_YELLOW, json_string_value(reason));
+        putchar('\n');
+    }
+}
+
+static void
+print_summary(const json_t *status)
+{
+    bool ready = is_ready(status);
+    bool quorum = json_is_true(json_object_get(status, "quorum"));
+
+    output_text(stdout, COLOUR_BOLD, text_of(status, "node"));
+    fputs(" (ostraka ", stdout);
+    output_text(stdout, COLOUR_NONE, text_of(status, "version"));
+    fputs("): ", stdout);
+    output_text(stdout, ready ? COLOUR_GREEN : COLOUR_RED, ready ? "ready" : "not ready");
+    fputs(", ", stdout);
+    output_text(stdout, quorum ? COLOUR_GREEN : COLOUR_RED,
+                quorum ? "a majority is connected" : "no majority is connected");
+    if (json_is_true(json_object_get(status, "sealed"))) {
+        fputs(", ", stdout);
+        output_text(stdout, COLOUR_YELLOW, "sealed");
+    }
+    putchar('\n');
+    print_reasons(status);
+    putchar('\n');
+}
+
+static int
+print_status(const json_t *status)
+{
+    struct table table = {.headings = {"NODE", "STATE", "LINK", "ROUND TRIP", "BACKLOG"},
+                          .columns = 5};
+    const json_t *peers = json_object_get(status, "peers");
+    const json_t *peer;
+    enum vault_err err = OK;
+    size_t i;
+
+    if (!json_is_array(peers))
+        return client_bad_answer();
+    print_summary(status);
+    json_array_foreach(peers, i, peer)
+    {
+        err = add_node(&table, peer, is_ready(status));
+        if (err)
+            break;
+    }
+    if (err == OK)
+        table_print(&table);
+    table_close(&table);
+    if (err == OK)
+        return EXIT_OK;
+    output_error("out of memory");
+    return EXIT_FAILED;
+}
+
+int
+command_status(int argc, char **argv)
+{
+    struct client_options connection = {0};
+    bool as_json = false;
+    const struct option_spec specs[] = {
+        {.name = "--json", .flag = &as_json},
+        CLIENT_OPTION_SPECS(&connection),
+    };
+    struct arguments arguments;
+    struct client *client;
+    struct client_answer answer = {0};
+    int status = options_parse(command, argc, argv, specs, sizeof specs / sizeof specs[0], "", 0, 0,
+                               &arguments);
+
+    if (status == EXIT_OK)
+        status = client_open(&connection, &client);
+    if (status)
+        return status;
+    status = client_call(client, CLIENT_GET, "/v1/status", NULL, &answer);
+    if (status == EXIT_OK && as_json)
+        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+    else if (status == EXIT_OK)
+        status = print_status(answer.json);
+    if (status == EXIT_OK &&
+        (!is_ready(answer.json) || !json_is_true(json_object_get(answer.json, "quorum"))))
+        status = EXIT_UNAVAILABLE;
+    client_answer_close(&answer);
+    client_close(client);
+    return status;
+}

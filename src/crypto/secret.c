@@ -1,0 +1,208 @@
+/*
+ * The region comes from sodium_malloc: guard pages on both sides, a canary in front, kept out of
+ * core dumps. What says which slots are taken lies outside of it, so that it can be read while
+ * the region is closed and nothing in the region is anything but a secret.
+ */
+#include "crypto/secret.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORD_BITS = 64 };
+
+struct secret_arena {
+    uint8_t *region; /* slots * SECRET_BYTES_MAX */
+    size_t slots;
+    size_t free_slots;
+    size_t hint; /* no free slot in the words before this one */
+    unsigned opens;
+    uint64_t taken[]; /* one bit for each slot */
+};
+
+static size_t
+words_of(size_t slots)
+{
+    return (slots + WORD_BITS - 1) / WORD_BITS;
+}
+
+/* sodium_malloc goes on when the system refuses to lock; keys must not, so it is asked again. */
+static uint8_t *
+region_new(size_t slots)
+{
+    uint8_t *region = sodium_allocarray(slots, SECRET_BYTES_MAX);
+
+    if (!region)
+        return NULL;
+    if (sodium_mlock(region, slots * SECRET_BYTES_MAX) != 0) {
+        sodium_free(region);
+        return NULL;
+    }
+    sodium_memzero(region, slots * SECRET_BYTES_MAX);
+    if (sodium_mprotect_noaccess(region) != 0) {
+        sodium_free(region);
+        return NULL;
+    }
+    return region;
+}
+
+enum vault_err
+secret_arena_new(size_t slots, struct secret_arena **out)
+{
+    struct secret_arena *arena;
+
+    assert(slots > 0 && slots < SIZE_MAX / SECRET_BYTES_MAX / 2);
+    *out = NULL;
+    arena = calloc(1, sizeof(*arena) + words_of(slots) * sizeof(arena->taken[0]));
+    if (!arena)
+        return ERR_NOMEM;
+    arena->region = region_new(slots);
+    if (!arena->region) {
+        free(arena);
+        return ERR_NOMEM;
+    }
+    arena->slots = slots;
+    arena->free_slots = slots;
+    *out = arena;
+    return OK;
+}
+
+void
+secret_arena_free(struct secret_arena *arena)
+{
+    if (!arena)
+        return;
+    sodium_free(arena->region); /* makes it writable, checks the canary and wipes */
+    free(arena);
+}
+
+void
+secret_arena_open(struct secret_arena *arena)
+{
+    if (arena->opens == 0) {
+        int rc = sodium_mprotect_readwrite(arena->region);
+
+        assert(rc == 0);
+        (void)rc;
+    }
+    arena->opens++;
+}
+
+void
+secret_arena_close(struct secret_arena *arena)
+{
+    assert(arena->opens > 0);
+    arena->opens--;
+    if (arena->opens == 0) {
+        int rc = sodium_mprotect_noaccess(arena->region);
+
+        assert(rc == 0);
+        (void)rc;
+    }
+}
+
+bool
+secret_arena_is_open(const struct secret_arena *arena)
+{
+    return arena->opens > 0;
+}
+
+size_t
+secret_arena_free_slots(const struct secret_arena *arena)
+{
+    return arena->free_slots;
+}
+
+static bool
+slot_taken(const struct secret_arena *arena, size_t slot)
+{
+    return (arena->taken[slot / WORD_BITS] >> (slot % WORD_BITS) & 1) != 0;
+}
+
+/* There is a free slot. */
+static size_t
+slot_take(struct secret_arena *arena)
+{
+    size_t slot;
+
+    assert(arena->free_slots > 0);
+    while (arena->taken[arena->hint] == UINT64_MAX)
+        arena->hint++;
+    slot = arena->hint * WORD_BITS;
+    while (slot_taken(arena, slot))
+        slot++;
+    assert(slot < arena->slots);
+    arena->taken[slot / WORD_BITS] |= UINT64_C(1) << (slot % WORD_BITS);
+    arena->free_slots--;
+    return slot;
+}
+
+enum vault_err
+secret_new(struct secret_arena *arena, size_t size, struct secret *out)
+{
+    assert(secret_arena_is_open(arena));
+    *out = (struct secret){0};
+    if (size == 0 || size > SECRET_BYTES_MAX)
+        return ERR_RANGE;
+    if (arena->free_slots == 0)
+        return ERR_BUSY;
+    *out = (struct secret){
+        .data = arena->region + slot_take(arena) * SECRET_BYTES_MAX,
+        .size = size,
+    };
+    return OK;
+}
+
+enum vault_err
+secret_copy(struct secret_arena *arena, struct bytes src, struct secret *out)
+{
+    enum vault_err err = secret_new(arena, src.size, out);
+
+    if (err == OK)
+        memcpy(out->data, src.data, src.size);
+    return err;
+}
+
+void
+secret_free(struct secret_arena *arena, struct secret *secret)
+{
+    size_t offset, slot;
+
+    if (!secret->data)
+        return;
+    assert(secret_arena_is_open(arena));
+    assert(secret->data >= arena->region);
+    offset = (size_t)(secret->data - arena->region);
+    slot = offset / SECRET_BYTES_MAX;
+    assert(offset % SECRET_BYTES_MAX == 0);
+    assert(slot < arena->slots);
+    assert(slot_taken(arena, slot)); /* freed once only */
+
+    sodium_memzero(secret->data, SECRET_BYTES_MAX);
+    arena->taken[slot / WORD_BITS] &= ~(UINT64_C(1) << (slot % WORD_BITS));
+    arena->free_slots++;
+    if (slot / WORD_BITS < arena->hint)
+        arena->hint = slot / WORD_BITS;
+    *secret = (struct secret){0};
+}
+
+struct bytes
+secret_bytes(const struct secret *secret)
+{
+    return bytes_of(secret->data, secret->size);
+}
+
+bool
+secret_equal(struct bytes a, struct bytes b)
+{
+    if (a.size != b.size)
+        return false;
+    return a.size == 0 || sodium_memcmp(a.data, b.data, a.size) == 0;
+}
+
+enum vault_err
+crypto_init(void)
+{
+    return sodium_init() < 0 ? ERR_ENTROPY : OK;
+}

@@ -1,0 +1,121 @@
+/*
+ * Field arithmetic and the two operations. A coordinate x is public (it is the number of a
+ * replica), a share and a coefficient are not: multiplication walks the bits of its public factor
+ * and masks with the secret one, so that neither an address nor a branch depends on a secret.
+ */
+#include "crypto/shamir.h"
+
+#include <sodium.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* secret * public in GF(2^8), polynomial x^8 + x^4 + x^3 + x + 1. */
+static uint8_t
+gf_mul(uint8_t secret, uint8_t public)
+{
+    unsigned a = secret;
+    unsigned b = public;
+    unsigned product = 0;
+
+    for (unsigned bit = 0; bit < 8; bit++) {
+        product ^= a & (0u - (b >> bit & 1u));
+        a = a << 1 ^ (0x11bu & (0u - (a >> 7)));
+    }
+    return (uint8_t)product;
+}
+
+/* a^254, which is 1/a for every a but 0. For public values only in this file. */
+static uint8_t
+gf_inverse(uint8_t a)
+{
+    uint8_t power = a;
+    uint8_t inverse = 1;
+
+    for (unsigned i = 1; i < 8; i++) { /* 254 is 2 + 4 + ... + 128 */
+        power = gf_mul(power, power);
+        inverse = gf_mul(inverse, power);
+    }
+    return inverse;
+}
+
+enum vault_err
+shamir_split(const uint8_t *secret, size_t size, unsigned threshold, unsigned count,
+             const struct rng *rng, uint8_t *shares)
+{
+    uint8_t coefficients[SHAMIR_SECRET_BYTES_MAX];
+    enum vault_err err = OK;
+
+    if (size == 0 || size > SHAMIR_SECRET_BYTES_MAX || count == 0 || count > SHAMIR_SHARES_MAX)
+        return ERR_RANGE;
+    sodium_memzero(shares, count * size);
+    if (threshold == 0 || threshold > count || (threshold == 1 && count != 1))
+        return ERR_RANGE;
+
+    /* Horner's rule at all x at once: one power's coefficients are drawn, used and forgotten. */
+    for (unsigned power = threshold; power-- > 0;) {
+        if (power == 0)
+            memcpy(coefficients, secret, size);
+        else
+            err = rng_fill(rng, coefficients, size);
+        if (err != OK)
+            break;
+        for (unsigned j = 0; j < count; j++) {
+            uint8_t *share = shares + j * size;
+
+            for (size_t i = 0; i < size; i++)
+                share[i] = gf_mul(share[i], (uint8_t)(j + 1)) ^ coefficients[i];
+        }
+    }
+    sodium_memzero(coefficients, sizeof(coefficients));
+    if (err != OK)
+        sodium_memzero(shares, count * size);
+    return err;
+}
+
+static bool
+points_valid(const uint8_t *xs, unsigned count)
+{
+    bool seen[SHAMIR_SHARES_MAX + 1] = {false};
+
+    for (unsigned i = 0; i < count; i++) {
+        if (xs[i] == 0 || seen[xs[i]])
+            return false;
+        seen[xs[i]] = true;
+    }
+    return true;
+}
+
+/* What share i weighs in the value at `at`: the product of (at - x_j) / (x_i - x_j). Public. */
+static uint8_t
+lagrange_weight(const uint8_t *xs, unsigned count, unsigned i, uint8_t at)
+{
+    uint8_t numerator = 1;
+    uint8_t denominator = 1;
+
+    for (unsigned j = 0; j < count; j++) {
+        if (j == i)
+            continue;
+        numerator = gf_mul(numerator, at ^ xs[j]);
+        denominator = gf_mul(denominator, xs[i] ^ xs[j]);
+    }
+    return gf_mul(numerator, gf_inverse(denominator));
+}
+
+enum vault_err
+shamir_value_at(const uint8_t *xs, const uint8_t *const *shares, unsigned count, size_t size,
+                uint8_t at, uint8_t *out)
+{
+    if (size == 0 || size > SHAMIR_SECRET_BYTES_MAX)
+        return ERR_RANGE;
+    sodium_memzero(out, size);
+    if (count == 0 || count > SHAMIR_SHARES_MAX || !points_valid(xs, count))
+        return ERR_RANGE;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t weight = lagrange_weight(xs, count, i, at);
+
+        for (size_t byte = 0; byte < size; byte++)
+            out[byte] ^= gf_mul(shares[i][byte], weight);
+    }
+    return OK;
+}

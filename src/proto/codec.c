@@ -1,0 +1,170 @@
+#include "proto/codec.h"
+
+bool
+codec_all_zero(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != 0)
+            return false;
+    return true;
+}
+
+bool
+codec_visible_ascii(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < '!' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
+/* A real ballot has a time; without one nothing else may be set: "none" is written in one way. */
+static bool
+ballot_well_formed(struct ballot ballot)
+{
+    return ballot.node < NODES_MAX && (ballot.time > 0 || ballot_is_none(ballot));
+}
+
+/* A node has accepted nothing, or a ballot and a head. */
+static bool
+accepted_well_formed(const struct accepted *accepted)
+{
+    bool absent = accepted->state == STATE_ABSENT;
+
+    return absent == ballot_is_none(accepted->ballot) && absent == (accepted->head.size == 0);
+}
+
+/* Writer */
+
+void
+codec_require(struct cbor_writer *w, bool condition, enum vault_err err)
+{
+    if (w->err == OK && !condition)
+        w->err = err;
+}
+
+void
+codec_put_fixed(struct cbor_writer *w, const uint8_t *data, size_t size)
+{
+    cbor_put_bytes(w, bytes_of(data, size));
+}
+
+void
+codec_put_bytes(struct cbor_writer *w, struct bytes value, size_t size_min, size_t size_max)
+{
+    codec_require(w, value.size >= size_min, ERR_RANGE);
+    codec_require(w, value.size <= size_max, ERR_TOO_LARGE);
+    cbor_put_bytes(w, value);
+}
+
+void
+codec_put_range(struct cbor_writer *w, uint64_t value, uint64_t min, uint64_t max)
+{
+    codec_require(w, value >= min && value <= max, ERR_RANGE);
+    cbor_put_uint(w, value);
+}
+
+void
+codec_put_ballot(struct cbor_writer *w, struct ballot ballot)
+{
+    codec_require(w, ballot_well_formed(ballot), ERR_RANGE);
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, ballot.time);
+    cbor_put_uint(w, ballot.incarnation);
+    cbor_put_uint(w, ballot.node);
+}
+
+void
+codec_put_accepted(struct cbor_writer *w, const struct accepted *accepted)
+{
+    codec_require(w, accepted_well_formed(accepted), ERR_RANGE);
+    cbor_put_array(w, 3);
+    codec_put_ballot(w, accepted->ballot);
+    codec_put_range(w, accepted->state, STATE_ABSENT, STATE_CHOSEN);
+    codec_put_bytes(w, accepted->head, 0, HEAD_BYTES_MAX);
+}
+
+void
+codec_put_incarnations(struct cbor_writer *w, const struct incarnations *incarnations)
+{
+    codec_require(w, incarnations->count <= REPLICAS_MAX, ERR_RANGE);
+    cbor_put_array(w, incarnations->count);
+    for (unsigned i = 0; i < incarnations->count && i < REPLICAS_MAX; i++)
+        cbor_put_uint(w, incarnations->of[i]);
+}
+
+enum vault_err
+codec_end(struct cbor_writer *w, size_t start, size_t size_max)
+{
+    struct buf *out = w->buf;
+
+    codec_require(w, out->size - start <= size_max, ERR_TOO_LARGE);
+    if (w->err != OK && out->size > start) {
+        bytes_wipe(out->data + start, out->size - start);
+        out->size = start;
+    }
+    return w->err;
+}
+
+/* Reader */
+
+void
+codec_expect(struct cbor_reader *r, bool condition)
+{
+    if (r->err == OK && !condition)
+        r->err = ERR_MALFORMED;
+}
+
+struct bytes
+codec_get_bytes(struct cbor_reader *r, size_t size_min, size_t size_max)
+{
+    struct bytes value = cbor_get_bytes(r, size_max);
+
+    codec_expect(r, value.size >= size_min);
+    return value;
+}
+
+uint64_t
+codec_get_range(struct cbor_reader *r, uint64_t min, uint64_t max)
+{
+    uint64_t value = cbor_get_uint_max(r, max);
+
+    codec_expect(r, value >= min);
+    return value;
+}
+
+void
+codec_get_array_of(struct cbor_reader *r, uint64_t count)
+{
+    uint64_t found = cbor_get_array(r, count);
+
+    codec_expect(r, found == count);
+}
+
+void
+codec_get_ballot(struct cbor_reader *r, struct ballot *out)
+{
+    codec_get_array_of(r, 3);
+    out->time = cbor_get_uint(r);
+    out->incarnation = cbor_get_uint(r);
+    out->node = (uint8_t)cbor_get_uint_max(r, NODES_MAX - 1);
+    codec_expect(r, ballot_well_formed(*out));
+}
+
+void
+codec_get_accepted(struct cbor_reader *r, struct accepted *out)
+{
+    codec_get_array_of(r, 3);
+    codec_get_ballot(r, &out->ballot);
+    out->state = (enum accepted_state)cbor_get_uint_max(r, STATE_CHOSEN);
+    out->head = cbor_get_bytes(r, HEAD_BYTES_MAX);
+    codec_expect(r, accepted_well_formed(out));
+}
+
+void
+codec_get_incarnations(struct cbor_reader *r, struct incarnations *out)
+{
+    out->count = (uint8_t)cbor_get_array(r, REPLICAS_MAX);
+    for (unsigned i = 0; i < out->count; i++)
+        out->of[i] = cbor_get_uint(r);
+}

@@ -1,0 +1,254 @@
+/*
+ * Paths, ballots and the head record: [format, tenant, name, generation, kind, incarnation,
+ * version, oldest version, version id, prev, op id, [[op id, kind, version, at]...], cluster id,
+ * configuration hash, changed at].
+ */
+#include "proto/head.h"
+
+#include <string.h>
+
+#include "proto/codec.h"
+#include "proto/request.h"
+
+enum { HEAD_FIELDS = 15, OP_FIELDS = 4 };
+
+/* Most that the fields can take: 9 bytes of frame each, less than that in truth. */
+static_assert(HEAD_FIELDS * 9 + TENANT_BYTES_MAX + NAME_BYTES_MAX + 3 * 16 + 3 * HASH_BYTES +
+                      OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) + 4 * 8 <=
+                  HEAD_BYTES_MAX,
+              "every head fits");
+
+bool
+path_equal(struct path a, struct path b)
+{
+    return bytes_equal(a.tenant, b.tenant) && bytes_equal(a.name, b.name);
+}
+
+bool
+path_valid(struct path path)
+{
+    return tenant_name_valid(path.tenant) && secret_name_valid(path.name);
+}
+
+static int
+compare_u64(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int
+ballot_compare(struct ballot a, struct ballot b)
+{
+    int order = compare_u64(a.time, b.time);
+
+    if (order == 0)
+        order = compare_u64(a.node, b.node);
+    return order != 0 ? order : compare_u64(a.incarnation, b.incarnation);
+}
+
+bool
+ballot_is_none(struct ballot b)
+{
+    return b.time == 0 && b.node == 0 && b.incarnation == 0;
+}
+
+void
+record_id(struct bytes encoded, uint8_t out[static ID_BYTES])
+{
+    hash_bytes(encoded, out);
+}
+
+const struct op_result *
+head_find_op(const struct head *head, const uint8_t op_id[static OP_ID_BYTES])
+{
+    for (size_t i = 0; i < head->op_count && i < OP_IDS_MAX; i++)
+        if (memcmp(head->ops[i].op_id, op_id, OP_ID_BYTES) == 0)
+            return &head->ops[i];
+    return NULL;
+}
+
+static bool
+counter_valid(uint64_t value)
+{
+    return value >= 1 && value <= COUNTER_MAX;
+}
+
+static bool
+op_valid(const struct op_result *op)
+{
+    if (!counter_valid(op->version) || op->at_ms > TIME_MS_MAX)
+        return false;
+    switch (op->kind) {
+    case CHANGE_CREATE: return op->version == 1;
+    case CHANGE_UPDATE: return op->version > 1;
+    case CHANGE_DELETE: return true;
+    case CHANGE_NONE:
+    case CHANGE_FINISH: return false;
+    }
+    return false;
+}
+
+/* Up to 2,016 pairs, on every decode: the first 8 bytes tell random ids apart cheaply. */
+static bool
+ops_distinct(const struct head *head)
+{
+    uint64_t first[OP_IDS_MAX];
+
+    for (size_t i = 0; i < head->op_count; i++) {
+        memcpy(&first[i], head->ops[i].op_id, sizeof(first[i]));
+        for (size_t j = 0; j < i; j++)
+            if (first[i] == first[j] &&
+                memcmp(head->ops[i].op_id, head->ops[j].op_id, OP_ID_BYTES) == 0)
+                return false;
+    }
+    return true;
+}
+
+/* Newest first: each was made by another head, and every head is later than the one before it. */
+static bool
+ops_valid(const struct head *head)
+{
+    if (head->op_count > OP_IDS_MAX)
+        return false;
+    for (size_t i = 0; i < head->op_count; i++) {
+        if (!op_valid(&head->ops[i]))
+            return false;
+        if (i == 0 && head->ops[i].at_ms > head->changed_at_ms)
+            return false;
+        if (i > 0 && head->ops[i].at_ms >= head->ops[i - 1].at_ms)
+            return false;
+    }
+    return ops_distinct(head);
+}
+
+/* The newest operation is what made the head what it is. */
+static bool
+own_op_valid(const struct head *head)
+{
+    const struct op_result *own = &head->ops[0];
+
+    if (head->kind == HEAD_VOID)
+        return true;
+    if (head->op_count == 0 || memcmp(own->op_id, head->op_id, OP_ID_BYTES) != 0)
+        return false;
+    if (own->version != head->version)
+        return false;
+    return (own->kind == CHANGE_DELETE) == (head->kind == HEAD_TOMBSTONE);
+}
+
+static bool
+head_valid(const struct head *head)
+{
+    bool first = head->generation == 1;
+
+    if (!path_valid(head->path) || !counter_valid(head->generation))
+        return false;
+    if (head->kind < HEAD_LIVE || head->kind > HEAD_VOID)
+        return false;
+    if (!counter_valid(head->version) || !counter_valid(head->oldest_version))
+        return false;
+    if (head->oldest_version > head->version)
+        return false;
+    if (first != codec_all_zero(head->prev, ID_BYTES) || head->changed_at_ms > TIME_MS_MAX)
+        return false;
+    return ops_valid(head) && own_op_valid(head);
+}
+
+static void
+put_ops(struct cbor_writer *w, const struct head *head)
+{
+    cbor_put_array(w, head->op_count);
+    for (size_t i = 0; i < head->op_count; i++) {
+        const struct op_result *op = &head->ops[i];
+
+        cbor_put_array(w, OP_FIELDS);
+        codec_put_fixed(w, op->op_id, OP_ID_BYTES);
+        cbor_put_uint(w, op->kind);
+        cbor_put_uint(w, op->version);
+        cbor_put_uint(w, op->at_ms);
+    }
+}
+
+enum vault_err
+head_encode(const struct head *head, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    if (head->op_count > OP_IDS_MAX)
+        return ERR_TOO_LARGE;
+    if (!head_valid(head))
+        return ERR_RANGE;
+
+    cbor_writer_init(&w, out);
+    cbor_put_array(&w, HEAD_FIELDS);
+    cbor_put_uint(&w, RECORD_HEAD_1);
+    cbor_put_bytes(&w, head->path.tenant);
+    cbor_put_bytes(&w, head->path.name);
+    cbor_put_uint(&w, head->generation);
+    cbor_put_uint(&w, head->kind);
+    codec_put_fixed(&w, head->incarnation, INCARNATION_BYTES);
+    cbor_put_uint(&w, head->version);
+    cbor_put_uint(&w, head->oldest_version);
+    codec_put_fixed(&w, head->version_id, ID_BYTES);
+    codec_put_fixed(&w, head->prev, ID_BYTES);
+    codec_put_fixed(&w, head->op_id, OP_ID_BYTES);
+    put_ops(&w, head);
+    codec_put_fixed(&w, head->cluster_id, CLUSTER_ID_BYTES);
+    codec_put_fixed(&w, head->config_hash, HASH_BYTES);
+    cbor_put_uint(&w, head->changed_at_ms);
+    return codec_end(&w, start, HEAD_BYTES_MAX);
+}
+
+static void
+get_ops(struct cbor_reader *r, struct head *out)
+{
+    out->op_count = (size_t)cbor_get_array(r, OP_IDS_MAX);
+    for (size_t i = 0; i < out->op_count && r->err == OK; i++) {
+        struct op_result *op = &out->ops[i];
+
+        codec_get_array_of(r, OP_FIELDS);
+        cbor_get_fixed(r, op->op_id, OP_ID_BYTES);
+        op->kind = (enum change_kind)cbor_get_uint_max(r, CHANGE_FINISH);
+        op->version = cbor_get_uint(r);
+        op->at_ms = cbor_get_uint(r);
+    }
+}
+
+static void
+get_head(struct cbor_reader *r, struct head *out)
+{
+    codec_get_array_of(r, HEAD_FIELDS);
+    (void)codec_get_range(r, RECORD_HEAD_1, RECORD_HEAD_1);
+    out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
+    out->path.name = cbor_get_bytes(r, NAME_BYTES_MAX);
+    out->generation = cbor_get_uint(r);
+    out->kind = (enum head_kind)cbor_get_uint_max(r, HEAD_VOID);
+    cbor_get_fixed(r, out->incarnation, INCARNATION_BYTES);
+    out->version = cbor_get_uint(r);
+    out->oldest_version = cbor_get_uint(r);
+    cbor_get_fixed(r, out->version_id, ID_BYTES);
+    cbor_get_fixed(r, out->prev, ID_BYTES);
+    cbor_get_fixed(r, out->op_id, OP_ID_BYTES);
+    get_ops(r, out);
+    cbor_get_fixed(r, out->cluster_id, CLUSTER_ID_BYTES);
+    cbor_get_fixed(r, out->config_hash, HASH_BYTES);
+    out->changed_at_ms = cbor_get_uint(r);
+}
+
+enum vault_err
+head_decode(struct bytes encoded, struct head *out)
+{
+    struct cbor_reader r;
+
+    *out = (struct head){0};
+    if (encoded.size == 0 || encoded.size > HEAD_BYTES_MAX)
+        return ERR_MALFORMED;
+    cbor_reader_init(&r, encoded);
+    get_head(&r, out);
+    if (cbor_finish(&r) != OK || !head_valid(out)) {
+        *out = (struct head){0};
+        return ERR_MALFORMED;
+    }
+    return OK;
+}

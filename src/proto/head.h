@@ -1,0 +1,131 @@
+/*
+ * What is agreed about a path: ballots, heads, version records. Immutable records; their ids are the
+ * BLAKE2b-256 of their deterministic CBOR, so an encoded record is carried and stored as it is.
+ *
+ * Decoded structs borrow their views from the encoded bytes.
+ */
+#ifndef OSTRAKA_PROTO_HEAD_H
+#define OSTRAKA_PROTO_HEAD_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "crypto/dealing.h"
+#include "crypto/hash.h"
+
+enum { OP_ID_BYTES = 16, ID_BYTES = HASH_BYTES };
+
+/* Most that a generation or a version may count to: every number up to it is exact in JSON. */
+#define COUNTER_MAX UINT64_C(0x1fffffffffffff)
+/* Latest moment of a record: the end of the year 9999, the last that RFC 3339 can write. */
+#define TIME_MS_MAX UINT64_C(253402300799999)
+
+struct path {
+    struct bytes tenant; /* tenant_name_valid() */
+    struct bytes name;   /* secret_name_valid() */
+};
+bool path_equal(struct path a, struct path b);
+bool path_valid(struct path path);
+
+/*
+ * Ballots are unique and totally ordered: time first (hybrid logical clock, 48 bits of milliseconds and 16 of counter),
+ * then node, then that node's incarnation. All zero is "none", below every other.
+ */
+struct ballot {
+    uint64_t time;
+    uint64_t incarnation;
+    uint8_t node;
+};
+int ballot_compare(struct ballot a, struct ballot b); /* <0, 0, >0 */
+bool ballot_is_none(struct ballot b);
+static inline uint64_t
+ballot_ms(struct ballot b)
+{
+    return b.time >> 16;
+}
+
+/* Kinds of changes; wire values. */
+enum change_kind { CHANGE_NONE = 0, CHANGE_CREATE = 1, CHANGE_UPDATE = 2, CHANGE_DELETE = 3, CHANGE_FINISH = 4 };
+
+/* Result of a change that a head remembers, so that a retry gets the first answer. */
+struct op_result {
+    uint8_t op_id[OP_ID_BYTES];
+    enum change_kind kind; /* CREATE, UPDATE or DELETE */
+    uint64_t version;      /* CREATE, UPDATE: the version made; DELETE: the last one */
+    uint64_t at_ms;        /* changed_at of the head that it made (its valid_from) */
+};
+
+enum head_kind { HEAD_LIVE = 1, HEAD_TOMBSTONE = 2, HEAD_VOID = 3 };
+
+struct head {
+    struct path path;
+    uint64_t generation;                    /* from 1; one more with each agreed change */
+    enum head_kind kind;
+    uint8_t incarnation[INCARNATION_BYTES]; /* of the secret: new at each create, kept by its tombstone */
+    uint64_t version;                       /* latest */
+    uint64_t oldest_version;                /* oldest kept */
+    uint8_t version_id[ID_BYTES];           /* of the latest version record */
+    uint8_t prev[ID_BYTES];                 /* head before it; zero in generation 1 */
+    uint8_t op_id[OP_ID_BYTES];             /* of the change */
+    struct op_result ops[OP_IDS_MAX];       /* newest first, the change itself included */
+    size_t op_count;
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+    uint8_t config_hash[HASH_BYTES];        /* a record; never compared */
+    uint64_t changed_at_ms;                 /* greater than that of the head before it */
+};
+
+/*
+ * What holds of every head, beyond the range of each field; encoder and decoder insist on it:
+ * generation 1 has no head before it and every other has one; 1 <= oldest_version <= version; the
+ * remembered operations are distinct and ever older. The first of them is the change itself in a
+ * live head (CREATE of version 1 or UPDATE, of the latest version) and in a tombstone (DELETE); a
+ * void need not have an operation of its own.
+ *
+ * Appends the encoding; `out` is as before on error.
+ * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would refuse.
+ */
+MUST_CHECK enum vault_err head_encode(const struct head *head, struct buf *out);
+/* Strict: what it accepts, head_encode writes back byte for byte. All zero on error. Errors: ERR_MALFORMED. */
+MUST_CHECK enum vault_err head_decode(struct bytes encoded, struct head *out);
+void record_id(struct bytes encoded, uint8_t out[static ID_BYTES]); /* head_id, version_id, dealing hash */
+/* The remembered result of `op_id`, or NULL. */
+const struct op_result *head_find_op(const struct head *head, const uint8_t op_id[static OP_ID_BYTES]);
+
+struct version_record {
+    uint8_t incarnation[INCARNATION_BYTES];
+    uint64_t version;               /* from 1 within an incarnation */
+    uint64_t valid_from_ms;
+    uint8_t prev[ID_BYTES];         /* version record before it; zero for version 1 */
+    uint8_t dealing_id[DEALING_ID_BYTES];
+    uint8_t dealing_hash[HASH_BYTES]; /* of the dealing's encoded public part, which covers the hashes of its boxes */
+    struct bytes author;            /* 1..AUTHOR_BYTES_MAX visible ASCII */
+    uint8_t op_id[OP_ID_BYTES];
+};
+/* Version 1 has no record before it, every other has one. Errors as head_encode and head_decode. */
+MUST_CHECK enum vault_err version_encode(const struct version_record *version, struct buf *out);
+MUST_CHECK enum vault_err version_decode(struct bytes encoded, struct version_record *out);
+
+/*
+ * Dealings travel and rest as two byte strings: the public part (whose hash version records name) and the boxes, a CBOR array
+ * of `count` byte strings, empty where pruned.
+ */
+/*
+ * Errors of both: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE what dealing_decode would refuse (boxes are not
+ * hashed again here).
+ */
+MUST_CHECK enum vault_err dealing_encode_public(const struct dealing *dealing, struct buf *out);
+MUST_CHECK enum vault_err dealing_encode_boxes(const struct dealing *dealing, struct buf *out);
+/*
+ * Strict, checks 1 <= k <= n <= REPLICAS_MAX (k = 1 only with n = 1), distinct nodes, known suite.
+ * `boxes` may be empty: all pruned. Boxes that are there must match their hashes.
+ * Errors: ERR_MALFORMED.
+ */
+MUST_CHECK enum vault_err dealing_decode(struct bytes public_part, struct bytes boxes,
+                                         struct dealing *out);
+
+/* A list of byte strings as one deterministic CBOR array (version records of a history page). */
+MUST_CHECK enum vault_err bytes_list_encode(const struct bytes *items, size_t count, struct buf *out);
+/* Decodes into `items`. Errors: ERR_MALFORMED, ERR_TOO_LARGE more than items_max. */
+MUST_CHECK enum vault_err bytes_list_decode(struct bytes encoded, size_t item_max, struct bytes *items,
+                                            size_t items_max, size_t *count);
+
+#endif

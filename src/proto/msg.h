@@ -1,0 +1,266 @@
+/*
+ * Messages between actors. Those of the first list travel between nodes as deterministic CBOR: an array
+ * [kind, op, request id, tenant, name, fields...] with the fields of the struct in order. Those of the second list
+ * are local: they may carry plaintext or memory of the process, and the codec refuses them.
+ *
+ * Unknown kinds, missing or extra fields and values out of range are ERR_MALFORMED: the link closes.
+ * Wire values are never renumbered; retired ones stay reserved.
+ */
+#ifndef OSTRAKA_PROTO_MSG_H
+#define OSTRAKA_PROTO_MSG_H
+
+#include "base/instant.h"
+#include "proto/head.h"
+#include "proto/request.h"
+
+/* X(name, wire value) */
+#define WIRE_MESSAGES(X)                                                                           \
+    X(VOTE, 1)       /* coordinator -> replica: asks for a vote */                                 \
+    X(VOTED, 2)                                                                                    \
+    X(WRITE, 3)      /* coordinator -> replica: accept this head */                                \
+    X(WRITTEN, 4)                                                                                  \
+    X(CHOSEN, 5)     /* coordinator -> replica: this head is chosen, these have written it */      \
+    X(ERASED, 6)     /* answer to CHOSEN of a tombstone, and to ASK_ERASED */                      \
+    X(READ, 7)                                                                                     \
+    X(STATE, 8)                                                                                    \
+    X(FETCH, 9)      /* the whole of an accepted head, to finish it */                             \
+    X(FETCHED, 10)                                                                                 \
+    X(LIST, 11)      /* version records of a path */                                               \
+    X(VERSIONS, 12)                                                                                \
+    X(SHARE, 13)     /* a boxed share for its owner, from escrow or repair */                      \
+    X(SHARED, 14)                                                                                  \
+    X(HEARTBEAT, 15)                                                                               \
+    X(ASK_ERASED, 16)                                                                              \
+    X(DELIVER, 17)   /* reader -> replica: deliver the escrow of this path that you keep for others */
+
+#define LOCAL_MESSAGES(X)                                                                          \
+    X(REQUEST, 128)  /* runtime -> gateway */                                                      \
+    X(CHANGE, 129)   /* gateway -> coordinator */                                                  \
+    X(STORED, 130)   /* runtime: a batch is durable, or failed */                                  \
+    X(LOADED, 131)   /* runtime: rows */                                                           \
+    X(TIMER, 132)                                                                                  \
+    X(PEER_UP, 133)                                                                                \
+    X(PEER_DOWN, 134)
+
+enum msg_kind {
+#define X(name, value) MSG_##name = value,
+    WIRE_MESSAGES(X) LOCAL_MESSAGES(X)
+#undef X
+};
+const char *msg_kind_name(enum msg_kind kind); /* "VOTE"; "?" when unknown */
+
+/* Why a replica said no. Wire values. */
+#define REFUSALS(X)                                                                                \
+    X(NONE, 0)                                                                                     \
+    X(BALLOT, 1)      /* a higher one was promised or accepted: beat names it */                   \
+    X(FLOOR, 2)       /* at or below the floor after a restart: beat names it */                   \
+    X(HORIZON, 3)     /* above this node's promise horizon, which is being moved: try again */     \
+    X(DRIFT, 4)       /* too far ahead of this node's clock */                                     \
+    X(BUSY, 5)        /* another coordinator is between vote and write, or queues are full */      \
+    X(CONFIG, 6)      /* another configuration */                                                  \
+    X(INCARNATION, 7) /* the list names an older incarnation of a replica */                       \
+    X(DEALING, 8)     /* own share, recipients or records do not verify */                         \
+    X(DENIED, 9)      /* the credential does not allow it */                                       \
+    X(DISK_FULL, 10)                                                                               \
+    X(NOT_READY, 11)  /* the node does not vote yet */                                             \
+    X(CORRUPT, 12)    /* the node's own record of the path does not verify */                      \
+    X(ABSENT, 13)     /* FETCH: it has no such head */
+
+enum refusal {
+#define X(name, value) REFUSED_##name = value,
+    REFUSALS(X)
+#undef X
+};
+const char *refusal_name(enum refusal refusal);
+
+/* State of an accepted head at a node. Wire values. */
+enum accepted_state { STATE_ABSENT = 0, STATE_ACCEPTED = 1, STATE_CHOSEN = 2 };
+
+/* What a node keeps of the share asked for. Wire values. */
+enum share_state { SHARE_NONE = 0, SHARE_HELD = 1, SHARE_BAD = 2 };
+
+/* What became of a SHARE. Wire values. */
+enum shared_outcome { SHARED_STORED = 0, SHARED_OBSOLETE = 1, SHARED_LATER = 2, SHARED_BAD = 3 };
+
+/* Incarnations of the path's replicas as the sender knows them, by replica (x - 1); 0 unknown. */
+struct incarnations {
+    uint64_t of[REPLICAS_MAX];
+    uint8_t count;
+};
+
+/* What a replica says of a path. */
+struct accepted {
+    struct ballot ballot;      /* none when absent */
+    enum accepted_state state;
+    struct bytes head;         /* encoded; empty when absent */
+};
+
+struct msg_vote {
+    struct ballot ballot;
+    enum change_kind purpose;  /* CHANGE_FINISH: repeats an accepted head, needs no credential */
+    uint8_t op_id[OP_ID_BYTES];
+    struct bytes credential;
+};
+struct msg_voted {
+    struct ballot ballot;      /* the one asked for */
+    enum refusal refusal;
+    struct ballot beat;        /* with BALLOT, FLOOR */
+    struct accepted accepted;  /* when not refused */
+    struct incarnations incarnations;
+};
+struct msg_write {
+    struct ballot ballot;
+    struct bytes head;
+    struct bytes version;      /* version record; empty for a tombstone */
+    struct bytes dealing;      /* public part; empty for a tombstone */
+    struct bytes boxes;        /* all n, unless the finished copy lacks some; empty for a tombstone */
+    uint8_t config_hash[HASH_BYTES];
+    struct incarnations incarnations; /* of all n */
+};
+struct msg_written {
+    struct ballot ballot;
+    uint8_t head_id[ID_BYTES];
+    enum refusal refusal;
+    struct ballot beat;
+    struct incarnations incarnations;
+};
+struct msg_chosen {
+    struct ballot ballot;
+    uint8_t head_id[ID_BYTES];
+    struct bytes head;         /* empty for those that have written */
+    uint64_t written;          /* bit j: replica j has it durable with its own share */
+    struct incarnations incarnations; /* in which they have written */
+};
+struct msg_erased {
+    uint8_t head_id[ID_BYTES]; /* the tombstone */
+    bool erased;               /* everything of its incarnation is durably gone here */
+    enum accepted_state state; /* ASK_ERASED: what this node has; with the encoded head */
+    struct ballot ballot;
+    struct bytes head;
+    struct incarnations incarnations;
+};
+struct msg_read {
+    uint64_t version;          /* 0: latest */
+    uint8_t version_id[ID_BYTES]; /* of an older version, known from the chain; zero: latest */
+    struct bytes credential;
+};
+struct msg_state {
+    enum refusal refusal;
+    struct accepted accepted;
+    struct bytes version;      /* version record; empty: this node has no such row */
+    struct bytes dealing;      /* public part */
+    enum share_state share_state;
+    struct bytes share;        /* SHARE_HELD */
+    struct incarnations incarnations;
+};
+struct msg_fetch {
+    uint8_t head_id[ID_BYTES];
+};
+struct msg_fetched {
+    enum refusal refusal;
+    uint8_t head_id[ID_BYTES];
+    struct bytes head, version, dealing, boxes;
+};
+struct msg_list {
+    uint64_t before_version;   /* 0: from the newest */
+    uint64_t limit;            /* 1..PAGE_MAX + 1 */
+    struct bytes credential;
+};
+struct msg_versions {
+    enum refusal refusal;
+    struct accepted accepted;
+    struct bytes records;      /* bytes_list of version records, newest first */
+    struct incarnations incarnations;
+};
+struct msg_share {
+    struct accepted accepted;  /* the chosen head of the sender, for a receiver that has none */
+    struct bytes version, dealing, box;
+    bool repair;               /* computed by a reader, not from escrow */
+};
+struct msg_shared {
+    enum shared_outcome outcome;
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    bool repair;               /* echoed */
+};
+struct msg_heartbeat {
+    uint64_t incarnation, boot, horizon_ms, sequence;
+    uint64_t wall_ms;          /* sender's clock */
+    uint64_t sent_ns;          /* sender's monotonic clock, to be echoed */
+    uint64_t echo_ns;          /* last sent_ns heard from the receiver, 0 none */
+    uint64_t echo_held_ns;     /* how long the sender kept it before echoing */
+    uint64_t share_key_id;
+    uint8_t share_key[X25519_BYTES];
+};
+enum { DELIVER_ERASURE = 255 }; /* instead of a share: tell those who have not erased yet of the deletion */
+struct msg_deliver {
+    uint64_t owner;            /* replica whose share is missing, or DELIVER_ERASURE */
+};
+
+/* Local ones. */
+struct msg_request {
+    const struct request *request; /* borrowed until its REPLY effect */
+    uint64_t exchange;             /* names the exchange in the REPLY effect */
+};
+struct msg_stored {
+    uint64_t tag;              /* of the STORE effect */
+    enum vault_err err;        /* OK: durable. ERR_DISK_FULL, ERR_IO: nothing changed */
+};
+struct loaded_row {
+    struct bytes key;
+    struct bytes value;
+    bool found;                /* LOAD; always true for SCAN */
+};
+struct msg_loaded {
+    uint64_t tag;              /* of the LOAD or SCAN effect */
+    enum vault_err err;        /* ERR_CORRUPT, ERR_IO */
+    const struct loaded_row *rows; /* LOAD: one for each key, in order */
+    size_t count;
+    bool more;                 /* SCAN */
+};
+struct msg_timer {
+    uint64_t tag;              /* of the TIMER effect */
+};
+
+struct msg {
+    enum msg_kind kind;
+    uint8_t from, to;          /* node numbers, set from the authenticated link; not encoded */
+    uint64_t op;               /* correlates question and answer: chosen by who asks, echoed */
+    struct bytes request_id;   /* of the client's request, for logs; empty for background work */
+    struct path path;          /* empty views for HEARTBEAT */
+    union {
+        struct msg_vote vote;
+        struct msg_voted voted;
+        struct msg_write write;
+        struct msg_written written;
+        struct msg_chosen chosen;
+        struct msg_erased erased;
+        struct msg_read read;
+        struct msg_state state;
+        struct msg_fetch fetch;
+        struct msg_fetched fetched;
+        struct msg_list list;
+        struct msg_versions versions;
+        struct msg_share share;
+        struct msg_shared shared;
+        struct msg_heartbeat heartbeat;
+        struct msg_deliver deliver;
+        struct msg_request request;
+        struct msg_stored stored;
+        struct msg_loaded loaded;
+        struct msg_timer timer;
+    } u;
+};
+
+/*
+ * Appends the encoding. Errors: ERR_UNEXPECTED local or unknown kind, ERR_TOO_LARGE, ERR_NOMEM,
+ * ERR_RANGE anything else that msg_decode would refuse; `out` is as before then.
+ */
+MUST_CHECK enum vault_err msg_encode(const struct msg *msg, struct buf *out);
+/*
+ * Views of *out are borrowed from `encoded`; from and to are left 0. All zero on error.
+ * Errors: ERR_MALFORMED.
+ */
+MUST_CHECK enum vault_err msg_decode(struct bytes encoded, struct msg *out);
+
+#endif

@@ -1,0 +1,81 @@
+#include "proto/request.h"
+
+#include "base/cbor.h"
+
+const char *
+request_kind_name(enum request_kind kind)
+{
+    switch (kind) {
+    case REQUEST_CREATE: return "create";
+    case REQUEST_UPDATE: return "update";
+    case REQUEST_READ: return "read";
+    case REQUEST_HISTORY: return "history";
+    case REQUEST_DELETE: return "delete";
+    case REQUEST_DELETION: return "deletion";
+    case REQUEST_HEALTH: return "health";
+    case REQUEST_STATUS: return "status";
+    case REQUEST_METRICS: return "metrics";
+    }
+    return "none";
+}
+
+/* U+0000..1F, U+007F and U+0080..9F, the latter being C2 80..9F. */
+static bool
+has_control(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+
+        if (byte < 0x20 || byte == 0x7f)
+            return true;
+        if (byte == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+segment_valid(struct bytes segment)
+{
+    if (segment.size == 0)
+        return false;
+    if (segment.size == 1)
+        return segment.data[0] != '.';
+    if (segment.size == 2)
+        return segment.data[0] != '.' || segment.data[1] != '.';
+    return true;
+}
+
+bool
+secret_name_valid(struct bytes name)
+{
+    size_t start = 0;
+
+    if (name.size == 0 || name.size > NAME_BYTES_MAX || name.data[0] == '_')
+        return false;
+    if (!utf8_valid(name) || has_control(name))
+        return false;
+    for (size_t i = 0; i <= name.size; i++) {
+        if (i < name.size && name.data[i] != '/')
+            continue;
+        if (!segment_valid(bytes_of(name.data + start, i - start)))
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
+bool
+tenant_name_valid(struct bytes tenant)
+{
+    if (tenant.size == 0 || tenant.size > TENANT_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < tenant.size; i++) {
+        uint8_t byte = tenant.data[i];
+        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+
+        if (!plain && (i == 0 || (byte != '_' && byte != '-')))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,338 @@
+/*
+ * Keys are bytes, so that their order is the order of the scans; values are CBOR, an array of the
+ * struct's fields in order.
+ */
+#include "proto/rows.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "proto/codec.h"
+
+enum {
+    VERSION_KEY_BYTES = 8,
+    PATH_KEY_BYTES_MAX = 1 + TENANT_BYTES_MAX + 2 + NAME_BYTES_MAX,
+    SEALED_SHARE_BYTES_MAX = SECRET_BYTES_MAX + 64, /* nonce and tag of whatever seals it */
+};
+
+static_assert(1 + PATH_KEY_BYTES_MAX + VERSION_KEY_BYTES + ID_BYTES <= KEY_BYTES_MAX,
+              "every key fits");
+static_assert(TENANT_BYTES_MAX <= UINT8_MAX && NAME_BYTES_MAX <= UINT16_MAX, "lengths fit");
+static_assert(HEAD_BYTES_MAX + 64 <= ROW_BYTES_MAX, "every path row fits");
+
+/* Keys */
+
+struct bytes
+row_key_bytes(const struct row_key *key)
+{
+    return bytes_of(key->data, key->size);
+}
+
+/* Callers' parts are bounded by valid paths and by the static_assert above. */
+static void
+key_add(struct row_key *key, struct bytes part)
+{
+    assert(part.size <= KEY_BYTES_MAX - key->size);
+    if (part.size > 0)
+        memcpy(key->data + key->size, part.data, part.size);
+    key->size += part.size;
+}
+
+static void
+key_add_number(struct row_key *key, uint64_t value, unsigned size)
+{
+    uint8_t big_endian[8];
+
+    assert(size <= sizeof(big_endian));
+    for (unsigned i = 0; i < size; i++)
+        big_endian[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+    key_add(key, bytes_of(big_endian, size));
+}
+
+static void
+key_add_path(struct row_key *key, struct path path)
+{
+    assert(path.tenant.size <= TENANT_BYTES_MAX);
+    assert(path.name.size <= NAME_BYTES_MAX);
+    key_add_number(key, path.tenant.size, 1);
+    key_add(key, path.tenant);
+    key_add_number(key, path.name.size, 2);
+    key_add(key, path.name);
+}
+
+void
+row_key_meta(const char *name, struct row_key *out)
+{
+    row_key_table(ROW_META, out);
+    key_add(out, bytes_of_text(name));
+}
+
+void
+row_key_path(struct path path, struct row_key *out)
+{
+    row_key_table(ROW_PATH, out);
+    key_add_path(out, path);
+}
+
+void
+row_key_table(enum row_table table, struct row_key *out)
+{
+    *out = (struct row_key){.data = {(uint8_t)table}, .size = 1};
+}
+
+static bool
+has_versions(enum row_table table)
+{
+    return table == ROW_VERSION || table == ROW_DEALING || table == ROW_BOXES ||
+           table == ROW_ERASURE;
+}
+
+void
+row_key_erasure(struct path path, struct row_key *out)
+{
+    static const uint8_t no_id[ID_BYTES] = {0};
+    row_key_version(ROW_ERASURE, path, 1, no_id, out);
+}
+
+void
+row_key_versions(enum row_table table, struct path path, struct row_key *out)
+{
+    assert(has_versions(table));
+    row_key_table(table, out);
+    key_add_path(out, path);
+}
+
+void
+row_key_of_version(enum row_table table, struct path path, uint64_t version, struct row_key *out)
+{
+    row_key_versions(table, path, out);
+    key_add_number(out, ~version, VERSION_KEY_BYTES);
+}
+
+void
+row_key_version(enum row_table table, struct path path, uint64_t version,
+                const uint8_t version_id[static ID_BYTES], struct row_key *out)
+{
+    row_key_of_version(table, path, version, out);
+    key_add(out, bytes_of(version_id, ID_BYTES));
+}
+
+/* What is left of a key being split; `bad` once it was too short. */
+struct key_cursor {
+    struct bytes rest;
+    bool bad;
+};
+
+static struct bytes
+key_take(struct key_cursor *cursor, size_t size)
+{
+    struct bytes part;
+
+    if (size > cursor->rest.size)
+        cursor->bad = true;
+    if (cursor->bad)
+        return (struct bytes){0};
+    part = bytes_of(cursor->rest.data, size);
+    cursor->rest = bytes_of(cursor->rest.data + size, cursor->rest.size - size);
+    return part;
+}
+
+static uint64_t
+key_take_number(struct key_cursor *cursor, unsigned size)
+{
+    struct bytes part = key_take(cursor, size);
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < part.size; i++)
+        value = value << 8 | part.data[i];
+    return value;
+}
+
+enum vault_err
+row_key_parse(struct bytes key, enum row_table *table, struct path *path, uint64_t *version,
+              struct bytes *version_id)
+{
+    struct key_cursor cursor = {.rest = key};
+    enum row_table letter = (enum row_table)key_take_number(&cursor, 1);
+    struct path found = {0};
+    uint64_t number;
+    struct bytes id;
+
+    *table = ROW_META;
+    *path = (struct path){0};
+    *version = 0;
+    *version_id = (struct bytes){0};
+
+    found.tenant = key_take(&cursor, (size_t)key_take_number(&cursor, 1));
+    found.name = key_take(&cursor, (size_t)key_take_number(&cursor, 2));
+    number = ~key_take_number(&cursor, VERSION_KEY_BYTES);
+    id = key_take(&cursor, ID_BYTES);
+    if (cursor.bad || cursor.rest.size > 0 || !has_versions(letter))
+        return ERR_CORRUPT;
+    if (!path_valid(found) || number < 1 || number > COUNTER_MAX)
+        return ERR_CORRUPT;
+
+    *table = letter;
+    *path = found;
+    *version = number;
+    *version_id = id;
+    return OK;
+}
+
+/* Values */
+
+/* Begins a row of `fields` fields. An empty value is refused by its missing array. */
+static void
+row_reader_init(struct cbor_reader *r, struct bytes encoded, uint64_t fields)
+{
+    static const uint8_t nothing[1];
+
+    if (encoded.size == 0)
+        encoded.data = nothing;
+    cbor_reader_init(r, encoded);
+    codec_get_array_of(r, fields);
+}
+
+/* What does not decode was damaged on its way through the disk. */
+static enum vault_err
+row_reader_end(const struct cbor_reader *r)
+{
+    return cbor_finish(r) == OK ? OK : ERR_CORRUPT;
+}
+
+static void
+row_writer_init(struct cbor_writer *w, struct buf *out, uint64_t fields)
+{
+    cbor_writer_init(w, out);
+    cbor_put_array(w, fields);
+}
+
+enum vault_err
+path_row_encode(const struct path_row *row, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    row_writer_init(&w, out, 4);
+    codec_require(&w, !ballot_is_none(row->ballot), ERR_RANGE);
+    codec_put_ballot(&w, row->ballot);
+    codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_CHOSEN);
+    codec_put_bytes(&w, row->head, 1, HEAD_BYTES_MAX);
+    cbor_put_bool(&w, row->erased);
+    return codec_end(&w, start, ROW_BYTES_MAX);
+}
+
+enum vault_err
+path_row_decode(struct bytes encoded, struct path_row *out)
+{
+    struct cbor_reader r;
+    enum vault_err err;
+
+    *out = (struct path_row){0};
+    row_reader_init(&r, encoded, 4);
+    codec_get_ballot(&r, &out->ballot);
+    codec_expect(&r, !ballot_is_none(out->ballot));
+    out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_CHOSEN);
+    out->head = codec_get_bytes(&r, 1, HEAD_BYTES_MAX);
+    out->erased = cbor_get_bool(&r);
+    err = row_reader_end(&r);
+    if (err != OK)
+        *out = (struct path_row){0};
+    return err;
+}
+
+enum vault_err
+version_row_encode(const struct version_row *row, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    row_writer_init(&w, out, 2);
+    codec_put_bytes(&w, row->record, 1, VERSION_BYTES_MAX);
+    codec_put_bytes(&w, row->share, 0, SEALED_SHARE_BYTES_MAX);
+    return codec_end(&w, start, ROW_BYTES_MAX);
+}
+
+enum vault_err
+version_row_decode(struct bytes encoded, struct version_row *out)
+{
+    struct cbor_reader r;
+    enum vault_err err;
+
+    *out = (struct version_row){0};
+    row_reader_init(&r, encoded, 2);
+    out->record = codec_get_bytes(&r, 1, VERSION_BYTES_MAX);
+    out->share = cbor_get_bytes(&r, SEALED_SHARE_BYTES_MAX);
+    err = row_reader_end(&r);
+    if (err != OK)
+        *out = (struct version_row){0};
+    return err;
+}
+
+enum vault_err
+node_row_encode(const struct node_row *row, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    row_writer_init(&w, out, 4);
+    codec_put_fixed(&w, row->store_id, sizeof(row->store_id));
+    codec_put_range(&w, row->incarnation, 1, UINT64_MAX);
+    cbor_put_uint(&w, row->boot);
+    cbor_put_uint(&w, row->horizon_ms);
+    return codec_end(&w, start, ROW_BYTES_MAX);
+}
+
+enum vault_err
+node_row_decode(struct bytes encoded, struct node_row *out)
+{
+    struct cbor_reader r;
+    enum vault_err err;
+
+    *out = (struct node_row){0};
+    row_reader_init(&r, encoded, 4);
+    cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
+    out->incarnation = codec_get_range(&r, 1, UINT64_MAX);
+    out->boot = cbor_get_uint(&r);
+    out->horizon_ms = cbor_get_uint(&r);
+    err = row_reader_end(&r);
+    if (err != OK)
+        *out = (struct node_row){0};
+    return err;
+}
+
+enum vault_err
+peer_row_encode(const struct peer_row *row, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    row_writer_init(&w, out, 6);
+    cbor_put_uint(&w, row->incarnation);
+    cbor_put_uint(&w, row->boot);
+    cbor_put_uint(&w, row->horizon_ms);
+    cbor_put_uint(&w, row->sequence);
+    cbor_put_uint(&w, row->share_key.id);
+    codec_put_fixed(&w, row->share_key.key, X25519_BYTES);
+    return codec_end(&w, start, ROW_BYTES_MAX);
+}
+
+enum vault_err
+peer_row_decode(struct bytes encoded, struct peer_row *out)
+{
+    struct cbor_reader r;
+    enum vault_err err;
+
+    *out = (struct peer_row){0};
+    row_reader_init(&r, encoded, 6);
+    out->incarnation = cbor_get_uint(&r);
+    out->boot = cbor_get_uint(&r);
+    out->horizon_ms = cbor_get_uint(&r);
+    out->sequence = cbor_get_uint(&r);
+    out->share_key.id = cbor_get_uint(&r);
+    cbor_get_fixed(&r, out->share_key.key, X25519_BYTES);
+    err = row_reader_end(&r);
+    if (err != OK)
+        *out = (struct peer_row){0};
+    return err;
+}

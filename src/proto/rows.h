@@ -1,0 +1,93 @@
+/*
+ * Rows of a node's store: their keys and values. One ordered key space, by table letter:
+ *
+ *   'm' name                            the node's own facts (meta)
+ *   'p' path                            accepted ballot, state, head
+ *   'v' path ~version version_id        version row: record and own share (sealed)
+ *   'd' path ~version version_id        the dealing's public part as it is encoded; apart, so that a history is read
+ *                                       without the ciphertexts
+ *   'b' path ~version version_id        escrow: the boxed shares that are still kept (bytes_list, empty where pruned);
+ *                                       the row goes with its last box, so the table is the backlog
+ *
+ *   't' path 1 zero                     a deletion that this node has carried out and others may not have: one byte,
+ *                                       bit j set when replica j is known to have erased; goes when all have
+ *
+ * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of another. Versions are stored as
+ * their complement, 8 bytes big endian: a scan meets the newest first.
+ */
+#ifndef OSTRAKA_PROTO_ROWS_H
+#define OSTRAKA_PROTO_ROWS_H
+
+#include "proto/msg.h"
+
+enum row_table {
+    ROW_META = 'm',
+    ROW_PATH = 'p',
+    ROW_VERSION = 'v',
+    ROW_DEALING = 'd',
+    ROW_BOXES = 'b',
+    ROW_ERASURE = 't',
+};
+
+/* Keys are built in fixed memory. */
+struct row_key {
+    uint8_t data[KEY_BYTES_MAX];
+    size_t size;
+};
+struct bytes row_key_bytes(const struct row_key *key);
+
+void row_key_meta(const char *name, struct row_key *out);
+void row_key_path(struct path path, struct row_key *out);
+void row_key_table(enum row_table table, struct row_key *out); /* prefix: the whole table */
+/* For 'v', 'd', 'b': prefix of all rows of the path; of exactly one version; one row. */
+void row_key_versions(enum row_table table, struct path path, struct row_key *out);
+void row_key_of_version(enum row_table table, struct path path, uint64_t version, struct row_key *out);
+void row_key_version(enum row_table table, struct path path, uint64_t version,
+                     const uint8_t version_id[static ID_BYTES], struct row_key *out);
+void row_key_erasure(struct path path, struct row_key *out);
+/* Splits a key of 'v', 'd', 'b' or 't'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
+MUST_CHECK enum vault_err row_key_parse(struct bytes key, enum row_table *table, struct path *path,
+                                        uint64_t *version, struct bytes *version_id);
+
+/*
+ * Encoders of rows append; `out` is as before on error.
+ * Errors: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE what the decoder would refuse.
+ */
+
+/* 'p' */
+struct path_row {
+    struct ballot ballot;
+    enum accepted_state state; /* ACCEPTED or CHOSEN */
+    struct bytes head;
+    bool erased;               /* tombstone: everything below it is gone here */
+};
+MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);
+MUST_CHECK enum vault_err path_row_decode(struct bytes encoded, struct path_row *out); /* ERR_CORRUPT */
+
+/* 'v' */
+struct version_row {
+    struct bytes record;       /* version record */
+    struct bytes share;        /* own share, sealed under the node's "shares" key (AD = the row's key); empty: not had yet */
+};
+MUST_CHECK enum vault_err version_row_encode(const struct version_row *row, struct buf *out);
+MUST_CHECK enum vault_err version_row_decode(struct bytes encoded, struct version_row *out); /* ERR_CORRUPT */
+
+/* 'm' "node": the node's own durable facts. */
+struct node_row {
+    uint8_t store_id[16];
+    uint64_t incarnation;
+    uint64_t boot;
+    uint64_t horizon_ms;
+};
+MUST_CHECK enum vault_err node_row_encode(const struct node_row *row, struct buf *out);
+MUST_CHECK enum vault_err node_row_decode(struct bytes encoded, struct node_row *out); /* ERR_CORRUPT */
+
+/* 'm' "peer/<node number>": what is remembered of a peer. */
+struct peer_row {
+    uint64_t incarnation, boot, horizon_ms, sequence;
+    struct share_key_public share_key; /* newest known; id 0: none */
+};
+MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
+MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded, struct peer_row *out); /* ERR_CORRUPT */
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Issuing: the CA of a cluster and the certificates of its nodes (X.509 v3, RFC 5280; ECDSA P-256
+ * with SHA-256).
+ *
+ * The keys and signatures are wolfCrypt's. The certificates themselves are written with
+ * runtime/der.h: wolfCrypt's own writer cannot mark basicConstraints as critical, which RFC 5280
+ * demands of a CA and strict clients check.
+ */
+#ifndef OSTRAKA_RUNTIME_CERTIFICATES_H
+#define OSTRAKA_RUNTIME_CERTIFICATES_H
+
+#include "base/limits.h"
+#include "crypto/dealing.h"
+#include "crypto/rng.h"
+
+enum { CERTIFICATE_YEARS = 10 };
+
+/*
+ * Bytes of "ostraka://<cluster id in hex>/<node name>" and its NUL: the URI SAN by which a node is
+ * known.
+ */
+enum { NODE_URI_BYTES = sizeof("ostraka://") + 2 * CLUSTER_ID_BYTES + 1 + NODE_NAME_BYTES_MAX };
+void node_uri(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
+              char out[static NODE_URI_BYTES]);
+
+struct certificate_authority;
+
+/*
+ * Makes a CA with a new key, valid from an hour before `now` (for clocks that differ) for
+ * CERTIFICATE_YEARS.
+ *
+ * now   seconds since 1970.
+ *
+ * Errors: ERR_ENTROPY, ERR_NOMEM, ERR_RANGE (a time beyond the year 9999), ERR_INTERNAL (wolfCrypt
+ * failed).
+ */
+MUST_CHECK enum vault_err
+certificate_authority_new(const uint8_t cluster_id[static CLUSTER_ID_BYTES], int64_t now,
+                          const struct rng *rng, struct certificate_authority **out);
+void certificate_authority_free(struct certificate_authority *ca); /* wipes; NULL is fine */
+
+/*
+ * The certificate and the private key (PKCS #8) as PEM, appended. The buffers are the caller's to
+ * close, after an error too.
+ */
+MUST_CHECK enum vault_err certificate_authority_export(const struct certificate_authority *ca,
+                                                       struct buf *certificate, struct buf *key);
+
+struct certificate_request {
+    const char *node_name;
+    const char *
+        host; /* an address becomes an IP SAN, a name a DNS SAN; localhost and 127.0.0.1 are always there */
+    int64_t now;   /* seconds since 1970; valid from an hour before */
+    unsigned days; /* 0: CERTIFICATE_YEARS, and never longer than the CA */
+};
+
+/* A node's certificate, for server and client use, with a new key. Buffers and errors as above. */
+MUST_CHECK enum vault_err certificate_issue(const struct certificate_authority *ca,
+                                            const struct certificate_request *request,
+                                            const struct rng *rng, struct buf *certificate,
+                                            struct buf *key);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * cluster.conf, parsed with libconfuse into typed structs. What must be equal on all nodes (struct cluster) is kept apart from
+ * what is local to a node (struct node_config).
+ */
+#ifndef OSTRAKA_RUNTIME_CONFIG_FILE_H
+#define OSTRAKA_RUNTIME_CONFIG_FILE_H
+
+#include <limits.h>
+
+#include "base/log.h"
+#include "proto/cluster.h"
+
+enum { CONFIG_PATH_MAX = 1024 };
+
+/* Paths are absolute: relative ones in the file are taken from the directory of cluster.conf. Default directory of a node: <conf dir>/<node name>. */
+struct node_config {
+    unsigned self;
+    char directory[CONFIG_PATH_MAX];
+    char data[CONFIG_PATH_MAX];            /* WiredTiger's directory: <directory>/data */
+    char ca[CONFIG_PATH_MAX];              /* <directory>/ca.crt */
+    char certificate[CONFIG_PATH_MAX];     /* <directory>/node.crt */
+    char key[CONFIG_PATH_MAX];             /* <directory>/node.key */
+    char storage_key[CONFIG_PATH_MAX];     /* <directory>/storage.key; overridden by OSTRAKA_STORAGE_KEY (hex) or $CREDENTIALS_DIRECTORY/storage.key */
+    char share_keys[CONFIG_PATH_MAX];      /* <directory>/share.keys: private share keys, sealed under the storage key */
+    char birth[CONFIG_PATH_MAX];           /* <directory>/birth: store id given by cluster create */
+    char master_key[CONFIG_PATH_MAX];      /* SEAL_FILE: <directory>/master.key; overridden by OSTRAKA_MASTER_KEY (hex) */
+    char listen_host[HOST_BYTES_MAX + 1];  /* address to bind; default the node's host */
+    uint64_t cache_bytes;                  /* 64 MiB */
+    uint64_t disk_free_min_bytes;          /* 64 MiB */
+    uint64_t requests_max;                 /* in flight: 1024 */
+    uint32_t request_deadline_ms;          /* 5000 */
+    enum log_level log_level;
+    enum log_format log_format;
+};
+
+struct config {
+    struct cluster cluster;
+    struct node_config node;   /* of the node that was asked for */
+};
+
+/*
+ * Reads and validates all of it for the node called `node` (NULL: only the cluster part, node.self = 0).
+ * Errors: ERR_CONFIG with "file:line: sentence" in `why`; ERR_IO when the file cannot be read.
+ */
+MUST_CHECK enum vault_err config_load(const char *path, const char *node, struct config *out,
+                                      char *why, size_t why_size);
+/* Same from memory (tests, fuzzer); `path` is only for messages and relative paths. */
+MUST_CHECK enum vault_err config_parse(const char *text, const char *path, const char *node,
+                                       struct config *out, char *why, size_t why_size);
+
+#endif

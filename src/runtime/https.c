@@ -1,0 +1,296 @@
+/*
+ * The front: its listening socket, admission of connections, and their common end. What one connection does is in
+ * https_connection.c.
+ *
+ * Admission is by number of connections, of handshakes (each costs a quarter of a millisecond of CPU before the
+ * client has proved anything), and of body bytes (https_request.c). New connections wait in the
+ * kernel's backlog while the handshakes are at their limit; those over the connection limit are closed.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/https_internal.h"
+
+enum {
+    BACKLOG = 1024,
+    ACCEPTS_PER_TURN = 32, /* so that a storm of new clients does not starve the old ones */
+    ACCEPT_PAUSE_MS = 100, /* when the process is out of file descriptors */
+};
+
+/* ---- accepting ---- */
+
+static void
+accept_start(struct https_front *front)
+{
+    if (front->draining || !front->accept_wanted)
+        return;
+    front->accept_wanted = false;
+    event_add(front->accept_event, NULL);
+}
+
+static void
+accept_stop(struct https_front *front)
+{
+    front->accept_wanted = true;
+    event_del(front->accept_event);
+}
+
+static void
+accept_pause(struct https_front *front, int reason)
+{
+    const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+    log_event(front->options.log, LOG_WARN, "https", "accept_paused",
+              log_text("reason", strerror(reason)),
+              log_u64("connections", front->connection_count));
+    accept_stop(front);
+    event_add(front->accept_timer, &pause);
+}
+
+static void
+on_accept_timer(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    accept_start(context);
+}
+
+static void
+on_acceptable(evutil_socket_t listener, short what, void *context)
+{
+    struct https_front *front = context;
+
+    (void)what;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd;
+
+        if (front->handshakes >= front->options.handshakes_max) {
+            accept_stop(front);
+            return;
+        }
+        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                accept_pause(front, errno);
+            return;
+        }
+        if (front->connection_count >= front->options.connections_max)
+            close(fd);
+        else
+            https_connection_open(front, fd);
+    }
+}
+
+void
+https_handshake_ended(struct https_front *front, bool good)
+{
+    front->handshakes--;
+    https_count(front, good ? METRIC_tls_handshakes : METRIC_tls_handshakes_failed);
+    if (!front->draining && !evtimer_pending(front->accept_timer, NULL))
+        accept_start(front);
+}
+
+void
+https_count(struct https_front *front, enum metric metric)
+{
+    if (front->options.metrics)
+        metrics_count(front->options.metrics, metric);
+}
+
+/* ---- listening ---- */
+
+/* A socket that listens at this address, or -1 with errno. */
+static int
+listen_at(const struct addrinfo *address)
+{
+    const int on = 1;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    /* TCP_NODELAY is inherited by what is accepted. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+    }
+    return -1;
+}
+
+static enum vault_err
+listen_socket(const struct https_options *options, int *out, char *why, size_t why_size)
+{
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+    };
+    struct addrinfo *addresses = NULL;
+    char port[8];
+    int result, failure = EADDRNOTAVAIL;
+
+    *out = -1;
+    snprintf(port, sizeof port, "%u", options->port);
+    result = getaddrinfo(options->host, port, &hints, &addresses);
+    if (result != 0) {
+        snprintf(why, why_size, "cannot resolve %s: %s", options->host, gai_strerror(result));
+        return ERR_IO;
+    }
+    for (const struct addrinfo *at = addresses; at && *out < 0; at = at->ai_next) {
+        *out = listen_at(at);
+        if (*out < 0)
+            failure = errno;
+    }
+    freeaddrinfo(addresses);
+    if (*out >= 0)
+        return OK;
+    snprintf(why, why_size, "cannot listen on %s port %u: %s%s", options->host, options->port,
+             strerror(failure),
+             failure == EADDRINUSE ? "; another program, or another node, has the port" : "");
+    return ERR_IO;
+}
+
+/* ---- life ---- */
+
+static void
+set_defaults(struct https_options *options)
+{
+#define DEFAULT(field, value)                                                                      \
+    if (options->field == 0)                                                                       \
+    options->field = (value)
+    DEFAULT(connections_max, 4096);
+    DEFAULT(handshakes_max, 256);
+    DEFAULT(body_bytes_max_total, 64 * 1024 * 1024);
+    DEFAULT(handshake_ms, 5000);
+    DEFAULT(header_ms, 5000);
+    DEFAULT(body_ms, 15000);
+    DEFAULT(write_ms, 15000);
+    DEFAULT(idle_ms, 60000);
+#undef DEFAULT
+}
+
+enum vault_err
+https_front_new(const struct https_options *options, struct https_front **out, char *why,
+                size_t why_size)
+{
+    struct https_front *front = calloc(1, sizeof *front);
+    enum vault_err err = ERR_NOMEM;
+
+    *out = NULL;
+    snprintf(why, why_size, "out of memory");
+    if (!front)
+        return ERR_NOMEM;
+    front->options = *options;
+    set_defaults(&front->options);
+    LIST_INIT(&front->connections);
+    err = listen_socket(options, &front->listen_fd, why, why_size);
+    if (err != OK)
+        goto fail;
+    if (getrandom(&front->id_prefix, sizeof front->id_prefix, 0) != sizeof front->id_prefix) {
+        err = ERR_ENTROPY;
+        goto fail;
+    }
+    front->accept_event =
+        event_new(options->base, front->listen_fd, EV_READ | EV_PERSIST, on_acceptable, front);
+    front->accept_timer = evtimer_new(options->base, on_accept_timer, front);
+    err = ERR_NOMEM;
+    if (!front->accept_event || !front->accept_timer || event_add(front->accept_event, NULL) != 0)
+        goto fail;
+    snprintf(why, why_size, "%s", "");
+    *out = front;
+    return OK;
+fail:
+    https_front_free(front);
+    return err;
+}
+
+static void
+stop_listening(struct https_front *front)
+{
+    if (front->accept_event)
+        event_free(front->accept_event);
+    if (front->accept_timer)
+        event_free(front->accept_timer);
+    front->accept_event = front->accept_timer = NULL;
+    if (front->listen_fd >= 0)
+        close(front->listen_fd);
+    front->listen_fd = -1;
+}
+
+void
+https_front_drain(struct https_front *front)
+{
+    struct https_connection *connection, *next;
+
+    if (front->draining)
+        return;
+    front->draining = true;
+    front->accept_wanted = false;
+    stop_listening(front);
+    for (connection = LIST_FIRST(&front->connections); connection; connection = next) {
+        next = LIST_NEXT(connection, others);
+        if (connection->phase == HTTPS_IDLE)
+            tls_shutdown(connection->tls);
+        if (connection->phase == HTTPS_IDLE || connection->phase == HTTPS_HANDSHAKE)
+            https_connection_close(connection);
+    }
+}
+
+void
+https_front_free(struct https_front *front)
+{
+    struct https_connection *connection, *next;
+
+    if (!front)
+        return;
+    front->draining = true;
+    for (connection = LIST_FIRST(&front->connections); connection; connection = next) {
+        next = LIST_NEXT(connection, others);
+        assert(!connection->running);
+        if (connection->answering)
+            https_connection_orphan(connection);
+        else
+            https_connection_close(connection);
+    }
+    stop_listening(front);
+    bytes_wipe(front->scratch, sizeof front->scratch);
+    free(front);
+}
+
+size_t
+https_connections(const struct https_front *front)
+{
+    return front->connection_count;
+}
+
+bool
+https_front_idle(const struct https_front *front)
+{
+    const struct https_connection *connection;
+
+    if (front->exchanges > 0)
+        return false;
+    LIST_FOREACH(connection, &front->connections, others)
+    {
+        if (connection->phase != HTTPS_IDLE && connection->phase != HTTPS_HANDSHAKE &&
+            connection->phase != HTTPS_CLOSED)
+            return false;
+    }
+    return true;
+}

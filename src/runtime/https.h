@@ -1,0 +1,54 @@
+/*
+ * The HTTPS front: libevent events and wolfSSL straight on the socket, one request at a time per
+ * connection, keep-alive, with deadlines for every phase so that a slow client cannot hold a slot.
+ *
+ * All calls are from the reactor thread.
+ */
+#ifndef OSTRAKA_RUNTIME_HTTPS_H
+#define OSTRAKA_RUNTIME_HTTPS_H
+
+#include <event2/event.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "runtime/tls.h"
+
+struct https_front;
+struct https_exchange; /* one request on one connection, until answered */
+
+struct https_options {
+    struct event_base *base;
+    const char *host;
+    uint16_t port;
+    struct tls_context *tls;       /* server context, borrowed */
+    size_t connections_max;        /* more are closed at accept; default 4096 */
+    size_t handshakes_max;         /* in progress at once; default 256 */
+    size_t body_bytes_max_total;   /* admission of bodies over all connections; default 64 MiB: 503 busy beyond */
+    uint32_t handshake_ms, header_ms, body_ms, write_ms, idle_ms; /* 5000, 5000, 15000, 15000, 60000 */
+    const struct log_sink *log;
+    struct metrics *metrics;
+    void *context;
+    /*
+     * A whole request has come. `http` is valid until the exchange is answered. Must be answered by https_respond exactly once, now or later.
+     * `exchange` stays valid until then even when the client goes away (https_closed tells).
+     */
+    void (*on_request)(void *context, struct https_exchange *exchange,
+                       const struct http_request *http);
+};
+
+/* Errors: ERR_IO with a sentence in `why` (port in use, address not there). */
+MUST_CHECK enum vault_err https_front_new(const struct https_options *options,
+                                          struct https_front **out, char *why, size_t why_size);
+/* Answers and gives `response` away (it is closed). `keep_alive` false closes after the answer. */
+void https_respond(struct https_exchange *exchange, struct bytes request_id,
+                   struct api_response *response);
+bool https_closed(const struct https_exchange *exchange); /* the client is gone: the answer will be dropped */
+struct arena *https_exchange_arena(struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
+size_t https_connections(const struct https_front *front);
+/* Stops accepting and closes idle connections; those with a request in progress close after their answer. */
+void https_front_drain(struct https_front *front);
+bool https_front_idle(const struct https_front *front); /* no exchange open, no output waiting */
+void https_front_free(struct https_front *front); /* closes everything */
+
+#endif

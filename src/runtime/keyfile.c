@@ -1,0 +1,474 @@
+#include "runtime/keyfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cbor.h"
+#include "crypto/storage_key.h"
+
+enum {
+    HEX_KEY_BYTES = 2 * KEY_BYTES,
+    KEY_FILE_BYTES_MAX = 4096, /* read before judging; far more than any of these files has */
+    SECRET_FILE_MODE = 0600,
+};
+
+/* --- files ---------------------------------------------------------------------------------- */
+
+static enum vault_err
+err_of_errno(int number)
+{
+    if (number == ENOSPC || number == EDQUOT)
+        return ERR_DISK_FULL;
+    if (number == ENOENT)
+        return ERR_NOT_FOUND;
+    if (number == EEXIST)
+        return ERR_EXISTS;
+    if (number == ENOMEM)
+        return ERR_NOMEM;
+    return ERR_IO;
+}
+
+static enum vault_err
+fail_errno(char *why, size_t why_size, const char *doing, const char *path)
+{
+    int number = errno;
+
+    snprintf(why, why_size, "cannot %s %s: %s", doing, path, strerror(number));
+    return err_of_errno(number);
+}
+
+static bool
+write_all(int fd, struct bytes content)
+{
+    while (content.size > 0) {
+        ssize_t n = write(fd, content.data, content.size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        content.data += n;
+        content.size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Makes a rename or a new name in the directory of `path` durable. */
+static bool
+sync_directory_of(const char *path)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) : 1;
+    bool done;
+    int fd;
+
+    if (size >= sizeof(directory)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(directory, slash ? path : ".", size);
+    directory[size] = '\0';
+    fd = open(size > 0 ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    done = fsync(fd) == 0;
+    close(fd);
+    return done;
+}
+
+/* Writes a new file of that name, synced; removes it again when that fails. */
+static enum vault_err
+write_new(const char *path, struct bytes content, unsigned mode, char *why, size_t why_size)
+{
+    enum vault_err err = OK;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
+
+    if (fd < 0)
+        return fail_errno(why, why_size, "create", path);
+    if (fchmod(fd, (mode_t)mode) != 0 || !write_all(fd, content) || fsync(fd) != 0)
+        err = fail_errno(why, why_size, "write", path);
+    if (close(fd) != 0 && err == OK)
+        err = fail_errno(why, why_size, "write", path);
+    if (err != OK)
+        unlink(path);
+    return err;
+}
+
+enum vault_err
+file_replace(const char *path, struct bytes content, unsigned mode, char *why, size_t why_size)
+{
+    char aside[PATH_MAX];
+    enum vault_err err;
+
+    if (snprintf(aside, sizeof(aside), "%s.new", path) >= (int)sizeof(aside)) {
+        snprintf(why, why_size, "the path is too long: %s", path);
+        return ERR_IO;
+    }
+    if (unlink(aside) != 0 && errno != ENOENT) /* left over from a crash */
+        return fail_errno(why, why_size, "remove", aside);
+    err = write_new(aside, content, mode, why, why_size);
+    if (err != OK)
+        return err;
+    if (rename(aside, path) != 0) {
+        err = fail_errno(why, why_size, "replace", path);
+        unlink(aside);
+        return err;
+    }
+    if (!sync_directory_of(path))
+        return fail_errno(why, why_size, "sync the directory of", path);
+    return OK;
+}
+
+static enum vault_err
+read_up_to(int fd, size_t max, struct buf *out)
+{
+    for (;;) {
+        enum vault_err err = buf_reserve(out, 1024);
+        size_t room = out->capacity - out->size;
+        ssize_t n;
+
+        if (err != OK)
+            return err;
+        n = read(fd, out->data + out->size, room);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ERR_IO;
+        if (n == 0)
+            return OK;
+        out->size += (size_t)n;
+        if (out->size > max)
+            return ERR_TOO_LARGE;
+    }
+}
+
+enum vault_err
+file_read(const char *path, size_t max, struct buf *out)
+{
+    enum vault_err err;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *out = (struct buf){0};
+    if (fd < 0)
+        return err_of_errno(errno);
+    err = read_up_to(fd, max, out);
+    close(fd);
+    if (err != OK)
+        buf_close(out);
+    return err;
+}
+
+/* --- what only the owner may read ----------------------------------------------------------- */
+
+/*
+ * systemd grants the service access to its credentials by an access control list, which shows as
+ * group bits; they live in a directory that is the service's alone.
+ */
+static unsigned
+mode_bits_refused(const char *path)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    size_t size = credentials ? strlen(credentials) : 0;
+
+    if (size > 0 && strncmp(path, credentials, size) == 0 && path[size] == '/')
+        return 007;
+    return 077;
+}
+
+static enum vault_err
+secret_file_read(const char *path, struct buf *out, char *why, size_t why_size)
+{
+    struct stat st;
+    enum vault_err err = ERR_CONFIG;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *out = (struct buf){0};
+    if (fd < 0) {
+        (void)fail_errno(why, why_size, "open", path);
+        return ERR_CONFIG;
+    }
+    if (fstat(fd, &st) != 0)
+        (void)fail_errno(why, why_size, "look at", path);
+    else if (!S_ISREG(st.st_mode))
+        snprintf(why, why_size, "%s is not a regular file", path);
+    else if (st.st_mode & mode_bits_refused(path))
+        snprintf(why, why_size, "%s can be read by others (mode %04o): run chmod 600 on it", path,
+                 (unsigned)(st.st_mode & 07777));
+    else
+        err = OK;
+    if (err == OK) {
+        err = read_up_to(fd, KEY_FILE_BYTES_MAX, out);
+        if (err != OK)
+            snprintf(why, why_size, "cannot read %s: %s", path, vault_err_text(err));
+        if (err == ERR_TOO_LARGE || err == ERR_IO)
+            err = ERR_CONFIG;
+    }
+    close(fd);
+    if (err != OK)
+        buf_close(out);
+    return err;
+}
+
+/* --- keys in hexadecimal -------------------------------------------------------------------- */
+
+static struct bytes
+without_newline(struct bytes text)
+{
+    if (text.size > 0 && text.data[text.size - 1] == '\n')
+        text.size--;
+    return text;
+}
+
+static enum vault_err
+parse_key(struct bytes text, const char *where, uint8_t out[static KEY_BYTES], char *why,
+          size_t why_size)
+{
+    enum vault_err err = hex_decode(without_newline(text), out, KEY_BYTES);
+
+    if (err == OK)
+        return OK;
+    snprintf(why, why_size, "%s does not hold a key: %d hexadecimal digits are expected", where,
+             HEX_KEY_BYTES);
+    return ERR_CONFIG;
+}
+
+enum vault_err
+keyfile_read(const char *path, const char *env, uint8_t out[static KEY_BYTES], char *why,
+             size_t why_size)
+{
+    const char *value = env ? getenv(env) : NULL;
+    struct buf content;
+    enum vault_err err;
+
+    memset(out, 0, KEY_BYTES);
+    if (value) {
+        char where[128];
+
+        snprintf(where, sizeof(where), "the environment variable %s", env);
+        return parse_key(bytes_of_text(value), where, out, why, why_size);
+    }
+    err = secret_file_read(path, &content, why, why_size);
+    if (err != OK)
+        return err;
+    err = parse_key(buf_bytes(&content), path, out, why, why_size);
+    buf_close(&content);
+    return err;
+}
+
+enum vault_err
+keyfile_write(const char *path, const uint8_t key[static KEY_BYTES], char *why, size_t why_size)
+{
+    char text[HEX_KEY_BYTES + 2];
+    enum vault_err err;
+
+    hex_encode(bytes_of(key, KEY_BYTES), text);
+    text[HEX_KEY_BYTES] = '\n';
+    err = write_new(path, bytes_of(text, HEX_KEY_BYTES + 1), SECRET_FILE_MODE, why, why_size);
+    bytes_wipe(text, sizeof(text));
+    if (err == OK && !sync_directory_of(path))
+        err = fail_errno(why, why_size, "sync the directory of", path);
+    return err;
+}
+
+/* --- private share keys --------------------------------------------------------------------- */
+
+/* CBOR: array of [id, private half], newest first. */
+static enum vault_err
+encode_ring(const struct share_keyring *ring, struct buf *out)
+{
+    struct cbor_writer w;
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < SHARE_KEYS_MAX; i++)
+        count += ring->keys[i].public_half.id != 0;
+    cbor_writer_init(&w, out);
+    cbor_put_array(&w, count);
+    for (size_t i = 0; i < SHARE_KEYS_MAX; i++) {
+        if (ring->keys[i].public_half.id == 0)
+            continue;
+        cbor_put_array(&w, 2);
+        cbor_put_uint(&w, ring->keys[i].public_half.id);
+        cbor_put_bytes(&w, secret_bytes(&ring->keys[i].private_half));
+    }
+    return w.err;
+}
+
+static enum vault_err
+decode_ring(struct bytes plain, struct share_keyring *ring)
+{
+    uint8_t halves[SHARE_KEYS_MAX][X25519_BYTES];
+    uint64_t ids[SHARE_KEYS_MAX];
+    struct cbor_reader r;
+    enum vault_err err;
+    uint64_t count;
+
+    cbor_reader_init(&r, plain);
+    count = cbor_get_array(&r, SHARE_KEYS_MAX);
+    for (uint64_t i = 0; i < count && r.err == OK; i++) {
+        if (cbor_get_array(&r, 2) != 2)
+            r.err = ERR_MALFORMED;
+        ids[i] = cbor_get_uint(&r);
+        cbor_get_fixed(&r, halves[i], X25519_BYTES);
+        if (ids[i] == 0)
+            r.err = ERR_MALFORMED;
+    }
+    err = cbor_finish(&r);
+    /* Oldest first, since a ring puts what comes last in front. */
+    for (uint64_t i = count; i > 0 && err == OK; i--)
+        err = share_keyring_add(ring, ids[i - 1], halves[i - 1]);
+    bytes_wipe(halves, sizeof(halves));
+    return err;
+}
+
+/*
+ * Old private halves must not outlive their rotation on disk: the file that was replaced is
+ * overwritten through the descriptor that still names it.
+ */
+static void
+overwrite_and_close(int fd)
+{
+    static const uint8_t zeros[KEY_FILE_BYTES_MAX];
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && st.st_nlink == 0 && st.st_size > 0 &&
+        st.st_size <= KEY_FILE_BYTES_MAX && write_all(fd, bytes_of(zeros, (size_t)st.st_size)))
+        (void)fsync(fd);
+    close(fd);
+}
+
+enum vault_err
+share_keys_save(const char *path, const struct share_keyring *ring,
+                const uint8_t key[static KEY_BYTES], struct bytes ad, const struct rng *rng,
+                char *why, size_t why_size)
+{
+    struct buf plain = {0};
+    struct buf sealed = {0};
+    int old = -1;
+    enum vault_err err = encode_ring(ring, &plain);
+
+    if (err == OK)
+        err = buf_reserve(&sealed, plain.size + SEALED_OVERHEAD_BYTES);
+    if (err == OK)
+        err = sealed_record_make(key, ad, buf_bytes(&plain), rng, sealed.data);
+    if (err != OK) {
+        snprintf(why, why_size, "cannot seal the share keys: %s", vault_err_text(err));
+        goto out;
+    }
+    sealed.size = plain.size + SEALED_OVERHEAD_BYTES;
+    old = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    err = file_replace(path, buf_bytes(&sealed), SECRET_FILE_MODE, why, why_size);
+out:
+    overwrite_and_close(old);
+    buf_close(&sealed);
+    buf_close(&plain);
+    return err;
+}
+
+static enum vault_err
+open_sealed(struct bytes sealed, const uint8_t key[static KEY_BYTES], struct bytes ad,
+            struct buf *plain)
+{
+    enum vault_err err;
+
+    if (sealed.size < SEALED_OVERHEAD_BYTES)
+        return ERR_CORRUPT;
+    err = buf_reserve(plain, sealed.size - SEALED_OVERHEAD_BYTES + 1);
+    if (err == OK)
+        err = sealed_record_open(key, ad, sealed, plain->data);
+    if (err == OK)
+        plain->size = sealed.size - SEALED_OVERHEAD_BYTES;
+    return err;
+}
+
+enum vault_err
+share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[static KEY_BYTES],
+                struct bytes ad, char *why, size_t why_size)
+{
+    struct buf sealed;
+    struct buf plain = {0};
+    enum vault_err err = secret_file_read(path, &sealed, why, why_size);
+
+    if (err != OK)
+        return err;
+    err = open_sealed(buf_bytes(&sealed), key, ad, &plain);
+    if (err == ERR_CORRUPT)
+        snprintf(why, why_size,
+                 "%s does not verify: it is damaged, belongs to another node, or the storage key "
+                 "is not the one it was written with",
+                 path);
+    else if (err == OK)
+        err = decode_ring(buf_bytes(&plain), ring);
+    if (err == OK && share_keyring_current(ring) == NULL)
+        err = ERR_MALFORMED;
+    if (err != OK && err != ERR_CORRUPT)
+        snprintf(why, why_size, "cannot use the share keys of %s: %s", path, vault_err_text(err));
+    buf_close(&plain);
+    buf_close(&sealed);
+    return err == OK ? OK : ERR_CONFIG;
+}
+
+size_t
+share_keys_ad(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
+              uint8_t out[static CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX])
+{
+    size_t size = strnlen(node_name, NODE_NAME_BYTES_MAX);
+
+    memcpy(out, cluster_id, CLUSTER_ID_BYTES);
+    memcpy(out + CLUSTER_ID_BYTES, node_name, size);
+    return CLUSTER_ID_BYTES + size;
+}
+
+/* --- birth record --------------------------------------------------------------------------- */
+
+/* One line: the store id in hexadecimal, a space, and "unused" or "used". */
+enum vault_err
+birth_read(const char *path, struct birth *out, char *why, size_t why_size)
+{
+    enum { ID_HEX = 2 * sizeof(out->store_id) };
+    struct buf content;
+    struct bytes line;
+    struct bytes state = {0};
+    enum vault_err err = secret_file_read(path, &content, why, why_size);
+
+    *out = (struct birth){0};
+    if (err != OK)
+        return err;
+    line = without_newline(buf_bytes(&content));
+    if (line.size > ID_HEX + 1 && line.data[ID_HEX] == ' ')
+        state = bytes_of(line.data + ID_HEX + 1, line.size - ID_HEX - 1);
+    out->used = bytes_equal(state, bytes_of_text("used"));
+    if (!out->used && !bytes_equal(state, bytes_of_text("unused")))
+        err = ERR_MALFORMED;
+    if (err == OK)
+        err = hex_decode(bytes_of(line.data, ID_HEX), out->store_id, sizeof(out->store_id));
+    if (err != OK) {
+        *out = (struct birth){0};
+        snprintf(why, why_size,
+                 "%s is not a birth record: a store id in hexadecimal, a space, and used or "
+                 "unused are expected",
+                 path);
+        err = ERR_CONFIG;
+    }
+    buf_close(&content);
+    return err;
+}
+
+enum vault_err
+birth_write(const char *path, const struct birth *birth, char *why, size_t why_size)
+{
+    char id[2 * sizeof(birth->store_id) + 1];
+    char line[sizeof(id) + sizeof(" unused\n")];
+
+    hex_encode(bytes_of(birth->store_id, sizeof(birth->store_id)), id);
+    snprintf(line, sizeof(line), "%s %s\n", id, birth->used ? "used" : "unused");
+    return file_replace(path, bytes_of_text(line), SECRET_FILE_MODE, why, why_size);
+}

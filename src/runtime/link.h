@@ -1,0 +1,72 @@
+/*
+ * Links: one persistent mutual-TLS 1.3 connection between each pair of nodes, carrying length-prefixed frames
+ * (4 bytes big endian, then a CBOR message). The node with the lower number connects, the other listens.
+ * Frames are queued per link and flushed once per loop turn. Reconnect with back-off and jitter.
+ *
+ * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration hash, node number, store id,
+ * incarnation, boot counter); a mismatch refuses the link and says so in one clear log line (once per change, not per attempt).
+ *
+ * All calls are from the reactor thread.
+ */
+#ifndef OSTRAKA_RUNTIME_LINK_H
+#define OSTRAKA_RUNTIME_LINK_H
+
+#include <event2/event.h>
+
+#include "base/instant.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "crypto/rng.h"
+#include "runtime/tls.h"
+
+struct links;
+
+struct link_hello {
+    uint64_t protocol;                      /* LINK_PROTOCOL */
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+    uint8_t config_hash[HASH_BYTES];
+    uint64_t node;
+    uint8_t store_id[16];
+    uint64_t incarnation;
+    uint64_t boot;
+};
+enum { LINK_PROTOCOL = 1 };
+
+struct links_options {
+    struct event_base *base;
+    const struct cluster *cluster;          /* borrowed */
+    unsigned self;
+    struct link_hello hello;                /* what this node says of itself */
+    const char *listen_host;                /* address to bind; NULL: the host of `self` in cluster.conf */
+    struct tls_context *server, *client;    /* borrowed */
+    size_t queue_bytes_max;                 /* per link; a frame beyond it is dropped and counted; default 32 MiB */
+    uint32_t handshake_ms;                  /* 3000 */
+    uint32_t silence_ms;                    /* 1000: a link without a frame for so long is closed */
+    uint32_t reconnect_ms_min, reconnect_ms_max; /* 20, 1000 */
+    const struct log_sink *log;
+    struct metrics *metrics;
+    struct rng rng;                         /* jitter */
+    void *context;
+    void (*on_up)(void *context, unsigned peer, const struct link_hello *hello);
+    void (*on_down)(void *context, unsigned peer);
+    /* One whole frame, valid during the call; its memory is wiped after. `peer` is authenticated. false: malformed, closes the link. */
+    bool (*on_frame)(void *context, unsigned peer, struct bytes frame);
+};
+
+struct link_stats {
+    bool up, config_mismatch;
+    struct instant since;           /* of the present state */
+    uint64_t queued_bytes, sent, received, dropped;
+};
+
+/* Listens and starts connecting. A limit of 0 takes its default. Errors: ERR_IO with a sentence in `why`. */
+MUST_CHECK enum vault_err links_new(const struct links_options *options, struct links **out,
+                                    char *why, size_t why_size);
+/* Copies `frame` into the peer's queue; dropped (and counted) when the link is down or the queue full: messages may be lost, the protocol copes. */
+void links_send(struct links *links, unsigned peer, struct bytes frame);
+/* Writes out what was queued; the reactor calls it once per loop turn. */
+void links_flush(struct links *links);
+void links_stats(const struct links *links, unsigned peer, struct link_stats *out);
+void links_free(struct links *links); /* calls nobody back; not from within a callback */
+
+#endif

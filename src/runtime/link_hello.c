@@ -1,0 +1,136 @@
+/*
+ * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 6 in the order of struct
+ * link_hello. Key 0, the protocol version, stays readable for all versions; whatever else a version
+ * says is its own.
+ */
+#include <string.h>
+
+#include "base/cbor.h"
+#include "runtime/link_internal.h"
+
+enum hello_key {
+    HELLO_PROTOCOL,
+    HELLO_CLUSTER_ID,
+    HELLO_CONFIG_HASH,
+    HELLO_NODE,
+    HELLO_STORE_ID,
+    HELLO_INCARNATION,
+    HELLO_BOOT,
+    HELLO_KEYS,
+};
+
+enum { HELLO_PAIRS_MAX = 32 }; /* of any version */
+
+enum vault_err
+link_hello_encode(const struct link_hello *hello, struct buf *out)
+{
+    struct cbor_writer w;
+
+    cbor_writer_init(&w, out);
+    cbor_put_map(&w, HELLO_KEYS);
+    cbor_put_uint(&w, HELLO_PROTOCOL);
+    cbor_put_uint(&w, hello->protocol);
+    cbor_put_uint(&w, HELLO_CLUSTER_ID);
+    cbor_put_bytes(&w, bytes_of(hello->cluster_id, sizeof(hello->cluster_id)));
+    cbor_put_uint(&w, HELLO_CONFIG_HASH);
+    cbor_put_bytes(&w, bytes_of(hello->config_hash, sizeof(hello->config_hash)));
+    cbor_put_uint(&w, HELLO_NODE);
+    cbor_put_uint(&w, hello->node);
+    cbor_put_uint(&w, HELLO_STORE_ID);
+    cbor_put_bytes(&w, bytes_of(hello->store_id, sizeof(hello->store_id)));
+    cbor_put_uint(&w, HELLO_INCARNATION);
+    cbor_put_uint(&w, hello->incarnation);
+    cbor_put_uint(&w, HELLO_BOOT);
+    cbor_put_uint(&w, hello->boot);
+    return w.err;
+}
+
+static void
+expect_key(struct cbor_reader *r, enum hello_key key)
+{
+    if (cbor_get_uint(r) != (uint64_t)key && r->err == OK)
+        r->err = ERR_MALFORMED;
+}
+
+static void
+read_fields(struct cbor_reader *r, struct link_hello *out)
+{
+    expect_key(r, HELLO_CLUSTER_ID);
+    cbor_get_fixed(r, out->cluster_id, sizeof(out->cluster_id));
+    expect_key(r, HELLO_CONFIG_HASH);
+    cbor_get_fixed(r, out->config_hash, sizeof(out->config_hash));
+    expect_key(r, HELLO_NODE);
+    out->node = cbor_get_uint(r);
+    expect_key(r, HELLO_STORE_ID);
+    cbor_get_fixed(r, out->store_id, sizeof(out->store_id));
+    expect_key(r, HELLO_INCARNATION);
+    out->incarnation = cbor_get_uint(r);
+    expect_key(r, HELLO_BOOT);
+    out->boot = cbor_get_uint(r);
+}
+
+enum vault_err
+link_hello_decode(struct bytes input, struct link_hello *out)
+{
+    struct cbor_reader r, whole;
+    uint64_t pairs;
+    enum vault_err err;
+
+    memset(out, 0, sizeof(*out));
+    if (input.size > LINK_HELLO_BYTES_MAX)
+        return ERR_MALFORMED;
+
+    /* The form first, whatever the version. */
+    cbor_reader_init(&whole, input);
+    cbor_skip(&whole);
+    if ((err = cbor_finish(&whole)) != OK)
+        return err;
+
+    cbor_reader_init(&r, input);
+    pairs = cbor_get_map(&r, HELLO_PAIRS_MAX);
+    expect_key(&r, HELLO_PROTOCOL);
+    out->protocol = cbor_get_uint(&r);
+    if (r.err == OK && out->protocol != LINK_PROTOCOL)
+        return ERR_UNEXPECTED;
+
+    if (r.err == OK && pairs != HELLO_KEYS)
+        r.err = ERR_MALFORMED;
+    read_fields(&r, out);
+    err = cbor_finish(&r);
+    if (err != OK)
+        memset(out, 0, sizeof(*out));
+    return err;
+}
+
+enum link_fault
+link_hello_check(const struct link_hello *ours, const struct link_hello *theirs, unsigned certified)
+{
+    if (theirs->protocol != ours->protocol)
+        return LINK_FAULT_PROTOCOL;
+    if (memcmp(theirs->cluster_id, ours->cluster_id, sizeof(ours->cluster_id)) != 0)
+        return LINK_FAULT_CLUSTER;
+    if (memcmp(theirs->config_hash, ours->config_hash, sizeof(ours->config_hash)) != 0)
+        return LINK_FAULT_CONFIG;
+    if (theirs->node != certified)
+        return LINK_FAULT_NODE;
+    return LINK_FAULT_NONE;
+}
+
+const char *
+link_fault_text(enum link_fault fault)
+{
+    switch (fault) {
+#define X(code, text)                                                                              \
+    case code: return text;
+        LINK_FAULTS(X)
+#undef X
+    }
+    return "unknown";
+}
+
+bool
+link_fault_is_mismatch(enum link_fault fault)
+{
+    return fault == LINK_FAULT_PROTOCOL || fault == LINK_FAULT_CLUSTER ||
+           fault == LINK_FAULT_CONFIG;
+}

@@ -1,0 +1,289 @@
+/* One TLS connection: handshake, records, its end, and who the peer is. */
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/asn.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "runtime/tls_internal.h"
+
+enum { RECORD_BYTES_MAX = 16 * 1024 }; /* RFC 8446, section 5.1 */
+
+#define ALPN_HTTP "http/1.1"
+
+struct tls_session {
+    WOLFSSL *ssl;
+    enum tls_role role;
+    int fd;
+    bool failed; /* an alert has been sent or the stream is broken: nothing more may be written */
+    const char *failure; /* static text */
+};
+
+/* ---- the socket ---- */
+
+int
+tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context)
+{
+    const struct tls_session *session = context;
+    ssize_t got;
+
+    (void)ssl;
+    do {
+        got = recv(session->fd, out, (size_t)size, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0)
+        return (int)got;
+    if (got == 0)
+        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return WOLFSSL_CBIO_ERR_WANT_READ;
+    return errno == ECONNRESET ? WOLFSSL_CBIO_ERR_CONN_RST : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+int
+tls_io_send(WOLFSSL *ssl, char *data, int size, void *context)
+{
+    const struct tls_session *session = context;
+    ssize_t put;
+
+    (void)ssl;
+    do {
+        put = send(session->fd, data, (size_t)size, MSG_NOSIGNAL);
+    } while (put < 0 && errno == EINTR);
+    if (put >= 0)
+        return (int)put;
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return WOLFSSL_CBIO_ERR_WANT_WRITE;
+    if (errno == EPIPE)
+        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+    return errno == ECONNRESET ? WOLFSSL_CBIO_ERR_CONN_RST : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+/* ---- life ---- */
+
+enum vault_err
+tls_session_new(struct tls_context *context, int fd, struct tls_session **out)
+{
+    struct tls_session *session = calloc(1, sizeof *session);
+
+    *out = NULL;
+    if (!session)
+        return ERR_NOMEM;
+    *session = (struct tls_session){.role = context->role, .fd = fd, .failure = ""};
+    session->ssl = wolfSSL_new(context->ctx);
+    if (!session->ssl)
+        goto fail;
+    wolfSSL_SetIOReadCtx(session->ssl, session);
+    wolfSSL_SetIOWriteCtx(session->ssl, session);
+    if (context->role == TLS_API_SERVER) {
+        char protocols[] = ALPN_HTTP;
+
+        if (wolfSSL_UseALPN(session->ssl, protocols, sizeof protocols - 1,
+                            WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS)
+            goto fail;
+    }
+    *out = session;
+    return OK;
+fail:
+    tls_session_free(session);
+    return ERR_NOMEM;
+}
+
+void
+tls_session_free(struct tls_session *session)
+{
+    if (!session)
+        return;
+    wolfSSL_free(session->ssl);
+    free(session);
+}
+
+static enum tls_result
+fail(struct tls_session *session, const char *text)
+{
+    session->failed = true;
+    session->failure = text;
+    return TLS_FAILED;
+}
+
+/* What a call that did not succeed means. The library's error queue is emptied: it would grow. */
+static enum tls_result
+unfinished(struct tls_session *session, int result)
+{
+    int code = wolfSSL_get_error(session->ssl, result);
+
+    wolfSSL_ERR_clear_error();
+    switch (code) {
+    case WOLFSSL_ERROR_WANT_READ: return TLS_WANT_READ;
+    case WOLFSSL_ERROR_WANT_WRITE: return TLS_WANT_WRITE;
+    case WOLFSSL_ERROR_ZERO_RETURN: session->failure = "closed by the peer"; return TLS_CLOSED;
+    case SOCKET_PEER_CLOSED_E:
+    case WOLFSSL_ERROR_SYSCALL:
+        session->failed = true;
+        session->failure = "closed by the peer without notice";
+        return TLS_CLOSED;
+    default: return fail(session, wolfSSL_ERR_reason_error_string((unsigned long)code));
+    }
+}
+
+/*
+ * The library goes on without a protocol in cases where it should refuse, so what came out is checked:
+ * a client that named protocols must have named ours.
+ */
+static bool
+protocol_agreed(struct tls_session *session)
+{
+    char *offered = NULL, *chosen = NULL;
+    unsigned short offered_size = 0, chosen_size = 0;
+    bool any;
+
+    any = wolfSSL_ALPN_GetPeerProtocol(session->ssl, &offered, &offered_size) == WOLFSSL_SUCCESS &&
+          offered_size > 0;
+    if (offered)
+        wolfSSL_ALPN_FreePeerProtocol(session->ssl, &offered);
+    if (!any)
+        return true;
+    if (wolfSSL_ALPN_GetProtocol(session->ssl, &chosen, &chosen_size) != WOLFSSL_SUCCESS)
+        return false;
+    return bytes_equal(bytes_of(chosen, chosen_size), bytes_of_text(ALPN_HTTP));
+}
+
+enum tls_result
+tls_handshake(struct tls_session *session)
+{
+    int result;
+
+    if (session->failed)
+        return TLS_FAILED;
+    result = session->role == TLS_LINK_CLIENT ? wolfSSL_connect(session->ssl)
+                                              : wolfSSL_accept(session->ssl);
+    if (result != WOLFSSL_SUCCESS)
+        return unfinished(session, result);
+    if (session->role == TLS_API_SERVER && !protocol_agreed(session))
+        return fail(session, "the client does not speak HTTP/1.1");
+    return TLS_DONE;
+}
+
+enum tls_result
+tls_read(struct tls_session *session, uint8_t *out, size_t size, size_t *got)
+{
+    int result;
+
+    *got = 0;
+    if (session->failed)
+        return TLS_FAILED;
+    if (size > RECORD_BYTES_MAX)
+        size = RECORD_BYTES_MAX;
+    result = wolfSSL_read(session->ssl, out, (int)size);
+    if (result <= 0)
+        return unfinished(session, result);
+    *got = (size_t)result;
+    return TLS_DONE;
+}
+
+enum tls_result
+tls_write(struct tls_session *session, struct bytes data, size_t *put)
+{
+    int result;
+
+    *put = 0;
+    if (session->failed)
+        return TLS_FAILED;
+    if (data.size == 0)
+        return TLS_DONE;
+    if (data.size > RECORD_BYTES_MAX)
+        data.size = RECORD_BYTES_MAX;
+    result = wolfSSL_write(session->ssl, data.data, (int)data.size);
+    if (result <= 0)
+        return unfinished(session, result);
+    *put = (size_t)result;
+    return TLS_DONE;
+}
+
+bool
+tls_pending(struct tls_session *session)
+{
+    return !session->failed && wolfSSL_pending(session->ssl) > 0;
+}
+
+void
+tls_shutdown(struct tls_session *session)
+{
+    if (session->failed)
+        return;
+    (void)wolfSSL_shutdown(session->ssl);
+    wolfSSL_ERR_clear_error();
+}
+
+const char *
+tls_error_text(struct tls_session *session)
+{
+    return session->failure;
+}
+
+/* ---- identity ---- */
+
+/* The node that a URI names, or -1: "ostraka://<cluster id, lower-case hex>/<node name>". */
+static int
+node_of_uri(struct bytes uri, const struct cluster *cluster)
+{
+    char prefix[sizeof "ostraka:///" + 2 * CLUSTER_ID_BYTES];
+    size_t size = (size_t)snprintf(prefix, sizeof prefix, "ostraka://");
+
+    for (size_t i = 0; i < CLUSTER_ID_BYTES; i++)
+        size += (size_t)snprintf(prefix + size, sizeof prefix - size, "%02x", cluster->id[i]);
+    size += (size_t)snprintf(prefix + size, sizeof prefix - size, "/");
+    assert(size == sizeof prefix - 1);
+
+    if (uri.size <= size || memcmp(uri.data, prefix, size) != 0)
+        return -1;
+    return cluster_find_node(cluster, bytes_of(uri.data + size, uri.size - size));
+}
+
+/* A certificate with two URIs is refused: it would be a matter of order whom it names. */
+static enum vault_err
+node_of_names(const DNS_entry *names, const struct cluster *cluster, unsigned *node)
+{
+    unsigned uris = 0;
+    int found = -1;
+
+    for (const DNS_entry *name = names; name; name = name->next) {
+        if (name->type != ASN_URI_TYPE)
+            continue;
+        uris++;
+        found = node_of_uri(bytes_of(name->name, (size_t)name->len), cluster);
+    }
+    if (uris != 1 || found < 0)
+        return ERR_FORBIDDEN;
+    *node = (unsigned)found;
+    return OK;
+}
+
+/*
+ * The leaf is parsed again from the chain of this handshake: the library's X509 object cannot be had for
+ * Ed25519 certificates (5.5.4). Its signature has been verified by then.
+ */
+enum vault_err
+tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsigned *node)
+{
+    WOLFSSL_X509_CHAIN *chain = wolfSSL_get_peer_chain(session->ssl);
+    enum vault_err err = ERR_FORBIDDEN;
+    DecodedCert leaf;
+
+    *node = 0;
+    if (!chain || wolfSSL_get_chain_count(chain) < 1)
+        return ERR_FORBIDDEN;
+    wc_InitDecodedCert(&leaf, wolfSSL_get_chain_cert(chain, 0),
+                       (word32)wolfSSL_get_chain_length(chain, 0), NULL);
+    if (wc_ParseCert(&leaf, CERT_TYPE, NO_VERIFY, NULL) == 0)
+        err = node_of_names(leaf.altNames, cluster, node);
+    wc_FreeDecodedCert(&leaf);
+    wolfSSL_ERR_clear_error();
+    return err;
+}

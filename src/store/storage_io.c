@@ -1,0 +1,454 @@
+/*
+ * Three threads around one lock: the writer and the reader each take what waits in their queue,
+ * work without the lock, and append to the list of completions. The checkpointer sleeps until the
+ * writer sees that the journal has grown enough.
+ *
+ * The writer takes all that waits at once. So the batch grows while the disk is busy, and the cost
+ * of the flush is shared by whoever came meanwhile; nobody waits for company when the disk is idle.
+ */
+#include "store/storage_io.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct request_list {
+    struct storage_request *first;
+    struct storage_request **end; /* where the next one is linked */
+    size_t count;
+};
+
+struct storage_io {
+    struct storage_io_options options; /* set at start, never changed */
+    int wake_fd;
+    struct store_reader *reader; /* the reader thread's */
+    pthread_t writer_thread, reader_thread, checkpoint_thread;
+    unsigned threads; /* how many of them run, in that order */
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t writer_cond, reader_cond, checkpoint_cond;
+    struct request_list commits, reads, completed;
+    size_t in_work; /* taken, and not completed yet */
+    bool stopping;
+    bool checkpoint_due;
+    uint64_t checkpoint_log_bytes; /* of the journal at the last checkpoint */
+    struct storage_io_stats stats;
+};
+
+static void
+list_init(struct request_list *list)
+{
+    list->first = NULL;
+    list->end = &list->first;
+    list->count = 0;
+}
+
+static void
+list_append(struct request_list *list, struct storage_request *request)
+{
+    request->next = NULL;
+    *list->end = request;
+    list->end = &request->next;
+    list->count++;
+}
+
+/* Empties the list and gives its first request. */
+static struct storage_request *
+list_take(struct request_list *list)
+{
+    struct storage_request *first = list->first;
+
+    list_init(list);
+    return first;
+}
+
+static void
+requests_free(struct storage_request *request)
+{
+    while (request != NULL) {
+        struct storage_request *next = request->next;
+        storage_request_free(request);
+        request = next;
+    }
+}
+
+static uint64_t
+now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
+/* Makes a whole list, whose requests are done, known to the submitter. */
+static void
+complete(struct storage_io *io, struct storage_request *request)
+{
+    const uint64_t one = 1;
+
+    pthread_mutex_lock(&io->lock);
+    while (request != NULL) {
+        struct storage_request *next = request->next;
+        list_append(&io->completed, request);
+        io->in_work--;
+        request = next;
+    }
+    pthread_mutex_unlock(&io->lock);
+    /* It can fail only when the counter is full, and then the descriptor is readable anyway. */
+    ssize_t written = write(io->wake_fd, &one, sizeof(one));
+    (void)written;
+}
+
+/* Waits for work and takes all of it; NULL when stopped and nothing is left. */
+static struct storage_request *
+work_take(struct storage_io *io, struct request_list *list, pthread_cond_t *cond)
+{
+    pthread_mutex_lock(&io->lock);
+    while (list->first == NULL && !io->stopping)
+        pthread_cond_wait(cond, &io->lock);
+    io->in_work += list->count;
+    struct storage_request *first = list_take(list);
+    pthread_mutex_unlock(&io->lock);
+    return first;
+}
+
+static void
+batch_fail(struct storage_request *first, enum vault_err err)
+{
+    for (struct storage_request *r = first; r != NULL; r = r->next)
+        r->err = err;
+}
+
+/*
+ * Commits each and syncs once. Gives the number of transactions that are durable now. After a
+ * failed sync nobody knows what the disk holds: *broken is set, and nothing may be written any
+ * more.
+ */
+static uint64_t
+batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
+{
+    struct store *store = io->options.store;
+    uint64_t committed = 0;
+
+    for (struct storage_request *r = first; r != NULL; r = r->next) {
+        r->err = store->ops->commit(store, r->changes, r->change_count);
+        if (r->err == OK)
+            committed++;
+    }
+    if (committed == 0)
+        return 0;
+    enum vault_err err = store->ops->sync(store);
+    if (err == OK)
+        return committed;
+    batch_fail(first, err);
+    *broken = true;
+    return 0;
+}
+
+static void
+batch_count(struct storage_io *io, uint64_t committed, uint64_t ns)
+{
+    struct storage_io_stats *stats = &io->stats;
+    const unsigned flush_last = sizeof(stats->flush_us_log2) / sizeof(stats->flush_us_log2[0]) - 1;
+    const unsigned size_last =
+        sizeof(stats->batch_size_log2) / sizeof(stats->batch_size_log2[0]) - 1;
+    unsigned flush_bucket = 0, size_bucket = 0;
+
+    while (flush_bucket < flush_last && ns / 1000 >= (uint64_t)1 << flush_bucket)
+        flush_bucket++;
+    while (size_bucket < size_last && committed > (uint64_t)1 << size_bucket)
+        size_bucket++;
+    stats->batches++;
+    stats->commits += committed;
+    stats->flush_ns_total += ns;
+    stats->flush_ns_last = ns;
+    stats->batch_size_last = committed;
+    stats->flush_us_log2[flush_bucket]++;
+    stats->batch_size_log2[size_bucket]++;
+}
+
+static void
+after_batch(struct storage_io *io, uint64_t committed, uint64_t ns)
+{
+    const struct storage_io_options *o = &io->options;
+    uint64_t log_bytes = o->log_bytes == NULL ? 0 : o->log_bytes(o->store);
+
+    pthread_mutex_lock(&io->lock);
+    batch_count(io, committed, ns);
+    if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= o->checkpoint_log_bytes) {
+        io->checkpoint_due = true;
+        io->checkpoint_log_bytes = log_bytes;
+        pthread_cond_signal(&io->checkpoint_cond);
+    }
+    pthread_mutex_unlock(&io->lock);
+}
+
+static void *
+writer_run(void *context)
+{
+    struct storage_io *io = context;
+    struct storage_request *first;
+    bool broken = false;
+
+    while ((first = work_take(io, &io->commits, &io->writer_cond)) != NULL) {
+        uint64_t start_ns = now_ns();
+        uint64_t committed = 0;
+
+        if (broken)
+            batch_fail(first, ERR_IO);
+        else
+            committed = batch_write(io, first, &broken);
+        if (committed > 0)
+            after_batch(io, committed, now_ns() - start_ns);
+        complete(io, first);
+    }
+    return NULL;
+}
+
+static enum vault_err
+load_run(struct storage_io *io, struct storage_request *r)
+{
+    struct store *store = io->options.store;
+
+    r->rows = arena_alloc(&r->arena, r->key_count * sizeof(r->rows[0]));
+    r->found = arena_alloc(&r->arena, r->key_count * sizeof(r->found[0]));
+    if (r->rows == NULL || r->found == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < r->key_count; i++) {
+        r->rows[i].key = r->keys[i];
+        enum vault_err err = store->ops->get(io->reader, r->keys[i], &r->arena, &r->rows[i].value);
+        if (err != OK && err != ERR_NOT_FOUND)
+            return err;
+        r->found[i] = err == OK;
+    }
+    r->row_count = r->key_count;
+    return OK;
+}
+
+static enum vault_err
+scan_run(struct storage_io *io, struct storage_request *r)
+{
+    struct store *store = io->options.store;
+
+    r->rows = arena_alloc(&r->arena, r->limit * sizeof(r->rows[0]));
+    if (r->rows == NULL)
+        return ERR_NOMEM;
+    return store->ops->scan(io->reader, r->prefix, r->after, r->limit, r->with_values, &r->arena,
+                            r->rows, &r->row_count, &r->more);
+}
+
+static void *
+reader_run(void *context)
+{
+    struct storage_io *io = context;
+    struct storage_request *first;
+
+    while ((first = work_take(io, &io->reads, &io->reader_cond)) != NULL) {
+        for (struct storage_request *r = first; r != NULL; r = r->next) {
+            assert(r->kind != STORAGE_COMMIT);
+            r->row_count = 0;
+            r->more = false;
+            r->err = r->kind == STORAGE_LOAD ? load_run(io, r) : scan_run(io, r);
+        }
+        complete(io, first);
+    }
+    return NULL;
+}
+
+static void *
+checkpoint_run(void *context)
+{
+    struct storage_io *io = context;
+
+    pthread_mutex_lock(&io->lock);
+    while (!io->stopping) {
+        if (!io->checkpoint_due) {
+            pthread_cond_wait(&io->checkpoint_cond, &io->lock);
+            continue;
+        }
+        io->checkpoint_due = false;
+        pthread_mutex_unlock(&io->lock);
+        enum vault_err err = io->options.checkpoint(io->options.store);
+        pthread_mutex_lock(&io->lock);
+        /* One that failed is made up for when the journal has grown by as much again. */
+        if (err == OK)
+            io->stats.checkpoints++;
+    }
+    pthread_mutex_unlock(&io->lock);
+    return NULL;
+}
+
+/* Signals belong to the main thread. */
+static enum vault_err
+threads_start(struct storage_io *io)
+{
+    const struct storage_io_options *o = &io->options;
+    bool checkpoints = o->checkpoint_log_bytes > 0 && o->checkpoint != NULL && o->log_bytes != NULL;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return ERR_IO;
+    pthread_mutex_lock(&io->lock); /* the threads look at `threads` */
+    if (pthread_create(&io->writer_thread, NULL, writer_run, io) == 0)
+        io->threads = 1;
+    if (io->threads == 1 && pthread_create(&io->reader_thread, NULL, reader_run, io) == 0)
+        io->threads = 2;
+    if (checkpoints && io->threads == 2 &&
+        pthread_create(&io->checkpoint_thread, NULL, checkpoint_run, io) == 0)
+        io->threads = 3;
+    unsigned started = io->threads;
+    pthread_mutex_unlock(&io->lock);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started == (checkpoints ? 3U : 2U) ? OK : ERR_NOMEM;
+}
+
+static struct storage_io *
+io_new(const struct storage_io_options *options)
+{
+    struct storage_io *io = calloc(1, sizeof(*io));
+
+    if (io == NULL)
+        return NULL;
+    io->options = *options;
+    list_init(&io->commits);
+    list_init(&io->reads);
+    list_init(&io->completed);
+    if (pthread_mutex_init(&io->lock, NULL) != 0) {
+        free(io);
+        return NULL;
+    }
+    /* Without attributes these do nothing but fill in memory. */
+    (void)pthread_cond_init(&io->writer_cond, NULL);
+    (void)pthread_cond_init(&io->reader_cond, NULL);
+    (void)pthread_cond_init(&io->checkpoint_cond, NULL);
+    io->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return io;
+}
+
+enum vault_err
+storage_io_start(const struct storage_io_options *options, struct storage_io **out)
+{
+    struct storage_io *io = io_new(options);
+    enum vault_err err = ERR_IO;
+
+    *out = NULL;
+    if (io == NULL)
+        return ERR_NOMEM;
+    if (io->wake_fd < 0)
+        goto fail;
+    if (options->log_bytes != NULL)
+        io->checkpoint_log_bytes = options->log_bytes(options->store);
+    err = options->store->ops->reader_new(options->store, &io->reader);
+    if (err != OK)
+        goto fail;
+    err = threads_start(io);
+    if (err != OK)
+        goto fail;
+    *out = io;
+    return OK;
+fail:
+    storage_io_stop(io);
+    return err;
+}
+
+int
+storage_io_wake_fd(const struct storage_io *io)
+{
+    return io->wake_fd;
+}
+
+enum vault_err
+storage_io_submit(struct storage_io *io, struct storage_request *request)
+{
+    bool commit = request->kind == STORAGE_COMMIT;
+    enum vault_err err = ERR_BUSY;
+
+    pthread_mutex_lock(&io->lock);
+    assert(!io->stopping);
+    if (io->commits.count + io->reads.count + io->in_work < io->options.queue_max) {
+        list_append(commit ? &io->commits : &io->reads, request);
+        pthread_cond_signal(commit ? &io->writer_cond : &io->reader_cond);
+        err = OK;
+    }
+    pthread_mutex_unlock(&io->lock);
+    return err;
+}
+
+struct storage_request *
+storage_io_drain(struct storage_io *io)
+{
+    uint64_t count;
+
+    /* Cleared first: what completes after this wakes again. Nothing to read is fine. */
+    ssize_t got = read(io->wake_fd, &count, sizeof(count));
+    (void)got;
+    pthread_mutex_lock(&io->lock);
+    struct storage_request *first = list_take(&io->completed);
+    pthread_mutex_unlock(&io->lock);
+    return first;
+}
+
+void
+storage_io_stats(struct storage_io *io, struct storage_io_stats *out)
+{
+    pthread_mutex_lock(&io->lock);
+    *out = io->stats;
+    out->waiting = io->commits.count + io->reads.count + io->in_work;
+    pthread_mutex_unlock(&io->lock);
+}
+
+void
+storage_io_stop(struct storage_io *io)
+{
+    if (io == NULL)
+        return;
+    pthread_mutex_lock(&io->lock);
+    io->stopping = true;
+    pthread_cond_broadcast(&io->writer_cond);
+    pthread_cond_broadcast(&io->reader_cond);
+    pthread_cond_broadcast(&io->checkpoint_cond);
+    unsigned threads = io->threads;
+    pthread_mutex_unlock(&io->lock);
+    if (threads > 0)
+        pthread_join(io->writer_thread, NULL);
+    if (threads > 1)
+        pthread_join(io->reader_thread, NULL);
+    if (threads > 2)
+        pthread_join(io->checkpoint_thread, NULL);
+    requests_free(io->completed.first);
+    if (io->reader != NULL)
+        io->options.store->ops->reader_free(io->reader);
+    if (io->wake_fd >= 0)
+        close(io->wake_fd);
+    pthread_cond_destroy(&io->writer_cond);
+    pthread_cond_destroy(&io->reader_cond);
+    pthread_cond_destroy(&io->checkpoint_cond);
+    pthread_mutex_destroy(&io->lock);
+    free(io);
+}
+
+struct storage_request *
+storage_request_new(enum storage_request_kind kind, size_t arena_limit)
+{
+    struct storage_request *request = calloc(1, sizeof(*request));
+
+    if (request == NULL)
+        return NULL;
+    request->kind = kind;
+    arena_init(&request->arena, arena_limit);
+    return request;
+}
+
+void
+storage_request_free(struct storage_request *request)
+{
+    if (request == NULL)
+        return;
+    arena_close(&request->arena);
+    free(request);
+}

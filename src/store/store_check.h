@@ -1,0 +1,28 @@
+/*
+ * What both stores check and share: the preconditions of a batch, the reserved key, and the range
+ * of a scan.
+ */
+#ifndef OSTRAKA_STORE_STORE_CHECK_H
+#define OSTRAKA_STORE_STORE_CHECK_H
+
+#include "store/store.h"
+
+/* Key of the row that holds the store's own sequence. */
+struct bytes store_sequence_key(void);
+bool store_key_is_reserved(struct bytes key);
+
+/* Asserts that every change keeps to the bounds in store.h and leaves the reserved key alone. */
+void store_changes_check(const struct store_change *changes, size_t count);
+/* Whether the batch can only shrink the store. */
+bool store_changes_only_erase(const struct store_change *changes, size_t count);
+
+bool store_key_begins(struct bytes key, struct bytes prefix);
+
+/* Where a scan starts: at `key`, or behind it when `behind`. */
+struct store_scan_start {
+    struct bytes key;
+    bool behind;
+};
+struct store_scan_start store_scan_start(struct bytes prefix, struct bytes after);
+
+#endif

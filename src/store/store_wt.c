@@ -1,0 +1,433 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/store_check.h"
+#include "store/store_wt_internal.h"
+
+/*
+ * A transaction that the engine rolled back is tried again: with one writer there is nobody to
+ * conflict with, but a batch that does not fit the cache beside what waits to be evicted is rolled
+ * back too.
+ */
+enum { TRIES_MAX = 8 };
+
+struct store_reader {
+    WT_SESSION *session;
+    WT_CURSOR *cursor; /* held, and reset after every use, so that it pins nothing in the cache */
+};
+
+static struct store_wt *
+of_store(struct store *store)
+{
+    return (struct store_wt *)store;
+}
+
+static enum vault_err
+error_of(int ret)
+{
+    switch (ret) {
+    case 0: return OK;
+    case WT_NOTFOUND: return ERR_NOT_FOUND;
+    case ENOMEM: return ERR_NOMEM;
+    case ENOSPC: return ERR_DISK_FULL;
+    case WT_PANIC:
+    case WT_ERROR:
+    case WT_TRY_SALVAGE: return ERR_CORRUPT;
+    default: return ERR_IO;
+    }
+}
+
+static WT_ITEM
+item_of(struct bytes bytes)
+{
+    return (WT_ITEM){.data = bytes.data, .size = bytes.size};
+}
+
+static struct bytes
+bytes_of_item(const WT_ITEM *item)
+{
+    return bytes_of(item->data, item->size);
+}
+
+int
+store_wt_cursor_open(WT_SESSION *session, WT_CURSOR **out)
+{
+    return session->open_cursor(session, STORE_WT_TABLE, NULL, "overwrite=true", out);
+}
+
+static int
+row_put(WT_CURSOR *cursor, struct bytes key, struct bytes value)
+{
+    WT_ITEM key_item = item_of(key);
+    WT_ITEM value_item = item_of(value);
+
+    cursor->set_key(cursor, &key_item);
+    cursor->set_value(cursor, &value_item);
+    return cursor->insert(cursor);
+}
+
+static int
+row_delete(WT_CURSOR *cursor, struct bytes key)
+{
+    WT_ITEM item = item_of(key);
+
+    cursor->set_key(cursor, &item);
+    int ret = cursor->remove(cursor);
+    return ret == WT_NOTFOUND ? 0 : ret;
+}
+
+/* Sets the cursor on the first row whose key is not less than `key` (greater, if `behind`). */
+static int
+cursor_seek(WT_CURSOR *cursor, struct bytes key, bool behind)
+{
+    WT_ITEM item = item_of(key);
+    int order = 0;
+
+    if (key.size == 0) /* from the first row on; the cursor is in no place yet */
+        return cursor->next(cursor);
+    cursor->set_key(cursor, &item);
+    int ret = cursor->search_near(cursor, &order);
+    if (ret != 0)
+        return ret;
+    if (order < 0 || (order == 0 && behind))
+        return cursor->next(cursor);
+    return 0;
+}
+
+/*
+ * The key under the cursor, if it begins with `prefix`, else WT_NOTFOUND. Skips the reserved row.
+ */
+static int
+cursor_key_in(WT_CURSOR *cursor, struct bytes prefix, struct bytes *key)
+{
+    WT_ITEM item;
+
+    for (;;) {
+        int ret = cursor->get_key(cursor, &item);
+        if (ret != 0)
+            return ret;
+        *key = bytes_of_item(&item);
+        if (!store_key_begins(*key, prefix))
+            return WT_NOTFOUND;
+        if (!store_key_is_reserved(*key))
+            return 0;
+        ret = cursor->next(cursor);
+        if (ret != 0)
+            return ret;
+    }
+}
+
+static int
+rows_delete_prefix(WT_CURSOR *cursor, struct bytes prefix)
+{
+    struct bytes key;
+
+    int ret = cursor_seek(cursor, prefix, false);
+    while (ret == 0) {
+        ret = cursor_key_in(cursor, prefix, &key);
+        if (ret == 0)
+            ret = cursor->remove(cursor); /* keeps its position */
+        if (ret == 0)
+            ret = cursor->next(cursor);
+    }
+    return ret == WT_NOTFOUND ? 0 : ret;
+}
+
+static int
+change_apply(WT_CURSOR *cursor, const struct store_change *change)
+{
+    switch (change->kind) {
+    case STORE_PUT: return row_put(cursor, change->key, change->value);
+    case STORE_DELETE: return row_delete(cursor, change->key);
+    case STORE_DELETE_PREFIX: return rows_delete_prefix(cursor, change->key);
+    }
+    return EINVAL;
+}
+
+int
+store_wt_sequence_put(WT_CURSOR *cursor, uint64_t sequence)
+{
+    uint8_t value[8];
+
+    for (size_t i = 0; i < sizeof(value); i++)
+        value[i] = (uint8_t)(sequence >> (8 * (sizeof(value) - 1 - i)));
+    return row_put(cursor, store_sequence_key(), bytes_of(value, sizeof(value)));
+}
+
+int
+store_wt_sequence_get(WT_CURSOR *cursor, uint64_t *sequence)
+{
+    WT_ITEM item = item_of(store_sequence_key());
+
+    *sequence = 0;
+    cursor->set_key(cursor, &item);
+    int ret = cursor->search(cursor);
+    if (ret == 0)
+        ret = cursor->get_value(cursor, &item);
+    if (ret == 0 && item.size != 8)
+        ret = WT_ERROR;
+    for (size_t i = 0; ret == 0 && i < 8; i++)
+        *sequence = *sequence << 8 | ((const uint8_t *)item.data)[i];
+    int reset = cursor->reset(cursor);
+    return ret != 0 ? ret : reset;
+}
+
+static int
+batch_try(struct store_wt *s, const struct store_change *changes, size_t count)
+{
+    int ret = s->session->begin_transaction(s->session, "isolation=snapshot");
+
+    if (ret != 0)
+        return ret;
+    for (size_t i = 0; i < count && ret == 0; i++)
+        ret = change_apply(s->cursor, &changes[i]);
+    if (ret == 0)
+        ret = store_wt_sequence_put(s->cursor, s->sequence + 1);
+    int reset = s->cursor->reset(s->cursor);
+    if (ret == 0)
+        ret = reset;
+    if (ret != 0) {
+        /* A rollback that fails is a panic of the engine, which has its own way out. */
+        (void)s->session->rollback_transaction(s->session, NULL);
+        return ret;
+    }
+    return s->session->commit_transaction(s->session,
+                                          NULL); /* rolls back by itself when it fails */
+}
+
+/*
+ * What the batch takes in the journal: rows, a few bytes each, header and tag, rounded up as the
+ * engine does.
+ */
+static uint64_t
+journal_bytes(const struct store_change *changes, size_t count)
+{
+    uint64_t bytes = 128; /* record header, encryption, sequence row */
+
+    for (size_t i = 0; i < count; i++)
+        bytes += 8 + changes[i].key.size + changes[i].value.size;
+    return (bytes + 127) & ~(uint64_t)127;
+}
+
+static enum vault_err
+wt_commit(struct store *store, const struct store_change *changes, size_t count)
+{
+    struct store_wt *s = of_store(store);
+    uint64_t bytes = journal_bytes(changes, count);
+    int ret = WT_ROLLBACK;
+
+    store_changes_check(changes, count);
+    pthread_mutex_lock(&s->lock);
+    /* Twice: once for the journal, once for the table. */
+    enum vault_err err =
+        store_wt_disk_admit(&s->disk, 2 * bytes, store_changes_only_erase(changes, count));
+    if (err != OK)
+        goto out;
+    for (unsigned i = 0; i < TRIES_MAX && ret == WT_ROLLBACK; i++)
+        ret = batch_try(s, changes, count);
+    err = error_of(ret);
+    if (err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+        err = ERR_IO; /* damage ends the process by itself; neither is an answer to a commit */
+    if (err == OK) {
+        atomic_fetch_add(&s->sequence, 1);
+        atomic_fetch_add(&s->log_bytes, bytes);
+    }
+out:
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
+static enum vault_err
+wt_sync(struct store *store)
+{
+    struct store_wt *s = of_store(store);
+
+    pthread_mutex_lock(&s->lock);
+    int ret = s->session->log_flush(s->session, "sync=on");
+    pthread_mutex_unlock(&s->lock);
+    if (ret != 0)
+        store_wt_fatal(s, "the journal could not be synced to the disk");
+    return OK;
+}
+
+static uint64_t
+wt_sequence(struct store *store)
+{
+    return atomic_load(&of_store(store)->sequence);
+}
+
+static enum vault_err
+wt_reader_new(struct store *store, struct store_reader **out)
+{
+    WT_CONNECTION *connection = of_store(store)->connection;
+    struct store_reader *reader = calloc(1, sizeof(*reader));
+
+    *out = NULL;
+    if (reader == NULL)
+        return ERR_NOMEM;
+    int ret = connection->open_session(connection, NULL, NULL, &reader->session);
+    if (ret == 0)
+        ret = store_wt_cursor_open(reader->session, &reader->cursor);
+    if (ret != 0) {
+        if (reader->session != NULL)
+            (void)reader->session->close(reader->session, NULL);
+        free(reader);
+        return error_of(ret);
+    }
+    *out = reader;
+    return OK;
+}
+
+static void
+wt_reader_free(struct store_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    (void)reader->session->close(reader->session, NULL); /* and its cursor */
+    free(reader);
+}
+
+static enum vault_err
+wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struct bytes *out)
+{
+    WT_CURSOR *cursor = reader->cursor;
+    WT_ITEM item = item_of(key);
+
+    *out = (struct bytes){0};
+    if (key.size == 0 || store_key_is_reserved(key))
+        return ERR_NOT_FOUND;
+    cursor->set_key(cursor, &item);
+    int ret = cursor->search(cursor);
+    if (ret == 0)
+        ret = cursor->get_value(cursor, &item);
+    enum vault_err err = error_of(ret);
+    if (err == OK)
+        err = arena_copy(arena, bytes_of_item(&item), out);
+    (void)cursor->reset(cursor);
+    return err;
+}
+
+static enum vault_err
+row_copy(WT_CURSOR *cursor, struct bytes key, bool with_value, struct arena *arena,
+         struct store_row *out)
+{
+    WT_ITEM item;
+
+    *out = (struct store_row){0};
+    enum vault_err err = arena_copy(arena, key, &out->key);
+    if (err != OK || !with_value)
+        return err;
+    err = error_of(cursor->get_value(cursor, &item));
+    if (err == OK)
+        err = arena_copy(arena, bytes_of_item(&item), &out->value);
+    return err;
+}
+
+/* Copies rows from the cursor on; ERR_NOT_FOUND when the range ended, OK when there is more. */
+static enum vault_err
+rows_copy(WT_CURSOR *cursor, struct bytes prefix, size_t limit, bool with_values,
+          struct arena *arena, struct store_row *rows, size_t *count)
+{
+    struct bytes key;
+
+    for (;;) {
+        enum vault_err err = error_of(cursor_key_in(cursor, prefix, &key));
+        if (err != OK || *count == limit)
+            return err;
+        err = row_copy(cursor, key, with_values, arena, &rows[*count]);
+        if (err != OK)
+            return err;
+        (*count)++;
+        err = error_of(cursor->next(cursor));
+        if (err != OK)
+            return err;
+    }
+}
+
+static enum vault_err
+wt_scan(struct store_reader *reader, struct bytes prefix, struct bytes after, size_t limit,
+        bool with_values, struct arena *arena, struct store_row *rows, size_t *count, bool *more)
+{
+    struct store_scan_start start = store_scan_start(prefix, after);
+    WT_SESSION *session = reader->session;
+
+    *count = 0;
+    *more = false;
+    /* One snapshot for the whole scan. */
+    int ret = session->begin_transaction(session, "isolation=snapshot");
+    if (ret != 0)
+        return error_of(ret);
+    enum vault_err err = error_of(cursor_seek(reader->cursor, start.key, start.behind));
+    if (err == OK)
+        err = rows_copy(reader->cursor, prefix, limit, with_values, arena, rows, count);
+    (void)reader->cursor->reset(reader->cursor);
+    (void)session->rollback_transaction(session, NULL);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    *more = err == OK;
+    if (err != OK)
+        *count = 0;
+    return err;
+}
+
+void
+store_wt_free(struct store_wt *store)
+{
+    store_wt_encryptor_free(store->encryptor);
+    store_wt_disk_close(&store->disk);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static void
+wt_close(struct store *store)
+{
+    struct store_wt *s = of_store(store);
+
+    /* Writes a checkpoint. If that fails, the journal still holds everything that was synced. */
+    (void)s->connection->close(s->connection, NULL);
+    store_wt_free(s);
+}
+
+enum vault_err
+store_wt_checkpoint(struct store *store)
+{
+    WT_CONNECTION *connection = of_store(store)->connection;
+    WT_SESSION *session;
+
+    /*
+     * For the journals made since: their mode comes from the umask. The directory guards them
+     * meanwhile.
+     */
+    if (store_wt_disk_protect(&of_store(store)->disk) != OK)
+        return ERR_IO;
+    if (connection->open_session(connection, NULL, NULL, &session) != 0)
+        return ERR_IO;
+    int ret = session->checkpoint(session, NULL);
+    (void)session->close(session, NULL);
+    return ret == 0 ? OK : ERR_IO;
+}
+
+uint64_t
+store_wt_log_bytes(struct store *store)
+{
+    return atomic_load(&of_store(store)->log_bytes);
+}
+
+void
+store_wt_stats(struct store *store, struct store_wt_stats *out)
+{
+    out->log_bytes = store_wt_log_bytes(store);
+    out->disk_free_bytes = atomic_load(&of_store(store)->disk.free_bytes);
+}
+
+const struct store_ops store_wt_ops = {
+    .commit = wt_commit,
+    .sync = wt_sync,
+    .sequence = wt_sequence,
+    .reader_new = wt_reader_new,
+    .reader_free = wt_reader_free,
+    .get = wt_get,
+    .scan = wt_scan,
+    .close = wt_close,
+};

@@ -1,0 +1,84 @@
+/*
+ * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
+ * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
+ * journal records), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory,
+ * free space; knows no engine).
+ */
+#ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
+#define OSTRAKA_STORE_STORE_WT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <wiredtiger.h>
+
+#include "store/store_wt.h"
+#include "store/store_wt_disk.h"
+
+#define STORE_WT_TABLE "table:rows"
+
+struct store_wt_encryptor;
+
+struct store_wt {
+    struct store base;
+    WT_EVENT_HANDLER events;  /* the engine hands its address back: see store_wt_of_events */
+    _Atomic bool running;     /* open has succeeded: from now on a panic ends the process */
+    _Atomic bool journal_cut; /* recovery was about to cut the journal */
+    _Atomic bool panicked;    /* while not running */
+    void (*on_fatal)(void *context, const char *what);
+    void *context;
+    struct store_wt_encryptor *encryptor;
+    struct store_wt_disk disk;
+    WT_CONNECTION *connection;
+    pthread_mutex_t lock; /* guards what follows: the writer's side */
+    WT_SESSION *session;
+    WT_CURSOR *cursor;
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t log_bytes;
+};
+
+/* Tells the owner (or stderr) and ends the process with STORE_WT_EXIT. */
+_Noreturn void store_wt_fatal(struct store_wt *store, const char *what);
+
+/* Sets the session's cursor on STORE_WT_TABLE; 0 or the engine's error. */
+int store_wt_cursor_open(WT_SESSION *session, WT_CURSOR **out);
+
+/*
+ * The store's sequence in its row; the cursor is reset by the second. 0 or the engine's error,
+ * WT_NOTFOUND: no row.
+ */
+int store_wt_sequence_put(WT_CURSOR *cursor, uint64_t sequence);
+int store_wt_sequence_get(WT_CURSOR *cursor, uint64_t *sequence);
+
+/* Everything but the connection, which is closed or abandoned before. */
+void store_wt_free(struct store_wt *store);
+
+/* Errors: ERR_CORRUPT (damage that no crash explains), ERR_IO, ERR_NOMEM. */
+MUST_CHECK enum vault_err store_wt_journal_check(const struct store_wt_disk *disk);
+
+extern const struct store_ops store_wt_ops;
+
+/*
+ * The encryption hook. The engine finds its entry point by name among the process's symbols, which
+ * gives no way to hand it anything but text. So the address of the encryptor travels as a number in
+ * the extension's own `config` text, which the engine keeps in memory only (config_base=false: no
+ * configuration file is written, and none is read). Thus every store of a process has a key of its
+ * own and there are no globals.
+ *
+ * Every block and journal record is nonce (24, random) | XChaCha20-Poly1305. The engine does not
+ * say where a block lies, so the position cannot be bound: that a whole older file was put back is
+ * for the store's sequence to tell.
+ */
+#define STORE_WT_ENCRYPTOR_NAME  "ostraka"
+#define STORE_WT_ENCRYPTOR_ENTRY "ostraka_store_wt_encryptor_init"
+
+MUST_CHECK enum vault_err store_wt_encryptor_new(const uint8_t key[static 32],
+                                                 struct store_wt_encryptor **out);
+/* After the connection was closed. NULL is fine. */
+void store_wt_encryptor_free(struct store_wt_encryptor *encryptor);
+/* Blocks that did not open: damage, or the wrong key. */
+unsigned store_wt_encryptor_failures(const struct store_wt_encryptor *encryptor);
+
+/* The engine's entry point; `config` holds the text "encryptor=<address>". */
+int ostraka_store_wt_encryptor_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config);
+
+#endif

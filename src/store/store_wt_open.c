@@ -1,0 +1,330 @@
+/*
+ * Opening: look at the directory, let the engine recover its journal, verify the table before any
+ * cursor reads it (reading a damaged block makes the engine panic, verifying does not), then load
+ * the sequence.
+ *
+ * Nothing is ever repaired here. A damaged database is a fact that the node must know, since its
+ * votes may be among what is lost; the engine's own salvage, and its way of cutting a damaged
+ * journal short without an error, would hide it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/store_wt_internal.h"
+
+enum { CONFIG_BYTES_MAX = 1024, CACHE_BYTES_MIN = 1024 * 1024 };
+
+/* Where an open stands, and what it says when it fails. */
+struct opening {
+    struct store_wt *store;
+    char *why;
+    size_t why_size;
+};
+
+void
+store_wt_fatal(struct store_wt *store, const char *what)
+{
+    if (store->on_fatal != NULL)
+        store->on_fatal(store->context, what);
+    else
+        (void)dprintf(STDERR_FILENO, "ostraka: storage failed: %s\n", what);
+    _exit(STORE_WT_EXIT);
+}
+
+static struct store_wt *
+store_of_events(WT_EVENT_HANDLER *events)
+{
+    return (struct store_wt *)((char *)events - offsetof(struct store_wt, events));
+}
+
+/* The engine's texts are not passed on: some quote keys of rows. */
+static int
+on_error(WT_EVENT_HANDLER *events, WT_SESSION *session, int error, const char *message)
+{
+    struct store_wt *s = store_of_events(events);
+
+    (void)session;
+    (void)message;
+    if (error != WT_PANIC)
+        return 0;
+    if (atomic_load(&s->running))
+        store_wt_fatal(s, "the storage engine found damage or could not write, and stopped");
+    atomic_store(&s->panicked, true);
+    return 0;
+}
+
+/*
+ * Recovery that meets a damaged journal record says so in a message, cuts the journal there, and
+ * goes on without an error. WT_PANIC is the one return value that makes it stop before it cuts
+ * anything, so that the next open finds the same damage.
+ */
+static int
+on_message(WT_EVENT_HANDLER *events, WT_SESSION *session, const char *message)
+{
+    struct store_wt *s = store_of_events(events);
+
+    (void)session;
+    if (strstr(message, "corrupt") == NULL && strstr(message, "truncated") == NULL &&
+        strstr(message, "salvage") == NULL)
+        return 0;
+    if (atomic_load(&s->running))
+        store_wt_fatal(s, "the storage engine cut its journal");
+    atomic_store(&s->journal_cut, true);
+    return WT_PANIC;
+}
+
+static enum vault_err
+fail(const struct opening *o, enum vault_err err, const char *why)
+{
+    (void)snprintf(o->why, o->why_size, "%s", why);
+    return err;
+}
+
+/* What an error of the engine means to the operator. */
+static enum vault_err
+fail_engine(const struct opening *o, int ret)
+{
+    if (atomic_load(&o->store->journal_cut))
+        return fail(o, ERR_CORRUPT, "the storage journal is damaged in the middle");
+    if (store_wt_encryptor_failures(o->store->encryptor) > 0)
+        return fail(o, ERR_CORRUPT, "wrong storage key, or the database files are damaged");
+    switch (ret) {
+    case EBUSY: return fail(o, ERR_IO, "another process has the data directory open");
+    case ENOMEM: return fail(o, ERR_NOMEM, "not enough memory to open the database");
+    case ENOSPC: return fail(o, ERR_DISK_FULL, "the disk is too full to open the database");
+    case EACCES:
+    case EPERM:
+    case EROFS: return fail(o, ERR_IO, "no permission to read and write the data directory");
+    case EIO: return fail(o, ERR_IO, "the disk gave an error while the database was opened");
+    case EMFILE:
+    case ENFILE: return fail(o, ERR_IO, "too many open files to open the database");
+    default:
+        return fail(o, ERR_CORRUPT, "the database files are damaged, or the wrong storage key");
+    }
+}
+
+static enum vault_err
+directory_check(const struct opening *o, const struct store_wt_options *options)
+{
+    struct store_wt_disk *disk = &o->store->disk;
+    struct store_wt_files files;
+
+    if (store_wt_disk_init(disk, options->directory, options->disk_free_min_bytes) != OK)
+        return fail(o, ERR_IO, "the data directory cannot be made or opened");
+    if (store_wt_disk_files(disk, &files) != OK)
+        return fail(o, ERR_IO, "the data directory cannot be listed");
+    if (files.has_override)
+        return fail(
+            o, ERR_CORRUPT,
+            "the data directory holds a WiredTiger configuration file, which does not belong "
+            "there");
+    /* The engine makes them in this order, and takes what is missing for what was never there. */
+    if ((files.has_journal && !files.has_database) || (files.has_table && !files.has_journal))
+        return fail(o, ERR_CORRUPT, "files of the database are missing");
+    if (atomic_load(&disk->free_bytes) < disk->free_min_bytes / 4)
+        return fail(o, ERR_DISK_FULL,
+                    "the disk is too full to open the database; the file 'ballast' may be removed");
+    return OK;
+}
+
+static enum vault_err
+journal_check(const struct opening *o)
+{
+    enum vault_err err = store_wt_journal_check(&o->store->disk);
+
+    if (err == OK)
+        return OK;
+    if (err == ERR_CORRUPT)
+        return fail(o, err, "the storage journal is damaged in the middle");
+    return fail(o, err, "the storage journal cannot be read, or memory for it is missing");
+}
+
+static enum vault_err
+engine_open(const struct opening *o, const struct store_wt_options *options)
+{
+    struct store_wt *s = o->store;
+    char config[CONFIG_BYTES_MAX];
+    uint64_t cache =
+        options->cache_bytes < CACHE_BYTES_MIN ? CACHE_BYTES_MIN : options->cache_bytes;
+
+    /* mmap=false: a file that someone cuts short must give an error, not a signal. */
+    int length = snprintf(
+        config, sizeof(config),
+        "create,config_base=false,use_environment=false,mmap=false,cache_size=%" PRIu64
+        ",session_max=64,eviction=(threads_min=1,threads_max=2),"
+        "log=(enabled=true,archive=true,file_max=32MB,prealloc=true,recover=on),"
+        "transaction_sync=(enabled=false,method=fsync),encryption=(name=" STORE_WT_ENCRYPTOR_NAME
+        "),extensions=[local={entry=" STORE_WT_ENCRYPTOR_ENTRY
+        ",early_load=true,config=\"encryptor=%" PRIuPTR "\"}]",
+        cache, (uintptr_t)s->encryptor);
+    assert(length > 0);
+    assert((size_t)length < sizeof(config));
+    int ret = wiredtiger_open(options->directory, &s->events, config, &s->connection);
+    if (ret == 0 && !atomic_load(&s->journal_cut))
+        return OK;
+    return fail_engine(o, ret);
+}
+
+/* 0, or WT_NOTFOUND when the table was never made. */
+static int
+table_find(WT_SESSION *session)
+{
+    WT_CURSOR *cursor;
+
+    int ret = session->open_cursor(session, "metadata:", NULL, NULL, &cursor);
+    if (ret != 0)
+        return ret;
+    cursor->set_key(cursor, STORE_WT_TABLE);
+    ret = cursor->search(cursor);
+    (void)cursor->close(cursor);
+    return ret;
+}
+
+static enum vault_err
+table_open(const struct opening *o)
+{
+    struct store_wt *s = o->store;
+
+    int ret = s->connection->open_session(s->connection, NULL, NULL, &s->session);
+    if (ret != 0)
+        return fail_engine(o, ret);
+    ret = table_find(s->session);
+    if (ret == WT_NOTFOUND)
+        ret = s->session->create(s->session, STORE_WT_TABLE,
+                                 "key_format=u,value_format=u,checksum=on");
+    else if (ret == 0)
+        ret = s->session->verify(s->session, STORE_WT_TABLE, NULL);
+    if (ret == 0)
+        ret = store_wt_cursor_open(s->session, &s->cursor);
+    return ret == 0 ? OK : fail_engine(o, ret);
+}
+
+/*
+ * A new table has no sequence row. Making it is the last step of creation, so an interrupted one
+ * begins again.
+ */
+static int
+sequence_create(struct store_wt *s)
+{
+    int ret = s->cursor->next(s->cursor);
+
+    (void)s->cursor->reset(s->cursor);
+    if (ret == 0)
+        return WT_ERROR; /* rows without a sequence */
+    if (ret != WT_NOTFOUND)
+        return ret;
+    ret = store_wt_sequence_put(s->cursor, 0);
+    (void)s->cursor->reset(s->cursor);
+    if (ret == 0)
+        ret = s->session->log_flush(s->session, "sync=on");
+    if (ret == 0)
+        ret = s->session->checkpoint(s->session, NULL);
+    return ret;
+}
+
+static enum vault_err
+sequence_load(const struct opening *o, bool *created)
+{
+    struct store_wt *s = o->store;
+    uint64_t sequence = 0;
+
+    int ret = store_wt_sequence_get(s->cursor, &sequence);
+    if (ret == WT_NOTFOUND) {
+        ret = sequence_create(s);
+        *created = ret == 0;
+    }
+    if (ret != 0)
+        return fail_engine(o, ret);
+    atomic_store(&s->sequence, sequence);
+    return OK;
+}
+
+static enum vault_err
+store_new(const struct store_wt_options *options, struct store_wt **out)
+{
+    struct store_wt *s = calloc(1, sizeof(*s));
+
+    *out = NULL;
+    if (s == NULL)
+        return ERR_NOMEM;
+    if (pthread_mutex_init(&s->lock, NULL) != 0) {
+        free(s);
+        return ERR_NOMEM;
+    }
+    s->base.ops = &store_wt_ops;
+    s->events = (WT_EVENT_HANDLER){.handle_error = on_error, .handle_message = on_message};
+    s->on_fatal = options->on_fatal;
+    s->context = options->context;
+    s->disk.directory_fd = -1;
+    *out = s;
+    return OK;
+}
+
+/*
+ * Gives up an open that failed. A connection that has panicked cannot be closed (the call may
+ * hang), so it is left as it is, with all that its threads may still touch; the process is expected
+ * to end soon.
+ */
+static void
+store_abandon(struct store_wt *s)
+{
+    if (s->connection != NULL) {
+        if (atomic_load(&s->panicked))
+            return;
+        (void)s->connection->close(s->connection, NULL);
+    }
+    store_wt_free(s);
+}
+
+static enum vault_err
+open_steps(const struct opening *o, const struct store_wt_options *options, bool *created)
+{
+    enum vault_err err = directory_check(o, options);
+
+    if (err != OK)
+        return err;
+    err = store_wt_encryptor_new(options->key, &o->store->encryptor);
+    if (err != OK)
+        return fail(o, err, "no locked memory for the storage key");
+    err = journal_check(o);
+    if (err == OK)
+        err = engine_open(o, options);
+    if (err == OK)
+        err = table_open(o);
+    if (err == OK)
+        err = sequence_load(o, created);
+    if (err != OK)
+        return err;
+    if (store_wt_disk_protect(&o->store->disk) != OK)
+        return fail(o, ERR_IO, "the files of the data directory cannot be protected");
+    store_wt_disk_ballast(&o->store->disk);
+    return OK;
+}
+
+enum vault_err
+store_wt_open(const struct store_wt_options *options, struct store **out, bool *created, char *why,
+              size_t why_size)
+{
+    struct opening o = {.why = why, .why_size = why_size};
+
+    *out = NULL;
+    *created = false;
+    if (why_size > 0)
+        why[0] = '\0';
+    enum vault_err err = store_new(options, &o.store);
+    if (err != OK)
+        return fail(&o, err, "not enough memory to open the database");
+    err = open_steps(&o, options, created);
+    if (err != OK) {
+        *created = false;
+        store_abandon(o.store);
+        return err;
+    }
+    atomic_store(&o.store->running, true);
+    *out = &o.store->base;
+    return OK;
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""Runs the tests of this folder: run.py [PATTERN...], each a module (kill: test_kill.py) or part of a test's name.
+
+    tests/api/run.py                    everything
+    tests/api/run.py kill               test_kill.py
+    tests/api/run.py -v delete_while    the tests whose name contains it
+    tests/api/run.py --list             names only
+
+Exit status 0 when everything passed. OSTRAKA_BINARY names the program, see ostraka_cluster.py.
+"""
+
+import glob
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import ostraka_cluster  # noqa: E402
+
+
+def all_tests(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from all_tests(item)
+        else:
+            yield item
+
+
+class TimedResult(unittest.TextTestResult):
+    """Names the tests that took long, so that the suite stays quick."""
+
+    def startTest(self, test):
+        self.begun = time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.times = getattr(self, "times", [])
+        self.times.append((time.monotonic() - self.begun, test.id()))
+
+
+def matches(test, patterns, modules):
+    """A pattern that names a module means this module and nothing else."""
+    name = test.id()
+    for pattern in patterns:
+        module = "test_" + pattern
+        if name.startswith(module + ".") if module in modules else pattern in name:
+            return True
+    return not patterns
+
+
+def main(arguments):
+    verbose = 2 if "-v" in arguments else 1
+    patterns = [a for a in arguments if not a.startswith("-")]
+    loader = unittest.TestLoader()
+    chosen = unittest.TestSuite()
+    modules = [os.path.splitext(os.path.basename(path))[0]
+               for path in sorted(glob.glob(os.path.join(HERE, "test_*.py")))]
+    for name in modules:
+        for test in all_tests(loader.loadTestsFromName(name)):
+            if matches(test, patterns, modules):
+                chosen.addTest(test)
+    if "--list" in arguments:
+        print("\n".join(test.id() for test in all_tests(chosen)))
+        return 0
+    if not chosen.countTestCases():
+        print("no test matches", " ".join(patterns), file=sys.stderr)
+        return 2
+    if not os.access(ostraka_cluster.binary(), os.X_OK):
+        print("there is no program %s; build it, or set OSTRAKA_BINARY" %
+              ostraka_cluster.binary(), file=sys.stderr)
+        return 2
+    print("testing", ostraka_cluster.binary())
+    result = unittest.TextTestRunner(verbosity=verbose, resultclass=TimedResult).run(chosen)
+    for seconds, name in sorted(getattr(result, "times", []), reverse=True)[:5]:
+        print("%6.1f s  %s" % (seconds, name))
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

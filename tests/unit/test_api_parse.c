@@ -1,0 +1,871 @@
+/* HTTP requests into requests of ours: routes, names, queries, headers, bodies. */
+#include "api_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/target.h"
+#include "crypto/base64.h"
+
+static enum vault_err
+target_err(enum http_method method, const char *target)
+{
+    struct api_fixture f;
+    enum vault_err err;
+
+    fixture_start(&f, method, target);
+    err = fixture_parse(&f);
+    fixture_end(&f);
+    return err;
+}
+
+static enum vault_err
+get_err(const char *target)
+{
+    return target_err(HTTP_METHOD_GET, target);
+}
+
+static void
+routes_by_method(void **state)
+{
+    static const struct {
+        enum http_method method;
+        const char *target;
+        enum request_kind kind;
+    } rows[] = {
+        {HTTP_METHOD_GET, "/v1/secrets/a", REQUEST_READ},
+        {HTTP_METHOD_HEAD, "/v1/secrets/a", REQUEST_READ},
+        {HTTP_METHOD_DELETE, "/v1/secrets/a", REQUEST_DELETE},
+        {HTTP_METHOD_GET, "/v1/history/a", REQUEST_HISTORY},
+        {HTTP_METHOD_HEAD, "/v1/history/a", REQUEST_HISTORY},
+        {HTTP_METHOD_GET, "/v1/deletions/a", REQUEST_DELETION},
+        {HTTP_METHOD_GET, "/v1/health", REQUEST_HEALTH},
+        {HTTP_METHOD_HEAD, "/v1/health", REQUEST_HEALTH},
+        {HTTP_METHOD_GET, "/v1/status", REQUEST_STATUS},
+        {HTTP_METHOD_GET, "/metrics", REQUEST_METRICS},
+        {HTTP_METHOD_GET, "/v1/health?", REQUEST_HEALTH},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, rows[i].method, rows[i].target);
+        assert_int_equal(fixture_parse(&f), OK);
+        assert_true(f.request.routed);
+        assert_int_equal(f.request.kind, rows[i].kind);
+        assert_null(f.allow);
+        assert_null(f.request.refusal);
+        assert_text(f.request.id, "made-1");
+        assert_text(f.request.tenant, "default");
+        assert_int_equal(f.request.credential.size, 0);
+        fixture_end(&f);
+    }
+}
+
+static void
+bodies_choose_create_and_update(void **state)
+{
+    struct api_fixture f;
+
+    (void)state;
+    fixture_start(&f, HTTP_METHOD_POST, "/v1/secrets/db/password");
+    fixture_json(&f, bytes_of_text("{\"value\":\"x\"}"));
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.kind, REQUEST_CREATE);
+    assert_text(f.request.name, "db/password");
+    assert_text(f.request.value, "x");
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_PUT, "/v1/secrets/db/password");
+    fixture_json(&f, bytes_of_text("{\"value\":\"x\",\"expected_version\":7}"));
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.kind, REQUEST_UPDATE);
+    assert_true(f.request.has_expected_version);
+    assert_int_equal(f.request.expected_version, 7);
+    fixture_end(&f);
+}
+
+static void
+no_such_route(void **state)
+{
+    static const char *const targets[] = {
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/secrets",
+        "/v1/history",
+        "/v1/health/",
+        "/v1/healthy",
+        "/metrics/x",
+        "/V1/health",
+        "//v1/health",
+        "/v1//health",
+        "/v1/./health",
+        "/%761/health",
+        "/v1/secrets%2Fa",
+        "/v1/secretsx/a",
+        "/v1/tenants",
+        "/v2/secrets/a",
+        "/v1/x/../health",
+        "/metric",
+        "/v1/secrets?limit=1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, HTTP_METHOD_GET, targets[i]);
+        if (fixture_parse(&f) != ERR_NO_ROUTE)
+            fail_msg("not refused: %s", targets[i]);
+        assert_false(f.request.routed);
+        assert_null(f.allow);
+        assert_text(f.request.id, "made-1");
+        fixture_end(&f);
+    }
+}
+
+static void
+wrong_methods_name_the_right_ones(void **state)
+{
+    static const struct {
+        enum http_method method;
+        const char *target;
+        const char *allow;
+    } rows[] = {
+        {HTTP_METHOD_PATCH, "/v1/secrets/a", "DELETE, GET, HEAD, POST, PUT"},
+        {HTTP_METHOD_OTHER, "/v1/secrets/a", "DELETE, GET, HEAD, POST, PUT"},
+        {HTTP_METHOD_PUT, "/v1/history/a", "GET, HEAD"},
+        {HTTP_METHOD_DELETE, "/v1/deletions/a", "GET, HEAD"},
+        {HTTP_METHOD_POST, "/v1/health", "GET, HEAD"},
+        {HTTP_METHOD_POST, "/v1/status?x=1", "GET, HEAD"},
+        {HTTP_METHOD_OTHER, "/metrics", "GET, HEAD"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, rows[i].method, rows[i].target);
+        assert_int_equal(fixture_parse(&f), ERR_METHOD);
+        assert_string_equal(f.allow, rows[i].allow);
+        assert_false(f.request.routed);
+        fixture_end(&f);
+    }
+}
+
+static void
+names_are_taken_as_they_are(void **state)
+{
+    static const struct {
+        const char *target;
+        const char *name;
+    } rows[] = {
+        {"/v1/secrets/a", "a"},
+        {"/v1/secrets/a/b/c", "a/b/c"},
+        {"/v1/secrets/a%20b", "a b"},
+        {"/v1/secrets/%25", "%"},
+        {"/v1/secrets/%252F", "%2F"},
+        {"/v1/secrets/a%3Fb%23c", "a?b#c"},
+        {"/v1/secrets/a%3fb", "a?b"},
+        {"/v1/secrets/%C3%A9", "\xc3\xa9"},
+        {"/v1/secrets/%e2%82%aC", "\xe2\x82\xac"},
+        {"/v1/secrets/-._~!$&'()*+,;=:@", "-._~!$&'()*+,;=:@"},
+        {"/v1/secrets/%22%3C%3E%5B%5C%5D%5E%60%7B%7C%7D", "\"<>[\\]^`{|}"},
+        {"/v1/history/a+b", "a+b"},
+        {"/v1/deletions/v1/secrets/x", "v1/secrets/x"},
+        {"/v1/secrets/...", "..."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, HTTP_METHOD_GET, rows[i].target);
+        assert_int_equal(fixture_parse(&f), OK);
+        assert_text(f.request.name, rows[i].name);
+        fixture_end(&f);
+    }
+}
+
+static void
+names_have_one_form(void **state)
+{
+    static const char *const names[] = {
+        "",     "%61",  "a%2Fb", "a%2fb", "%2E",    "%2e%2e", "a/%2E%2E/b", "%7E",
+        "%2B",  "%40",  "%3A",   "%3D",   "%",      "%2",     "%G0",        "%0G",
+        "a%",   "a%2",  "a//b",  "/a",    "a/",     ".",      "..",         "a/../b",
+        "_a",   "%5Fa", "%00",   "a%0Ab", "%7F",    "%C2%80", "%FF",        "%C3",
+        "a\"b", "a<b",  "a>b",   "a\\b",  "a^b",    "a`b",    "a{b",        "a|b",
+        "a}b",  "a[b",  "a]b",   "%%",    "%C0%AF", "%+1",    "% 1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char target[64];
+        enum vault_err err;
+
+        (void)snprintf(target, sizeof target, "/v1/secrets/%s", names[i]);
+        err = get_err(target);
+        if (err != ERR_BAD_NAME && !(strchr(names[i], ' ') && err == ERR_BAD_REQUEST))
+            fail_msg("not refused: %s (%s)", names[i], vault_err_name(err));
+    }
+}
+
+static void
+names_are_bounded(void **state)
+{
+    char target[TARGET_BYTES_MAX + 2];
+    size_t prefix = strlen("/v1/secrets/");
+
+    (void)state;
+    memset(target, 0, sizeof target);
+    memcpy(target, "/v1/secrets/", prefix);
+    memset(target + prefix, 'n', NAME_BYTES_MAX);
+    assert_int_equal(get_err(target), OK);
+    target[prefix + NAME_BYTES_MAX] = 'n';
+    assert_int_equal(get_err(target), ERR_BAD_NAME);
+
+    for (size_t i = 0; i < NAME_BYTES_MAX; i++)
+        memcpy(target + prefix + 3 * i, "%20", 3);
+    target[prefix + 3 * NAME_BYTES_MAX] = '\0';
+    assert_int_equal(get_err(target), OK);
+    target[prefix + 3 * NAME_BYTES_MAX] = 'n';
+    assert_int_equal(get_err(target), ERR_BAD_NAME);
+
+    memset(target + prefix, 'n', sizeof target - prefix - 1);
+    assert_int_equal(get_err(target), ERR_BAD_REQUEST);
+}
+
+static void
+targets_are_visible_ascii(void **state)
+{
+    static const char *const targets[] = {
+        "",
+        "v1/health",
+        "*",
+        "http://h/v1/health",
+        "/v1/secrets/\xc3\xa9",
+        "/v1/secrets/a b",
+        "/v1/secrets/a\tb",
+        "/v1/secrets/a#b",
+        "/v1/health?\x7f",
+        "/v1/health\r",
+        "/v1/history/a?after=v1#x",
+    };
+    struct api_fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        if (get_err(targets[i]) != ERR_BAD_REQUEST)
+            fail_msg("not refused: %s", targets[i]);
+    fixture_start(&f, HTTP_METHOD_GET, "");
+    f.http.target = bytes_of("/v1/secrets/a\0b", 15);
+    assert_int_equal(fixture_parse(&f), ERR_BAD_REQUEST);
+    fixture_end(&f);
+}
+
+static void
+read_parameters(void **state)
+{
+    struct api_fixture f;
+
+    (void)state;
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets/a?version=9223372036854775807");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_true(f.request.version == INT64_MAX);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_GET,
+                  "/v1/secrets/a?at=1970-01-01T02:00:01.5%2b02:00&consistency=stale");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_true(f.request.has_at);
+    assert_int_equal(f.request.at_ms, 1500);
+    assert_true(f.request.stale);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets/a?at=1970-01-01T02:00:01+02:00");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.at_ms, 1000);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets/a?consistency=linearizable&version=3");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_false(f.request.stale);
+    assert_int_equal(f.request.version, 3);
+    fixture_end(&f);
+}
+
+static void
+other_parameters(void **state)
+{
+    struct api_fixture f;
+
+    (void)state;
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/history/a");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.limit, PAGE_DEFAULT);
+    assert_int_equal(f.request.before_version, 0);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/history/a?limit=1000&after=v1f");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.limit, 1000);
+    assert_int_equal(f.request.before_version, 0x1f);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_DELETE, "/v1/secrets/a?expected_version=12");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_true(f.request.has_expected_version);
+    assert_int_equal(f.request.expected_version, 12);
+    fixture_end(&f);
+}
+
+static void
+parameters_refused(void **state)
+{
+    static const char *const targets[] = {
+        "/v1/secrets/a?version=0",
+        "/v1/secrets/a?version=01",
+        "/v1/secrets/a?version=-1",
+        "/v1/secrets/a?version=+1",
+        "/v1/secrets/a?version=1.0",
+        "/v1/secrets/a?version=",
+        "/v1/secrets/a?version",
+        "/v1/secrets/a?version=9223372036854775808",
+        "/v1/secrets/a?version=18446744073709551617",
+        "/v1/secrets/a?version=1&version=1",
+        "/v1/secrets/a?version=1&version=2",
+        "/v1/secrets/a?version=1&at=2026-01-02T03:04:05Z",
+        "/v1/secrets/a?at=2026-01-02T03:04:05Z&version=1",
+        "/v1/secrets/a?version=1&",
+        "/v1/secrets/a?&version=1",
+        "/v1/secrets/a?version=1&&consistency=stale",
+        "/v1/secrets/a?&",
+        "/v1/secrets/a?=1",
+        "/v1/secrets/a?Version=1",
+        "/v1/secrets/a?%76ersion=1",
+        "/v1/secrets/a?version=%31%",
+        "/v1/secrets/a?version=%3",
+        "/v1/secrets/a?version=\"1\"",
+        "/v1/secrets/a?version=1?version=1",
+        "/v1/secrets/a?at=yesterday",
+        "/v1/secrets/a?at=2026-01-02",
+        "/v1/secrets/a?at=2026-01-02%2003:04:05Z",
+        "/v1/secrets/a?at=",
+        "/v1/secrets/a?at=00000000000000000000000000000000000000000000000000000000000000000",
+        "/v1/secrets/a?consistency=",
+        "/v1/secrets/a?consistency=Stale",
+        "/v1/secrets/a?consistency=eventual",
+        "/v1/secrets/a?limit=1",
+        "/v1/secrets/a?expected_version=1",
+        "/v1/secrets/a?unknown=1",
+        "/v1/history/a?limit=0",
+        "/v1/history/a?limit=1001",
+        "/v1/history/a?limit=99999999999999999999",
+        "/v1/history/a?limit=",
+        "/v1/history/a?limit=1&limit=1",
+        "/v1/history/a?after=",
+        "/v1/history/a?after=v",
+        "/v1/history/a?after=v0",
+        "/v1/history/a?after=v01",
+        "/v1/history/a?after=v1F",
+        "/v1/history/a?after=1f",
+        "/v1/history/a?after=v8000000000000000",
+        "/v1/history/a?after=v10000000000000001",
+        "/v1/history/a?after=vg",
+        "/v1/history/a?version=1",
+        "/v1/deletions/a?limit=1",
+        "/v1/health?x",
+        "/v1/status?verbose=1",
+        "/metrics?name[]=x",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        if (get_err(targets[i]) != ERR_BAD_PARAMETER)
+            fail_msg("not refused: %s", targets[i]);
+    assert_int_equal(target_err(HTTP_METHOD_DELETE, "/v1/secrets/a?version=1"), ERR_BAD_PARAMETER);
+    assert_int_equal(target_err(HTTP_METHOD_DELETE, "/v1/secrets/a?expected_version=0"),
+                     ERR_BAD_PARAMETER);
+    assert_int_equal(target_err(HTTP_METHOD_PUT, "/v1/secrets/a?expected_version=1"),
+                     ERR_BAD_PARAMETER);
+}
+
+static void
+page_tokens_come_back(void **state)
+{
+    static const uint64_t versions[] = {1,        9, 15, 16, 255, 4096, UINT64_C(0x123456789abcdef),
+                                        INT64_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        char token[PAGE_TOKEN_BYTES];
+        uint64_t version;
+
+        page_token_make(versions[i], token);
+        assert_true(page_token_parse(bytes_of_text(token), &version));
+        assert_true(version == versions[i]);
+    }
+}
+
+static enum vault_err
+with_header(struct api_fixture *f, const char *target, const char *name, const char *value)
+{
+    fixture_start(f, HTTP_METHOD_GET, target);
+    fixture_header(f, name, value);
+    return fixture_parse(f);
+}
+
+static void
+credentials(void **state)
+{
+    static const char *const bad[] = {
+        "Basic dTpw", "Bearer",     "Bearer ",         "Bearertoken", "Bearer a b", "Bearer a,b",
+        "Bearer =",   "Bearer a=b", "Bearer \xc3\xa9", "token",       "",           "Bearer a\"",
+    };
+    struct api_fixture f;
+    char longest[CREDENTIAL_BYTES_MAX + 16];
+
+    (void)state;
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "authorization", "Bearer abc.DEF-_~+/1=="),
+                     OK);
+    assert_text(f.request.credential, "abc.DEF-_~+/1==");
+    fixture_end(&f);
+    assert_int_equal(with_header(&f, "/v1/status", "authorization", "bEARER  t"), OK);
+    assert_text(f.request.credential, "t");
+    fixture_end(&f);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (with_header(&f, "/v1/secrets/a", "authorization", bad[i]) != ERR_UNAUTHENTICATED)
+            fail_msg("not refused: %s", bad[i]);
+        assert_int_equal(f.request.credential.size, 0);
+        fixture_end(&f);
+        assert_int_equal(with_header(&f, "/v1/health", "authorization", bad[i]), OK);
+        fixture_end(&f);
+    }
+
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, "Bearer ", 7);
+    longest[7 + CREDENTIAL_BYTES_MAX] = '\0';
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "authorization", longest), OK);
+    assert_int_equal(f.request.credential.size, CREDENTIAL_BYTES_MAX);
+    fixture_end(&f);
+    longest[7 + CREDENTIAL_BYTES_MAX] = 'x';
+    longest[8 + CREDENTIAL_BYTES_MAX] = '\0';
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "authorization", longest),
+                     ERR_UNAUTHENTICATED);
+    fixture_end(&f);
+}
+
+static void
+request_ids(void **state)
+{
+    static const char *const invalid[] = {"", "a b", "\xc3\xa9", "a\x7f"};
+    struct api_fixture f;
+    char longest[REQUEST_ID_BYTES_MAX + 2] = {0};
+
+    (void)state;
+    assert_int_equal(with_header(&f, "/v1/health", "x-request-id", "Req-42/\"x\""), OK);
+    assert_text(f.request.id, "Req-42/\"x\"");
+    fixture_end(&f);
+    /* It is there for errors, too. */
+    assert_int_equal(with_header(&f, "/nowhere", "x-request-id", "r1"), ERR_NO_ROUTE);
+    assert_text(f.request.id, "r1");
+    fixture_end(&f);
+    for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++) {
+        assert_int_equal(with_header(&f, "/v1/health", "x-request-id", invalid[i]), OK);
+        assert_text(f.request.id, "made-1");
+        fixture_end(&f);
+    }
+    memset(longest, 'i', REQUEST_ID_BYTES_MAX);
+    assert_int_equal(with_header(&f, "/v1/health", "x-request-id", longest), OK);
+    assert_text(f.request.id, longest);
+    fixture_end(&f);
+    longest[REQUEST_ID_BYTES_MAX] = 'i';
+    assert_int_equal(with_header(&f, "/v1/health", "x-request-id", longest), OK);
+    assert_text(f.request.id, "made-1");
+    fixture_end(&f);
+}
+
+static void
+tenant_header(void **state)
+{
+    struct api_fixture f;
+
+    (void)state;
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "x-ostraka-tenant", "team-1"), OK);
+    assert_text(f.request.tenant, "team-1");
+    fixture_end(&f);
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "x-ostraka-tenant", "Team"),
+                     ERR_BAD_PARAMETER);
+    fixture_end(&f);
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "x-ostraka-tenant", ""), ERR_BAD_PARAMETER);
+    fixture_end(&f);
+}
+
+static void
+headers_come_once(void **state)
+{
+    static const char *const names[] = {"authorization", "x-ostraka-tenant", "x-request-id",
+                                        "content-type", "idempotency-key"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets/a");
+        fixture_header(&f, names[i], "a");
+        fixture_header(&f, "accept", "a");
+        fixture_header(&f, names[i], "a");
+        assert_int_equal(fixture_parse(&f), ERR_BAD_REQUEST);
+        assert_text(f.request.id, "made-1");
+        fixture_end(&f);
+    }
+}
+
+static void
+idempotency_keys_are_refused_not_ignored(void **state)
+{
+    struct api_fixture f;
+
+    (void)state;
+    fixture_start(&f, HTTP_METHOD_POST, "/v1/secrets/a");
+    fixture_json(&f, bytes_of_text("{\"value\":\"\"}"));
+    fixture_header(&f, "idempotency-key", "k");
+    assert_int_equal(fixture_parse(&f), ERR_BAD_PARAMETER);
+    assert_non_null(strstr(f.request.refusal, "Idempotency-Key"));
+    fixture_end(&f);
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "idempotency-key", "k"), OK);
+    fixture_end(&f);
+}
+
+static enum vault_err
+content_type_err(const char *type)
+{
+    struct api_fixture f;
+    enum vault_err err;
+
+    fixture_start(&f, HTTP_METHOD_POST, "/v1/secrets/a");
+    if (type)
+        fixture_header(&f, "content-type", type);
+    f.http.body = bytes_of_text("{\"value\":\"\"}");
+    err = fixture_parse(&f);
+    fixture_end(&f);
+    return err;
+}
+
+static void
+media_types(void **state)
+{
+    static const char *const good[] = {
+        "application/json",
+        "Application/JSON",
+        "application/json;charset=utf-8",
+        "application/json; charset=UTF-8",
+        "application/json ;  charset=\"utf-8\" ",
+    };
+    static const char *const bad[] = {
+        NULL,
+        "",
+        "text/plain",
+        "application/jsonx",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-8x",
+        "application/json;",
+        "application/json charset=utf-8",
+        "application/json; charset=utf-8; x=y",
+        "application/x-www-form-urlencoded",
+        "application",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_int_equal(content_type_err(good[i]), OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(content_type_err(bad[i]), ERR_MEDIA_TYPE);
+}
+
+static void
+bodies_where_none_belongs(void **state)
+{
+    static const enum http_method methods[] = {HTTP_METHOD_GET, HTTP_METHOD_HEAD,
+                                               HTTP_METHOD_DELETE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, methods[i], "/v1/secrets/a");
+        fixture_json(&f, bytes_of_text("{}"));
+        assert_int_equal(fixture_parse(&f), ERR_BAD_REQUEST);
+        fixture_end(&f);
+    }
+}
+
+static enum vault_err
+body_parse(struct api_fixture *f, enum http_method method, struct bytes body)
+{
+    fixture_start(f, method, "/v1/secrets/a");
+    fixture_json(f, body);
+    return fixture_parse(f);
+}
+
+static void
+values(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *value;
+        size_t size;
+        enum value_encoding encoding;
+    } rows[] = {
+        {"{\"value\":\"\"}", "", 0, VALUE_TEXT},
+        {"{\"value\":\"\",\"encoding\":\"base64\"}", "", 0, VALUE_BASE64},
+        {" { \"value\" : \"a b\" } \n", "a b", 3, VALUE_TEXT},
+        {"{\"encoding\":\"text\",\"value\":\"Zg==\"}", "Zg==", 4, VALUE_TEXT},
+        {"{\"encoding\":\"base64\",\"value\":\"Zg==\"}", "f", 1, VALUE_BASE64},
+        {"{\"value\":\"AP8=\",\"encoding\":\"base64\"}", "\0\xff", 2, VALUE_BASE64},
+        {"{\"value\":\"a\\u0000b\"}", "a\0b", 3, VALUE_TEXT},
+        {"{\"value\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", "\"\\/\b\f\n\r\t", 8, VALUE_TEXT},
+        {"{\"value\":\"\\ud83d\\udd11\"}", "\xf0\x9f\x94\x91", 4, VALUE_TEXT},
+        {"{\"value\":\"\xf0\x9f\x94\x91\"}", "\xf0\x9f\x94\x91", 4, VALUE_TEXT},
+        {"{\"\\u0076alue\":\"x\"}", "x", 1, VALUE_TEXT},
+        {"{\"value\":\"{[,]}\\\"{[,,,,,,,,,,,,]}\"}", "{[,]}\"{[,,,,,,,,,,,,]}", 22, VALUE_TEXT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct api_fixture f;
+
+        if (body_parse(&f, HTTP_METHOD_POST, bytes_of_text(rows[i].body)) != OK)
+            fail_msg("refused: %s", rows[i].body);
+        assert_bytes(f.request.value, rows[i].value, rows[i].size);
+        assert_int_equal(f.request.encoding, rows[i].encoding);
+        fixture_end(&f);
+    }
+}
+
+static void
+bodies_refused(void **state)
+{
+    static const char *const bodies[] = {
+        "",
+        "{}",
+        "null",
+        "[]",
+        "\"value\"",
+        "{\"value\":1}",
+        "{\"value\":null}",
+        "{\"value\":true}",
+        "{\"value\":[\"x\"]}",
+        "{\"value\":{\"value\":\"x\"}}",
+        "[{\"value\":\"x\"}]",
+        "{\"value\":\"x\",\"value\":\"x\"}",
+        "{\"value\":\"x\",\"\\u0076alue\":\"y\"}",
+        "{\"value\":\"x\",\"extra\":1}",
+        "{\"value\":\"x\",\"Value\":\"x\"}",
+        "{\"value\":\"x\",\"encoding\":\"hex\"}",
+        "{\"value\":\"x\",\"encoding\":\"BASE64\"}",
+        "{\"value\":\"x\",\"encoding\":null}",
+        "{\"value\":\"x\",\"encoding\":\"base64\"}",
+        "{\"value\":\"Zg\",\"encoding\":\"base64\"}",
+        "{\"value\":\"Zh==\",\"encoding\":\"base64\"}",
+        "{\"value\":\"Zg==\\n\",\"encoding\":\"base64\"}",
+        "{\"value\":\"-_-_\",\"encoding\":\"base64\"}",
+        "{\"value\":\"x\"}x",
+        "{\"value\":\"x\"}{\"value\":\"x\"}",
+        "{\"value\":\"x\",}",
+        "{\"value\":'x'}",
+        "{value:\"x\"}",
+        "{\"value\":\"x\"",
+        "{\"value\":\"x",
+        "{\"value\":\"\\ud800\"}",
+        "{\"value\":\"\\udc00\\ud800\"}",
+        "{\"value\":\"\xff\"}",
+        "{\"value\":\"\xc0\x80\"}",
+        "{\"value\":\"\xed\xa0\x80\"}",
+        "{\"value\":\"a\nb\"}",
+        "{\"value\":\"\\x41\"}",
+        "{\"value\\u0000\":\"x\"}",
+        "\xef\xbb\xbf{\"value\":\"x\"}",
+        "{\"value\":\"x\"} // comment",
+        "{\"value\":\"x\",\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1}",
+    };
+    struct api_fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        if (body_parse(&f, HTTP_METHOD_POST, bytes_of_text(bodies[i])) != ERR_BAD_JSON)
+            fail_msg("not refused: %s", bodies[i]);
+        assert_int_equal(f.request.value.size, 0);
+        fixture_end(&f);
+    }
+    assert_int_equal(body_parse(&f, HTTP_METHOD_POST, bytes_of("{\"value\":\"x\"}\0", 14)),
+                     ERR_BAD_JSON);
+    fixture_end(&f);
+    assert_int_equal(body_parse(&f, HTTP_METHOD_POST, bytes_of("{\"value\":\"a\0b\"}", 15)),
+                     ERR_BAD_JSON);
+    fixture_end(&f);
+    assert_int_equal(
+        body_parse(&f, HTTP_METHOD_PUT, bytes_of("{\"value\":\"x\",\"expected_version\":1\0}", 35)),
+        ERR_BAD_JSON);
+    fixture_end(&f);
+}
+
+static void
+expected_versions(void **state)
+{
+    static const char *const bad[] = {"0",     "-1",   "1.0",  "1e0",
+                                      "\"1\"", "null", "true", "9223372036854775808"};
+    struct api_fixture f;
+    char body[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        (void)snprintf(body, sizeof body, "{\"value\":\"x\",\"expected_version\":%s}", bad[i]);
+        if (body_parse(&f, HTTP_METHOD_PUT, bytes_of_text(body)) != ERR_BAD_JSON)
+            fail_msg("not refused: %s", bad[i]);
+        fixture_end(&f);
+    }
+    assert_int_equal(
+        body_parse(&f, HTTP_METHOD_PUT,
+                   bytes_of_text("{\"value\":\"x\",\"expected_version\":9223372036854775807}")),
+        OK);
+    assert_true(f.request.expected_version == INT64_MAX);
+    fixture_end(&f);
+    /* Nothing can have a version before it is created. */
+    assert_int_equal(
+        body_parse(&f, HTTP_METHOD_POST, bytes_of_text("{\"value\":\"x\",\"expected_version\":1}")),
+        ERR_BAD_JSON);
+    fixture_end(&f);
+}
+
+static enum vault_err
+sized_err(struct api_fixture *f, const char *end, char fill, size_t size)
+{
+    struct buf body = {0};
+    enum vault_err err;
+
+    assert_int_equal(buf_append_text(&body, "{\"value\":\""), OK);
+    assert_int_equal(buf_reserve(&body, size), OK);
+    memset(body.data + body.size, fill, size);
+    body.size += size;
+    assert_int_equal(buf_append_text(&body, end), OK);
+    err = body_parse(f, HTTP_METHOD_POST, buf_bytes(&body));
+    buf_close(&body);
+    return err;
+}
+
+static void
+values_are_bounded(void **state)
+{
+    /* 1 MiB leaves a remainder of 1 by 3: its text ends with "==". */
+    size_t text_size = base64_encoded_size(VALUE_BYTES_MAX) - 4;
+    struct api_fixture f;
+
+    (void)state;
+    assert_int_equal(sized_err(&f, "\"}", 'v', VALUE_BYTES_MAX), OK);
+    assert_int_equal(f.request.value.size, VALUE_BYTES_MAX);
+    fixture_end(&f);
+    assert_int_equal(sized_err(&f, "\"}", 'v', VALUE_BYTES_MAX + 1), ERR_TOO_LARGE);
+    fixture_end(&f);
+    assert_int_equal(sized_err(&f, "AA==\",\"encoding\":\"base64\"}", 'A', text_size), OK);
+    assert_int_equal(f.request.value.size, VALUE_BYTES_MAX);
+    fixture_end(&f);
+    assert_int_equal(sized_err(&f, "AAA=\",\"encoding\":\"base64\"}", 'A', text_size),
+                     ERR_TOO_LARGE);
+    fixture_end(&f);
+    assert_int_equal(sized_err(&f, "AAAAAAAA\",\"encoding\":\"base64\"}", 'A', text_size),
+                     ERR_TOO_LARGE);
+    fixture_end(&f);
+}
+
+/* A tree of a million small arrays is never built: this takes milliseconds and hardly any memory. */
+static void
+deep_and_wide_bodies_are_refused_early(void **state)
+{
+    struct api_fixture f;
+    char *body = malloc(BODY_BYTES_MAX);
+
+    (void)state;
+    assert_non_null(body);
+    memset(body, '[', BODY_BYTES_MAX);
+    assert_int_equal(body_parse(&f, HTTP_METHOD_POST, bytes_of(body, BODY_BYTES_MAX)),
+                     ERR_BAD_JSON);
+    fixture_end(&f);
+    for (size_t i = 0; i + 1 < BODY_BYTES_MAX; i += 2)
+        memcpy(body + i, "0,", 2);
+    body[0] = '[';
+    assert_int_equal(body_parse(&f, HTTP_METHOD_POST, bytes_of(body, BODY_BYTES_MAX)),
+                     ERR_BAD_JSON);
+    fixture_end(&f);
+    free(body);
+}
+
+/* The arena refuses at every size below what a request needs, and the request fails cleanly. */
+static void
+without_memory(void **state)
+{
+    (void)state;
+    for (size_t limit = 0; limit < 4096; limit += 16) {
+        struct api_fixture f;
+        enum vault_err err;
+
+        fixture_start(&f, HTTP_METHOD_PUT, "/v1/secrets/some/name");
+        arena_close(&f.arena);
+        arena_init(&f.arena, limit);
+        fixture_json(&f, bytes_of_text("{\"value\":\"Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy\","
+                                       "\"encoding\":\"base64\"}"));
+        err = fixture_parse(&f);
+        fixture_end(&f);
+        if (err == OK) {
+            assert_true(limit > 0);
+            return;
+        }
+        assert_int_equal(err, ERR_NOMEM);
+    }
+    fail_msg("never enough");
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    api_global_init();
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_by_method),
+        cmocka_unit_test(bodies_choose_create_and_update),
+        cmocka_unit_test(no_such_route),
+        cmocka_unit_test(wrong_methods_name_the_right_ones),
+        cmocka_unit_test(names_are_taken_as_they_are),
+        cmocka_unit_test(names_have_one_form),
+        cmocka_unit_test(names_are_bounded),
+        cmocka_unit_test(targets_are_visible_ascii),
+        cmocka_unit_test(read_parameters),
+        cmocka_unit_test(other_parameters),
+        cmocka_unit_test(parameters_refused),
+        cmocka_unit_test(page_tokens_come_back),
+        cmocka_unit_test(credentials),
+        cmocka_unit_test(request_ids),
+        cmocka_unit_test(tenant_header),
+        cmocka_unit_test(headers_come_once),
+        cmocka_unit_test(idempotency_keys_are_refused_not_ignored),
+        cmocka_unit_test(media_types),
+        cmocka_unit_test(bodies_where_none_belongs),
+        cmocka_unit_test(values),
+        cmocka_unit_test(bodies_refused),
+        cmocka_unit_test(expected_versions),
+        cmocka_unit_test(values_are_bounded),
+        cmocka_unit_test(deep_and_wide_bodies_are_refused_early),
+        cmocka_unit_test(without_memory),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

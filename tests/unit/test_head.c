@@ -1,0 +1,783 @@
+/*
+ * Heads, version records and dealings: their encodings are identities in both directions, fixed for
+ * good, and nothing out of range or inconsistent gets through either way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proto_fixture.h"
+
+enum { ROUNDS = 400 };
+
+static void
+assert_id(struct bytes encoded, const char *expected)
+{
+    uint8_t id[ID_BYTES];
+    char text[2 * ID_BYTES + 1];
+
+    record_id(encoded, id);
+    hex_encode(bytes_of(id, sizeof(id)), text);
+    assert_string_equal(text, expected);
+}
+
+static struct bytes
+encoded_head(struct dice *dice, const struct head *head)
+{
+    struct buf out = {0};
+
+    assert_int_equal(head_encode(head, &out), OK);
+    return dice_keep(dice, &out);
+}
+
+static struct bytes
+encoded_version(struct dice *dice, const struct version_record *version)
+{
+    struct buf out = {0};
+
+    assert_int_equal(version_encode(version, &out), OK);
+    return dice_keep(dice, &out);
+}
+
+/* A buffer that is as large as buffers get: the next append fails. */
+static struct buf
+full_buf(void)
+{
+    static uint8_t byte;
+
+    return (struct buf){.data = &byte, .size = SIZE_MAX / 4, .capacity = SIZE_MAX / 4};
+}
+
+static bool
+recode_head(struct bytes in, struct buf *out)
+{
+    struct head head;
+
+    if (head_decode(in, &head) != OK)
+        return false;
+    assert_int_equal(head_encode(&head, out), OK);
+    return true;
+}
+
+static bool
+recode_version(struct bytes in, struct buf *out)
+{
+    struct version_record version;
+
+    if (version_decode(in, &version) != OK)
+        return false;
+    assert_int_equal(version_encode(&version, out), OK);
+    return true;
+}
+
+static bool
+recode_public(struct bytes in, struct buf *out)
+{
+    struct dealing dealing;
+
+    if (dealing_decode(in, (struct bytes){0}, &dealing) != OK)
+        return false;
+    assert_int_equal(dealing_encode_public(&dealing, out), OK);
+    return true;
+}
+
+/* Paths and ballots */
+
+static void
+test_paths(void **state)
+{
+    struct path a = {bytes_of_text("acme"), bytes_of_text("db/password")};
+    struct path b = {bytes_of_text("acmedb"), bytes_of_text("/password")};
+    struct path c = {bytes_of_text("acme"), bytes_of_text("db/password")};
+
+    (void)state;
+    assert_true(path_equal(a, c));
+    assert_false(path_equal(a, b));
+    assert_true(path_valid(a));
+    assert_false(path_valid(b));
+    assert_false(path_valid((struct path){0}));
+    a.tenant = bytes_of_text("Acme");
+    assert_false(path_valid(a));
+    assert_false(path_equal(a, c));
+}
+
+static void
+test_ballots(void **state)
+{
+    static const struct ballot ascending[] = {
+        {.time = 0},
+        {.time = 1, .node = 0, .incarnation = 9},
+        {.time = 1, .node = 1, .incarnation = 1},
+        {.time = 1, .node = 1, .incarnation = 2},
+        {.time = 1, .node = 8, .incarnation = 1},
+        {.time = 2, .node = 0, .incarnation = 0},
+        {.time = UINT64_MAX, .node = 0, .incarnation = 0},
+        {.time = UINT64_MAX, .node = 8, .incarnation = UINT64_MAX},
+    };
+    size_t count = sizeof(ascending) / sizeof(ascending[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(ballot_is_none(ascending[i]), i == 0);
+        for (size_t j = 0; j < count; j++) {
+            int order = ballot_compare(ascending[i], ascending[j]);
+
+            assert_int_equal(order < 0, i < j);
+            assert_int_equal(order > 0, i > j);
+        }
+    }
+    assert_int_equal(ballot_ms((struct ballot){.time = 5 << 16 | 7}), 5);
+}
+
+/* Heads */
+
+static void
+assert_head_equal(const struct head *a, const struct head *b)
+{
+    assert_true(path_equal(a->path, b->path));
+    assert_int_equal(a->generation, b->generation);
+    assert_int_equal(a->kind, b->kind);
+    assert_memory_equal(a->incarnation, b->incarnation, INCARNATION_BYTES);
+    assert_int_equal(a->version, b->version);
+    assert_int_equal(a->oldest_version, b->oldest_version);
+    assert_memory_equal(a->version_id, b->version_id, ID_BYTES);
+    assert_memory_equal(a->prev, b->prev, ID_BYTES);
+    assert_memory_equal(a->op_id, b->op_id, OP_ID_BYTES);
+    assert_int_equal(a->op_count, b->op_count);
+    for (size_t i = 0; i < OP_IDS_MAX; i++) {
+        assert_memory_equal(a->ops[i].op_id, b->ops[i].op_id, OP_ID_BYTES);
+        assert_int_equal(a->ops[i].kind, b->ops[i].kind);
+        assert_int_equal(a->ops[i].version, b->ops[i].version);
+        assert_int_equal(a->ops[i].at_ms, b->ops[i].at_ms);
+    }
+    assert_memory_equal(a->cluster_id, b->cluster_id, CLUSTER_ID_BYTES);
+    assert_memory_equal(a->config_hash, b->config_hash, HASH_BYTES);
+    assert_int_equal(a->changed_at_ms, b->changed_at_ms);
+}
+
+static void
+test_head_round_trips(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct dice dice;
+        struct head head, back;
+        struct bytes encoded;
+
+        dice_init(&dice, seed);
+        head = dice_head(&dice);
+        encoded = encoded_head(&dice, &head);
+        assert_int_equal(head_decode(encoded, &back), OK);
+        assert_head_equal(&head, &back);
+        assert_true(recodes(recode_head, encoded));
+        dice_close(&dice);
+    }
+}
+
+static void
+test_head_damage(void **state)
+{
+    size_t accepted = 0, tried = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct dice dice;
+        struct head head;
+        struct bytes encoded;
+
+        dice_init(&dice, seed);
+        head = dice_head(&dice);
+        if (head.op_count > 3)
+            head.op_count = 3;
+        encoded = encoded_head(&dice, &head);
+        assert_true(refuses_other_lengths(recode_head, encoded));
+        assert_true(survives_byte_changes(recode_head, encoded, &accepted, &tried));
+        dice_close(&dice);
+    }
+    assert_true(accepted > 0 && accepted < tried);
+}
+
+/* A live head of version 3 in generation 4 with two operations behind its own. */
+static struct head
+plain_head(void)
+{
+    struct head head = {
+        .path = {bytes_of_text("default"), bytes_of_text("db/password")},
+        .generation = 4,
+        .kind = HEAD_LIVE,
+        .incarnation = {1},
+        .version = 3,
+        .oldest_version = 2,
+        .version_id = {2},
+        .prev = {3},
+        .op_id = {4},
+        .op_count = 3,
+        .cluster_id = {5},
+        .config_hash = {6},
+        .changed_at_ms = 1700000000000,
+    };
+
+    head.ops[0] = (struct op_result){{4}, CHANGE_UPDATE, 3, 1700000000000};
+    head.ops[1] = (struct op_result){{7}, CHANGE_UPDATE, 2, 1600000000000};
+    head.ops[2] = (struct op_result){{8}, CHANGE_CREATE, 1, 1500000000000};
+    return head;
+}
+
+static void
+test_head_stays_the_same(void **state)
+{
+    struct dice dice;
+    struct head head = plain_head();
+
+    (void)state;
+    dice_init(&dice, 1);
+    assert_id(encoded_head(&dice, &head),
+              "529b255b027811fb097bdcca244a135165b10557ec20ed52c190e3a7b671b269");
+    dice_close(&dice);
+}
+
+#define REFUSED_HEAD(change)                                                                       \
+    do {                                                                                           \
+        struct head head = plain_head();                                                           \
+        struct buf out = {0};                                                                      \
+        change;                                                                                    \
+        assert_int_equal(head_encode(&head, &out), ERR_RANGE);                                     \
+        assert_int_equal(out.size, 0);                                                             \
+        buf_close(&out);                                                                           \
+    } while (0)
+
+#define ACCEPTED_HEAD(change)                                                                      \
+    do {                                                                                           \
+        struct head head = plain_head();                                                           \
+        struct buf out = {0};                                                                      \
+        change;                                                                                    \
+        assert_int_equal(head_encode(&head, &out), OK);                                            \
+        assert_true(recodes(recode_head, buf_bytes(&out)));                                        \
+        buf_close(&out);                                                                           \
+    } while (0)
+
+static void
+test_head_relations(void **state)
+{
+    (void)state;
+    ACCEPTED_HEAD((void)0);
+    REFUSED_HEAD(head.path.name = bytes_of_text("a//b"));
+    REFUSED_HEAD(head.path.tenant = bytes_of_text(""));
+    REFUSED_HEAD(head.generation = 0);
+    REFUSED_HEAD(head.generation = COUNTER_MAX + 1);
+    ACCEPTED_HEAD(head.generation = COUNTER_MAX);
+    REFUSED_HEAD(head.generation = 1);
+    REFUSED_HEAD(head.prev[0] = 0);
+    ACCEPTED_HEAD((head.generation = 1, head.prev[0] = 0));
+    REFUSED_HEAD(head.kind = (enum head_kind)0);
+    REFUSED_HEAD(head.kind = (enum head_kind)4);
+    REFUSED_HEAD(head.version = 0);
+    REFUSED_HEAD(head.oldest_version = 0);
+    REFUSED_HEAD(head.oldest_version = 4);
+    ACCEPTED_HEAD(head.oldest_version = 3);
+    REFUSED_HEAD(head.changed_at_ms = TIME_MS_MAX + 1);
+    REFUSED_HEAD(head.changed_at_ms = 1699999999999);
+}
+
+static void
+test_head_operations(void **state)
+{
+    (void)state;
+    REFUSED_HEAD(head.op_count = 0);
+    REFUSED_HEAD(head.op_id[0] = 9);
+    REFUSED_HEAD(head.ops[0].kind = CHANGE_DELETE);
+    REFUSED_HEAD(head.kind = HEAD_TOMBSTONE);
+    ACCEPTED_HEAD((head.kind = HEAD_TOMBSTONE, head.ops[0].kind = CHANGE_DELETE));
+    REFUSED_HEAD(head.ops[0].version = 2);
+    REFUSED_HEAD(head.ops[1].kind = CHANGE_NONE);
+    REFUSED_HEAD(head.ops[1].kind = CHANGE_FINISH);
+    REFUSED_HEAD(head.ops[1].kind = CHANGE_CREATE);
+    REFUSED_HEAD(head.ops[1].version = 1);
+    REFUSED_HEAD(head.ops[1].version = 0);
+    REFUSED_HEAD(head.ops[1].version = COUNTER_MAX + 1);
+    REFUSED_HEAD(head.ops[1].at_ms = 1700000000000);
+    REFUSED_HEAD(head.ops[2].op_id[0] = 7);
+    ACCEPTED_HEAD((head.ops[2].op_id[0] = 7, head.ops[2].op_id[15] = 1));
+    /* A void keeps what it found and adds nothing. */
+    ACCEPTED_HEAD((head.kind = HEAD_VOID, head.op_count = 0));
+    ACCEPTED_HEAD((head.kind = HEAD_VOID, head.op_id[0] = 9));
+}
+
+static void
+test_head_full_of_operations(void **state)
+{
+    struct dice dice;
+    struct head head = plain_head();
+    struct head back;
+    struct buf out = {0};
+    struct cbor_writer w;
+    struct bytes list;
+
+    (void)state;
+    dice_init(&dice, 7);
+    head.path.tenant = dice_text(&dice, "t", TENANT_BYTES_MAX, TENANT_BYTES_MAX);
+    head.path.name = dice_text(&dice, "n", NAME_BYTES_MAX, NAME_BYTES_MAX);
+    dice_ops(&dice, &head, OP_IDS_MAX);
+    memcpy(head.op_id, head.ops[0].op_id, OP_ID_BYTES);
+    head.ops[0].kind = CHANGE_UPDATE;
+    head.ops[0].version = head.version = COUNTER_MAX;
+    assert_int_equal(head_encode(&head, &out), OK);
+    assert_true(recodes(recode_head, buf_bytes(&out)));
+    assert_true(out.size <= HEAD_BYTES_MAX);
+
+    head.op_count = OP_IDS_MAX + 1;
+    assert_int_equal(head_encode(&head, &(struct buf){0}), ERR_TOO_LARGE);
+    assert_null(head_find_op(&head, plain_head().op_id));
+
+    /* One operation too many on the wire. */
+    list = dice_keep(&dice, &out);
+    cbor_writer_init(&w, &out);
+    cbor_put_array(&w, OP_IDS_MAX + 1);
+    for (unsigned i = 0; i <= OP_IDS_MAX; i++) {
+        cbor_put_array(&w, 4);
+        cbor_put_bytes(&w, dice_bytes(&dice, OP_ID_BYTES, OP_ID_BYTES));
+        cbor_put_uint(&w, CHANGE_DELETE);
+        cbor_put_uint(&w, 2);
+        cbor_put_uint(&w, 1000 - i);
+    }
+    assert_int_equal(head_decode(replace_item(&dice, list, 11, buf_bytes(&out)), &back),
+                     ERR_MALFORMED);
+    buf_close(&out);
+    dice_close(&dice);
+}
+
+/* Each item of the encoding replaced by one of another type, size or range, taken out, doubled. */
+static void
+test_head_items(void **state)
+{
+    enum { ITEMS = 15 };
+    struct dice dice;
+    struct head head = plain_head(), back;
+    struct bytes encoded, format;
+
+    (void)state;
+    dice_init(&dice, 3);
+    encoded = encoded_head(&dice, &head);
+    for (size_t i = 0; i < ITEMS; i++) {
+        struct bytes no_text = replace_item(&dice, encoded, i, bytes_of("\x61\x61", 2));
+        struct bytes no_null = replace_item(&dice, encoded, i, bytes_of("\xf6", 1));
+        struct bytes negative = replace_item(&dice, encoded, i, bytes_of("\x20", 1));
+        struct bytes large = replace_item(&dice, encoded, i, item_uint(&dice, UINT64_MAX));
+        struct bytes oversize = replace_item(&dice, encoded, i, item_bytes(&dice, 513));
+        struct bytes missing = replace_item(&dice, encoded, i, (struct bytes){0});
+
+        assert_true(refused(recode_head, no_text));
+        assert_true(refused(recode_head, no_null));
+        assert_true(refused(recode_head, negative));
+        assert_true(refused(recode_head, large));
+        assert_true(refused(recode_head, oversize));
+        assert_true(refused(recode_head, missing));
+    }
+    assert_true(refused(recode_head, replace_item(&dice, encoded, ITEMS, item_uint(&dice, 1))));
+    format = item_uint(&dice, RECORD_VERSION_1);
+    assert_true(refused(recode_head, replace_item(&dice, encoded, 0, format)));
+
+    /* Nothing of a refused head is left. */
+    memset(&back, 0, sizeof(back));
+    assert_int_equal(head_decode(bytes_of(encoded.data, encoded.size - 1), &back), ERR_MALFORMED);
+    assert_true(codec_all_zero((const uint8_t *)&back, sizeof(back)));
+    assert_int_equal(head_decode((struct bytes){0}, &back), ERR_MALFORMED);
+    dice_close(&dice);
+}
+
+static void
+test_head_find_op(void **state)
+{
+    struct head head = plain_head();
+    static const uint8_t oldest[OP_ID_BYTES] = {8}, unknown[OP_ID_BYTES] = {8, 1};
+
+    (void)state;
+    assert_ptr_equal(head_find_op(&head, head.op_id), &head.ops[0]);
+    assert_ptr_equal(head_find_op(&head, oldest), &head.ops[2]);
+    assert_null(head_find_op(&head, unknown));
+    head.op_count = 2;
+    assert_null(head_find_op(&head, oldest));
+}
+
+/* What was in the buffer before stays, whatever happens. */
+static void
+test_encoders_append(void **state)
+{
+    struct head head = plain_head();
+    struct version_record version = {.version = 1, .author = bytes_of_text("root")};
+    struct buf out = {0}, full = full_buf();
+    size_t first;
+
+    (void)state;
+    assert_int_equal(buf_append_text(&out, "before"), OK);
+    assert_int_equal(head_encode(&head, &out), OK);
+    first = out.size;
+    version.author = bytes_of_text("");
+    assert_int_equal(version_encode(&version, &out), ERR_RANGE);
+    assert_int_equal(out.size, first);
+    assert_memory_equal(out.data, "before", 6);
+    buf_close(&out);
+
+    version.author = bytes_of_text("root");
+    assert_int_equal(head_encode(&head, &full), ERR_NOMEM);
+    assert_int_equal(version_encode(&version, &full), ERR_NOMEM);
+    assert_int_equal(bytes_list_encode(NULL, 0, &full), ERR_NOMEM);
+    assert_int_equal(full.size, SIZE_MAX / 4);
+}
+
+/* Version records */
+
+static void
+test_version_round_trips(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct dice dice;
+        struct version_record version, back;
+        struct bytes encoded;
+
+        dice_init(&dice, seed);
+        version = dice_version(&dice);
+        encoded = encoded_version(&dice, &version);
+        assert_int_equal(version_decode(encoded, &back), OK);
+        assert_memory_equal(version.incarnation, back.incarnation, INCARNATION_BYTES);
+        assert_int_equal(version.version, back.version);
+        assert_int_equal(version.valid_from_ms, back.valid_from_ms);
+        assert_memory_equal(version.prev, back.prev, ID_BYTES);
+        assert_memory_equal(version.dealing_id, back.dealing_id, DEALING_ID_BYTES);
+        assert_memory_equal(version.dealing_hash, back.dealing_hash, HASH_BYTES);
+        assert_true(bytes_equal(version.author, back.author));
+        assert_memory_equal(version.op_id, back.op_id, OP_ID_BYTES);
+        assert_true(recodes(recode_version, encoded));
+        dice_close(&dice);
+    }
+}
+
+static void
+test_version_damage(void **state)
+{
+    size_t accepted = 0, tried = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct dice dice;
+        struct version_record version;
+        struct bytes encoded;
+
+        dice_init(&dice, seed);
+        version = dice_version(&dice);
+        encoded = encoded_version(&dice, &version);
+        assert_true(refuses_other_lengths(recode_version, encoded));
+        assert_true(survives_byte_changes(recode_version, encoded, &accepted, &tried));
+        dice_close(&dice);
+    }
+    assert_true(accepted > 0 && accepted < tried);
+}
+
+static struct version_record
+plain_version(void)
+{
+    return (struct version_record){
+        .incarnation = {1},
+        .version = 2,
+        .valid_from_ms = 1700000000000,
+        .prev = {2},
+        .dealing_id = {3},
+        .dealing_hash = {4},
+        .author = bytes_of_text("root"),
+        .op_id = {5},
+    };
+}
+
+#define VERSION_IS(expected, change)                                                               \
+    do {                                                                                           \
+        struct version_record version = plain_version();                                           \
+        struct buf out = {0};                                                                      \
+        change;                                                                                    \
+        assert_int_equal(version_encode(&version, &out), expected);                                \
+        if ((expected) == OK)                                                                      \
+            assert_true(recodes(recode_version, buf_bytes(&out)));                                 \
+        buf_close(&out);                                                                           \
+    } while (0)
+
+static void
+test_version_relations(void **state)
+{
+    struct dice dice;
+    struct version_record plain = plain_version();
+    struct bytes encoded, largest;
+
+    (void)state;
+    dice_init(&dice, 1);
+    encoded = encoded_version(&dice, &plain);
+    assert_id(encoded, "c4ef477b9e4dba37944d9ede0ca4643d99efcc16a1c35c6e4031d4dbafed5e5b");
+    largest = dice_text(&dice, "~", AUTHOR_BYTES_MAX + 1, AUTHOR_BYTES_MAX + 1);
+
+    VERSION_IS(ERR_RANGE, version.version = 0);
+    VERSION_IS(ERR_RANGE, version.version = 1);
+    VERSION_IS(OK, (version.version = 1, version.prev[0] = 0));
+    VERSION_IS(ERR_RANGE, version.prev[0] = 0);
+    VERSION_IS(OK, version.version = COUNTER_MAX);
+    VERSION_IS(ERR_RANGE, version.version = COUNTER_MAX + 1);
+    VERSION_IS(OK, version.valid_from_ms = TIME_MS_MAX);
+    VERSION_IS(ERR_RANGE, version.valid_from_ms = TIME_MS_MAX + 1);
+    VERSION_IS(ERR_RANGE, version.author = bytes_of_text(""));
+    VERSION_IS(ERR_RANGE, version.author = bytes_of_text("a b"));
+    VERSION_IS(ERR_RANGE, version.author = bytes_of_text("a\x7f"));
+    VERSION_IS(OK, version.author = bytes_of(largest.data, AUTHOR_BYTES_MAX));
+    VERSION_IS(ERR_TOO_LARGE, version.author = largest);
+
+    for (size_t i = 0; i < 9; i++) {
+        assert_true(
+            refused(recode_version, replace_item(&dice, encoded, i, bytes_of("\x61\x61", 2))));
+        assert_true(
+            refused(recode_version, replace_item(&dice, encoded, i, item_uint(&dice, UINT64_MAX))));
+        assert_true(
+            refused(recode_version, replace_item(&dice, encoded, i, item_bytes(&dice, 65))));
+        assert_true(refused(recode_version, replace_item(&dice, encoded, i, (struct bytes){0})));
+    }
+    dice_close(&dice);
+}
+
+/* Dealings */
+
+static void
+test_dealing_round_trips(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct dice dice;
+        struct dealing dealing, back;
+        struct buf public_part = {0}, boxes = {0}, again = {0};
+
+        dice_init(&dice, seed);
+        dealing = dice_dealing(&dice);
+        assert_int_equal(dealing_encode_public(&dealing, &public_part), OK);
+        assert_int_equal(dealing_encode_boxes(&dealing, &boxes), OK);
+        assert_int_equal(dealing_decode(buf_bytes(&public_part), buf_bytes(&boxes), &back), OK);
+        assert_memory_equal(dealing.id, back.id, DEALING_ID_BYTES);
+        assert_int_equal(dealing.suite, back.suite);
+        assert_int_equal(dealing.threshold, back.threshold);
+        assert_int_equal(dealing.count, back.count);
+        assert_memory_equal(dealing.nodes, back.nodes, REPLICAS_MAX);
+        assert_true(bytes_equal(dealing.ciphertext, back.ciphertext));
+        assert_memory_equal(dealing.key_commitment, back.key_commitment, HASH_BYTES);
+        assert_memory_equal(dealing.share_commitments, back.share_commitments,
+                            sizeof(dealing.share_commitments));
+        assert_memory_equal(dealing.box_hashes, back.box_hashes, sizeof(dealing.box_hashes));
+        for (unsigned i = 0; i < REPLICAS_MAX; i++)
+            assert_true(bytes_equal(dealing.boxes[i], back.boxes[i]));
+
+        assert_true(recodes(recode_public, buf_bytes(&public_part)));
+        assert_int_equal(dealing_encode_boxes(&back, &again), OK);
+        assert_true(bytes_equal(buf_bytes(&again), buf_bytes(&boxes)));
+        buf_close(&public_part);
+        buf_close(&boxes);
+        buf_close(&again);
+        dice_close(&dice);
+    }
+}
+
+static void
+test_dealing_damage(void **state)
+{
+    size_t accepted = 0, tried = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct dice dice;
+        struct dealing dealing;
+        struct buf public_part = {0}, boxes = {0};
+
+        dice_init(&dice, seed);
+        dealing = dice_dealing(&dice);
+        assert_int_equal(dealing_encode_public(&dealing, &public_part), OK);
+        assert_true(refuses_other_lengths(recode_public, buf_bytes(&public_part)));
+        assert_true(
+            survives_byte_changes(recode_public, buf_bytes(&public_part), &accepted, &tried));
+
+        /* Any change of the boxes shows: their hashes are in the public part. */
+        assert_int_equal(dealing_encode_boxes(&dealing, &boxes), OK);
+        for (size_t i = 0; i < boxes.size; i++) {
+            struct dealing back;
+
+            boxes.data[i] ^= 1;
+            assert_int_equal(dealing_decode(buf_bytes(&public_part), buf_bytes(&boxes), &back),
+                             ERR_MALFORMED);
+            assert_int_equal(back.count, 0);
+            boxes.data[i] ^= 1;
+            if (i > 0)
+                assert_int_equal(
+                    dealing_decode(buf_bytes(&public_part), bytes_of(boxes.data, i), &back),
+                    ERR_MALFORMED);
+        }
+        buf_close(&public_part);
+        buf_close(&boxes);
+        dice_close(&dice);
+    }
+    assert_true(accepted > 0 && accepted < tried);
+}
+
+static struct dealing
+plain_dealing(void)
+{
+    return (struct dealing){
+        .id = {1},
+        .suite = DEALING_SUITE_1,
+        .threshold = 2,
+        .count = 3,
+        .nodes = {4, 0, 2},
+        .ciphertext = bytes_of_text("ciphertext"),
+        .key_commitment = {2},
+        .share_commitments = {{3}, {4}, {5}},
+        .box_hashes = {{6}, {7}, {8}},
+    };
+}
+
+#define DEALING_IS(expected, change)                                                               \
+    do {                                                                                           \
+        struct dealing dealing = plain_dealing();                                                  \
+        struct buf out = {0};                                                                      \
+        change;                                                                                    \
+        assert_int_equal(dealing_encode_public(&dealing, &out), expected);                         \
+        if ((expected) == OK)                                                                      \
+            assert_true(recodes(recode_public, buf_bytes(&out)));                                  \
+        else                                                                                       \
+            assert_int_equal(out.size, 0);                                                         \
+        buf_close(&out);                                                                           \
+    } while (0)
+
+static void
+test_dealing_relations(void **state)
+{
+    (void)state;
+    DEALING_IS(OK, (void)0);
+    DEALING_IS(ERR_RANGE, dealing.suite = 0);
+    DEALING_IS(ERR_RANGE, dealing.suite = 2);
+    DEALING_IS(ERR_RANGE, dealing.threshold = 0);
+    DEALING_IS(ERR_RANGE, dealing.threshold = 1);
+    DEALING_IS(OK, dealing.threshold = 3);
+    DEALING_IS(ERR_RANGE, dealing.threshold = 4);
+    DEALING_IS(ERR_RANGE, dealing.count = 0);
+    DEALING_IS(ERR_RANGE, dealing.count = REPLICAS_MAX + 1);
+    DEALING_IS(OK, dealing.threshold = dealing.count = 1);
+    DEALING_IS(ERR_RANGE, dealing.nodes[2] = 4);
+    DEALING_IS(OK, dealing.nodes[2] = NODES_MAX - 1);
+    DEALING_IS(ERR_RANGE, dealing.nodes[2] = NODES_MAX);
+    DEALING_IS(ERR_RANGE, dealing.ciphertext.size = 0);
+}
+
+static void
+test_dealing_sizes(void **state)
+{
+    struct dealing dealing = plain_dealing(), back;
+    struct buf out = {0};
+    struct dice dice;
+    size_t ciphertext_max = VALUE_BYTES_MAX + 1024;
+    uint8_t *large = calloc(1, ciphertext_max + 1);
+    struct bytes encoded;
+
+    (void)state;
+    assert_non_null(large);
+    dice_init(&dice, 1);
+    assert_int_equal(dealing_encode_public(&dealing, &out), OK);
+    assert_id(buf_bytes(&out), "b7bf300bdeaa3be54c746daf9aaa7087f92e980908328f5cdda83bcb08eddda4");
+    encoded = dice_keep(&dice, &out);
+
+    dealing.ciphertext = bytes_of(large, ciphertext_max);
+    assert_int_equal(dealing_encode_public(&dealing, &out), OK);
+    assert_true(recodes(recode_public, buf_bytes(&out)));
+    assert_true(out.size <= DEALING_BYTES_MAX);
+    buf_close(&out);
+    dealing.ciphertext = bytes_of(large, ciphertext_max + 1);
+    assert_int_equal(dealing_encode_public(&dealing, &out), ERR_TOO_LARGE);
+    assert_int_equal(out.size, 0);
+    assert_true(refused(recode_public,
+                        replace_item(&dice, encoded, 5, item_bytes(&dice, ciphertext_max + 1))));
+
+    dealing.boxes[1] = bytes_of(large, BOX_BYTES_MAX + 1);
+    assert_int_equal(dealing_encode_boxes(&dealing, &out), ERR_TOO_LARGE);
+    assert_int_equal(out.size, 0);
+
+    /* Counts that disagree: nodes, commitments, hashes, boxes. */
+    for (size_t i = 0; i < 9; i++) {
+        assert_true(
+            refused(recode_public, replace_item(&dice, encoded, i, bytes_of("\x61\x61", 2))));
+        assert_true(refused(recode_public, replace_item(&dice, encoded, i, (struct bytes){0})));
+        if (i != 5)
+            assert_true(
+                refused(recode_public, replace_item(&dice, encoded, i, item_bytes(&dice, 64))));
+    }
+    assert_int_equal(dealing_decode(encoded, bytes_of("\x82\x40\x40", 3), &back), ERR_MALFORMED);
+    assert_int_equal(dealing_decode(encoded, bytes_of("\x83\x40\x40\x40", 4), &back), OK);
+    assert_int_equal(dealing_decode((struct bytes){0}, (struct bytes){0}, &back), ERR_MALFORMED);
+    free(large);
+    buf_close(&out);
+    dice_close(&dice);
+}
+
+/* Lists */
+
+static void
+test_lists(void **state)
+{
+    struct bytes items[4] = {bytes_of_text("one"), bytes_of_text(""), bytes_of_text("three")};
+    struct bytes back[4];
+    struct buf out = {0};
+    size_t count = 9;
+
+    (void)state;
+    assert_int_equal(bytes_list_encode(items, 3, &out), OK);
+    assert_int_equal(bytes_list_decode(buf_bytes(&out), 5, back, 3, &count), OK);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(bytes_equal(items[i], back[i]));
+
+    assert_int_equal(bytes_list_decode(buf_bytes(&out), 5, back, 2, &count), ERR_TOO_LARGE);
+    assert_int_equal(count, 0);
+    assert_int_equal(bytes_list_decode(buf_bytes(&out), 4, back, 3, &count), ERR_MALFORMED);
+    for (size_t size = 0; size < out.size; size++) {
+        assert_int_equal(bytes_list_decode(bytes_of(out.data, size), 5, back, 3, &count),
+                         ERR_MALFORMED);
+        assert_int_equal(count, 0);
+    }
+    assert_int_equal(buf_append_text(&out, "x"), OK);
+    assert_int_equal(bytes_list_decode(buf_bytes(&out), 5, back, 3, &count), ERR_MALFORMED);
+    buf_close(&out);
+
+    assert_int_equal(bytes_list_encode(NULL, 0, &out), OK);
+    assert_int_equal(bytes_list_decode(buf_bytes(&out), 5, back, 0, &count), OK);
+    assert_int_equal(count, 0);
+    buf_close(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_ballots),
+        cmocka_unit_test(test_head_round_trips),
+        cmocka_unit_test(test_head_damage),
+        cmocka_unit_test(test_head_stays_the_same),
+        cmocka_unit_test(test_head_relations),
+        cmocka_unit_test(test_head_operations),
+        cmocka_unit_test(test_head_full_of_operations),
+        cmocka_unit_test(test_head_items),
+        cmocka_unit_test(test_head_find_op),
+        cmocka_unit_test(test_encoders_append),
+        cmocka_unit_test(test_version_round_trips),
+        cmocka_unit_test(test_version_damage),
+        cmocka_unit_test(test_version_relations),
+        cmocka_unit_test(test_dealing_round_trips),
+        cmocka_unit_test(test_dealing_damage),
+        cmocka_unit_test(test_dealing_relations),
+        cmocka_unit_test(test_dealing_sizes),
+        cmocka_unit_test(test_lists),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,400 @@
+/*
+ * Key files: round trips, refusals, atomic replacement, and that rotated share keys leave nothing
+ * behind.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "crypto/rng_kernel.h"
+#include "runtime/cluster_files.h"
+#include "runtime/keyfile.h"
+
+static const char HEX[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+struct fixture {
+    char directory[64];
+    char path[96];
+    char why[256];
+    struct secret_arena *arena;
+};
+
+static int
+set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    snprintf(f->directory, sizeof(f->directory), "/tmp/ostraka-keyfile-XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->path, sizeof(f->path), "%s/file", f->directory);
+    assert_int_equal(crypto_init(), OK);
+    assert_int_equal(secret_arena_new(4 * SHARE_KEYS_MAX, &f->arena), OK);
+    secret_arena_open(f->arena);
+    *state = f;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(directory_remove(f->directory), OK);
+    secret_arena_close(f->arena);
+    secret_arena_free(f->arena);
+    free(f);
+    return 0;
+}
+
+static void
+put(const struct fixture *f, const char *content, mode_t mode)
+{
+    FILE *file = fopen(f->path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(content, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(f->path, mode), 0);
+}
+
+static unsigned
+mode_of(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+/* --- keys ----------------------------------------------------------------------------------- */
+
+static void
+test_key_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES], back[KEY_BYTES];
+
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)i;
+    assert_int_equal(keyfile_write(f->path, key, f->why, sizeof(f->why)), OK);
+    assert_int_equal(mode_of(f->path), 0600);
+    assert_int_equal(keyfile_read(f->path, NULL, back, f->why, sizeof(f->why)), OK);
+    assert_memory_equal(key, back, sizeof(key));
+    key[0] = 9;
+    assert_int_equal(keyfile_write(f->path, key, f->why, sizeof(f->why)), ERR_EXISTS);
+    assert_int_equal(keyfile_read(f->path, NULL, back, f->why, sizeof(f->why)), OK);
+    assert_int_equal(back[0], 0);
+}
+
+static void
+expect_refused(struct fixture *f, const char *env, const char *words)
+{
+    static const uint8_t zeros[KEY_BYTES];
+    uint8_t key[KEY_BYTES];
+
+    memset(key, 1, sizeof(key));
+    assert_int_equal(keyfile_read(f->path, env, key, f->why, sizeof(f->why)), ERR_CONFIG);
+    assert_memory_equal(key, zeros, sizeof(key));
+    assert_non_null(strstr(f->why, words));
+    assert_null(strstr(f->why, "0001020304")); /* nothing of the key is repeated */
+}
+
+static void
+test_key_refusals(void **state)
+{
+    struct fixture *f = *state;
+    char text[128];
+
+    expect_refused(f, NULL, "No such file");
+    put(f, HEX, 0600);
+    for (unsigned mode = 1; mode < 0100; mode++) {
+        assert_int_equal(chmod(f->path, 0600 | mode), 0);
+        expect_refused(f, NULL, "read by others");
+    }
+    put(f, "", 0600);
+    expect_refused(f, NULL, "hexadecimal");
+    snprintf(text, sizeof(text), "%.63s\n", HEX);
+    put(f, text, 0600);
+    expect_refused(f, NULL, "hexadecimal");
+    snprintf(text, sizeof(text), "%s0\n", HEX);
+    put(f, text, 0600);
+    expect_refused(f, NULL, "hexadecimal");
+    snprintf(text, sizeof(text), "%s\n\n", HEX);
+    put(f, text, 0600);
+    expect_refused(f, NULL, "hexadecimal");
+    snprintf(text, sizeof(text), "%.63sg\n", HEX);
+    put(f, text, 0600);
+    expect_refused(f, NULL, "hexadecimal");
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(mkdir(f->path, 0700), 0);
+    expect_refused(f, NULL, "not a regular file");
+}
+
+static void
+test_key_environment(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES];
+
+    assert_int_equal(setenv("OSTRAKA_TEST_KEY", HEX, 1), 0);
+    assert_int_equal(keyfile_read(f->path, "OSTRAKA_TEST_KEY", key, f->why, sizeof(f->why)), OK);
+    assert_int_equal(key[31], 31);
+    assert_int_equal(setenv("OSTRAKA_TEST_KEY", "", 1), 0);
+    expect_refused(f, "OSTRAKA_TEST_KEY", "OSTRAKA_TEST_KEY");
+    assert_int_equal(unsetenv("OSTRAKA_TEST_KEY"), 0);
+    expect_refused(f, "OSTRAKA_TEST_KEY", "No such file");
+}
+
+/* systemd shows its access control list as group bits. */
+static void
+test_key_credential(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES];
+
+    put(f, HEX, 0440);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", f->directory, 1), 0);
+    assert_int_equal(keyfile_read(f->path, NULL, key, f->why, sizeof(f->why)), OK);
+    assert_int_equal(chmod(f->path, 0444), 0);
+    expect_refused(f, NULL, "read by others");
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
+/* --- files ---------------------------------------------------------------------------------- */
+
+static void
+test_replace(void **state)
+{
+    struct fixture *f = *state;
+    char aside[128];
+    struct buf back;
+
+    snprintf(aside, sizeof(aside), "%s.new", f->path);
+    assert_int_equal(file_replace(f->path, bytes_of_text("one"), 0644, f->why, sizeof(f->why)), OK);
+    assert_int_equal(mode_of(f->path), 0644);
+    /* A file left aside by a crash does not stand in the way. */
+    assert_int_equal(link(f->path, aside), 0);
+    assert_int_equal(file_replace(f->path, bytes_of_text("two"), 0600, f->why, sizeof(f->why)), OK);
+    assert_int_equal(mode_of(f->path), 0600);
+    assert_int_not_equal(access(aside, F_OK), 0);
+    assert_int_equal(file_read(f->path, 3, &back), OK);
+    assert_true(bytes_equal(buf_bytes(&back), bytes_of_text("two")));
+    buf_close(&back);
+    assert_int_equal(file_read(f->path, 2, &back), ERR_TOO_LARGE);
+    assert_int_equal(back.size, 0);
+    snprintf(aside, sizeof(aside), "%s/no/file", f->directory);
+    assert_int_equal(file_read(aside, 2, &back), ERR_NOT_FOUND);
+    assert_int_equal(file_replace(aside, bytes_of_text("x"), 0600, f->why, sizeof(f->why)),
+                     ERR_NOT_FOUND);
+    assert_int_equal(file_read(f->directory, 2, &back), ERR_IO);
+}
+
+/* --- share keys ----------------------------------------------------------------------------- */
+
+static void
+fill_ring(struct share_keyring *ring, struct secret_arena *arena, unsigned count)
+{
+    const struct rng rng = rng_kernel();
+
+    share_keyring_init(ring, arena);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(share_keyring_generate(ring, &rng), OK);
+}
+
+static void
+save(struct fixture *f, const struct share_keyring *ring, const uint8_t *key, const char *ad)
+{
+    const struct rng rng = rng_kernel();
+
+    assert_int_equal(
+        share_keys_save(f->path, ring, key, bytes_of_text(ad), &rng, f->why, sizeof(f->why)), OK);
+}
+
+static enum vault_err
+load(struct fixture *f, struct share_keyring *ring, const uint8_t *key, const char *ad)
+{
+    share_keyring_init(ring, f->arena);
+    return share_keys_load(f->path, ring, key, bytes_of_text(ad), f->why, sizeof(f->why));
+}
+
+static void
+test_ring_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1};
+
+    for (unsigned count = 1; count <= SHARE_KEYS_MAX; count++) {
+        struct share_keyring ring, back;
+
+        fill_ring(&ring, f->arena, count);
+        save(f, &ring, key, "n1");
+        assert_int_equal(mode_of(f->path), 0600);
+        assert_int_equal(load(f, &back, key, "n1"), OK);
+        for (unsigned i = 0; i < SHARE_KEYS_MAX; i++) {
+            assert_int_equal(ring.keys[i].public_half.id, back.keys[i].public_half.id);
+            assert_memory_equal(ring.keys[i].public_half.key, back.keys[i].public_half.key,
+                                X25519_BYTES);
+            assert_true(secret_equal(secret_bytes(&ring.keys[i].private_half),
+                                     secret_bytes(&back.keys[i].private_half)));
+        }
+        share_keyring_close(&back);
+        share_keyring_close(&ring);
+    }
+    assert_int_equal(secret_arena_free_slots(f->arena), 4 * SHARE_KEYS_MAX);
+}
+
+static void
+test_ring_refusals(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1}, other[KEY_BYTES] = {2};
+    struct share_keyring ring, back;
+    struct buf content;
+
+    assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+    fill_ring(&ring, f->arena, 2);
+    save(f, &ring, key, "n1");
+    share_keyring_close(&ring);
+    assert_int_equal(load(f, &back, other, "n1"), ERR_CONFIG);
+    assert_non_null(strstr(f->why, "does not verify"));
+    assert_int_equal(load(f, &back, key, "n2"), ERR_CONFIG);
+    assert_null(share_keyring_current(&back));
+    assert_int_equal(file_read(f->path, 4096, &content), OK);
+    for (size_t i = 0; i < content.size; i++) {
+        content.data[i] ^= 1;
+        assert_int_equal(file_replace(f->path, buf_bytes(&content), 0600, f->why, sizeof(f->why)),
+                         OK);
+        assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+        content.data[i] ^= 1;
+    }
+    for (size_t size = 0; size < content.size; size += 7) {
+        assert_int_equal(
+            file_replace(f->path, bytes_of(content.data, size), 0600, f->why, sizeof(f->why)), OK);
+        assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+    }
+    assert_int_equal(file_replace(f->path, buf_bytes(&content), 0644, f->why, sizeof(f->why)), OK);
+    assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+    assert_int_equal(chmod(f->path, 0600), 0);
+    assert_int_equal(load(f, &back, key, "n1"), OK);
+    share_keyring_close(&back);
+    buf_close(&content);
+}
+
+/* A ring that cannot be sealed leaves the old file in place. */
+static enum vault_err
+no_entropy(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    memset(out, 0, size);
+    return ERR_ENTROPY;
+}
+
+static void
+test_ring_kept_on_failure(void **state)
+{
+    struct fixture *f = *state;
+    const struct rng broken = {NULL, no_entropy};
+    uint8_t key[KEY_BYTES] = {1};
+    struct share_keyring ring, back;
+
+    fill_ring(&ring, f->arena, 1);
+    save(f, &ring, key, "n1");
+    assert_int_equal(
+        share_keys_save(f->path, &ring, key, bytes_of_text("n1"), &broken, f->why, sizeof(f->why)),
+        ERR_ENTROPY);
+    assert_int_equal(load(f, &back, key, "n1"), OK);
+    share_keyring_close(&back);
+    share_keyring_close(&ring);
+}
+
+/*
+ * The replaced file is overwritten on the disk, so that destroyed private halves do not stay
+ * there.
+ */
+static void
+test_ring_old_file_is_overwritten(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1};
+    struct share_keyring ring;
+    uint8_t old[4096];
+    ssize_t size;
+    int fd;
+
+    fill_ring(&ring, f->arena, 1);
+    save(f, &ring, key, "n1");
+    fd = open(f->path, O_RDONLY);
+    assert_true(fd >= 0);
+    save(f, &ring, key, "n1");
+    size = read(fd, old, sizeof(old));
+    assert_true(size > 40);
+    for (ssize_t i = 0; i < size; i++)
+        assert_int_equal(old[i], 0);
+    close(fd);
+    share_keyring_close(&ring);
+}
+
+/* --- birth ---------------------------------------------------------------------------------- */
+
+static void
+test_birth(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "used\n",
+        "00112233445566778899aabbccddeeff\n",
+        "00112233445566778899aabbccddeeff maybe\n",
+        "00112233445566778899aabbccddeef used\n",
+        "00112233445566778899aabbccddeeff0 used\n",
+        "00112233445566778899aabbccddeefg used\n",
+        "00112233445566778899aabbccddeeff used \n",
+    };
+    struct fixture *f = *state;
+    struct birth birth = {.store_id = {0xab, 1}, .used = false}, back;
+
+    assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_CONFIG);
+    for (int i = 0; i < 2; i++) {
+        birth.used = i == 1;
+        assert_int_equal(birth_write(f->path, &birth, f->why, sizeof(f->why)), OK);
+        assert_int_equal(mode_of(f->path), 0600);
+        assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), OK);
+        assert_int_equal(back.used, birth.used);
+        assert_memory_equal(back.store_id, birth.store_id, sizeof(birth.store_id));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        put(f, bad[i], 0600);
+        assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_CONFIG);
+        assert_false(back.used);
+        assert_int_equal(back.store_id[0], 0);
+    }
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_key_round_trip),
+        TEST(test_key_refusals),
+        TEST(test_key_environment),
+        TEST(test_key_credential),
+        TEST(test_replace),
+        TEST(test_ring_round_trip),
+        TEST(test_ring_refusals),
+        TEST(test_ring_kept_on_failure),
+        TEST(test_ring_old_file_is_overwritten),
+        TEST(test_birth),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,745 @@
+/*
+ * Messages between nodes: every kind and field round trips in both directions, every bound holds on
+ * both sides, and what is damaged is refused or is another message exactly.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proto_fixture.h"
+
+enum { ROUNDS = 200, COMMON = 5, KIND_FIRST = MSG_VOTE, KIND_LAST = MSG_DELIVER };
+
+static bool
+recode_msg(struct bytes in, struct buf *out)
+{
+    struct msg msg;
+
+    if (msg_decode(in, &msg) != OK)
+        return false;
+    assert_int_equal(msg_encode(&msg, out), OK);
+    return true;
+}
+
+static struct bytes
+encoded_msg(struct dice *dice, const struct msg *msg)
+{
+    struct buf out = {0};
+
+    assert_int_equal(msg_encode(msg, &out), OK);
+    return dice_keep(dice, &out);
+}
+
+/* Equality, field by field and apart from the codec's table */
+
+static void
+assert_bytes_equal(struct bytes a, struct bytes b)
+{
+    assert_true(bytes_equal(a, b));
+}
+
+static void
+assert_ballot_equal(struct ballot a, struct ballot b)
+{
+    assert_int_equal(a.time, b.time);
+    assert_int_equal(a.incarnation, b.incarnation);
+    assert_int_equal(a.node, b.node);
+}
+
+static void
+assert_accepted_equal(struct accepted a, struct accepted b)
+{
+    assert_ballot_equal(a.ballot, b.ballot);
+    assert_int_equal(a.state, b.state);
+    assert_bytes_equal(a.head, b.head);
+}
+
+static void
+assert_incarnations_equal(struct incarnations a, struct incarnations b)
+{
+    assert_int_equal(a.count, b.count);
+    for (unsigned i = 0; i < REPLICAS_MAX; i++)
+        assert_int_equal(a.of[i], b.of[i]);
+}
+
+#define NUMBER(m, f)    assert_int_equal(a->u.m.f, b->u.m.f)
+#define FIXED(m, f)     assert_memory_equal(a->u.m.f, b->u.m.f, sizeof(a->u.m.f))
+#define BYTES(m, f)     assert_bytes_equal(a->u.m.f, b->u.m.f)
+#define BALLOT(m, f)    assert_ballot_equal(a->u.m.f, b->u.m.f)
+#define ACCEPTED(m)     assert_accepted_equal(a->u.m.accepted, b->u.m.accepted)
+#define INCARNATIONS(m) assert_incarnations_equal(a->u.m.incarnations, b->u.m.incarnations)
+
+static void
+assert_questions_equal(const struct msg *a, const struct msg *b)
+{
+    if (a->kind == MSG_VOTE) {
+        BALLOT(vote, ballot);
+        NUMBER(vote, purpose);
+        FIXED(vote, op_id);
+        BYTES(vote, credential);
+    } else if (a->kind == MSG_WRITE) {
+        BALLOT(write, ballot);
+        BYTES(write, head);
+        BYTES(write, version);
+        BYTES(write, dealing);
+        BYTES(write, boxes);
+        FIXED(write, config_hash);
+        INCARNATIONS(write);
+    } else if (a->kind == MSG_CHOSEN) {
+        BALLOT(chosen, ballot);
+        FIXED(chosen, head_id);
+        BYTES(chosen, head);
+        NUMBER(chosen, written);
+        INCARNATIONS(chosen);
+    } else if (a->kind == MSG_READ) {
+        NUMBER(read, version);
+        FIXED(read, version_id);
+        BYTES(read, credential);
+    } else if (a->kind == MSG_FETCH) {
+        FIXED(fetch, head_id);
+    } else if (a->kind == MSG_LIST) {
+        NUMBER(list, before_version);
+        NUMBER(list, limit);
+        BYTES(list, credential);
+    } else if (a->kind == MSG_SHARE) {
+        ACCEPTED(share);
+        BYTES(share, version);
+        BYTES(share, dealing);
+        BYTES(share, box);
+        NUMBER(share, repair);
+    } else if (a->kind == MSG_DELIVER) {
+        NUMBER(deliver, owner);
+    }
+}
+
+static void
+assert_answers_equal(const struct msg *a, const struct msg *b)
+{
+    if (a->kind == MSG_VOTED) {
+        BALLOT(voted, ballot);
+        NUMBER(voted, refusal);
+        BALLOT(voted, beat);
+        ACCEPTED(voted);
+        INCARNATIONS(voted);
+    } else if (a->kind == MSG_WRITTEN) {
+        BALLOT(written, ballot);
+        FIXED(written, head_id);
+        NUMBER(written, refusal);
+        BALLOT(written, beat);
+        INCARNATIONS(written);
+    } else if (a->kind == MSG_ERASED) {
+        FIXED(erased, head_id);
+        NUMBER(erased, erased);
+        NUMBER(erased, state);
+        BALLOT(erased, ballot);
+        BYTES(erased, head);
+        INCARNATIONS(erased);
+    } else if (a->kind == MSG_STATE) {
+        NUMBER(state, refusal);
+        ACCEPTED(state);
+        BYTES(state, version);
+        BYTES(state, dealing);
+        NUMBER(state, share_state);
+        BYTES(state, share);
+        INCARNATIONS(state);
+    } else if (a->kind == MSG_FETCHED) {
+        NUMBER(fetched, refusal);
+        FIXED(fetched, head_id);
+        BYTES(fetched, head);
+        BYTES(fetched, version);
+        BYTES(fetched, dealing);
+        BYTES(fetched, boxes);
+    } else if (a->kind == MSG_VERSIONS) {
+        NUMBER(versions, refusal);
+        ACCEPTED(versions);
+        BYTES(versions, records);
+        INCARNATIONS(versions);
+    } else if (a->kind == MSG_SHARED) {
+        NUMBER(shared, outcome);
+        FIXED(shared, version_id);
+        NUMBER(shared, repair);
+    } else if (a->kind == MSG_HEARTBEAT) {
+        NUMBER(heartbeat, incarnation);
+        NUMBER(heartbeat, boot);
+        NUMBER(heartbeat, horizon_ms);
+        NUMBER(heartbeat, sequence);
+        NUMBER(heartbeat, wall_ms);
+        NUMBER(heartbeat, sent_ns);
+        NUMBER(heartbeat, echo_ns);
+        NUMBER(heartbeat, echo_held_ns);
+        NUMBER(heartbeat, share_key_id);
+        FIXED(heartbeat, share_key);
+    }
+}
+
+static void
+test_round_trips(void **state)
+{
+    (void)state;
+    for (int kind = KIND_FIRST; kind <= KIND_LAST; kind++) {
+        for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+            struct dice dice;
+            struct msg msg, back;
+            struct bytes encoded;
+
+            dice_init(&dice, seed * 1000 + (uint64_t)kind);
+            msg = dice_msg(&dice, (enum msg_kind)kind);
+            msg.from = 3; /* not encoded */
+            msg.to = 4;
+            encoded = encoded_msg(&dice, &msg);
+            assert_int_equal(msg_decode(encoded, &back), OK);
+            assert_int_equal(back.kind, kind);
+            assert_int_equal(back.from, 0);
+            assert_int_equal(back.to, 0);
+            assert_int_equal(back.op, msg.op);
+            assert_bytes_equal(back.request_id, msg.request_id);
+            assert_true(path_equal(back.path, msg.path));
+            assert_questions_equal(&msg, &back);
+            assert_answers_equal(&msg, &back);
+            assert_true(recodes(recode_msg, encoded));
+            dice_close(&dice);
+        }
+    }
+}
+
+static void
+test_damage(void **state)
+{
+    (void)state;
+    for (int kind = KIND_FIRST; kind <= KIND_LAST; kind++) {
+        size_t accepted = 0, tried = 0;
+
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct dice dice;
+            struct msg msg;
+            struct bytes encoded;
+
+            dice_init(&dice, seed * 77 + (uint64_t)kind);
+            msg = dice_msg(&dice, (enum msg_kind)kind);
+            encoded = encoded_msg(&dice, &msg);
+            assert_true(refuses_other_lengths(recode_msg, encoded));
+            assert_true(survives_byte_changes(recode_msg, encoded, &accepted, &tried));
+            dice_close(&dice);
+        }
+        assert_true(accepted > 0 && accepted < tried);
+    }
+}
+
+/* An encoding that other versions of the program will have to read. */
+static void
+test_stays_the_same(void **state)
+{
+    struct msg msg = {
+        .kind = MSG_VOTE,
+        .op = 42,
+        .request_id = bytes_of_text("r-1"),
+        .path = {bytes_of_text("acme"), bytes_of_text("db")},
+        .u.vote = {.ballot = {.time = 7, .node = 2, .incarnation = 1},
+                   .purpose = CHANGE_CREATE,
+                   .op_id = {0xaa},
+                   .credential = bytes_of_text("t")},
+    };
+    static const uint8_t vote[] = {
+        0x89, 0x01, 0x18, 0x2a, 0x43, 'r',  '-',  '1',  0x44, 'a', 'c',  'm', 'e', 0x42,
+        'd',  'b',  0x83, 0x07, 0x01, 0x02, 0x01, 0x50, 0xaa, 0,   0,    0,   0,   0,
+        0,    0,    0,    0,    0,    0,    0,    0,    0,    0,   0x41, 't',
+    };
+    struct buf out = {0};
+
+    (void)state;
+    assert_int_equal(msg_encode(&msg, &out), OK);
+    assert_int_equal(out.size, sizeof(vote));
+    assert_memory_equal(out.data, vote, sizeof(vote));
+    buf_close(&out);
+}
+
+/* Bounds of single fields */
+
+struct bound {
+    enum msg_kind kind;
+    size_t item; /* 0 for the first field of the kind's own */
+    bool bytes;  /* min and max are sizes */
+    uint64_t min, max;
+};
+
+#define REFUSAL_MAX REFUSED_ABSENT
+static const struct bound bounds[] = {
+    {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_FINISH},
+    {MSG_VOTE, 2, true, OP_ID_BYTES, OP_ID_BYTES},
+    {MSG_VOTE, 3, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_VOTED, 1, false, 0, REFUSAL_MAX},
+    {MSG_WRITE, 1, true, 1, HEAD_BYTES_MAX},
+    {MSG_WRITE, 2, true, 0, VERSION_BYTES_MAX},
+    {MSG_WRITE, 3, true, 0, DEALING_BYTES_MAX},
+    {MSG_WRITE, 4, true, 0, BOXES_BYTES_MAX},
+    {MSG_WRITE, 5, true, HASH_BYTES, HASH_BYTES},
+    {MSG_WRITTEN, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_WRITTEN, 2, false, 0, REFUSAL_MAX},
+    {MSG_CHOSEN, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_CHOSEN, 2, true, 0, HEAD_BYTES_MAX},
+    {MSG_CHOSEN, 3, false, 0, (1u << REPLICAS_MAX) - 1},
+    {MSG_ERASED, 0, true, ID_BYTES, ID_BYTES},
+    {MSG_ERASED, 2, false, 0, STATE_CHOSEN},
+    {MSG_ERASED, 4, true, 0, HEAD_BYTES_MAX},
+    {MSG_READ, 0, false, 0, COUNTER_MAX},
+    {MSG_READ, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_READ, 2, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_STATE, 0, false, 0, REFUSAL_MAX},
+    {MSG_STATE, 2, true, 0, VERSION_BYTES_MAX},
+    {MSG_STATE, 3, true, 0, DEALING_BYTES_MAX},
+    {MSG_STATE, 4, false, 0, SHARE_BAD},
+    {MSG_STATE, 5, true, 0, SECRET_BYTES_MAX},
+    {MSG_FETCH, 0, true, ID_BYTES, ID_BYTES},
+    {MSG_FETCHED, 0, false, 0, REFUSAL_MAX},
+    {MSG_FETCHED, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_FETCHED, 2, true, 0, HEAD_BYTES_MAX},
+    {MSG_FETCHED, 3, true, 0, VERSION_BYTES_MAX},
+    {MSG_FETCHED, 4, true, 0, DEALING_BYTES_MAX},
+    {MSG_FETCHED, 5, true, 0, BOXES_BYTES_MAX},
+    {MSG_LIST, 0, false, 0, COUNTER_MAX},
+    {MSG_LIST, 1, false, 1, PAGE_MAX + 1},
+    {MSG_LIST, 2, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_VERSIONS, 0, false, 0, REFUSAL_MAX},
+    {MSG_VERSIONS, 2, true, 0, RECORDS_BYTES_MAX},
+    {MSG_SHARE, 1, true, 1, VERSION_BYTES_MAX},
+    {MSG_SHARE, 2, true, 1, DEALING_BYTES_MAX},
+    {MSG_SHARE, 3, true, 1, BOX_BYTES_MAX},
+    {MSG_SHARED, 0, false, 0, SHARED_BAD},
+    {MSG_SHARED, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_HEARTBEAT, 0, false, 0, UINT64_MAX},
+    {MSG_HEARTBEAT, 8, false, 0, UINT64_MAX},
+    {MSG_HEARTBEAT, 9, true, X25519_BYTES, X25519_BYTES},
+    {MSG_DELIVER, 0, false, 0, NODES_MAX - 1},
+};
+
+static struct bytes
+bound_item(struct dice *dice, const struct bound *bound, uint64_t value)
+{
+    return bound->bytes ? item_bytes(dice, (size_t)value) : item_uint(dice, value);
+}
+
+static void
+test_bounds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        const struct bound *bound = &bounds[i];
+        size_t item = COMMON + bound->item;
+        struct dice dice;
+        struct msg msg;
+        struct bytes encoded;
+
+        dice_init(&dice, i);
+        msg = dice_msg(&dice, bound->kind);
+        encoded = encoded_msg(&dice, &msg);
+#define WITH(value) replace_item(&dice, encoded, item, bound_item(&dice, bound, value))
+        assert_true(recodes(recode_msg, WITH(bound->min)));
+        assert_true(recodes(recode_msg, WITH(bound->max)));
+        if (bound->min > 0)
+            assert_true(refused(recode_msg, WITH(bound->min - 1)));
+        if (bound->max < UINT64_MAX)
+            assert_true(refused(recode_msg, WITH(bound->max + 1)));
+#undef WITH
+        dice_close(&dice);
+    }
+}
+
+/* The encoder keeps to the same bounds, and leaves no trace of what it refused. */
+static void
+assert_not_encoded(const struct msg *msg, enum vault_err expected)
+{
+    struct buf out = {0};
+
+    assert_int_equal(buf_append_text(&out, "before"), OK);
+    assert_int_equal(buf_reserve(&out, FRAME_BYTES_MAX), OK);
+    memset(out.data + out.size, 0, out.capacity - out.size);
+    assert_int_equal(msg_encode(msg, &out), expected);
+    assert_int_equal(out.size, 6);
+    assert_memory_equal(out.data, "before", 6);
+    assert_true(codec_all_zero(out.data + 6, out.capacity - 6));
+    buf_close(&out);
+}
+
+#define NOT_ENCODED(msg_kind, expected, change)                                                    \
+    do {                                                                                           \
+        struct msg msg = dice_msg(&dice, msg_kind);                                                \
+        change;                                                                                    \
+        assert_not_encoded(&msg, expected);                                                        \
+    } while (0)
+
+static void
+test_encoder_refuses_sizes(void **state)
+{
+    struct dice dice;
+    struct bytes large;
+
+    (void)state;
+    dice_init(&dice, 5);
+    large = dice_bytes(&dice, DEALING_BYTES_MAX + 1, DEALING_BYTES_MAX + 1);
+#define LARGER(limit) bytes_of(large.data, (size_t)(limit) + 1)
+    NOT_ENCODED(MSG_VOTE, ERR_TOO_LARGE, msg.u.vote.credential = LARGER(CREDENTIAL_BYTES_MAX));
+    NOT_ENCODED(MSG_READ, ERR_TOO_LARGE, msg.u.read.credential = LARGER(CREDENTIAL_BYTES_MAX));
+    NOT_ENCODED(MSG_LIST, ERR_TOO_LARGE, msg.u.list.credential = LARGER(CREDENTIAL_BYTES_MAX));
+    NOT_ENCODED(MSG_WRITE, ERR_TOO_LARGE, msg.u.write.head = LARGER(HEAD_BYTES_MAX));
+    NOT_ENCODED(MSG_WRITE, ERR_TOO_LARGE, msg.u.write.version = LARGER(VERSION_BYTES_MAX));
+    NOT_ENCODED(MSG_WRITE, ERR_TOO_LARGE, msg.u.write.dealing = LARGER(DEALING_BYTES_MAX));
+    NOT_ENCODED(MSG_WRITE, ERR_TOO_LARGE, msg.u.write.boxes = LARGER(BOXES_BYTES_MAX));
+    NOT_ENCODED(MSG_CHOSEN, ERR_TOO_LARGE, msg.u.chosen.head = LARGER(HEAD_BYTES_MAX));
+    NOT_ENCODED(MSG_ERASED, ERR_TOO_LARGE, msg.u.erased.head = LARGER(HEAD_BYTES_MAX));
+    NOT_ENCODED(MSG_STATE, ERR_TOO_LARGE, msg.u.state.share = LARGER(SECRET_BYTES_MAX));
+    NOT_ENCODED(MSG_STATE, ERR_TOO_LARGE, msg.u.state.dealing = LARGER(DEALING_BYTES_MAX));
+    NOT_ENCODED(MSG_FETCHED, ERR_TOO_LARGE, msg.u.fetched.boxes = LARGER(BOXES_BYTES_MAX));
+    NOT_ENCODED(MSG_SHARE, ERR_TOO_LARGE, msg.u.share.box = LARGER(BOX_BYTES_MAX));
+    NOT_ENCODED(MSG_VERSIONS, ERR_TOO_LARGE, msg.u.versions.records = LARGER(RECORDS_BYTES_MAX));
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path.name = LARGER(NAME_BYTES_MAX));
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path.tenant = LARGER(TENANT_BYTES_MAX));
+#undef LARGER
+    large = dice_text(&dice, "r", REQUEST_ID_BYTES_MAX + 1, REQUEST_ID_BYTES_MAX + 1);
+    NOT_ENCODED(MSG_FETCH, ERR_TOO_LARGE, msg.request_id = large);
+    dice_close(&dice);
+}
+
+static void
+test_encoder_refuses_values(void **state)
+{
+    static uint8_t byte;
+    struct buf full = {.data = &byte, .size = SIZE_MAX / 4, .capacity = SIZE_MAX / 4};
+    struct dice dice;
+    struct msg vote;
+
+    (void)state;
+    dice_init(&dice, 6);
+    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.ballot = (struct ballot){0});
+    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.ballot.node = NODES_MAX);
+    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = CHANGE_NONE);
+    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = (enum change_kind)5);
+    NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.refusal = (enum refusal)(REFUSAL_MAX + 1));
+    NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.beat = (struct ballot){.node = 1});
+    NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.incarnations.count = REPLICAS_MAX + 1);
+    NOT_ENCODED(MSG_WRITE, ERR_RANGE, msg.u.write.head.size = 0);
+    NOT_ENCODED(MSG_CHOSEN, ERR_RANGE, msg.u.chosen.written = 1u << REPLICAS_MAX);
+    NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = 0);
+    NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = PAGE_MAX + 2);
+    NOT_ENCODED(MSG_SHARE, ERR_RANGE, msg.u.share.box.size = 0);
+    NOT_ENCODED(MSG_DELIVER, ERR_RANGE, msg.u.deliver.owner = NODES_MAX);
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a b"));
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a\n"));
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path.name = bytes_of_text("../x"));
+    NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path = (struct path){0});
+    NOT_ENCODED(MSG_HEARTBEAT, ERR_RANGE, msg.path.tenant = bytes_of_text("acme"));
+    NOT_ENCODED(MSG_HEARTBEAT, ERR_RANGE, msg.path.name = bytes_of_text("name"));
+
+    vote = dice_msg(&dice, MSG_VOTE);
+    assert_int_equal(msg_encode(&vote, &full), ERR_NOMEM);
+    assert_int_equal(full.size, SIZE_MAX / 4);
+    dice_close(&dice);
+}
+
+/* Absent means: no ballot, no head. Anything between is refused on both sides. */
+static void
+test_accepted(void **state)
+{
+    static const struct ballot some = {.time = 9, .node = 1, .incarnation = 1};
+    const struct bytes head = bytes_of_text("h");
+    struct dice dice;
+
+    (void)state;
+    dice_init(&dice, 8);
+    for (unsigned bits = 0; bits < 12; bits++) {
+        struct accepted accepted = {
+            .ballot = bits & 1 ? some : (struct ballot){0},
+            .head = bits & 2 ? head : (struct bytes){0},
+            .state = (enum accepted_state)(bits >> 2),
+        };
+        bool good = bits == 0 || bits == 7 || bits == 11;
+        struct msg msg = dice_msg(&dice, MSG_STATE);
+        struct buf item = {0};
+        struct cbor_writer w;
+        struct bytes encoded = encoded_msg(&dice, &msg);
+
+        cbor_writer_init(&w, &item);
+        cbor_put_array(&w, 3);
+        codec_put_ballot(&w, accepted.ballot);
+        cbor_put_uint(&w, accepted.state);
+        cbor_put_bytes(&w, accepted.head);
+        assert_int_equal(w.err, OK);
+        encoded = replace_item(&dice, encoded, COMMON + 1, buf_bytes(&item));
+        assert_int_equal(recodes(recode_msg, encoded), good);
+        buf_close(&item);
+
+        msg.u.state.accepted = accepted;
+        if (!good)
+            assert_not_encoded(&msg, ERR_RANGE);
+    }
+    NOT_ENCODED(MSG_STATE, ERR_RANGE,
+                (msg.u.state.accepted.ballot = some, msg.u.state.accepted.head = head,
+                 msg.u.state.accepted.state = (enum accepted_state)3));
+    dice_close(&dice);
+}
+
+/* Each item of another type, missing or one more; and the ends of the ranges in composite fields. */
+static void
+test_items(void **state)
+{
+    (void)state;
+    for (int kind = KIND_FIRST; kind <= KIND_LAST; kind++) {
+        struct dice dice;
+        struct msg msg;
+        struct bytes encoded;
+        struct cbor_reader r;
+        size_t count;
+
+        dice_init(&dice, (uint64_t)kind);
+        msg = dice_msg(&dice, (enum msg_kind)kind);
+        encoded = encoded_msg(&dice, &msg);
+        cbor_reader_init(&r, encoded);
+        count = (size_t)cbor_get_array(&r, SIZE_MAX);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(
+                refused(recode_msg, replace_item(&dice, encoded, i, bytes_of("\x61\x61", 2))));
+            assert_true(refused(recode_msg, replace_item(&dice, encoded, i, bytes_of("\xf6", 1))));
+            assert_true(refused(recode_msg, replace_item(&dice, encoded, i, bytes_of("\x20", 1))));
+            assert_true(refused(recode_msg, replace_item(&dice, encoded, i, bytes_of("\xa0", 1))));
+            assert_true(refused(recode_msg, replace_item(&dice, encoded, i, (struct bytes){0})));
+        }
+        assert_true(refused(recode_msg, replace_item(&dice, encoded, count, bytes_of("\x00", 1))));
+        dice_close(&dice);
+    }
+}
+
+static void
+test_composites(void **state)
+{
+    static const struct {
+        const char *item;
+        size_t size;
+        bool good;
+    } ballots[] =
+        {
+            {"\x83\x01\x00\x08", 4, true},      {"\x83\x01\x00\x09", 4, false},
+            {"\x83\x00\x00\x00", 4, false},     {"\x83\x00\x01\x00", 4, false},
+            {"\x82\x01\x01", 3, false},         {"\x84\x01\x01\x01\x01", 5, false},
+            {"\x83\x18\x01\x00\x01", 5, false}, {"\x83\x01\x18\x18\x01", 5, true},
+        },
+      lists[] = {
+          {"\x80", 1, true},
+          {"\x87\x00\x01\x02\x03\x04\x05\x06", 8, true},
+          {"\x88\x00\x01\x02\x03\x04\x05\x06\x07", 9, false},
+          {"\x81\x40", 2, false},
+      };
+    struct dice dice;
+    struct msg msg;
+    struct bytes encoded;
+
+    (void)state;
+    dice_init(&dice, 4);
+    msg = dice_msg(&dice, MSG_WRITTEN);
+    encoded = encoded_msg(&dice, &msg);
+    for (size_t i = 0; i < sizeof(ballots) / sizeof(ballots[0]); i++) {
+        struct bytes item = bytes_of(ballots[i].item, ballots[i].size);
+
+        assert_int_equal(recodes(recode_msg, replace_item(&dice, encoded, COMMON, item)),
+                         ballots[i].good);
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        struct bytes item = bytes_of(lists[i].item, lists[i].size);
+
+        assert_int_equal(recodes(recode_msg, replace_item(&dice, encoded, COMMON + 4, item)),
+                         lists[i].good);
+    }
+    /* The ballot to beat may be none, but only in one way. */
+    assert_true(recodes(recode_msg,
+                        replace_item(&dice, encoded, COMMON + 3, bytes_of("\x83\x00\x00\x00", 4))));
+    assert_true(refused(recode_msg,
+                        replace_item(&dice, encoded, COMMON + 3, bytes_of("\x83\x00\x00\x01", 4))));
+    dice_close(&dice);
+}
+
+/* Which ballots may be none. */
+static void
+test_no_ballot(void **state)
+{
+    static const struct {
+        enum msg_kind kind;
+        size_t item;
+        bool optional;
+    } ballots[] = {
+        {MSG_VOTE, 0, false},  {MSG_VOTED, 0, false},   {MSG_VOTED, 2, true},
+        {MSG_WRITE, 0, false}, {MSG_WRITTEN, 0, false}, {MSG_WRITTEN, 3, true},
+        {MSG_ERASED, 3, true}, {MSG_CHOSEN, 0, false},
+    };
+    const struct bytes none = bytes_of("\x83\x00\x00\x00", 4);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ballots) / sizeof(ballots[0]); i++) {
+        struct dice dice;
+        struct msg msg;
+        struct bytes encoded;
+
+        dice_init(&dice, i);
+        msg = dice_msg(&dice, ballots[i].kind);
+        encoded = replace_item(&dice, encoded_msg(&dice, &msg), COMMON + ballots[i].item, none);
+        assert_int_equal(recodes(recode_msg, encoded), ballots[i].optional);
+        assert_int_equal(refused(recode_msg, encoded), !ballots[i].optional);
+        dice_close(&dice);
+    }
+}
+
+static void
+test_common_items(void **state)
+{
+    struct dice dice;
+    struct msg msg, heartbeat;
+    struct bytes encoded, beat;
+
+    (void)state;
+    dice_init(&dice, 9);
+    msg = dice_msg(&dice, MSG_FETCH);
+    encoded = encoded_msg(&dice, &msg);
+    heartbeat = dice_msg(&dice, MSG_HEARTBEAT);
+    beat = encoded_msg(&dice, &heartbeat);
+
+#define SWAPPED(from, index, text)                                                                 \
+    replace_item(&dice, from, index, bytes_of(text, sizeof(text) - 1))
+    assert_true(recodes(recode_msg, SWAPPED(encoded, 2, "\x42r1")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 2, "\x42r ")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 2, "\x42r\x80")));
+    assert_true(
+        refused(recode_msg, replace_item(&dice, encoded, 2, item_bytes(&dice, 1)))); /* NUL */
+    assert_true(refused(recode_msg, SWAPPED(encoded, 3, "\x40")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 3,
+                                            "\x42"
+                                            "A1")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 4, "\x40")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 4, "\x42..")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 4, "\x42_x")));
+    assert_true(refused(recode_msg, SWAPPED(encoded, 4, "\x42\xc3x")));
+    assert_true(refused(recode_msg, SWAPPED(beat, 3,
+                                            "\x42"
+                                            "aa")));
+    assert_true(refused(recode_msg, SWAPPED(beat, 4,
+                                            "\x42"
+                                            "aa")));
+    dice_close(&dice);
+}
+
+/* Kinds */
+
+static void
+test_unknown_kinds(void **state)
+{
+    struct dice dice;
+    struct msg msg;
+    struct bytes encoded;
+
+    (void)state;
+    dice_init(&dice, 2);
+    msg = dice_msg(&dice, MSG_ASK_ERASED); /* no fields: an unknown kind could pass for it */
+    encoded = encoded_msg(&dice, &msg);
+    for (uint64_t kind = 0; kind <= 300; kind++) {
+        struct bytes other = replace_item(&dice, encoded, 0, item_uint(&dice, kind));
+
+        assert_int_equal(recodes(recode_msg, other), kind == MSG_ASK_ERASED);
+    }
+    assert_true(refused(recode_msg, replace_item(&dice, encoded, 0, item_uint(&dice, UINT64_MAX))));
+    assert_true(refused(recode_msg,
+                        replace_item(&dice, encoded, 0, item_uint(&dice, UINT64_C(0x100000010)))));
+    dice_close(&dice);
+}
+
+static void
+test_local_kinds_stay_here(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 300; kind++) {
+        struct msg msg = {
+            .kind = (enum msg_kind)kind,
+            .path = {bytes_of_text("acme"), bytes_of_text("db")},
+        };
+
+        if (kind < KIND_FIRST || kind > KIND_LAST)
+            assert_not_encoded(&msg, ERR_UNEXPECTED);
+    }
+}
+
+static void
+test_names(void **state)
+{
+    (void)state;
+    assert_string_equal(msg_kind_name(MSG_VOTE), "VOTE");
+    assert_string_equal(msg_kind_name(MSG_DELIVER), "DELIVER");
+    assert_string_equal(msg_kind_name(MSG_PEER_DOWN), "PEER_DOWN");
+    assert_string_equal(msg_kind_name((enum msg_kind)0), "?");
+    assert_string_equal(msg_kind_name((enum msg_kind)99), "?");
+    assert_string_equal(refusal_name(REFUSED_NONE), "NONE");
+    assert_string_equal(refusal_name(REFUSED_ABSENT), "ABSENT");
+    assert_string_equal(refusal_name((enum refusal)99), "?");
+}
+
+static void
+test_refused_leaves_nothing(void **state)
+{
+    struct dice dice;
+    struct msg msg, back;
+    struct bytes encoded;
+
+    (void)state;
+    dice_init(&dice, 11);
+    msg = dice_msg(&dice, MSG_STATE);
+    encoded = encoded_msg(&dice, &msg);
+    memset(&back, 0xa5, sizeof(back));
+    assert_int_equal(msg_decode(bytes_of(encoded.data, encoded.size - 1), &back), ERR_MALFORMED);
+    assert_true(codec_all_zero((const uint8_t *)&back, sizeof(back)));
+    memset(&back, 0xa5, sizeof(back));
+    assert_int_equal(msg_decode((struct bytes){0}, &back), ERR_MALFORMED);
+    assert_true(codec_all_zero((const uint8_t *)&back, sizeof(back)));
+    dice_close(&dice);
+}
+
+/* The largest of everything at once still fits a frame. */
+static void
+test_largest(void **state)
+{
+    struct dice dice;
+    struct msg msg;
+    struct bytes large;
+
+    (void)state;
+    dice_init(&dice, 12);
+    large = dice_bytes(&dice, DEALING_BYTES_MAX, DEALING_BYTES_MAX);
+    msg = dice_msg(&dice, MSG_WRITE);
+    msg.u.write.head = bytes_of(large.data, HEAD_BYTES_MAX);
+    msg.u.write.version = bytes_of(large.data, VERSION_BYTES_MAX);
+    msg.u.write.dealing = large;
+    msg.u.write.boxes = bytes_of(large.data, BOXES_BYTES_MAX);
+    assert_true(recodes(recode_msg, encoded_msg(&dice, &msg)));
+    dice_close(&dice);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_stays_the_same),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_encoder_refuses_sizes),
+        cmocka_unit_test(test_encoder_refuses_values),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_composites),
+        cmocka_unit_test(test_no_ballot),
+        cmocka_unit_test(test_common_items),
+        cmocka_unit_test(test_unknown_kinds),
+        cmocka_unit_test(test_local_kinds_stay_here),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_refused_leaves_nothing),
+        cmocka_unit_test(test_largest),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
