@@ -1,6 +1,6 @@
 /*
- * Bodies of POST and PUT. What is accepted must be within its limits and come back exactly when it is
- * rendered and read again. The first byte of the input chooses method and content type.
+ * Bodies of POST and PUT. What is accepted must be within its limits and come back exactly when
+ * it is rendered and read again. The first byte of the input chooses method and content type.
  */
 #include <jansson.h>
 #include <stdlib.h>

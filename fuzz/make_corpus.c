@@ -1,6 +1,6 @@
 /*
- * Writes the seed corpora of msg_fuzz and rows_fuzz: one valid input of each sort. Run from the root
- * of the checkout after a change of the formats: <build>/tests/make_corpus fuzz/corpus
+ * Writes the seed corpora of msg_fuzz and rows_fuzz: one valid input of each sort. Run from the
+ * root of the checkout after a change of the formats: <build>/tests/make_corpus fuzz/corpus
  */
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /*
- * A main() for a fuzz target without a fuzzer: runs it once on each file in the given directories (those
- * that exist), so that corpora and past findings are plain tests of every build.
+ * A main() for a fuzz target without a fuzzer: runs it once on each file in the given directories
+ * (those that exist), so that corpora and past findings are plain tests of every build.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * Request lines and headers: a byte for the method, then lines: the target, and headers as `name:value`.
- * What is accepted must be within its limits, and every refusal must render.
+ * Request lines and headers: a byte for the method, then lines: the target, and headers as
+ * `name:value`. What is accepted must be within its limits, and every refusal must render.
  */
 #include <stdlib.h>
 #include <string.h>

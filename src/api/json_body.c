@@ -10,7 +10,10 @@ enum { BODY_MEMBERS_MAX = 8, BLOCK_HEADER_BYTES = 16 };
 
 static_assert(sizeof(size_t) <= BLOCK_HEADER_BYTES, "a block's size fits its header");
 
-/* Blocks remember their size, so that all of it can be wiped. The header keeps malloc's alignment. */
+/*
+ * Blocks remember their size, so that all of it can be wiped. The header keeps malloc's
+ * alignment.
+ */
 static void *
 wiping_malloc(size_t size)
 {
@@ -47,8 +50,8 @@ api_global_init(void)
 }
 
 /*
- * Bodies are flat and have few members. What is not flat is refused before it is parsed: the tree of 2 MiB of
- * "[[],[],[]…" would take some hundred MiB.
+ * Bodies are flat and have few members. What is not flat is refused before it is parsed: the tree
+ * of 2 MiB of "[[],[],[]…" would take some hundred MiB.
  */
 static bool
 body_flat(struct bytes body)

@@ -26,7 +26,10 @@ json_out_raw(struct json_out *out, const char *text)
         out->err = buf_append_text(out->buf, text);
 }
 
-/* What was written last tells whether a comma is due: nothing was, a bracket opened, or a key ended. */
+/*
+ * What was written last tells whether a comma is due: nothing was, a bracket opened, or a key
+ * ended.
+ */
 static void
 separate(struct json_out *out)
 {

@@ -1,6 +1,7 @@
 /*
- * Writes JSON (and other text) straight into a buffer that is wiped, so that a value never lies in a
- * library's memory on its way out. Internal to api/. Latches its first error, like struct cbor_writer.
+ * Writes JSON (and other text) straight into a buffer that is wiped, so that a value never lies
+ * in a library's memory on its way out. Internal to api/. Latches its first error, like struct
+ * cbor_writer.
  */
 #ifndef OSTRAKA_API_JSON_OUT_H
 #define OSTRAKA_API_JSON_OUT_H

@@ -1,6 +1,6 @@
 /*
- * The Prometheus text format, version 0.0.4. Numbers and the names of nodes, routes and error codes only:
- * nothing here comes from a client.
+ * The Prometheus text format, version 0.0.4. Numbers and the names of nodes, routes and error
+ * codes only: nothing here comes from a client.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,7 +73,10 @@ put_node(struct json_out *out, const struct node_status *status)
           status->escrow_backlog);
 }
 
-/* One gauge or counter with a sample per peer; `field` is the offset of its uint64_t in peer_status. */
+/*
+ * One gauge or counter with a sample per peer; `field` is the offset of its uint64_t in
+ * peer_status.
+ */
 struct peer_series {
     const char *name;
     const char *type;
@@ -136,8 +139,9 @@ put_peers(struct json_out *out, const struct node_status *status)
 }
 
 /*
- * Buckets are cumulative and their bounds inclusive. Ours count whole microseconds *below* 2^i * 32, which is
- * the same for a time that was cut to whole microseconds. `labels` is empty or ends with a comma.
+ * Buckets are cumulative and their bounds inclusive. Ours count whole microseconds *below* 2^i *
+ * 32, which is the same for a time that was cut to whole microseconds. `labels` is empty or ends
+ * with a comma.
  */
 static void
 put_histogram(struct json_out *out, const char *name, const char *labels,

@@ -1,6 +1,6 @@
 /*
- * From an HTTP request to one of ours. The order of the checks decides which error a request with several
- * faults gets: route, query, headers, body.
+ * From an HTTP request to one of ours. The order of the checks decides which error a request with
+ * several faults gets: route, query, headers, body.
  */
 #include "api/api.h"
 #include "api/json_body.h"

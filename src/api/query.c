@@ -1,6 +1,6 @@
 /*
- * Query parameters. A '+' is a plus, as RFC 3986 has it (not a space, as HTML forms have it), so that
- * `at=2026-01-02T03:04:05+02:00` means what it says. Names are compared as they were sent.
+ * Query parameters. A '+' is a plus, as RFC 3986 has it (not a space, as HTML forms have it), so
+ * that `at=2026-01-02T03:04:05+02:00` means what it says. Names are compared as they were sent.
  */
 #include <string.h>
 
@@ -133,7 +133,10 @@ static const struct parameter parameters[] = {
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");
 
-/* Undoes %XX in a value. False: malformed, too long for any parameter, or a raw byte that needs an escape. */
+/*
+ * Undoes %XX in a value. False: malformed, too long for any parameter, or a raw byte that needs
+ * an escape.
+ */
 static bool
 value_decode(struct bytes raw, uint8_t out[static PARAMETER_VALUE_BYTES_MAX], struct bytes *value)
 {

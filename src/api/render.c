@@ -1,5 +1,6 @@
 /*
- * Outcomes as HTTP responses. Bodies are written straight into the response's buffer, which is wiped.
+ * Outcomes as HTTP responses. Bodies are written straight into the response's buffer, which is
+ * wiped.
  */
 #include "api/api.h"
 #include "api/json_out.h"
@@ -35,7 +36,9 @@ header_add(struct api_response *response, const char *name, const char *value)
         (struct api_header){.name = name, .value = bytes_of_text(value)};
 }
 
-/* A hint needs no precision: rounded up to one of a few texts, which live as long as the program. */
+/*
+ * A hint needs no precision: rounded up to one of a few texts, which live as long as the program.
+ */
 static const char *
 retry_after_text(unsigned retry_after_ms)
 {

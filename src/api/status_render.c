@@ -1,6 +1,6 @@
 /*
- * Health and status as JSON. Health is for anybody and says little; status is for operators. Neither
- * shows key material, hashes of tokens, or the names of secrets.
+ * Health and status as JSON. Health is for anybody and says little; status is for operators.
+ * Neither shows key material, hashes of tokens, or the names of secrets.
  */
 #include "api/json_out.h"
 #include "api/status.h"

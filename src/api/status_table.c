@@ -57,9 +57,9 @@ face(enum vault_err err)
 }
 
 /*
- * A change that failed in its writing phase may have happened, whatever else is known of it: it is never
- * answered as if nothing had (409 `contended` says that), and a retry is not safe. One that failed in its
- * voting phase did not happen.
+ * A change that failed in its writing phase may have happened, whatever else is known of it: it
+ * is never answered as if nothing had (409 `contended` says that), and a retry is not safe. One
+ * that failed in its voting phase did not happen.
  */
 struct error_face
 error_face(enum vault_err err, enum failed_phase phase)

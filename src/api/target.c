@@ -1,7 +1,7 @@
 /*
  * Routes and names. A target is compared as it was sent: nothing is decoded before it is matched,
- * nothing is normalised, and a name has exactly one form in which it can be asked for (but for the case of
- * hex digits), so that no two readers of a request can disagree about what it names.
+ * nothing is normalised, and a name has exactly one form in which it can be asked for (but for
+ * the case of hex digits), so that no two readers of a request can disagree about what it names.
  */
 #include "api/target.h"
 
@@ -117,8 +117,8 @@ uri_pchar(uint8_t byte)
 }
 
 /*
- * Undoes the escapes of one name. What may stand as it is must: an escape of it is refused, and so is a
- * raw byte that needs one.
+ * Undoes the escapes of one name. What may stand as it is must: an escape of it is refused, and
+ * so is a raw byte that needs one.
  */
 static enum vault_err
 name_decode(struct bytes raw, struct arena *arena, struct bytes *name)

@@ -1,6 +1,6 @@
 /*
- * Base64 (RFC 4648, section 4: the standard alphabet, padded), in constant time for texts of one length.
- * One byte string, one text: unused bits must be zero, and no white space is skipped.
+ * Base64 (RFC 4648, section 4: the standard alphabet, padded), in constant time for texts of one
+ * length. One byte string, one text: unused bits must be zero, and no white space is skipped.
  */
 #ifndef OSTRAKA_CRYPTO_BASE64_H
 #define OSTRAKA_CRYPTO_BASE64_H
@@ -11,7 +11,10 @@ size_t base64_encoded_size(size_t size);
 /* Appends the text of `input` to `out`. Errors: ERR_NOMEM, `out` as it was. */
 MUST_CHECK enum vault_err base64_encode(struct bytes input, struct buf *out);
 
-/* Room that base64_decode needs for a text of `text_size` bytes; up to two bytes more than it fills. */
+/*
+ * Room that base64_decode needs for a text of `text_size` bytes; up to two bytes more than it
+ * fills.
+ */
 size_t base64_decoded_size_max(size_t text_size);
 /*
  * Decodes all of `text` into `out`, which has `capacity` bytes. *size is how many it filled.

@@ -1,7 +1,7 @@
 /*
- * Dealings as two byte strings. Public part: [format, id, suite, k, nodes (a byte each), ciphertext,
- * key commitment, share commitments (n times 32 bytes), hashes of the boxes (n times 32 bytes)].
- * Boxes: an array of n byte strings.
+ * Dealings as two byte strings. Public part: [format, id, suite, k, nodes (a byte each),
+ * ciphertext, key commitment, share commitments (n times 32 bytes), hashes of the boxes (n times
+ * 32 bytes)]. Boxes: an array of n byte strings.
  */
 #include "proto/codec.h"
 

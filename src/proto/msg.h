@@ -192,7 +192,7 @@ struct msg_heartbeat {
     uint64_t share_key_id;
     uint8_t share_key[X25519_BYTES];
 };
-enum { DELIVER_ERASURE = 255 }; /* instead of a share: tell those who have not erased yet of the deletion */
+enum { DELIVER_ERASURE = NODES_MAX }; /* instead of a share: tell those who have not erased yet of the deletion */
 struct msg_deliver {
     uint64_t owner;            /* replica whose share is missing, or DELIVER_ERASURE */
 };

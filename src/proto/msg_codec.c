@@ -161,7 +161,7 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, share_key),
 };
 static const struct field deliver_fields[] = {
-    UP_TO(msg_deliver, owner, NODES_MAX - 1),
+    UP_TO(msg_deliver, owner, DELIVER_ERASURE),
 };
 /* clang-format on */
 

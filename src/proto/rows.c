@@ -90,7 +90,8 @@ has_versions(enum row_table table)
 void
 row_key_erasure(struct path path, struct row_key *out)
 {
-    static const uint8_t no_id[ID_BYTES] = {0};
+    static const uint8_t no_id[ID_BYTES];
+
     row_key_version(ROW_ERASURE, path, 1, no_id, out);
 }
 
@@ -170,6 +171,8 @@ row_key_parse(struct bytes key, enum row_table *table, struct path *path, uint64
     if (cursor.bad || cursor.rest.size > 0 || !has_versions(letter))
         return ERR_CORRUPT;
     if (!path_valid(found) || number < 1 || number > COUNTER_MAX)
+        return ERR_CORRUPT;
+    if (letter == ROW_ERASURE && (number != 1 || !codec_all_zero(id.data, id.size)))
         return ERR_CORRUPT;
 
     *table = letter;

@@ -28,7 +28,8 @@ enum {
 static const int64_t YEAR_SECONDS = (int64_t)365 * 86400 + 86400 / 4;
 
 /* Object identifiers, encoded. */
-#define OID(...)              bytes_of((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define BYTES(...)            ((const uint8_t[]){__VA_ARGS__})
+#define OID(...)              bytes_of(BYTES(__VA_ARGS__), sizeof(BYTES(__VA_ARGS__)))
 #define OID_EC_PUBLIC_KEY     OID(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01)
 #define OID_P256              OID(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07)
 #define OID_ECDSA_SHA256      OID(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)

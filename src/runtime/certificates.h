@@ -48,13 +48,15 @@ MUST_CHECK enum vault_err certificate_authority_export(const struct certificate_
 
 struct certificate_request {
     const char *node_name;
-    const char *
-        host; /* an address becomes an IP SAN, a name a DNS SAN; localhost and 127.0.0.1 are always there */
-    int64_t now;   /* seconds since 1970; valid from an hour before */
-    unsigned days; /* 0: CERTIFICATE_YEARS, and never longer than the CA */
+    const char *host; /* an address becomes an IP SAN, a name a DNS SAN, beside the local ones */
+    int64_t now;      /* seconds since 1970; valid from an hour before */
+    unsigned days;    /* 0: CERTIFICATE_YEARS, and never longer than the CA */
 };
 
-/* A node's certificate, for server and client use, with a new key. Buffers and errors as above. */
+/*
+ * A node's certificate, for server and client use, with a new key: the URI of the node, its host,
+ * localhost and 127.0.0.1 as alternative names. Buffers and errors as above.
+ */
 MUST_CHECK enum vault_err certificate_issue(const struct certificate_authority *ca,
                                             const struct certificate_request *request,
                                             const struct rng *rng, struct buf *certificate,

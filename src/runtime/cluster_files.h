@@ -3,8 +3,9 @@
  *
  *   ca/ca.crt, ca/ca.key      the cluster's CA
  *   cluster.conf, admin.token
- *   <node>/                   for each node ca.crt, node.crt, node.key, storage.key, share.keys, birth, a copy of
- *                             cluster.conf, and with seal "file" master.key: to be copied to its machine as it is
+ *   <node>/                   for each node ca.crt, node.crt, node.key, storage.key, share.keys,
+ *                             birth, a copy of cluster.conf, and with seal "file" master.key: to
+ *                             be copied to its machine as it is
  */
 #ifndef OSTRAKA_RUNTIME_CLUSTER_FILES_H
 #define OSTRAKA_RUNTIME_CLUSTER_FILES_H

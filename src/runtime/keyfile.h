@@ -1,6 +1,7 @@
 /*
- * Key material in files: storage key, master key, the sealed file of private share keys, the birth record. Files are
- * written aside with mode 0600, synced, renamed; reading refuses files that others can read.
+ * Key material in files: storage key, master key, the sealed file of private share keys, the birth
+ * record. Files are written aside with mode 0600, synced, renamed; reading refuses files that
+ * others can read.
  */
 #ifndef OSTRAKA_RUNTIME_KEYFILE_H
 #define OSTRAKA_RUNTIME_KEYFILE_H
@@ -8,18 +9,28 @@
 #include "crypto/box.h"
 #include "proto/cluster.h"
 
-/* 64 hex digits and a newline. `env` (may be NULL) names a variable that overrides the file. Errors: ERR_CONFIG with a sentence in `why`. Zeroed on error. */
-MUST_CHECK enum vault_err keyfile_read(const char *path, const char *env, uint8_t out[static KEY_BYTES],
-                                       char *why, size_t why_size);
+/*
+ * 64 hex digits and a newline. `env` (may be NULL) names a variable that overrides the file.
+ * Errors: ERR_CONFIG with a sentence in `why`; `out` is then zeroed.
+ */
+MUST_CHECK enum vault_err keyfile_read(const char *path, const char *env,
+                                       uint8_t out[static KEY_BYTES], char *why, size_t why_size);
 /* Refuses to overwrite (ERR_EXISTS). */
-MUST_CHECK enum vault_err keyfile_write(const char *path, const uint8_t key[static KEY_BYTES], char *why, size_t why_size);
+MUST_CHECK enum vault_err keyfile_write(const char *path, const uint8_t key[static KEY_BYTES],
+                                        char *why, size_t why_size);
 
 /* Any small file: whole content replaced atomically and durably with that mode. */
-MUST_CHECK enum vault_err file_replace(const char *path, struct bytes content, unsigned mode, char *why, size_t why_size);
+MUST_CHECK enum vault_err file_replace(const char *path, struct bytes content, unsigned mode,
+                                       char *why, size_t why_size);
 /* Whole file, at most `max` bytes. Errors: ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
 MUST_CHECK enum vault_err file_read(const char *path, size_t max, struct buf *out);
 
-/* The ring's private halves, sealed under the "share-keys" key (sealed_record_*; AD = cluster id | node name). The secret arena must be open. */
+/*
+ * The ring's private halves, sealed under the "share-keys" key (sealed_record_*; AD = cluster id |
+ * node name). The secret arena must be open. Saving overwrites the file that it replaces on the
+ * disk, since a destroyed private half must not stay there. Loading adds to a ring that has been
+ * init'ed; after an error (ERR_CONFIG) the caller closes it.
+ */
 MUST_CHECK enum vault_err share_keys_save(const char *path, const struct share_keyring *ring,
                                           const uint8_t key[static KEY_BYTES], struct bytes ad,
                                           const struct rng *rng, char *why, size_t why_size);
@@ -31,12 +42,17 @@ MUST_CHECK enum vault_err share_keys_load(const char *path, struct share_keyring
 size_t share_keys_ad(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
                      uint8_t out[static CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX]);
 
-/* Birth record: the store id that `cluster create` gave this node, and whether a store has been begun with it. */
+/*
+ * Birth record: the store id that `cluster create` gave this node, and whether a store has been
+ * begun with it.
+ */
 struct birth {
     uint8_t store_id[16];
     bool used;
 };
-MUST_CHECK enum vault_err birth_read(const char *path, struct birth *out, char *why, size_t why_size);
-MUST_CHECK enum vault_err birth_write(const char *path, const struct birth *birth, char *why, size_t why_size);
+MUST_CHECK enum vault_err birth_read(const char *path, struct birth *out, char *why,
+                                     size_t why_size);
+MUST_CHECK enum vault_err birth_write(const char *path, const struct birth *birth, char *why,
+                                      size_t why_size);
 
 #endif

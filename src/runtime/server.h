@@ -5,7 +5,7 @@
 #include "runtime/config_file.h"
 
 /*
- * Runs the node until it is told to stop. Returns the exit status of the process (cli/cli.h, enum exit_status). One clear
+ * Runs the node until it is told to stop. Returns the exit status of the process (base/exit_status.h). One clear
  * line on standard error for everything that keeps it from serving.
  */
 int server_run(const struct config *config);

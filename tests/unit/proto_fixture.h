@@ -496,8 +496,8 @@ survives_byte_changes(recode_fn *recode, struct bytes encoded, size_t *accepted,
 }
 
 /*
- * `encoded`, an array, with its item number `index` replaced by `item` (already encoded; empty: taken
- * out). An index one past the last appends. Into memory of the dice.
+ * `encoded`, an array, with its item number `index` replaced by `item` (already encoded; empty:
+ * taken out). An index one past the last appends. Into memory of the dice.
  */
 static inline struct bytes
 replace_item(struct dice *dice, struct bytes encoded, size_t index, struct bytes item)

@@ -781,7 +781,9 @@ values_are_bounded(void **state)
     fixture_end(&f);
 }
 
-/* A tree of a million small arrays is never built: this takes milliseconds and hardly any memory. */
+/*
+ * A tree of a million small arrays is never built: this takes milliseconds and hardly any memory.
+ */
 static void
 deep_and_wide_bodies_are_refused_early(void **state)
 {

@@ -269,6 +269,38 @@ restores_stored_keys(void **state)
     expect_open(p, info, 3, bytes_of(box, size), OK);
 }
 
+/* The same pair under another id: the id is part of what is bound. */
+static void
+binds_the_id_of_the_share_key(void **state)
+{
+    struct pair *p = *state;
+    uint8_t private_half[X25519_BYTES], box[BOX_BYTES_MAX];
+    size_t size = seal(p, box);
+
+    memcpy(private_half, p->ring.keys[0].private_half.data, X25519_BYTES);
+    assert_int_equal(share_keyring_add(&p->ring, 2, private_half), OK);
+    box[7] = 2;
+    expect_open(p, info, 3, bytes_of(box, size), ERR_CORRUPT);
+    box[7] = 1;
+    expect_open(p, info, 3, bytes_of(box, size), OK);
+}
+
+/* A node that lost its keys starts again at id 1: the sender must not use the old agreement. */
+static void
+notices_a_new_key_of_the_same_id(void **state)
+{
+    struct pair *p = *state;
+    uint8_t box[BOX_BYTES_MAX];
+    size_t size;
+
+    seal(p, box);
+    share_keyring_close(&p->ring);
+    assert_int_equal(share_keyring_generate(&p->ring, &p->rng), OK);
+    assert_int_equal(share_keyring_current(&p->ring)->id, 1);
+    size = seal(p, box);
+    expect_open(p, info, 3, bytes_of(box, size), OK);
+}
+
 static void
 keeps_the_newest_in_front(void **state)
 {
@@ -397,6 +429,8 @@ main(void)
         TEST(rotates_share_keys),
         TEST(renews_the_sender),
         TEST(restores_stored_keys),
+        TEST(binds_the_id_of_the_share_key),
+        TEST(notices_a_new_key_of_the_same_id),
         TEST(keeps_the_newest_in_front),
         TEST(remembers_the_latest_agreements),
         TEST(garbage_drives_nothing_out),

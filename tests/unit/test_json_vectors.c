@@ -1,6 +1,7 @@
 /*
- * JSONTestSuite (https://github.com/nst/JSONTestSuite), where OSTRAKA_VECTORS/json has it, against the flags
- * that bodies are read with, and its strings as values of whole requests; with a few cases built in.
+ * JSONTestSuite (https://github.com/nst/JSONTestSuite), where OSTRAKA_VECTORS/json has it,
+ * against the flags that bodies are read with, and its strings as values of whole requests; with
+ * a few cases built in.
  */
 #include "api_fixture.h"
 
@@ -154,8 +155,8 @@ check_number(const char *name, struct bytes text)
 }
 
 /*
- * Files whose meaning parsers disagree about: no key twice, no string changed (those with bad code points are
- * refused), no number rounded.
+ * Files whose meaning parsers disagree about: no key twice, no string changed (those with bad
+ * code points are refused), no number rounded.
  */
 static void
 check_transform(const char *name, struct bytes text)

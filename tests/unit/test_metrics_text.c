@@ -176,7 +176,9 @@ family_of(const char *line, char *family, size_t room)
     }
 }
 
-/* Each family: HELP, TYPE, then its samples; no family twice; each line ends; values are numbers. */
+/*
+ * Each family: HELP, TYPE, then its samples; no family twice; each line ends; values are numbers.
+ */
 static void
 format(void **state)
 {

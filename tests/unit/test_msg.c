@@ -312,7 +312,7 @@ static const struct bound bounds[] = {
     {MSG_HEARTBEAT, 0, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 8, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 9, true, X25519_BYTES, X25519_BYTES},
-    {MSG_DELIVER, 0, false, 0, NODES_MAX - 1},
+    {MSG_DELIVER, 0, false, 0, DELIVER_ERASURE},
 };
 
 static struct bytes
@@ -424,7 +424,7 @@ test_encoder_refuses_values(void **state)
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = 0);
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = PAGE_MAX + 2);
     NOT_ENCODED(MSG_SHARE, ERR_RANGE, msg.u.share.box.size = 0);
-    NOT_ENCODED(MSG_DELIVER, ERR_RANGE, msg.u.deliver.owner = NODES_MAX);
+    NOT_ENCODED(MSG_DELIVER, ERR_RANGE, msg.u.deliver.owner = DELIVER_ERASURE + 1);
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a b"));
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a\n"));
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path.name = bytes_of_text("../x"));
@@ -480,7 +480,7 @@ test_accepted(void **state)
     dice_close(&dice);
 }
 
-/* Each item of another type, missing or one more; and the ends of the ranges in composite fields. */
+/* Each item of another type, missing, or one more. */
 static void
 test_items(void **state)
 {

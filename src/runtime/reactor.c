@@ -1,0 +1,477 @@
+#include "runtime/reactor.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/link.h"
+#include "runtime/reactor_internal.h"
+#include "store/store_wt.h"
+
+enum {
+    STEP_ARENA_BYTES_MAX = 64 * 1024 * 1024,
+    DRAIN_MS_MAX = 4000,
+    STORAGE_ARENA_BYTES_MAX = 64 * 1024 * 1024,
+};
+
+/* ---- clocks and steps ---- */
+
+struct instant
+reactor_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (struct instant){(uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
+}
+
+static uint64_t
+wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+void
+reactor_step(struct reactor *r, struct step *st)
+{
+    *st = (struct step){.now = reactor_now(),
+                        .wall_ms = wall_ms(),
+                        .rng = &r->options.rng,
+                        .log = r->options.log,
+                        .metrics = &r->metrics,
+                        .arena = &r->step_arena};
+}
+
+static void
+stop_failed(struct reactor *r, enum vault_err err)
+{
+    if (r->result == OK)
+        r->result = err;
+    r->stop = true;
+}
+
+void
+reactor_step_done(struct reactor *r)
+{
+    arena_reset(&r->step_arena);
+    if (node_failed(r->node))
+        stop_failed(r, ERR_ENTROPY);
+}
+
+void
+reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg)
+{
+    struct step st;
+    reactor_step(r, &st);
+    node_deliver(r->node, &st, &r->executor, actor, msg);
+    reactor_step_done(r);
+}
+
+/* ---- effects ---- */
+
+static void
+execute_send(void *context, uint8_t to, struct bytes encoded)
+{
+    struct reactor *r = context;
+    links_send(r->links, to, encoded);
+}
+
+/* Copies of everything, since the request travels to another thread and the step's memory ends before. */
+static enum vault_err
+copy_changes(struct storage_request *q, const struct effect *effect)
+{
+    size_t count = effect->u.store.count;
+    q->changes = arena_alloc(&q->arena, count * sizeof(*q->changes));
+    if (!q->changes)
+        return ERR_NOMEM;
+    q->change_count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct store_change *from = &effect->u.store.changes[i];
+        q->changes[i].kind = from->kind;
+        if (arena_copy(&q->arena, from->key, &q->changes[i].key) != OK ||
+            arena_copy(&q->arena, from->value, &q->changes[i].value) != OK)
+            return ERR_NOMEM;
+    }
+    return OK;
+}
+
+static enum vault_err
+copy_keys(struct storage_request *q, const struct effect *effect)
+{
+    q->key_count = effect->u.load.count;
+    q->keys = arena_alloc(&q->arena, q->key_count * sizeof(*q->keys));
+    for (size_t i = 0; q->keys && i < q->key_count; i++) {
+        if (arena_copy(&q->arena, effect->u.load.keys[i], &q->keys[i]) != OK)
+            return ERR_NOMEM;
+    }
+    return q->keys ? OK : ERR_NOMEM;
+}
+
+static enum vault_err
+fill_request(struct storage_request *q, const struct effect *effect)
+{
+    if (effect->kind == EFFECT_STORE)
+        return copy_changes(q, effect);
+    if (effect->kind == EFFECT_LOAD)
+        return copy_keys(q, effect);
+    q->limit = effect->u.scan.limit;
+    q->with_values = effect->u.scan.with_values;
+    enum vault_err err = arena_copy(&q->arena, effect->u.scan.prefix, &q->prefix);
+    return err != OK ? err : arena_copy(&q->arena, effect->u.scan.after, &q->after);
+}
+
+/* What could not be submitted comes back as failed in the next turn, like every completion. */
+static void
+fail_later(struct reactor *r, struct storage_request *q, enum vault_err err)
+{
+    q->err = err;
+    q->next = r->failed_storage;
+    r->failed_storage = q;
+    event_active(r->storage_event, EV_READ, 0);
+}
+
+static void
+execute_storage(struct reactor *r, const struct effect *effect)
+{
+    enum storage_request_kind kind = effect->kind == EFFECT_STORE  ? STORAGE_COMMIT
+                                     : effect->kind == EFFECT_LOAD ? STORAGE_LOAD
+                                                                   : STORAGE_SCAN;
+    struct storage_request *q = storage_request_new(kind, STORAGE_ARENA_BYTES_MAX);
+    if (!q) {
+        stop_failed(r, ERR_NOMEM); /* the path would wait for ever: better start anew */
+        return;
+    }
+    q->tag = effect->tag;
+    q->owner = (uint32_t)effect->actor;
+    enum vault_err err = fill_request(q, effect);
+    if (err == OK)
+        err = storage_io_submit(r->options.storage, q);
+    if (err != OK)
+        fail_later(r, q, err);
+}
+
+static void
+execute(void *context, const struct effect *effect)
+{
+    struct reactor *r = context;
+    switch (effect->kind) {
+    case EFFECT_STORE:
+    case EFFECT_LOAD:
+    case EFFECT_SCAN: execute_storage(r, effect); break;
+    case EFFECT_TIMER:
+        if (timers_arm(&r->timers, instant_add(reactor_now(), effect->u.after), effect->actor,
+                       effect->tag) != OK)
+            stop_failed(r, ERR_NOMEM);
+        break;
+    case EFFECT_REPLY: reactor_reply(r, effect->u.reply.exchange, &effect->u.reply.reply); break;
+    case EFFECT_SEND:
+    case EFFECT_LOCAL: assert(!"the node executes these"); break;
+    }
+}
+
+/* ---- completions of storage ---- */
+
+static void
+deliver_rows(struct reactor *r, struct storage_request *q)
+{
+    struct msg msg = {.kind = MSG_LOADED, .u.loaded = {.tag = q->tag, .err = q->err}};
+    struct loaded_row *rows = NULL;
+    if (q->err == OK) {
+        rows = arena_alloc(&q->arena, (q->row_count + 1) * sizeof(*rows));
+        msg.u.loaded.err = rows ? OK : ERR_NOMEM;
+    }
+    for (size_t i = 0; rows && i < q->row_count; i++)
+        rows[i] = (struct loaded_row){.key = q->rows[i].key,
+                                      .value = q->rows[i].value,
+                                      .found = q->kind == STORAGE_SCAN || q->found[i]};
+    msg.u.loaded.rows = rows;
+    msg.u.loaded.count = rows ? q->row_count : 0;
+    msg.u.loaded.more = q->more;
+    reactor_deliver(r, (enum actor_id)q->owner, &msg);
+}
+
+static void
+deliver_completion(struct reactor *r, struct storage_request *q)
+{
+    if (q->kind != STORAGE_COMMIT) {
+        deliver_rows(r, q);
+        return;
+    }
+    if (q->err == ERR_IO || q->err == ERR_CORRUPT) {
+        log_event(r->options.log, LOG_ERROR, "reactor", "storage_failed", log_err("error", q->err));
+        stop_failed(r, ERR_IO);
+    }
+    struct msg msg = {.kind = MSG_STORED, .u.stored = {.tag = q->tag, .err = q->err}};
+    reactor_deliver(r, (enum actor_id)q->owner, &msg);
+}
+
+static void
+on_storage(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *r = context;
+    (void)fd;
+    (void)what;
+    struct storage_request *list = storage_io_drain(r->options.storage);
+    struct storage_request *failed = r->failed_storage;
+    r->failed_storage = NULL;
+    node_set_sequence(r->node, r->options.store->ops->sequence(r->options.store));
+    for (int round = 0; round < 2; round++) {
+        while (list) {
+            struct storage_request *next = list->next;
+            deliver_completion(r, list);
+            storage_request_free(list);
+            list = next;
+        }
+        list = failed;
+        failed = NULL;
+    }
+}
+
+/* ---- links ---- */
+
+static void
+on_peer(struct reactor *r, enum msg_kind kind, unsigned peer)
+{
+    struct msg msg = {.kind = kind, .from = (uint8_t)peer};
+    reactor_deliver(r, ACTOR_REPAIRER, &msg);
+}
+
+static void
+on_up(void *context, unsigned peer, const struct link_hello *hello)
+{
+    (void)hello;
+    on_peer(context, MSG_PEER_UP, peer);
+}
+
+static void
+on_down(void *context, unsigned peer)
+{
+    on_peer(context, MSG_PEER_DOWN, peer);
+}
+
+static bool
+on_frame(void *context, unsigned peer, struct bytes frame)
+{
+    struct reactor *r = context;
+    struct step st;
+    reactor_step(r, &st);
+    enum vault_err err = node_receive(r->node, &st, &r->executor, (uint8_t)peer, frame);
+    reactor_step_done(r);
+    return err == OK;
+}
+
+/* ---- timers and signals ---- */
+
+static void
+rearm(struct reactor *r)
+{
+    struct instant due;
+    if (!timers_next(&r->timers, &due))
+        return;
+    uint64_t us = instant_since(due, reactor_now()).ns / 1000 + 1;
+    struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
+    event_add(r->timer_event, &tv);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *r = context;
+    struct timer timer;
+    (void)fd;
+    (void)what;
+    /* Only what is due now: timers that handlers arm come in a later turn. */
+    struct instant now = reactor_now();
+    while (timers_pop(&r->timers, now, &timer)) {
+        struct msg msg = {.kind = MSG_TIMER, .u.timer = {.tag = timer.tag}};
+        reactor_deliver(r, timer.actor, &msg);
+    }
+}
+
+static void
+on_signal(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *r = context;
+    (void)what;
+    log_event(r->options.log, LOG_INFO, "server", "stopping", log_u64("signal", (uint64_t)fd));
+    r->draining = true;
+    r->drain_since = reactor_now();
+    https_front_drain(r->https);
+}
+
+/* ---- making and running ---- */
+
+static struct link_hello
+hello_of(const struct reactor_options *o)
+{
+    struct link_hello hello = {.protocol = LINK_PROTOCOL,
+                               .node = o->config->node.self,
+                               .incarnation = o->row.incarnation,
+                               .boot = o->row.boot + 1};
+    memcpy(hello.cluster_id, o->config->cluster.id, CLUSTER_ID_BYTES);
+    memcpy(hello.config_hash, o->config->cluster.config_hash, HASH_BYTES);
+    memcpy(hello.store_id, o->row.store_id, sizeof(hello.store_id));
+    return hello;
+}
+
+static enum vault_err
+make_node(struct reactor *r)
+{
+    const struct reactor_options *o = &r->options;
+    const struct node_config *local = &o->config->node;
+    struct node_options options = {.cluster = &o->config->cluster,
+                                   .self = (uint8_t)local->self,
+                                   .row = o->row,
+                                   .secrets = o->secrets,
+                                   .ring = o->ring,
+                                   .share_wrap_key = o->share_wrap_key,
+                                   .master = o->master,
+                                   .master_incorrect = o->master_incorrect,
+                                   .requests_max = local->requests_max,
+                                   .request_deadline = duration_ms(local->request_deadline_ms)};
+    struct step st;
+    memcpy(options.peer_keys, o->peer_keys, sizeof(options.peer_keys));
+    reactor_step(r, &st);
+    enum vault_err err = node_new(&options, &st, &r->node);
+    arena_reset(&r->step_arena);
+    return err;
+}
+
+static enum vault_err
+make_links(struct reactor *r, char *why, size_t why_size)
+{
+    const struct reactor_options *o = &r->options;
+    struct links_options options = {.base = r->base,
+                                    .cluster = &o->config->cluster,
+                                    .self = o->config->node.self,
+                                    .hello = hello_of(o),
+                                    .server = o->link_server,
+                                    .client = o->link_client,
+                                    .listen_host = o->config->node.listen_host,
+                                    .log = o->log,
+                                    .metrics = &r->metrics,
+                                    .rng = o->rng,
+                                    .context = r,
+                                    .on_up = on_up,
+                                    .on_down = on_down,
+                                    .on_frame = on_frame};
+    return links_new(&options, &r->links, why, why_size);
+}
+
+static enum vault_err
+make_https(struct reactor *r, char *why, size_t why_size)
+{
+    const struct config *config = r->options.config;
+    struct https_options options = {.base = r->base,
+                                    .host = config->node.listen_host,
+                                    .port = config->cluster.nodes[config->node.self].api_port,
+                                    .tls = r->options.api,
+                                    .log = r->options.log,
+                                    .metrics = &r->metrics,
+                                    .context = r,
+                                    .on_request = reactor_on_request};
+    return https_front_new(&options, &r->https, why, why_size);
+}
+
+static enum vault_err
+make_events(struct reactor *r)
+{
+    r->base = event_base_new();
+    if (!r->base)
+        return ERR_NOMEM;
+    r->timer_event = event_new(r->base, -1, 0, on_timer, r);
+    r->storage_event = event_new(r->base, storage_io_wake_fd(r->options.storage),
+                                 EV_READ | EV_PERSIST, on_storage, r);
+    r->term_event = evsignal_new(r->base, SIGTERM, on_signal, r);
+    r->int_event = evsignal_new(r->base, SIGINT, on_signal, r);
+    if (!r->timer_event || !r->storage_event || !r->term_event || !r->int_event)
+        return ERR_NOMEM;
+    event_add(r->storage_event, NULL);
+    event_add(r->term_event, NULL);
+    event_add(r->int_event, NULL);
+    return OK;
+}
+
+enum vault_err
+reactor_new(const struct reactor_options *options, struct reactor **out, char *why, size_t why_size)
+{
+    *out = NULL;
+    snprintf(why, why_size, "out of memory");
+    struct reactor *r = calloc(1, sizeof(*r));
+    if (!r)
+        return ERR_NOMEM;
+    r->options = *options;
+    r->executor = (struct node_executor){r, execute_send, execute};
+    r->started = reactor_now();
+    arena_init(&r->step_arena, STEP_ARENA_BYTES_MAX);
+    enum vault_err err = make_events(r);
+    if (err == OK)
+        err = make_node(r);
+    if (err == OK)
+        err = make_links(r, why, why_size);
+    if (err == OK)
+        err = make_https(r, why, why_size);
+    if (err != OK) {
+        reactor_free(r);
+        return err;
+    }
+    *out = r;
+    return OK;
+}
+
+static bool
+drained(const struct reactor *r)
+{
+    if (!r->draining)
+        return false;
+    return (https_front_idle(r->https) && node_in_flight(r->node) == 0) ||
+           instant_since(reactor_now(), r->drain_since).ns > duration_ms(DRAIN_MS_MAX).ns;
+}
+
+enum vault_err
+reactor_run(struct reactor *r)
+{
+    struct step st;
+    reactor_step(r, &st);
+    node_start(r->node, &st, &r->executor);
+    reactor_step_done(r);
+    while (!r->stop && !drained(r)) {
+        links_flush(r->links);
+        rearm(r);
+        if (event_base_loop(r->base, EVLOOP_ONCE) < 0)
+            stop_failed(r, ERR_IO);
+    }
+    return r->result;
+}
+
+void
+reactor_free(struct reactor *r)
+{
+    if (!r)
+        return;
+    if (r->https)
+        https_front_free(r->https);
+    if (r->links)
+        links_free(r->links);
+    node_free(r->node);
+    while (r->failed_storage) {
+        struct storage_request *next = r->failed_storage->next;
+        storage_request_free(r->failed_storage);
+        r->failed_storage = next;
+    }
+    struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event};
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
+    if (r->base)
+        event_base_free(r->base);
+    timers_close(&r->timers);
+    arena_close(&r->step_arena);
+    free(r);
+}

@@ -1,0 +1,39 @@
+/*
+ * The reactor: one thread and one libevent loop for the actors, the links and HTTPS. It turns what comes in (requests, frames,
+ * completions of storage, timers, signals) into messages of the node, and executes the effects that the node asks for. Links are flushed
+ * once per turn of the loop.
+ */
+#ifndef OSTRAKA_RUNTIME_REACTOR_H
+#define OSTRAKA_RUNTIME_REACTOR_H
+
+#include "actors/node.h"
+#include "runtime/config_file.h"
+#include "runtime/tls.h"
+#include "store/storage_io.h"
+
+struct reactor;
+
+struct reactor_options {
+    const struct config *config;         /* borrowed */
+    const struct log_sink *log;
+    struct store *store;                 /* borrowed */
+    struct storage_io *storage;          /* borrowed */
+    struct secret_arena *secrets;        /* borrowed; closed */
+    struct share_keyring *ring;          /* borrowed */
+    const struct secret *share_wrap_key; /* borrowed */
+    const struct master_key *master;     /* borrowed; NULL: none */
+    bool master_incorrect;
+    struct node_row row;
+    struct share_key_public peer_keys[NODES_MAX];
+    struct tls_context *api, *link_server, *link_client; /* borrowed */
+    struct rng rng;
+};
+
+/* Makes the node, listens. Errors with a sentence in `why`. */
+MUST_CHECK enum vault_err reactor_new(const struct reactor_options *options, struct reactor **out,
+                                      char *why, size_t why_size);
+/* Runs until SIGTERM or SIGINT, then drains for at most 4 s. Errors: ERR_ENTROPY, ERR_IO: the process must end as failed. */
+MUST_CHECK enum vault_err reactor_run(struct reactor *reactor);
+void reactor_free(struct reactor *reactor);
+
+#endif

@@ -1,0 +1,231 @@
+/* API requests: from HTTP to the gateway actor and back, and what the runtime answers from its own snapshots. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "actors/authority.h"
+#include "api/status.h"
+#include "runtime/link.h"
+#include "runtime/reactor_internal.h"
+#include "store/store_wt.h"
+
+/* A request on its way; lives in the exchange's arena. */
+struct pending {
+    struct https_exchange *exchange;
+    struct request request;
+    struct instant started;
+};
+
+enum { MADE_ID_BYTES = 8 };
+
+static void
+count(struct reactor *r, const struct pending *p, unsigned status, enum vault_err err)
+{
+    unsigned route = p->request.routed ? (unsigned)p->request.kind : (unsigned)REQUEST_KINDS;
+    uint64_t us = instant_since(reactor_now(), p->started).ns / 1000;
+    if (status < METRIC_STATUSES)
+        r->metrics.responses[route][status]++;
+    latency_record(&r->metrics.latency[route], us);
+    if (err != OK && (unsigned)err < METRIC_REASONS)
+        r->metrics.refusals[err]++;
+    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
+              log_token("request_id", p->request.id),
+              log_text("operation", p->request.routed ? request_kind_name(p->request.kind) : "none"),
+              log_u64("status", status), log_u64("duration_us", us), log_err("outcome", err));
+}
+
+static void
+respond(struct reactor *r, struct pending *p, struct api_response *response, enum vault_err err)
+{
+    count(r, p, response->status, err);
+    https_respond(p->exchange, p->request.id, response);
+}
+
+static void
+respond_error(struct reactor *r, struct pending *p, enum vault_err err, const char *allow)
+{
+    struct api_response response = {0};
+    if (api_render_refusal(&p->request, err, allow, &response) != OK)
+        response.status = 500; /* no memory even for the error */
+    respond(r, p, &response, err);
+}
+
+void
+reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
+{
+    struct pending *p = (struct pending *)(uintptr_t)exchange;
+    struct api_response response = {0};
+    if (api_render(&p->request, reply, &response) != OK) {
+        api_response_close(&response);
+        respond_error(r, p, ERR_NOMEM, NULL);
+        return;
+    }
+    respond(r, p, &response, reply->err);
+}
+
+/* ---- status ---- */
+
+static void
+fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
+{
+    const struct membership *ms = node_membership(r->node);
+    const struct member *member = &ms->members[i];
+    *peer = (struct peer_status){.self = i == ms->self,
+                                 .connected = i == ms->self || member->connected,
+                                 .round_trip_us = member->round_trip_ns / 1000,
+                                 .incarnation = member->incarnation,
+                                 .escrow_backlog = member->escrow_backlog};
+    if (i == ms->self) {
+        peer->since_ms = instant_since(reactor_now(), r->started).ns / 1000000;
+        return;
+    }
+    struct link_stats stats;
+    links_stats(r->links, i, &stats);
+    peer->config_mismatch = stats.config_mismatch;
+    peer->since_ms = instant_since(reactor_now(), stats.since).ns / 1000000;
+    peer->queued_bytes = stats.queued_bytes;
+    peer->sent_messages = stats.sent;
+    peer->received_messages = stats.received;
+    peer->refused_messages = stats.dropped;
+}
+
+static void
+fill_reasons(struct node_status *s, bool serving)
+{
+    size_t n = 0;
+    if (!s->quorum)
+        s->not_ready_reasons[n++] = "too few nodes are connected";
+    else if (!serving)
+        s->not_ready_reasons[n++] = "the node is starting";
+    if (s->sealed)
+        s->not_ready_reasons[n++] = "the master key is missing or not the right one";
+    s->ready = n == 0;
+}
+
+/* The storage threads count in powers of two of a microsecond; the first bucket of a latency histogram ends at 32. */
+static void
+copy_commit_metrics(struct metrics *metrics, const struct storage_io_stats *io)
+{
+    enum { LOG2_BUCKETS = 24, FIRST = 5 };
+    struct latency_histogram *h = &metrics->commit;
+    *h = (struct latency_histogram){.count = io->batches, .sum_us = io->flush_ns_total / 1000};
+    for (unsigned i = 0; i < LOG2_BUCKETS; i++) {
+        unsigned bucket = i <= FIRST ? 0 : i - FIRST;
+        h->buckets[bucket < METRIC_LATENCY_BUCKETS ? bucket : METRIC_LATENCY_BUCKETS - 1] +=
+            io->flush_us_log2[i];
+    }
+    metrics->counters[METRIC_store_commits] = io->commits;
+    metrics->counters[METRIC_store_flushes] = io->batches;
+    metrics->commit_batch_sum = io->commits;
+}
+
+static void
+fill_status(struct reactor *r, struct node_status *s)
+{
+    const struct membership *ms = node_membership(r->node);
+    const struct cluster *cluster = ms->cluster;
+    struct storage_io_stats io;
+    struct store_wt_stats wt;
+    unsigned connected = 0;
+    storage_io_stats(r->options.storage, &io);
+    store_wt_stats(r->options.store, &wt);
+    *s = (struct node_status){
+        .cluster = cluster,
+        .self = ms->self,
+        .version = OSTRAKA_VERSION,
+        .uptime_ms = instant_since(reactor_now(), r->started).ns / 1000000,
+        .sealed = cluster->seal != SEAL_NONE &&
+                  (!r->options.master || r->options.master_incorrect),
+        .requests_in_flight = node_in_flight(r->node),
+        .connections = https_connections(r->https),
+        .store_sequence = ms->members[ms->self].sequence,
+        .store_log_bytes = wt.log_bytes,
+        .disk_free_bytes = wt.disk_free_bytes,
+        .store_waiting = io.waiting,
+        .repairs_staged = r->metrics.counters[METRIC_repairs_staged],
+        .repairs_done = r->metrics.counters[METRIC_repairs_done],
+        .share_key_id = ms->members[ms->self].share_key.id,
+    };
+    for (unsigned i = 0; i < cluster->node_count; i++) {
+        fill_peer(r, i, &s->peers[i]);
+        connected += s->peers[i].connected;
+        s->escrow_backlog += s->peers[i].escrow_backlog;
+    }
+    s->quorum = connected >= cluster_majority(cluster);
+    fill_reasons(s, node_serving(r->node));
+    copy_commit_metrics(&r->metrics, &io);
+}
+
+/* Health, status and metrics come from snapshots of this node; the latter two are for operators. */
+static void
+answer_locally(struct reactor *r, struct pending *p)
+{
+    struct node_status status;
+    struct api_response response = {0};
+    enum vault_err err;
+    fill_status(r, &status);
+    if (p->request.kind == REQUEST_HEALTH) {
+        err = api_render_health(&status, &response);
+    } else if (!authority_permits(status.cluster, p->request.credential)) {
+        respond_error(r, p, ERR_UNAUTHENTICATED, NULL);
+        return;
+    } else if (p->request.kind == REQUEST_STATUS) {
+        err = api_render_status(&status, &response);
+    } else {
+        err = api_render_metrics(&status, &r->metrics, &response);
+    }
+    if (err != OK) {
+        api_response_close(&response);
+        respond_error(r, p, err, NULL);
+        return;
+    }
+    respond(r, p, &response, OK);
+}
+
+/* ---- requests ---- */
+
+static enum vault_err
+make_id(struct reactor *r, struct arena *arena, struct bytes *out)
+{
+    uint8_t id[MADE_ID_BYTES];
+    char text[2 * MADE_ID_BYTES + 1];
+    enum vault_err err = rng_fill(&r->options.rng, id, sizeof(id));
+    if (err != OK)
+        return err;
+    hex_encode(bytes_of(id, sizeof(id)), text);
+    return arena_copy(arena, bytes_of(text, 2 * MADE_ID_BYTES), out);
+}
+
+void
+reactor_on_request(void *context, struct https_exchange *exchange, const struct http_request *http)
+{
+    struct reactor *r = context;
+    struct arena *arena = https_exchange_arena(exchange);
+    struct pending *p = arena_alloc(arena, sizeof(*p));
+    struct bytes id = {0};
+    const char *allow = NULL;
+    enum vault_err err = p ? make_id(r, arena, &id) : ERR_NOMEM;
+    if (!p) {
+        struct api_response none = {.status = 503};
+        https_respond(exchange, id, &none);
+        return;
+    }
+    p->exchange = exchange;
+    p->started = reactor_now();
+    p->request.id = id;
+    if (err == OK)
+        err = api_parse(http, id, arena, &p->request, &allow);
+    if (err != OK) {
+        respond_error(r, p, err, allow);
+        return;
+    }
+    if (p->request.kind == REQUEST_HEALTH || p->request.kind == REQUEST_STATUS ||
+        p->request.kind == REQUEST_METRICS) {
+        answer_locally(r, p);
+        return;
+    }
+    struct msg msg = {.kind = MSG_REQUEST,
+                      .request_id = p->request.id,
+                      .u.request = {.request = &p->request, .exchange = (uint64_t)(uintptr_t)p}};
+    reactor_deliver(r, ACTOR_GATEWAY, &msg);
+}

@@ -1,0 +1,40 @@
+/* Private to reactor.c, reactor_api.c. */
+#ifndef OSTRAKA_RUNTIME_REACTOR_INTERNAL_H
+#define OSTRAKA_RUNTIME_REACTOR_INTERNAL_H
+
+#include <event2/event.h>
+
+#include "runtime/https.h"
+#include "runtime/reactor.h"
+#include "runtime/timers.h"
+
+struct links;
+
+struct reactor {
+    struct reactor_options options;
+    struct event_base *base;
+    struct event *timer_event, *storage_event, *term_event, *int_event;
+    struct node *node;
+    struct node_executor executor;
+    struct links *links;
+    struct https_front *https;
+    struct metrics metrics;
+    struct timers timers;
+    struct arena step_arena;
+    struct storage_request *failed_storage; /* could not be submitted */
+    struct instant started, drain_since;
+    bool draining, stop;
+    enum vault_err result;
+};
+
+struct instant reactor_now(void);
+void reactor_step(struct reactor *r, struct step *st);
+void reactor_step_done(struct reactor *r);
+void reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg);
+
+/* reactor_api.c */
+void reactor_on_request(void *context, struct https_exchange *exchange,
+                        const struct http_request *http);
+void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);
+
+#endif
