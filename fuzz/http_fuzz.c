@@ -1,6 +1,6 @@
 /*
- * The HTTP parser on any bytes. The first byte seeds the sizes of the pieces in which the rest is fed; the same bytes fed
- * whole must give the same requests and the same end.
+ * The HTTP parser on any bytes. The first byte seeds the sizes of the pieces in which the rest is
+ * fed; the same bytes fed whole must give the same requests and the same end.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -83,7 +83,7 @@ own_bit(const struct shard_work *w)
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
-    return own < 0 ? 0 : (uint8_t)(1u << own);
+    return (uint8_t)(own < 0 ? 0 : 1u << own);
 }
 
 static void

@@ -170,7 +170,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
     /* Something at or below the horizon found on disk may have been promised and forgotten. */
     if (s->node.horizon_ms > 0)
         s->floor = (struct ballot){
-            .time = (s->node.horizon_ms << 16) | 0xffff, .node = UINT8_MAX, .incarnation = UINT64_MAX};
+            .time = (s->node.horizon_ms << 16) | 0xffff, .node = NODES_MAX - 1, .incarnation = UINT64_MAX};
     s->slots = calloc(s->paths_max, sizeof(*s->slots));
     s->free_slots = calloc(s->paths_max, sizeof(*s->free_slots));
     if (!s->slots || !s->free_slots || path_map_init(&s->paths, s->paths_max, options->map_seed)) {
@@ -268,14 +268,21 @@ shard_store_start(struct shard_store *s, const struct step *st, struct effects *
  * After every start a node votes and answers reads only once it has heard from m-1 others: what they remember of it could show that its
  * store went back.
  */
-bool
-shard_store_serving(const struct shard_store *s)
+static bool
+may_read(const struct shard_store *s)
 {
     const struct cluster *cluster = s->membership->cluster;
     unsigned heard = 0;
     for (unsigned i = 0; i < cluster->node_count; i++)
         heard += s->membership->members[i].heard;
-    return s->serving && !s->failed && heard >= cluster_majority(cluster);
+    return !s->failed && heard >= cluster_majority(cluster);
+}
+
+/* Votes need a durable horizon besides: without one (a full disk) the node goes on answering reads. */
+bool
+shard_store_serving(const struct shard_store *s)
+{
+    return s->serving && may_read(s);
 }
 
 /* ---- helpers for the handlers ---- */
@@ -510,16 +517,17 @@ shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
 /* ---- the order of things ---- */
 
 static bool
-needs_serving(enum msg_kind kind)
+is_ready_for(const struct shard_store *s, enum msg_kind kind)
 {
-    return kind == MSG_VOTE || kind == MSG_WRITE || kind == MSG_READ || kind == MSG_LIST ||
-           kind == MSG_FETCH;
+    if (kind == MSG_VOTE || kind == MSG_WRITE)
+        return shard_store_serving(s);
+    return (kind != MSG_READ && kind != MSG_LIST && kind != MSG_FETCH) || may_read(s);
 }
 
 static void
 dispatch(struct shard_work *w)
 {
-    if (needs_serving(w->msg->kind) && !shard_store_serving(w->s)) {
+    if (!is_ready_for(w->s, w->msg->kind)) {
         shard_refuse(w, REFUSED_NOT_READY, (struct ballot){0});
         return;
     }

@@ -78,7 +78,7 @@ grant(struct shard_work *w)
     shard_accepted(path, &m->u.voted.accepted);
     shard_incarnations(w, &m->u.voted.incarnations);
     metrics_count(w->st->metrics, METRIC_votes_granted);
-    shard_log(w, LOG_DEBUG, "voted", REFUSED_NONE);
+    shard_log(w, LOG_INFO, "voted", REFUSED_NONE);
 }
 
 void

@@ -204,7 +204,7 @@ accept_head(struct shard_work *w, struct incoming *in)
     path->next_clean = clean;
     answer_written(w, shard_answer_later(w, MSG_WRITTEN), in->head_id);
     metrics_count(w->st->metrics, METRIC_writes_accepted);
-    shard_log(w, LOG_DEBUG, "accepted", REFUSED_NONE);
+    shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
 }
 

@@ -77,8 +77,9 @@ parse_length(struct bytes text, uint64_t *out)
 }
 
 /*
- * How long the body is. More than one Content-Length, both kinds at once, and any transfer coding but one
- * "chunked" are refused: they are how requests are smuggled past a proxy (RFC 9112, section 11.2).
+ * How long the body is. More than one Content-Length, both kinds at once, and any transfer coding
+ * but one "chunked" are refused: they are how requests are smuggled past a proxy (RFC 9112, section
+ * 11.2).
  */
 static enum vault_err
 check_body(const struct http_request *request, bool http_1_0, uint64_t *content_length,

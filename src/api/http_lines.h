@@ -1,7 +1,8 @@
 /*
- * The line discipline of a request's head, byte by byte, before anything else looks at it: CR LF at every end and
- * nowhere else, no folded lines, a token right before each colon, no control characters, a request line
- * of exactly "METHOD SP origin-form SP HTTP/1.x", and all lengths within base/limits.h.
+ * The line discipline of a request's head, byte by byte, before anything else looks at it: CR LF at
+ * every end and nowhere else, no folded lines, a token right before each colon, no control
+ * characters, a request line of exactly "METHOD SP origin-form SP HTTP/1.x", and all lengths within
+ * base/limits.h.
  */
 #ifndef OSTRAKA_API_HTTP_LINES_H
 #define OSTRAKA_API_HTTP_LINES_H
@@ -34,8 +35,8 @@ struct http_lines {
 
 void http_lines_init(struct http_lines *lines);
 /*
- * Judges `input` up to and including the empty line; *used tells how much that is, *end whether it came.
- * Errors: ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE.
+ * Judges `input` up to and including the empty line; *used tells how much that is, *end whether it
+ * came. Errors: ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE.
  */
 MUST_CHECK enum vault_err http_lines_scan(struct http_lines *lines, struct bytes input,
                                           size_t *used, bool *end);

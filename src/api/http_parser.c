@@ -1,7 +1,8 @@
 /*
- * llhttp reads the request line and the headers and decides what they mean together (Connection, Content-Length,
- * Transfer-Encoding). It is lenient where leniency lets two programs read one stream differently (folded
- * lines, white space before the colon, and more in the non-strict build), so three things are our own:
+ * llhttp reads the request line and the headers and decides what they mean together (Connection,
+ * Content-Length, Transfer-Encoding). It is lenient where leniency lets two programs read one
+ * stream differently (folded lines, white space before the colon, and more in the non-strict
+ * build), so three things are our own:
  *
  * - http_lines.c judges every byte of the head before llhttp sees it;
  * - http_head.c judges what the headers say together;
@@ -300,8 +301,8 @@ llhttp_takes(struct http_parser *parser, size_t offset, bool end)
 }
 
 /*
- * Also when a byte is refused, llhttp gets those before it: what a client is told must not depend on how
- * its bytes were cut into packets.
+ * Also when a byte is refused, llhttp gets those before it: what a client is told must not depend
+ * on how its bytes were cut into packets.
  */
 static enum http_progress
 feed_head(struct http_parser *parser, struct bytes input, size_t *used, enum vault_err *err)

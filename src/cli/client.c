@@ -395,7 +395,8 @@ note_attempt(struct call *call, const char *address, const char *what)
 static void
 print_attempts(const struct call *call)
 {
-    fwrite(call->tried.data, 1, call->tried.size, stderr);
+    if (call->tried.size)
+        (void)fwrite(call->tried.data, 1, call->tried.size, stderr);
 }
 
 static int

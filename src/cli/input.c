@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -61,15 +64,43 @@ input_read_file(const char *path, size_t max, struct buf *out)
     return err;
 }
 
+/* Signals that would end or stop the program while the terminal shows nothing. */
+static void
+signals_of_terminal(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGQUIT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGTSTP);
+}
+
+/* Waits for input. Errors: ERR_IO with EINTR: a signal came first. */
+static enum vault_err
+wait_for_input(int fd, int signals)
+{
+    struct pollfd ready[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+    if (poll(ready, 2, -1) < 0)
+        return ERR_IO;
+    if (ready[1].revents == 0)
+        return OK;
+    errno = EINTR;
+    return ERR_IO;
+}
+
 /* A terminal in its line mode gives at most one line per read. */
 static enum vault_err
-read_line(int fd, size_t max, struct buf *out)
+read_line(int fd, int signals, size_t max, struct buf *out)
 {
     enum vault_err err;
-    size_t got;
+    size_t got = 0;
 
     do {
-        err = read_some(fd, out, &got);
+        err = wait_for_input(fd, signals);
+        if (err == OK)
+            err = read_some(fd, out, &got);
         if (err == OK && out->size > max)
             err = ERR_TOO_LARGE;
     } while (err == OK && got > 0 && out->data[out->size - 1] != '\n');
@@ -78,26 +109,51 @@ read_line(int fd, size_t max, struct buf *out)
     return err;
 }
 
-enum vault_err
-input_ask(int fd, const char *prompt, size_t max, struct buf *out)
+/* The signals are held back until the terminal shows again what is typed. */
+static enum vault_err
+ask_hidden(int fd, const char *prompt, int signals, size_t max, struct buf *out)
 {
     struct termios shown, hidden;
     enum vault_err err;
+    int saved;
 
-    *out = (struct buf){0};
     if (tcgetattr(fd, &shown))
         return ERR_IO;
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
-    fputs(prompt, stderr);
-    fflush(stderr);
     if (tcsetattr(fd, TCSAFLUSH, &hidden))
         return ERR_IO;
-    err = read_line(fd, max, out);
+    fputs(prompt, stderr);
+    fflush(stderr);
+    err = read_line(fd, signals, max, out);
+    saved = errno;
     tcsetattr(fd, TCSAFLUSH, &shown);
     fputc('\n', stderr);
+    errno = saved;
+    return err;
+}
+
+enum vault_err
+input_ask(int fd, const char *prompt, size_t max, struct buf *out)
+{
+    sigset_t held, before;
+    enum vault_err err = ERR_IO;
+    int signals, saved;
+
+    *out = (struct buf){0};
+    signals_of_terminal(&held);
+    sigprocmask(SIG_BLOCK, &held, &before);
+    signals = signalfd(-1, &held, SFD_CLOEXEC);
+    if (signals >= 0) {
+        err = ask_hidden(fd, prompt, signals, max, out);
+        saved = errno;
+        close(signals);
+        errno = saved;
+    }
     if (err)
         buf_close(out);
+    /* A signal that came is delivered here. */
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return err;
 }
 

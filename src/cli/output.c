@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,9 @@ printable_copy(const char *text)
         unsigned char c = (unsigned char)text[i];
         bool c1 =
             c == 0xc2 && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] <= 0x9f;
-        copy[i] = (i < size && (c < 0x20 || c == 0x7f || c1)) ? '?' : text[i];
+        copy[i] = text[i];
+        if (i < size && (c < 0x20 || c == 0x7f || c1))
+            copy[i] = '?';
         if (c1)
             copy[++i] = '?';
     }
@@ -75,6 +78,7 @@ print_line(enum output_colour colour, const char *label, const char *format, va_
 {
     char text[1024];
 
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it does not follow the callers. */
     vsnprintf(text, sizeof text, format, arguments);
     fflush(stdout);
     output_text(stderr, colour, label);
@@ -143,6 +147,8 @@ text_width(const char *text)
 static void
 measure(const struct table *table, size_t widths[static TABLE_COLUMNS_MAX])
 {
+    assert(table->columns > 0);
+    assert(table->columns <= TABLE_COLUMNS_MAX);
     for (size_t i = 0; i < table->columns; i++)
         widths[i] = text_width(table->headings[i]);
     for (size_t i = 0; i < table->count; i++) {
@@ -169,6 +175,7 @@ table_print(const struct table *table)
 {
     size_t widths[TABLE_COLUMNS_MAX] = {0};
 
+    assert(table->columns > 0);
     measure(table, widths);
     for (size_t i = 0; i < table->columns; i++)
         print_cell(COLOUR_BOLD, table->headings[i], widths[i], i + 1 == table->columns);

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/limits.h"
 #include "base/cbor.h"
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/input.h"

@@ -1,10 +1,11 @@
 /*
- * The front: its listening socket, admission of connections, and their common end. What one connection does is in
- * https_connection.c.
+ * The front: its listening socket, admission of connections, and their common end. What one
+ * connection does is in https_connection.c.
  *
- * Admission is by number of connections, of handshakes (each costs a quarter of a millisecond of CPU before the
- * client has proved anything), and of body bytes (https_request.c). New connections wait in the
- * kernel's backlog while the handshakes are at their limit; those over the connection limit are closed.
+ * Admission is by number of connections, of handshakes (each costs a quarter of a millisecond of
+ * CPU before the client has proved anything), and of body bytes (https_request.c). New connections
+ * wait in the kernel's backlog while the handshakes are at their limit; those over the connection
+ * limit are closed.
  */
 #include <assert.h>
 #include <errno.h>

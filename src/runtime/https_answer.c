@@ -1,9 +1,9 @@
 /*
  * From answers to bytes, and the orderly end of a connection.
  *
- * A connection that closes after its answer lingers: it stops writing, then reads and discards until the client closes
- * too. A socket that is closed with unread input resets the connection, and the client may lose the
- * answer, of all answers the one that says why its request was refused.
+ * A connection that closes after its answer lingers: it stops writing, then reads and discards
+ * until the client closes too. A socket that is closed with unread input resets the connection, and
+ * the client may lose the answer, of all answers the one that says why its request was refused.
  */
 #include <assert.h>
 #include <errno.h>

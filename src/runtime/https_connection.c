@@ -1,10 +1,12 @@
 /*
  * One connection: its events, its deadline, and the loop that moves it from phase to phase.
  *
- * While the server has a request nothing is read, so a client that pipelines is held back by TCP. The read event is
- * taken out only when something does arrive then: a client that waits for its answer costs no system calls.
+ * While the server has a request nothing is read, so a client that pipelines is held back by TCP.
+ * The read event is taken out only when something does arrive then: a client that waits for its
+ * answer costs no system calls.
  *
- * The timer is armed late: a deadline that moves away leaves it as it is, and it looks again when it fires.
+ * The timer is armed late: a deadline that moves away leaves it as it is, and it looks again when
+ * it fires.
  */
 #include <stdlib.h>
 #include <sys/socket.h>

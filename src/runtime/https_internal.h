@@ -6,9 +6,9 @@
  *   HANDSHAKE -> IDLE -> HEAD -> BODY -> READY -> BUSY -> WRITE -> IDLE ...
  *                  \_______\_______\______________________^  \-> LINGER -> CLOSED
  *
- * A request that is whole at once skips HEAD and BODY; one that is refused goes to WRITE; BODY goes through WRITE and back
- * for "100 Continue". Any phase may end in CLOSED. A connection that is CLOSED while its request is with the
- * server stays allocated until that has answered.
+ * A request that is whole at once skips HEAD and BODY; one that is refused goes to WRITE; BODY goes
+ * through WRITE and back for "100 Continue". Any phase may end in CLOSED. A connection that is
+ * CLOSED while its request is with the server stays allocated until that has answered.
  */
 #ifndef OSTRAKA_RUNTIME_HTTPS_INTERNAL_H
 #define OSTRAKA_RUNTIME_HTTPS_INTERNAL_H
@@ -68,10 +68,9 @@ struct https_front {
     struct https_options options;
     int listen_fd; /* -1 when draining */
     struct event *accept_event, *accept_timer;
-    bool
-        accept_wanted; /* no handshake may be begun before another ends, or accept is out of descriptors */
+    bool accept_wanted; /* stopped: handshakes at their limit, or out of descriptors */
     bool draining;
-    LIST_HEAD(, https_connection) connections;
+    LIST_HEAD(https_connection_list, https_connection) connections;
     size_t connection_count;
     size_t handshakes;
     size_t exchanges;
@@ -89,7 +88,10 @@ void https_connection_open(struct https_front *front, int fd);
 void https_connection_run(struct https_connection *connection);
 /* Frees the connection unless it is running or the server has its request; those do it later. */
 void https_connection_close(struct https_connection *connection);
-/* Closes a connection whose request is with the server, and whose front goes away before the answer. */
+/*
+ * Closes a connection whose request is with the server, and whose front goes away before the
+ * answer.
+ */
 void https_connection_orphan(struct https_connection *connection);
 void https_connection_free(struct https_connection *connection);
 void https_deadline(struct https_connection *connection, uint32_t after_ms);

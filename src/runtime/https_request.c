@@ -1,9 +1,9 @@
 /*
  * From bytes to exchanges: reading, admission, and handing whole requests on.
  *
- * Plaintext passes through one scratch buffer of the front, wiped after each use. Handing a request on may make the server
- * answer other connections, which use that buffer too; so it happens in a step of its own, when
- * what remained of the input has been put aside.
+ * Plaintext passes through one scratch buffer of the front, wiped after each use. Handing a request
+ * on may make the server answer other connections, which use that buffer too; so it happens in a
+ * step of its own, when what remained of the input has been put aside.
  */
 #include "runtime/https_internal.h"
 
@@ -59,7 +59,10 @@ need_more(struct https_connection *connection)
     }
 }
 
-/* Feeds the parser until the phase is one that does not read, or the input ends. Tells how much was used. */
+/*
+ * Feeds the parser until the phase is one that does not read, or the input ends. Tells how much
+ * was used.
+ */
 static size_t
 take(struct https_connection *connection, struct bytes input)
 {

@@ -2,9 +2,9 @@
  * One place for everything that wolfSSL must be told. What is not said here because Debian's build
  * leaves it out: early data, compression, renegotiation in TLS 1.3.
  *
- * A resumed session would keep showing the certificate of its first handshake, so links, whose certificates
- * are their identity, have neither tickets nor a session cache. The API server asks for no
- * certificates and may hand out tickets.
+ * A resumed session would keep showing the certificate of its first handshake, so links, whose
+ * certificates are their identity, have neither tickets nor a session cache. The API server asks
+ * for no certificates and may hand out tickets.
  */
 #include <wolfssl/options.h>
 
@@ -188,7 +188,9 @@ set_role(WOLFSSL_CTX *ctx, enum tls_role role)
 {
     wolfSSL_CTX_SetIORecv(ctx, tls_io_recv);
     wolfSSL_CTX_SetIOSend(ctx, tls_io_send);
-    /* The cache would hold session secrets in memory that nothing wipes, and bypass verification. */
+    /*
+     * The cache would hold session secrets in memory that nothing wipes, and bypass verification.
+     */
     wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
     switch (role) {
     case TLS_API_SERVER: wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, NULL); return true;

@@ -1,6 +1,7 @@
 /*
- * wolfCrypt's AES-256-GCM by libsodium. Debian's wolfSSL has a table-driven AES: slow, and presumably not safe
- * against cache timing; libsodium uses the CPU's AES instructions. A private part of runtime/tls.c.
+ * wolfCrypt's AES-256-GCM by libsodium. Debian's wolfSSL has a table-driven AES: slow, and
+ * presumably not safe against cache timing; libsodium uses the CPU's AES instructions. A private
+ * part of runtime/tls.c.
  */
 #ifndef OSTRAKA_RUNTIME_TLS_CRYPTO_CALLBACK_H
 #define OSTRAKA_RUNTIME_TLS_CRYPTO_CALLBACK_H

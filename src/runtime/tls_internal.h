@@ -1,4 +1,7 @@
-/* Shared by tls.c and tls_session.c. Includes wolfSSL, whose options must come before all else of it. */
+/*
+ * Shared by tls.c and tls_session.c. Includes wolfSSL, whose options must come before all else of
+ * it.
+ */
 #ifndef OSTRAKA_RUNTIME_TLS_INTERNAL_H
 #define OSTRAKA_RUNTIME_TLS_INTERNAL_H
 

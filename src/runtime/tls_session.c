@@ -13,7 +13,10 @@
 
 #include "runtime/tls_internal.h"
 
-enum { RECORD_BYTES_MAX = 16 * 1024 }; /* RFC 8446, section 5.1 */
+enum {
+    RECORD_BYTES_MAX = 16 * 1024,  /* RFC 8446, section 5.1 */
+    UNSENT_BYTES_MAX = 128 * 1024, /* a flight or a record; alerts and key updates behind it */
+};
 
 #define ALPN_HTTP "http/1.1"
 
@@ -23,6 +26,8 @@ struct tls_session {
     int fd;
     bool failed; /* an alert has been sent or the stream is broken: nothing more may be written */
     const char *failure; /* static text */
+    struct buf unsent;   /* records that the socket did not take yet */
+    size_t written;      /* plaintext that went into `unsent` and was not yet reported as written */
 };
 
 /* ---- the socket ---- */
@@ -46,23 +51,59 @@ tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context)
     return errno == ECONNRESET ? WOLFSSL_CBIO_ERR_CONN_RST : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
+/* Sends as much as the socket takes. 0 or an errno that says that the connection is over. */
+static int
+send_some(int fd, struct bytes data, size_t *sent)
+{
+    *sent = 0;
+    while (*sent < data.size) {
+        ssize_t put = send(fd, data.data + *sent, data.size - *sent, MSG_NOSIGNAL);
+
+        if (put >= 0)
+            *sent += (size_t)put;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return 0;
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
+}
+
+static int
+send_unsent(struct tls_session *session)
+{
+    size_t sent;
+    int error = send_some(session->fd, buf_bytes(&session->unsent), &sent);
+
+    buf_consume(&session->unsent, sent);
+    return error;
+}
+
+/*
+ * Takes everything or fails. When wolfSSL 5.5.4 appends a record (the answer to a key update, an alert) to one
+ * that was sent in part, it forgets that a part was sent, and sends as many bytes of foreign memory from behind its
+ * buffer to whoever asked for it. So it never learns of a part.
+ */
 int
 tls_io_send(WOLFSSL *ssl, char *data, int size, void *context)
 {
-    const struct tls_session *session = context;
-    ssize_t put;
+    struct tls_session *session = context;
+    struct bytes record = bytes_of(data, (size_t)size);
+    size_t sent = 0;
+    int error;
 
     (void)ssl;
-    do {
-        put = send(session->fd, data, (size_t)size, MSG_NOSIGNAL);
-    } while (put < 0 && errno == EINTR);
-    if (put >= 0)
-        return (int)put;
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return WOLFSSL_CBIO_ERR_WANT_WRITE;
-    if (errno == EPIPE)
+    error = send_unsent(session);
+    if (error == 0 && session->unsent.size == 0)
+        error = send_some(session->fd, record, &sent);
+    if (error == EPIPE)
         return WOLFSSL_CBIO_ERR_CONN_CLOSE;
-    return errno == ECONNRESET ? WOLFSSL_CBIO_ERR_CONN_RST : WOLFSSL_CBIO_ERR_GENERAL;
+    if (error != 0)
+        return error == ECONNRESET ? WOLFSSL_CBIO_ERR_CONN_RST : WOLFSSL_CBIO_ERR_GENERAL;
+    if (session->unsent.size > UNSENT_BYTES_MAX ||
+        buf_append(&session->unsent, bytes_of(data + sent, record.size - sent)) != OK)
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    return size;
 }
 
 /* ---- life ---- */
@@ -101,6 +142,7 @@ tls_session_free(struct tls_session *session)
     if (!session)
         return;
     wolfSSL_free(session->ssl);
+    buf_close(&session->unsent);
     free(session);
 }
 
@@ -110,6 +152,18 @@ fail(struct tls_session *session, const char *text)
     session->failed = true;
     session->failure = text;
     return TLS_FAILED;
+}
+
+/* TLS_DONE when nothing is left to send. */
+static enum tls_result
+drain(struct tls_session *session)
+{
+    if (send_unsent(session) != 0) {
+        session->failed = true;
+        session->failure = "closed by the peer without notice";
+        return TLS_CLOSED;
+    }
+    return session->unsent.size == 0 ? TLS_DONE : TLS_WANT_WRITE;
 }
 
 /* What a call that did not succeed means. The library's error queue is emptied: it would grow. */
@@ -157,14 +211,22 @@ protocol_agreed(struct tls_session *session)
 enum tls_result
 tls_handshake(struct tls_session *session)
 {
-    int result;
+    enum tls_result result = TLS_DONE, sent;
+    int done;
 
     if (session->failed)
         return TLS_FAILED;
-    result = session->role == TLS_LINK_CLIENT ? wolfSSL_connect(session->ssl)
-                                              : wolfSSL_accept(session->ssl);
-    if (result != WOLFSSL_SUCCESS)
-        return unfinished(session, result);
+    done = session->role == TLS_LINK_CLIENT ? wolfSSL_connect(session->ssl)
+                                            : wolfSSL_accept(session->ssl);
+    if (done != WOLFSSL_SUCCESS)
+        result = unfinished(session, done);
+    if (result != TLS_DONE && result != TLS_WANT_READ)
+        return result;
+    sent = drain(session);
+    if (sent != TLS_DONE)
+        return sent;
+    if (result != TLS_DONE)
+        return result;
     if (session->role == TLS_API_SERVER && !protocol_agreed(session))
         return fail(session, "the client does not speak HTTP/1.1");
     return TLS_DONE;
@@ -190,19 +252,26 @@ tls_read(struct tls_session *session, uint8_t *out, size_t size, size_t *got)
 enum tls_result
 tls_write(struct tls_session *session, struct bytes data, size_t *put)
 {
-    int result;
+    enum tls_result result;
 
     *put = 0;
     if (session->failed)
         return TLS_FAILED;
-    if (data.size == 0)
-        return TLS_DONE;
-    if (data.size > RECORD_BYTES_MAX)
-        data.size = RECORD_BYTES_MAX;
-    result = wolfSSL_write(session->ssl, data.data, (int)data.size);
-    if (result <= 0)
-        return unfinished(session, result);
-    *put = (size_t)result;
+    result = drain(session);
+    if (result == TLS_DONE && session->written == 0 && data.size > 0) {
+        size_t size = data.size < RECORD_BYTES_MAX ? data.size : RECORD_BYTES_MAX;
+        int written = wolfSSL_write(session->ssl, data.data, (int)size);
+
+        if (written <= 0)
+            return unfinished(session, written);
+        session->written = (size_t)written;
+        result = drain(session);
+    }
+    if (result != TLS_DONE)
+        return result;
+    /* All of it has left, perhaps after the same data was offered several times. */
+    *put = session->written;
+    session->written = 0;
     return TLS_DONE;
 }
 

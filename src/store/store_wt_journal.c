@@ -143,14 +143,27 @@ out:
     return err;
 }
 
+/* The number in a journal file's name; 0 for other files. */
+static unsigned
+journal_number(const char *name)
+{
+    static const char prefix[] = "WiredTigerLog.";
+    const char *digits = name + sizeof(prefix) - 1;
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) != 0 || strspn(digits, "0123456789") != 10)
+        return 0;
+    unsigned long number = strtoul(digits, NULL, 10);
+    return number <= UINT32_MAX ? (unsigned)number : 0;
+}
+
 static enum vault_err
 journal_compare(int directory_fd, const char *name, void *context)
 {
     struct journal_search *search = context;
-    unsigned number = 0;
+    unsigned number = journal_number(name);
 
     (void)directory_fd;
-    if (sscanf(name, "WiredTigerLog.%10u", &number) != 1 || number <= search->after)
+    if (number <= search->after)
         return OK;
     if (search->found == 0 || number < search->found)
         search->found = number;

@@ -6,9 +6,11 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import ssl
 import subprocess
+import termios
 import threading
 import time
 import unittest
@@ -393,6 +395,24 @@ class Terminal(Cli):
         self.assertEqual(status, OK, shown)
         self.assertNotIn(b"typed secret", shown)
         self.assertEqual(self.get(name), b"typed secret")
+
+    def test_the_terminal_shows_again_after_an_interrupt(self):
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execve(binary(), [binary(), "secret", "create", self.name(), "-"],
+                      self.environment(TERM="xterm"))
+        try:
+            shown = b""
+            while b"Value" not in shown:
+                self.assertTrue(select.select([terminal], [], [], 30 * SLOW)[0])
+                shown += os.read(terminal, 65536)
+            self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO)
+            os.write(terminal, b"\x03")
+            status = os.waitpid(process, 0)[1]
+            self.assertEqual(os.waitstatus_to_exitcode(status), -signal.SIGINT)
+            self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        finally:
+            os.close(terminal)
 
 
 if __name__ == "__main__":

@@ -490,7 +490,7 @@ class Wire(ClusterTest):
     """Requests that are malformed below JSON, sent byte by byte."""
 
     def refused_raw(self, text, statuses=(400,)):
-        answer = self.cluster.raw(1, text)
+        answer = self.cluster.raw(1, text, timeout=3)
         self.assertRegex(answer, rb"^HTTP/1\.1 \d\d\d ", text[:80])
         self.assertIn(int(answer[9:12]), statuses, text[:80])
         self.assertEqual(answer.count(b"HTTP/1.1 "), 1, "the connection is closed after it")

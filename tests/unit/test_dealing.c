@@ -173,7 +173,7 @@ any_k_shares_open(void **state)
 {
     struct world *w = *state;
 
-    for (uint8_t n = 1; n <= REPLICAS_MAX; n++) {
+    for (uint8_t n = 1; n <= (uint8_t)REPLICAS_MAX; n++) {
         for (uint8_t k = n == 1 ? 1 : 2; k <= n; k++) {
             for (unsigned with_master = 0; with_master < 2; with_master++) {
                 const struct master_key *master = with_master ? &w->master : NULL;

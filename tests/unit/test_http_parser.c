@@ -1,5 +1,6 @@
 /*
- * The HTTP parser: what it takes, what it refuses and with which code, at every way of cutting the input into pieces.
+ * The HTTP parser: what it takes, what it refuses and with which code, at every way of cutting the
+ * input into pieces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,10 @@
 
 enum { BODY_MAX = 1000 };
 
-/* Feeds `text` in pieces of at most `step` bytes until something other than NEED_MORE or HEADERS_DONE. */
+/*
+ * Feeds `text` in pieces of at most `step` bytes until something other than NEED_MORE or
+ * HEADERS_DONE.
+ */
 static enum http_progress
 feed(struct http_parser *parser, struct bytes text, size_t step, size_t *taken, enum vault_err *err)
 {

@@ -1,6 +1,7 @@
 /*
- * The HTTPS front over real sockets on 127.0.0.1. Server and client share a thread: while a client waits, it turns the
- * server's event loop. The client speaks TLS through runtime/tls.h and counts bytes itself; curl is the foreign one.
+ * The HTTPS front over real sockets on 127.0.0.1. Server and client share a thread: while a client
+ * waits, it turns the server's event loop. The client speaks TLS through runtime/tls.h and counts
+ * bytes itself; curl is the foreign one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,7 +66,10 @@ answer_big(struct https_exchange *exchange)
     https_respond(exchange, bytes_of_text("id-big"), &response);
 }
 
-/* /later waits for answer_later(); /big is 4 MB; all else comes back as "<method number> <target> <body>". */
+/*
+ * /later waits for answer_later(); /big is 4 MB; all else comes back as "<method number> <target>
+ * <body>".
+ */
 static void
 on_request(void *context, struct https_exchange *exchange, const struct http_request *http)
 {
@@ -272,7 +276,10 @@ answer_size(const struct buf *in, bool head_only)
     return (size_t)(end + 4 - (const char *)in->data) + (size_t)strtoul(length + 16, NULL, 10);
 }
 
-/* The next whole answer into `out` with a NUL; false when the connection was closed, or time is up, before. */
+/*
+ * The next whole answer into `out` with a NUL; false when the connection was closed, or time is
+ * up, before.
+ */
 static bool
 client_answer(struct client *client, bool head_only, char *out, size_t out_size)
 {
@@ -571,7 +578,10 @@ bad_requests_are_answered_and_closed(void **state)
     server_close(&server);
 }
 
-/* The client sends a body of 3 MB to the end before it reads: it still gets to see why it was refused. */
+/*
+ * The client sends a body of 3 MB to the end before it reads: it still gets to see why it was
+ * refused.
+ */
 static void
 a_refused_upload_sees_the_answer(void **state)
 {
@@ -909,7 +919,10 @@ draining_finishes_what_was_begun(void **state)
 
 /* ---- foreign clients ---- */
 
-/* Runs curl with these arguments while the server turns; its exit code, its standard output in `out`. */
+/*
+ * Runs curl with these arguments while the server turns; its exit code, its standard output in
+ * `out`.
+ */
 static int
 curl(struct server *server, const char *arguments, char *out, size_t out_size)
 {

@@ -1,5 +1,6 @@
 /*
- * TLS contexts and sessions: two sessions over a socket pair, and the openssl command as a foreign client.
+ * TLS contexts and sessions: two sessions over a socket pair, and the openssl command as a foreign
+ * client.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,13 +217,15 @@ foreign_and_expired_certificates_are_refused(void **state)
     refused("ca.crt", "n1", "ca.crt", "expired", 0);
     refused("ca.crt", "expired", "ca.crt", "n2", 1);
     /* A leaf of ours is no CA. */
-    fixture_run("cat n2.crt >n2chain.crt");
     fixture_leaf("n2", "child", FIXTURE_URI "n1", 30);
     fixture_run("cat n2.crt >>child.crt");
     refused("ca.crt", "n1", "ca.crt", "child", 0);
 }
 
-/* Certificates of our CA that name no node, another cluster's, two, or one in the wrong kind of name. */
+/*
+ * Certificates of our CA that name no node, another cluster's, two, or one in the wrong kind of
+ * name.
+ */
 static void
 identity_is_exactly_one_uri(void **state)
 {
@@ -310,7 +313,10 @@ openssl_client(const char *arguments, int *fd)
     return child;
 }
 
-/* A server session against `openssl s_client` with these arguments; its output in the file "client". */
+/*
+ * A server session against `openssl s_client` with these arguments; its output in the file
+ * "client".
+ */
 static enum tls_result
 against_openssl(enum tls_role role, const char *arguments, char *output, size_t output_size)
 {

@@ -1,6 +1,6 @@
 /*
- * Certificates for tests, made by the openssl command in a directory of their own: a CA, node certificates n1 and n2 of the
- * cluster 00 01 02 .. 0f, and certificates that must be refused.
+ * Certificates for tests, made by the openssl command in a directory of their own: a CA, node
+ * certificates n1 and n2 of the cluster 00 01 02 .. 0f, and certificates that must be refused.
  */
 #ifndef OSTRAKA_TESTS_TLS_FIXTURE_H
 #define OSTRAKA_TESTS_TLS_FIXTURE_H

@@ -1,0 +1,51 @@
+/*
+ * Checkers that know only what the protocol promises of the durable state of all nodes, at all times: which heads were accepted at which
+ * ballot by whom, hence which were chosen, and that these form one chain.
+ */
+#ifndef OSTRAKA_TESTS_ACTOR_CHECKS_H
+#define OSTRAKA_TESTS_ACTOR_CHECKS_H
+
+#include "proto/rows.h"
+
+struct chosen_head {
+    uint64_t generation;
+    uint8_t id[ID_BYTES];
+    uint8_t prev[ID_BYTES];
+    enum head_kind kind;
+    uint64_t version;
+    uint64_t changed_at_ms;
+    uint64_t at_ns;              /* when it was first seen to be chosen */
+};
+
+struct accepted_head {
+    struct ballot ballot;
+    struct chosen_head head;
+    uint64_t by;                 /* bit per node: durable there */
+};
+
+struct checked_path {
+    struct checked_path *next;
+    char tenant[TENANT_BYTES_MAX + 1], name[NAME_BYTES_MAX + 1];
+    struct accepted_head *accepted;
+    size_t accepted_count, accepted_capacity;
+    struct chosen_head *chosen;  /* by generation - 1; id all zero: not seen to be chosen */
+    size_t chosen_count;
+    struct ballot highest[NODES_MAX]; /* accepted and durable, by node */
+};
+
+struct actor_checks {
+    unsigned nodes, majority;
+    struct checked_path *paths;
+};
+
+void checks_init(struct actor_checks *checks, unsigned nodes, unsigned majority);
+void checks_close(struct actor_checks *checks);
+/* A path row that has become durable at `node`. Aborts, with a line that says why, when a promise is broken. */
+void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns, const struct path_row *row);
+/* NULL: nothing was ever accepted there. */
+struct checked_path *checks_path(struct actor_checks *checks, struct path path);
+/* Every generation below a chosen one has been chosen too. */
+void checks_at_end(const struct actor_checks *checks);
+void checks_fail(const char *why, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * A cluster of nodes in one process: real actors and stores in memory, a virtual clock, and a network, disks and crashes that a
+ * seed decides. The same seed gives the same run.
+ *
+ * Fault model. Network: frames take a random time and so overtake each other, are lost, come twice, and are cut off by
+ * partitions (one-way ones too, which both ends notice within a second as a link that went down). A frame in flight outlives
+ * its sender, never its receiver. Disk: a batch is visible at once and durable after a random time; a crash takes what was not
+ * durable, or leaves it (the seed decides for all of it); a full disk refuses batches. Clocks: each node's is off by a fixed
+ * amount.
+ *
+ * After every step it is checked that no secret stays accessible, that no answer promises what is not durable, and that all heads
+ * ever chosen on a path form one chain (actor_checks.h).
+ */
+#ifndef OSTRAKA_TESTS_ACTOR_CLUSTER_H
+#define OSTRAKA_TESTS_ACTOR_CLUSTER_H
+
+#include "actor_checks.h"
+#include "actors/node.h"
+
+enum { AC_VALUE_ROWS_MAX = 80 };
+
+struct ac_options {
+    unsigned nodes;
+    unsigned threshold;          /* 0: a majority */
+    uint64_t seed;
+    size_t paths_max;            /* of each shard store; 0: default */
+    size_t requests_max;         /* 0: 64 */
+    uint64_t delay_us_min, delay_us_max; /* of frames; 0: 100 to 300 */
+    uint64_t disk_us_min, disk_us_max;   /* of loads and syncs; 0: 50 to 200 */
+    unsigned loss_permille, duplicate_permille;
+    uint64_t skew_ms_max;        /* clocks are off by up to that in either direction */
+};
+
+/* What the test wants to do with a frame. */
+enum ac_verdict { AC_PASS, AC_DROP };
+typedef enum ac_verdict ac_filter(void *context, unsigned from, unsigned to, const struct msg *msg);
+
+struct ac_request {
+    struct request request;      /* views into memory of its own */
+    unsigned node;
+    bool done, lost;             /* lost: the node crashed before it answered */
+    uint64_t began_ns, ended_ns;
+    struct reply reply;          /* value and rows are copies */
+    struct history_row rows[AC_VALUE_ROWS_MAX];
+    uint8_t *value;              /* of the request */
+    uint8_t *reply_value;
+    char name[64];
+    char id[24];
+    struct ac_request *next;
+    uint64_t exchange;
+};
+
+struct ac_pending;
+
+struct ac_node {
+    struct node *node;           /* NULL: down */
+    uint64_t life;               /* counts starts and crashes: events of another life are void */
+    struct store *store;
+    struct store_reader *reader;
+    struct secret_arena *secrets;
+    struct share_keyring ring;
+    struct secret wrap_key;
+    struct rng_seeded rng_state;
+    struct rng rng;
+    struct metrics metrics;
+    struct arena arena;          /* of the present step */
+    int64_t skew_ms;
+    bool disk_full;
+    bool slow_disk;              /* loads and syncs take a hundred times as long */
+    struct ac_pending *pending;  /* committed, not durable */
+};
+
+struct ac_event;
+
+struct actor_cluster {
+    struct ac_options options;
+    struct cluster cluster;
+    struct ac_node nodes[NODES_MAX];
+    uint64_t now_ns;
+    struct rng_seeded dice_state;
+    struct rng dice;
+    struct ac_event **heap;
+    size_t heap_size, heap_capacity;
+    uint64_t order;
+    bool cut[NODES_MAX][NODES_MAX];       /* frames from, to */
+    bool connected[NODES_MAX][NODES_MAX]; /* as told to the first */
+    struct ac_request *requests;
+    uint64_t exchanges;
+    ac_filter *filter;
+    void *filter_context;
+    struct actor_checks checks;
+    unsigned current;            /* node of the present step */
+    uint64_t trace;              /* hash over all that happened */
+    uint64_t steps;
+};
+
+extern const char ac_token[];
+
+/* All nodes are up and connected, and serve. Aborts when that cannot be had. */
+struct actor_cluster *ac_new(const struct ac_options *options);
+void ac_free(struct actor_cluster *ac);
+
+/* Time. */
+void ac_run_ms(struct actor_cluster *ac, uint64_t ms);
+bool ac_step(struct actor_cluster *ac, uint64_t until_ns); /* one event; false: none is due by then */
+uint64_t ac_ms(const struct actor_cluster *ac);            /* virtual ms since the start */
+uint64_t ac_wall_ms(const struct actor_cluster *ac, unsigned node);
+
+/* Faults. */
+void ac_crash(struct actor_cluster *ac, unsigned node);
+void ac_crash_losing(struct actor_cluster *ac, unsigned node, bool losing); /* what is not durable */
+void ac_start(struct actor_cluster *ac, unsigned node);
+void ac_cut(struct actor_cluster *ac, unsigned from, unsigned to, bool cut); /* one direction */
+void ac_isolate(struct actor_cluster *ac, unsigned node, bool cut);          /* from all others */
+void ac_heal(struct actor_cluster *ac); /* all links whole, all disks good, all nodes up */
+bool ac_up(const struct actor_cluster *ac, unsigned node);
+uint64_t ac_dice(struct actor_cluster *ac, uint64_t bound);
+
+/* Requests. The memory of the result belongs to the cluster. */
+struct ac_request *ac_send(struct actor_cluster *ac, unsigned node, const struct request *request);
+struct ac_request *ac_wait(struct actor_cluster *ac, struct ac_request *request); /* up to 30 s */
+struct request ac_make(enum request_kind kind, const char *name, const char *value);
+/* Sends and waits. */
+struct ac_request *ac_create(struct actor_cluster *ac, unsigned node, const char *name, const char *value);
+struct ac_request *ac_update(struct actor_cluster *ac, unsigned node, const char *name, const char *value);
+struct ac_request *ac_read(struct actor_cluster *ac, unsigned node, const char *name);
+struct ac_request *ac_delete(struct actor_cluster *ac, unsigned node, const char *name);
+bool ac_value_is(const struct ac_request *request, const char *value);
+
+/* Frames by hand. */
+enum vault_err ac_inject(struct actor_cluster *ac, unsigned from, unsigned to, const struct msg *msg);
+/* A local message for an actor of that node. */
+void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor, const struct msg *msg);
+
+/* What is in a node's store. */
+struct path ac_path(const char *name);
+size_t ac_rows(struct actor_cluster *ac, unsigned node, enum row_table table); /* of all paths */
+size_t ac_rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, const char *name);
+/* The path row; false: none. Its head is decoded too and valid until the next call. */
+bool ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, struct path_row *row,
+                 struct head *head);
+bool ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out);
+void ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes value);
+
+#endif
