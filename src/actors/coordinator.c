@@ -20,6 +20,7 @@ coordinator_init(struct coordinator *c, const struct coordinator_options *option
     assert(options->jobs_max <= slot_mask);
     /* Counted from a random point: an answer to a round before a restart is taken for none of this life. */
     c->rounds = options->map_seed & ((UINT64_C(1) << ROUND_BITS) - 1);
+    c->last_time = options->issued_ms == 0 ? 0 : options->issued_ms << 16 | 0xffff;
     c->jobs = calloc(options->jobs_max, sizeof(struct job *));
     c->free_slots = calloc(options->jobs_max, sizeof(*c->free_slots));
     if (!c->jobs || !c->free_slots || path_map_init(&c->lines, 1024, options->map_seed) != OK) {

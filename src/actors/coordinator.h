@@ -28,6 +28,7 @@ struct coordinator_options {
     uint64_t map_seed;
     size_t jobs_max;
     struct duration deadline;            /* of a request */
+    uint64_t issued_ms;                  /* horizon found at start: ballots up to it may have been issued before */
 };
 
 struct coordinator {
@@ -37,7 +38,7 @@ struct coordinator {
     uint32_t *free_slots;
     size_t free_slot_count;
     struct path_map lines;               /* struct line: changes of a path that wait for their turn */
-    uint64_t last_time;                  /* hybrid logical clock: highest ballot time issued or seen */
+    uint64_t last_time;                  /* hybrid logical clock: highest ballot time issued, in an earlier life too */
     uint64_t rounds;                     /* counts rounds, for correlation */
     struct job *done;                    /* ended in this step; freed at the next */
 };

@@ -60,6 +60,7 @@ job_judge_head(struct work *w, enum head_knowledge *out)
         return ERR_MALFORMED;
     }
     job->head_encoded = best->accepted.head;
+    job->head_ballot = best->accepted.ballot;
     memcpy(job->head_id, best->head_id, ID_BYTES);
     *out = known_chosen(job, best, job_majority(w)) ? HEAD_IS_CHOSEN : HEAD_IS_UNFINISHED;
     return OK;

@@ -85,6 +85,7 @@ struct job {
     struct answer answers[REPLICAS_MAX];
     struct head *head;             /* h*, decoded; NULL: absent. In the round's arena */
     struct bytes head_encoded;     /* of h* */
+    struct ballot head_ballot;     /* at which h* is accepted somewhere: the highest */
     uint8_t head_id[ID_BYTES];
     struct proposal proposal;
     bool finishing;                /* the proposal is another's change */

@@ -73,7 +73,8 @@ change_start_round(struct work *w)
         m->u.vote.ballot = job->ballot;
         m->u.vote.purpose = purpose_of(job);
         memcpy(m->u.vote.op_id, job->op_id, OP_ID_BYTES);
-        m->u.vote.credential = purpose_of(job) == CHANGE_FINISH ? (struct bytes){0} : job->credential;
+        if (m->u.vote.purpose != CHANGE_FINISH)
+            m->u.vote.credential = job->credential;
         metrics_count(w->st->metrics, METRIC_votes_sent);
     }
     job_timer(w, duration_ms(vote_timeout_ms(job)));
@@ -193,6 +194,25 @@ change_on_fetched(struct work *w, const struct msg *in)
 
 /* ---- with a majority of votes ---- */
 
+/* h* is known chosen; whoever may not know it learns so. */
+static void
+tell_chosen(struct work *w)
+{
+    struct job *job = w->job;
+    for (unsigned i = 0; job->head && i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        if (a->answered && a->accepted.state == STATE_CHOSEN &&
+            memcmp(a->head_id, job->head_id, ID_BYTES) == 0)
+            continue;
+        struct msg *m = job_send(w, MSG_CHOSEN, i);
+        m->op = 0; /* whoever erases tells the shard store of this node */
+        m->u.chosen.ballot = job->head_ballot;
+        memcpy(m->u.chosen.head_id, job->head_id, ID_BYTES);
+        m->u.chosen.head = job->head_encoded;
+        membership_incarnations(w->c->membership, &job->replicas, &m->u.chosen.incarnations);
+    }
+}
+
 static void
 decide(struct work *w)
 {
@@ -206,6 +226,8 @@ decide(struct work *w)
         finish_unfinished(w);
         return;
     }
+    if (job->background || job->resume_read)
+        tell_chosen(w);
     if (job->background) {
         job_end(w);
     } else if (job->resume_read) {

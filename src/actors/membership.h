@@ -19,6 +19,11 @@ struct member {
     int64_t clock_offset_ms;     /* its wall clock less ours, at the last heartbeat */
     struct share_key_public share_key;
     uint64_t escrow_backlog;     /* boxed shares that wait here for it */
+    uint64_t oldest_box_key_id;  /* oldest of its share keys that a box kept here is for; 0: none */
+    /* What it last said about this node's share keys. */
+    uint64_t knows_key_id;       /* the newest that it knows */
+    uint64_t keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0: none */
+    struct instant looked_at;    /* when that look began */
 };
 
 struct membership {
@@ -27,6 +32,7 @@ struct membership {
     struct member members[NODES_MAX]; /* by node number, self included */
     uint64_t horizon_ms;              /* durable: ballots up to here may be promised and issued */
     uint64_t horizon_wanted_ms;       /* some coordinator needs one as far as that */
+    struct instant looked_at;         /* when this node's own last whole look at its escrow began */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

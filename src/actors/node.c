@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/share_rotation.h"
+
 enum { EPHEMERAL_KEY_MS = 60 * 60 * 1000 };
 
 /* A message that waits within a step: encoded (sent to this node) or local. */
@@ -19,6 +21,9 @@ struct node {
     struct secret_arena *secrets;
     struct box_sender sender;
     struct instant sender_renewed;
+    struct share_keyring *ring;
+    struct share_rotation rotation;
+    struct duration request_deadline;
     bool failed;
     struct gateway gateway;
     struct coordinator coordinator;
@@ -58,7 +63,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                               .master_incorrect = options->master_incorrect,
                                               .map_seed = seed,
                                               .jobs_max = 4 * options->requests_max + 64,
-                                              .deadline = options->request_deadline};
+                                              .deadline = options->request_deadline,
+                                              .issued_ms = options->row.horizon_ms};
     enum vault_err err = shard_store_init(&node->shard_store, &shard);
     if (err != OK)
         return err;
@@ -75,13 +81,15 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
 enum vault_err
 node_new(const struct node_options *options, const struct step *st, struct node **out)
 {
-    uint8_t seed[8];
+    uint8_t seed[8] = {0};
     uint64_t number = 0;
     *out = NULL;
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
         return ERR_NOMEM;
     node->secrets = options->secrets;
+    node->ring = options->ring;
+    node->request_deadline = options->request_deadline;
     membership_init(&node->membership, options->cluster, options->self);
     take_peer_keys(node, options);
 
@@ -294,6 +302,52 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
     if (err != OK)
         metrics_count(st->metrics, METRIC_messages_refused);
     return err;
+}
+
+/* ---- share keys ---- */
+
+enum vault_err
+node_share_key_make(struct node *node, const struct step *st)
+{
+    secret_arena_open(node->secrets);
+    enum vault_err err = share_keyring_generate(node->ring, st->rng);
+    secret_arena_close(node->secrets);
+    node->failed = node->failed || err == ERR_ENTROPY;
+    return err;
+}
+
+void
+node_share_key_announce(struct node *node)
+{
+    node->membership.members[node->membership.self].share_key = *share_keyring_current(node->ring);
+}
+
+unsigned
+node_share_keys_destroy(struct node *node, const struct step *st)
+{
+    /* A request may outlive its deadline by what is on its way: twice is ample. */
+    struct duration settle = {2 * node->request_deadline.ns};
+    uint64_t limit = share_rotation_destroyable(&node->rotation, &node->membership, st->now, settle);
+    unsigned destroyed = 0;
+    secret_arena_open(node->secrets);
+    for (unsigned i = SHARE_KEYS_MAX; i-- > 0;) {
+        uint64_t id = node->ring->keys[i].public_half.id;
+        if (id != 0 && id < limit) {
+            share_keyring_destroy(node->ring, id);
+            destroyed++;
+        }
+    }
+    secret_arena_close(node->secrets);
+    return destroyed;
+}
+
+unsigned
+node_share_keys_held(const struct node *node)
+{
+    unsigned held = 0;
+    for (unsigned i = 0; i < SHARE_KEYS_MAX; i++)
+        held += node->ring->keys[i].public_half.id != 0;
+    return held;
 }
 
 /* ---- what the runtime may see ---- */

@@ -54,6 +54,16 @@ MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
                                        const struct node_executor *executor, uint8_t from,
                                        struct bytes frame);
 
+/*
+ * Rotation of this node's share key, in three steps, since the private half must be durable before anybody boxes to it: make (the caller then
+ * saves the ring), announce, and later destroy what nobody needs any more (the caller saves the ring again).
+ * Errors of making: ERR_BUSY (too many old ones are still needed), ERR_ENTROPY.
+ */
+MUST_CHECK enum vault_err node_share_key_make(struct node *node, const struct step *st);
+void node_share_key_announce(struct node *node);
+unsigned node_share_keys_destroy(struct node *node, const struct step *st); /* how many were */
+unsigned node_share_keys_held(const struct node *node);
+
 const struct membership *node_membership(const struct node *node);
 const struct node_row *node_facts(const struct node *node);
 /* Votes and answers reads. */

@@ -37,6 +37,9 @@ send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
         h->echo_held_ns = instant_since(st->now, r->echoes[i].came).ns;
         h->share_key_id = self->share_key.id;
         memcpy(h->share_key, self->share_key.key, X25519_BYTES);
+        h->known_key_id = ms->members[i].share_key.id;
+        h->oldest_box_key_id = ms->members[i].oldest_box_key_id;
+        h->look_age_ms = instant_since(st->now, ms->looked_at).ns / 1000000;
     }
 }
 
@@ -88,6 +91,10 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     learn_round_trip(member, st, h);
     member->heard = true;
     member->clock_offset_ms = (int64_t)h->wall_ms - (int64_t)st->wall_ms;
+    member->knows_key_id = h->known_key_id;
+    member->keeps_box_of_key_id = h->oldest_box_key_id;
+    uint64_t age_ns = h->look_age_ms < st->now.ns / 1000000 ? h->look_age_ms * 1000000 : st->now.ns;
+    member->looked_at = (struct instant){st->now.ns - age_ns};
     if (h->incarnation > member->incarnation)
         member->incarnation = h->incarnation;
     if (h->boot > member->boot)
@@ -117,6 +124,8 @@ walk_on(struct repairer *r, const struct step *st, unsigned which, struct effect
         arena_copy(st->arena, row_key_bytes(&walk->after), &after) != OK)
         return;
     walk->busy = true;
+    if (walk->after.size == 0)
+        walk->began = st->now;
     effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after, REPAIR_PAGE_ROWS, true);
 }
 
@@ -126,6 +135,14 @@ ask_shard_store(struct repairer *r, struct path path, uint64_t owner, struct eff
     struct msg *m = effect_send(out, MSG_DELIVER, r->membership->self, NULL);
     m->path = path;
     m->u.deliver.owner = owner;
+}
+
+static void
+note_box_key(struct repair_walk *walk, uint8_t node, struct bytes box)
+{
+    uint64_t id = box_share_key_id(box);
+    if (walk->oldest[node] == 0 || id < walk->oldest[node])
+        walk->oldest[node] = id;
 }
 
 /* At most one message for each row: the first owner that is connected; the others get their turn in the next rounds. */
@@ -145,6 +162,7 @@ visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, stru
         if (boxes[i].size == 0)
             continue;
         walk->counts[node]++;
+        note_box_key(walk, node, boxes[i]);
         if (!asked && r->membership->members[node].connected) {
             ask_shard_store(r, path, i, out);
             asked = true;
@@ -155,9 +173,14 @@ visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, stru
 static void
 end_of_round(struct repairer *r, struct repair_walk *walk)
 {
-    for (unsigned i = 0; i < NODES_MAX && walk->table == ROW_BOXES; i++)
+    for (unsigned i = 0; i < NODES_MAX && walk->table == ROW_BOXES; i++) {
         r->membership->members[i].escrow_backlog = walk->counts[i];
+        r->membership->members[i].oldest_box_key_id = walk->oldest[i];
+    }
+    if (walk->table == ROW_BOXES)
+        r->membership->looked_at = walk->began;
     memset(walk->counts, 0, sizeof(walk->counts));
+    memset(walk->oldest, 0, sizeof(walk->oldest));
     walk->after.size = 0;
 }
 
@@ -181,8 +204,13 @@ on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out
         else
             ask_shard_store(r, path, DELIVER_ERASURE, out);
     }
-    if (loaded->err != OK || !loaded->more)
+    if (loaded->err != OK) {
+        walk->after.size = 0; /* nothing is known from a round that did not reach its end */
+        memset(walk->counts, 0, sizeof(walk->counts));
+        memset(walk->oldest, 0, sizeof(walk->oldest));
+    } else if (!loaded->more) {
         end_of_round(r, walk);
+    }
 }
 
 /* ---- messages ---- */

@@ -181,6 +181,13 @@ ask_for_share(struct shard_work *w)
     m->u.deliver.owner = (uint64_t)own;
 }
 
+/* Rows that the chain of the new head does not contain may be here. */
+static bool
+needs_scan(const struct shard_path *path, enum chosen_plan plan)
+{
+    return plan == PLAN_TAKE || (plan == PLAN_SET && !path->clean);
+}
+
 static void
 set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head, struct bytes encoded)
 {
@@ -189,7 +196,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     struct store_change *list =
         arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
-    bool scanned = w->rows && !(path->clean && plan != PLAN_TAKE);
+    bool scanned = w->rows && needs_scan(path, plan);
     bool whole = true;
 
     if (ballot_compare(path->row.row.ballot, ballot) > 0)
@@ -218,11 +225,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
         shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
-    if (plan == PLAN_TAKE) {
-        if (ballot_compare(ballot, path->promised) > 0)
-            path->promised = ballot;
+    if (plan == PLAN_TAKE)
         ask_for_share(w);
-    }
     if (count > 0)
         shard_commit(w, list, count);
 }
@@ -263,8 +267,7 @@ shard_on_chosen(struct shard_work *w)
             erase(w, encoded, ballot_compare(w->path->row.row.ballot, ballot) > 0 ? w->path->row.row.ballot : ballot);
         return;
     }
-    bool dirty = !w->path->clean || plan == PLAN_TAKE;
-    if (!w->rows && plan != PLAN_PRUNE && dirty) {
+    if (!w->rows && needs_scan(w->path, plan)) {
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }

@@ -57,7 +57,7 @@ struct shard_path {
     struct ballot promised;
     struct instant promised_at;
     bool awaiting_write;             /* voted for, and its WRITE has not come */
-    struct instant touched;
+    struct instant touched;          /* when it last voted, or its head changed */
     struct shard_row row;            /* durable; state ABSENT when there is none */
     struct shard_row next;           /* becomes `row` when the batch is durable */
     bool has_next;
@@ -160,6 +160,9 @@ MUST_CHECK enum vault_err shard_share_seal(struct shard_work *w, const struct ro
                                            struct bytes share, struct bytes *out);
 MUST_CHECK enum vault_err shard_share_unseal(struct shard_work *w, struct bytes key,
                                              struct bytes sealed, struct bytes *out);
+/* The sealed share under that key opens and matches its commitment. */
+bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
+                         const struct dealing *dealing);
 
 void shard_log(const struct shard_work *w, enum log_level level, const char *event,
                enum refusal refusal);

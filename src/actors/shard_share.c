@@ -39,6 +39,20 @@ shard_share_unseal(struct shard_work *w, struct bytes key, struct bytes sealed, 
     return err;
 }
 
+bool
+shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
+                    const struct dealing *dealing)
+{
+    struct replicas replicas;
+    struct share share = {0};
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    if (own < 0 || shard_share_unseal(w, key, sealed, &share.data) != OK)
+        return false;
+    share.x = (uint8_t)(own + 1);
+    return dealing_share_matches(dealing, &share);
+}
+
 /* ---- the keeper's side ---- */
 
 /* The newest escrow row that has a box for that owner; its key and box are kept while the other rows are loaded. */
@@ -98,8 +112,10 @@ send_share(struct shard_work *w, uint8_t owner)
 static void
 finish_first(struct shard_work *w)
 {
-    struct msg *m = effect_local(w->out, ACTOR_COORDINATOR, MSG_CHANGE);
-    m->path = w->path->link.path;
+    struct path path; /* the entry may have left the table when the message is handled */
+    if (arena_copy(w->st->arena, w->path->link.path.tenant, &path.tenant) == OK &&
+        arena_copy(w->st->arena, w->path->link.path.name, &path.name) == OK)
+        effect_local(w->out, ACTOR_COORDINATOR, MSG_CHANGE)->path = path;
 }
 
 void
@@ -158,8 +174,12 @@ shard_on_shared(struct shard_work *w)
     if (!list || !w->rows->rows[0].found)
         return;
     shard_prune_boxes(w, &key, w->rows->rows[0].value, UINT64_C(1) << owner, list, &count);
-    if (count > 0)
-        shard_commit(w, list, count);
+    if (count == 0)
+        return;
+    struct msg *next = shard_answer_later(w, MSG_DELIVER); /* the next box for the same owner */
+    next->to = w->s->membership->self;
+    next->u.deliver.owner = (uint64_t)owner;
+    shard_commit(w, list, count);
 }
 
 /* ---- the owner's side ---- */
@@ -239,8 +259,9 @@ judge_chain(struct shard_work *w, const struct arrival *a, const struct chain_he
     return memcmp(expected, a->version_id, ID_BYTES) == 0 ? SHARED_STORED : SHARED_OBSOLETE;
 }
 
+/* The own share of the version is here and is the one that was dealt. */
 static bool
-has_share_already(const struct shard_work *w, const struct arrival *a)
+has_share_already(struct shard_work *w, const struct arrival *a)
 {
     for (size_t i = 0; i < w->rows->count; i++) {
         enum row_table table;
@@ -251,7 +272,8 @@ has_share_already(const struct shard_work *w, const struct arrival *a)
         const struct loaded_row *loaded = &w->rows->rows[i];
         if (row_key_parse(loaded->key, &table, &path, &version, &id) == OK &&
             memcmp(id.data, a->version_id, ID_BYTES) == 0)
-            return version_row_decode(loaded->value, &row) == OK && row.share.size > 0;
+            return version_row_decode(loaded->value, &row) == OK &&
+                   shard_share_is_good(w, loaded->key, row.share, &a->dealing);
     }
     return false;
 }
@@ -320,8 +342,6 @@ store_arrival(struct shard_work *w, struct arrival *a, const struct chain_head *
         if (err == OK)
             err = shard_prune_to_chain(w, head, list, &count, &whole);
         w->path->next_clean = false;
-        if (ballot_compare(accepted->ballot, w->path->promised) > 0)
-            w->path->promised = accepted->ballot;
     }
     if (err == OK)
         err = put_arrival(w, a, list, &count);

@@ -201,8 +201,12 @@ shard_store_close(struct shard_store *s)
 static void
 horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms, struct effects *out)
 {
-    if (s->horizon_pending_ms >= horizon_ms)
+    /* One at a time: a completion says nothing of a later one. What is wanted beyond it comes next. */
+    if (s->horizon_pending_ms != 0) {
+        if (s->membership->horizon_wanted_ms < horizon_ms)
+            s->membership->horizon_wanted_ms = horizon_ms;
         return;
+    }
     struct node_row row = s->node;
     row.horizon_ms = horizon_ms;
     struct row_key key;
@@ -244,15 +248,18 @@ shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms)
 }
 
 static void
-on_horizon_stored(struct shard_store *s, enum vault_err err)
+on_horizon_stored(struct shard_store *s, const struct step *st, enum vault_err err,
+                  struct effects *out)
 {
-    if (err == OK && s->horizon_pending_ms > s->node.horizon_ms)
-        s->node.horizon_ms = s->horizon_pending_ms;
-    if (err == OK)
-        s->membership->horizon_ms = s->node.horizon_ms;
-    if (err == OK)
-        s->serving = true;
-    s->horizon_pending_ms = 0; /* a refused one (disk full) is asked for again at the next move */
+    uint64_t stored_ms = s->horizon_pending_ms;
+    s->horizon_pending_ms = 0;
+    if (err != OK)
+        return; /* refused (disk full): asked for again at the next move */
+    if (stored_ms > s->node.horizon_ms)
+        s->node.horizon_ms = stored_ms;
+    s->membership->horizon_ms = s->node.horizon_ms;
+    s->serving = true;
+    horizon_move(s, st, out);
 }
 
 void
@@ -366,6 +373,8 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     path->next_clean = path->clean;
     enum vault_err err = row_set(&path->next, &row);
     path->has_next = err == OK;
+    if (err == OK && ballot_compare(ballot, path->promised) > 0)
+        path->promised = ballot;
     return err;
 }
 
@@ -617,7 +626,6 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
                 const struct msg_loaded *rows)
 {
     path->stage = SHARD_IDLE;
-    path->touched = st->now;
     path->corrupt = rows->err != OK || rows->count != 1;
     if (!path->corrupt && rows->rows[0].found) {
         struct path_row row;
@@ -679,8 +687,8 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
 {
     assert(path->stage == SHARD_STORING);
     path->stage = SHARD_IDLE;
-    path->touched = st->now;
     if (err == OK && path->has_next) {
+        path->touched = st->now;
         buf_close(&path->row.memory);
         path->row = path->next;
         path->next = (struct shard_row){0};
@@ -743,7 +751,7 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     }
     case MSG_STORED:
         if (in->u.stored.tag >> 32 == SHARD_TAG_HORIZON) {
-            on_horizon_stored(s, in->u.stored.err);
+            on_horizon_stored(s, st, in->u.stored.err, out);
             return OK;
         }
         assert(s->slots[(uint32_t)in->u.stored.tag]);

@@ -11,6 +11,7 @@ struct incoming {
     struct version_record version;
     struct dealing dealing;
     bool has_value;            /* version and dealing are there */
+    bool held;                 /* this very head is accepted here, with its rows and the own share */
     uint8_t x;                 /* this node's */
     struct bytes share;        /* own share, opened; in the step's arena */
 };
@@ -99,6 +100,13 @@ contradicts_chosen(const struct shard_path *path, const struct incoming *in)
     return in->head.generation <= have->generation;
 }
 
+static bool
+is_accepted_already(const struct shard_path *path, const struct incoming *in)
+{
+    return path->row.row.state != STATE_ABSENT &&
+           memcmp(path->row.head.id, in->head_id, ID_BYTES) == 0;
+}
+
 static enum refusal
 check_order(struct shard_work *w, struct ballot *beat)
 {
@@ -159,11 +167,14 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
     return OK;
 }
 
-/* Losing rows can be left behind when the head it replaces was not chosen, or is not the one it was built on. */
+/*
+ * Rows of losers can be left behind when the head it replaces is not the one it was built on; and a version that fell out of the
+ * kept range, when the notice that would have dropped it never came.
+ */
 static bool
 stays_clean(const struct shard_path *path, const struct incoming *in)
 {
-    if (!path->clean)
+    if (!path->clean || (path->row.row.state == STATE_ACCEPTED && path->row.head.oldest_version > 1))
         return false;
     if (path->row.row.state == STATE_ABSENT)
         return in->head.generation == 1;
@@ -171,17 +182,12 @@ stays_clean(const struct shard_path *path, const struct incoming *in)
            path->row.head.kind == HEAD_LIVE;
 }
 
-/*
- * A head that is accepted again, at a higher ballot, brings its rows again: this node may have it from a CHOSEN notice alone, and
- * WRITTEN promises that the own share is durable.
- */
 static void
 accept_head(struct shard_work *w, struct incoming *in)
 {
     struct shard_path *path = w->path;
     const struct msg_write *write = &w->msg->u.write;
-    bool same = path->row.row.state != STATE_ABSENT &&
-                memcmp(path->row.head.id, in->head_id, ID_BYTES) == 0;
+    bool same = is_accepted_already(path, in);
     struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
     size_t count = 0;
 
@@ -194,7 +200,7 @@ accept_head(struct shard_work *w, struct incoming *in)
                              write->head, same && path->row.row.erased);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);
-    if (err == OK && in->has_value)
+    if (err == OK && in->has_value && !in->held)
         err = put_value_rows(w, in, list, &count);
     if (err != OK) {
         path->has_next = false;
@@ -206,6 +212,26 @@ accept_head(struct shard_work *w, struct incoming *in)
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
+}
+
+/*
+ * A head that is here already may have come with a CHOSEN notice alone, and WRITTEN promises that the own share is durable:
+ * whether it is has to be looked up. False: the row has been asked for.
+ */
+static bool
+look_for_own_share(struct shard_work *w, struct incoming *in)
+{
+    struct row_key key;
+    struct version_row row;
+    row_key_version(ROW_VERSION, w->path->link.path, in->head.version, in->head.version_id, &key);
+    if (!w->rows) {
+        shard_need_rows(w, &key, 1);
+        return false;
+    }
+    const struct loaded_row *loaded = &w->rows->rows[0];
+    in->held = loaded->found && version_row_decode(loaded->value, &row) == OK &&
+               shard_share_is_good(w, loaded->key, row.share, &in->dealing);
+    return true;
 }
 
 void
@@ -222,17 +248,23 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, refusal, beat);
         return;
     }
-    bool same = path->row.row.state != STATE_ABSENT &&
-                memcmp(path->row.head.id, in->head_id, ID_BYTES) == 0;
-    if (ballot_compare(w->msg->u.write.ballot, path->row.row.ballot) == 0) {
-        if (same) /* a repeated write: it is durable already */
-            answer_written(w, shard_answer_now(w, MSG_WRITTEN), in->head_id);
-        else
-            shard_refuse(w, REFUSED_BALLOT, path->promised);
+    bool same = is_accepted_already(path, in);
+    bool repeated = ballot_compare(w->msg->u.write.ballot, path->row.row.ballot) == 0;
+    if (repeated && !same) {
+        shard_refuse(w, REFUSED_BALLOT, path->promised);
         return;
     }
-    if (contradicts_chosen(path, in) ||
-        (in->has_value && (!recipients_match(w, in) || !open_own_share(w, in)))) {
+    if (contradicts_chosen(path, in) || (in->has_value && !recipients_match(w, in))) {
+        shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
+        return;
+    }
+    if (same && in->has_value && !look_for_own_share(w, in))
+        return;
+    if (repeated && (in->held || !in->has_value)) {
+        answer_written(w, shard_answer_now(w, MSG_WRITTEN), in->head_id);
+        return;
+    }
+    if (in->has_value && !in->held && !open_own_share(w, in)) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
         return;
     }

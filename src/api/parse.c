@@ -7,6 +7,19 @@
 #include "api/request_headers.h"
 #include "api/target.h"
 
+/*
+ * A client that forgot the body is told so. An empty body that was announced is judged as what it
+ * is.
+ */
+static bool
+body_announced(const struct http_request *http)
+{
+    bool repeated;
+
+    return http->body.size > 0 || http_header_get(http, "content-length", &repeated).data ||
+           http_header_get(http, "transfer-encoding", &repeated).data;
+}
+
 static enum vault_err
 body_parse(const struct http_request *http, const struct request_headers *headers,
            struct arena *arena, struct request *request)
@@ -17,6 +30,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
         request->refusal = "this request has no body";
         return ERR_BAD_REQUEST;
     }
+    if (!body_announced(http))
+        return ERR_LENGTH_REQUIRED;
     if (!headers_content_is_json(headers))
         return ERR_MEDIA_TYPE;
     return json_body_parse(http->body, arena, request);

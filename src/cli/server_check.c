@@ -66,6 +66,7 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_number("disk_free_min_mb", node->disk_free_min_bytes / MIB, "");
     print_number("requests_max", node->requests_max, "");
     print_number("request_deadline_ms", node->request_deadline_ms, "");
+    print_number("share_key_rotation_s", node->share_key_rotation_s, "");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

@@ -363,6 +363,12 @@ remember_agreement(struct share_keyring *ring, uint64_t id, const uint8_t *ephem
     ring->agreements[oldest].used = ++ring->clock;
 }
 
+uint64_t
+box_share_key_id(struct bytes box)
+{
+    return box.size < BOX_HEADER_BYTES ? 0 : get_u64(box.data);
+}
+
 enum vault_err
 box_open(struct share_keyring *ring, struct bytes info, uint8_t x, struct bytes box, uint8_t *share,
          size_t *share_size)

@@ -80,6 +80,8 @@ const struct share_key_public *share_keyring_current(const struct share_keyring 
 MUST_CHECK enum vault_err box_seal(struct box_sender *sender, unsigned peer,
                                    const struct share_key_public *to, struct bytes info, uint8_t x,
                                    struct bytes share, uint8_t *out, size_t *out_size);
+/* Id of the share key that a box is for; 0 when it is too short to be one. */
+uint64_t box_share_key_id(struct bytes box);
 /*
  * Opens a box into `share` (at least SECRET_BYTES_MAX bytes).
  * Errors: ERR_MALFORMED size, ERR_NOT_FOUND no such share key any more, ERR_CORRUPT does not verify. Zeroed on error.

@@ -191,6 +191,10 @@ struct msg_heartbeat {
     uint64_t echo_held_ns;     /* how long the sender kept it before echoing */
     uint64_t share_key_id;
     uint8_t share_key[X25519_BYTES];
+    uint64_t known_key_id;     /* newest share key of the receiver that the sender knows */
+    uint64_t oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box for, as its last
+                                   whole look at its escrow found; 0: none */
+    uint64_t look_age_ms;      /* how long ago that look began */
 };
 enum { DELIVER_ERASURE = NODES_MAX }; /* instead of a share: tell those who have not erased yet of the deletion */
 struct msg_deliver {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 10, KINDS_END = MSG_DELIVER + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 13, KINDS_END = MSG_DELIVER + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -145,6 +145,7 @@ static const struct field share_fields[] = {
 };
 static const struct field shared_fields[] = {
     UP_TO(msg_shared, outcome, SHARED_BAD),
+    UP_TO(msg_shared, version, COUNTER_MAX),
     ANY(msg_shared, version_id),
     ANY(msg_shared, repair),
 };
@@ -159,6 +160,9 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, echo_held_ns),
     ANY(msg_heartbeat, share_key_id),
     ANY(msg_heartbeat, share_key),
+    ANY(msg_heartbeat, known_key_id),
+    ANY(msg_heartbeat, oldest_box_key_id),
+    ANY(msg_heartbeat, look_age_ms),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_ERASURE),

@@ -349,6 +349,7 @@ cluster_conf_write(const struct cluster *cluster, struct buf *out)
                                  "    disk_free_min_mb = 64       # below it changes are refused\n"
                                  "    requests_max = 1024         # more are answered busy\n"
                                  "    request_deadline_ms = 5000\n"
+                                 "    share_key_rotation_s = 3600 # a new key for shares on their way, so often\n"
                                  "}\n");
     return err;
 }

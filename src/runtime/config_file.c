@@ -362,6 +362,7 @@ read_server(struct parser *p, struct node_config *node)
     node->disk_free_min_bytes = (uint64_t)cfg_getint(section, "disk_free_min_mb") * MIB;
     node->requests_max = (uint64_t)cfg_getint(section, "requests_max");
     node->request_deadline_ms = (uint32_t)cfg_getint(section, "request_deadline_ms");
+    node->share_key_rotation_s = (uint32_t)cfg_getint(section, "share_key_rotation_s");
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -436,6 +437,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("disk_free_min_mb", 64, CFGF_NONE),
         CFG_INT("requests_max", 1024, CFGF_NONE),
         CFG_INT("request_deadline_ms", 5000, CFGF_NONE),
+        CFG_INT("share_key_rotation_s", 3600, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

@@ -72,6 +72,7 @@ static const struct config_rule rules[] = {
     {"disk_free_min_mb", NULL, NULL, 1, 1024 * 1024, NULL},
     {"requests_max", NULL, NULL, 1, 1000000, NULL},
     {"request_deadline_ms", NULL, NULL, 100, 600000, NULL},
+    {"share_key_rotation_s", NULL, NULL, 1, 30 * 24 * 3600, NULL},
 };
 
 const struct config_rule *

@@ -93,6 +93,21 @@ https_respond(struct https_exchange *exchange, struct bytes request_id,
     https_connection_run(connection);
 }
 
+/* What never became a request of the server is counted and logged here, under no route. */
+static void
+count_refusal(const struct https_front *front, struct bytes request_id, unsigned status,
+              enum vault_err err)
+{
+    struct metrics *metrics = front->options.metrics;
+
+    if (metrics && (unsigned)err < METRIC_REASONS)
+        metrics->refusals[err]++;
+    if (metrics && status < METRIC_STATUSES)
+        metrics->responses[METRIC_ROUTES - 1][status]++;
+    log_event(front->options.log, LOG_INFO, "https", "refused", log_token("request_id", request_id),
+              log_u64("status", status), log_err("outcome", err));
+}
+
 void
 https_refuse(struct https_connection *connection, enum vault_err err)
 {
@@ -100,11 +115,10 @@ https_refuse(struct https_connection *connection, enum vault_err err)
     struct api_response response = {0};
     char id[MADE_ID_BYTES];
 
-    if (front->options.metrics && (unsigned)err < METRIC_REASONS)
-        front->options.metrics->refusals[err]++;
     snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)front->id_prefix,
              (unsigned long long)front->requests_made++);
     if (api_render_error(bytes_of_text(id), err, PHASE_NONE, NULL, &response) == OK) {
+        count_refusal(front, bytes_of_text(id), response.status, err);
         answer(connection, bytes_of_text(id), &response, false);
         return;
     }

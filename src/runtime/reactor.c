@@ -304,6 +304,45 @@ on_signal(evutil_socket_t fd, short what, void *context)
     https_front_drain(r->https);
 }
 
+/* ---- share keys ---- */
+
+/* The private half is durable before its public half is told to anybody. */
+static void
+rotate_share_key(struct reactor *r)
+{
+    struct step st;
+    reactor_step(r, &st);
+    enum vault_err err = node_share_key_make(r->node, &st);
+    if (err == OK)
+        err = r->options.save_share_keys(r->options.save_context);
+    if (err == OK)
+        node_share_key_announce(r->node);
+    log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor", "share_key_rotated",
+              log_err("outcome", err), log_u64("held", node_share_keys_held(r->node)));
+    r->rotated = reactor_now();
+    reactor_step_done(r);
+}
+
+static void
+on_rotation(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *r = context;
+    uint64_t due_ns = duration_ms(UINT64_C(1000) * r->options.config->node.share_key_rotation_s).ns;
+    struct step st;
+    (void)fd;
+    (void)what;
+    reactor_step(r, &st);
+    unsigned destroyed = node_share_keys_destroy(r->node, &st);
+    reactor_step_done(r);
+    if (destroyed > 0) {
+        enum vault_err err = r->options.save_share_keys(r->options.save_context);
+        log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor", "share_keys_destroyed",
+                  log_u64("count", destroyed), log_err("outcome", err));
+    }
+    if (instant_since(reactor_now(), r->rotated).ns >= due_ns)
+        rotate_share_key(r);
+}
+
 /* ---- making and running ---- */
 
 static struct link_hello
@@ -389,8 +428,12 @@ make_events(struct reactor *r)
                                  EV_READ | EV_PERSIST, on_storage, r);
     r->term_event = evsignal_new(r->base, SIGTERM, on_signal, r);
     r->int_event = evsignal_new(r->base, SIGINT, on_signal, r);
-    if (!r->timer_event || !r->storage_event || !r->term_event || !r->int_event)
+    r->rotation_event = event_new(r->base, -1, EV_PERSIST, on_rotation, r);
+    if (!r->timer_event || !r->storage_event || !r->term_event || !r->int_event ||
+        !r->rotation_event)
         return ERR_NOMEM;
+    struct timeval second = {.tv_sec = 1};
+    event_add(r->rotation_event, &second);
     event_add(r->storage_event, NULL);
     event_add(r->term_event, NULL);
     event_add(r->int_event, NULL);
@@ -408,6 +451,7 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     r->options = *options;
     r->executor = (struct node_executor){r, execute_send, execute};
     r->started = reactor_now();
+    r->rotated = r->started;
     arena_init(&r->step_arena, STEP_ARENA_BYTES_MAX);
     enum vault_err err = make_events(r);
     if (err == OK)
@@ -464,7 +508,8 @@ reactor_free(struct reactor *r)
         storage_request_free(r->failed_storage);
         r->failed_storage = next;
     }
-    struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event};
+    struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event,
+                              r->rotation_event};
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (events[i])
             event_free(events[i]);

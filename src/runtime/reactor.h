@@ -27,6 +27,9 @@ struct reactor_options {
     struct share_key_public peer_keys[NODES_MAX];
     struct tls_context *api, *link_server, *link_client; /* borrowed */
     struct rng rng;
+    void *save_context;
+    /* Writes the ring of share keys to its file, durably; the secrets arena is closed. */
+    enum vault_err (*save_share_keys)(void *context);
 };
 
 /* Makes the node, listens. Errors with a sentence in `why`. */

@@ -13,7 +13,8 @@ struct links;
 struct reactor {
     struct reactor_options options;
     struct event_base *base;
-    struct event *timer_event, *storage_event, *term_event, *int_event;
+    struct event *timer_event, *storage_event, *term_event, *int_event, *rotation_event;
+    struct instant rotated;                 /* when the share key was last replaced, or the start */
     struct node *node;
     struct node_executor executor;
     struct links *links;

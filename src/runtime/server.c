@@ -32,6 +32,7 @@ struct server {
     char why[WHY_BYTES];
     struct secret_arena *secrets;
     struct secret share_wrap_key;
+    struct secret share_file_key; /* the file of share keys is sealed under it */
     struct master_key master;
     bool has_master, master_incorrect;
     struct share_keyring ring;
@@ -64,33 +65,41 @@ make_secrets(struct server *s)
 }
 
 static enum vault_err
-load_share_keys(struct server *s, const uint8_t storage_key[static KEY_BYTES])
+derive(struct server *s, const uint8_t storage_key[static KEY_BYTES], const char *label,
+       struct secret *out)
 {
-    const struct cluster *cluster = &s->config->cluster;
-    const char *name = self_of(s)->name;
     uint8_t key[KEY_BYTES];
-    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
-    size_t ad_size = share_keys_ad(cluster->id, name, ad);
-    share_keyring_init(&s->ring, s->secrets);
-    enum vault_err err = storage_key_derive(storage_key, bytes_of(cluster->id, CLUSTER_ID_BYTES),
-                                            bytes_of_text(name), "share-keys", key);
+    enum vault_err err =
+        storage_key_derive(storage_key, bytes_of(s->config->cluster.id, CLUSTER_ID_BYTES),
+                           bytes_of_text(self_of(s)->name), label, key);
     if (err == OK)
-        err = share_keys_load(s->config->node.share_keys, &s->ring, key, bytes_of(ad, ad_size),
-                              s->why, sizeof(s->why));
+        err = secret_copy(s->secrets, bytes_of(key, sizeof(key)), out);
     bytes_wipe(key, sizeof(key));
     return err;
 }
 
 static enum vault_err
-load_share_wrap_key(struct server *s, const uint8_t storage_key[static KEY_BYTES])
+load_share_keys(struct server *s)
 {
-    uint8_t key[KEY_BYTES];
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    size_t ad_size = share_keys_ad(s->config->cluster.id, self_of(s)->name, ad);
+    share_keyring_init(&s->ring, s->secrets);
+    return share_keys_load(s->config->node.share_keys, &s->ring, s->share_file_key.data,
+                           bytes_of(ad, ad_size), s->why, sizeof(s->why));
+}
+
+static enum vault_err
+save_share_keys(void *context)
+{
+    struct server *s = context;
+    struct rng rng = rng_kernel();
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    size_t ad_size = share_keys_ad(s->config->cluster.id, self_of(s)->name, ad);
+    secret_arena_open(s->secrets);
     enum vault_err err =
-        storage_key_derive(storage_key, bytes_of(s->config->cluster.id, CLUSTER_ID_BYTES),
-                           bytes_of_text(self_of(s)->name), "shares", key);
-    if (err == OK)
-        err = secret_copy(s->secrets, bytes_of(key, sizeof(key)), &s->share_wrap_key);
-    bytes_wipe(key, sizeof(key));
+        share_keys_save(s->config->node.share_keys, &s->ring, s->share_file_key.data,
+                        bytes_of(ad, ad_size), &rng, s->why, sizeof(s->why));
+    secret_arena_close(s->secrets);
     return err;
 }
 
@@ -135,9 +144,11 @@ load_keys(struct server *s, uint8_t storage_key[static KEY_BYTES])
     if (err != OK)
         return err;
     secret_arena_open(s->secrets);
-    err = load_share_wrap_key(s, storage_key);
+    err = derive(s, storage_key, "shares", &s->share_wrap_key);
     if (err == OK)
-        err = load_share_keys(s, storage_key);
+        err = derive(s, storage_key, "share-keys", &s->share_file_key);
+    if (err == OK)
+        err = load_share_keys(s);
     if (err == OK)
         err = load_master_key(s);
     secret_arena_close(s->secrets);
@@ -314,7 +325,9 @@ start_reactor(struct server *s)
                                       .api = s->api,
                                       .link_server = s->link_server,
                                       .link_client = s->link_client,
-                                      .rng = rng_kernel()};
+                                      .rng = rng_kernel(),
+                                      .save_context = s,
+                                      .save_share_keys = save_share_keys};
     memcpy(options.peer_keys, s->peer_keys, sizeof(options.peer_keys));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
 }
@@ -355,6 +368,7 @@ close_all(struct server *s)
         secret_arena_open(s->secrets);
         share_keyring_close(&s->ring);
         secret_free(s->secrets, &s->master.key);
+        secret_free(s->secrets, &s->share_file_key);
         secret_free(s->secrets, &s->share_wrap_key);
         secret_arena_close(s->secrets);
         secret_arena_free(s->secrets);

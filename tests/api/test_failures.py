@@ -97,18 +97,43 @@ class NodesAway(FailureTest):
         for i in range(20):
             self.create(cluster, 1 + i % 2, "missed/%d" % i, "value %d" % i)
         cluster.start(3, wait=True)
-
-        def backlog():
-            text = self.metrics(cluster, 1) + self.metrics(cluster, 2)
-            return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                       if "repair_backlog" in line and not line.startswith("#"))
-        wait_until(lambda: backlog() == 0, 20, "the backlog for n3 delivered")
+        self.wait_caught_up(cluster, (1, 2))
         cluster.kill9(1)
         for i in range(20):
             self.check(cluster, (2, 3), "missed/%d" % i, "value %d" % i)
 
-    def metrics(self, cluster, node):
-        return cluster.request(node, "GET", "/metrics")[2].decode()
+    def test_missed_updates_are_delivered(self):
+        """As above, for secrets of which n3 has earlier versions, and which lived and died meanwhile."""
+        cluster = self.start_cluster(3)
+        for name in ("updated", "twice", "again"):
+            self.create(cluster, 1, name, "v1")
+            self.update(cluster, 2, name, "v2")
+        cluster.kill9(3)
+        self.update(cluster, 1, "updated", "v3")
+        self.update(cluster, 1, "twice", "v3")
+        self.update(cluster, 2, "twice", "v4")
+        self.call(cluster, 1, "DELETE", "/v1/secrets/again", None, 200)
+        self.create(cluster, 2, "again", "second life")
+        time.sleep(1.5)  # until the others have noticed, too
+        self.update(cluster, 2, "again", "second life, v2")
+        cluster.start(3, wait=True)
+        self.wait_caught_up(cluster, (1, 2))
+        cluster.kill9(1)
+        self.check(cluster, (2, 3), "updated", "v3", 3)
+        self.check(cluster, (2, 3), "twice", "v4", 4)
+        self.check(cluster, (2, 3), "again", "second life, v2", 2)
+        for version in (1, 2, 3):
+            got = self.call(cluster, 3, "GET", "/v1/secrets/twice?version=%d" % version, None, 200)
+            self.assertEqual(got["value"], "v%d" % version)
+
+    def wait_caught_up(self, cluster, holders):
+        """Until nothing waits at the holders for anybody, and it stays so over two rounds."""
+        def backlog():
+            text = "".join(cluster.request(node, "GET", "/metrics")[2].decode() for node in holders)
+            return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                       if "repair_backlog" in line and not line.startswith("#"))
+        time.sleep(1.5)  # the counts are those of the last round
+        wait_until(lambda: backlog() == 0, 20, "the backlog delivered")
 
     def test_two_of_five_down(self):
         cluster = self.start_cluster(5, 3)

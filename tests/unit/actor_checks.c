@@ -70,13 +70,14 @@ is_set(const struct chosen_head *head)
 
 /* One chain: generation g is named by whatever was chosen at g + 1, and versions and times only go up. */
 static void
-check_link(const struct checked_path *p, const struct chosen_head *below, const struct chosen_head *above)
+check_link(const struct checked_path *p, const struct chosen_head *below,
+           const struct chosen_head *above)
 {
     if (!is_set(below) || !is_set(above))
         return;
     if (memcmp(above->prev, below->id, ID_BYTES) != 0)
-        checks_fail("path %s: generation %lu is not built on the chosen generation before it", p->name,
-                    (unsigned long)above->generation);
+        checks_fail("path %s: generation %lu is not built on the chosen generation before it",
+                    p->name, (unsigned long)above->generation);
     if (above->changed_at_ms <= below->changed_at_ms)
         checks_fail("path %s: generation %lu does not come later than the one before", p->name,
                     (unsigned long)above->generation);
@@ -140,7 +141,8 @@ accepted_at(struct checked_path *p, struct ballot ballot, const struct chosen_he
 }
 
 void
-checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns, const struct path_row *row)
+checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
+                const struct path_row *row)
 {
     struct head head;
     if (head_decode(row->head, &head) != OK)

@@ -14,13 +14,13 @@ struct chosen_head {
     enum head_kind kind;
     uint64_t version;
     uint64_t changed_at_ms;
-    uint64_t at_ns;              /* when it was first seen to be chosen */
+    uint64_t at_ns; /* when it was first seen to be chosen */
 };
 
 struct accepted_head {
     struct ballot ballot;
     struct chosen_head head;
-    uint64_t by;                 /* bit per node: durable there */
+    uint64_t by; /* bit per node: durable there */
 };
 
 struct checked_path {
@@ -28,7 +28,7 @@ struct checked_path {
     char tenant[TENANT_BYTES_MAX + 1], name[NAME_BYTES_MAX + 1];
     struct accepted_head *accepted;
     size_t accepted_count, accepted_capacity;
-    struct chosen_head *chosen;  /* by generation - 1; id all zero: not seen to be chosen */
+    struct chosen_head *chosen; /* by generation - 1; id all zero: not seen to be chosen */
     size_t chosen_count;
     struct ballot highest[NODES_MAX]; /* accepted and durable, by node */
 };
@@ -41,7 +41,8 @@ struct actor_checks {
 void checks_init(struct actor_checks *checks, unsigned nodes, unsigned majority);
 void checks_close(struct actor_checks *checks);
 /* A path row that has become durable at `node`. Aborts, with a line that says why, when a promise is broken. */
-void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns, const struct path_row *row);
+void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
+                     const struct path_row *row);
 /* NULL: nothing was ever accepted there. */
 struct checked_path *checks_path(struct actor_checks *checks, struct path path);
 /* Every generation below a chosen one has been chosen too. */

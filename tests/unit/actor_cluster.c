@@ -16,7 +16,15 @@ static const uint64_t wall_start_ms = 1800000000000;
 static const uint64_t monotonic_start_ns = UINT64_C(3600) * 1000000000;
 const char ac_token[] = "a-token-that-only-tests-know";
 
-enum event_kind { EVENT_FRAME, EVENT_TIMER, EVENT_SYNC, EVENT_LOAD, EVENT_SCAN, EVENT_FAILED, EVENT_LINK };
+enum event_kind {
+    EVENT_FRAME,
+    EVENT_TIMER,
+    EVENT_SYNC,
+    EVENT_LOAD,
+    EVENT_SCAN,
+    EVENT_FAILED,
+    EVENT_LINK
+};
 
 struct ac_event {
     uint64_t due_ns, order;
@@ -25,13 +33,13 @@ struct ac_event {
     uint64_t life;
     enum actor_id actor;
     uint64_t tag;
-    unsigned from;           /* FRAME, LINK */
-    enum vault_err err;      /* FAILED */
-    size_t limit;            /* SCAN */
+    unsigned from;      /* FRAME, LINK */
+    enum vault_err err; /* FAILED */
+    size_t limit;       /* SCAN */
     bool with_values;
     size_t sizes[LOAD_KEYS_MAX];
-    size_t count;            /* LOAD: keys */
-    struct bytes data;       /* frame; keys; prefix and what to scan after */
+    size_t count;      /* LOAD: keys */
+    struct bytes data; /* frame; keys; prefix and what to scan after */
 };
 
 /* A committed batch on its way to the disk: the path row in it, if any. */
@@ -126,7 +134,8 @@ heap_pop(struct actor_cluster *ac)
 }
 
 static struct ac_event *
-event_new(struct actor_cluster *ac, enum event_kind kind, unsigned node, uint64_t after_ns, size_t extra)
+event_new(struct actor_cluster *ac, enum event_kind kind, unsigned node, uint64_t after_ns,
+          size_t extra)
 {
     struct ac_event *event = need(calloc(1, sizeof(*event) + extra));
     event->due_ns = ac->now_ns + after_ns;
@@ -171,7 +180,8 @@ check_durable(struct actor_cluster *ac, unsigned node, const struct msg *msg)
     row_key_path(msg->path, &key);
     for (struct ac_pending *p = ac->nodes[node].pending; p; p = p->next) {
         if (p->has_row && bytes_equal(row_key_bytes(&p->key), row_key_bytes(&key)))
-            checks_fail("node %u sent %s before the head was durable", node, msg_kind_name(msg->kind));
+            checks_fail("node %u sent %s before the head was durable", node,
+                        msg_kind_name(msg->kind));
     }
 }
 
@@ -209,8 +219,9 @@ on_store(struct actor_cluster *ac, unsigned node, const struct effect *effect)
 {
     struct ac_node *n = &ac->nodes[node];
     const struct store_change *changes = effect->u.store.changes;
-    enum vault_err err = n->disk_full ? ERR_DISK_FULL
-                                      : n->store->ops->commit(n->store, changes, effect->u.store.count);
+    enum vault_err err = n->disk_full
+                             ? ERR_DISK_FULL
+                             : n->store->ops->commit(n->store, changes, effect->u.store.count);
     struct ac_event *event =
         event_new(ac, err == OK ? EVENT_SYNC : EVENT_FAILED, node, disk_ns(ac, node), 0);
     event->actor = effect->actor;
@@ -255,7 +266,8 @@ static void
 on_scan(struct actor_cluster *ac, unsigned node, const struct effect *effect)
 {
     struct bytes prefix = effect->u.scan.prefix, after = effect->u.scan.after;
-    struct ac_event *event = event_new(ac, EVENT_SCAN, node, disk_ns(ac, node), prefix.size + after.size);
+    struct ac_event *event =
+        event_new(ac, EVENT_SCAN, node, disk_ns(ac, node), prefix.size + after.size);
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->limit = effect->u.scan.limit;
@@ -422,7 +434,8 @@ run_scan(struct actor_cluster *ac, const struct ac_event *event)
     require(err == OK, "scan");
     for (size_t i = 0; i < count; i++)
         rows[i] = (struct loaded_row){found[i].key, found[i].value, true};
-    msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
+    msg.u.loaded =
+        (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
     ac_deliver(ac, event->node, event->actor, &msg);
     arena_close(&arena);
     free(found);
@@ -438,7 +451,8 @@ run_link(struct actor_cluster *ac, const struct ac_event *event)
     if (up == ac->connected[a][b])
         return;
     ac->connected[a][b] = up;
-    struct msg msg = {.kind = up ? MSG_PEER_UP : MSG_PEER_DOWN, .from = (uint8_t)b, .to = (uint8_t)a};
+    struct msg msg = {
+        .kind = up ? MSG_PEER_UP : MSG_PEER_DOWN, .from = (uint8_t)b, .to = (uint8_t)a};
     ac_deliver(ac, a, ACTOR_REPAIRER, &msg);
 }
 
@@ -449,7 +463,8 @@ run_event(struct actor_cluster *ac, const struct ac_event *event)
     switch (event->kind) {
     case EVENT_FRAME:
         if (!ac->cut[event->from][event->node])
-            require(receive(ac, event->from, event->node, event->data) == OK, "a frame was refused");
+            require(receive(ac, event->from, event->node, event->data) == OK,
+                    "a frame was refused");
         break;
     case EVENT_TIMER:
         msg.kind = MSG_TIMER;
@@ -458,8 +473,8 @@ run_event(struct actor_cluster *ac, const struct ac_event *event)
         break;
     case EVENT_SYNC: make_durable(ac, event->node); /* fall through */
     case EVENT_FAILED:
-        node_set_sequence(ac->nodes[event->node].node,
-                          ac->nodes[event->node].store->ops->sequence(ac->nodes[event->node].store));
+        node_set_sequence(ac->nodes[event->node].node, ac->nodes[event->node].store->ops->sequence(
+                                                           ac->nodes[event->node].store));
         msg.kind = MSG_STORED;
         msg.u.stored.tag = event->tag;
         msg.u.stored.err = event->err;
@@ -657,9 +672,12 @@ node_init(struct actor_cluster *ac, unsigned node)
     uint8_t key[KEY_BYTES];
     rng_seeded_init(&n->rng_state, ac->options.seed * 16 + node + 1, &n->rng);
     arena_init(&n->arena, STEP_ARENA_BYTES);
-    n->skew_ms = (int64_t)ac_dice(ac, 2 * ac->options.skew_ms_max + 1) - (int64_t)ac->options.skew_ms_max;
-    require(store_mem_new(&n->store) == OK && n->store->ops->reader_new(n->store, &n->reader) == OK &&
-                secret_arena_new(SECRET_SLOTS, &n->secrets) == OK && rng_fill(&n->rng, key, KEY_BYTES) == OK,
+    n->skew_ms =
+        (int64_t)ac_dice(ac, 2 * ac->options.skew_ms_max + 1) - (int64_t)ac->options.skew_ms_max;
+    require(store_mem_new(&n->store) == OK &&
+                n->store->ops->reader_new(n->store, &n->reader) == OK &&
+                secret_arena_new(SECRET_SLOTS, &n->secrets) == OK &&
+                rng_fill(&n->rng, key, KEY_BYTES) == OK,
             "a node's store and keys");
     share_keyring_init(&n->ring, n->secrets);
     secret_arena_open(n->secrets);
@@ -750,165 +768,4 @@ ac_free(struct actor_cluster *ac)
     }
     checks_close(&ac->checks);
     free(ac);
-}
-
-/* ---- requests ---- */
-
-struct request
-ac_make(enum request_kind kind, const char *name, const char *value)
-{
-    return (struct request){.kind = kind,
-                            .routed = true,
-                            .tenant = bytes_of_text("default"),
-                            .name = bytes_of_text(name),
-                            .credential = bytes_of_text(ac_token),
-                            .value = value ? bytes_of_text(value) : (struct bytes){0},
-                            .limit = PAGE_DEFAULT};
-}
-
-struct ac_request *
-ac_send(struct actor_cluster *ac, unsigned node, const struct request *request)
-{
-    struct ac_request *r = need(calloc(1, sizeof(*r)));
-    struct msg msg = {.kind = MSG_REQUEST};
-    r->request = *request;
-    r->node = node;
-    r->began_ns = ac->now_ns;
-    r->exchange = ++ac->exchanges;
-    require(request->name.size < sizeof(r->name), "a short name");
-    memcpy(r->name, request->name.data, request->name.size);
-    snprintf(r->id, sizeof(r->id), "r-%lu", (unsigned long)r->exchange);
-    r->value = need(malloc(request->value.size + 1));
-    if (request->value.size > 0)
-        memcpy(r->value, request->value.data, request->value.size);
-    r->request.name = bytes_of_text(r->name);
-    r->request.id = bytes_of_text(r->id);
-    r->request.value = bytes_of(r->value, request->value.size);
-    r->next = ac->requests;
-    ac->requests = r;
-    msg.u.request.request = &r->request;
-    msg.u.request.exchange = r->exchange;
-    ac_deliver(ac, node, ACTOR_GATEWAY, &msg);
-    return r;
-}
-
-struct ac_request *
-ac_wait(struct actor_cluster *ac, struct ac_request *request)
-{
-    uint64_t until = ac->now_ns + UINT64_C(30) * 1000000000;
-    while (!request->done && !request->lost && ac_step(ac, until))
-        continue;
-    require(request->done || request->lost, "every request is answered");
-    return request;
-}
-
-static struct ac_request *
-send_and_wait(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *name,
-              const char *value)
-{
-    struct request request = ac_make(kind, name, value);
-    return ac_wait(ac, ac_send(ac, node, &request));
-}
-
-struct ac_request *
-ac_create(struct actor_cluster *ac, unsigned node, const char *name, const char *value)
-{
-    return send_and_wait(ac, node, REQUEST_CREATE, name, value);
-}
-
-struct ac_request *
-ac_update(struct actor_cluster *ac, unsigned node, const char *name, const char *value)
-{
-    return send_and_wait(ac, node, REQUEST_UPDATE, name, value);
-}
-
-struct ac_request *
-ac_read(struct actor_cluster *ac, unsigned node, const char *name)
-{
-    return send_and_wait(ac, node, REQUEST_READ, name, NULL);
-}
-
-struct ac_request *
-ac_delete(struct actor_cluster *ac, unsigned node, const char *name)
-{
-    return send_and_wait(ac, node, REQUEST_DELETE, name, NULL);
-}
-
-bool
-ac_value_is(const struct ac_request *request, const char *value)
-{
-    return request->done && request->reply.err == OK &&
-           bytes_equal(request->reply.value, bytes_of_text(value));
-}
-
-/* ---- stores ---- */
-
-struct path
-ac_path(const char *name)
-{
-    return (struct path){bytes_of_text("default"), bytes_of_text(name)};
-}
-
-static size_t
-count_rows(struct actor_cluster *ac, unsigned node, const struct row_key *prefix)
-{
-    static const size_t most = 4096;
-    struct ac_node *n = &ac->nodes[node];
-    struct store_row *rows = need(calloc(most, sizeof(*rows)));
-    struct arena arena;
-    size_t count = 0;
-    bool more = false;
-    arena_init(&arena, STEP_ARENA_BYTES);
-    require(n->store->ops->scan(n->reader, row_key_bytes(prefix), (struct bytes){0}, most, false,
-                                &arena, rows, &count, &more) == OK,
-            "scan");
-    arena_close(&arena);
-    free(rows);
-    return count;
-}
-
-size_t
-ac_rows(struct actor_cluster *ac, unsigned node, enum row_table table)
-{
-    struct row_key prefix;
-    row_key_table(table, &prefix);
-    return count_rows(ac, node, &prefix);
-}
-
-size_t
-ac_rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, const char *name)
-{
-    struct row_key prefix;
-    if (table == ROW_PATH)
-        row_key_path(ac_path(name), &prefix);
-    else
-        row_key_versions(table, ac_path(name), &prefix);
-    return count_rows(ac, node, &prefix);
-}
-
-bool
-ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out)
-{
-    struct ac_node *n = &ac->nodes[node];
-    arena_reset(&n->arena);
-    return n->store->ops->get(n->reader, row_key_bytes(key), &n->arena, out) == OK;
-}
-
-void
-ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes value)
-{
-    struct store *store = ac->nodes[node].store;
-    struct store_change change = {STORE_PUT, row_key_bytes(key), value};
-    require(store->ops->commit(store, &change, 1) == OK && store->ops->sync(store) == OK, "put");
-}
-
-bool
-ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, struct path_row *row,
-            struct head *head)
-{
-    struct row_key key;
-    struct bytes value;
-    row_key_path(ac_path(name), &key);
-    return ac_get(ac, node, &key, &value) && path_row_decode(value, row) == OK &&
-           head_decode(row->head, head) == OK;
 }

@@ -21,14 +21,14 @@ enum { AC_VALUE_ROWS_MAX = 80 };
 
 struct ac_options {
     unsigned nodes;
-    unsigned threshold;          /* 0: a majority */
+    unsigned threshold; /* 0: a majority */
     uint64_t seed;
-    size_t paths_max;            /* of each shard store; 0: default */
-    size_t requests_max;         /* 0: 64 */
+    size_t paths_max;                    /* of each shard store; 0: default */
+    size_t requests_max;                 /* 0: 64 */
     uint64_t delay_us_min, delay_us_max; /* of frames; 0: 100 to 300 */
     uint64_t disk_us_min, disk_us_max;   /* of loads and syncs; 0: 50 to 200 */
     unsigned loss_permille, duplicate_permille;
-    uint64_t skew_ms_max;        /* clocks are off by up to that in either direction */
+    uint64_t skew_ms_max; /* clocks are off by up to that in either direction */
 };
 
 /* What the test wants to do with a frame. */
@@ -36,13 +36,13 @@ enum ac_verdict { AC_PASS, AC_DROP };
 typedef enum ac_verdict ac_filter(void *context, unsigned from, unsigned to, const struct msg *msg);
 
 struct ac_request {
-    struct request request;      /* views into memory of its own */
+    struct request request; /* views into memory of its own */
     unsigned node;
-    bool done, lost;             /* lost: the node crashed before it answered */
+    bool done, lost; /* lost: the node crashed before it answered */
     uint64_t began_ns, ended_ns;
-    struct reply reply;          /* value and rows are copies */
+    struct reply reply; /* value and rows are copies */
     struct history_row rows[AC_VALUE_ROWS_MAX];
-    uint8_t *value;              /* of the request */
+    uint8_t *value; /* of the request */
     uint8_t *reply_value;
     char name[64];
     char id[24];
@@ -53,8 +53,8 @@ struct ac_request {
 struct ac_pending;
 
 struct ac_node {
-    struct node *node;           /* NULL: down */
-    uint64_t life;               /* counts starts and crashes: events of another life are void */
+    struct node *node; /* NULL: down */
+    uint64_t life;     /* counts starts and crashes: events of another life are void */
     struct store *store;
     struct store_reader *reader;
     struct secret_arena *secrets;
@@ -63,11 +63,11 @@ struct ac_node {
     struct rng_seeded rng_state;
     struct rng rng;
     struct metrics metrics;
-    struct arena arena;          /* of the present step */
+    struct arena arena; /* of the present step */
     int64_t skew_ms;
     bool disk_full;
-    bool slow_disk;              /* loads and syncs take a hundred times as long */
-    struct ac_pending *pending;  /* committed, not durable */
+    bool slow_disk;             /* loads and syncs take a hundred times as long */
+    struct ac_pending *pending; /* committed, not durable */
 };
 
 struct ac_event;
@@ -89,8 +89,8 @@ struct actor_cluster {
     ac_filter *filter;
     void *filter_context;
     struct actor_checks checks;
-    unsigned current;            /* node of the present step */
-    uint64_t trace;              /* hash over all that happened */
+    unsigned current; /* node of the present step */
+    uint64_t trace;   /* hash over all that happened */
     uint64_t steps;
 };
 
@@ -102,13 +102,15 @@ void ac_free(struct actor_cluster *ac);
 
 /* Time. */
 void ac_run_ms(struct actor_cluster *ac, uint64_t ms);
-bool ac_step(struct actor_cluster *ac, uint64_t until_ns); /* one event; false: none is due by then */
-uint64_t ac_ms(const struct actor_cluster *ac);            /* virtual ms since the start */
+bool ac_step(struct actor_cluster *ac,
+             uint64_t until_ns);                /* one event; false: none is due by then */
+uint64_t ac_ms(const struct actor_cluster *ac); /* virtual ms since the start */
 uint64_t ac_wall_ms(const struct actor_cluster *ac, unsigned node);
 
 /* Faults. */
 void ac_crash(struct actor_cluster *ac, unsigned node);
-void ac_crash_losing(struct actor_cluster *ac, unsigned node, bool losing); /* what is not durable */
+void ac_crash_losing(struct actor_cluster *ac, unsigned node,
+                     bool losing); /* what is not durable */
 void ac_start(struct actor_cluster *ac, unsigned node);
 void ac_cut(struct actor_cluster *ac, unsigned from, unsigned to, bool cut); /* one direction */
 void ac_isolate(struct actor_cluster *ac, unsigned node, bool cut);          /* from all others */
@@ -121,16 +123,20 @@ struct ac_request *ac_send(struct actor_cluster *ac, unsigned node, const struct
 struct ac_request *ac_wait(struct actor_cluster *ac, struct ac_request *request); /* up to 30 s */
 struct request ac_make(enum request_kind kind, const char *name, const char *value);
 /* Sends and waits. */
-struct ac_request *ac_create(struct actor_cluster *ac, unsigned node, const char *name, const char *value);
-struct ac_request *ac_update(struct actor_cluster *ac, unsigned node, const char *name, const char *value);
+struct ac_request *ac_create(struct actor_cluster *ac, unsigned node, const char *name,
+                             const char *value);
+struct ac_request *ac_update(struct actor_cluster *ac, unsigned node, const char *name,
+                             const char *value);
 struct ac_request *ac_read(struct actor_cluster *ac, unsigned node, const char *name);
 struct ac_request *ac_delete(struct actor_cluster *ac, unsigned node, const char *name);
 bool ac_value_is(const struct ac_request *request, const char *value);
 
 /* Frames by hand. */
-enum vault_err ac_inject(struct actor_cluster *ac, unsigned from, unsigned to, const struct msg *msg);
+enum vault_err ac_inject(struct actor_cluster *ac, unsigned from, unsigned to,
+                         const struct msg *msg);
 /* A local message for an actor of that node. */
-void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor, const struct msg *msg);
+void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor,
+                const struct msg *msg);
 
 /* What is in a node's store. */
 struct path ac_path(const char *name);

@@ -41,6 +41,8 @@ static inline void
 fixture_json(struct api_fixture *f, struct bytes body)
 {
     fixture_header(f, "content-type", "application/json");
+    if (body.size == 0)
+        fixture_header(f, "content-length", "0");
     f->http.body = body;
 }
 

@@ -371,6 +371,9 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .echo_ns = dice_number(dice, 0, UINT64_MAX),
             .echo_held_ns = dice_number(dice, 0, UINT64_MAX),
             .share_key_id = dice_number(dice, 0, UINT64_MAX),
+            .known_key_id = dice_number(dice, 0, UINT64_MAX),
+            .oldest_box_key_id = dice_number(dice, 0, UINT64_MAX),
+            .look_age_ms = dice_number(dice, 0, UINT64_MAX),
         };
         ID(msg->u.heartbeat.share_key);
         break;

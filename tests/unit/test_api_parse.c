@@ -587,6 +587,27 @@ media_types(void **state)
 }
 
 static void
+forgotten_bodies(void **state)
+{
+    static const enum http_method methods[] = {HTTP_METHOD_POST, HTTP_METHOD_PUT};
+    static const char *const announced[] = {"content-length", "transfer-encoding"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        struct api_fixture f;
+
+        fixture_start(&f, methods[i], "/v1/secrets/a");
+        assert_int_equal(fixture_parse(&f), ERR_LENGTH_REQUIRED);
+        fixture_end(&f);
+        fixture_start(&f, methods[i], "/v1/secrets/a");
+        fixture_header(&f, "content-type", "application/json");
+        fixture_header(&f, announced[i], i == 0 ? "0" : "chunked");
+        assert_int_equal(fixture_parse(&f), ERR_BAD_JSON);
+        fixture_end(&f);
+    }
+}
+
+static void
 bodies_where_none_belongs(void **state)
 {
     static const enum http_method methods[] = {HTTP_METHOD_GET, HTTP_METHOD_HEAD,
@@ -860,6 +881,7 @@ main(void)
         cmocka_unit_test(headers_come_once),
         cmocka_unit_test(idempotency_keys_are_refused_not_ignored),
         cmocka_unit_test(media_types),
+        cmocka_unit_test(forgotten_bodies),
         cmocka_unit_test(bodies_where_none_belongs),
         cmocka_unit_test(values),
         cmocka_unit_test(bodies_refused),

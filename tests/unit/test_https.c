@@ -575,6 +575,8 @@ bad_requests_are_answered_and_closed(void **state)
     assert_int_equal(server.requests, 0);
     assert_int_equal(server.metrics->refusals[ERR_TOO_LARGE], 4);
     assert_int_equal(server.metrics->refusals[ERR_HEADERS_TOO_LARGE], 2);
+    assert_int_equal(server.metrics->responses[METRIC_ROUTES - 1][413], 4);
+    assert_int_equal(server.metrics->responses[METRIC_ROUTES - 1][431], 2);
     server_close(&server);
 }
 

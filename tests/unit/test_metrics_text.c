@@ -197,7 +197,8 @@ format(void **state)
     assert_int_equal(page.text[strlen(page.text) - 1], '\n');
     seen = calloc(1, strlen(page.text) + 2);
     assert_non_null(seen);
-    for (char *line = strtok(page.text, "\n"); line; line = strtok(NULL, "\n")) {
+    for (char *rest, *line = strtok_r(page.text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
         char family[128];
         char marked[160];
 
@@ -207,7 +208,7 @@ format(void **state)
             (void)snprintf(marked, sizeof marked, "<%s>", current);
             if (strstr(seen, marked))
                 fail_msg("twice: %s", current);
-            strcat(seen, marked);
+            memcpy(seen + strlen(seen), marked, strlen(marked) + 1);
             assert_true(strlen(line) > 8 + strlen(current));
         } else if (strncmp(line, "# TYPE ", 7) == 0) {
             family_of(line + 7, family, sizeof family);

@@ -172,6 +172,9 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(heartbeat, echo_held_ns);
         NUMBER(heartbeat, share_key_id);
         FIXED(heartbeat, share_key);
+        NUMBER(heartbeat, known_key_id);
+        NUMBER(heartbeat, oldest_box_key_id);
+        NUMBER(heartbeat, look_age_ms);
     }
 }
 
