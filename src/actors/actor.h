@@ -64,6 +64,8 @@ struct effect {
     } u;
 };
 
+enum { CLOCK_DRIFT_MS_MAX = 60000 }; /* ballots further ahead of a node's clock are refused */
+
 enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 4, SCAN_ROWS_MAX = 1024 };
 
 /* What one step asks for, in order. Bounded: every handler states its worst case, far below EFFECTS_MAX. */

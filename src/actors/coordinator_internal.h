@@ -91,6 +91,7 @@ struct job {
     bool finishing;                /* the proposal is another's change */
     bool resume_read;              /* after finishing, go on reading */
     bool write_left;               /* a WRITE of this job's own change has left */
+    bool write_left_before;        /* one of an earlier round has */
     uint64_t write_generation;     /* generation of its first proposal */
     bool contended;                /* some round was lost to another coordinator */
     bool disk_full;

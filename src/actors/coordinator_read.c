@@ -335,6 +335,17 @@ ask_delivery(struct work *w, uint64_t missing)
 }
 
 static void
+forget_pinned(struct work *w)
+{
+    struct job *job = w->job;
+    job->pinned = false;
+    job->seen = false;
+    job->want_version = 0;
+    memset(job->want_version_id, 0, ID_BYTES);
+    job_wait(w, duration_ms(READ_AGAIN_MS));
+}
+
+static void
 too_few_shares(struct work *w, const struct gathered *g)
 {
     struct job *job = w->job;
@@ -342,6 +353,8 @@ too_few_shares(struct work *w, const struct gathered *g)
         ask_read_rest(w);
     else if (!all_answered(job))
         return; /* the timer asks again */
+    else if (job->pinned)
+        forget_pinned(w); /* it has been superseded, and may have gone: what is there now is an answer as well */
     else if (!job->delivery_asked)
         ask_delivery(w, g->missing);
     else
@@ -413,7 +426,9 @@ keep_state(struct work *w, struct answer *a, const struct msg_state *state)
     if (err == OK)
         err = arena_copy(&job->round, state->dealing, &a->dealing);
     a->share_state = state->share_state;
-    if (err == OK && state->share_state == SHARE_HELD)
+    if (a->share_state == SHARE_HELD && state->share.size == 0)
+        a->share_state = SHARE_BAD;
+    if (err == OK && a->share_state == SHARE_HELD)
         err = secret_copy(w->c->options.secrets, state->share, &a->share);
     return err;
 }

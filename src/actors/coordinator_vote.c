@@ -23,23 +23,39 @@ purpose_of(const struct job *job)
     return CHANGE_FINISH;
 }
 
-/* A ballot above everything seen, within this node's own durable horizon. */
+/*
+ * The hybrid logical clock: ahead of the wall clock only as far as others would follow. After a clock that had run away was set back, what
+ * it had issued is no reason to go on ahead of everybody.
+ */
+static uint64_t
+clock_time(const struct coordinator *c, const struct step *st)
+{
+    uint64_t time = st->wall_ms << 16;
+    bool usable = c->last_time >> 16 <= st->wall_ms + CLOCK_DRIFT_MS_MAX;
+    return usable && time <= c->last_time ? c->last_time + 1 : time;
+}
+
+/*
+ * A ballot above everything seen, within this node's own durable horizon. A path may need one that is far ahead (clocks have been set back
+ * since it was changed); that is no reason to take other paths there.
+ */
 static bool
 pick_ballot(struct work *w)
 {
     struct coordinator *c = w->c;
     struct job *job = w->job;
-    uint64_t time = w->st->wall_ms << 16;
-    if (time <= c->last_time)
-        time = c->last_time + 1;
-    if (time <= job->beat.time)
+    uint64_t time = clock_time(c, w->st);
+    if (time <= job->beat.time && job->beat.time < UINT64_MAX)
         time = job->beat.time + 1;
+    if (time <= job->ballot.time && job->ballot.time < UINT64_MAX)
+        time = job->ballot.time + 1;
     if (time >> 16 > c->membership->horizon_ms) {
         if (c->membership->horizon_wanted_ms < (time >> 16) + 1000)
             c->membership->horizon_wanted_ms = (time >> 16) + 1000;
         return false;
     }
-    c->last_time = time;
+    if (time >> 16 <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX)
+        c->last_time = time;
     job->ballot = (struct ballot){.time = time,
                                   .node = c->membership->self,
                                   .incarnation = c->membership->members[c->membership->self].incarnation};
@@ -63,7 +79,11 @@ change_start_round(struct work *w)
     job->finishing = false;
     job->fetch_tried = 0;
     if (!pick_ballot(w)) {
-        job_wait(w, duration_ms(50)); /* the horizon is being moved */
+        job->disk_full = w->c->membership->disk_full;
+        if (job->disk_full && !job->write_left && job->request && !job->resume_read)
+            job_fail(w, ERR_DISK_FULL);
+        else
+            job_wait(w, duration_ms(50)); /* the horizon is being moved */
         return;
     }
     job->attempts++;
@@ -105,6 +125,11 @@ lost_round(struct work *w)
     unsigned n = job->replicas.count;
     if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w)) {
         job_fail(w, ERR_NOT_FOUND);
+        return;
+    }
+    if (job_refused_with(job, REFUSED_DISK_FULL) >= job_majority(w) && !job->write_left &&
+        job->request && !job->resume_read) {
+        job_fail(w, ERR_DISK_FULL);
         return;
     }
     metrics_count(w->st->metrics, METRIC_rounds_contended);
@@ -241,6 +266,17 @@ decide(struct work *w)
     }
 }
 
+/*
+ * The floor of a node whose clock had run away: nobody else would follow a ballot above it, so one such node must not
+ * draw the others' votes away.
+ */
+static bool
+is_runaway_floor(const struct work *w, const struct msg_voted *voted)
+{
+    return voted->refusal == REFUSED_FLOOR &&
+           ballot_ms(voted->beat) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
+}
+
 void
 change_on_voted(struct work *w, const struct msg *in)
 {
@@ -253,7 +289,7 @@ change_on_voted(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = voted->refusal;
-    if (ballot_compare(voted->beat, job->beat) > 0)
+    if (!is_runaway_floor(w, voted) && ballot_compare(voted->beat, job->beat) > 0)
         job->beat = voted->beat;
     if (job_keep_accepted(w, a, &voted->accepted) != OK) {
         job_fail(w, ERR_NOMEM);
@@ -286,7 +322,9 @@ change_deadline(struct work *w)
         reply.phase = PHASE_WRITING;
     } else if (job->disk_full) {
         reply.err = ERR_DISK_FULL;
-    } else if (job->contended && job_good(job) + job_refused(job) >= job_majority(w)) {
+    } else if (job->contended && job_good(job) + job_refused_with(job, REFUSED_BALLOT) +
+                                         job_refused_with(job, REFUSED_BUSY) >=
+                                     job_majority(w)) {
         reply.err = ERR_CONTENDED;
     }
     job_reply(w, &reply);

@@ -180,6 +180,7 @@ propose_new(struct work *w)
     job->result_at_ms = next->changed_at_ms;
     if (!job->write_left)
         job->write_generation = next->generation;
+    job->write_left_before = job->write_left;
     job->write_left = true;
     change_write(w);
 }
@@ -373,12 +374,25 @@ chosen(struct work *w)
     }
 }
 
+static bool
+cannot_be_chosen(const struct work *w)
+{
+    return w->job->replicas.count - job_refused(w->job) < job_majority(w);
+}
+
+/* No room at any replica is certain: it did not happen, and will not. Anything else may yet be finished by somebody. */
 static void
 refused_write(struct work *w)
 {
     struct job *job = w->job;
-    job->contended = true;
     job->disk_full = job_refused_with(job, REFUSED_DISK_FULL) > 0;
+    if (job_refused_with(job, REFUSED_DISK_FULL) == job->replicas.count && !job->finishing)
+        job->write_left = job->write_left_before;
+    if (job->disk_full && !job->write_left && job->request && !job->resume_read) {
+        job_fail(w, ERR_DISK_FULL);
+        return;
+    }
+    job->contended = true;
     metrics_count(w->st->metrics, METRIC_rounds_contended);
     change_back_off(w);
 }
@@ -409,8 +423,9 @@ change_on_written(struct work *w, const struct msg *in)
         change_back_off(w);
     } else if (job_good(job) >= job_majority(w)) {
         chosen(w);
-    } else if (job->replicas.count - job_refused(job) < job_majority(w)) {
-        refused_write(w);
+    } else if (cannot_be_chosen(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
+                                       job_refused_with(job, REFUSED_DISK_FULL) == 0)) {
+        refused_write(w); /* with a full disk what the others say decides how it ends */
     }
 }
 
@@ -471,7 +486,9 @@ void
 change_write_timeout(struct work *w)
 {
     struct job *job = w->job;
-    if (job->phase == JOB_WRITING) {
+    if (job->phase == JOB_WRITING && cannot_be_chosen(w)) {
+        refused_write(w);
+    } else if (job->phase == JOB_WRITING) {
         write_to_silent(w);
     } else if (job->phase == JOB_COLLECTING && !job->chosen_sent) {
         job->chosen_sent = true;

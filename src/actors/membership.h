@@ -32,6 +32,7 @@ struct membership {
     struct member members[NODES_MAX]; /* by node number, self included */
     uint64_t horizon_ms;              /* durable: ballots up to here may be promised and issued */
     uint64_t horizon_wanted_ms;       /* some coordinator needs one as far as that */
+    bool disk_full;                   /* it could not be moved for want of room */
     struct instant looked_at;         /* when this node's own last whole look at its escrow began */
 };
 

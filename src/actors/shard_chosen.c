@@ -246,13 +246,43 @@ erased_before(struct shard_work *w)
         shard_commit(w, list, count);
 }
 
+/*
+ * A tombstone that a later chosen head was built on: what was below it has gone, or goes now, as if this node had known the tombstone
+ * itself. True when the notice was one of that kind.
+ */
+static bool
+erase_below_later_head(struct shard_work *w, struct head *tombstone)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    const struct head_summary *own = &w->path->row.head;
+    struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    struct chain_head chain = {own->version, own->oldest_version, own->version_id, own->incarnation};
+    size_t count = 0;
+    bool whole;
+    if (!list || w->path->row.row.state != STATE_CHOSEN || chosen->head.size == 0 ||
+        head_decode(chosen->head, tombstone) != OK || tombstone->kind != HEAD_TOMBSTONE ||
+        tombstone->generation >= own->generation)
+        return false;
+    if (!w->rows && !w->path->clean) {
+        shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+        return true;
+    }
+    if (w->rows && (shard_prune_to_chain(w, &chain, list, &count, &whole) != OK || w->rows->more))
+        return true;
+    answer_erased(w, count > 0 ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
+                  chosen->head_id);
+    if (count > 0)
+        shard_commit(w, list, count);
+    return true;
+}
+
 void
 shard_on_chosen(struct shard_work *w)
 {
     struct head *head = arena_alloc(w->st->arena, sizeof(*head));
     struct bytes encoded;
     enum chosen_plan plan = plan_of(w);
-    if (plan == PLAN_IGNORE || !head)
+    if (!head || (plan == PLAN_IGNORE && erase_below_later_head(w, head)) || plan == PLAN_IGNORE)
         return;
     if (!head_of(w, plan, head, &encoded)) {
         shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);

@@ -9,7 +9,6 @@ enum {
     HORIZON_AHEAD_MS = 10000,    /* how far a new horizon reaches */
     HORIZON_MOVE_MS = 3000,      /* it is moved when it has come nearer by so much */
     HORIZON_LOOK_MS = 250,       /* how often that is looked at */
-    CLOCK_DRIFT_MS_MAX = 60000,  /* ballots further ahead of our clock are refused */
     ACCEPTED_SLACK_MS = 1000,    /* but never those so close to what the path has accepted */
     MANNERS_MS = 20,             /* how long a voter waits for the write of whom it voted for */
     DELIVER_QUIET_MS = 1000,     /* escrow of a path touched later than that is still in flight */

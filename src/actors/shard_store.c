@@ -253,8 +253,9 @@ on_horizon_stored(struct shard_store *s, const struct step *st, enum vault_err e
 {
     uint64_t stored_ms = s->horizon_pending_ms;
     s->horizon_pending_ms = 0;
+    s->membership->disk_full = err == ERR_DISK_FULL;
     if (err != OK)
-        return; /* refused (disk full): asked for again at the next move */
+        return; /* asked for again at the next move */
     if (stored_ms > s->node.horizon_ms)
         s->node.horizon_ms = stored_ms;
     s->membership->horizon_ms = s->node.horizon_ms;
@@ -652,15 +653,20 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
     assert(path->stage == SHARD_LOADING || path->stage == SHARD_LOADING_ROWS);
     struct shard_work w = {.s = s, .st = st, .path = path, .msg = &waiting->msg, .out = out};
 
-    if (path->stage == SHARD_LOADING) {
+    bool another_time = rows->err == ERR_NOMEM || rows->err == ERR_IO;
+    if (path->stage == SHARD_LOADING && another_time) {
+        path->stage = SHARD_NEW;
+    } else if (path->stage == SHARD_LOADING) {
         path_row_loaded(s, st, path, rows);
     } else {
         path->stage = SHARD_IDLE;
         w.rows = rows;
-        if (rows->err != OK)
+        if (rows->err != OK && !another_time)
             metrics_count(st->metrics, METRIC_records_corrupt);
     }
-    if (w.rows && rows->err != OK)
+    if (another_time)
+        shard_refuse(&w, REFUSED_BUSY, (struct ballot){0});
+    else if (w.rows && rows->err != OK)
         shard_refuse(&w, REFUSED_CORRUPT, (struct ballot){0});
     else
         dispatch(&w);
@@ -671,13 +677,21 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
     pump(s, st, path, out);
 }
 
-/* A batch that was refused changed nothing: the answer says so, if it can. */
+/*
+ * A batch that was refused changed nothing: the answer says so, if it can. Refused for want of room is refused for good: a second
+ * copy of the WRITE, come when there is room again, finds a higher promise.
+ */
 static bool
-answer_failed(struct msg *answer, enum vault_err err)
+answer_failed(struct shard_path *path, enum vault_err err)
 {
-    if (answer->kind != MSG_WRITTEN)
+    struct msg_written *written = &path->answer.u.written;
+    if (path->answer.kind != MSG_WRITTEN)
         return false;
-    answer->u.written.refusal = err == ERR_DISK_FULL ? REFUSED_DISK_FULL : REFUSED_NOT_READY;
+    written->refusal = err == ERR_DISK_FULL ? REFUSED_DISK_FULL : REFUSED_NOT_READY;
+    struct ballot above = {
+        .time = written->ballot.time, .node = NODES_MAX - 1, .incarnation = UINT64_MAX};
+    if (err == ERR_DISK_FULL && ballot_compare(above, path->promised) > 0)
+        path->promised = above;
     return true;
 }
 
@@ -697,7 +711,7 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
     path->has_next = false;
     if (err != OK)
         log_event(st->log, LOG_ERROR, "shard_store", "store_failed", log_err("error", err));
-    if (path->has_answer && (err == OK || answer_failed(&path->answer, err))) {
+    if (path->has_answer && (err == OK || answer_failed(path, err))) {
         struct msg *answer = effect_send(out, path->answer.kind, path->answer.to, &path->answer);
         answer->u = path->answer.u;
     }

@@ -101,7 +101,8 @@ shard_on_vote(struct shard_work *w)
         shard_refuse(w, REFUSED_BALLOT, path->promised);
     } else if (ballot_ms(b) > w->s->node.horizon_ms) {
         shard_horizon_reach(w, ballot_ms(b) + 1000);
-        shard_refuse(w, REFUSED_HORIZON, (struct ballot){0});
+        shard_refuse(w, w->s->membership->disk_full ? REFUSED_DISK_FULL : REFUSED_HORIZON,
+                     (struct ballot){0});
     } else if (somebody_is_about_to_write(w)) {
         if (!park(w))
             shard_refuse(w, REFUSED_BUSY, (struct ballot){0});

@@ -110,6 +110,13 @@ cluster_validate(const struct cluster *cluster, char *why, size_t why_size)
                  nodes == 1 ? "" : "s", shares_max, cluster->share_count);
         return ERR_CONFIG;
     }
+    if (cluster->share_count != shares_max || nodes > REPLICAS_MAX) {
+        snprintf(why, why_size,
+                 "every node keeps a share of every secret in this release: with %u nodes shares must be "
+                 "%u, and there can be at most %d nodes",
+                 nodes, nodes, REPLICAS_MAX);
+        return ERR_CONFIG;
+    }
     err = validate_names(cluster, why, why_size);
     if (err == OK)
         err = validate_threshold(cluster, why, why_size);

@@ -360,6 +360,7 @@ test_misses_versions_and_catches_up(void **state)
         unsigned last = nodes - 1;
         char value[16];
         assert_int_equal(ac_create(ac, 0, "a", "value 1")->reply.err, OK);
+        settle(ac);
         ac_crash(ac, last);
         for (unsigned v = 2; v <= 12; v++) {
             snprintf(value, sizeof(value), "value %u", v);
@@ -547,21 +548,21 @@ coordinator_dies(unsigned nodes, uint64_t reach, bool losing, bool reader_next)
     bool answered = r->done;
     ac->filter = NULL;
 
-    const char *now = "one";
-    if (reader_next) {
-        struct ac_request *read = ac_read(ac, 1, "a");
-        assert_int_equal(read->reply.err, OK);
-        now = read->reply.version == 2 ? "two" : "one";
-        assert_true(ac_value_is(read, now));
-        assert_true(ac_value_is(ac_read(ac, 2, "a"), now));
+    /* A reader may miss what a minority has accepted; once somebody has seen it, it stays. */
+    uint64_t seen = 0;
+    for (unsigned i = 1; reader_next && i < nodes; i++) {
+        struct ac_request *read = ac_read(ac, i, "a");
+        assert_true(ac_value_is(read, read->reply.version == 2 ? "two" : "one"));
+        assert_in_range(read->reply.version, seen, 2);
+        seen = read->reply.version;
     }
     struct ac_request *update = ac_update(ac, 2, "a", "three");
     assert_int_equal(update->reply.err, OK);
     uint64_t version = update->reply.version;
     if (answered)
         assert_int_equal(version, 3);
-    else if (reader_next)
-        assert_int_equal(version, now[0] == 't' ? 3 : 2);
+    else if (seen == 2)
+        assert_int_equal(version, 3);
     else
         assert_in_range(version, 2, 3);
     ac_heal(ac);
