@@ -86,11 +86,13 @@ collect_pages(struct listing *listing, struct client *client)
     return status;
 }
 
+/* What cannot be read stands out. */
 static enum output_colour
 state_colour(const char *state)
 {
-    return strcmp(state, "live") == 0 || strcmp(state, "current") == 0 ? COLOUR_GREEN
-                                                                       : COLOUR_YELLOW;
+    if (strcmp(state, "current") == 0)
+        return COLOUR_GREEN;
+    return strcmp(state, "superseded") == 0 ? COLOUR_NONE : COLOUR_YELLOW;
 }
 
 static const char *

@@ -131,7 +131,7 @@ class NodesAway(FailureTest):
         def backlog():
             text = "".join(cluster.request(node, "GET", "/metrics")[2].decode() for node in holders)
             return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                       if "repair_backlog" in line and not line.startswith("#"))
+                       if line.startswith("ostraka_escrow_backlog "))
         time.sleep(1.5)  # the counts are those of the last round
         wait_until(lambda: backlog() == 0, 20, "the backlog delivered")
 
