@@ -227,7 +227,8 @@ happened_already(struct work *w, const struct op_result *result)
     }
     if (job->kind == REQUEST_DELETE) {
         /* The path has moved on since: who has erased by now is no longer counted. */
-        struct reply reply = {.required = cluster_erase_quorum(w->c->membership->cluster),
+        struct reply reply = {.version = job->result_version,
+                              .required = cluster_erase_quorum(w->c->membership->cluster),
                               .replicas = job->replicas.count};
         job_reply(w, &reply);
     }

@@ -60,9 +60,8 @@ all_replicas(const struct shard_work *w)
     return (UINT64_C(1) << w->s->membership->cluster->share_count) - 1;
 }
 
-/* Who is known to have erased, so that the repairer tells the others until all have. */
-static bool
-put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list, size_t *count)
+bool
+shard_put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list, size_t *count)
 {
     struct row_key key;
     struct bytes value;
@@ -101,7 +100,7 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
     size_t count = 0;
     if (!list || shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) != OK ||
-        shard_put_path_row(w, list, &count) != OK || !put_erasure(w, own_bit(w), list, &count)) {
+        shard_put_path_row(w, list, &count) != OK || !shard_put_erasure(w, own_bit(w), list, &count)) {
         w->path->has_next = false;
         return;
     }
@@ -242,7 +241,7 @@ erased_before(struct shard_work *w)
         return;
     }
     list = arena_alloc(w->st->arena, sizeof(*list));
-    if (list && put_erasure(w, (uint8_t)all_replicas(w), list, &count))
+    if (list && shard_put_erasure(w, (uint8_t)all_replicas(w), list, &count))
         shard_commit(w, list, count);
 }
 
@@ -333,7 +332,7 @@ commit_erasure(struct shard_work *w, uint8_t mask)
 {
     struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
     size_t count = 0;
-    if (list && put_erasure(w, mask, list, &count))
+    if (list && shard_put_erasure(w, mask, list, &count))
         shard_commit(w, list, count);
 }
 

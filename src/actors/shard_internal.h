@@ -150,6 +150,13 @@ struct chain_head {
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
                                                struct store_change *list, size_t *count, bool *whole);
 
+/*
+ * shard_chosen.c: appends the row that says who is known to have erased (bit per replica; none as long as the tombstone is only accepted), so
+ * that the repairer goes on until all have.
+ */
+MUST_CHECK bool shard_put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list,
+                                  size_t *count);
+
 /* shard_chosen.c: rewrites or removes an escrow row without the boxes of the replicas in `mask`. */
 void shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes row,
                        uint64_t mask, struct store_change *list, size_t *count);

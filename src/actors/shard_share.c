@@ -126,17 +126,17 @@ shard_on_deliver(struct shard_work *w)
     bool recent = instant_since(w->st->now, path->touched).ns < duration_ms(DELIVER_QUIET_MS).ns;
     if (w->msg->from == w->s->membership->self && recent && !w->rows)
         return; /* the repairer's own round: this change is still in flight */
+    if (path->row.row.state == STATE_ACCEPTED) {
+        if (!recent)
+            finish_first(w);
+        return;
+    }
     if (owner == DELIVER_ERASURE) {
         shard_spread_erasure(w);
         return;
     }
     if (owner >= w->s->membership->cluster->share_count || path->row.row.state == STATE_ABSENT)
         return;
-    if (path->row.row.state != STATE_CHOSEN) {
-        if (!recent)
-            finish_first(w);
-        return;
-    }
     if (!w->rows) {
         path->box = (struct bytes){0};
         shard_need_versions(w, ROW_BOXES, SHARD_ROWS_MAX);
@@ -364,8 +364,12 @@ shard_on_share(struct shard_work *w)
         return;
     }
     const struct shard_row *own = &w->path->row;
-    if (!a->take_head && own->row.state != STATE_CHOSEN)
-        return; /* what is accepted here is newer and not settled yet: the sender comes again */
+    if (!a->take_head && own->row.state != STATE_CHOSEN) {
+        /* What is accepted here is newer and not settled yet: the sender comes again. */
+        if (instant_since(w->st->now, w->path->touched).ns >= duration_ms(DELIVER_QUIET_MS).ns)
+            finish_first(w);
+        return;
+    }
     struct chain_head chain = {own->head.version, own->head.oldest_version, own->head.version_id,
                                own->head.incarnation};
     if (a->take_head)

@@ -200,6 +200,9 @@ accept_head(struct shard_work *w, struct incoming *in)
                              write->head, same && path->row.row.erased);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);
+    if (err == OK && in->head.kind == HEAD_TOMBSTONE && !path->next.row.erased &&
+        !shard_put_erasure(w, 0, list, &count))
+        err = ERR_NOMEM;
     if (err == OK && in->has_value && !in->held)
         err = put_value_rows(w, in, list, &count);
     if (err != OK) {

@@ -12,6 +12,7 @@ enum exit_status {
     EXIT_UNAUTHORIZED = 5,   /* token missing, not valid, or not allowed */
     EXIT_UNAVAILABLE = 6,    /* no node reachable, no quorum: nothing happened, try again */
     EXIT_UNKNOWN = 7,        /* the outcome of a change is unknown */
+    EXIT_STORAGE = 70,       /* server: the storage engine failed; start it again */
     EXIT_CONFIGURATION = 78, /* configuration, key or certificate not usable (EX_CONFIG) */
 };
 

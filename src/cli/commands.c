@@ -205,4 +205,5 @@ const char cli_general_help[] =
     "  5   token missing, not valid, or not allowed to do this\n"
     "  6   no node or no majority of nodes answers; nothing was changed, try again\n"
     "  7   the outcome of a change is unknown; read before trying again\n"
+    "  70  server: the storage engine failed; start it again\n"
     "  78  configuration, key or certificate not usable\n";

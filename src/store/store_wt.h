@@ -5,6 +5,7 @@
 #ifndef OSTRAKA_STORE_STORE_WT_H
 #define OSTRAKA_STORE_STORE_WT_H
 
+#include "base/exit_status.h"
 #include "store/store.h"
 
 struct store_wt_options {
@@ -20,7 +21,7 @@ struct store_wt_options {
     void *context;
 };
 
-enum { STORE_WT_EXIT = 70 };
+enum { STORE_WT_EXIT = EXIT_STORAGE };
 
 /*
  * Opens or creates, verifies the table, recovers the journal.

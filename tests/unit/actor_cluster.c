@@ -167,6 +167,30 @@ step_of(struct actor_cluster *ac, unsigned node)
                          .arena = &n->arena};
 }
 
+/* For a person who looks into a seed: what a frame says, in a line. */
+static void
+print_frame(const struct actor_cluster *ac, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct ballot b = {0};
+    unsigned what = 0;
+    switch ((int)msg->kind) {
+    case MSG_HEARTBEAT: return;
+    case MSG_VOTE: b = msg->u.vote.ballot; break;
+    case MSG_VOTED: b = msg->u.voted.ballot, what = msg->u.voted.refusal; break;
+    case MSG_WRITE: b = msg->u.write.ballot; break;
+    case MSG_WRITTEN: b = msg->u.written.ballot, what = msg->u.written.refusal; break;
+    case MSG_CHOSEN: b = msg->u.chosen.ballot, what = (unsigned)msg->u.chosen.written; break;
+    case MSG_ERASED: b = msg->u.erased.ballot, what = msg->u.erased.erased; break;
+    case MSG_STATE: b = msg->u.state.accepted.ballot, what = msg->u.state.refusal; break;
+    case MSG_SHARE: b = msg->u.share.accepted.ballot; break;
+    case MSG_SHARED: what = msg->u.shared.outcome; break;
+    case MSG_DELIVER: what = (unsigned)msg->u.deliver.owner; break;
+    }
+    fprintf(stderr, "%9.3f %u>%u %-10s %.*s %lu.%lu/%u %u\n", (double)ac->now_ns / 1e6, from, to,
+            msg_kind_name(msg->kind), (int)msg->path.name.size, (const char *)msg->path.name.data,
+            (unsigned long)ballot_ms(b), (unsigned long)b.time & 0xffff, b.node, what);
+}
+
 /* An answer that promises something leaves only when nothing of its path is still on its way to the disk. */
 static void
 check_durable(struct actor_cluster *ac, unsigned node, const struct msg *msg)
@@ -196,6 +220,8 @@ on_send(void *context, uint8_t to, struct bytes encoded)
     msg.to = to;
     check_durable(ac, from, &msg);
     trace(ac, msg.kind, (uint64_t)from << 32 | to);
+    if (ac->loud)
+        print_frame(ac, from, to, &msg);
     if (ac->filter && ac->filter(ac->filter_context, from, to, &msg) == AC_DROP)
         return;
     if (!ac->connected[from][to] || ac->cut[from][to] || !ac->nodes[to].node)
@@ -712,6 +738,7 @@ ac_new(const struct ac_options *options)
     struct actor_cluster *ac = need(calloc(1, sizeof(*ac)));
     ac->options = *options;
     defaults(&ac->options);
+    ac->loud = getenv("OSTRAKA_LOUD") != NULL;
     rng_seeded_init(&ac->dice_state, options->seed, &ac->dice);
     ac->cluster.node_count = options->nodes;
     ac->cluster.share_count = options->nodes;

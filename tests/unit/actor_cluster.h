@@ -92,6 +92,7 @@ struct actor_cluster {
     unsigned current; /* node of the present step */
     uint64_t trace;   /* hash over all that happened */
     uint64_t steps;
+    bool loud; /* OSTRAKA_LOUD is set: every frame but heartbeats goes to standard error */
 };
 
 extern const char ac_token[];
