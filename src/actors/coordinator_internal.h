@@ -24,6 +24,7 @@ enum {
     WRITE_AGAIN_MS = 300,        /* a WRITE without an answer is sent again, the same bytes */
     BACKOFF_MS_FIRST = 5,        /* whoever is refused waits a random time up to it, doubling */
     BACKOFF_MS_MAX = 150,
+    BACKOFF_MS_MAX_BACKGROUND = 1000,
     CHOSEN_DELAY_MS = 5,         /* for the slower replicas' WRITTEN before CHOSEN is sent */
     COLLECT_MS = 1000,           /* and how long they may come after that */
     ERASE_EXTRA_MS = 20,         /* for the last replicas when enough have erased */

@@ -105,12 +105,13 @@ void
 change_back_off(struct work *w)
 {
     struct job *job = w->job;
+    uint64_t ms_max = job->background ? BACKOFF_MS_MAX_BACKGROUND : BACKOFF_MS_MAX;
     uint64_t ms = BACKOFF_MS_FIRST;
     uint64_t us = 0;
-    for (unsigned i = 1; i < job->attempts && ms < BACKOFF_MS_MAX; i++)
+    for (unsigned i = 1; i < job->attempts && ms < ms_max; i++)
         ms *= 2;
-    if (ms > BACKOFF_MS_MAX)
-        ms = BACKOFF_MS_MAX;
+    if (ms > ms_max)
+        ms = ms_max;
     if (rng_below(w->st->rng, ms * 1000 + 1, &us) != OK) {
         job_fail(w, ERR_ENTROPY);
         return;

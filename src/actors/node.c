@@ -246,6 +246,18 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
 
 /* ---- steps ---- */
 
+void
+node_turn_begin(struct node *node)
+{
+    secret_arena_open(node->secrets);
+}
+
+void
+node_turn_end(struct node *node)
+{
+    secret_arena_close(node->secrets);
+}
+
 /* The coordinator's ephemeral key opens every box of its time: an hour, then it is wiped. */
 static void
 renew_ephemeral_key(struct node *node, const struct step *st)

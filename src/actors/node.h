@@ -44,6 +44,12 @@ struct node_executor {
 MUST_CHECK enum vault_err node_new(const struct node_options *options, const struct step *st,
                                    struct node **out);
 void node_free(struct node *node);
+/*
+ * A turn: several steps between which the thread does not wait. Opening and closing the secrets arena costs more than most steps,
+ * so whoever has many at hand opens it once for all of them, and closes it before waiting for more.
+ */
+void node_turn_begin(struct node *node);
+void node_turn_end(struct node *node);
 /* First step. */
 void node_start(struct node *node, const struct step *st, const struct node_executor *executor);
 /* A completion, a timer, a request, a peer up or down: for `actor`. */

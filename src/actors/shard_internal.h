@@ -149,6 +149,10 @@ struct chain_head {
  */
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
                                                struct store_change *list, size_t *count, bool *whole);
+/* The same with `row`, which is about to be stored, among the rows. */
+MUST_CHECK enum vault_err shard_prune_with(struct shard_work *w, const struct chain_head *head,
+                                           const struct loaded_row *row, struct store_change *list,
+                                           size_t *count, bool *whole);
 
 /*
  * shard_chosen.c: appends the row that says who is known to have erased (bit per replica; none as long as the tombstone is only accepted), so

@@ -67,3 +67,26 @@ shard_prune_to_chain(struct shard_work *w, const struct chain_head *head, struct
     *whole = !gap && next < head->oldest_version;
     return OK;
 }
+
+enum vault_err
+shard_prune_with(struct shard_work *w, const struct chain_head *head, const struct loaded_row *row,
+                 struct store_change *list, size_t *count, bool *whole)
+{
+    struct msg_loaded all = *w->rows;
+    struct loaded_row *rows = arena_alloc(w->st->arena, (all.count + 1) * sizeof(*rows));
+    struct shard_work with = *w;
+    size_t at = 0;
+    if (!rows)
+        return ERR_NOMEM;
+    all.count = 0;
+    for (; at < w->rows->count && bytes_compare(w->rows->rows[at].key, row->key) < 0; at++)
+        rows[all.count++] = w->rows->rows[at];
+    rows[all.count++] = *row;
+    if (at < w->rows->count && bytes_equal(w->rows->rows[at].key, row->key))
+        at++; /* it takes the place of one that is here without a good share */
+    for (; at < w->rows->count; at++)
+        rows[all.count++] = w->rows->rows[at];
+    all.rows = rows;
+    with.rows = &all;
+    return shard_prune_to_chain(&with, head, list, count, whole);
+}

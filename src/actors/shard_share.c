@@ -108,10 +108,16 @@ send_share(struct shard_work *w, uint8_t owner)
     m->u.share.box = w->path->box;
 }
 
-/* An accepted head that nobody has called chosen for a while is finished first. */
+/*
+ * An accepted head that nobody has called chosen for a while is finished first. Every holder's repairer comes to that at about the
+ * same time; the dice let one of them begin, more or less, so that they do not take votes from each other round after round.
+ */
 static void
 finish_first(struct shard_work *w)
 {
+    uint64_t draw;
+    if (rng_below(w->st->rng, w->s->membership->cluster->share_count, &draw) != OK || draw != 0)
+        return;
     struct path path; /* the entry may have left the table when the message is handled */
     if (arena_copy(w->st->arena, w->path->link.path.tenant, &path.tenant) == OK &&
         arena_copy(w->st->arena, w->path->link.path.name, &path.name) == OK)
@@ -303,27 +309,42 @@ open_arrival(struct shard_work *w, struct arrival *a)
     return true;
 }
 
+/* The version row that it makes, with the own share sealed. */
 static enum vault_err
-put_arrival(struct shard_work *w, const struct arrival *a, struct store_change *list, size_t *count)
+arrival_row(struct shard_work *w, const struct arrival *a, struct loaded_row *out)
 {
-    const struct msg_share *msg = &w->msg->u.share;
     struct row_key key;
-    struct bytes sealed, value;
+    struct bytes sealed;
     struct buf encoded = {0};
     row_key_version(ROW_VERSION, w->path->link.path, a->version.version, a->version_id, &key);
     enum vault_err err = shard_share_seal(w, &key, a->share, &sealed);
     if (err != OK)
         return err;
-    struct version_row row = {.record = msg->version, .share = sealed};
+    struct version_row row = {.record = w->msg->u.share.version, .share = sealed};
+    *out = (struct loaded_row){.key = shard_key_copy(w, &key), .found = true};
     err = version_row_encode(&row, &encoded);
     if (err == OK)
-        err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
+        err = arena_copy(w->st->arena, buf_bytes(&encoded), &out->value);
     buf_close(&encoded);
+    return out->key.size > 0 ? err : ERR_NOMEM;
+}
+
+static enum vault_err
+put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_head *head,
+            struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    struct loaded_row row;
+    bool whole;
+    enum vault_err err = arrival_row(w, a, &row);
+    /* With this record here the chain may reach rows that could not be judged before. */
+    if (err == OK && (a->take_head || !w->path->clean))
+        err = shard_prune_with(w, head, &row, list, count, &whole);
     if (err != OK)
         return err;
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), value);
+    shard_change(list, count, STORE_PUT, row.key, row.value);
     row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), msg->dealing);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.share.dealing);
     return OK;
 }
 
@@ -333,18 +354,15 @@ store_arrival(struct shard_work *w, struct arrival *a, const struct chain_head *
     const struct accepted *accepted = &w->msg->u.share.accepted;
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
-    bool whole = true;
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK && a->take_head) {
         err = shard_next_row(w->path, accepted->ballot, STATE_CHOSEN, accepted->head, false);
         if (err == OK)
             err = shard_put_path_row(w, list, &count);
-        if (err == OK)
-            err = shard_prune_to_chain(w, head, list, &count, &whole);
         w->path->next_clean = false;
     }
     if (err == OK)
-        err = put_arrival(w, a, list, &count);
+        err = put_arrival(w, a, head, list, &count);
     if (err != OK) {
         w->path->has_next = false;
         return;

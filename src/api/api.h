@@ -40,6 +40,14 @@ MUST_CHECK enum vault_err api_parse(const struct http_request *http, struct byte
                                     struct arena *arena, struct request *request,
                                     const char **allow);
 
+/*
+ * The bearer token of a request whose head has come, before its body; empty when there is none, more than one, or one
+ * that is not well-formed.
+ */
+struct bytes api_credential(const struct http_request *http);
+/* The client's request id if it sent one that is valid, else `made_id`; also while the head is not whole. */
+struct bytes api_request_id(const struct http_request *http, struct bytes made_id);
+
 /* Outcome of an agreed request as JSON. */
 MUST_CHECK enum vault_err api_render(const struct request *request, const struct reply *reply,
                                      struct api_response *response);

@@ -61,3 +61,21 @@ api_parse(const struct http_request *http, struct bytes made_id, struct arena *a
         err = body_parse(http, &headers, arena, request);
     return err;
 }
+
+struct bytes
+api_credential(const struct http_request *http)
+{
+    struct request_headers headers;
+
+    headers_collect(http, &headers);
+    return headers_credential(&headers);
+}
+
+struct bytes
+api_request_id(const struct http_request *http, struct bytes made_id)
+{
+    struct request_headers headers;
+
+    headers_collect(http, &headers);
+    return headers_request_id(&headers, made_id);
+}

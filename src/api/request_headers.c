@@ -93,15 +93,25 @@ bearer_token_valid(struct bytes token)
     return true;
 }
 
-static enum vault_err
-apply_credential(struct bytes header, struct request *request)
+struct bytes
+headers_credential(const struct request_headers *headers)
 {
-    if (!take_word(&header, "bearer") || take_space(&header) == 0 || !bearer_token_valid(header)) {
-        request->refusal = "the only credential known here is a bearer token";
-        return ERR_UNAUTHENTICATED;
-    }
-    request->credential = header;
-    return OK;
+    struct bytes header = headers->values[REQUEST_HEADER_authorization];
+
+    if (headers->present[REQUEST_HEADER_authorization] != 1 || !take_word(&header, "bearer") ||
+        take_space(&header) == 0 || !bearer_token_valid(header))
+        return (struct bytes){0};
+    return header;
+}
+
+static enum vault_err
+apply_credential(const struct request_headers *headers, struct request *request)
+{
+    request->credential = headers_credential(headers);
+    if (request->credential.size > 0)
+        return OK;
+    request->refusal = "the only credential known here is a bearer token";
+    return ERR_UNAUTHENTICATED;
 }
 
 static bool
@@ -132,7 +142,7 @@ headers_apply(const struct request_headers *headers, struct request *request)
     }
     if (request->kind == REQUEST_HEALTH || headers->present[REQUEST_HEADER_authorization] == 0)
         return OK;
-    return apply_credential(headers->values[REQUEST_HEADER_authorization], request);
+    return apply_credential(headers, request);
 }
 
 bool

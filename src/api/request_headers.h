@@ -30,6 +30,9 @@ void headers_collect(const struct http_request *http, struct request_headers *he
 /* The client's id when it came once and is valid, else `made_id`. */
 struct bytes headers_request_id(const struct request_headers *headers, struct bytes made_id);
 
+/* The bearer token; empty when there is none, more than one, or one that is not well-formed. */
+struct bytes headers_credential(const struct request_headers *headers);
+
 /*
  * Fills in request->tenant and, but for health, credential. Needs request->kind.
  * Errors: ERR_BAD_REQUEST repeated, ERR_BAD_PARAMETER, ERR_UNAUTHENTICATED.

@@ -17,8 +17,8 @@ struct bytes {
 };
 
 struct bytes bytes_of(const void *data, size_t size);
-struct bytes bytes_of_text(const char *text); /* without the terminating NUL */
-bool bytes_equal(struct bytes a, struct bytes b); /* NOT for secrets: see crypto/secret.h */
+struct bytes bytes_of_text(const char *text);      /* without the terminating NUL */
+bool bytes_equal(struct bytes a, struct bytes b);  /* NOT for secrets: see crypto/secret.h */
 int bytes_compare(struct bytes a, struct bytes b); /* lexical, the shorter first; <0, 0, >0 */
 
 /*
@@ -33,10 +33,12 @@ struct arena {
 };
 
 void arena_init(struct arena *arena, size_t limit);
-void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned to 16; NULL: no memory or over the limit */
+void *arena_alloc(struct arena *arena,
+                  size_t size); /* zeroed, aligned to 16; NULL: no memory or over the limit */
 /* Copies `src`; an empty view gives an empty view. On NULL memory: ERR_NOMEM and *out empty. */
 MUST_CHECK enum vault_err arena_copy(struct arena *arena, struct bytes src, struct bytes *out);
-void arena_reset(struct arena *arena); /* wipes; keeps one block of moderate size for the next use */
+void
+arena_reset(struct arena *arena); /* wipes; keeps one block of moderate size for the next use */
 void arena_close(struct arena *arena); /* wipes and frees; the arena may be init'ed again */
 
 /* Growing buffer, wiped when it is freed or moved. All zero is a valid empty buffer. */
@@ -46,12 +48,14 @@ struct buf {
     size_t capacity;
 };
 
-MUST_CHECK enum vault_err buf_reserve(struct buf *buf, size_t extra); /* room for `extra` more bytes */
+MUST_CHECK enum vault_err buf_reserve(struct buf *buf,
+                                      size_t extra); /* room for `extra` more bytes */
 MUST_CHECK enum vault_err buf_append(struct buf *buf, struct bytes src);
 MUST_CHECK enum vault_err buf_append_text(struct buf *buf, const char *text);
 MUST_CHECK enum vault_err buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void buf_consume(struct buf *buf, size_t count); /* drops the first `count` bytes, wiping what they leave */
+void buf_consume(struct buf *buf,
+                 size_t count);  /* drops the first `count` bytes, wiping what they leave */
 void buf_close(struct buf *buf); /* wipes, frees, and leaves it empty */
 struct bytes buf_bytes(const struct buf *buf);
 

@@ -34,7 +34,8 @@ void cbor_writer_init(struct cbor_writer *w, struct buf *buf);
 void cbor_put_uint(struct cbor_writer *w, uint64_t value);
 void cbor_put_negative(struct cbor_writer *w, uint64_t n); /* the value -1 - n */
 void cbor_put_bytes(struct cbor_writer *w, struct bytes value);
-void cbor_put_text(struct cbor_writer *w, struct bytes value); /* must be UTF-8, else ERR_MALFORMED */
+void cbor_put_text(struct cbor_writer *w,
+                   struct bytes value); /* must be UTF-8, else ERR_MALFORMED */
 void cbor_put_array(struct cbor_writer *w, uint64_t count);
 void cbor_put_map(struct cbor_writer *w, uint64_t pairs); /* the caller keeps keys ascending */
 void cbor_put_bool(struct cbor_writer *w, bool value);
@@ -50,11 +51,12 @@ void cbor_reader_init(struct cbor_reader *r, struct bytes input);
 /* Type of the next item without consuming it; false (and no latch) at the end or after an error. */
 bool cbor_peek(const struct cbor_reader *r, enum cbor_type *type);
 uint64_t cbor_get_uint(struct cbor_reader *r);
-uint64_t cbor_get_uint_max(struct cbor_reader *r, uint64_t max); /* latches when larger */
-uint64_t cbor_get_negative(struct cbor_reader *r);               /* n of -1 - n */
+uint64_t cbor_get_uint_max(struct cbor_reader *r, uint64_t max);     /* latches when larger */
+uint64_t cbor_get_negative(struct cbor_reader *r);                   /* n of -1 - n */
 struct bytes cbor_get_bytes(struct cbor_reader *r, size_t size_max); /* borrowed from the input */
-void cbor_get_fixed(struct cbor_reader *r, uint8_t *out, size_t size); /* byte string of exactly `size`; zeroes `out` on error */
-struct bytes cbor_get_text(struct cbor_reader *r, size_t size_max);  /* borrowed from the input */
+void cbor_get_fixed(struct cbor_reader *r, uint8_t *out,
+                    size_t size); /* byte string of exactly `size`; zeroes `out` on error */
+struct bytes cbor_get_text(struct cbor_reader *r, size_t size_max); /* borrowed from the input */
 uint64_t cbor_get_array(struct cbor_reader *r, uint64_t count_max);
 uint64_t cbor_get_map(struct cbor_reader *r, uint64_t pairs_max);
 bool cbor_get_bool(struct cbor_reader *r);

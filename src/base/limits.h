@@ -7,32 +7,32 @@
 #include <assert.h>
 
 enum {
-    NODES_MAX = 9,                  /* nodes of a cluster */
-    REPLICAS_MAX = 7,               /* shares of one secret */
-    NODE_NAME_BYTES_MAX = 32,       /* node name in cluster.conf */
-    HOST_BYTES_MAX = 253,           /* host name or address */
-    NAME_BYTES_MAX = 512,           /* secret name */
-    TENANT_BYTES_MAX = 64,          /* tenant name */
-    VALUE_BYTES_MAX = 1024 * 1024,  /* plaintext value */
-    CONTENT_TYPE_BYTES_MAX = 128,   /* content type kept with a value */
-    AUTHOR_BYTES_MAX = 64,          /* who wrote a version */
-    CREDENTIAL_BYTES_MAX = 4096,    /* bearer token or JWT */
-    REQUEST_ID_BYTES_MAX = 64,      /* X-Request-Id, visible ASCII */
+    NODES_MAX = 9,                 /* nodes of a cluster */
+    REPLICAS_MAX = 7,              /* shares of one secret */
+    NODE_NAME_BYTES_MAX = 32,      /* node name in cluster.conf */
+    HOST_BYTES_MAX = 253,          /* host name or address */
+    NAME_BYTES_MAX = 512,          /* secret name */
+    TENANT_BYTES_MAX = 64,         /* tenant name */
+    VALUE_BYTES_MAX = 1024 * 1024, /* plaintext value */
+    CONTENT_TYPE_BYTES_MAX = 128,  /* content type kept with a value */
+    AUTHOR_BYTES_MAX = 64,         /* who wrote a version */
+    CREDENTIAL_BYTES_MAX = 4096,   /* bearer token or JWT */
+    REQUEST_ID_BYTES_MAX = 64,     /* X-Request-Id, visible ASCII */
     IDEMPOTENCY_KEY_BYTES_MAX = 128,
-    OP_IDS_MAX = 64,                /* op_ids remembered in one head */
-    VERSIONS_KEPT_MAX = 64,         /* versions kept per secret unless told otherwise */
+    OP_IDS_MAX = 64,        /* op_ids remembered in one head */
+    VERSIONS_KEPT_MAX = 64, /* versions kept per secret unless told otherwise */
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
-    HEAD_BYTES_MAX = 16 * 1024,     /* encoded head */
-    VERSION_BYTES_MAX = 512,        /* encoded version record */
+    HEAD_BYTES_MAX = 16 * 1024,                      /* encoded head */
+    VERSION_BYTES_MAX = 512,                         /* encoded version record */
     DEALING_BYTES_MAX = VALUE_BYTES_MAX + 16 * 1024, /* encoded dealing, boxes included */
-    FRAME_BYTES_MAX = 4 * 1024 * 1024, /* one message between nodes */
-    KEY_BYTES_MAX = 768,            /* key of a row in the store */
-    ROW_BYTES_MAX = DEALING_BYTES_MAX + 1024, /* value of a row in the store */
+    FRAME_BYTES_MAX = 4 * 1024 * 1024,               /* one message between nodes */
+    KEY_BYTES_MAX = 768,                             /* key of a row in the store */
+    ROW_BYTES_MAX = DEALING_BYTES_MAX + 1024,        /* value of a row in the store */
     BODY_BYTES_MAX = 2 * 1024 * 1024, /* HTTP request body: 1 MiB of value in base64, and JSON */
-    HEADER_BYTES_MAX = 16 * 1024,   /* all header lines of one HTTP request */
-    TARGET_BYTES_MAX = 4 * 1024,    /* request target of one HTTP request */
-    HEADERS_MAX = 64,               /* header lines of one HTTP request */
+    HEADER_BYTES_MAX = 16 * 1024,     /* all header lines of one HTTP request */
+    TARGET_BYTES_MAX = 4 * 1024,      /* request target of one HTTP request */
+    HEADERS_MAX = 64,                 /* header lines of one HTTP request */
 };
 
 static_assert(REPLICAS_MAX <= NODES_MAX, "a replica is a node");

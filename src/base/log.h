@@ -77,8 +77,7 @@ void log_event_fields(const struct log_sink *sink, enum log_level level, const c
                       const char *event, const struct log_field *fields, size_t count);
 
 #define log_event(sink, level, actor, event, ...)                                                  \
-    log_event_fields((sink), (level), (actor), (event),                                            \
-                     (const struct log_field[]){__VA_ARGS__},                                      \
+    log_event_fields((sink), (level), (actor), (event), (const struct log_field[]){__VA_ARGS__},   \
                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /* The sink of a process: lines to standard error through one mutex and one write(2) each. */

@@ -43,10 +43,11 @@ enum metric {
 };
 
 enum {
-    METRIC_ROUTES = 10,        /* request kinds, and last what matched none */
-    METRIC_STATUSES = 600,     /* HTTP status codes */
-    METRIC_LATENCY_BUCKETS = 20, /* bucket i counts those below 2^i * 32 us; the last takes the rest */
-    METRIC_REASONS = 64,       /* error codes, enum vault_err */
+    METRIC_ROUTES = 10,    /* request kinds, and last what matched none */
+    METRIC_STATUSES = 600, /* HTTP status codes */
+    METRIC_LATENCY_BUCKETS =
+        20,              /* bucket i counts those below 2^i * 32 us; the last takes the rest */
+    METRIC_REASONS = 64, /* error codes, enum vault_err */
 };
 
 struct latency_histogram {

@@ -120,20 +120,6 @@ check_directory(struct check *c)
 }
 
 static void
-check_private_key_mode(struct check *c)
-{
-    const char *path = c->config->node.key;
-    char text[CONFIG_PATH_MAX + 128];
-    struct stat st;
-
-    if (stat(path, &st) != 0 || (st.st_mode & 077) == 0)
-        return;
-    snprintf(text, sizeof(text), "%s can be read by others (mode %04o): run chmod 600 on it", path,
-             (unsigned)(st.st_mode & 07777));
-    warning(c, text);
-}
-
-static void
 check_certificates(struct check *c)
 {
     const struct node_config *node = &c->config->node;
@@ -142,7 +128,6 @@ check_certificates(struct check *c)
     struct tls_context *context = NULL;
     char why[WHY_BYTES] = "TLS cannot be started";
 
-    check_private_key_mode(c);
     if (tls_global_init() != OK ||
         tls_context_new(TLS_LINK_SERVER, &files, &context, why, sizeof(why)) != OK)
         error(c, why);

@@ -125,6 +125,16 @@ start(struct run *r, unsigned i, uint64_t now)
     child->started_before = true;
 }
 
+/*
+ * A child that was still starting has no handlers yet and dies of our SIGTERM, or, before it had a
+ * process group of its own, of the terminal's signal.
+ */
+static bool
+asks_to_stop(int signal)
+{
+    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
 static void
 on_end(struct run *r, unsigned i, int wait_status, uint64_t now)
 {
@@ -141,8 +151,7 @@ on_end(struct run *r, unsigned i, int wait_status, uint64_t now)
         what.event = SUPERVISE_ENDED;
         report(r, i, what);
         child->state = CHILD_ENDED;
-        /* A child that was still starting has no handler yet and dies of our SIGTERM. */
-        if (r->status == EXIT_OK && !(r->stopping && what.signal == SIGTERM))
+        if (r->status == EXIT_OK && !(r->stopping && asks_to_stop(what.signal)))
             r->status = what.exit_status >= 0 ? what.exit_status : EXIT_FAILED;
         return;
     }

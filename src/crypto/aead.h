@@ -7,8 +7,9 @@
 enum { AEAD_KEY_BYTES = 32, AEAD_NONCE_BYTES = 24, AEAD_TAG_BYTES = 16, GCM_NONCE_BYTES = 12 };
 
 /* out takes plain.size + AEAD_TAG_BYTES. In place (out == plain.data) is allowed. */
-void aead_seal(const uint8_t key[static AEAD_KEY_BYTES], const uint8_t nonce[static AEAD_NONCE_BYTES],
-               struct bytes ad, struct bytes plain, uint8_t *out);
+void aead_seal(const uint8_t key[static AEAD_KEY_BYTES],
+               const uint8_t nonce[static AEAD_NONCE_BYTES], struct bytes ad, struct bytes plain,
+               uint8_t *out);
 /* out takes sealed.size - AEAD_TAG_BYTES. Errors: ERR_CORRUPT, and what `out` would hold is zeroed. */
 MUST_CHECK enum vault_err aead_open(const uint8_t key[static AEAD_KEY_BYTES],
                                     const uint8_t nonce[static AEAD_NONCE_BYTES], struct bytes ad,

@@ -18,7 +18,7 @@ enum {
     X25519_BYTES = 32,
     BOX_HEADER_BYTES = 8 + X25519_BYTES,
     BOX_BYTES_MAX = BOX_HEADER_BYTES + SECRET_BYTES_MAX + 16,
-    SHARE_KEYS_MAX = 8,    /* private halves a node keeps: the current one and older ones */
+    SHARE_KEYS_MAX = 8,     /* private halves a node keeps: the current one and older ones */
     BOX_AGREEMENTS_MAX = 16 /* agreements a receiver remembers */
 };
 
@@ -70,7 +70,8 @@ MUST_CHECK enum vault_err share_keyring_add(struct share_keyring *ring, uint64_t
                                             const uint8_t private_half[static X25519_BYTES]);
 /* Wipes one private half and every agreement made with it. */
 void share_keyring_destroy(struct share_keyring *ring, uint64_t id);
-const struct share_key_public *share_keyring_current(const struct share_keyring *ring); /* NULL: none */
+const struct share_key_public *
+share_keyring_current(const struct share_keyring *ring); /* NULL: none */
 
 /*
  * Seals `share` for peer number `peer` (index of the node), appending to `out`, a buffer of BOX_BYTES_MAX. `info` names

@@ -29,7 +29,7 @@ enum {
 
 /* What every derivation of a dealing is bound to. Views are borrowed. */
 struct dealing_place {
-    const uint8_t *cluster_id;  /* CLUSTER_ID_BYTES */
+    const uint8_t *cluster_id; /* CLUSTER_ID_BYTES */
     struct bytes tenant;
     struct bytes name;
     const uint8_t *incarnation; /* INCARNATION_BYTES */
@@ -40,14 +40,14 @@ struct dealing_place {
 struct dealing {
     uint8_t id[DEALING_ID_BYTES];
     uint32_t suite;
-    uint8_t threshold;                 /* k */
-    uint8_t count;                     /* n */
-    uint8_t nodes[REPLICAS_MAX];       /* index of the node that owns share j; its x is j + 1 */
+    uint8_t threshold;           /* k */
+    uint8_t count;               /* n */
+    uint8_t nodes[REPLICAS_MAX]; /* index of the node that owns share j; its x is j + 1 */
     struct bytes ciphertext;
     uint8_t key_commitment[HASH_BYTES];
     uint8_t share_commitments[REPLICAS_MAX][HASH_BYTES];
     uint8_t box_hashes[REPLICAS_MAX][HASH_BYTES];
-    struct bytes boxes[REPLICAS_MAX];  /* empty: pruned from this copy */
+    struct bytes boxes[REPLICAS_MAX]; /* empty: pruned from this copy */
 };
 
 /* What a client stores. Views are borrowed. */
@@ -73,8 +73,8 @@ struct share {
 struct dealing_recipients {
     uint8_t threshold;
     uint8_t count;
-    uint8_t nodes[REPLICAS_MAX];                        /* index of the node with x = j + 1 */
-    const struct share_key_public *keys[REPLICAS_MAX];  /* its current share key */
+    uint8_t nodes[REPLICAS_MAX];                       /* index of the node with x = j + 1 */
+    const struct share_key_public *keys[REPLICAS_MAX]; /* its current share key */
 };
 
 /*
@@ -100,12 +100,10 @@ MUST_CHECK enum vault_err dealing_open_box(const struct dealing *dealing,
                                            struct bytes box, struct share_keyring *ring,
                                            uint8_t *share, size_t *share_size);
 /* Boxes one share anew (read repair). `out` takes BOX_BYTES_MAX. */
-MUST_CHECK enum vault_err dealing_box_share(const struct dealing *dealing,
-                                            const struct dealing_place *place,
-                                            const struct share *share, unsigned peer,
-                                            const struct share_key_public *to,
-                                            struct box_sender *sender, uint8_t *out,
-                                            size_t *out_size);
+MUST_CHECK enum vault_err
+dealing_box_share(const struct dealing *dealing, const struct dealing_place *place,
+                  const struct share *share, unsigned peer, const struct share_key_public *to,
+                  struct box_sender *sender, uint8_t *out, size_t *out_size);
 
 /*
  * The value, from at least k shares. Each share is checked against its commitment first; `count` may be above k, the first k good ones are used.

@@ -13,7 +13,8 @@
 
 #include "base/bytes.h"
 
-enum { SECRET_BYTES_MAX = 96 }; /* the longest: a wrapped data key's share, 4 + 32 + 16 bytes, and room */
+/* The longest is a share of a wrapped data key: 4 + 32 + 16 bytes. */
+enum { SECRET_BYTES_MAX = 64 };
 
 struct secret_arena;
 

@@ -10,7 +10,7 @@
 
 #include "crypto/rng.h"
 
-enum { SHAMIR_SECRET_BYTES_MAX = 96, SHAMIR_SHARES_MAX = 255 };
+enum { SHAMIR_SECRET_BYTES_MAX = 64, SHAMIR_SHARES_MAX = 255 };
 
 /*
  * Share j (0-based) of `count` is the value at x = j + 1, `size` bytes written at shares + j * size.

@@ -22,7 +22,8 @@ enum { SEALED_OVERHEAD_BYTES = 24 + 16 };
 MUST_CHECK enum vault_err sealed_record_make(const uint8_t key[static KEY_BYTES], struct bytes ad,
                                              struct bytes plain, const struct rng *rng,
                                              uint8_t *out); /* plain.size + SEALED_OVERHEAD_BYTES */
-MUST_CHECK enum vault_err sealed_record_open(const uint8_t key[static KEY_BYTES], struct bytes ad,
-                                             struct bytes sealed, uint8_t *out); /* sealed.size - SEALED_OVERHEAD_BYTES; zeroed on error */
+MUST_CHECK enum vault_err
+sealed_record_open(const uint8_t key[static KEY_BYTES], struct bytes ad, struct bytes sealed,
+                   uint8_t *out); /* sealed.size - SEALED_OVERHEAD_BYTES; zeroed on error */
 
 #endif

@@ -112,7 +112,8 @@ cluster_validate(const struct cluster *cluster, char *why, size_t why_size)
     }
     if (cluster->share_count != shares_max || nodes > REPLICAS_MAX) {
         snprintf(why, why_size,
-                 "every node keeps a share of every secret in this release: with %u nodes shares must be "
+                 "every node keeps a share of every secret in this release: with %u nodes shares "
+                 "must be "
                  "%u, and there can be at most %d nodes",
                  nodes, nodes, REPLICAS_MAX);
         return ERR_CONFIG;

@@ -13,8 +13,8 @@
 enum seal_type { SEAL_NONE, SEAL_FILE };
 
 struct cluster_node {
-    char name[NODE_NAME_BYTES_MAX + 1];    /* [a-z0-9][a-z0-9-]* */
-    char host[HOST_BYTES_MAX + 1];         /* address or host name, for API and links */
+    char name[NODE_NAME_BYTES_MAX + 1]; /* [a-z0-9][a-z0-9-]* */
+    char host[HOST_BYTES_MAX + 1];      /* address or host name, for API and links */
     uint16_t api_port;
     uint16_t link_port;
     struct share_key_public first_share_key; /* made by `cluster create`: its public half, id 1 */
@@ -24,13 +24,13 @@ struct cluster_node {
 struct cluster {
     uint8_t id[CLUSTER_ID_BYTES];
     struct cluster_node nodes[NODES_MAX];
-    unsigned node_count;                     /* N */
-    unsigned share_count;                    /* n = min(N, configured) */
-    unsigned threshold;                      /* k */
+    unsigned node_count;  /* N */
+    unsigned share_count; /* n = min(N, configured) */
+    unsigned threshold;   /* k */
     enum seal_type seal;
-    uint8_t master_key_check[HASH_BYTES];    /* SEAL_FILE: master_key_check_value() */
-    uint8_t admin_token_hash[HASH_BYTES];    /* BLAKE2b-256 of the bootstrap token's text */
-    uint8_t config_hash[HASH_BYTES];         /* cluster_config_hash() */
+    uint8_t master_key_check[HASH_BYTES]; /* SEAL_FILE: master_key_check_value() */
+    uint8_t admin_token_hash[HASH_BYTES]; /* BLAKE2b-256 of the bootstrap token's text */
+    uint8_t config_hash[HASH_BYTES];      /* cluster_config_hash() */
 };
 
 /* m = floor(n/2)+1 */
@@ -41,7 +41,8 @@ unsigned cluster_erase_quorum(const struct cluster *cluster);
  * Checks 1 <= N <= NODES_MAX, 1 <= n <= min(N, REPLICAS_MAX), 2 <= k <= m <= n or k = n = 1, names valid and distinct.
  * Errors: ERR_CONFIG with a sentence in `why`.
  */
-MUST_CHECK enum vault_err cluster_validate(const struct cluster *cluster, char *why, size_t why_size);
+MUST_CHECK enum vault_err cluster_validate(const struct cluster *cluster, char *why,
+                                           size_t why_size);
 /* Hash over cluster id, node names, n, k and placement rule, and nothing else. */
 void cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES]);
 /* [a-z0-9][a-z0-9-]*, at most NODE_NAME_BYTES_MAX bytes */

@@ -340,17 +340,17 @@ cluster_conf_write(const struct cluster *cluster, struct buf *out)
     for (unsigned i = 0; i < cluster->node_count && err == OK; i++)
         err = append_node(&cluster->nodes[i], out);
     if (err == OK)
-        err =
-            buf_append_text(out, "\n# May differ from node to node; these are the defaults.\n"
-                                 "server {\n"
-                                 "    log_level = \"info\"          # debug, info, warn, error\n"
-                                 "    log_format = \"logfmt\"       # logfmt, json\n"
-                                 "    cache_mb = 64\n"
-                                 "    disk_free_min_mb = 64       # below it changes are refused\n"
-                                 "    requests_max = 1024         # more are answered busy\n"
-                                 "    request_deadline_ms = 5000\n"
-                                 "    share_key_rotation_s = 3600 # a new key for shares on their way, so often\n"
-                                 "}\n");
+        err = buf_append_text(
+            out, "\n# May differ from node to node; these are the defaults.\n"
+                 "server {\n"
+                 "    log_level = \"info\"          # debug, info, warn, error\n"
+                 "    log_format = \"logfmt\"       # logfmt, json\n"
+                 "    cache_mb = 64\n"
+                 "    disk_free_min_mb = 64       # below it changes are refused\n"
+                 "    requests_max = 1024         # more are answered busy\n"
+                 "    request_deadline_ms = 5000\n"
+                 "    share_key_rotation_s = 3600 # a new key for shares on their way, so often\n"
+                 "}\n");
     return err;
 }
 

@@ -37,7 +37,7 @@ struct node_config {
     uint64_t disk_free_min_bytes;         /* 64 MiB */
     uint64_t requests_max;                /* in flight: 1024 */
     uint32_t request_deadline_ms;         /* 5000 */
-    uint32_t share_key_rotation_s; /* 3600 */
+    uint32_t share_key_rotation_s;        /* 3600 */
     enum log_level log_level;
     enum log_format log_format;
 };

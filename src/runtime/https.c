@@ -2,10 +2,13 @@
  * The front: its listening socket, admission of connections, and their common end. What one
  * connection does is in https_connection.c.
  *
- * Admission is by number of connections, of handshakes (each costs a quarter of a millisecond of
- * CPU before the client has proved anything), and of body bytes (https_request.c). New connections
- * wait in the kernel's backlog while the handshakes are at their limit; those over the connection
- * limit are closed.
+ * Admission is by number of connections, of handshakes, and of body bytes (https_request.c). New
+ * connections wait in the kernel's backlog while the handshakes are at their limit.
+ *
+ * Nobody has proved anything when these limits are met, so they must not be a way to keep others
+ * out by holding connections open: while handshakes are at their limit, the oldest has to be done
+ * within `crowded_ms`, or makes room; over the connection limit the longest idle connection does.
+ * Only when none is idle the new one is closed.
  */
 #include <assert.h>
 #include <errno.h>
@@ -66,6 +69,74 @@ on_accept_timer(evutil_socket_t fd, short what, void *context)
 }
 
 static void
+on_crowd_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct https_front *front = context;
+
+    (void)fd;
+    (void)what;
+    if (!evtimer_pending(front->accept_timer, NULL))
+        accept_start(front);
+}
+
+/* ---- making room ---- */
+
+/* The connection of this phase whose deadline is the next: the one that entered it first. */
+static struct https_connection *
+oldest_in(const struct https_front *front, enum https_phase phase)
+{
+    struct https_connection *connection, *oldest = NULL;
+
+    LIST_FOREACH(connection, &front->connections, others)
+    {
+        if (connection->phase == phase &&
+            (!oldest || connection->deadline_ms < oldest->deadline_ms))
+            oldest = connection;
+    }
+    return oldest;
+}
+
+/* False: wait, the timer or a handshake that ends will tell. */
+static bool
+room_for_handshake(struct https_front *front)
+{
+    struct https_connection *oldest;
+    uint64_t begun, now, patience = front->options.crowded_ms;
+    struct timeval wait;
+
+    if (front->handshakes < front->options.handshakes_max)
+        return true;
+    oldest = oldest_in(front, HTTPS_HANDSHAKE);
+    assert(oldest);
+    now = https_now_ms();
+    begun = oldest->deadline_ms - front->options.handshake_ms;
+    if (now - begun >= patience) {
+        https_connection_close(oldest);
+        return true;
+    }
+    patience -= now - begun;
+    wait = (struct timeval){.tv_sec = (time_t)(patience / 1000),
+                            .tv_usec = (suseconds_t)(patience % 1000 * 1000)};
+    event_add(front->crowd_timer, &wait);
+    return false;
+}
+
+static bool
+room_for_connection(struct https_front *front)
+{
+    struct https_connection *idle;
+
+    if (front->connection_count < front->options.connections_max)
+        return true;
+    idle = oldest_in(front, HTTPS_IDLE);
+    if (!idle)
+        return false;
+    tls_shutdown(idle->tls);
+    https_connection_close(idle);
+    return true;
+}
+
+static void
 on_acceptable(evutil_socket_t listener, short what, void *context)
 {
     struct https_front *front = context;
@@ -74,7 +145,10 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd;
 
-        if (front->handshakes >= front->options.handshakes_max) {
+        /* Room is made only for a connection that is known to wait, which is so for the first. */
+        if (i > 0 && front->handshakes >= front->options.handshakes_max)
+            return;
+        if (!room_for_handshake(front)) {
             accept_stop(front);
             return;
         }
@@ -86,10 +160,10 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
                 accept_pause(front, errno);
             return;
         }
-        if (front->connection_count >= front->options.connections_max)
-            close(fd);
-        else
+        if (room_for_connection(front))
             https_connection_open(front, fd);
+        else
+            close(fd);
     }
 }
 
@@ -176,13 +250,14 @@ set_defaults(struct https_options *options)
     if (options->field == 0)                                                                       \
     options->field = (value)
     DEFAULT(connections_max, 4096);
-    DEFAULT(handshakes_max, 256);
+    DEFAULT(handshakes_max, 1024);
     DEFAULT(body_bytes_max_total, 64 * 1024 * 1024);
     DEFAULT(handshake_ms, 5000);
     DEFAULT(header_ms, 5000);
     DEFAULT(body_ms, 15000);
     DEFAULT(write_ms, 15000);
     DEFAULT(idle_ms, 60000);
+    DEFAULT(crowded_ms, 1000);
 #undef DEFAULT
 }
 
@@ -210,8 +285,10 @@ https_front_new(const struct https_options *options, struct https_front **out, c
     front->accept_event =
         event_new(options->base, front->listen_fd, EV_READ | EV_PERSIST, on_acceptable, front);
     front->accept_timer = evtimer_new(options->base, on_accept_timer, front);
+    front->crowd_timer = evtimer_new(options->base, on_crowd_timer, front);
     err = ERR_NOMEM;
-    if (!front->accept_event || !front->accept_timer || event_add(front->accept_event, NULL) != 0)
+    if (!front->accept_event || !front->accept_timer || !front->crowd_timer ||
+        event_add(front->accept_event, NULL) != 0)
         goto fail;
     snprintf(why, why_size, "%s", "");
     *out = front;
@@ -228,7 +305,9 @@ stop_listening(struct https_front *front)
         event_free(front->accept_event);
     if (front->accept_timer)
         event_free(front->accept_timer);
-    front->accept_event = front->accept_timer = NULL;
+    if (front->crowd_timer)
+        event_free(front->crowd_timer);
+    front->accept_event = front->accept_timer = front->crowd_timer = NULL;
     if (front->listen_fd >= 0)
         close(front->listen_fd);
     front->listen_fd = -1;

@@ -22,13 +22,19 @@ struct https_options {
     const char *host;
     uint16_t port;
     struct tls_context *tls;       /* server context, borrowed */
-    size_t connections_max;        /* more are closed at accept; default 4096 */
-    size_t handshakes_max;         /* in progress at once; default 256 */
+    size_t connections_max;        /* for more the longest idle one is closed, or the new one; default 4096 */
+    size_t handshakes_max;         /* in progress at once; default 1024 */
     size_t body_bytes_max_total;   /* admission of bodies over all connections; default 64 MiB: 503 busy beyond */
     uint32_t handshake_ms, header_ms, body_ms, write_ms, idle_ms; /* 5000, 5000, 15000, 15000, 60000 */
+    uint32_t crowded_ms; /* for a handshake while they are at their limit; default 1000 */
     const struct log_sink *log;
     struct metrics *metrics;
     void *context;
+    /*
+     * The head of a request has come, whose body is on its way: may this client send one? If not, the answer is 401,
+     * and no memory is spent on the body. NULL: everybody may.
+     */
+    bool (*may_send_body)(void *context, const struct http_request *head);
     /*
      * A whole request has come. `http` is valid until the exchange is answered. Must be answered by https_respond exactly once, now or later.
      * `exchange` stays valid until then even when the client goes away (https_closed tells).

@@ -85,6 +85,8 @@ https_respond(struct https_exchange *exchange, struct bytes request_id,
         return;
     }
     assert(connection->phase == HTTPS_BUSY);
+    /* The front goes away only after it has closed its connections. */
+    assert(front);
     nested = connection->running; /* answered from within on_request */
     connection->running = true;
     answer(connection, request_id, response,
@@ -113,13 +115,15 @@ https_refuse(struct https_connection *connection, enum vault_err err)
 {
     struct https_front *front = connection->front;
     struct api_response response = {0};
-    char id[MADE_ID_BYTES];
+    char made[MADE_ID_BYTES];
+    struct bytes id;
 
-    snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)front->id_prefix,
+    snprintf(made, sizeof made, "%016llx%016llx", (unsigned long long)front->id_prefix,
              (unsigned long long)front->requests_made++);
-    if (api_render_error(bytes_of_text(id), err, PHASE_NONE, NULL, &response) == OK) {
-        count_refusal(front, bytes_of_text(id), response.status, err);
-        answer(connection, bytes_of_text(id), &response, false);
+    id = api_request_id(http_parser_request(connection->parser), bytes_of_text(made));
+    if (api_render_error(id, err, PHASE_NONE, NULL, &response) == OK) {
+        count_refusal(front, id, response.status, err);
+        answer(connection, id, &response, false);
         return;
     }
     api_response_close(&response);

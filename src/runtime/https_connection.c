@@ -22,8 +22,8 @@ static const uint64_t NEVER = UINT64_MAX;
 
 /* ---- deadline ---- */
 
-static uint64_t
-now_ms(void)
+uint64_t
+https_now_ms(void)
 {
     struct timespec now;
 
@@ -45,7 +45,7 @@ arm(struct https_connection *connection, uint64_t now)
 void
 https_deadline(struct https_connection *connection, uint32_t after_ms)
 {
-    uint64_t now = now_ms();
+    uint64_t now = https_now_ms();
 
     connection->deadline_ms = now + after_ms;
     if (connection->deadline_ms < connection->armed_ms)
@@ -77,7 +77,7 @@ static void
 on_timer(evutil_socket_t fd, short what, void *context)
 {
     struct https_connection *connection = context;
-    uint64_t now = now_ms();
+    uint64_t now = https_now_ms();
 
     (void)fd;
     (void)what;
@@ -269,7 +269,8 @@ https_connection_run(struct https_connection *connection)
                      EV_TIMEOUT, 0);
         break;
     }
-    connection->running = false;
+    /* A connection closed by a step of its own is still there. */
+    connection->running = false; /* NOLINT(clang-analyzer-unix.Malloc) */
     if (connection->phase == HTTPS_CLOSED) {
         https_connection_free(connection);
         return;

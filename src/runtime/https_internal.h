@@ -68,6 +68,7 @@ struct https_front {
     struct https_options options;
     int listen_fd; /* -1 when draining */
     struct event *accept_event, *accept_timer;
+    struct event *crowd_timer; /* when the oldest handshake may be ended to make room */
     bool accept_wanted; /* stopped: handshakes at their limit, or out of descriptors */
     bool draining;
     LIST_HEAD(https_connection_list, https_connection) connections;
@@ -95,6 +96,7 @@ void https_connection_close(struct https_connection *connection);
 void https_connection_orphan(struct https_connection *connection);
 void https_connection_free(struct https_connection *connection);
 void https_deadline(struct https_connection *connection, uint32_t after_ms);
+uint64_t https_now_ms(void); /* monotonic */
 
 /* https_request.c: from bytes to exchanges */
 

@@ -36,13 +36,19 @@ static void
 head_done(struct https_connection *connection, bool body_has_come)
 {
     const struct http_request *request = http_parser_request(connection->parser);
+    const struct https_options *options = &connection->front->options;
 
+    /* Bodies take from a common store, which strangers could else exhaust without ever sending one. */
+    if (options->may_send_body && !options->may_send_body(options->context, request)) {
+        https_refuse(connection, ERR_UNAUTHENTICATED);
+        return;
+    }
     if (!admit(connection, (size_t)http_parser_content_length(connection->parser))) {
         https_refuse(connection, ERR_BUSY);
         return;
     }
     connection->phase = HTTPS_BODY;
-    https_deadline(connection, connection->front->options.body_ms);
+    https_deadline(connection, options->body_ms);
     if (request->expect_continue && !body_has_come)
         https_continue(connection);
 }

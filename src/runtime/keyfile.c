@@ -182,8 +182,8 @@ mode_bits_refused(const char *path)
     return 077;
 }
 
-static enum vault_err
-secret_file_read(const char *path, struct buf *out, char *why, size_t why_size)
+enum vault_err
+secret_file_read(const char *path, size_t max, struct buf *out, char *why, size_t why_size)
 {
     struct stat st;
     enum vault_err err = ERR_CONFIG;
@@ -204,7 +204,7 @@ secret_file_read(const char *path, struct buf *out, char *why, size_t why_size)
     else
         err = OK;
     if (err == OK) {
-        err = read_up_to(fd, KEY_FILE_BYTES_MAX, out);
+        err = read_up_to(fd, max, out);
         if (err != OK)
             snprintf(why, why_size, "cannot read %s: %s", path, vault_err_text(err));
         if (err == ERR_TOO_LARGE || err == ERR_IO)
@@ -239,11 +239,22 @@ parse_key(struct bytes text, const char *where, uint8_t out[static KEY_BYTES], c
     return ERR_CONFIG;
 }
 
+/*
+ * The environment of a process can be read in /proc by its user for as long as it runs, so the key does not stay
+ * there.
+ */
+static void
+environment_forget(const char *name, char *value)
+{
+    bytes_wipe(value, strlen(value));
+    (void)unsetenv(name); /* fails for no valid name */
+}
+
 enum vault_err
 keyfile_read(const char *path, const char *env, uint8_t out[static KEY_BYTES], char *why,
              size_t why_size)
 {
-    const char *value = env ? getenv(env) : NULL;
+    char *value = env ? getenv(env) : NULL;
     struct buf content;
     enum vault_err err;
 
@@ -252,9 +263,11 @@ keyfile_read(const char *path, const char *env, uint8_t out[static KEY_BYTES], c
         char where[128];
 
         snprintf(where, sizeof(where), "the environment variable %s", env);
-        return parse_key(bytes_of_text(value), where, out, why, why_size);
+        err = parse_key(bytes_of_text(value), where, out, why, why_size);
+        environment_forget(env, value);
+        return err;
     }
-    err = secret_file_read(path, &content, why, why_size);
+    err = secret_file_read(path, KEY_FILE_BYTES_MAX, &content, why, why_size);
     if (err != OK)
         return err;
     err = parse_key(buf_bytes(&content), path, out, why, why_size);
@@ -395,7 +408,7 @@ share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[
 {
     struct buf sealed;
     struct buf plain = {0};
-    enum vault_err err = secret_file_read(path, &sealed, why, why_size);
+    enum vault_err err = secret_file_read(path, KEY_FILE_BYTES_MAX, &sealed, why, why_size);
 
     if (err != OK)
         return err;
@@ -437,7 +450,7 @@ birth_read(const char *path, struct birth *out, char *why, size_t why_size)
     struct buf content;
     struct bytes line;
     struct bytes state = {0};
-    enum vault_err err = secret_file_read(path, &content, why, why_size);
+    enum vault_err err = secret_file_read(path, KEY_FILE_BYTES_MAX, &content, why, why_size);
 
     *out = (struct birth){0};
     if (err != OK)

@@ -10,7 +10,8 @@
 #include "proto/cluster.h"
 
 /*
- * 64 hex digits and a newline. `env` (may be NULL) names a variable that overrides the file.
+ * 64 hex digits and a newline. `env` (may be NULL) names a variable that overrides the file; it is
+ * wiped and unset, so call this before there are threads, and once.
  * Errors: ERR_CONFIG with a sentence in `why`; `out` is then zeroed.
  */
 MUST_CHECK enum vault_err keyfile_read(const char *path, const char *env,
@@ -18,6 +19,13 @@ MUST_CHECK enum vault_err keyfile_read(const char *path, const char *env,
 /* Refuses to overwrite (ERR_EXISTS). */
 MUST_CHECK enum vault_err keyfile_write(const char *path, const uint8_t key[static KEY_BYTES],
                                         char *why, size_t why_size);
+
+/*
+ * The content of a file that only its owner may read: a regular one without any bit for others.
+ * Errors: ERR_CONFIG, ERR_NOMEM with a sentence in `why`.
+ */
+MUST_CHECK enum vault_err secret_file_read(const char *path, size_t max, struct buf *out, char *why,
+                                           size_t why_size);
 
 /* Any small file: whole content replaced atomically and durably with that mode. */
 MUST_CHECK enum vault_err file_replace(const char *path, struct bytes content, unsigned mode,

@@ -22,7 +22,7 @@
 struct links;
 
 struct link_hello {
-    uint64_t protocol;                      /* LINK_PROTOCOL */
+    uint64_t protocol; /* LINK_PROTOCOL */
     uint8_t cluster_id[CLUSTER_ID_BYTES];
     uint8_t config_hash[HASH_BYTES];
     uint64_t node;
@@ -34,18 +34,18 @@ enum { LINK_PROTOCOL = 1 };
 
 struct links_options {
     struct event_base *base;
-    const struct cluster *cluster;          /* borrowed */
+    const struct cluster *cluster; /* borrowed */
     unsigned self;
-    struct link_hello hello;                /* what this node says of itself */
-    const char *listen_host;                /* address to bind; NULL: the host of `self` in cluster.conf */
-    struct tls_context *server, *client;    /* borrowed */
-    size_t queue_bytes_max;                 /* per link; a frame beyond it is dropped and counted; default 32 MiB */
-    uint32_t handshake_ms;                  /* 3000 */
-    uint32_t silence_ms;                    /* 1000: a link without a frame for so long is closed */
+    struct link_hello hello; /* what this node says of itself */
+    const char *listen_host; /* address to bind; NULL: the host of `self` in cluster.conf */
+    struct tls_context *server, *client; /* borrowed */
+    size_t queue_bytes_max; /* per link; a frame beyond it is dropped and counted; default 32 MiB */
+    uint32_t handshake_ms;  /* 3000 */
+    uint32_t silence_ms;    /* 1000: a link without a frame for so long is closed */
     uint32_t reconnect_ms_min, reconnect_ms_max; /* 20, 1000 */
     const struct log_sink *log;
     struct metrics *metrics;
-    struct rng rng;                         /* jitter */
+    struct rng rng; /* jitter */
     void *context;
     void (*on_up)(void *context, unsigned peer, const struct link_hello *hello);
     void (*on_down)(void *context, unsigned peer);
@@ -55,7 +55,7 @@ struct links_options {
 
 struct link_stats {
     bool up, config_mismatch;
-    struct instant since;           /* of the present state */
+    struct instant since; /* of the present state */
     uint64_t queued_bytes, sent, received, dropped;
 };
 

@@ -39,6 +39,10 @@ wall_ms(void)
 void
 reactor_step(struct reactor *r, struct step *st)
 {
+    if (r->node && !r->in_turn) {
+        r->in_turn = true;
+        node_turn_begin(r->node);
+    }
     *st = (struct step){.now = reactor_now(),
                         .wall_ms = wall_ms(),
                         .rng = &r->options.rng,
@@ -336,8 +340,8 @@ on_rotation(evutil_socket_t fd, short what, void *context)
     reactor_step_done(r);
     if (destroyed > 0) {
         enum vault_err err = r->options.save_share_keys(r->options.save_context);
-        log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor", "share_keys_destroyed",
-                  log_u64("count", destroyed), log_err("outcome", err));
+        log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor",
+                  "share_keys_destroyed", log_u64("count", destroyed), log_err("outcome", err));
     }
     if (instant_since(reactor_now(), r->rotated).ns >= due_ns)
         rotate_share_key(r);
@@ -468,6 +472,17 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     return OK;
 }
 
+/* Before the loop waits for events: the secrets arena is closed while nothing is done. */
+static void
+end_turn(struct reactor *r)
+{
+    links_flush(r->links);
+    rearm(r);
+    if (r->in_turn)
+        node_turn_end(r->node);
+    r->in_turn = false;
+}
+
 static bool
 drained(const struct reactor *r)
 {
@@ -485,11 +500,11 @@ reactor_run(struct reactor *r)
     node_start(r->node, &st, &r->executor);
     reactor_step_done(r);
     while (!r->stop && !drained(r)) {
-        links_flush(r->links);
-        rearm(r);
+        end_turn(r);
         if (event_base_loop(r->base, EVLOOP_ONCE) < 0)
             stop_failed(r, ERR_IO);
     }
+    end_turn(r);
     return r->result;
 }
 

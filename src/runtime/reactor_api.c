@@ -28,10 +28,11 @@ count(struct reactor *r, const struct pending *p, unsigned status, enum vault_er
     latency_record(&r->metrics.latency[route], us);
     if (err != OK && (unsigned)err < METRIC_REASONS)
         r->metrics.refusals[err]++;
-    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
-              log_token("request_id", p->request.id),
-              log_text("operation", p->request.routed ? request_kind_name(p->request.kind) : "none"),
-              log_u64("status", status), log_u64("duration_us", us), log_err("outcome", err));
+    log_event(
+        r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
+        log_token("request_id", p->request.id),
+        log_text("operation", p->request.routed ? request_kind_name(p->request.kind) : "none"),
+        log_u64("status", status), log_u64("duration_us", us), log_err("outcome", err));
 }
 
 static void
@@ -134,8 +135,7 @@ fill_status(struct reactor *r, struct node_status *s)
         .self = ms->self,
         .version = OSTRAKA_VERSION,
         .uptime_ms = instant_since(reactor_now(), r->started).ns / 1000000,
-        .sealed = cluster->seal != SEAL_NONE &&
-                  (!r->options.master || r->options.master_incorrect),
+        .sealed = cluster->seal != SEAL_NONE && (!r->options.master || r->options.master_incorrect),
         .requests_in_flight = node_in_flight(r->node),
         .connections = https_connections(r->https),
         .store_sequence = ms->members[ms->self].sequence,

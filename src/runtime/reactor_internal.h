@@ -14,7 +14,7 @@ struct reactor {
     struct reactor_options options;
     struct event_base *base;
     struct event *timer_event, *storage_event, *term_event, *int_event, *rotation_event;
-    struct instant rotated;                 /* when the share key was last replaced, or the start */
+    struct instant rotated; /* when the share key was last replaced, or the start */
     struct node *node;
     struct node_executor executor;
     struct links *links;
@@ -25,6 +25,7 @@ struct reactor {
     struct storage_request *failed_storage; /* could not be submitted */
     struct instant started, drain_since;
     bool draining, stop;
+    bool in_turn; /* the secrets arena is open until the loop waits again */
     enum vault_err result;
 };
 

@@ -55,11 +55,13 @@ self_of(const struct server *s)
 static enum vault_err
 make_secrets(struct server *s)
 {
-    size_t slots = SECRET_SLOTS_FIXED + s->config->node.requests_max * REPLICAS_MAX;
+    size_t slots =
+        SECRET_SLOTS_FIXED + s->config->node.requests_max * s->config->cluster.share_count;
     enum vault_err err = secret_arena_new(slots, &s->secrets);
     if (err != OK)
         snprintf(s->why, sizeof(s->why),
-                 "%zu KiB of memory for keys cannot be locked: raise the limit (ulimit -l, LimitMEMLOCK=)",
+                 "%zu KiB of memory for keys cannot be locked: raise the limit (ulimit -l, "
+                 "LimitMEMLOCK=)",
                  slots * SECRET_BYTES_MAX / 1024 + 64);
     return err;
 }
@@ -127,9 +129,8 @@ load_master_key(struct server *s)
     if (err != OK)
         return err;
     s->has_master = true;
-    s->master_incorrect =
-        !secret_equal(bytes_of(check, HASH_BYTES),
-                      bytes_of(s->config->cluster.master_key_check, HASH_BYTES));
+    s->master_incorrect = !secret_equal(bytes_of(check, HASH_BYTES),
+                                        bytes_of(s->config->cluster.master_key_check, HASH_BYTES));
     if (s->master_incorrect)
         log_event(&s->log, LOG_ERROR, "server", "master_key_incorrect",
                   log_text("why", "the master key is not the one that cluster.conf names"));
@@ -281,10 +282,11 @@ check_birth(struct server *s)
         return ERR_CONFIG;
     }
     if (facts == ERR_NOT_FOUND && birth.used) {
-        snprintf(s->why, sizeof(s->why),
-                 "the store in %s is empty, but this node has had one: it was lost, and a node that has "
-                 "forgotten its votes must not serve",
-                 s->config->node.data);
+        snprintf(
+            s->why, sizeof(s->why),
+            "the store in %s is empty, but this node has had one: it was lost, and a node that has "
+            "forgotten its votes must not serve",
+            s->config->node.data);
         return ERR_CONFIG;
     }
     if (facts == ERR_NOT_FOUND)
@@ -381,7 +383,7 @@ exit_status_of(enum vault_err err)
     if (err == OK)
         return EXIT_OK;
     return err == ERR_CONFIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND ? EXIT_CONFIGURATION
-                                                                          : EXIT_FAILED;
+                                                                           : EXIT_FAILED;
 }
 
 static void
@@ -410,8 +412,8 @@ server_run(const struct config *config)
         fprintf(stderr, "ostraka: node %s does not start: %s\n", self_of(&s)->name,
                 s.why[0] ? s.why : vault_err_text(err));
     } else {
-        log_event(&s.log, LOG_INFO, "server", "started",
-                  log_u64("api_port", self_of(&s)->api_port), log_u64("boot", s.row.boot + 1));
+        log_event(&s.log, LOG_INFO, "server", "started", log_u64("api_port", self_of(&s)->api_port),
+                  log_u64("boot", s.row.boot + 1));
         err = reactor_run(s.reactor);
         log_event(&s.log, err == OK ? LOG_INFO : LOG_ERROR, "server", "stopped",
                   log_err("outcome", err));

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "crypto/secret.h"
+#include "runtime/keyfile.h"
 #include "runtime/tls_crypto_callback.h"
 #include "runtime/tls_internal.h"
 
@@ -71,10 +72,7 @@ tls_global_init(void)
 
 /* ---- contexts ---- */
 
-/*
- * Reads a whole file without stdio, whose buffers would keep a copy of a private key.
- * *out is empty on error, with errno set.
- */
+/* Reads a whole file. *out is empty on error, with errno set. */
 static bool
 read_file(const char *path, struct buf *out)
 {
@@ -125,19 +123,14 @@ use_ca(WOLFSSL_CTX *ctx, const unsigned char *pem, long size)
     return wolfSSL_CTX_load_verify_buffer(ctx, pem, size, WOLFSSL_FILETYPE_PEM);
 }
 
+/* Takes what `pem` holds, and wipes it. */
 static enum vault_err
-load_pem(WOLFSSL_CTX *ctx, use_pem use, const char *what, const char *path, char *why,
-         size_t why_size)
+use_and_wipe(WOLFSSL_CTX *ctx, use_pem use, const char *what, const char *path, struct buf *pem,
+             char *why, size_t why_size)
 {
-    struct buf pem = {0};
-    int result;
+    int result = use(ctx, pem->data, (long)pem->size);
 
-    if (!read_file(path, &pem)) {
-        snprintf(why, why_size, "%s %s cannot be read: %s", what, path, strerror(errno));
-        return ERR_CONFIG;
-    }
-    result = use(ctx, pem.data, (long)pem.size);
-    buf_close(&pem);
+    buf_close(pem);
     if (result == WOLFSSL_SUCCESS)
         return OK;
     wolfSSL_ERR_clear_error();
@@ -145,6 +138,28 @@ load_pem(WOLFSSL_CTX *ctx, use_pem use, const char *what, const char *path, char
              result < 0 ? wolfSSL_ERR_reason_error_string((unsigned long)result)
                         : "it is not PEM of the expected kind");
     return ERR_CONFIG;
+}
+
+static enum vault_err
+load_pem(WOLFSSL_CTX *ctx, use_pem use, const char *what, const char *path, char *why,
+         size_t why_size)
+{
+    struct buf pem = {0};
+
+    if (read_file(path, &pem))
+        return use_and_wipe(ctx, use, what, path, &pem, why, why_size);
+    snprintf(why, why_size, "%s %s cannot be read: %s", what, path, strerror(errno));
+    return ERR_CONFIG;
+}
+
+/* Whoever has it can pass for this node, so it is guarded like the other keys. */
+static enum vault_err
+load_key(WOLFSSL_CTX *ctx, const char *path, char *why, size_t why_size)
+{
+    struct buf pem;
+    enum vault_err err = secret_file_read(path, PEM_FILE_BYTES_MAX, &pem, why, why_size);
+
+    return err != OK ? err : use_and_wipe(ctx, use_key, "private key", path, &pem, why, why_size);
 }
 
 static enum vault_err
@@ -159,7 +174,7 @@ load_files(const struct tls_context *context, const struct tls_files *files, cha
         err = load_pem(context->ctx, use_certificate, "certificate", files->certificate, why,
                        why_size);
     if (err == OK)
-        err = load_pem(context->ctx, use_key, "private key", files->key, why, why_size);
+        err = load_key(context->ctx, files->key, why, why_size);
     if (err == OK && wolfSSL_CTX_check_private_key(context->ctx) != WOLFSSL_SUCCESS) {
         snprintf(why, why_size, "private key %s does not belong to certificate %s", files->key,
                  files->certificate);

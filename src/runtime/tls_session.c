@@ -14,8 +14,9 @@
 #include "runtime/tls_internal.h"
 
 enum {
-    RECORD_BYTES_MAX = 16 * 1024,  /* RFC 8446, section 5.1 */
-    UNSENT_BYTES_MAX = 128 * 1024, /* a flight or a record; alerts and key updates behind it */
+    RECORD_BYTES_MAX = 16 * 1024,    /* RFC 8446, section 5.1 */
+    UNSENT_BYTES_MAX = 128 * 1024,   /* a flight or a record; alerts and key updates behind it */
+    FRUITLESS_BYTES_MAX = 64 * 1024, /* a handshake, or a record and some key updates before it */
 };
 
 #define ALPN_HTTP "http/1.1"
@@ -27,23 +28,39 @@ struct tls_session {
     bool failed; /* an alert has been sent or the stream is broken: nothing more may be written */
     const char *failure; /* static text */
     struct buf unsent;   /* records that the socket did not take yet */
+    size_t fruitless;    /* received since the beginning, or since the last data */
     size_t written;      /* plaintext that went into `unsent` and was not yet reported as written */
 };
 
 /* ---- the socket ---- */
 
+/*
+ * The library reads on until it has data, over as many records without any (key updates, empty ones) as the peer
+ * cares to send. Ten megabytes of them, from a client that need not have authenticated itself, would hold up the
+ * whole node for a second; so a peer that sends more than a few is given up.
+ */
+static bool
+is_fruitless(const struct tls_session *session)
+{
+    return session->fruitless > FRUITLESS_BYTES_MAX;
+}
+
 int
 tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context)
 {
-    const struct tls_session *session = context;
+    struct tls_session *session = context;
     ssize_t got;
 
     (void)ssl;
+    if (is_fruitless(session))
+        return WOLFSSL_CBIO_ERR_GENERAL;
     do {
         got = recv(session->fd, out, (size_t)size, 0);
     } while (got < 0 && errno == EINTR);
-    if (got > 0)
+    if (got > 0) {
+        session->fruitless += (size_t)got;
         return (int)got;
+    }
     if (got == 0)
         return WOLFSSL_CBIO_ERR_CONN_CLOSE;
     if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -173,6 +190,8 @@ unfinished(struct tls_session *session, int result)
     int code = wolfSSL_get_error(session->ssl, result);
 
     wolfSSL_ERR_clear_error();
+    if (is_fruitless(session))
+        return fail(session, "the peer sends much and says nothing");
     switch (code) {
     case WOLFSSL_ERROR_WANT_READ: return TLS_WANT_READ;
     case WOLFSSL_ERROR_WANT_WRITE: return TLS_WANT_WRITE;
@@ -229,6 +248,7 @@ tls_handshake(struct tls_session *session)
         return result;
     if (session->role == TLS_API_SERVER && !protocol_agreed(session))
         return fail(session, "the client does not speak HTTP/1.1");
+    session->fruitless = 0;
     return TLS_DONE;
 }
 
@@ -245,6 +265,7 @@ tls_read(struct tls_session *session, uint8_t *out, size_t size, size_t *got)
     result = wolfSSL_read(session->ssl, out, (int)size);
     if (result <= 0)
         return unfinished(session, result);
+    session->fruitless = 0;
     *got = (size_t)result;
     return TLS_DONE;
 }

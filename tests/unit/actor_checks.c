@@ -161,6 +161,32 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
     a->by |= UINT64_C(1) << node;
     if (row->state == STATE_CHOSEN || (unsigned)__builtin_popcountll(a->by) >= checks->majority)
         add_chosen(p, &seen, now_ns);
+    if (row->erased || (row->state == STATE_CHOSEN && head.kind == HEAD_LIVE))
+        p->erased[node] = head.generation;
+}
+
+bool
+checks_has_accepted(const struct checked_path *path, unsigned node, struct ballot ballot,
+                    const uint8_t head_id[static ID_BYTES])
+{
+    for (size_t i = path->accepted_count; i-- > 0;) {
+        const struct accepted_head *a = &path->accepted[i];
+        if (ballot_compare(a->ballot, ballot) == 0)
+            return (a->by >> node & 1) && memcmp(a->head.id, head_id, ID_BYTES) == 0;
+    }
+    return false;
+}
+
+bool
+checks_has_erased(const struct checked_path *path, unsigned node,
+                  const uint8_t head_id[static ID_BYTES])
+{
+    for (size_t i = 0; i < path->chosen_count; i++) {
+        const struct chosen_head *h = &path->chosen[i];
+        if (is_set(h) && memcmp(h->id, head_id, ID_BYTES) == 0)
+            return path->erased[node] >= h->generation;
+    }
+    return false;
 }
 
 void

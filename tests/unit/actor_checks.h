@@ -31,6 +31,7 @@ struct checked_path {
     struct chosen_head *chosen; /* by generation - 1; id all zero: not seen to be chosen */
     size_t chosen_count;
     struct ballot highest[NODES_MAX]; /* accepted and durable, by node */
+    uint64_t erased[NODES_MAX];       /* everything below that generation is durably gone */
 };
 
 struct actor_checks {
@@ -45,6 +46,11 @@ void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns
                      const struct path_row *row);
 /* NULL: nothing was ever accepted there. */
 struct checked_path *checks_path(struct actor_checks *checks, struct path path);
+/* Durable at the node at some time: accepted at that ballot; everything below that tombstone erased. */
+bool checks_has_accepted(const struct checked_path *path, unsigned node, struct ballot ballot,
+                         const uint8_t head_id[static ID_BYTES]);
+bool checks_has_erased(const struct checked_path *path, unsigned node,
+                       const uint8_t head_id[static ID_BYTES]);
 /* Every generation below a chosen one has been chosen too. */
 void checks_at_end(const struct actor_checks *checks);
 void checks_fail(const char *why, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -3,25 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actor_cluster.h"
+#include "actor_cluster_internal.h"
 
-enum { SCAN_MOST = 4096, SCAN_BYTES = 64 * 1024 * 1024 };
-
-static void
-require(bool condition, const char *what)
-{
-    if (!condition)
-        checks_fail("%s", what);
-}
-
-static void *
-need(void *memory)
-{
-    require(memory != NULL, "out of memory");
-    return memory;
-}
-
-/* ---- requests ---- */
+enum { SCAN_MOST = 4096 };
 
 struct request
 ac_make(enum request_kind kind, const char *name, const char *value)
@@ -38,16 +22,16 @@ ac_make(enum request_kind kind, const char *name, const char *value)
 struct ac_request *
 ac_send(struct actor_cluster *ac, unsigned node, const struct request *request)
 {
-    struct ac_request *r = need(calloc(1, sizeof(*r)));
+    struct ac_request *r = ac_need(calloc(1, sizeof(*r)));
     struct msg msg = {.kind = MSG_REQUEST};
     r->request = *request;
     r->node = node;
     r->began_ns = ac->now_ns;
     r->exchange = ++ac->exchanges;
-    require(request->name.size < sizeof(r->name), "a short name");
+    ac_require(request->name.size < sizeof(r->name), "a short name");
     memcpy(r->name, request->name.data, request->name.size);
     snprintf(r->id, sizeof(r->id), "r-%lu", (unsigned long)r->exchange);
-    r->value = need(malloc(request->value.size + 1));
+    r->value = ac_need(malloc(request->value.size + 1));
     if (request->value.size > 0)
         memcpy(r->value, request->value.data, request->value.size);
     r->request.name = bytes_of_text(r->name);
@@ -67,7 +51,7 @@ ac_wait(struct actor_cluster *ac, struct ac_request *request)
     uint64_t until = ac->now_ns + UINT64_C(30) * 1000000000;
     while (!request->done && !request->lost && ac_step(ac, until))
         continue;
-    require(request->done || request->lost, "every request is answered");
+    ac_require(request->done || request->lost, "every request is answered");
     return request;
 }
 
@@ -122,14 +106,14 @@ static size_t
 count_rows(struct actor_cluster *ac, unsigned node, const struct row_key *prefix)
 {
     struct ac_node *n = &ac->nodes[node];
-    struct store_row *rows = need(calloc(SCAN_MOST, sizeof(*rows)));
+    struct store_row *rows = ac_need(calloc(SCAN_MOST, sizeof(*rows)));
     struct arena arena;
     size_t count = 0;
     bool more = false;
-    arena_init(&arena, SCAN_BYTES);
-    require(n->store->ops->scan(n->reader, row_key_bytes(prefix), (struct bytes){0}, SCAN_MOST,
-                                false, &arena, rows, &count, &more) == OK,
-            "scan");
+    arena_init(&arena, STEP_ARENA_BYTES);
+    ac_require(n->store->ops->scan(n->reader, row_key_bytes(prefix), (struct bytes){0}, SCAN_MOST,
+                                   false, &arena, rows, &count, &more) == OK,
+               "scan");
     arena_close(&arena);
     free(rows);
     return count;
@@ -167,7 +151,7 @@ ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struc
 {
     struct store *store = ac->nodes[node].store;
     struct store_change change = {STORE_PUT, row_key_bytes(key), value};
-    require(store->ops->commit(store, &change, 1) == OK && store->ops->sync(store) == OK, "put");
+    ac_require(store->ops->commit(store, &change, 1) == OK && store->ops->sync(store) == OK, "put");
 }
 
 bool

@@ -1,158 +1,20 @@
-#include "actor_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor_cluster_internal.h"
+
 enum {
     REQUESTS_MAX = 64,
     DEADLINE_MS = 5000,
     SECRET_SLOTS = 1024,
-    STEP_ARENA_BYTES = 96 * 1024 * 1024,
     LINK_NOTICE_MS = 1000,
     START_MS_MAX = 5000,
 };
 static const uint64_t wall_start_ms = 1800000000000;
 static const uint64_t monotonic_start_ns = UINT64_C(3600) * 1000000000;
 const char ac_token[] = "a-token-that-only-tests-know";
-
-enum event_kind {
-    EVENT_FRAME,
-    EVENT_TIMER,
-    EVENT_SYNC,
-    EVENT_LOAD,
-    EVENT_SCAN,
-    EVENT_FAILED,
-    EVENT_LINK
-};
-
-struct ac_event {
-    uint64_t due_ns, order;
-    enum event_kind kind;
-    unsigned node;
-    uint64_t life;
-    enum actor_id actor;
-    uint64_t tag;
-    unsigned from;      /* FRAME, LINK */
-    enum vault_err err; /* FAILED */
-    size_t limit;       /* SCAN */
-    bool with_values;
-    size_t sizes[LOAD_KEYS_MAX];
-    size_t count;      /* LOAD: keys */
-    struct bytes data; /* frame; keys; prefix and what to scan after */
-};
-
-/* A committed batch on its way to the disk: the path row in it, if any. */
-struct ac_pending {
-    struct ac_pending *next;
-    struct row_key key;
-    struct buf value;
-    bool has_row;
-};
-
-static void
-require(bool condition, const char *what)
-{
-    if (!condition)
-        checks_fail("%s", what);
-}
-
-static void *
-need(void *memory)
-{
-    require(memory != NULL, "out of memory");
-    return memory;
-}
-
-/* ---- dice ---- */
-
-uint64_t
-ac_dice(struct actor_cluster *ac, uint64_t bound)
-{
-    uint64_t value = 0;
-    require(rng_below(&ac->dice, bound, &value) == OK, "seeded generator");
-    return value;
-}
-
-static uint64_t
-between_ns(struct actor_cluster *ac, uint64_t min_us, uint64_t max_us)
-{
-    return (min_us + ac_dice(ac, max_us - min_us + 1)) * 1000;
-}
-
-static uint64_t
-disk_ns(struct actor_cluster *ac, unsigned node)
-{
-    uint64_t ns = between_ns(ac, ac->options.disk_us_min, ac->options.disk_us_max);
-    return ac->nodes[node].slow_disk ? 100 * ns : ns;
-}
-
-static void
-trace(struct actor_cluster *ac, uint64_t a, uint64_t b)
-{
-    ac->trace = (ac->trace ^ a) * UINT64_C(0x9e3779b97f4a7c15);
-    ac->trace = ((ac->trace ^ b) << 7 | (ac->trace ^ b) >> 57) * UINT64_C(0x100000001b3);
-}
-
-/* ---- heap of events, by time and then by order of arming ---- */
-
-static bool
-earlier(const struct ac_event *a, const struct ac_event *b)
-{
-    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
-}
-
-static void
-heap_push(struct actor_cluster *ac, struct ac_event *event)
-{
-    if (ac->heap_size == ac->heap_capacity) {
-        ac->heap_capacity = ac->heap_capacity * 2 + 64;
-        ac->heap = need(realloc(ac->heap, ac->heap_capacity * sizeof(struct ac_event *)));
-    }
-    size_t i = ac->heap_size++;
-    for (; i > 0 && earlier(event, ac->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        ac->heap[i] = ac->heap[(i - 1) / 2];
-    ac->heap[i] = event;
-}
-
-static struct ac_event *
-heap_pop(struct actor_cluster *ac)
-{
-    struct ac_event *top = ac->heap[0];
-    struct ac_event *last = ac->heap[--ac->heap_size];
-    size_t i = 0;
-    for (size_t child = 1; child < ac->heap_size; child = 2 * i + 1) {
-        if (child + 1 < ac->heap_size && earlier(ac->heap[child + 1], ac->heap[child]))
-            child++;
-        if (!earlier(ac->heap[child], last))
-            break;
-        ac->heap[i] = ac->heap[child];
-        i = child;
-    }
-    ac->heap[i] = last;
-    return top;
-}
-
-static struct ac_event *
-event_new(struct actor_cluster *ac, enum event_kind kind, unsigned node, uint64_t after_ns,
-          size_t extra)
-{
-    struct ac_event *event = need(calloc(1, sizeof(*event) + extra));
-    event->due_ns = ac->now_ns + after_ns;
-    event->order = ac->order++;
-    event->kind = kind;
-    event->node = node;
-    event->life = ac->nodes[node].life;
-    event->data = bytes_of((uint8_t *)(event + 1), extra);
-    return event;
-}
-
-static void
-append(struct ac_event *event, size_t at, struct bytes bytes)
-{
-    if (bytes.size > 0)
-        memcpy((uint8_t *)(event + 1) + at, bytes.data, bytes.size);
-}
 
 /* ---- effects ---- */
 
@@ -191,35 +53,17 @@ print_frame(const struct actor_cluster *ac, unsigned from, unsigned to, const st
             (unsigned long)ballot_ms(b), (unsigned long)b.time & 0xffff, b.node, what);
 }
 
-/* An answer that promises something leaves only when nothing of its path is still on its way to the disk. */
-static void
-check_durable(struct actor_cluster *ac, unsigned node, const struct msg *msg)
-{
-    struct row_key key;
-    bool promises = (msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE) ||
-                    (msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE) ||
-                    (msg->kind == MSG_ERASED && msg->u.erased.erased);
-    if (!promises)
-        return;
-    row_key_path(msg->path, &key);
-    for (struct ac_pending *p = ac->nodes[node].pending; p; p = p->next) {
-        if (p->has_row && bytes_equal(row_key_bytes(&p->key), row_key_bytes(&key)))
-            checks_fail("node %u sent %s before the head was durable", node,
-                        msg_kind_name(msg->kind));
-    }
-}
-
 static void
 on_send(void *context, uint8_t to, struct bytes encoded)
 {
     struct actor_cluster *ac = context;
     unsigned from = ac->current;
     struct msg msg;
-    require(msg_decode(encoded, &msg) == OK, "a node sent a frame that does not decode");
+    ac_require(msg_decode(encoded, &msg) == OK, "a node sent a frame that does not decode");
     msg.from = (uint8_t)from;
     msg.to = to;
-    check_durable(ac, from, &msg);
-    trace(ac, msg.kind, (uint64_t)from << 32 | to);
+    ac_disk_check_promise(ac, from, &msg);
+    ac_trace(ac, msg.kind, (uint64_t)from << 32 | to);
     if (ac->loud)
         print_frame(ac, from, to, &msg);
     if (ac->filter && ac->filter(ac->filter_context, from, to, &msg) == AC_DROP)
@@ -232,77 +76,12 @@ on_send(void *context, uint8_t to, struct bytes encoded)
     else if (ac_dice(ac, 1000) < ac->options.duplicate_permille)
         copies = 2;
     for (unsigned i = 0; i < copies; i++) {
-        uint64_t delay = between_ns(ac, ac->options.delay_us_min, ac->options.delay_us_max);
-        struct ac_event *event = event_new(ac, EVENT_FRAME, to, delay, encoded.size);
+        uint64_t delay = ac_between_ns(ac, ac->options.delay_us_min, ac->options.delay_us_max);
+        struct ac_event *event = ac_event_new(ac, EVENT_FRAME, to, delay, encoded.size);
         event->from = from;
-        append(event, 0, encoded);
-        heap_push(ac, event);
+        ac_event_append(event, 0, encoded);
+        ac_event_push(ac, event);
     }
-}
-
-static void
-on_store(struct actor_cluster *ac, unsigned node, const struct effect *effect)
-{
-    struct ac_node *n = &ac->nodes[node];
-    const struct store_change *changes = effect->u.store.changes;
-    enum vault_err err = n->disk_full
-                             ? ERR_DISK_FULL
-                             : n->store->ops->commit(n->store, changes, effect->u.store.count);
-    struct ac_event *event =
-        event_new(ac, err == OK ? EVENT_SYNC : EVENT_FAILED, node, disk_ns(ac, node), 0);
-    event->actor = effect->actor;
-    event->tag = effect->tag;
-    event->err = err;
-    heap_push(ac, event);
-    if (err != OK)
-        return;
-    struct ac_pending *pending = need(calloc(1, sizeof(*pending)));
-    for (size_t i = 0; i < effect->u.store.count; i++) {
-        if (changes[i].kind != STORE_PUT || changes[i].key.data[0] != ROW_PATH)
-            continue;
-        pending->has_row = true;
-        memcpy(pending->key.data, changes[i].key.data, changes[i].key.size);
-        pending->key.size = changes[i].key.size;
-        require(buf_append(&pending->value, changes[i].value) == OK, "out of memory");
-    }
-    struct ac_pending **end = &n->pending;
-    while (*end)
-        end = &(*end)->next;
-    *end = pending;
-}
-
-static void
-on_load(struct actor_cluster *ac, unsigned node, const struct effect *effect)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < effect->u.load.count; i++)
-        total += effect->u.load.keys[i].size;
-    struct ac_event *event = event_new(ac, EVENT_LOAD, node, disk_ns(ac, node), total);
-    event->actor = effect->actor;
-    event->tag = effect->tag;
-    event->count = effect->u.load.count;
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
-        event->sizes[i] = effect->u.load.keys[i].size;
-        append(event, at, effect->u.load.keys[i]);
-    }
-    heap_push(ac, event);
-}
-
-static void
-on_scan(struct actor_cluster *ac, unsigned node, const struct effect *effect)
-{
-    struct bytes prefix = effect->u.scan.prefix, after = effect->u.scan.after;
-    struct ac_event *event =
-        event_new(ac, EVENT_SCAN, node, disk_ns(ac, node), prefix.size + after.size);
-    event->actor = effect->actor;
-    event->tag = effect->tag;
-    event->limit = effect->u.scan.limit;
-    event->with_values = effect->u.scan.with_values;
-    event->sizes[0] = prefix.size;
-    event->sizes[1] = after.size;
-    append(event, 0, prefix);
-    append(event, prefix.size, after);
-    heap_push(ac, event);
 }
 
 static void
@@ -311,23 +90,23 @@ on_reply(struct actor_cluster *ac, const struct effect *effect)
     struct ac_request *r = ac->requests;
     while (r && r->exchange != effect->u.reply.exchange)
         r = r->next;
-    require(r != NULL, "a reply to nobody");
-    require(!r->done, "a second reply");
+    ac_require(r != NULL, "a reply to nobody");
+    ac_require(!r->done, "a second reply");
     r->done = true;
     r->ended_ns = ac->now_ns;
     r->reply = effect->u.reply.reply;
     size_t size = r->reply.value.size;
-    r->reply_value = need(malloc(size + 1));
+    r->reply_value = ac_need(malloc(size + 1));
     if (size > 0)
         memcpy(r->reply_value, r->reply.value.data, size);
     r->reply.value = bytes_of(r->reply_value, size);
-    require(r->reply.row_count <= AC_VALUE_ROWS_MAX, "a short history");
+    ac_require(r->reply.row_count <= AC_VALUE_ROWS_MAX, "a short history");
     if (r->reply.row_count > 0)
         memcpy(r->rows, r->reply.rows, r->reply.row_count * sizeof(r->rows[0]));
     for (size_t i = 0; i < r->reply.row_count; i++)
         r->rows[i].author = (struct bytes){0};
     r->reply.rows = r->rows;
-    trace(ac, r->exchange, (uint64_t)r->reply.err << 32 | r->reply.version);
+    ac_trace(ac, r->exchange, (uint64_t)r->reply.err << 32 | r->reply.version);
 }
 
 static void
@@ -337,14 +116,14 @@ on_execute(void *context, const struct effect *effect)
     unsigned node = ac->current;
     struct ac_event *event;
     switch (effect->kind) {
-    case EFFECT_STORE: on_store(ac, node, effect); break;
-    case EFFECT_LOAD: on_load(ac, node, effect); break;
-    case EFFECT_SCAN: on_scan(ac, node, effect); break;
+    case EFFECT_STORE:
+    case EFFECT_LOAD:
+    case EFFECT_SCAN: ac_disk_effect(ac, node, effect); break;
     case EFFECT_TIMER:
-        event = event_new(ac, EVENT_TIMER, node, effect->u.after.ns, 0);
+        event = ac_event_new(ac, EVENT_TIMER, node, effect->u.after.ns, 0);
         event->actor = effect->actor;
         event->tag = effect->tag;
-        heap_push(ac, event);
+        ac_event_push(ac, event);
         break;
     case EFFECT_REPLY: on_reply(ac, effect); break;
     case EFFECT_SEND:
@@ -360,8 +139,8 @@ step_end(struct actor_cluster *ac, unsigned node)
     struct ac_node *n = &ac->nodes[node];
     ac->steps++;
     arena_reset(&n->arena);
-    require(!secret_arena_is_open(n->secrets), "secrets stayed accessible after a step");
-    require(!node_failed(n->node), "a node failed");
+    ac_require(!secret_arena_is_open(n->secrets), "secrets stayed accessible after a step");
+    ac_require(!node_failed(n->node), "a node failed");
 }
 
 void
@@ -396,78 +175,6 @@ ac_inject(struct actor_cluster *ac, unsigned from, unsigned to, const struct msg
     return err;
 }
 
-static void
-pending_free(struct ac_node *n)
-{
-    while (n->pending) {
-        struct ac_pending *next = n->pending->next;
-        buf_close(&n->pending->value);
-        free(n->pending);
-        n->pending = next;
-    }
-}
-
-/* All that was committed is durable now; the checkers see it. */
-static void
-make_durable(struct actor_cluster *ac, unsigned node)
-{
-    struct ac_node *n = &ac->nodes[node];
-    require(n->store->ops->sync(n->store) == OK, "sync");
-    for (struct ac_pending *p = n->pending; p; p = p->next) {
-        struct path_row row;
-        if (!p->has_row)
-            continue;
-        require(path_row_decode(buf_bytes(&p->value), &row) == OK, "a stored path row decodes");
-        checks_path_row(&ac->checks, node, ac->now_ns, &row);
-    }
-    pending_free(n);
-}
-
-static void
-run_load(struct actor_cluster *ac, const struct ac_event *event)
-{
-    struct ac_node *n = &ac->nodes[event->node];
-    struct loaded_row rows[LOAD_KEYS_MAX] = {0};
-    struct msg msg = {.kind = MSG_LOADED};
-    struct arena arena;
-    arena_init(&arena, STEP_ARENA_BYTES);
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
-        rows[i].key = bytes_of(event->data.data + at, event->sizes[i]);
-        enum vault_err err = n->store->ops->get(n->reader, rows[i].key, &arena, &rows[i].value);
-        require(err == OK || err == ERR_NOT_FOUND, "get");
-        rows[i].found = err == OK;
-    }
-    msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = event->count};
-    ac_deliver(ac, event->node, event->actor, &msg);
-    arena_close(&arena);
-}
-
-static void
-run_scan(struct actor_cluster *ac, const struct ac_event *event)
-{
-    struct ac_node *n = &ac->nodes[event->node];
-    struct store_row *found = need(calloc(event->limit, sizeof(*found)));
-    struct loaded_row *rows = need(calloc(event->limit, sizeof(*rows)));
-    struct msg msg = {.kind = MSG_LOADED};
-    struct arena arena;
-    size_t count = 0;
-    bool more = false;
-    arena_init(&arena, STEP_ARENA_BYTES);
-    struct bytes prefix = bytes_of(event->data.data, event->sizes[0]);
-    struct bytes after = bytes_of(event->data.data + event->sizes[0], event->sizes[1]);
-    enum vault_err err = n->store->ops->scan(n->reader, prefix, after, event->limit,
-                                             event->with_values, &arena, found, &count, &more);
-    require(err == OK, "scan");
-    for (size_t i = 0; i < count; i++)
-        rows[i] = (struct loaded_row){found[i].key, found[i].value, true};
-    msg.u.loaded =
-        (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
-    ac_deliver(ac, event->node, event->actor, &msg);
-    arena_close(&arena);
-    free(found);
-    free(rows);
-}
-
 /* One end learns whether its link is up. */
 static void
 run_link(struct actor_cluster *ac, const struct ac_event *event)
@@ -489,25 +196,19 @@ run_event(struct actor_cluster *ac, const struct ac_event *event)
     switch (event->kind) {
     case EVENT_FRAME:
         if (!ac->cut[event->from][event->node])
-            require(receive(ac, event->from, event->node, event->data) == OK,
-                    "a frame was refused");
+            ac_require(receive(ac, event->from, event->node, event->data) == OK,
+                       "a frame was refused");
         break;
     case EVENT_TIMER:
         msg.kind = MSG_TIMER;
         msg.u.timer.tag = event->tag;
         ac_deliver(ac, event->node, event->actor, &msg);
         break;
-    case EVENT_SYNC: make_durable(ac, event->node); /* fall through */
+    case EVENT_COMMIT:
+    case EVENT_SYNC:
     case EVENT_FAILED:
-        node_set_sequence(ac->nodes[event->node].node, ac->nodes[event->node].store->ops->sequence(
-                                                           ac->nodes[event->node].store));
-        msg.kind = MSG_STORED;
-        msg.u.stored.tag = event->tag;
-        msg.u.stored.err = event->err;
-        ac_deliver(ac, event->node, event->actor, &msg);
-        break;
-    case EVENT_LOAD: run_load(ac, event); break;
-    case EVENT_SCAN: run_scan(ac, event); break;
+    case EVENT_LOAD:
+    case EVENT_SCAN: ac_disk_event(ac, event); break;
     case EVENT_LINK: run_link(ac, event); break;
     }
 }
@@ -519,10 +220,10 @@ ac_step(struct actor_cluster *ac, uint64_t until_ns)
         ac->now_ns = until_ns;
         return false;
     }
-    struct ac_event *event = heap_pop(ac);
+    struct ac_event *event = ac_event_pop(ac);
     ac->now_ns = event->due_ns;
     if (ac->nodes[event->node].node && ac->nodes[event->node].life == event->life) {
-        trace(ac, (uint64_t)event->kind << 8 | event->node, event->due_ns);
+        ac_trace(ac, (uint64_t)event->kind << 8 | event->node, event->due_ns);
         run_event(ac, event);
     }
     free(event);
@@ -556,10 +257,10 @@ link_changed(struct actor_cluster *ac, unsigned a, unsigned b, uint64_t within_m
 {
     for (unsigned end = 0; end < 2; end++) {
         unsigned node = end ? b : a;
-        uint64_t after = within_ms == 0 ? 0 : between_ns(ac, 0, within_ms * 1000);
-        struct ac_event *event = event_new(ac, EVENT_LINK, node, after, 0);
+        uint64_t after = within_ms == 0 ? 0 : ac_between_ns(ac, 0, within_ms * 1000);
+        struct ac_event *event = ac_event_new(ac, EVENT_LINK, node, after, 0);
         event->from = end ? a : b;
-        heap_push(ac, event);
+        ac_event_push(ac, event);
     }
 }
 
@@ -582,11 +283,7 @@ void
 ac_crash_losing(struct actor_cluster *ac, unsigned node, bool losing)
 {
     struct ac_node *n = &ac->nodes[node];
-    if (losing)
-        store_mem_crash(n->store);
-    else
-        make_durable(ac, node);
-    pending_free(n);
+    ac_disk_crash(ac, node, losing);
     node_free(n->node);
     n->node = NULL;
     n->life++;
@@ -611,10 +308,10 @@ load_facts(struct actor_cluster *ac, unsigned node, struct node_options *options
     struct bytes value;
     row_key_meta("node", &key);
     if (ac_get(ac, node, &key, &value)) {
-        require(node_row_decode(value, &options->row) == OK, "the node row decodes");
+        ac_require(node_row_decode(value, &options->row) == OK, "the node row decodes");
     } else {
         options->row.incarnation = 1;
-        require(rng_fill(&n->rng, options->row.store_id, 16) == OK, "seeded generator");
+        ac_require(rng_fill(&n->rng, options->row.store_id, 16) == OK, "seeded generator");
     }
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         char name[16];
@@ -623,7 +320,7 @@ load_facts(struct actor_cluster *ac, unsigned node, struct node_options *options
         row_key_meta(name, &key);
         if (!ac_get(ac, node, &key, &value))
             continue;
-        require(peer_row_decode(value, &row) == OK, "a peer row decodes");
+        ac_require(peer_row_decode(value, &row) == OK, "a peer row decodes");
         options->peer_keys[i] = row.share_key;
     }
 }
@@ -644,10 +341,10 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .request_deadline = duration_ms(DEADLINE_MS),
         .paths_max = ac->options.paths_max,
     };
-    require(n->node == NULL, "a node is started once");
+    ac_require(n->node == NULL, "a node is started once");
     load_facts(ac, node, &options);
     n->life++;
-    require(node_new(&options, &st, &n->node) == OK, "node_new");
+    ac_require(node_new(&options, &st, &n->node) == OK, "node_new");
     ac->current = node;
     node_start(n->node, &st, &executor);
     step_end(ac, node);
@@ -700,16 +397,16 @@ node_init(struct actor_cluster *ac, unsigned node)
     arena_init(&n->arena, STEP_ARENA_BYTES);
     n->skew_ms =
         (int64_t)ac_dice(ac, 2 * ac->options.skew_ms_max + 1) - (int64_t)ac->options.skew_ms_max;
-    require(store_mem_new(&n->store) == OK &&
-                n->store->ops->reader_new(n->store, &n->reader) == OK &&
-                secret_arena_new(SECRET_SLOTS, &n->secrets) == OK &&
-                rng_fill(&n->rng, key, KEY_BYTES) == OK,
-            "a node's store and keys");
+    ac_require(store_mem_new(&n->store) == OK &&
+                   n->store->ops->reader_new(n->store, &n->reader) == OK &&
+                   secret_arena_new(SECRET_SLOTS, &n->secrets) == OK &&
+                   rng_fill(&n->rng, key, KEY_BYTES) == OK,
+               "a node's store and keys");
     share_keyring_init(&n->ring, n->secrets);
     secret_arena_open(n->secrets);
-    require(share_keyring_generate(&n->ring, &n->rng) == OK &&
-                secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK,
-            "a node's keys");
+    ac_require(share_keyring_generate(&n->ring, &n->rng) == OK &&
+                   secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK,
+               "a node's keys");
     ac->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
     secret_arena_close(n->secrets);
     snprintf(ac->cluster.nodes[node].name, NODE_NAME_BYTES_MAX, "node-%u", node);
@@ -734,8 +431,8 @@ struct actor_cluster *
 ac_new(const struct ac_options *options)
 {
     char why[200] = "";
-    require(crypto_init() == OK, "crypto_init");
-    struct actor_cluster *ac = need(calloc(1, sizeof(*ac)));
+    ac_require(crypto_init() == OK, "crypto_init");
+    struct actor_cluster *ac = ac_need(calloc(1, sizeof(*ac)));
     ac->options = *options;
     defaults(&ac->options);
     ac->loud = getenv("OSTRAKA_LOUD") != NULL;
@@ -747,14 +444,14 @@ ac_new(const struct ac_options *options)
     hash_bytes(bytes_of_text(ac_token), ac->cluster.admin_token_hash);
     for (unsigned i = 0; i < options->nodes; i++)
         node_init(ac, i);
-    require(cluster_validate(&ac->cluster, why, sizeof(why)) == OK, why);
+    ac_require(cluster_validate(&ac->cluster, why, sizeof(why)) == OK, why);
     cluster_config_hash(&ac->cluster, ac->cluster.config_hash);
     checks_init(&ac->checks, options->nodes, cluster_majority(&ac->cluster));
     for (unsigned i = 0; i < options->nodes; i++)
         ac_start(ac, i);
     for (unsigned i = 0; i < options->nodes; i++) {
         while (!node_serving(ac->nodes[i].node)) {
-            require(ac_ms(ac) < START_MS_MAX, "nodes that start, serve");
+            ac_require(ac_ms(ac) < START_MS_MAX, "nodes that start, serve");
             (void)ac_step(ac, ac->now_ns + 1000000);
         }
     }
@@ -775,7 +472,7 @@ ac_free(struct actor_cluster *ac)
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         struct ac_node *n = &ac->nodes[i];
         node_free(n->node);
-        pending_free(n);
+        ac_disk_close(ac, i);
         n->store->ops->reader_free(n->reader);
         n->store->ops->close(n->store);
         secret_arena_open(n->secrets);
@@ -786,7 +483,7 @@ ac_free(struct actor_cluster *ac)
         arena_close(&n->arena);
     }
     while (ac->heap_size > 0)
-        free(heap_pop(ac));
+        free(ac_event_pop(ac));
     free(ac->heap);
     while (ac->requests) {
         struct ac_request *next = ac->requests->next;

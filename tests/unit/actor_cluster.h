@@ -50,7 +50,7 @@ struct ac_request {
     uint64_t exchange;
 };
 
-struct ac_pending;
+struct ac_batch;
 
 struct ac_node {
     struct node *node; /* NULL: down */
@@ -66,8 +66,9 @@ struct ac_node {
     struct arena arena; /* of the present step */
     int64_t skew_ms;
     bool disk_full;
-    bool slow_disk;             /* loads and syncs take a hundred times as long */
-    struct ac_pending *pending; /* committed, not durable */
+    bool slow_disk;           /* loads and syncs take a hundred times as long */
+    struct ac_batch *batches; /* not known durable to the node */
+    uint64_t last_commit_ns;
 };
 
 struct ac_event;

@@ -357,6 +357,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         break;
     case MSG_SHARED:
         msg->u.shared.outcome = (enum shared_outcome)dice_between(dice, SHARED_STORED, SHARED_BAD);
+        msg->u.shared.version = dice_number(dice, 0, COUNTER_MAX);
         msg->u.shared.repair = dice_coin(dice);
         ID(msg->u.shared.version_id);
         break;

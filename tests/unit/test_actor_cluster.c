@@ -492,7 +492,8 @@ test_create_right_after_delete(void **state)
         (void)ac_wait(ac, d);
         assert_int_equal(d->reply.err, OK);
         if (c->reply.err == OK) {
-            assert_in_range(d->reply.erased_on, 2, 3);
+            /* None is counted when the deletion is found in a head that the create was built on. */
+            assert_true(d->reply.erased_on == 0 || d->reply.erased_on >= 2);
             assert_true(ac_ms(ac) - began < 2000);
             assert_true(ac_value_is(ac_read(ac, 2, "a"), "new"));
         } else {
@@ -669,13 +670,12 @@ test_deadlines(void **state)
     ac_heal(ac);
     ac_run_ms(ac, 1500);
     assert_int_equal(ac_read(ac, 1, "b")->reply.err, ERR_NOT_FOUND);
-    r = ac_read(ac, 1, "a"); /* of unknown outcome: either, and then for good */
-    if (r->reply.err == OK)
-        assert_true(ac_value_is(r, "one"));
-    else
-        assert_int_equal(r->reply.err, ERR_NOT_FOUND);
-    struct ac_request *again = ac_create(ac, 2, "a", "two");
-    assert_int_equal(again->reply.err, r->reply.err == OK ? ERR_ALREADY_EXISTS : OK);
+    /* Of unknown outcome: node 0 alone has it, and some time somebody finishes it or another change wins. */
+    r = ac_create(ac, 2, "a", "two");
+    assert_true(r->reply.err == OK || r->reply.err == ERR_ALREADY_EXISTS);
+    const char *stands = r->reply.err == OK ? "two" : "one";
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(ac_value_is(ac_read(ac, i, "a"), stands));
     settle(ac);
     end(ac);
 }

@@ -57,6 +57,7 @@ struct run {
     uint64_t seed;
     unsigned clients, paths, ops_wanted;
     unsigned crash_permille, cut_permille, disk_permille, repair_permille; /* chance per 5 ms */
+    unsigned clock_permille;
     struct op ops[OPS_MAX];
     size_t op_count;
     struct op *busy[CLIENTS_MAX];
@@ -338,6 +339,9 @@ faults(struct run *run)
             ac_cut(ac, node, other, false);
     }
     struct ac_node *n = &ac->nodes[node];
+    uint64_t skew = ac->options.skew_ms_max;
+    if (chance(run, run->clock_permille)) /* set, back or forth */
+        n->skew_ms = (int64_t)ac_dice(ac, 2 * skew + 1) - (int64_t)skew;
     if (n->disk_full || n->slow_disk ? chance(run, run->repair_permille)
                                      : chance(run, run->disk_permille)) {
         bool bad = !n->disk_full && !n->slow_disk;
@@ -374,7 +378,7 @@ run_init(struct run *run, uint64_t seed)
     options.disk_us_max = PICK(&rng, 100, 2000, 20000);
     options.loss_permille = (unsigned)PICK(&rng, 0, 0, 10, 100);
     options.duplicate_permille = (unsigned)PICK(&rng, 0, 0, 50);
-    options.skew_ms_max = PICK(&rng, 0, 0, 100, 3000);
+    options.skew_ms_max = PICK(&rng, 0, 0, 100, 3000, 20000);
     options.paths_max = PICK(&rng, 0, 0, 0, 1, 2);
     *run = (struct run){.ac = ac_new(&options), .seed = seed};
     run->clients = (unsigned)PICK(&rng, 1, 3, 6, 12);
@@ -383,6 +387,7 @@ run_init(struct run *run, uint64_t seed)
     run->crash_permille = (unsigned)PICK(&rng, 0, 0, 2, 10, 30);
     run->cut_permille = (unsigned)PICK(&rng, 0, 0, 2, 10);
     run->disk_permille = (unsigned)PICK(&rng, 0, 0, 0, 3);
+    run->clock_permille = (unsigned)PICK(&rng, 0, 0, 2);
     run->repair_permille = (unsigned)PICK(&rng, 5, 20, 50);
     for (unsigned i = 0; i < run->paths; i++)
         snprintf(run->model[i].name, sizeof(run->model[i].name), "path/%u", i);

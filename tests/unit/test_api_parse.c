@@ -432,6 +432,12 @@ credentials(void **state)
     assert_int_equal(with_header(&f, "/v1/secrets/a", "authorization", "Bearer abc.DEF-_~+/1=="),
                      OK);
     assert_text(f.request.credential, "abc.DEF-_~+/1==");
+    assert_text(api_credential(&f.http), "abc.DEF-_~+/1==");
+    fixture_header(&f, "authorization", "Bearer abc.DEF-_~+/1==");
+    assert_int_equal(api_credential(&f.http).size, 0); /* twice, even the same */
+    fixture_end(&f);
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/health");
+    assert_int_equal(api_credential(&f.http).size, 0);
     fixture_end(&f);
     assert_int_equal(with_header(&f, "/v1/status", "authorization", "bEARER  t"), OK);
     assert_text(f.request.credential, "t");
@@ -440,6 +446,7 @@ credentials(void **state)
         if (with_header(&f, "/v1/secrets/a", "authorization", bad[i]) != ERR_UNAUTHENTICATED)
             fail_msg("not refused: %s", bad[i]);
         assert_int_equal(f.request.credential.size, 0);
+        assert_int_equal(api_credential(&f.http).size, 0);
         fixture_end(&f);
         assert_int_equal(with_header(&f, "/v1/health", "authorization", bad[i]), OK);
         fixture_end(&f);

@@ -787,7 +787,81 @@ the_front_may_go_before_the_answer(void **state)
     server_close(&server);
 }
 
+static bool
+knows_the_word(void *context, const struct http_request *head)
+{
+    bool repeated;
+
+    (void)context;
+    return bytes_equal(http_header_get(head, "x-word", &repeated), bytes_of_text("please"));
+}
+
+/* Strangers who only say how long their bodies would be take no room from those who are known. */
+static void
+bodies_of_strangers_are_not_admitted(void **state)
+{
+    struct server server = {
+        .options = {.body_bytes_max_total = 1000, .may_send_body = knows_the_word}};
+    struct client strangers[3], known;
+
+    (void)state;
+    server_open(&server);
+    for (unsigned i = 0; i < 3; i++) {
+        client_open(&strangers[i], &server);
+        client_send(&strangers[i], i == 2 ? "POST / HTTP/1.1\r\nHost: h\r\n"
+                                            "Transfer-Encoding: chunked\r\n\r\n3e8\r\n"
+                                          : "POST / HTTP/1.1\r\nHost: h\r\nX-Word: now\r\n"
+                                            "X-Request-Id: mine\r\n"
+                                            "Expect: 100-continue\r\n"
+                                            "Content-Length: 1000\r\n\r\n");
+    }
+    turn_for(&server, 20);
+    client_open(&known, &server);
+    client_send(&known, "POST /a HTTP/1.1\r\nHost: h\r\nX-Word: please\r\n"
+                        "Content-Length: 1000\r\n\r\n");
+    for (int i = 0; i < 100; i++)
+        client_send(&known, "0123456789");
+    expect(&known, "200", "2 /a 0123456789");
+    for (unsigned i = 0; i < 3; i++) {
+        expect(&strangers[i], "401", i == 2 ? "unauthenticated" : "X-Request-Id: mine\r\n");
+        expect_closed(&strangers[i], 1000);
+        client_close(&strangers[i]);
+    }
+    /* A request without a body is for the server to judge. */
+    client_send(&known, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&known, "200", "0 /b ");
+    assert_int_equal(server.requests, 2);
+    client_close(&known);
+    server_close(&server);
+}
+
 /* ---- limits and the end ---- */
+
+static void
+the_longest_idle_makes_room(void **state)
+{
+    struct server server = {.options = {.connections_max = 2}};
+    struct client clients[3];
+
+    (void)state;
+    server_open(&server);
+    client_open(&clients[0], &server);
+    turn_for(&server, 20);
+    client_open(&clients[1], &server);
+    turn_for(&server, 20);
+    client_send(&clients[0], "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&clients[0], "200", "0 /x ");
+    client_open(&clients[2], &server);
+    expect_closed(&clients[1], 1000);
+    assert_int_equal(https_connections(server.front), 2);
+    client_send(&clients[0], "GET /y HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&clients[0], "200", "0 /y ");
+    client_send(&clients[2], "GET /z HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&clients[2], "200", "0 /z ");
+    for (unsigned i = 0; i < 3; i++)
+        client_close(&clients[i]);
+    server_close(&server);
+}
 
 static void
 connections_are_limited(void **state)
@@ -798,9 +872,14 @@ connections_are_limited(void **state)
     (void)state;
     server_open(&server);
     client_open(&clients[0], &server);
+    client_send(&clients[0], "GET /x HTTP/1.1\r\n");
     client_open(&clients[1], &server);
+    client_send(&clients[1], "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    turn_for(&server, 20);
     assert_false(client_try(&clients[2], &server, 200));
     assert_int_equal(https_connections(server.front), 2);
+    answer_later(&server, 0, "now");
+    expect(&clients[1], "200", "now");
     client_close(&clients[2]);
     client_close(&clients[0]);
     turn_for(&server, 20);
@@ -833,6 +912,63 @@ handshakes_take_turns(void **state)
     server_close(&server);
 }
 
+/* Those who only hold their connection open cannot keep others out for long, nor more than needed is ended. */
+static void
+the_oldest_handshake_makes_room(void **state)
+{
+    struct server server = {.options = {.handshakes_max = 3, .crowded_ms = 200}};
+    struct client client;
+    int64_t begin = now_ms();
+    int silent[3];
+
+    (void)state;
+    server_open(&server);
+    for (unsigned i = 0; i < 3; i++) {
+        silent[i] = tcp_connect(&server);
+        turn_for(&server, 30);
+    }
+    turn_for(&server, 300);
+    assert_int_equal(https_connections(server.front), 3); /* nobody waits for their places */
+    close(silent[0]);
+    turn_for(&server, 20);
+    silent[0] = tcp_connect(&server);
+    turn_for(&server, 20);
+    assert_int_equal(https_connections(server.front), 3);
+
+    client_open(&client, &server); /* in the place of silent[1] */
+    assert_true(now_ms() - begin < 3000);
+    assert_int_equal(https_connections(server.front), 3);
+    assert_int_equal(recv(silent[1], &(char){0}, 1, MSG_DONTWAIT), 0);
+    assert_int_equal(recv(silent[2], &(char){0}, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(recv(silent[0], &(char){0}, 1, MSG_DONTWAIT), -1);
+    client_send(&client, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&client, "200", "0 /x ");
+    for (unsigned i = 0; i < 3; i++)
+        close(silent[i]);
+    client_close(&client);
+    server_close(&server);
+}
+
+/* Before that, the newcomer waits until the oldest has had its time. */
+static void
+young_handshakes_are_left_alone(void **state)
+{
+    struct server server = {.options = {.handshakes_max = 1, .crowded_ms = 300}};
+    struct client client;
+    int64_t begin = now_ms();
+    int silent;
+
+    (void)state;
+    server_open(&server);
+    silent = tcp_connect(&server);
+    turn_for(&server, 10);
+    client_open(&client, &server);
+    assert_in_range(now_ms() - begin, 250, 3000);
+    close(silent);
+    client_close(&client);
+    server_close(&server);
+}
+
 static void
 descriptors_may_run_out(void **state)
 {
@@ -846,9 +982,9 @@ descriptors_may_run_out(void **state)
     getrlimit(RLIMIT_NOFILE, &before);
     none = before;
     none.rlim_cur = 3;
-    setrlimit(RLIMIT_NOFILE, &none);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     turn_for(&server, 50);
-    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(https_connections(server.front), 0);
     turn_for(&server, 150);
     assert_int_equal(https_connections(server.front), 1);
@@ -1057,8 +1193,12 @@ main(void)
         cmocka_unit_test(a_busy_request_is_waited_for),
         cmocka_unit_test(a_client_may_leave_before_its_answer),
         cmocka_unit_test(the_front_may_go_before_the_answer),
+        cmocka_unit_test(bodies_of_strangers_are_not_admitted),
+        cmocka_unit_test(the_longest_idle_makes_room),
         cmocka_unit_test(connections_are_limited),
         cmocka_unit_test(handshakes_take_turns),
+        cmocka_unit_test(the_oldest_handshake_makes_room),
+        cmocka_unit_test(young_handshakes_are_left_alone),
         cmocka_unit_test(descriptors_may_run_out),
         cmocka_unit_test(a_taken_port_is_named),
         cmocka_unit_test(draining_finishes_what_was_begun),

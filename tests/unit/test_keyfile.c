@@ -144,14 +144,23 @@ static void
 test_key_environment(void **state)
 {
     struct fixture *f = *state;
+    char variable[128] = "OSTRAKA_TEST_KEY=";
     uint8_t key[KEY_BYTES];
 
-    assert_int_equal(setenv("OSTRAKA_TEST_KEY", HEX, 1), 0);
+    /* A string of our own in the environment, to look at it afterwards as /proc would. */
+    strcat(variable, HEX);
+    assert_int_equal(putenv(variable), 0);
     assert_int_equal(keyfile_read(f->path, "OSTRAKA_TEST_KEY", key, f->why, sizeof(f->why)), OK);
     assert_int_equal(key[31], 31);
+    assert_null(getenv("OSTRAKA_TEST_KEY"));
+    for (size_t i = sizeof("OSTRAKA_TEST_KEY=") - 1; i < sizeof(variable); i++)
+        assert_int_equal(variable[i], 0);
     assert_int_equal(setenv("OSTRAKA_TEST_KEY", "", 1), 0);
     expect_refused(f, "OSTRAKA_TEST_KEY", "OSTRAKA_TEST_KEY");
-    assert_int_equal(unsetenv("OSTRAKA_TEST_KEY"), 0);
+    assert_null(getenv("OSTRAKA_TEST_KEY"));
+    assert_int_equal(setenv("OSTRAKA_TEST_KEY", "0001020304", 1), 0);
+    expect_refused(f, "OSTRAKA_TEST_KEY", "hexadecimal");
+    assert_null(getenv("OSTRAKA_TEST_KEY"));
     expect_refused(f, "OSTRAKA_TEST_KEY", "No such file");
 }
 

@@ -159,6 +159,7 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         INCARNATIONS(versions);
     } else if (a->kind == MSG_SHARED) {
         NUMBER(shared, outcome);
+        NUMBER(shared, version);
         FIXED(shared, version_id);
         NUMBER(shared, repair);
     } else if (a->kind == MSG_HEARTBEAT) {
@@ -311,10 +312,12 @@ static const struct bound bounds[] = {
     {MSG_SHARE, 2, true, 1, DEALING_BYTES_MAX},
     {MSG_SHARE, 3, true, 1, BOX_BYTES_MAX},
     {MSG_SHARED, 0, false, 0, SHARED_BAD},
-    {MSG_SHARED, 1, true, ID_BYTES, ID_BYTES},
+    {MSG_SHARED, 1, false, 0, COUNTER_MAX},
+    {MSG_SHARED, 2, true, ID_BYTES, ID_BYTES},
     {MSG_HEARTBEAT, 0, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 8, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 9, true, X25519_BYTES, X25519_BYTES},
+    {MSG_HEARTBEAT, 12, false, 0, UINT64_MAX},
     {MSG_DELIVER, 0, false, 0, DELIVER_ERASURE},
 };
 

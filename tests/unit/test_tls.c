@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "tls_fixture.h"
@@ -291,6 +292,33 @@ bad_files_are_named(void **state)
     assert_non_null(strstr(why, "empty.crt"));
 }
 
+/* Whoever can read the key can pass for the node. */
+static void
+keys_that_others_can_read_are_refused(void **state)
+{
+    struct tls_files files = fixture_files(&fixture, "ca.crt", "n1");
+    struct tls_context *context;
+    char why[512];
+
+    (void)state;
+    fixture_run("cp n1.key open.key && mkfifo -m 600 pipe.key");
+    files.key = "open.key";
+    for (unsigned mode = 1; mode < 0100; mode <<= 1) {
+        assert_int_equal(chmod("open.key", 0600 | mode), 0);
+        assert_int_equal(tls_context_new(TLS_API_SERVER, &files, &context, why, sizeof why),
+                         ERR_CONFIG);
+        assert_null(context);
+        assert_non_null(strstr(why, "open.key can be read by others"));
+    }
+    assert_int_equal(chmod("open.key", 0400), 0);
+    assert_int_equal(tls_context_new(TLS_API_SERVER, &files, &context, why, sizeof why), OK);
+    tls_context_free(context);
+    files.key = "pipe.key";
+    assert_int_equal(tls_context_new(TLS_API_SERVER, &files, &context, why, sizeof why),
+                     ERR_CONFIG);
+    assert_non_null(strstr(why, "not a regular file"));
+}
+
 /* Starts the child and accepts its connection, over a Unix socket in the fixture's directory. */
 static FILE *
 openssl_client(const char *arguments, int *fd)
@@ -442,6 +470,7 @@ main(void)
         cmocka_unit_test(foreign_and_expired_certificates_are_refused),
         cmocka_unit_test(identity_is_exactly_one_uri),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(keys_that_others_can_read_are_refused),
         cmocka_unit_test(api_server_and_foreign_clients),
         cmocka_unit_test(alpn_is_checked),
         cmocka_unit_test(link_server_and_foreign_clients),

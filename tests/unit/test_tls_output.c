@@ -221,19 +221,63 @@ answers_are_bounded(void **state)
     ends_open(&ends, "n1");
     ends_handshake(&ends);
     write_until_full(&ends, data);
-    while (result == TLS_WANT_READ && asked < 20000) {
+    while (result != TLS_FAILED && asked < 20000) {
         uint8_t out[16];
         size_t got;
 
+        /* Data in between, or it would be given up for that reason. */
+        if (asked % 1000 == 0)
+            assert_int_equal(wolfSSL_write(ends.peer, "x", 1), 1);
         assert_int_equal(wolfSSL_update_keys(ends.peer), WOLFSSL_SUCCESS);
         asked++;
-        result = tls_read(ends.session, out, sizeof out, &got);
+        do
+            result = tls_read(ends.session, out, sizeof out, &got);
+        while (result == TLS_DONE);
     }
     assert_int_equal(result, TLS_FAILED);
     assert_in_range(asked, 100, 10000);
     assert_true(strlen(tls_error_text(ends.session)) > 0);
     ends_close(&ends);
     free(data);
+}
+
+/*
+ * A peer that sends record after record without any data in them is given up, whether it is read at once or after
+ * each; one that says something now and then may go on.
+ */
+static void
+records_without_data_are_bounded(void **state)
+{
+    enum { RECORDS = 20000, TALKING = 5000 };
+    struct ends ends;
+    enum tls_result result = TLS_WANT_READ;
+    uint8_t out[16];
+    size_t got;
+    unsigned sent = 0, data = 0;
+
+    (void)state;
+    ends_open(&ends, "n1");
+    ends_handshake(&ends);
+    for (; sent < TALKING; sent++) {
+        if (sent % 500 == 0)
+            assert_int_equal(wolfSSL_write(ends.peer, "x", 1), 1);
+        assert_int_equal(wolfSSL_update_keys(ends.peer), WOLFSSL_SUCCESS);
+        while ((result = tls_read(ends.session, out, sizeof out, &got)) == TLS_DONE)
+            data++;
+        assert_int_equal(result, TLS_WANT_READ);
+        assert_int_equal(wolfSSL_read(ends.peer, out, sizeof out), -1); /* takes our new keys */
+    }
+    assert_int_equal(data, TALKING / 500);
+    for (sent = 0; result == TLS_WANT_READ && sent < RECORDS; sent++) {
+        assert_int_equal(wolfSSL_update_keys(ends.peer), WOLFSSL_SUCCESS);
+        result = tls_read(ends.session, out, sizeof out, &got);
+        assert_int_equal(wolfSSL_read(ends.peer, out, sizeof out), -1);
+    }
+    assert_int_equal(result, TLS_FAILED);
+    assert_in_range(sent, 500, 10000);
+    assert_non_null(strstr(tls_error_text(ends.session), "says nothing"));
+    assert_int_equal(tls_read(ends.session, out, sizeof out, &got), TLS_FAILED);
+    ends_close(&ends);
 }
 
 /* A flight that does not fit into the socket at once: its certificate has 300 names. */
@@ -278,6 +322,7 @@ main(void)
         cmocka_unit_test(key_updates_leave_the_stream_whole),
         cmocka_unit_test(shutdown_follows_a_waiting_record),
         cmocka_unit_test(answers_are_bounded),
+        cmocka_unit_test(records_without_data_are_bounded),
         cmocka_unit_test(handshake_waits_for_the_socket),
     };
 

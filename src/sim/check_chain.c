@@ -1,0 +1,237 @@
+#include "sim/check_chain.h"
+
+#include <string.h>
+
+#include "sim/memory.h"
+#include "sim/world.h"
+
+void
+check_chain_init(struct check_chain *check, struct world *world)
+{
+    *check = (struct check_chain){.world = world};
+}
+
+void
+check_chain_close(struct check_chain *check)
+{
+    while (check->paths) {
+        struct checked_path *next = check->paths->next;
+        free(check->paths->accepted);
+        free(check->paths->chosen);
+        free(check->paths);
+        check->paths = next;
+    }
+    free(check->versions);
+}
+
+const struct checked_path *
+check_chain_path(const struct check_chain *check, struct path path)
+{
+    for (struct checked_path *p = check->paths; p; p = p->next) {
+        if (bytes_equal(bytes_of_text(p->name), path.name))
+            return p;
+    }
+    return NULL;
+}
+
+static struct checked_path *
+path_of(struct check_chain *check, struct path path)
+{
+    for (struct checked_path *p = check->paths; p; p = p->next) {
+        if (bytes_equal(bytes_of_text(p->name), path.name))
+            return p;
+    }
+    struct checked_path *p = sim_alloc(sizeof(*p));
+    memcpy(p->name, path.name.data, path.name.size);
+    p->next = check->paths;
+    check->paths = p;
+    return p;
+}
+
+/* ---- versions ---- */
+
+static struct known_version *
+version_slot(const struct check_chain *check, const uint8_t *id)
+{
+    static const uint8_t none[ID_BYTES] = {0};
+    uint64_t hash;
+    memcpy(&hash, id, sizeof(hash));
+    for (size_t i = (size_t)hash;; i++) {
+        struct known_version *v = &check->versions[i & (check->version_capacity - 1)];
+        if (memcmp(v->id, id, ID_BYTES) == 0 || memcmp(v->id, none, ID_BYTES) == 0)
+            return v;
+    }
+}
+
+static void
+versions_grow(struct check_chain *check)
+{
+    struct known_version *old = check->versions;
+    size_t old_capacity = check->version_capacity;
+    static const uint8_t none[ID_BYTES] = {0};
+    check->version_capacity = old_capacity ? old_capacity * 2 : 256;
+    check->versions = sim_alloc(check->version_capacity * sizeof(*check->versions));
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (memcmp(old[i].id, none, ID_BYTES) != 0)
+            *version_slot(check, old[i].id) = old[i];
+    }
+    free(old);
+}
+
+static void
+version_row_seen(struct check_chain *check, struct bytes value)
+{
+    struct version_row row;
+    struct version_record record;
+    uint8_t id[ID_BYTES];
+    if (version_row_decode(value, &row) != OK || version_decode(row.record, &record) != OK)
+        sim_fail(check->world, SIM_SAFETY, "rows", "a version row that does not decode was stored");
+    record_id(row.record, id);
+    if (2 * check->version_count >= check->version_capacity)
+        versions_grow(check);
+    struct known_version *v = version_slot(check, id);
+    check->version_count += memcmp(v->id, id, ID_BYTES) != 0;
+    memcpy(v->id, id, ID_BYTES);
+    memcpy(v->incarnation, record.incarnation, INCARNATION_BYTES);
+}
+
+const uint8_t *
+check_chain_incarnation(const struct check_chain *check, const uint8_t *version_id)
+{
+    if (check->version_capacity == 0)
+        return NULL;
+    const struct known_version *v = version_slot(check, version_id);
+    return memcmp(v->id, version_id, ID_BYTES) == 0 ? v->incarnation : NULL;
+}
+
+/* ---- heads ---- */
+
+/* Whatever was chosen at one generation is named by what was chosen at the next; versions and times only go up. */
+static void
+check_link(struct check_chain *check, const struct checked_path *p, const struct chosen_head *below,
+           const struct chosen_head *above)
+{
+    struct world *world = check->world;
+    unsigned long generation = (unsigned long)above->generation;
+    if (below->generation == 0 || above->generation == 0)
+        return;
+    if (memcmp(above->prev, below->id, ID_BYTES) != 0)
+        sim_fail(world, SIM_SAFETY, "one-chain",
+                 "%s: generation %lu is not built on the chosen one before it", p->name, generation);
+    if (above->changed_at_ms <= below->changed_at_ms)
+        sim_fail(world, SIM_SAFETY, "one-chain", "%s: generation %lu does not come later in time",
+                 p->name, generation);
+    bool created = above->version == 1 && above->kind == HEAD_LIVE && below->kind != HEAD_LIVE &&
+                   memcmp(above->incarnation, below->incarnation, INCARNATION_BYTES) != 0;
+    bool same = memcmp(above->incarnation, below->incarnation, INCARNATION_BYTES) == 0;
+    bool deleted = same && above->kind == HEAD_TOMBSTONE && above->version == below->version &&
+                   below->kind == HEAD_LIVE;
+    bool updated = same && above->kind == HEAD_LIVE && below->kind == HEAD_LIVE &&
+                   above->version == below->version + 1;
+    if (!created && !deleted && !updated)
+        sim_fail(world, SIM_SAFETY, "one-chain",
+                 "%s: generation %lu does not follow from the one before", p->name, generation);
+}
+
+static void
+add_chosen(struct check_chain *check, struct checked_path *p, const struct chosen_head *head)
+{
+    size_t index = (size_t)head->generation - 1;
+    if (index >= p->chosen_count) {
+        p->chosen = sim_resize(p->chosen, (index + 1) * sizeof(*p->chosen));
+        memset(p->chosen + p->chosen_count, 0,
+               (index + 1 - p->chosen_count) * sizeof(*p->chosen));
+        p->chosen_count = index + 1;
+    }
+    struct chosen_head *known = &p->chosen[index];
+    if (known->generation != 0) {
+        if (memcmp(known->id, head->id, ID_BYTES) != 0)
+            sim_fail(check->world, SIM_SAFETY, "one-chain", "%s: two heads chosen at generation %lu",
+                     p->name, (unsigned long)head->generation);
+        return;
+    }
+    *known = *head;
+    if (index > 0)
+        check_link(check, p, &p->chosen[index - 1], known);
+    if (index + 1 < p->chosen_count)
+        check_link(check, p, known, &p->chosen[index + 1]);
+}
+
+static struct accepted_head *
+accepted_at(struct check_chain *check, struct checked_path *p, struct ballot ballot,
+            const struct chosen_head *head)
+{
+    for (size_t i = p->accepted_count; i-- > 0;) {
+        struct accepted_head *a = &p->accepted[i];
+        if (ballot_compare(a->ballot, ballot) != 0)
+            continue;
+        if (memcmp(a->head.id, head->id, ID_BYTES) != 0)
+            sim_fail(check->world, SIM_SAFETY, "one-ballot-one-head",
+                     "%s: two heads accepted at one ballot", p->name);
+        return a;
+    }
+    if (p->accepted_count == p->accepted_capacity) {
+        p->accepted_capacity = p->accepted_capacity * 2 + 16;
+        p->accepted = sim_resize(p->accepted, p->accepted_capacity * sizeof(*p->accepted));
+    }
+    struct accepted_head *a = &p->accepted[p->accepted_count++];
+    *a = (struct accepted_head){.ballot = ballot, .head = *head};
+    return a;
+}
+
+static void
+path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
+{
+    struct path_row row;
+    struct head head;
+    if (path_row_decode(value, &row) != OK || head_decode(row.head, &head) != OK)
+        sim_fail(check->world, SIM_SAFETY, "rows", "a path row that does not decode was stored");
+    struct checked_path *p = path_of(check, head.path);
+    struct chosen_head seen = {.generation = head.generation,
+                               .kind = head.kind,
+                               .version = head.version,
+                               .changed_at_ms = head.changed_at_ms};
+    record_id(row.head, seen.id);
+    memcpy(seen.prev, head.prev, ID_BYTES);
+    memcpy(seen.incarnation, head.incarnation, INCARNATION_BYTES);
+    if (ballot_compare(row.ballot, p->highest[node]) < 0)
+        sim_fail(check->world, SIM_SAFETY, "ballots", "%s: node %u went back to a lower ballot",
+                 p->name, node);
+    p->highest[node] = row.ballot;
+    struct accepted_head *a = accepted_at(check, p, row.ballot, &seen);
+    a->by |= UINT64_C(1) << node;
+    if (row.state == STATE_CHOSEN ||
+        (unsigned)__builtin_popcountll(a->by) >= world_majority(check->world))
+        add_chosen(check, p, &seen);
+}
+
+void
+check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)
+{
+    if (key.data[0] == ROW_PATH)
+        path_row_seen(check, node, value);
+    else if (key.data[0] == ROW_VERSION)
+        version_row_seen(check, value);
+}
+
+void
+check_chain_end(struct check_chain *check)
+{
+    for (const struct checked_path *p = check->paths; p; p = p->next) {
+        for (size_t i = 0; i < p->chosen_count; i++) {
+            if (p->chosen[i].generation == 0)
+                sim_fail(check->world, SIM_SAFETY, "one-chain",
+                         "%s: generation %lu was never chosen, a later one was", p->name,
+                         (unsigned long)i + 1);
+        }
+    }
+}
+
+uint64_t
+check_chain_length(const struct check_chain *check)
+{
+    uint64_t length = 0;
+    for (const struct checked_path *p = check->paths; p; p = p->next)
+        length += p->chosen_count;
+    return length;
+}

@@ -1,0 +1,62 @@
+/*
+ * Property: the heads of a path form one chain. This checker sees every path row that becomes durable anywhere, knows which heads were
+ * accepted at which ballot by whom, hence which were chosen, and wants one head for each generation, built on the one before.
+ */
+#ifndef OSTRAKA_SIM_CHECK_CHAIN_H
+#define OSTRAKA_SIM_CHECK_CHAIN_H
+
+#include "proto/rows.h"
+
+struct world;
+
+struct chosen_head {
+    uint64_t generation; /* 0: not seen to be chosen */
+    uint8_t id[ID_BYTES];
+    uint8_t prev[ID_BYTES];
+    uint8_t incarnation[INCARNATION_BYTES];
+    enum head_kind kind;
+    uint64_t version;
+    uint64_t changed_at_ms;
+};
+
+struct accepted_head {
+    struct ballot ballot;
+    struct chosen_head head;
+    uint64_t by; /* bit per node: durable there */
+};
+
+struct checked_path {
+    struct checked_path *next;
+    char name[NAME_BYTES_MAX + 1];
+    struct accepted_head *accepted;
+    size_t accepted_count, accepted_capacity;
+    struct chosen_head *chosen; /* by generation - 1 */
+    size_t chosen_count;
+    struct ballot highest[NODES_MAX];
+};
+
+struct known_version {
+    uint8_t id[ID_BYTES];
+    uint8_t incarnation[INCARNATION_BYTES];
+};
+
+struct check_chain {
+    struct world *world;
+    struct checked_path *paths;
+    struct known_version *versions; /* open addressing by id; capacity a power of two */
+    size_t version_count, version_capacity;
+};
+
+void check_chain_init(struct check_chain *check, struct world *world);
+void check_chain_close(struct check_chain *check);
+/* A row that has become durable at `node`. */
+void check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value);
+/* NULL: nothing was ever accepted there. */
+const struct checked_path *check_chain_path(const struct check_chain *check, struct path path);
+/* Incarnation of the secret that a version id belongs to; NULL: unknown. */
+const uint8_t *check_chain_incarnation(const struct check_chain *check, const uint8_t *version_id);
+/* Every generation below a chosen one has been chosen too. */
+void check_chain_end(struct check_chain *check);
+uint64_t check_chain_length(const struct check_chain *check);
+
+#endif

@@ -1,0 +1,58 @@
+/* Property: nothing is promised, acknowledged or reported that a crash of the same moment could take back. */
+#include <string.h>
+
+#include "sim/world.h"
+
+static bool
+durable_row(struct world *world, unsigned node, const struct row_key *key, struct path_row *row)
+{
+    const struct disk_row *found = disk_find(&world->nodes[node].disk.durable, row_key_bytes(key));
+    return found && path_row_decode(found->value, row) == OK;
+}
+
+static void
+check_written(struct world *world, unsigned node, const struct msg *msg, const struct row_key *key)
+{
+    const struct msg_written *written = &msg->u.written;
+    struct path_row row;
+    uint8_t id[ID_BYTES];
+    bool have = durable_row(world, node, key, &row);
+    int order = have ? ballot_compare(row.ballot, written->ballot) : -1;
+    if (order == 0)
+        record_id(row.head, id);
+    if (order < 0 || (order == 0 && memcmp(id, written->head_id, ID_BYTES) != 0))
+        sim_fail(world, SIM_SAFETY, "durable", "node %u said WRITTEN of what is not on its disk", node);
+}
+
+static void
+check_voted(struct world *world, unsigned node, const struct msg *msg, const struct row_key *key)
+{
+    const struct accepted *accepted = &msg->u.voted.accepted;
+    struct path_row row;
+    bool have = durable_row(world, node, key, &row);
+    bool same = have ? accepted->state != STATE_ABSENT &&
+                           ballot_compare(row.ballot, accepted->ballot) == 0 &&
+                           bytes_equal(row.head, accepted->head)
+                     : accepted->state == STATE_ABSENT;
+    if (!same || disk_pending(&world->nodes[node].disk, row_key_bytes(key)))
+        sim_fail(world, SIM_SAFETY, "durable",
+                 "node %u voted with another head than the newest it accepted", node);
+}
+
+void
+check_durable(struct world *world, unsigned node, const struct msg *msg)
+{
+    struct row_key key;
+    bool voted = msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE;
+    bool written = msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE;
+    bool erased = msg->kind == MSG_ERASED && msg->u.erased.erased;
+    if (!voted && !written && !erased)
+        return;
+    row_key_path(msg->path, &key);
+    if (written)
+        check_written(world, node, msg, &key);
+    if (voted && !world->nodes[node].spoilt)
+        check_voted(world, node, msg, &key);
+    if (erased && disk_pending(&world->nodes[node].disk, row_key_bytes(&key)))
+        sim_fail(world, SIM_SAFETY, "durable", "node %u said ERASED before it was durable", node);
+}

@@ -1,0 +1,201 @@
+/*
+ * Property: with any majority of the replicas alive and connected, every operation ends, every live secret becomes readable and
+ * every path writable within a bounded time after the faults stop. Afterwards, with everybody back, what is outstanding drains:
+ * no boxed share waits any more, no deletion is unfinished.
+ */
+#include <string.h>
+
+#include "sim/world.h"
+
+enum { HEAL_MS = 90000, DRAIN_MS = 60000, TRIES_MAX = 200 };
+
+static bool
+idle(const struct world *world)
+{
+    return world->clients.in_flight == 0;
+}
+
+static void
+run_until_idle(struct world *world, uint64_t until)
+{
+    while (!idle(world) && world_step(world, until))
+        continue;
+}
+
+/* ---- who lives ---- */
+
+/* A majority of nodes whose records and clocks are whole; everybody else is dead for good. */
+static void
+choose_living(struct world *world)
+{
+    unsigned n = world->options.nodes, living = 0;
+    unsigned first = (unsigned)prng_below(&world->fault_prng, n);
+    uint64_t chosen = 0;
+    for (unsigned i = 0; i < n && living < world_majority(world); i++) {
+        unsigned node = (first + i) % n;
+        if (world->nodes[node].spoilt)
+            continue;
+        chosen |= UINT64_C(1) << node;
+        living++;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        world->nodes[i].dead = !(chosen >> i & 1);
+        if (world->nodes[i].dead)
+            node_crash(world, i);
+        else if (!node_up(world, i))
+            node_boot(world, i);
+    }
+    trace_line(&world->trace, world->now_ns, "healed: only nodes %lx live on", (unsigned long)chosen);
+}
+
+static unsigned
+some_living(struct world *world)
+{
+    unsigned n = world->options.nodes;
+    unsigned node = (unsigned)prng_below(&world->fault_prng, n);
+    while (!node_up(world, node))
+        node = (node + 1) % n;
+    return node;
+}
+
+/* ---- operations that must succeed in the end ---- */
+
+static const struct op *
+try_once(struct world *world, unsigned node, unsigned path, const struct request *request,
+         uint64_t until)
+{
+    struct op *op = client_begin(world, world->options.clients, node, path, request);
+    run_until_idle(world, until);
+    if (op->outcome == OP_PENDING)
+        sim_fail(world, SIM_LIVENESS, "every-operation-ends", "op %lu has no answer",
+                 (unsigned long)op->number);
+    return op;
+}
+
+static bool
+is_answer(const struct op *op)
+{
+    return op->outcome == OP_DONE || op->outcome == OP_REFUSED;
+}
+
+/* Asks until there is an answer. */
+static const struct op *
+insist(struct world *world, int at, unsigned path, const struct request *request, uint64_t until,
+       const char *property)
+{
+    const struct op *op = NULL;
+    for (unsigned i = 0; i < TRIES_MAX && world->now_ns < until; i++) {
+        unsigned node = at >= 0 ? (unsigned)at : some_living(world);
+        op = try_once(world, node, path, request, until + ms_to_ns(10000));
+        if (is_answer(op))
+            return op;
+        uint64_t pause = world->now_ns + ms_to_ns(50);
+        while (world_step(world, pause))
+            continue;
+    }
+    sim_fail(world, SIM_LIVENESS, property, "%s %s, last: %s", request_kind_name(request->kind),
+             world->clients.paths[path].name, op ? vault_err_name(op->reply.err) : "no try");
+}
+
+static void
+read_everything(struct world *world, uint64_t until)
+{
+    struct request read = {.kind = REQUEST_READ};
+    for (unsigned i = 0; i < world->clients.path_count; i++)
+        insist(world, -1, i, &read, until, "readable");
+}
+
+/* Every path takes a change. Others may be faster, so a refusal is an answer, too; the next kind then fits. */
+static void
+write_everything(struct world *world, uint64_t until)
+{
+    struct request create = {.kind = REQUEST_CREATE}, update = {.kind = REQUEST_UPDATE};
+    for (unsigned i = 0; i < world->clients.path_count; i++) {
+        const struct op *op = insist(world, -1, i, &update, until, "writable");
+        if (op->outcome == OP_REFUSED)
+            op = insist(world, -1, i, &create, until, "writable");
+        /* An open try before it may have created it. */
+        if (op->outcome == OP_REFUSED)
+            op = insist(world, -1, i, &update, until, "writable");
+        if (op->outcome != OP_DONE)
+            sim_fail(world, SIM_LIVENESS, "writable", "%s takes neither update nor create",
+                     world->clients.paths[i].name);
+    }
+}
+
+/* ---- everybody back ---- */
+
+static bool
+any_spoilt(const struct world *world)
+{
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (world->nodes[i].spoilt)
+            return true;
+    }
+    return false;
+}
+
+static size_t
+outstanding(const struct world *world, enum row_table which)
+{
+    struct row_key prefix;
+    size_t count = 0;
+    row_key_table(which, &prefix);
+    for (unsigned n = 0; n < world->options.nodes; n++) {
+        const struct disk_table *disk = &world->nodes[n].disk.durable;
+        for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
+             i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++)
+            count++;
+    }
+    return count;
+}
+
+static void
+drain(struct world *world)
+{
+    uint64_t until = world->now_ns + ms_to_ns(DRAIN_MS);
+    while (world->now_ns < until) {
+        uint64_t next = world->now_ns + ms_to_ns(500);
+        while (world_step(world, next))
+            continue;
+        if (outstanding(world, ROW_BOXES) == 0 && outstanding(world, ROW_ERASURE) == 0)
+            return;
+    }
+    sim_fail(world, SIM_LIVENESS, "drained", "%zu rows of boxes and %zu of erasures remain",
+             outstanding(world, ROW_BOXES), outstanding(world, ROW_ERASURE));
+}
+
+static void
+everybody_back(struct world *world)
+{
+    struct request read = {.kind = REQUEST_READ};
+    world->phase = PHASE_WHOLE;
+    trace_line(&world->trace, world->now_ns, "everybody comes back");
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        world->nodes[i].dead = false;
+        if (!node_up(world, i))
+            node_boot(world, i);
+    }
+    if (any_spoilt(world))
+        return;
+    drain(world);
+    uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
+    for (unsigned i = 0; i < world->clients.path_count; i++)
+        insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
+}
+
+void
+check_heal(struct world *world)
+{
+    world->phase = PHASE_HEALED;
+    faults_stop(world);
+    choose_living(world);
+    uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
+    run_until_idle(world, until);
+    if (!idle(world))
+        sim_fail(world, SIM_LIVENESS, "every-operation-ends", "%lu operations have no answer",
+                 (unsigned long)world->clients.in_flight);
+    read_everything(world, until);
+    write_everything(world, until);
+    everybody_back(world);
+}

@@ -1,0 +1,467 @@
+#include "sim/client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/memory.h"
+#include "sim/options.h"
+#include "sim/world.h"
+
+enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100 };
+
+static const enum request_kind kinds[8] = {REQUEST_CREATE,  REQUEST_UPDATE,  REQUEST_READ,
+                                           REQUEST_READ,    REQUEST_READ,    REQUEST_HISTORY,
+                                           REQUEST_DELETE,  REQUEST_DELETION};
+enum pick { PICK_OLD_VERSION = 3, PICK_AT = 4 };
+
+const char *
+op_outcome_name(enum op_outcome outcome)
+{
+    static const char *const names[] = {"pending", "done", "refused", "nothing", "open"};
+    return names[outcome];
+}
+
+/* ---- values: canary, number of the write, and bytes that follow from it ---- */
+
+static void
+value_fill(const struct world *world, uint64_t number, uint8_t *out, size_t size)
+{
+    struct prng prng;
+    prng_init(&prng, world->options.seed ^ number * UINT64_C(0x9e3779b97f4a7c15));
+    memcpy(out, world->canary, CANARY_BYTES);
+    for (unsigned i = 0; i < 8; i++)
+        out[CANARY_BYTES + i] = (uint8_t)(number >> (8 * i));
+    prng_fill(&prng, out + VALUE_HEADER_BYTES, size - VALUE_HEADER_BYTES);
+}
+
+/* Number of the write that made this value; 0: nobody wrote it. */
+static uint64_t
+value_number(const struct world *world, struct bytes value)
+{
+    uint64_t number = 0;
+    if (value.size < VALUE_HEADER_BYTES || memcmp(value.data, world->canary, CANARY_BYTES) != 0)
+        return 0;
+    for (unsigned i = 0; i < 8; i++)
+        number |= (uint64_t)value.data[CANARY_BYTES + i] << (8 * i);
+    if (number == 0 || number > world->clients.count ||
+        world->clients.ops[number - 1]->value_size != value.size)
+        return 0;
+    uint8_t *expected = sim_alloc(value.size);
+    value_fill(world, number, expected, value.size);
+    bool same = memcmp(expected, value.data, value.size) == 0;
+    free(expected);
+    return same ? number : 0;
+}
+
+static size_t
+value_size(struct world *world)
+{
+    struct prng *prng = &world->client_prng;
+    if (prng_chance(prng, 1))
+        return (size_t)prng_between(prng, 100000, VALUE_BYTES_MAX);
+    return VALUE_HEADER_BYTES + (size_t)prng_skewed(prng, 0, world->options.value_bytes_max);
+}
+
+/* ---- making ---- */
+
+void
+clients_init(struct world *world)
+{
+    struct clients *c = &world->clients;
+    unsigned count = world->options.clients + 1; /* the last belongs to the checker of healing */
+    c->path_count = world->options.hot_paths + world->options.cold_paths;
+    c->paths = sim_alloc(c->path_count * sizeof(*c->paths));
+    for (unsigned i = 0; i < c->path_count; i++)
+        snprintf(c->paths[i].name, sizeof(c->paths[i].name), "%s/secret-%u",
+                 i < world->options.hot_paths ? "hot" : "cold", i);
+    c->clients = sim_alloc(count * sizeof(*c->clients));
+    c->budget = world->options.operations;
+    for (unsigned i = 0; i < count; i++) {
+        c->clients[i].node = (unsigned)prng_below(&world->client_prng, world->options.nodes);
+        if (i + 1 < count)
+            event_push(world, event_new(world, EVENT_CLIENT, i, ms_to_ns(1000 + i), 0));
+    }
+}
+
+void
+clients_close(struct world *world)
+{
+    struct clients *c = &world->clients;
+    for (size_t i = 0; i < c->count; i++) {
+        free(c->ops[i]->value);
+        free(c->ops[i]->valid_from);
+        free(c->ops[i]);
+    }
+    free(c->ops);
+    free(c->clients);
+    free(c->paths);
+}
+
+static struct op *
+op_new(struct world *world, unsigned client, unsigned node, unsigned path)
+{
+    struct clients *c = &world->clients;
+    if (c->count == c->capacity) {
+        c->capacity = c->capacity * 2 + 256;
+        c->ops = sim_resize(c->ops, c->capacity * sizeof(struct op *));
+    }
+    struct op *op = sim_alloc(sizeof(*op));
+    c->ops[c->count++] = op;
+    op->number = c->count;
+    op->path = path;
+    op->client = client;
+    op->node = node;
+    op->node_life = world->nodes[node].life;
+    op->called_ns = world->now_ns;
+    op->paused_ns = world->nodes[node].paused_total_ns;
+    snprintf(op->name, sizeof(op->name), "%s", c->paths[path].name);
+    snprintf(op->id, sizeof(op->id), "op-%lu", (unsigned long)op->number);
+    return op;
+}
+
+struct op *
+client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
+             const struct request *request)
+{
+    struct clients *c = &world->clients;
+    struct op *op = op_new(world, client, node, path);
+    op->request = *request;
+    op->request.routed = true;
+    op->request.tenant = bytes_of_text("default");
+    op->request.name = bytes_of_text(op->name);
+    op->request.id = bytes_of_text(op->id);
+    op->request.credential = bytes_of_text(sim_token);
+    if (op->request.limit == 0)
+        op->request.limit = PAGE_ROWS;
+    if (request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE) {
+        op->value_size = value_size(world);
+        op->value = sim_alloc(op->value_size);
+        value_fill(world, op->number, op->value, op->value_size);
+        op->request.value = bytes_of(op->value, op->value_size);
+        op->request.encoding = VALUE_BASE64;
+    }
+    c->clients[client].op = op;
+    c->clients[client].gone = false;
+    c->in_flight++;
+    c->by_kind[request->kind]++;
+    if (request->kind == REQUEST_READ)
+        c->paths[path].reads_at |= UINT64_C(1) << node;
+    struct event *event =
+        event_new(world, EVENT_REQUEST, node, 1000 * prng_between(&world->client_prng, 5, 500), 0);
+    event->tag = op->number;
+    event_push(world, event);
+    trace_line(&world->trace, world->now_ns, "op %lu client %u at node %u: %s %s version %lu",
+               (unsigned long)op->number, client, node, request_kind_name(request->kind), op->name,
+               (unsigned long)(request->has_expected_version ? request->expected_version
+                                                             : request->version));
+    return op;
+}
+
+void
+client_deliver(struct world *world, struct op *op)
+{
+    struct msg msg = {.kind = MSG_REQUEST};
+    msg.u.request.request = &op->request;
+    msg.u.request.exchange = op->number;
+    node_hand(world, op->node, ACTOR_GATEWAY, &msg);
+}
+
+/* ---- the next operation ---- */
+
+static unsigned
+pick_path(struct world *world)
+{
+    const struct sim_options *o = &world->options;
+    if (prng_chance(&world->client_prng, o->hot_permille))
+        return (unsigned)prng_below(&world->client_prng, o->hot_paths);
+    return o->hot_paths + (unsigned)prng_below(&world->client_prng, o->cold_paths);
+}
+
+static unsigned
+pick_kind(struct world *world, const struct sim_path *path)
+{
+    unsigned weights[8], total = 0, i = 0;
+    for (i = 0; i < 8; i++) {
+        weights[i] = world->options.weights[i];
+        /* Mostly what makes sense, for as far as a client knows. */
+        if ((i == 0) != (path->version == 0) && i != PICK_AT)
+            weights[i] = weights[i] / 8 + (i != 6);
+        total += weights[i];
+    }
+    uint64_t ticket = prng_below(&world->client_prng, total);
+    for (i = 0; ticket >= weights[i]; i++)
+        ticket -= weights[i];
+    return i;
+}
+
+static struct request
+pick_request(struct world *world, unsigned path_number)
+{
+    const struct sim_path *path = &world->clients.paths[path_number];
+    struct prng *prng = &world->client_prng;
+    unsigned pick = pick_kind(world, path);
+    struct request r = {.kind = kinds[pick]};
+    if (pick == PICK_OLD_VERSION) {
+        r.version = prng_between(prng, 1, path->version + 1);
+    } else if (pick == PICK_AT && path->time_count > 0) {
+        r.has_at = true;
+        r.at_ms = path->times[prng_below(prng, path->time_count)] + prng_below(prng, 3) - 1;
+    } else if ((r.kind == REQUEST_UPDATE || r.kind == REQUEST_DELETE) && prng_chance(prng, 400)) {
+        r.has_expected_version = true;
+        r.expected_version = path->version > 0 ? path->version : 1;
+    } else if (r.kind == REQUEST_HISTORY) {
+        r.limit = (uint32_t)prng_skewed(prng, 1, PAGE_ROWS);
+    } else if (r.kind == REQUEST_READ && prng_chance(prng, 50)) {
+        r.stale = true;
+    }
+    return r;
+}
+
+/* The node that the client prefers, or any other that is up. */
+static int
+pick_node(struct world *world, struct client *client)
+{
+    if (prng_chance(&world->client_prng, 300))
+        client->node = (unsigned)prng_below(&world->client_prng, world->options.nodes);
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        unsigned node = (client->node + i) % world->options.nodes;
+        if (node_up(world, node))
+            return (int)node;
+    }
+    return -1;
+}
+
+static void
+next_turn(struct world *world, unsigned client)
+{
+    uint64_t most = world->options.think_us_max;
+    uint64_t us = prng_chance(&world->client_prng, 300)
+                      ? prng_skewed(&world->client_prng, 1, most)
+                      : prng_between(&world->client_prng, 1, most);
+    event_push(world, event_new(world, EVENT_CLIENT, client, 1000 * us, 0));
+}
+
+void
+client_turn(struct world *world, unsigned number)
+{
+    struct clients *c = &world->clients;
+    struct client *client = &c->clients[number];
+    if (c->stop || c->budget == 0)
+        return;
+    int node = pick_node(world, client);
+    if (node < 0) {
+        next_turn(world, number);
+        return;
+    }
+    unsigned path = pick_path(world);
+    struct request request = pick_request(world, path);
+    c->budget--;
+    client_begin(world, number, (unsigned)node, path, &request);
+    if (fault_strikes_frame(world, FAULT_client_gone)) {
+        client->gone = true;
+        next_turn(world, number);
+    }
+}
+
+/* ---- answers ---- */
+
+static bool
+is_write(const struct op *op)
+{
+    return op->request.kind == REQUEST_CREATE || op->request.kind == REQUEST_UPDATE;
+}
+
+static bool
+is_change(const struct op *op)
+{
+    return is_write(op) || op->request.kind == REQUEST_DELETE;
+}
+
+static enum op_outcome
+outcome_of(struct world *world, const struct op *op)
+{
+    const struct reply *r = &op->reply;
+    switch ((int)r->err) {
+    case OK: return OP_DONE;
+    case ERR_NOT_FOUND:
+    case ERR_ALREADY_EXISTS:
+    case ERR_VERSION_MISMATCH: return OP_REFUSED;
+    case ERR_NO_QUORUM:
+    case ERR_CONTENDED:
+        return is_change(op) && r->phase == PHASE_WRITING ? OP_OPEN : OP_NOTHING;
+    case ERR_DISK_FULL:
+    case ERR_BUSY:
+    case ERR_NOT_READY:
+    case ERR_BAD_PARAMETER:
+    case ERR_VALUE_UNAVAILABLE: return OP_NOTHING;
+    case ERR_ENTROPY:
+    case ERR_NOMEM: return is_change(op) ? OP_OPEN : OP_NOTHING;
+    default: break;
+    }
+    sim_fail(world, SIM_SAFETY, "answer", "op %lu was answered with %s", (unsigned long)op->number,
+             vault_err_name(r->err));
+}
+
+/* Version and validity of a write are the same for whoever is told of them. */
+static void
+check_told(struct world *world, struct op *write, uint64_t version, uint64_t valid_from_ms)
+{
+    if (write->seen_version != 0 && write->seen_version != version)
+        sim_fail(world, SIM_SAFETY, "versions", "op %lu made version %lu, and now it is version %lu",
+                 (unsigned long)write->number, (unsigned long)write->seen_version,
+                 (unsigned long)version);
+    if (write->valid_from_ms != 0 && write->valid_from_ms != valid_from_ms)
+        sim_fail(world, SIM_SAFETY, "validity", "the version of op %lu was valid from %lu, now %lu",
+                 (unsigned long)write->number, (unsigned long)write->valid_from_ms,
+                 (unsigned long)valid_from_ms);
+    write->seen_version = version;
+    write->valid_from_ms = valid_from_ms;
+}
+
+static void
+take_value(struct world *world, struct op *op)
+{
+    const struct reply *r = &op->reply;
+    op->read_number = value_number(world, r->value);
+    if (op->read_number == 0)
+        sim_fail(world, SIM_SAFETY, "values", "op %lu read a value that nobody wrote",
+                 (unsigned long)op->number);
+    struct op *write = world->clients.ops[op->read_number - 1];
+    if (write->path != op->path)
+        sim_fail(world, SIM_SAFETY, "values", "op %lu read the value of another path",
+                 (unsigned long)op->number);
+    if (write->outcome == OP_NOTHING || write->outcome == OP_REFUSED)
+        sim_fail(world, SIM_SAFETY, "values", "op %lu read the value of op %lu, which had failed",
+                 (unsigned long)op->number, (unsigned long)write->number);
+    check_told(world, write, r->version, r->valid_from_ms);
+    if (r->valid_to_ms != 0 && r->valid_to_ms <= r->valid_from_ms)
+        sim_fail(world, SIM_SAFETY, "validity", "op %lu: valid to is not after valid from",
+                 (unsigned long)op->number);
+    if (op->request.version != 0 && op->request.version != r->version)
+        sim_fail(world, SIM_SAFETY, "versions", "op %lu was given another version than it asked for",
+                 (unsigned long)op->number);
+    if (op->request.has_at && (op->request.at_ms < r->valid_from_ms ||
+                               (r->valid_to_ms != 0 && op->request.at_ms >= r->valid_to_ms)))
+        sim_fail(world, SIM_SAFETY, "validity", "op %lu: the version was not valid at that time",
+                 (unsigned long)op->number);
+}
+
+/* Versions one after the other, each valid until the next one is: no gap, no overlap. */
+static void
+take_history(struct world *world, struct op *op)
+{
+    const struct reply *r = &op->reply;
+    op->valid_from = sim_alloc(r->row_count * sizeof(*op->valid_from));
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct history_row *row = &r->rows[i];
+        uint64_t valid_to = i == 0 ? 0 : r->rows[i - 1].valid_from_ms;
+        op->valid_from[i] = row->valid_from_ms;
+        if (row->valid_to_ms != valid_to || (valid_to != 0 && valid_to <= row->valid_from_ms))
+            sim_fail(world, SIM_SAFETY, "validity",
+                     "op %lu: version %lu is valid to %lu, the next one from %lu",
+                     (unsigned long)op->number, (unsigned long)row->version,
+                     (unsigned long)row->valid_to_ms, (unsigned long)valid_to);
+        if (i > 0 && row->version + 1 != r->rows[i - 1].version)
+            sim_fail(world, SIM_SAFETY, "versions", "op %lu: a version is missing in the history",
+                     (unsigned long)op->number);
+    }
+    if (r->row_count == 0)
+        sim_fail(world, SIM_SAFETY, "versions", "op %lu: a history without a version",
+                 (unsigned long)op->number);
+    op->newest_version = r->rows[0].version;
+}
+
+static void
+learn(struct world *world, const struct op *op)
+{
+    struct sim_path *path = &world->clients.paths[op->path];
+    const struct reply *r = &op->reply;
+    if (op->outcome == OP_REFUSED && r->err == ERR_NOT_FOUND && op->request.version == 0)
+        path->version = 0;
+    if (op->outcome == OP_REFUSED && r->err == ERR_ALREADY_EXISTS && path->version == 0)
+        path->version = 1;
+    if (op->outcome != OP_DONE || op->request.has_at || op->request.version != 0)
+        return;
+    if (op->request.kind == REQUEST_DELETE)
+        path->version = 0;
+    else if (r->version != 0)
+        path->version = r->version;
+    if (r->valid_from_ms != 0) {
+        path->times[path->time_count % 8] = r->valid_from_ms;
+        if (++path->time_count > 8)
+            path->time_count = 8;
+    }
+}
+
+static void
+op_ended(struct world *world, struct op *op, enum op_outcome outcome)
+{
+    struct clients *c = &world->clients;
+    struct client *client = &c->clients[op->client];
+    op->outcome = outcome;
+    op->ended_ns = world->now_ns;
+    c->by_outcome[outcome]++;
+    c->by_error[op->reply.err]++;
+    c->in_flight--;
+    free(op->value);
+    op->value = NULL;
+    memset(&op->request.value, 0, sizeof(op->request.value));
+    op->reply.value = (struct bytes){0};
+    op->reply.rows = NULL;
+    trace_line(&world->trace, world->now_ns, "op %lu %s: %s version %lu", (unsigned long)op->number,
+               op_outcome_name(outcome), vault_err_name(op->reply.err),
+               (unsigned long)op->reply.version);
+    learn(world, op);
+    if (client->op == op) {
+        client->op = NULL;
+        if (!client->gone && op->client < world->options.clients)
+            next_turn(world, op->client);
+    }
+}
+
+static void
+check_in_time(struct world *world, const struct op *op)
+{
+    const struct sim_node *n = &world->nodes[op->node];
+    uint64_t paused = n->paused_total_ns - op->paused_ns;
+    if (world->now_ns - op->called_ns > ms_to_ns(REQUEST_DEADLINE_MS + 500) + 2 * paused)
+        sim_fail(world, SIM_LIVENESS, "deadline", "op %lu took %lu ms", (unsigned long)op->number,
+                 (unsigned long)((world->now_ns - op->called_ns) / 1000000));
+}
+
+void
+client_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply)
+{
+    struct clients *c = &world->clients;
+    struct op *op = exchange >= 1 && exchange <= c->count ? c->ops[exchange - 1] : NULL;
+    if (!op || op->node != node || op->outcome != OP_PENDING)
+        sim_fail(world, SIM_SAFETY, "answer", "an answer to nobody");
+    op->reply = *reply;
+    if (!op->request.has_at)
+        check_in_time(world, op);
+    enum op_outcome outcome = outcome_of(world, op);
+    if (outcome == OP_DONE && op->request.kind == REQUEST_READ)
+        take_value(world, op);
+    else if (outcome == OP_DONE && op->request.kind == REQUEST_HISTORY)
+        take_history(world, op);
+    else if (outcome == OP_DONE && is_write(op))
+        check_told(world, op, reply->version, reply->valid_from_ms);
+    if (is_write(op) && op->seen_version != 0 && outcome != OP_DONE && outcome != OP_OPEN)
+        sim_fail(world, SIM_SAFETY, "values", "op %lu failed, and its value has been read",
+                 (unsigned long)op->number);
+    op_ended(world, op, outcome);
+    if (outcome == OP_DONE &&
+        (op->request.kind == REQUEST_DELETE || op->request.kind == REQUEST_DELETION))
+        check_delete_answer(world, op);
+}
+
+void
+clients_node_crashed(struct world *world, unsigned node)
+{
+    struct clients *c = &world->clients;
+    for (size_t i = 0; i < c->count; i++) {
+        struct op *op = c->ops[i];
+        if (op->outcome == OP_PENDING && op->node == node)
+            op_ended(world, op, is_change(op) ? OP_OPEN : OP_NOTHING);
+    }
+}

@@ -1,0 +1,82 @@
+/*
+ * Clients: each does one operation after the other, at nodes of its choice, and remembers what it asked and what it was told. An
+ * operation whose answer never came, or that ended in the writing phase, is open: it may have happened, may happen later, or never.
+ */
+#ifndef OSTRAKA_SIM_CLIENT_H
+#define OSTRAKA_SIM_CLIENT_H
+
+#include "proto/request.h"
+#include "proto/head.h"
+
+enum op_outcome {
+    OP_PENDING,
+    OP_DONE,    /* as answered */
+    OP_REFUSED, /* by what is there: the reply's error says something about the path */
+    OP_NOTHING, /* it did not happen, and nothing is known by it */
+    OP_OPEN,    /* a change that may have happened */
+};
+
+struct op {
+    uint64_t number; /* from 1; also the exchange */
+    unsigned path;
+    unsigned client, node;
+    uint64_t node_life;
+    uint64_t called_ns, ended_ns;
+    enum op_outcome outcome;
+    struct request request; /* views into memory of its own; valid until answered */
+    char name[48], id[24];
+    uint8_t *value;         /* of a write, while it is under way */
+    size_t value_size;      /* of a write; the bytes follow from its number */
+    struct reply reply;     /* without its views */
+    uint64_t read_number;   /* READ: write whose value came back */
+    uint64_t valid_from_ms; /* of a write, as first told to anybody; 0: never was */
+    uint64_t seen_version;  /* of a write, likewise */
+    uint64_t newest_version, newest_valid_from_ms; /* HISTORY: first row */
+    uint64_t *valid_from;   /* HISTORY: of each row */
+    uint64_t paused_ns;     /* total pause of its node before it began */
+};
+
+struct client {
+    struct op *op; /* under way */
+    unsigned node; /* that it prefers */
+    bool gone;     /* it does not wait for its answer */
+};
+
+struct sim_path {
+    char name[48];
+    uint64_t version; /* latest that any client has heard of; 0: gone or never there */
+    uint64_t times[8];
+    unsigned time_count;
+    uint64_t reads_at; /* bit per node: some client has asked that node for a value of it */
+};
+
+struct clients {
+    struct op **ops;
+    size_t count, capacity;
+    struct client *clients;
+    struct sim_path *paths;
+    unsigned path_count;
+    uint64_t in_flight;
+    uint64_t by_outcome[OP_OPEN + 1];
+    uint64_t by_kind[REQUEST_KINDS];
+    uint64_t by_error[64];
+    bool stop; /* no new operations */
+    uint64_t budget; /* operations still to be begun */
+};
+
+struct world;
+
+void clients_init(struct world *world);
+void clients_close(struct world *world);
+void client_turn(struct world *world, unsigned client);
+/* The request of `op` reaches its node. */
+void client_deliver(struct world *world, struct op *op);
+void client_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply);
+/* The node has ended; `life` is the one that ended. */
+void clients_node_crashed(struct world *world, unsigned node);
+/* Begins one operation for the checker of healing. Value for CREATE and UPDATE is made up. */
+struct op *client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
+                        const struct request *request);
+const char *op_outcome_name(enum op_outcome outcome);
+
+#endif

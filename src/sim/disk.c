@@ -1,0 +1,251 @@
+#include "sim/disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/memory.h"
+
+/* ---- rows ---- */
+
+static struct disk_row *
+row_new(struct bytes key, struct bytes value)
+{
+    struct disk_row *row = sim_alloc(sizeof(*row) + key.size + value.size);
+    uint8_t *data = (uint8_t *)(row + 1);
+    row->references = 1;
+    if (key.size > 0)
+        memcpy(data, key.data, key.size);
+    if (value.size > 0)
+        memcpy(data + key.size, value.data, value.size);
+    row->key = bytes_of(data, key.size);
+    row->value = bytes_of(data + key.size, value.size);
+    return row;
+}
+
+static void
+row_release(struct disk_row *row)
+{
+    if (--row->references == 0)
+        free(row);
+}
+
+size_t
+disk_at_least(const struct disk_table *table, struct bytes key)
+{
+    size_t low = 0, high = table->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (bytes_compare(table->rows[middle]->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct disk_row *
+disk_find(const struct disk_table *table, struct bytes key)
+{
+    size_t i = disk_at_least(table, key);
+    return i < table->count && bytes_equal(table->rows[i]->key, key) ? table->rows[i] : NULL;
+}
+
+bool
+disk_has_prefix(struct bytes key, struct bytes prefix)
+{
+    return key.size >= prefix.size && memcmp(key.data, prefix.data, prefix.size) == 0;
+}
+
+static void
+table_put(struct disk_table *table, struct disk_row *row)
+{
+    size_t i = disk_at_least(table, row->key);
+    row->references++;
+    if (i < table->count && bytes_equal(table->rows[i]->key, row->key)) {
+        row_release(table->rows[i]);
+        table->rows[i] = row;
+        return;
+    }
+    if (table->count == table->capacity) {
+        table->capacity = table->capacity * 2 + 64;
+        table->rows = sim_resize(table->rows, table->capacity * sizeof(struct disk_row *));
+    }
+    memmove(&table->rows[i + 1], &table->rows[i], (table->count - i) * sizeof(struct disk_row *));
+    table->rows[i] = row;
+    table->count++;
+}
+
+static void
+table_remove(struct disk_table *table, size_t from, size_t to)
+{
+    if (from == to)
+        return;
+    for (size_t i = from; i < to; i++)
+        row_release(table->rows[i]);
+    memmove(&table->rows[from], &table->rows[to], (table->count - to) * sizeof(struct disk_row *));
+    table->count -= to - from;
+}
+
+static void
+table_clear(struct disk_table *table)
+{
+    table_remove(table, 0, table->count);
+    free(table->rows);
+    *table = (struct disk_table){0};
+}
+
+static void
+table_apply(struct disk_table *table, const struct disk_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct bytes key = batch->changes[i].row->key;
+        size_t from = disk_at_least(table, key), to = from;
+        switch (batch->changes[i].kind) {
+        case STORE_PUT: table_put(table, batch->changes[i].row); break;
+        case STORE_DELETE:
+            if (to < table->count && bytes_equal(table->rows[to]->key, key))
+                to++;
+            table_remove(table, from, to);
+            break;
+        case STORE_DELETE_PREFIX:
+            while (to < table->count && disk_has_prefix(table->rows[to]->key, key))
+                to++;
+            table_remove(table, from, to);
+            break;
+        }
+    }
+}
+
+/* ---- batches ---- */
+
+void
+disk_init(struct disk *disk)
+{
+    *disk = (struct disk){.slow_factor = 1};
+    disk->queue_end = &disk->queue;
+}
+
+static void
+list_free(struct disk_batch *batch)
+{
+    while (batch) {
+        struct disk_batch *next = batch->next;
+        disk_batch_free(batch);
+        batch = next;
+    }
+}
+
+void
+disk_close(struct disk *disk)
+{
+    list_free(disk->queue);
+    list_free(disk->group);
+    table_clear(&disk->visible);
+    table_clear(&disk->durable);
+}
+
+void
+disk_batch_free(struct disk_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        row_release(batch->changes[i].row);
+    free(batch);
+}
+
+void
+disk_submit(struct disk *disk, const struct effect *effect)
+{
+    size_t count = effect->u.store.count;
+    struct disk_batch *batch = sim_alloc(sizeof(*batch) + count * sizeof(batch->changes[0]));
+    batch->actor = effect->actor;
+    batch->tag = effect->tag;
+    batch->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct store_change *change = &effect->u.store.changes[i];
+        assert(change->key.size > 0 && change->key.size <= KEY_BYTES_MAX);
+        assert(change->value.size <= ROW_BYTES_MAX);
+        batch->changes[i].kind = change->kind;
+        batch->changes[i].row =
+            row_new(change->key, change->kind == STORE_PUT ? change->value : (struct bytes){0});
+    }
+    *disk->queue_end = batch;
+    disk->queue_end = &batch->next;
+}
+
+void
+disk_commit(struct disk *disk, enum vault_err err)
+{
+    assert(!disk->group);
+    disk->group = disk->queue;
+    disk->queue = NULL;
+    disk->queue_end = &disk->queue;
+    for (struct disk_batch *batch = disk->group; batch; batch = batch->next) {
+        batch->err = err;
+        if (err != OK)
+            continue;
+        table_apply(&disk->visible, batch);
+        disk->sequence++;
+    }
+}
+
+struct disk_batch *
+disk_sync_one(struct disk *disk)
+{
+    struct disk_batch *batch = disk->group;
+    if (!batch)
+        return NULL;
+    disk->group = batch->next;
+    batch->next = NULL;
+    if (batch->err == OK)
+        table_apply(&disk->durable, batch);
+    return batch;
+}
+
+void
+disk_crash(struct disk *disk)
+{
+    list_free(disk->queue);
+    list_free(disk->group);
+    disk->queue = NULL;
+    disk->queue_end = &disk->queue;
+    disk->group = NULL;
+    disk->busy = false;
+    disk->fail_next_write = false;
+    disk->fail_next_read = false;
+    table_clear(&disk->visible);
+    for (size_t i = 0; i < disk->durable.count; i++)
+        table_put(&disk->visible, disk->durable.rows[i]);
+}
+
+static bool
+list_changes(const struct disk_batch *batch, struct bytes key)
+{
+    for (; batch; batch = batch->next) {
+        for (size_t i = 0; batch->err == OK && i < batch->count; i++) {
+            if (bytes_equal(batch->changes[i].row->key, key))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool
+disk_pending(const struct disk *disk, struct bytes key)
+{
+    return list_changes(disk->queue, key) || list_changes(disk->group, key);
+}
+
+void
+disk_rot(struct disk *disk, size_t durable_index, size_t bit, bool refused)
+{
+    struct disk_row *old = disk->durable.rows[durable_index];
+    struct disk_row *rotten = row_new(old->key, old->value);
+    rotten->corrupt = refused;
+    if (!refused && rotten->value.size > 0)
+        ((uint8_t *)(rotten + 1))[rotten->key.size + bit / 8 % rotten->value.size] ^=
+            (uint8_t)(1u << bit % 8);
+    table_put(&disk->durable, rotten);
+    table_put(&disk->visible, rotten);
+    row_release(rotten);
+}

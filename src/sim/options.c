@@ -1,0 +1,65 @@
+#include "sim/options.h"
+
+#include <stdio.h>
+
+#include "sim/world.h"
+
+const char sim_token[] = "a-token-of-the-simulator";
+
+
+static void
+draw_cluster(struct sim_options *o, struct prng *prng)
+{
+    static const unsigned sizes[] = {3, 3, 3, 4, 5, 5, 5, 6, 7};
+    o->nodes = sizes[prng_below(prng, sizeof(sizes) / sizeof(sizes[0]))];
+    unsigned majority = o->nodes / 2 + 1;
+    o->threshold = prng_chance(prng, 600) ? majority : (unsigned)prng_between(prng, 2, majority);
+}
+
+static void
+draw_load(struct sim_options *o, struct prng *prng)
+{
+    o->clients = (unsigned)prng_between(prng, 3, 12);
+    o->operations = (unsigned)prng_between(prng, 500, 900);
+    o->hot_paths = (unsigned)prng_between(prng, 1, 3);
+    o->cold_paths = (unsigned)prng_between(prng, 4, 40);
+    o->hot_permille = (unsigned)prng_between(prng, 100, 800);
+    o->think_us_max = prng_chance(prng, 200) ? 2000 : prng_between(prng, 50000, 1200000);
+    o->value_bytes_max = prng_skewed(prng, 64, 16384);
+    /* create, update, read, read of an older version, read at a time, history, delete, deletion */
+    static const unsigned most[8] = {30, 40, 50, 15, 10, 10, 25, 8};
+    for (unsigned i = 0; i < 8; i++)
+        o->weights[i] = (unsigned)prng_between(prng, most[i] / 4 + 1, most[i]);
+}
+
+void
+options_draw(struct world *world)
+{
+    struct sim_options *o = &world->options;
+    struct prng prng = prng_fork(&world->prng);
+    draw_cluster(o, &prng);
+    draw_load(o, &prng);
+    o->net_us_min = prng_skewed(&prng, 20, 2000);
+    o->net_us_max = o->net_us_min + prng_skewed(&prng, 50, 20000);
+    o->disk_us_min = prng_skewed(&prng, 10, 1000);
+    o->disk_us_max = o->disk_us_min + prng_skewed(&prng, 50, 10000);
+    o->requests_max = 64;
+}
+
+void
+options_print(const struct world *world)
+{
+    const struct sim_options *o = &world->options;
+    printf("seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
+           "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
+           (unsigned long)o->seed, o->nodes, o->threshold, o->clients, o->operations, o->hot_paths,
+           o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
+           (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
+           (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);
+    printf("  faults:");
+    for (unsigned i = 0; i < FAULTS; i++) {
+        if (world->faults.on[i])
+            printf(" %s", fault_name((enum fault)i));
+    }
+    printf("\n");
+}

@@ -1,0 +1,19 @@
+/* One seed from beginning to end. Ends the process when a property is broken. */
+#ifndef OSTRAKA_SIM_RUN_H
+#define OSTRAKA_SIM_RUN_H
+
+#include "sim/world.h"
+
+/* What a run tells whoever started many of them. */
+struct sim_result {
+    uint64_t seed;
+    uint64_t hash;
+    uint64_t operations, steps, frames, simulated_ms, heads;
+    uint64_t by_outcome[OP_OPEN + 1];
+    uint64_t struck[FAULTS];
+    bool undecided; /* the search for a linear order was given up */
+};
+
+void run_seed(const struct sim_options *options, struct sim_result *result);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * The simulated world: everything of one seed. One thread, one virtual clock, one heap of events; whatever happens is decided by
+ * the streams of numbers that the seed gives.
+ */
+#ifndef OSTRAKA_SIM_WORLD_H
+#define OSTRAKA_SIM_WORLD_H
+
+#include "actors/node.h"
+#include "sim/check_chain.h"
+#include "sim/client.h"
+#include "sim/disk.h"
+#include "sim/faults.h"
+#include "sim/prng.h"
+#include "sim/trace.h"
+
+enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000 };
+
+/* How a run ended: exit statuses of the program. */
+enum sim_end { SIM_OK = 0, SIM_USAGE = 2, SIM_SAFETY = 10, SIM_LIVENESS = 11, SIM_CRASH = 12 };
+
+enum event_kind {
+    EVENT_FRAME,
+    EVENT_TIMER,
+    EVENT_LOAD,
+    EVENT_SCAN,
+    EVENT_COMMIT,
+    EVENT_SYNC,
+    EVENT_STORED,
+    EVENT_LINK,
+    EVENT_REQUEST,
+    EVENT_KEYS,      /* the share keys are looked after */
+    EVENT_NODE_KINDS, /* those before it happen in one life of one node, and wait while it is paused */
+    EVENT_START,
+    EVENT_CLIENT,
+    EVENT_FAULT,
+    EVENT_FAULT_END,
+};
+
+struct event {
+    uint64_t due_ns, order;
+    enum event_kind kind;
+    unsigned node;  /* or client, or fault */
+    unsigned from;  /* FRAME, LINK; FAULT_END: one of two nodes */
+    unsigned to;    /* FAULT_END: the other */
+    uint64_t life;
+    enum actor_id actor;
+    uint64_t tag;
+    enum vault_err err;
+    size_t limit; /* SCAN */
+    bool with_values;
+    size_t sizes[LOAD_KEYS_MAX];
+    size_t count;      /* LOAD: keys */
+    struct bytes data; /* behind the struct: frame; keys; prefix and what to scan after */
+};
+
+struct sim_key {
+    uint64_t id; /* 0: none */
+    uint8_t private_half[X25519_BYTES];
+};
+
+struct sim_node {
+    struct node *node; /* NULL: down */
+    uint64_t life;     /* counts starts and crashes: events of another life are void */
+    struct disk disk;
+    struct secret_arena *secrets;
+    struct share_keyring ring;
+    struct sim_key saved_keys[SHARE_KEYS_MAX]; /* the file of share keys, oldest first */
+    struct secret wrap_key;
+    struct prng prng;
+    struct rng rng;
+    struct metrics metrics;
+    struct arena arena; /* of the present step */
+    struct log_sink log;
+    char name[NODE_NAME_BYTES_MAX + 1];
+    struct world *world;
+
+    /* clock: local = base + (true time since) * speed */
+    int64_t wall_offset_ms;
+    int64_t drift_ppm;
+
+    uint64_t paused_until_ns;
+    uint64_t paused_total_ns;
+    bool entropy_fails;     /* from now on */
+    bool entropy_failed;    /* a draw has failed in this step */
+    bool mismatched;        /* runs with another configuration */
+    bool link_knows_config; /* and its peers refuse its links for it */
+    bool spoilt;            /* a record has rotten, or its clock was an hour ahead: no help is demanded of it later */
+    bool dead;              /* for good */
+    unsigned effects_left;  /* until it crashes in the present step; UINT32_MAX: it does not */
+    bool dying;
+};
+
+struct sim_options {
+    uint64_t seed;
+    unsigned nodes, threshold;
+    unsigned clients;
+    unsigned operations; /* of phase 1 */
+    unsigned hot_paths, cold_paths;
+    unsigned hot_permille;
+    uint64_t think_us_max;
+    uint64_t net_us_min, net_us_max;
+    uint64_t disk_us_min, disk_us_max;
+    size_t value_bytes_max;
+    size_t paths_max, requests_max;
+    unsigned weights[8]; /* of the kinds of operations */
+    bool verbose, calm;
+    const char *tolerate; /* a property that is known to be broken: not judged */
+};
+
+enum sim_phase { PHASE_FAULTS, PHASE_HEALED, PHASE_WHOLE };
+
+struct world {
+    struct sim_options options;
+    struct prng prng, net_prng, disk_prng, fault_prng, client_prng;
+    uint64_t now_ns;
+    uint64_t order, steps, frames;
+    struct event **heap;
+    size_t heap_size, heap_capacity;
+    struct cluster cluster, other_cluster; /* the second for a mismatched node */
+    struct sim_node nodes[NODES_MAX];
+    unsigned current; /* node of the present step */
+    bool stepping;
+    enum sim_phase phase;
+
+    bool cut[NODES_MAX][NODES_MAX];       /* frames from, to */
+    bool refused[NODES_MAX][NODES_MAX];
+    bool connected[NODES_MAX][NODES_MAX]; /* as told to the first */
+    uint64_t clogged_until_ns[NODES_MAX][NODES_MAX];
+    uint64_t last_due_ns[NODES_MAX][NODES_MAX];
+
+    struct faults faults;
+    struct clients clients;
+    struct check_chain chain;
+    uint8_t canary[CANARY_BYTES];
+    struct trace trace;
+};
+
+struct world *world_new(const struct sim_options *options);
+void world_free(struct world *world);
+/* Runs the next event due by then; false: there is none, and the time is `until_ns`. */
+bool world_step(struct world *world, uint64_t until_ns);
+struct event *event_new(struct world *world, enum event_kind kind, unsigned node, uint64_t after_ns,
+                        size_t extra);
+void event_append(struct event *event, size_t at, struct bytes bytes);
+void event_push(struct world *world, struct event *event);
+static inline uint64_t
+ms_to_ns(uint64_t ms)
+{
+    return ms * 1000000;
+}
+unsigned world_majority(const struct world *world);
+
+/* Prints seed, property and the last events, and ends the process with `end`. */
+void sim_fail(struct world *world, enum sim_end end, const char *property, const char *why, ...)
+    __attribute__((format(printf, 4, 5), noreturn));
+
+bool sim_tolerates(const struct world *world, const char *property);
+
+/* cluster.c */
+void node_init_sim(struct world *world, unsigned node);
+void node_close_sim(struct world *world, unsigned node);
+void node_boot(struct world *world, unsigned node);
+void node_crash(struct world *world, unsigned node);
+bool node_up(const struct world *world, unsigned node);
+void node_hand(struct world *world, unsigned node, enum actor_id actor, const struct msg *msg);
+void node_run_event(struct world *world, const struct event *event);
+void node_look_after_keys(struct world *world, unsigned node, bool rotate);
+uint64_t node_wall_ms(const struct world *world, unsigned node);
+struct instant node_now(const struct world *world, unsigned node);
+
+/* net.c */
+void net_send(struct world *world, unsigned from, unsigned to, struct bytes frame);
+void net_link_changed(struct world *world, unsigned a, unsigned b, uint64_t within_ms);
+void net_links_changed(struct world *world, unsigned node, uint64_t within_ms);
+void net_cut(struct world *world, unsigned from, unsigned to, bool cut);
+void net_link_event(struct world *world, const struct event *event);
+bool net_whole(const struct world *world, unsigned from, unsigned to);
+
+/* storage.c: the disks' part of the world */
+void storage_store(struct world *world, unsigned node, const struct effect *effect);
+void storage_load(struct world *world, unsigned node, const struct effect *effect);
+void storage_scan(struct world *world, unsigned node, const struct effect *effect);
+void storage_event(struct world *world, const struct event *event);
+void storage_crash(struct world *world, unsigned node);
+
+/* check_secrets.c: what must never be seen, in what leaves a node or rests there */
+void check_secrets_frame(struct world *world, unsigned from, unsigned to, struct bytes frame,
+                         const struct msg *msg);
+void check_secrets_bytes(struct world *world, struct bytes bytes, const char *where);
+
+/* check_durable.c: no answer promises what is not durable */
+void check_durable(struct world *world, unsigned node, const struct msg *msg);
+
+/* check_delete.c */
+void check_delete_answer(struct world *world, const struct op *op);
+/* How many nodes' disks hold nothing of that incarnation of the path any more and know why. */
+unsigned check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation);
+
+/* check_linear.c: false when the search was given up */
+bool check_linear(struct world *world);
+/* check_heal.c: phases 2 and 3 */
+void check_heal(struct world *world);
+
+#endif
