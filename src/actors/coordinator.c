@@ -270,6 +270,20 @@ job_refused_with(const struct job *job, enum refusal refusal)
     return count;
 }
 
+bool
+job_is_lost(const struct work *w)
+{
+    const struct job *job = w->job;
+    bool refused = job_refused(job) > 0;
+    unsigned possible = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        bool may_come = !refused || w->c->membership->members[job->replicas.nodes[i]].connected;
+        possible += a->answered ? a->refusal == REFUSED_NONE : may_come;
+    }
+    return possible < job_majority(w);
+}
+
 /* ---- lines: changes of one path at this node ---- */
 
 static struct line *
@@ -309,6 +323,10 @@ job_enter_line(struct work *w)
     else
         line->first = job;
     line->last = job;
+    if (line->active->background) { /* nobody waits for it, and what it would finish is finished first anyway */
+        struct work other = {w->c, w->st, line->active, w->out};
+        job_end(&other);
+    }
 }
 
 static void

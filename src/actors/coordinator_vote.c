@@ -300,7 +300,7 @@ change_on_voted(struct work *w, const struct msg *in)
         change_start_round(w); /* what an older incarnation said does not count */
     else if (job_good(job) >= job_majority(w))
         decide(w);
-    else if (job->replicas.count - job_refused(job) < job_majority(w))
+    else if (job_is_lost(w))
         lost_round(w);
 }
 

@@ -375,12 +375,6 @@ chosen(struct work *w)
     }
 }
 
-static bool
-cannot_be_chosen(const struct work *w)
-{
-    return w->job->replicas.count - job_refused(w->job) < job_majority(w);
-}
-
 /* No room at any replica is certain: it did not happen, and will not. Anything else may yet be finished by somebody. */
 static void
 refused_write(struct work *w)
@@ -424,7 +418,7 @@ change_on_written(struct work *w, const struct msg *in)
         change_back_off(w);
     } else if (job_good(job) >= job_majority(w)) {
         chosen(w);
-    } else if (cannot_be_chosen(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
+    } else if (job_is_lost(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
                                        job_refused_with(job, REFUSED_DISK_FULL) == 0)) {
         refused_write(w); /* with a full disk what the others say decides how it ends */
     }
@@ -487,8 +481,8 @@ void
 change_write_timeout(struct work *w)
 {
     struct job *job = w->job;
-    if (job->phase == JOB_WRITING && cannot_be_chosen(w)) {
-        refused_write(w);
+    if (job->phase == JOB_WRITING && job_refused(job) > 0) {
+        refused_write(w); /* the others are silent: a new round may do without them */
     } else if (job->phase == JOB_WRITING) {
         write_to_silent(w);
     } else if (job->phase == JOB_COLLECTING && !job->chosen_sent) {

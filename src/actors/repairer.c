@@ -145,27 +145,34 @@ note_box_key(struct repair_walk *walk, uint8_t node, struct bytes box)
         walk->oldest[node] = id;
 }
 
-/* At most one message for each row: the first owner that is connected; the others get their turn in the next rounds. */
+/*
+ * At most one message for each row, and one for each owner of boxes of a path in a page: the shard store goes on with the owner's next
+ * box by itself. Which owner of a row comes first changes from round to round, so that one that takes nothing does not
+ * hold up the others.
+ */
 static void
 visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, struct bytes value,
-            struct effects *out)
+            unsigned *asked, struct effects *out)
 {
     struct replicas replicas;
     struct bytes boxes[REPLICAS_MAX];
     size_t count = 0;
-    bool asked = false;
+    bool done = false;
     membership_replicas(r->membership, path, &replicas);
-    if (bytes_list_decode(value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &count) != OK)
+    if (bytes_list_decode(value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &count) != OK ||
+        count != replicas.count)
         return;
-    for (unsigned i = 0; i < count && i < replicas.count; i++) {
+    for (unsigned turn = 0; turn < count; turn++) {
+        unsigned i = (unsigned)((turn + walk->rounds) % count);
         uint8_t node = replicas.nodes[i];
         if (boxes[i].size == 0)
             continue;
         walk->counts[node]++;
         note_box_key(walk, node, boxes[i]);
-        if (!asked && r->membership->members[node].connected) {
+        if (!done && !(*asked >> i & 1) && r->membership->members[node].connected) {
             ask_shard_store(r, path, i, out);
-            asked = true;
+            *asked |= 1u << i;
+            done = true;
         }
     }
 }
@@ -182,12 +189,15 @@ end_of_round(struct repairer *r, struct repair_walk *walk)
     memset(walk->counts, 0, sizeof(walk->counts));
     memset(walk->oldest, 0, sizeof(walk->oldest));
     walk->after.size = 0;
+    walk->rounds++;
 }
 
 static void
 on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out)
 {
     struct repair_walk *walk = &r->walks[loaded->tag - TAG_WALK];
+    struct path last = {0};
+    unsigned asked = 0;
     walk->busy = false;
     for (size_t i = 0; i < loaded->count; i++) {
         enum row_table table;
@@ -199,8 +209,10 @@ on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out
         memcpy(walk->after.data, row->key.data, row->key.size);
         if (row_key_parse(row->key, &table, &path, &version, &id) != OK)
             continue;
+        asked = path_equal(path, last) ? asked : 0;
+        last = path;
         if (table == ROW_BOXES)
-            visit_boxes(r, walk, path, row->value, out);
+            visit_boxes(r, walk, path, row->value, &asked, out);
         else
             ask_shard_store(r, path, DELIVER_ERASURE, out);
     }

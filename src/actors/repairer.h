@@ -16,7 +16,8 @@ struct repair_walk {
     enum row_table table;            /* ROW_BOXES or ROW_ERASURE */
     struct row_key after;            /* last key of the page before; size 0: from the first */
     bool busy;                       /* a scan is under way */
-    struct instant began;
+    struct instant began;            /* the round */
+    uint64_t rounds;                 /* that have reached the end of the table */
     uint64_t counts[NODES_MAX];      /* boxes met in this round, by owner's node */
     uint64_t oldest[NODES_MAX];      /* oldest share key that one of them is for; 0: none */
 };

@@ -340,7 +340,7 @@ put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_he
     /* With this record here the chain may reach rows that could not be judged before. */
     if (err == OK && (a->take_head || !w->path->clean))
         err = shard_prune_with(w, head, &row, list, count, &whole);
-    if (err != OK)
+    if (err != OK && err != ERR_CORRUPT) /* another row that does not decode is no reason to do without this one */
         return err;
     shard_change(list, count, STORE_PUT, row.key, row.value);
     row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);

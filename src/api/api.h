@@ -20,7 +20,7 @@ struct api_response {
     const char *content_type;
     struct api_header headers[API_HEADERS_MAX];
     size_t header_count;
-    struct buf body;       /* wiped by api_response_close */
+    struct buf body; /* wiped by api_response_close */
 };
 void api_response_close(struct api_response *response);
 

@@ -10,7 +10,8 @@
  *                                       the row goes with its last box, so the table is the backlog
  *
  *   't' path 1 zero                     a deletion that this node has carried out and others may not have: one byte,
- *                                       bit j set when replica j is known to have erased; goes when all have
+ *                                       bit j set when replica j is known to have erased; goes when all have. No bit: the tombstone is
+ *                                       only accepted here, and is to be finished
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of another. Versions are stored as
  * their complement, 8 bytes big endian: a scan meets the newest first.

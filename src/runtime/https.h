@@ -21,11 +21,14 @@ struct https_options {
     struct event_base *base;
     const char *host;
     uint16_t port;
-    struct tls_context *tls;       /* server context, borrowed */
-    size_t connections_max;        /* for more the longest idle one is closed, or the new one; default 4096 */
-    size_t handshakes_max;         /* in progress at once; default 1024 */
-    size_t body_bytes_max_total;   /* admission of bodies over all connections; default 64 MiB: 503 busy beyond */
-    uint32_t handshake_ms, header_ms, body_ms, write_ms, idle_ms; /* 5000, 5000, 15000, 15000, 60000 */
+    struct tls_context *tls; /* server context, borrowed */
+    size_t
+        connections_max; /* for more the longest idle one is closed, or the new one; default 4096 */
+    size_t handshakes_max; /* in progress at once; default 1024 */
+    size_t
+        body_bytes_max_total; /* admission of bodies over all connections; default 64 MiB: 503 busy beyond */
+    uint32_t handshake_ms, header_ms, body_ms, write_ms,
+        idle_ms;         /* 5000, 5000, 15000, 15000, 60000 */
     uint32_t crowded_ms; /* for a handshake while they are at their limit; default 1000 */
     const struct log_sink *log;
     struct metrics *metrics;
@@ -49,12 +52,14 @@ MUST_CHECK enum vault_err https_front_new(const struct https_options *options,
 /* Answers and gives `response` away (it is closed). `keep_alive` false closes after the answer. */
 void https_respond(struct https_exchange *exchange, struct bytes request_id,
                    struct api_response *response);
-bool https_closed(const struct https_exchange *exchange); /* the client is gone: the answer will be dropped */
-struct arena *https_exchange_arena(struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
+bool https_closed(
+    const struct https_exchange *exchange); /* the client is gone: the answer will be dropped */
+struct arena *https_exchange_arena(
+    struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
 size_t https_connections(const struct https_front *front);
 /* Stops accepting and closes idle connections; those with a request in progress close after their answer. */
 void https_front_drain(struct https_front *front);
 bool https_front_idle(const struct https_front *front); /* no exchange open, no output waiting */
-void https_front_free(struct https_front *front); /* closes everything */
+void https_front_free(struct https_front *front);       /* closes everything */
 
 #endif

@@ -120,6 +120,26 @@ on_writable(evutil_socket_t fd, short what, void *context)
     https_connection_run(context);
 }
 
+/*
+ * A timer, not event_active(): while any event is active the loop does not return, and the owner of the loop has
+ * work of its own between its turns.
+ */
+static void
+on_again(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    https_connection_run(context);
+}
+
+static void
+go_on_later(struct https_connection *connection)
+{
+    const struct timeval at_once = {0};
+
+    event_add(connection->again, &at_once);
+}
+
 /* ---- life ---- */
 
 void
@@ -146,8 +166,10 @@ https_connection_open(struct https_front *front, int fd)
     connection->read_event = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, connection);
     connection->write_event = event_new(base, fd, EV_WRITE, on_writable, connection);
     connection->timer = evtimer_new(base, on_timer, connection);
+    connection->again = evtimer_new(base, on_again, connection);
     if (!connection->parser || !connection->read_event || !connection->write_event ||
-        !connection->timer || tls_session_new(front->options.tls, fd, &connection->tls) != OK ||
+        !connection->timer || !connection->again ||
+        tls_session_new(front->options.tls, fd, &connection->tls) != OK ||
         event_add(connection->read_event, NULL) != 0) {
         https_connection_close(connection);
         return;
@@ -176,6 +198,7 @@ https_connection_close(struct https_connection *connection)
         free_event(&connection->read_event);
         free_event(&connection->write_event);
         free_event(&connection->timer);
+        free_event(&connection->again);
         tls_session_free(connection->tls);
         connection->tls = NULL;
         close(connection->fd);
@@ -264,9 +287,8 @@ https_connection_run(struct https_connection *connection)
         if (++steps < STEPS_PER_TURN)
             continue;
         /* What TLS has already taken from the socket would raise no event. */
-        event_active(connection->phase == HTTPS_WRITE ? connection->write_event
-                                                      : connection->read_event,
-                     EV_TIMEOUT, 0);
+        if (connection->phase != HTTPS_CLOSED)
+            go_on_later(connection);
         break;
     }
     /* A connection closed by a step of its own is still there. */

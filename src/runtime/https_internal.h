@@ -47,6 +47,7 @@ struct https_connection {
     int fd;
     struct tls_session *tls;
     struct event *read_event, *write_event, *timer;
+    struct event *again; /* goes on in the next turn of the loop */
     enum https_phase phase;
     enum https_phase after_write; /* WRITE: IDLE, BODY or LINGER */
     bool reading;                 /* read_event is added */
@@ -69,7 +70,7 @@ struct https_front {
     int listen_fd; /* -1 when draining */
     struct event *accept_event, *accept_timer;
     struct event *crowd_timer; /* when the oldest handshake may be ended to make room */
-    bool accept_wanted; /* stopped: handshakes at their limit, or out of descriptors */
+    bool accept_wanted;        /* stopped: handshakes at their limit, or out of descriptors */
     bool draining;
     LIST_HEAD(https_connection_list, https_connection) connections;
     size_t connection_count;

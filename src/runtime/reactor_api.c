@@ -184,6 +184,13 @@ answer_locally(struct reactor *r, struct pending *p)
 
 /* ---- requests ---- */
 
+bool
+reactor_may_send_body(void *context, const struct http_request *head)
+{
+    const struct reactor *r = context;
+    return authority_permits(&r->options.config->cluster, api_credential(head));
+}
+
 static enum vault_err
 make_id(struct reactor *r, struct arena *arena, struct bytes *out)
 {

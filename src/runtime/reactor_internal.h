@@ -35,6 +35,7 @@ void reactor_step_done(struct reactor *r);
 void reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg);
 
 /* reactor_api.c */
+bool reactor_may_send_body(void *context, const struct http_request *head);
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);

@@ -205,6 +205,21 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
         add_chosen(check, p, &seen);
 }
 
+/* n, k and recipients are those of the cluster, whatever a node with another configuration may want. */
+static void
+dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
+{
+    struct world *world = check->world;
+    struct dealing *dealing = sim_alloc(sizeof(*dealing));
+    if (dealing_decode(value, (struct bytes){0}, dealing) != OK)
+        sim_fail(world, SIM_SAFETY, "rows", "a dealing that does not decode was stored");
+    if (!world->nodes[node].mismatched &&
+        (dealing->threshold != world->options.threshold || dealing->count != world->options.nodes))
+        sim_fail(world, SIM_SAFETY, "configuration", "node %u stored a dealing for %u of %u", node,
+                 dealing->threshold, dealing->count);
+    free(dealing);
+}
+
 void
 check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)
 {
@@ -212,6 +227,8 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
         path_row_seen(check, node, value);
     else if (key.data[0] == ROW_VERSION)
         version_row_seen(check, value);
+    else if (key.data[0] == ROW_DEALING)
+        dealing_row_seen(check, node, value);
 }
 
 void

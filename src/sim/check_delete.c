@@ -64,3 +64,20 @@ check_delete_answer(struct world *world, const struct op *op)
                  "op %lu was told that %u nodes have erased, and only %u have",
                  (unsigned long)op->number, r->erased_on, best);
 }
+
+void
+check_delete_all(struct world *world)
+{
+    unsigned n = world->options.nodes;
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
+        struct path path = {bytes_of_text("default"), bytes_of_text(p->name)};
+        for (size_t i = 0; i < p->chosen_count; i++) {
+            const struct chosen_head *head = &p->chosen[i];
+            if (head->kind == HEAD_TOMBSTONE &&
+                check_delete_erased(world, path, head->incarnation) != n)
+                sim_fail(world, SIM_SAFETY, "deletion",
+                         "%s: what was deleted in generation %lu is still on some disk", p->name,
+                         (unsigned long)head->generation);
+        }
+    }
+}

@@ -7,7 +7,7 @@
 
 #include "sim/world.h"
 
-enum { HEAL_MS = 90000, DRAIN_MS = 60000, TRIES_MAX = 200 };
+enum { HEAL_MS = 90000, DRAIN_MS = 120000, TRIES_MAX = 200 };
 
 static bool
 idle(const struct world *world)
@@ -48,13 +48,19 @@ choose_living(struct world *world)
     trace_line(&world->trace, world->now_ns, "healed: only nodes %lx live on", (unsigned long)chosen);
 }
 
+/* That node, or any if it is negative, or whoever is up instead. */
 static unsigned
-some_living(struct world *world)
+some_living(struct world *world, int at)
 {
     unsigned n = world->options.nodes;
-    unsigned node = (unsigned)prng_below(&world->fault_prng, n);
-    while (!node_up(world, node))
+    unsigned node = at >= 0 ? (unsigned)at : (unsigned)prng_below(&world->fault_prng, n);
+    /* What struck just before may still end a process, which then comes back by itself. */
+    for (unsigned i = 1; !node_up(world, node); i++) {
         node = (node + 1) % n;
+        uint64_t pause = world->now_ns + (i % n == 0 ? ms_to_ns(10) : 0);
+        while (world_step(world, pause))
+            continue;
+    }
     return node;
 }
 
@@ -85,7 +91,7 @@ insist(struct world *world, int at, unsigned path, const struct request *request
 {
     const struct op *op = NULL;
     for (unsigned i = 0; i < TRIES_MAX && world->now_ns < until; i++) {
-        unsigned node = at >= 0 ? (unsigned)at : some_living(world);
+        unsigned node = some_living(world, at);
         op = try_once(world, node, path, request, until + ms_to_ns(10000));
         if (is_answer(op))
             return op;
@@ -182,6 +188,7 @@ everybody_back(struct world *world)
     uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
+    check_delete_all(world);
 }
 
 void

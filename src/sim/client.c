@@ -113,7 +113,9 @@ op_new(struct world *world, unsigned client, unsigned node, unsigned path)
     op->node = node;
     op->node_life = world->nodes[node].life;
     op->called_ns = world->now_ns;
-    op->paused_ns = world->nodes[node].paused_total_ns;
+    const struct sim_node *n = &world->nodes[node];
+    uint64_t left = n->paused_until_ns > world->now_ns ? n->paused_until_ns - world->now_ns : 0;
+    op->paused_ns = n->paused_total_ns - left;
     snprintf(op->name, sizeof(op->name), "%s", c->paths[path].name);
     snprintf(op->id, sizeof(op->id), "op-%lu", (unsigned long)op->number);
     return op;

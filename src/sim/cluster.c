@@ -11,7 +11,7 @@ enum {
     KEYS_LOOK_MS = 2000,
     RESTART_MS_MAX = 5000,
 };
-static const uint64_t wall_start_ms = 1800000000000;
+const uint64_t sim_wall_start_ms = 1800000000000;
 static const uint64_t monotonic_start_ns = UINT64_C(3600) * 1000000000;
 
 /* ---- clocks ---- */
@@ -35,7 +35,7 @@ node_wall_ms(const struct world *world, unsigned node)
 {
     const struct sim_node *n = &world->nodes[node];
     int64_t since_ms = drifted((int64_t)world->now_ns, n->drift_ppm) / 1000000;
-    return (uint64_t)((int64_t)wall_start_ms + since_ms + n->wall_offset_ms);
+    return (uint64_t)((int64_t)sim_wall_start_ms + since_ms + n->wall_offset_ms);
 }
 
 /* ---- what a node is given ---- */
@@ -258,7 +258,8 @@ node_look_after_keys(struct world *world, unsigned node, bool rotate)
     struct sim_node *n = &world->nodes[node];
     struct step st = step_of(world, node);
     n->entropy_failed = false;
-    bool ends = prng_chance(&world->fault_prng, 20) && world->faults.on[FAULT_crash];
+    bool ends = world->phase == PHASE_FAULTS && world->faults.on[FAULT_crash] &&
+                prng_chance(&world->fault_prng, 20);
     if (rotate) {
         enum vault_err err = node_share_key_make(n->node, &st);
         if (err == OK && !ends) {
@@ -352,6 +353,7 @@ node_boot(struct world *world, unsigned node)
     load_keys(world, n);
     n->life++;
     n->entropy_fails = false;
+    n->entropy_failed = false;
     n->dying = false;
     if (node_new(&options, &st, &n->node) != OK)
         sim_fail(world, SIM_CRASH, "start", "node %u does not start", node);

@@ -1,5 +1,7 @@
 #include "sim/faults.h"
 
+#include <string.h>
+
 #include "sim/world.h"
 
 enum { HOUR_MS = 3600 * 1000, JUMP_MS_MAX = 20000, JUMPED_MS_MAX = 25000, DRIFT_PPM_MAX = 500 };
@@ -87,6 +89,20 @@ interval_s(enum fault fault)
     }
 }
 
+static bool
+is_excluded(const struct world *world, enum fault fault)
+{
+    const char *list = world->options.without;
+    const char *name = fault_name(fault);
+    size_t size = strlen(name);
+    for (; list && *list; list += strcspn(list, ",")) {
+        list += strspn(list, ",");
+        if (strncmp(list, name, size) == 0 && (list[size] == 0 || list[size] == ','))
+            return true;
+    }
+    return false;
+}
+
 void
 faults_draw(struct world *world)
 {
@@ -94,7 +110,7 @@ faults_draw(struct world *world)
     struct prng prng = prng_fork(&world->prng);
     unsigned share = world->options.calm ? 0 : (unsigned)prng_between(&prng, 0, 9) * 100;
     for (unsigned i = 0; i < FAULTS; i++) {
-        f->on[i] = prng_chance(&prng, share);
+        f->on[i] = prng_chance(&prng, share) && !is_excluded(world, (enum fault)i);
         unsigned most = frame_rate((enum fault)i), least_s = interval_s((enum fault)i);
         unsigned rate = most ? (unsigned)prng_skewed(&prng, 1, most) : 0;
         uint64_t interval = least_s ? ms_to_ns(1000 * prng_between(&prng, least_s, 6 * least_s)) : 0;
@@ -102,7 +118,7 @@ faults_draw(struct world *world)
         f->interval_ns[i] = f->on[i] ? interval : 0;
     }
     if (f->on[FAULT_few_paths])
-        world->options.paths_max = (size_t)prng_between(&prng, 2, 12);
+        world->options.paths_max = (size_t)prng_between(&prng, 6, 24);
     if (f->on[FAULT_few_requests])
         world->options.requests_max = (size_t)prng_between(&prng, 2, 6);
     for (unsigned i = 0; i < world->options.nodes; i++) {
@@ -214,13 +230,19 @@ strike_hour(struct world *world, unsigned node)
 static void
 strike_mismatch(struct world *world, unsigned node)
 {
+    struct sim_node *n = &world->nodes[node];
+    bool link_knows = prng_chance(&world->fault_prng, 500);
     for (unsigned i = 0; i < world->options.nodes; i++) {
         if (world->nodes[i].mismatched)
             return;
     }
+    /* Links that let it in show what the actors do about it; what it then accepts from itself blocks that path while it is there. */
+    if (!link_knows && !may_spoil(world, node))
+        return;
+    n->spoilt = n->spoilt || !link_knows;
     node_crash(world, node);
-    world->nodes[node].mismatched = true;
-    world->nodes[node].link_knows_config = prng_chance(&world->fault_prng, 300);
+    n->mismatched = true;
+    n->link_knows_config = link_knows;
     event_push(world, event_new(world, EVENT_START, node, ms_to_ns(10), 0));
     end_later(world, FAULT_config_mismatch, node, 0, 8000);
     fault_count(world, FAULT_config_mismatch);

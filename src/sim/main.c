@@ -11,13 +11,13 @@
 #include "sim/memory.h"
 #include "sim/run.h"
 
-enum { JOBS_MAX = 64 };
+enum { JOBS_MAX = 64, SEED_SECONDS_MAX = 120 };
 
 struct arguments {
     uint64_t first, last;
     unsigned jobs;
     bool trace_hash, verbose, calm, keep_going;
-    const char *tolerate;
+    const char *tolerate, *without;
     bool given;
 };
 
@@ -40,7 +40,7 @@ static void
 usage(void)
 {
     fprintf(stderr, "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
-                    "[--calm] [--keep-going] [--tolerate PROPERTY]\n"
+                    "[--calm] [--keep-going] [--without FAULT,...] [--tolerate PROPERTY]\n"
                     "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
 
@@ -83,6 +83,9 @@ parse(int argc, char **argv, struct arguments *a)
                 return false;
             a->jobs = (unsigned)number;
             i++;
+        } else if (strcmp(argv[i], "--without") == 0) {
+            a->without = next;
+            i++;
         } else if (strcmp(argv[i], "--tolerate") == 0) {
             a->tolerate = next;
             i++;
@@ -106,8 +109,9 @@ parse(int argc, char **argv, struct arguments *a)
 static void
 child(const struct arguments *a, uint64_t seed, int out)
 {
-    struct sim_options options = {.seed = seed, .verbose = a->verbose, .calm = a->calm, .tolerate = a->tolerate};
+    struct sim_options options = {.seed = seed, .verbose = a->verbose, .calm = a->calm, .tolerate = a->tolerate, .without = a->without};
     struct sim_result result;
+    alarm(SEED_SECONDS_MAX); /* a run that does not end ends as a crash */
     if (crypto_init() != OK)
         _exit(SIM_CRASH);
     run_seed(&options, &result);
@@ -238,7 +242,7 @@ print_totals(const struct totals *t, uint64_t ms)
            (unsigned long)ms, (unsigned long)(t->simulated_ms / 1000),
            (unsigned long)(t->simulated_ms * 1000 / ms), (unsigned long)(t->operations * 1000 / ms),
            (unsigned long)(strikes * 1000 / ms));
-    for (unsigned i = 0; i < FAULTS; i++)
+    for (unsigned i = 0; i < FAULTS && t->seeds > t->failed; i++)
         printf("  %-16s %9lu in %lu seeds  %s\n", fault_name((enum fault)i),
                (unsigned long)t->struck[i], (unsigned long)t->seeds_with[i],
                fault_text((enum fault)i));
@@ -254,6 +258,7 @@ main(int argc, char **argv)
         usage();
         return SIM_USAGE;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
     run_all(&a, &t);
     clock_gettime(CLOCK_MONOTONIC, &to);

@@ -95,6 +95,37 @@ fly(struct world *world, unsigned from, unsigned to, struct bytes frame)
     event_push(world, event);
 }
 
+/* Ballots in words: milliseconds since the simulation began, and the node. */
+static void
+tell(struct world *world, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct ballot b = {0}, beat = {0};
+    enum refusal refusal = REFUSED_NONE;
+    switch ((int)msg->kind) {
+    case MSG_VOTE: b = msg->u.vote.ballot; break;
+    case MSG_WRITE: b = msg->u.write.ballot; break;
+    case MSG_CHOSEN: b = msg->u.chosen.ballot; break;
+    case MSG_VOTED:
+        b = msg->u.voted.ballot;
+        beat = msg->u.voted.beat;
+        refusal = msg->u.voted.refusal;
+        break;
+    case MSG_WRITTEN:
+        b = msg->u.written.ballot;
+        beat = msg->u.written.beat;
+        refusal = msg->u.written.refusal;
+        break;
+    case MSG_STATE: refusal = msg->u.state.refusal; break;
+    case MSG_SHARE: b = msg->u.share.accepted.ballot; break;
+    case MSG_SHARED: beat.node = (uint8_t)msg->u.shared.outcome; break;
+    default: break;
+    }
+    trace_line(&world->trace, world->now_ns, "%u -> %u %s %.*s ballot %ld.%u beat %ld.%u %s", from, to,
+               msg_kind_name(msg->kind), (int)msg->path.name.size,
+               (const char *)msg->path.name.data, (long)ballot_ms(b) - (long)sim_wall_start_ms, b.node,
+               (long)ballot_ms(beat) - (long)sim_wall_start_ms, beat.node, refusal_name(refusal));
+}
+
 void
 net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
 {
@@ -107,9 +138,7 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     trace_number(&world->trace, (uint64_t)from << 8 | to);
     trace_bytes(&world->trace, frame);
     if (world->trace.verbose && msg.kind != MSG_HEARTBEAT)
-        trace_line(&world->trace, world->now_ns, "%u -> %u %s %.*s", from, to,
-                   msg_kind_name(msg.kind), (int)msg.path.name.size,
-                   (const char *)msg.path.name.data);
+        tell(world, from, to, &msg);
     check_secrets_frame(world, from, to, frame, &msg);
     check_durable(world, from, &msg);
     if (!world->connected[from][to] || world->cut[from][to] || !node_up(world, to))

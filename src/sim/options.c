@@ -47,19 +47,19 @@ options_draw(struct world *world)
 }
 
 void
-options_print(const struct world *world)
+options_print(const struct world *world, FILE *out)
 {
     const struct sim_options *o = &world->options;
-    printf("seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
+    fprintf(out, "seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
            "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
            (unsigned long)o->seed, o->nodes, o->threshold, o->clients, o->operations, o->hot_paths,
            o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
            (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
            (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);
-    printf("  faults:");
+    fprintf(out, "  faults:");
     for (unsigned i = 0; i < FAULTS; i++) {
         if (world->faults.on[i])
-            printf(" %s", fault_name((enum fault)i));
+            fprintf(out, " %s", fault_name((enum fault)i));
     }
-    printf("\n");
+    fprintf(out, "\n");
 }

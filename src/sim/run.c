@@ -31,6 +31,7 @@ catch_crashes(struct world *world)
     signal(SIGBUS, on_crash);
     signal(SIGFPE, on_crash);
     signal(SIGILL, on_crash);
+    signal(SIGALRM, on_crash);
 }
 
 static void
@@ -65,13 +66,13 @@ run_seed(const struct sim_options *options, struct sim_result *result)
     *result = (struct sim_result){.seed = options->seed};
     struct world *world = world_new(options);
     catch_crashes(world);
+    if (options->verbose)
+        options_print(world, stdout);
     run_faults(world);
     check_heal(world);
     check_chain_end(&world->chain);
     result->undecided = !check_linear(world);
     fill_result(world, result);
-    if (options->verbose)
-        options_print(world);
     crashing_world = NULL;
     world_free(world);
 }

@@ -223,6 +223,7 @@ sim_fail(struct world *world, enum sim_end end, const char *property, const char
     va_list args;
     fflush(stdout);
     trace_print_last(&world->trace, 60);
+    options_print(world, stderr);
     fprintf(stderr, "%s seed=%lu commit=%s property=%s at=%lu ms: ", end_name(end),
             (unsigned long)world->options.seed, OSTRAKA_COMMIT, property,
             (unsigned long)(world->now_ns / 1000000));

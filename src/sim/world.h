@@ -104,6 +104,7 @@ struct sim_options {
     size_t paths_max, requests_max;
     unsigned weights[8]; /* of the kinds of operations */
     bool verbose, calm;
+    const char *without;  /* fault kinds that this run does not have, with commas between */
     const char *tolerate; /* a property that is known to be broken: not judged */
 };
 
@@ -134,6 +135,8 @@ struct world {
     uint8_t canary[CANARY_BYTES];
     struct trace trace;
 };
+
+extern const uint64_t sim_wall_start_ms;
 
 struct world *world_new(const struct sim_options *options);
 void world_free(struct world *world);
@@ -195,6 +198,9 @@ void check_durable(struct world *world, unsigned node, const struct msg *msg);
 void check_delete_answer(struct world *world, const struct op *op);
 /* How many nodes' disks hold nothing of that incarnation of the path any more and know why. */
 unsigned check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation);
+
+/* Everything that was ever deleted is gone from every disk. */
+void check_delete_all(struct world *world);
 
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);

@@ -273,6 +273,24 @@ links_changed(struct actor_cluster *ac, unsigned node, uint64_t within_ms)
     }
 }
 
+void
+ac_rotate_share_key(struct actor_cluster *ac, unsigned node)
+{
+    struct step st = step_of(ac, node);
+    enum vault_err err = node_share_key_make(ac->nodes[node].node, &st);
+    ac_require(err == OK || err == ERR_BUSY, "a new share key");
+    if (err == OK)
+        node_share_key_announce(ac->nodes[node].node);
+}
+
+unsigned
+ac_destroy_share_keys(struct actor_cluster *ac, unsigned node)
+{
+    struct step st = step_of(ac, node);
+    (void)node_share_keys_destroy(ac->nodes[node].node, &st);
+    return node_share_keys_held(ac->nodes[node].node);
+}
+
 bool
 ac_up(const struct actor_cluster *ac, unsigned node)
 {

@@ -118,6 +118,9 @@ void ac_cut(struct actor_cluster *ac, unsigned from, unsigned to, bool cut); /* 
 void ac_isolate(struct actor_cluster *ac, unsigned node, bool cut);          /* from all others */
 void ac_heal(struct actor_cluster *ac); /* all links whole, all disks good, all nodes up */
 bool ac_up(const struct actor_cluster *ac, unsigned node);
+/* Share keys: a new one, unless too many old ones are kept; and those that may go, go. How many are left. */
+void ac_rotate_share_key(struct actor_cluster *ac, unsigned node);
+unsigned ac_destroy_share_keys(struct actor_cluster *ac, unsigned node);
 uint64_t ac_dice(struct actor_cluster *ac, uint64_t bound);
 
 /* Requests. The memory of the result belongs to the cluster. */

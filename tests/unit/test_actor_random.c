@@ -57,7 +57,7 @@ struct run {
     uint64_t seed;
     unsigned clients, paths, ops_wanted;
     unsigned crash_permille, cut_permille, disk_permille, repair_permille; /* chance per 5 ms */
-    unsigned clock_permille;
+    unsigned clock_permille, rotate_permille;
     struct op ops[OPS_MAX];
     size_t op_count;
     struct op *busy[CLIENTS_MAX];
@@ -340,6 +340,10 @@ faults(struct run *run)
     }
     struct ac_node *n = &ac->nodes[node];
     uint64_t skew = ac->options.skew_ms_max;
+    if (ac_up(ac, node) && chance(run, run->rotate_permille))
+        ac_rotate_share_key(ac, node);
+    if (ac_up(ac, node) && run->rotate_permille > 0 && chance(run, 20))
+        (void)ac_destroy_share_keys(ac, node);
     if (chance(run, run->clock_permille)) /* set, back or forth */
         n->skew_ms = (int64_t)ac_dice(ac, 2 * skew + 1) - (int64_t)skew;
     if (n->disk_full || n->slow_disk ? chance(run, run->repair_permille)
@@ -388,6 +392,7 @@ run_init(struct run *run, uint64_t seed)
     run->cut_permille = (unsigned)PICK(&rng, 0, 0, 2, 10);
     run->disk_permille = (unsigned)PICK(&rng, 0, 0, 0, 3);
     run->clock_permille = (unsigned)PICK(&rng, 0, 0, 2);
+    run->rotate_permille = (unsigned)PICK(&rng, 0, 0, 5, 30);
     run->repair_permille = (unsigned)PICK(&rng, 5, 20, 50);
     for (unsigned i = 0; i < run->paths; i++)
         snprintf(run->model[i].name, sizeof(run->model[i].name), "path/%u", i);
@@ -415,6 +420,27 @@ settle(struct run *run)
             checks_fail("not settled %u s after the faults stopped", SETTLE_MS_MAX / 1000);
         }
         ac_run_ms(run->ac, 100);
+    }
+}
+
+/* With nothing outstanding, no old share key is needed any more. */
+static void
+destroy_old_keys(struct run *run)
+{
+    unsigned nodes = run->ac->options.nodes;
+    for (unsigned i = 0; i < nodes; i++)
+        ac_rotate_share_key(run->ac, i);
+    for (unsigned seconds = 0, most = 2; most > 1; seconds++) {
+        most = 0;
+        for (unsigned i = 0; i < nodes; i++) {
+            unsigned held = ac_destroy_share_keys(run->ac, i);
+            most = held > most ? held : most;
+        }
+        if (seconds > 60) {
+            fprintf(stderr, "seed %lu: ", (unsigned long)run->seed);
+            checks_fail("old share keys are still kept a minute after the last one was needed");
+        }
+        ac_run_ms(run->ac, 1000);
     }
 }
 
@@ -483,6 +509,8 @@ run_seed(uint64_t seed, bool verbose)
     ac_heal(run->ac);
     ac_run_ms(run->ac, 5000);
     settle(run);
+    if (run->rotate_permille > 0)
+        destroy_old_keys(run);
     for (unsigned i = 0; i < run->paths; i++)
         check_healed(run, i);
     settle(run);

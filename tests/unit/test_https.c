@@ -969,6 +969,43 @@ young_handshakes_are_left_alone(void **state)
     server_close(&server);
 }
 
+/*
+ * One client that always has another request on its way does not keep the loop from returning to its owner, who
+ * sends the node's heartbeats then.
+ */
+static void
+the_loop_returns_to_its_owner(void **state)
+{
+    static const char request[] = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    struct server server = {0};
+    struct client client;
+    unsigned turns = 0;
+
+    (void)state;
+    server_open(&server);
+    client_open(&client, &server);
+    for (unsigned i = 0; i < 40; i++) {
+        struct buf many = {0};
+        size_t put;
+
+        for (unsigned j = 0; j < 400; j++)
+            assert_int_equal(buf_append_text(&many, request), OK);
+        /* Without a turn of the server's loop. */
+        assert_int_equal(tls_write(client.tls, buf_bytes(&many), &put), TLS_DONE);
+        buf_close(&many);
+    }
+    while (server.requests < 2000 && turns < 10000) {
+        unsigned before = server.requests;
+
+        event_base_loop(server.base, EVLOOP_ONCE);
+        turns++;
+        assert_true(server.requests - before < 200);
+    }
+    assert_true(server.requests >= 2000);
+    client_close(&client);
+    server_close(&server);
+}
+
 static void
 descriptors_may_run_out(void **state)
 {
@@ -1199,6 +1236,7 @@ main(void)
         cmocka_unit_test(handshakes_take_turns),
         cmocka_unit_test(the_oldest_handshake_makes_room),
         cmocka_unit_test(young_handshakes_are_left_alone),
+        cmocka_unit_test(the_loop_returns_to_its_owner),
         cmocka_unit_test(descriptors_may_run_out),
         cmocka_unit_test(a_taken_port_is_named),
         cmocka_unit_test(draining_finishes_what_was_begun),

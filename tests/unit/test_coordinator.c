@@ -1,0 +1,543 @@
+/*
+ * One coordinator, that of node 0 of three: what it sends to nodes 1 and 2 is caught, and the test answers in their name. Node 0 is a
+ * replica too and answers itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+
+enum { SENT_MAX = 256 };
+
+struct probe {
+    struct actor_cluster *ac;
+    struct buf frames[SENT_MAX];
+    struct msg sent[SENT_MAX]; /* by node 0 to 1 and 2 */
+    uint64_t at_ms[SENT_MAX];
+    size_t count;
+};
+
+static enum ac_verdict catch (void *context, unsigned from, unsigned to, const struct msg *msg) {
+    struct probe *p = context;
+    if (msg->kind == MSG_HEARTBEAT || (from != 0 && to != 0)) return AC_PASS;
+    if (from != 0) return AC_DROP;
+    assert_true(p->count < SENT_MAX);
+    size_t i = p->count++;
+    p->frames[i].size = 0;
+    assert_int_equal(msg_encode(msg, &p->frames[i]), OK);
+    assert_int_equal(msg_decode(buf_bytes(&p->frames[i]), &p->sent[i]), OK);
+    p->sent[i].to = (uint8_t)to;
+    p->at_ms[i] = ac_ms(p->ac);
+    return AC_DROP;
+}
+
+static struct probe *
+probe_new(uint64_t seed)
+{
+    struct ac_options options = {.nodes = 3, .seed = seed, .requests_max = 4};
+    struct probe *p = calloc(1, sizeof(*p));
+    assert_non_null(p);
+    p->ac = ac_new(&options);
+    ac_run_ms(p->ac, 300);
+    p->ac->filter = catch;
+    p->ac->filter_context = p;
+    return p;
+}
+
+static void
+probe_free(struct probe *p)
+{
+    ac_free(p->ac);
+    for (size_t i = 0; i < SENT_MAX; i++)
+        buf_close(&p->frames[i]);
+    free(p);
+}
+
+/* The newest of that kind to that node; NULL: none. */
+static const struct msg *
+last(const struct probe *p, enum msg_kind kind, unsigned to)
+{
+    for (size_t i = p->count; i-- > 0;) {
+        if (p->sent[i].kind == kind && p->sent[i].to == to)
+            return &p->sent[i];
+    }
+    return NULL;
+}
+
+static size_t
+count_of(const struct probe *p, enum msg_kind kind, unsigned to)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->count; i++)
+        count += p->sent[i].kind == kind && p->sent[i].to == to;
+    return count;
+}
+
+static struct ac_request *
+begin(struct probe *p, enum request_kind kind, const char *name, const char *value)
+{
+    struct request request = ac_make(kind, name, value);
+    struct ac_request *r = ac_send(p->ac, 0, &request);
+    ac_run_ms(p->ac, 1);
+    return r;
+}
+
+static struct incarnations
+incarnations(uint64_t a, uint64_t b, uint64_t c)
+{
+    return (struct incarnations){.of = {a, b, c}, .count = 3};
+}
+
+static struct msg
+voted(const struct msg *vote, enum refusal refusal, uint64_t beat_ahead_ms)
+{
+    struct msg m = {.kind = MSG_VOTED, .op = vote->op, .path = vote->path};
+    m.u.voted.ballot = vote->u.vote.ballot;
+    m.u.voted.refusal = refusal;
+    if (refusal == REFUSED_BALLOT || refusal == REFUSED_FLOOR)
+        m.u.voted.beat = (struct ballot){vote->u.vote.ballot.time + (beat_ahead_ms << 16), 1, 1};
+    m.u.voted.incarnations = incarnations(1, 1, 1);
+    return m;
+}
+
+static struct msg
+written(const struct msg *write, enum refusal refusal)
+{
+    struct msg m = {.kind = MSG_WRITTEN, .op = write->op, .path = write->path};
+    m.u.written.ballot = write->u.write.ballot;
+    record_id(write->u.write.head, m.u.written.head_id);
+    m.u.written.refusal = refusal;
+    m.u.written.incarnations = incarnations(1, 1, 1);
+    return m;
+}
+
+static void
+answer(struct probe *p, unsigned from, const struct msg *msg)
+{
+    assert_int_equal(ac_inject(p->ac, from, 0, msg), OK);
+    ac_run_ms(p->ac, 1);
+}
+
+static void
+answer_vote(struct probe *p, unsigned from, enum refusal refusal, uint64_t beat_ahead_ms)
+{
+    struct msg m = voted(last(p, MSG_VOTE, from), refusal, beat_ahead_ms);
+    answer(p, from, &m);
+}
+
+static void
+answer_write(struct probe *p, unsigned from, enum refusal refusal)
+{
+    struct msg m = written(last(p, MSG_WRITE, from), refusal);
+    answer(p, from, &m);
+}
+
+/* ---- changes ---- */
+
+static void
+test_two_phases(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(1);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    const struct msg *vote = last(p, MSG_VOTE, 1);
+    assert_int_equal(count_of(p, MSG_VOTE, 2), 1);
+    assert_int_equal(vote->u.vote.purpose, CHANGE_CREATE);
+    assert_true(bytes_equal(vote->u.vote.credential, bytes_of_text(ac_token)));
+    assert_true(bytes_equal(vote->request_id, bytes_of_text(r->id)));
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 0);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    const struct msg *write = last(p, MSG_WRITE, 1);
+    assert_non_null(write);
+    assert_non_null(last(p, MSG_WRITE, 2));
+    assert_int_equal(ballot_compare(write->u.write.ballot, vote->u.vote.ballot), 0);
+    assert_false(r->done); /* its own copy is one of three */
+    answer_write(p, 1, REFUSED_NONE);
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, OK);
+    assert_int_equal(count_of(p, MSG_CHOSEN, 1), 0); /* the third may still answer */
+    answer_write(p, 2, REFUSED_NONE);
+    const struct msg *chosen = last(p, MSG_CHOSEN, 1);
+    assert_non_null(chosen);
+    assert_int_equal(chosen->u.chosen.written, 7);
+    assert_int_equal(chosen->u.chosen.head.size, 0);
+    probe_free(p);
+}
+
+static void
+test_notice_for_who_has_not_written(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(2);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    answer_write(p, 2, REFUSED_NONE);
+    assert_int_equal(r->reply.err, OK);
+    ac_run_ms(p->ac, 10);
+    assert_int_equal(last(p, MSG_CHOSEN, 1)->u.chosen.written, 5);
+    assert_true(
+        bytes_equal(last(p, MSG_CHOSEN, 1)->u.chosen.head, last(p, MSG_WRITE, 1)->u.write.head));
+    assert_int_equal(last(p, MSG_CHOSEN, 2)->u.chosen.head.size, 0);
+    answer_write(p, 1, REFUSED_NONE); /* late: then all may drop their escrow */
+    assert_int_equal(last(p, MSG_CHOSEN, 1)->u.chosen.written, 7);
+    probe_free(p);
+}
+
+static void
+test_refused_votes(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(3);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    struct ballot first = last(p, MSG_VOTE, 1)->u.vote.ballot;
+    answer_vote(p, 1, REFUSED_BALLOT, 3000);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 1); /* one more may still come */
+    answer_vote(p, 2, REFUSED_BALLOT, 2000);
+    ac_run_ms(p->ac, 10); /* up to 5 ms */
+    struct ballot second = last(p, MSG_VOTE, 1)->u.vote.ballot;
+    assert_true(ballot_ms(second) >= ballot_ms(first) + 3000);
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    answer_vote(p, 1, REFUSED_FLOOR, 1000);
+    struct msg m = voted(last(p, MSG_VOTE, 2), REFUSED_FLOOR, 1500);
+    assert_int_equal(ac_inject(p->ac, 2, 0, &m), OK); /* over a floor at once */
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    assert_true(ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot) >= ballot_ms(second) + 1500);
+    probe_free(p);
+}
+
+/* With one node known to be away, the refusal of another is enough to try again. */
+static void
+test_refusal_while_one_is_away(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(4);
+    ac_crash(p->ac, 2);
+    ac_run_ms(p->ac, 1500);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    assert_int_equal(votes, 1);
+    answer_vote(p, 1, REFUSED_BALLOT, 10);
+    ac_run_ms(p->ac, 10);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 1);
+    answer_write(p, 1, REFUSED_INCARNATION);
+    ac_run_ms(p->ac, 10);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 2);
+    probe_free(p);
+}
+
+/* One is silent without being known to be away: waited for, but not for long. */
+static void
+test_refusal_while_one_is_silent(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(5);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    answer_write(p, 1, REFUSED_BALLOT);
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    ac_run_ms(p->ac, 100);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes);
+    ac_run_ms(p->ac, 250);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    ac_run_ms(p->ac, 5000);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING); /* the first WRITE may yet be finished */
+    probe_free(p);
+}
+
+static void
+test_newer_incarnation(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(6);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    struct msg vote = *last(p, MSG_VOTE, 1);
+    struct msg m = voted(&vote, REFUSED_NONE, 0);
+    m.u.voted.incarnations = incarnations(1, 1, 2);
+    answer(p, 1, &m);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 0); /* what the older one said does not count */
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 2);
+    assert_true(ballot_compare(last(p, MSG_VOTE, 1)->u.vote.ballot, vote.u.vote.ballot) > 0);
+    m = voted(&vote, REFUSED_NONE, 0);
+    answer(p, 2, &m); /* of the round before */
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 0);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    assert_int_equal(last(p, MSG_WRITE, 1)->u.write.incarnations.of[2], 2);
+    probe_free(p);
+}
+
+static void
+test_answers_that_do_not_count(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(7);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    struct msg m = voted(last(p, MSG_VOTE, 1), REFUSED_NONE, 0);
+    m.op ^= 1 << 21;
+    answer(p, 1, &m);
+    m = voted(last(p, MSG_VOTE, 1), REFUSED_NONE, 0);
+    m.path = ac_path("b");
+    answer(p, 1, &m);
+    m = voted(last(p, MSG_VOTE, 1), REFUSED_BALLOT, 1);
+    answer(p, 1, &m);
+    m = voted(last(p, MSG_VOTE, 1), REFUSED_NONE, 0);
+    answer(p, 1, &m); /* a second answer of the same node */
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 0);
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 1);
+    m = written(last(p, MSG_WRITE, 1), REFUSED_NONE);
+    m.u.written.head_id[0] ^= 1;
+    answer(p, 1, &m);
+    m = written(last(p, MSG_WRITE, 1), REFUSED_NONE);
+    m.u.written.ballot.time--;
+    answer(p, 1, &m);
+    assert_false(r->done);
+    m.op = UINT64_MAX;
+    answer(p, 1, &m);
+    probe_free(p);
+}
+
+/* What another has begun, found here alone: the same bytes, then a round of its own. */
+static void
+test_finishes_first(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(8);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    struct msg lost = *last(p, MSG_WRITE, 1);
+    ac_run_ms(p->ac, 5500); /* nobody answers; node 0 has accepted it */
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING);
+    struct bytes head, boxes;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(arena_copy(&arena, lost.u.write.head, &head), OK);
+    assert_int_equal(arena_copy(&arena, lost.u.write.boxes, &boxes), OK);
+
+    p->count = 0;
+    r = begin(p, REQUEST_CREATE, "a", "two");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5);
+    const struct msg *write = last(p, MSG_WRITE, 1);
+    assert_non_null(write);
+    assert_true(bytes_equal(write->u.write.head, head));
+    assert_true(bytes_equal(write->u.write.boxes, boxes));
+    struct ballot ballot = write->u.write.ballot;
+    assert_int_equal(ballot_compare(ballot, last(p, MSG_VOTE, 1)->u.vote.ballot), 0);
+    answer_write(p, 1, REFUSED_NONE);
+    ac_run_ms(p->ac, 5);
+    assert_false(r->done);
+    assert_non_null(last(p, MSG_CHOSEN, 1));
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 2);
+    assert_true(ballot_compare(last(p, MSG_VOTE, 1)->u.vote.ballot, ballot) > 0);
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5);
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, ERR_ALREADY_EXISTS);
+    arena_close(&arena);
+    probe_free(p);
+}
+
+/* Changes of one path at one node stand in line; one whose turn never comes has changed nothing. */
+static void
+test_line(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(9);
+    struct ac_request *first = begin(p, REQUEST_CREATE, "a", "one");
+    struct ac_request *second = begin(p, REQUEST_UPDATE, "a", "two");
+    struct ac_request *third = begin(p, REQUEST_UPDATE, "a", "three");
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 1);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 1);
+    answer_write(p, 1, REFUSED_NONE);
+    assert_int_equal(first->reply.err, OK);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 2);
+    ac_run_ms(p->ac, 6000);
+    assert_int_equal(second->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(second->reply.phase, PHASE_VOTING);
+    assert_true(third->done);
+    assert_true(third->reply.err == ERR_CONTENDED || third->reply.phase == PHASE_VOTING);
+    probe_free(p);
+}
+
+static void
+test_too_many_requests(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(10);
+    struct ac_request *r[5];
+    char name[8];
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        r[i] = begin(p, REQUEST_CREATE, name, "x");
+    }
+    assert_true(r[4]->done);
+    assert_int_equal(r[4]->reply.err, ERR_BUSY);
+    assert_int_equal(r[4]->reply.retry_after_ms, 1000);
+    assert_false(r[3]->done);
+    ac_run_ms(p->ac, 5500);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(r[i]->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(node_in_flight(p->ac->nodes[0].node), 0);
+    probe_free(p);
+}
+
+/* Denied by a majority: as if there were nothing. */
+static void
+test_denied(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(11);
+    struct ac_request *r = begin(p, REQUEST_UPDATE, "a", "x");
+    answer_vote(p, 1, REFUSED_DENIED, 0);
+    assert_false(r->done);
+    answer_vote(p, 2, REFUSED_DENIED, 0);
+    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    probe_free(p);
+}
+
+/* ---- reads ---- */
+
+static void
+test_read_asks_few_first(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(12);
+    struct ac_request *r = begin(p, REQUEST_READ, "a", NULL);
+    assert_int_equal(count_of(p, MSG_READ, 1) + count_of(p, MSG_READ, 2), 1);
+    ac_run_ms(p->ac, 20); /* the hedge */
+    assert_int_equal(count_of(p, MSG_READ, 1), 1);
+    assert_int_equal(count_of(p, MSG_READ, 2), 1);
+    struct msg m = {.kind = MSG_STATE, .op = last(p, MSG_READ, 1)->op, .path = ac_path("a")};
+    m.u.state.incarnations = incarnations(1, 1, 1);
+    answer(p, 1, &m);
+    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    probe_free(p);
+}
+
+static void
+test_read_repeats_itself(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(13);
+    struct ac_request *r = begin(p, REQUEST_READ, "a", NULL);
+    ac_run_ms(p->ac, 1000);
+    assert_true(count_of(p, MSG_READ, 1) >= 3);
+    ac_run_ms(p->ac, 4500);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    probe_free(p);
+}
+
+/* A head that is not known chosen: asked again three times, a little later each time, then finished, without the caller's credential. */
+static void
+test_read_finishes_in_the_end(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(14);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5500); /* accepted by node 0 alone */
+    struct ac_request *r = begin(p, REQUEST_READ, "a", NULL);
+    unsigned asked = 0;
+    p->count = 0;
+    for (unsigned i = 0; i < 40 && !last(p, MSG_VOTE, 1); i++) {
+        const struct msg *read = last(p, MSG_READ, 1);
+        struct msg m = {.kind = MSG_STATE, .op = read ? read->op : 0, .path = ac_path("a")};
+        m.u.state.incarnations = incarnations(1, 1, 1);
+        asked += read != NULL;
+        p->count = 0;
+        if (read)
+            answer(p, 1, &m);
+        else
+            ac_run_ms(p->ac, 1);
+    }
+    assert_in_range(asked, 3, 4);
+    const struct msg *vote = last(p, MSG_VOTE, 1);
+    assert_non_null(vote);
+    assert_int_equal(vote->u.vote.purpose, CHANGE_FINISH);
+    assert_int_equal(vote->u.vote.credential.size, 0);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5);
+    assert_non_null(last(p, MSG_WRITE, 1));
+    answer_write(p, 1, REFUSED_NONE);
+    assert_false(r->done);
+    probe_free(p);
+}
+
+/* Shares of a read lie in the secrets arena only as long as the read lives. */
+static void
+test_no_share_is_left_behind(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 3, .seed = 15};
+    struct actor_cluster *ac = ac_new(&options);
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    ac_run_ms(ac, 1000);
+    size_t before = secret_arena_free_slots(ac->nodes[0].secrets);
+    for (unsigned i = 0; i < 20; i++)
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    ac_isolate(ac, 0, true);
+    assert_int_equal(ac_read(ac, 0, "a")->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(secret_arena_free_slots(ac->nodes[0].secrets), before);
+    ac_free(ac);
+}
+
+/* A restarted node issues no ballot that it may have issued before. */
+static void
+test_ballots_after_a_restart(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(16);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    struct row_key key;
+    struct bytes value;
+    struct node_row row;
+    row_key_meta("node", &key);
+    assert_true(ac_get(p->ac, 0, &key, &value));
+    assert_int_equal(node_row_decode(value, &row), OK);
+    ac_crash_losing(p->ac, 0, true);
+    p->ac->nodes[0].skew_ms = -4000; /* and its clock was set back */
+    p->count = 0;
+    ac_start(p->ac, 0);
+    ac_run_ms(p->ac, 600);
+    (void)begin(p, REQUEST_CREATE, "a", "two");
+    assert_non_null(last(p, MSG_VOTE, 1));
+    assert_true(ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot) > row.horizon_ms);
+    probe_free(p);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_phases),
+        cmocka_unit_test(test_notice_for_who_has_not_written),
+        cmocka_unit_test(test_refused_votes),
+        cmocka_unit_test(test_refusal_while_one_is_away),
+        cmocka_unit_test(test_refusal_while_one_is_silent),
+        cmocka_unit_test(test_newer_incarnation),
+        cmocka_unit_test(test_answers_that_do_not_count),
+        cmocka_unit_test(test_finishes_first),
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_too_many_requests),
+        cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_read_asks_few_first),
+        cmocka_unit_test(test_read_repeats_itself),
+        cmocka_unit_test(test_read_finishes_in_the_end),
+        cmocka_unit_test(test_no_share_is_left_behind),
+        cmocka_unit_test(test_ballots_after_a_restart),
+    };
+    if (argc > 1) /* one of them, by name */
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
