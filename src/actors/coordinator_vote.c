@@ -225,7 +225,10 @@ static void
 tell_chosen(struct work *w)
 {
     struct job *job = w->job;
-    for (unsigned i = 0; job->head && i < job->replicas.count; i++) {
+    struct bytes head; /* outlives this round */
+    if (!job->head || arena_copy(w->st->arena, job->head_encoded, &head) != OK)
+        return;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
         if (a->answered && a->accepted.state == STATE_CHOSEN &&
             memcmp(a->head_id, job->head_id, ID_BYTES) == 0)
@@ -234,7 +237,7 @@ tell_chosen(struct work *w)
         m->op = 0; /* whoever erases tells the shard store of this node */
         m->u.chosen.ballot = job->head_ballot;
         memcpy(m->u.chosen.head_id, job->head_id, ID_BYTES);
-        m->u.chosen.head = job->head_encoded;
+        m->u.chosen.head = head;
         membership_incarnations(w->c->membership, &job->replicas, &m->u.chosen.incarnations);
     }
 }
