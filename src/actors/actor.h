@@ -17,12 +17,12 @@
 #include "store/store.h"
 
 struct step {
-    struct instant now;          /* monotonic; constant during one step */
-    uint64_t wall_ms;            /* wall clock; constant during one step */
+    struct instant now; /* monotonic; constant during one step */
+    uint64_t wall_ms;   /* wall clock; constant during one step */
     const struct rng *rng;
     const struct log_sink *log;
     struct metrics *metrics;
-    struct arena *arena;         /* wiped after the step's effects have been executed */
+    struct arena *arena; /* wiped after the step's effects have been executed */
 };
 
 enum actor_id { ACTOR_GATEWAY, ACTOR_COORDINATOR, ACTOR_SHARD_STORE, ACTOR_REPAIRER };
@@ -39,10 +39,10 @@ enum effect_kind {
 
 struct effect {
     enum effect_kind kind;
-    enum actor_id actor;         /* who gets MSG_STORED, MSG_LOADED, MSG_TIMER; for LOCAL: the receiver */
-    uint64_t tag;                /* STORE, LOAD, SCAN, TIMER: comes back */
+    enum actor_id actor; /* who gets MSG_STORED, MSG_LOADED, MSG_TIMER; for LOCAL: the receiver */
+    uint64_t tag;        /* STORE, LOAD, SCAN, TIMER: comes back */
     union {
-        struct msg msg;          /* SEND, LOCAL */
+        struct msg msg; /* SEND, LOCAL */
         struct {
             const struct store_change *changes;
             size_t count;
@@ -56,7 +56,7 @@ struct effect {
             size_t limit;
             bool with_values;
         } scan;
-        struct duration after;   /* TIMER */
+        struct duration after; /* TIMER */
         struct {
             uint64_t exchange;
             struct reply reply;
@@ -75,7 +75,8 @@ struct effects {
 };
 
 /* Each adds one effect; overflow is a bug of ours (assert). Returned pointers are valid until the next call. */
-struct msg *effect_send(struct effects *out, enum msg_kind kind, uint8_t to, const struct msg *about);
+struct msg *effect_send(struct effects *out, enum msg_kind kind, uint8_t to,
+                        const struct msg *about);
 struct msg *effect_local(struct effects *out, enum actor_id to, enum msg_kind kind);
 void effect_store(struct effects *out, enum actor_id actor, uint64_t tag,
                   const struct store_change *changes, size_t count);

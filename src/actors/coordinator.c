@@ -141,9 +141,10 @@ job_majority(const struct work *w)
 void
 job_log(const struct work *w, enum log_level level, const char *event, enum vault_err err)
 {
-    log_event(w->st->log, level, "coordinator", event, log_token("request_id", w->job->request_id),
-              log_text("operation", w->job->background ? "finish" : request_kind_name(w->job->kind)),
-              log_err("outcome", err), log_u64("attempts", w->job->attempts));
+    log_event(
+        w->st->log, level, "coordinator", event, log_token("request_id", w->job->request_id),
+        log_text("operation", w->job->background ? "finish" : request_kind_name(w->job->kind)),
+        log_err("outcome", err), log_u64("attempts", w->job->attempts));
 }
 
 static uint64_t
@@ -323,7 +324,8 @@ job_enter_line(struct work *w)
     else
         line->first = job;
     line->last = job;
-    if (line->active->background) { /* nobody waits for it, and what it would finish is finished first anyway */
+    if (line->active
+            ->background) { /* nobody waits for it, and what it would finish is finished first anyway */
         struct work other = {w->c, w->st, line->active, w->out};
         job_end(&other);
     }
@@ -424,7 +426,8 @@ static void
 on_change(struct coordinator *c, const struct step *st, const struct msg *in, struct effects *out)
 {
     const struct request *request = in->u.request.request;
-    struct request finish = {.kind = REQUEST_READ, .tenant = in->path.tenant, .name = in->path.name};
+    struct request finish = {
+        .kind = REQUEST_READ, .tenant = in->path.tenant, .name = in->path.name};
     struct reply refused = {.err = ERR_BUSY, .retry_after_ms = 1000};
     if (!request && path_map_find(&c->lines, in->path))
         return; /* a change of that path is under way already */
@@ -443,7 +446,8 @@ on_change(struct coordinator *c, const struct step *st, const struct msg *in, st
     job->exchange = in->u.request.exchange;
     job->background = request == NULL;
     job->deadline_tag = new_tag(c, job);
-    effect_timer(out, ACTOR_COORDINATOR, UINT64_C(1) << 63 | job->deadline_tag, c->options.deadline);
+    effect_timer(out, ACTOR_COORDINATOR, UINT64_C(1) << 63 | job->deadline_tag,
+                 c->options.deadline);
     if (job->background)
         job_enter_line(&w);
     else
@@ -456,8 +460,8 @@ static void
 on_deadline(struct work *w)
 {
     struct job *job = w->job;
-    bool change = job->kind == REQUEST_CREATE || job->kind == REQUEST_UPDATE ||
-                  job->kind == REQUEST_DELETE;
+    bool change =
+        job->kind == REQUEST_CREATE || job->kind == REQUEST_UPDATE || job->kind == REQUEST_DELETE;
     if (!job->request)
         job_end(w); /* answered already, or in the background */
     else if (job->phase == JOB_ERASING)

@@ -20,27 +20,28 @@
 struct job;
 
 struct coordinator_options {
-    struct membership *membership;       /* borrowed */
-    struct secret_arena *secrets;        /* borrowed */
-    struct box_sender *sender;           /* borrowed; renewed by the node */
-    const struct master_key *master;     /* borrowed; NULL: none */
-    bool master_incorrect;               /* there is a master key, and it is not the cluster's */
+    struct membership *membership;   /* borrowed */
+    struct secret_arena *secrets;    /* borrowed */
+    struct box_sender *sender;       /* borrowed; renewed by the node */
+    const struct master_key *master; /* borrowed; NULL: none */
+    bool master_incorrect;           /* there is a master key, and it is not the cluster's */
     uint64_t map_seed;
     size_t jobs_max;
-    struct duration deadline;            /* of a request */
-    uint64_t issued_ms;                  /* horizon found at start: ballots up to it may have been issued before */
+    struct duration deadline; /* of a request */
+    uint64_t issued_ms; /* horizon found at start: ballots up to it may have been issued before */
 };
 
 struct coordinator {
     struct coordinator_options options;
     struct membership *membership;
-    struct job **jobs;                   /* by slot; NULL: free */
+    struct job **jobs; /* by slot; NULL: free */
     uint32_t *free_slots;
     size_t free_slot_count;
-    struct path_map lines;               /* struct line: changes of a path that wait for their turn */
-    uint64_t last_time;                  /* hybrid logical clock: highest ballot time issued, in an earlier life too */
-    uint64_t rounds;                     /* counts rounds, for correlation */
-    struct job *done;                    /* ended in this step; freed at the next */
+    struct path_map lines; /* struct line: changes of a path that wait for their turn */
+    uint64_t
+        last_time;    /* hybrid logical clock: highest ballot time issued, in an earlier life too */
+    uint64_t rounds;  /* counts rounds, for correlation */
+    struct job *done; /* ended in this step; freed at the next */
 };
 
 MUST_CHECK enum vault_err coordinator_init(struct coordinator *c,

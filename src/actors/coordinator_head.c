@@ -73,8 +73,7 @@ head_precedes(const struct job *job, const uint8_t head_id[static ID_BYTES])
         const struct answer *a = &job->answers[i];
         struct head head;
         if (is_good(a) && a->accepted.state != STATE_ABSENT &&
-            head_decode(a->accepted.head, &head) == OK &&
-            memcmp(head.prev, head_id, ID_BYTES) == 0)
+            head_decode(a->accepted.head, &head) == OK && memcmp(head.prev, head_id, ID_BYTES) == 0)
             return true;
     }
     return false;

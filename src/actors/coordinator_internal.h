@@ -5,34 +5,34 @@
 #include "actors/coordinator.h"
 
 enum job_phase {
-    JOB_QUEUED,     /* another change of this path at this node comes first */
-    JOB_WAITING,    /* back-off, or a short wait before asking again */
+    JOB_QUEUED,  /* another change of this path at this node comes first */
+    JOB_WAITING, /* back-off, or a short wait before asking again */
     JOB_VOTING,
-    JOB_FETCHING,   /* the whole of an unfinished change */
+    JOB_FETCHING, /* the whole of an unfinished change */
     JOB_WRITING,
     JOB_COLLECTING, /* answered; the rest of the replicas may still write */
     JOB_ERASING,
     JOB_READING,
     JOB_LISTING,
-    JOB_ASKING,     /* progress of a deletion */
+    JOB_ASKING, /* progress of a deletion */
     JOB_ENDED,
 };
 
 enum {
-    VOTE_TIMEOUT_MS = 300,       /* of the first round; doubles with each that gets no majority */
+    VOTE_TIMEOUT_MS = 300, /* of the first round; doubles with each that gets no majority */
     VOTE_TIMEOUT_MS_MAX = 2400,
-    WRITE_AGAIN_MS = 300,        /* a WRITE without an answer is sent again, the same bytes */
-    BACKOFF_MS_FIRST = 5,        /* whoever is refused waits a random time up to it, doubling */
+    WRITE_AGAIN_MS = 300, /* a WRITE without an answer is sent again, the same bytes */
+    BACKOFF_MS_FIRST = 5, /* whoever is refused waits a random time up to it, doubling */
     BACKOFF_MS_MAX = 150,
     BACKOFF_MS_MAX_BACKGROUND = 1000,
-    CHOSEN_DELAY_MS = 5,         /* for the slower replicas' WRITTEN before CHOSEN is sent */
-    COLLECT_MS = 1000,           /* and how long they may come after that */
-    ERASE_EXTRA_MS = 20,         /* for the last replicas when enough have erased */
+    CHOSEN_DELAY_MS = 5, /* for the slower replicas' WRITTEN before CHOSEN is sent */
+    COLLECT_MS = 1000,   /* and how long they may come after that */
+    ERASE_EXTRA_MS = 20, /* for the last replicas when enough have erased */
     HEDGE_MS_MIN = 2,
     HEDGE_MS_MAX = 20,
-    READ_AGAIN_MS = 2,           /* 2, 4, 8 for a head that is not known chosen */
+    READ_AGAIN_MS = 2, /* 2, 4, 8 for a head that is not known chosen */
     READ_TRIES = 3,
-    READ_TIMEOUT_MS = 250,       /* a READ without an answer is sent again */
+    READ_TIMEOUT_MS = 250, /* a READ without an answer is sent again */
     REPAIR_TRIGGER_BUFFER = 1,
     CLOCK_SKEW_MS_MAX = 500,
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
@@ -49,7 +49,7 @@ struct answer {
     struct bytes version, dealing; /* STATE */
     struct secret share;           /* STATE: slot in the secrets arena */
     enum share_state share_state;
-    struct bytes records;          /* VERSIONS */
+    struct bytes records; /* VERSIONS */
     bool written, erased;
 };
 
@@ -63,55 +63,55 @@ struct proposal {
 struct job {
     uint32_t slot;
     enum job_phase phase;
-    struct job *next;              /* in its line, or in coordinator.done */
-    struct line *line;             /* where a change stands; NULL: in none */
+    struct job *next;  /* in its line, or in coordinator.done */
+    struct line *line; /* where a change stands; NULL: in none */
     enum request_kind kind;
     bool background;               /* no client: finishes the path, nothing more */
     const struct request *request; /* borrowed until answered; NULL: background, or answered */
     uint64_t exchange;
-    struct arena arena;            /* of the job */
-    struct arena round;            /* of the present round */
-    struct arena proposal_memory;  /* of the present proposal */
+    struct arena arena;           /* of the job */
+    struct arena round;           /* of the present round */
+    struct arena proposal_memory; /* of the present proposal */
     struct path path;
     struct bytes request_id, credential;
     struct replicas replicas;
     struct instant started, deadline;
-    uint64_t op;                   /* of the present round */
-    uint64_t timer;                /* only this phase timer counts */
+    uint64_t op;    /* of the present round */
+    uint64_t timer; /* only this phase timer counts */
     uint64_t deadline_tag;
-    unsigned attempts;             /* voting rounds, or tries of a read */
+    unsigned attempts; /* voting rounds, or tries of a read */
     uint8_t op_id[OP_ID_BYTES];
     struct ballot ballot;
-    struct ballot beat;            /* highest that a refusal named */
+    struct ballot beat; /* highest that a refusal named */
     struct answer answers[REPLICAS_MAX];
-    struct head *head;             /* h*, decoded; NULL: absent. In the round's arena */
-    struct bytes head_encoded;     /* of h* */
-    struct ballot head_ballot;     /* at which h* is accepted somewhere: the highest */
+    struct head *head;         /* h*, decoded; NULL: absent. In the round's arena */
+    struct bytes head_encoded; /* of h* */
+    struct ballot head_ballot; /* at which h* is accepted somewhere: the highest */
     uint8_t head_id[ID_BYTES];
     struct proposal proposal;
-    bool finishing;                /* the proposal is another's change */
-    bool resume_read;              /* after finishing, go on reading */
-    bool write_left;               /* a WRITE of this job's own change has left */
-    bool write_left_before;        /* one of an earlier round has */
-    uint64_t write_generation;     /* generation of its first proposal */
-    bool contended;                /* some round was lost to another coordinator */
+    bool finishing;            /* the proposal is another's change */
+    bool resume_read;          /* after finishing, go on reading */
+    bool write_left;           /* a WRITE of this job's own change has left */
+    bool write_left_before;    /* one of an earlier round has */
+    uint64_t write_generation; /* generation of its first proposal */
+    bool contended;            /* some round was lost to another coordinator */
     bool disk_full;
-    unsigned fetch_tried;          /* bit per replica */
+    unsigned fetch_tried; /* bit per replica */
     uint64_t result_version, result_at_ms;
     bool chosen_sent;
     /* reads */
-    uint64_t want_version;         /* of an older version, once known */
+    uint64_t want_version; /* of an older version, once known */
     uint8_t want_version_id[ID_BYTES];
     uint64_t want_valid_to_ms;
-    bool listed;                   /* the version wanted has been found in the chain */
+    bool listed;                    /* the version wanted has been found in the chain */
     uint8_t seen_head_id[ID_BYTES]; /* head that was not known chosen at the last try */
     bool seen;
-    bool pinned;                   /* the head seen turned out to be chosen: read its version */
+    bool pinned; /* the head seen turned out to be chosen: read its version */
     struct arena arena_pinned;
-    struct bytes pinned_head;      /* the head seen, in arena_pinned */
+    struct bytes pinned_head; /* the head seen, in arena_pinned */
     unsigned unfinished_tries;
     bool delivery_asked;
-    bool past_threshold;           /* ERASING: enough have erased, waiting a little for the rest */
+    bool past_threshold; /* ERASING: enough have erased, waiting a little for the rest */
 };
 
 /* Changes of one path at this node. */
@@ -133,18 +133,20 @@ struct work {
 void job_timer(struct work *w, struct duration after); /* replaces the phase timer */
 void job_new_round(struct work *w);                    /* clears answers, new op */
 struct msg *job_send(struct work *w, enum msg_kind kind, unsigned replica);
-void job_reply(struct work *w, struct reply *reply);   /* answers the client, if it has not been answered */
-void job_fail(struct work *w, enum vault_err err);     /* answers and ends */
+void job_reply(struct work *w,
+               struct reply *reply); /* answers the client, if it has not been answered */
+void job_fail(struct work *w, enum vault_err err); /* answers and ends */
 void job_end(struct work *w);
-void job_enter_line(struct work *w);                   /* starts at once, or waits for its turn */
+void job_enter_line(struct work *w); /* starts at once, or waits for its turn */
 void job_leave_line(struct work *w);
 void job_wait(struct work *w, struct duration how_long); /* phase WAITING, then job_resume */
 unsigned job_majority(const struct work *w);
 void job_log(const struct work *w, enum log_level level, const char *event, enum vault_err err);
-struct answer *job_answer(struct work *w, const struct msg *in, int *replica); /* NULL: not of this round, or repeated */
+struct answer *job_answer(struct work *w, const struct msg *in,
+                          int *replica); /* NULL: not of this round, or repeated */
 MUST_CHECK enum vault_err job_keep_accepted(struct work *w, struct answer *answer,
                                             const struct accepted *accepted);
-unsigned job_good(const struct job *job);    /* answered and not refused */
+unsigned job_good(const struct job *job); /* answered and not refused */
 unsigned job_refused(const struct job *job);
 unsigned job_refused_with(const struct job *job, enum refusal refusal);
 /* Somebody has refused, and those who may yet answer are too few: whoever is not connected is not waited for then. */
@@ -154,7 +156,9 @@ bool job_is_lost(const struct work *w);
 enum head_knowledge { HEAD_IS_ABSENT, HEAD_IS_CHOSEN, HEAD_IS_UNFINISHED };
 /* h* among the good answers: decoded into job->head; whether it is known chosen. Errors: ERR_NOMEM, ERR_MALFORMED. */
 MUST_CHECK enum vault_err job_judge_head(struct work *w, enum head_knowledge *out);
-bool head_precedes(const struct job *job, const uint8_t head_id[static ID_BYTES]); /* some answer's head names it as predecessor */
+bool head_precedes(
+    const struct job *job,
+    const uint8_t head_id[static ID_BYTES]); /* some answer's head names it as predecessor */
 
 /* coordinator_vote.c */
 void change_start_round(struct work *w);

@@ -158,12 +158,12 @@ wanted_id(const struct job *job)
 }
 
 struct gathered {
-    const struct answer *sample;          /* an answer with the version's record and dealing */
+    const struct answer *sample; /* an answer with the version's record and dealing */
     struct version_record record;
     struct dealing dealing;
     struct share shares[REPLICAS_MAX];
     unsigned count;
-    uint64_t missing;                     /* bit per replica that answered without a good share */
+    uint64_t missing; /* bit per replica that answered without a good share */
 };
 
 /* The answer holds record and dealing of the wanted version, and they belong together. */
@@ -276,7 +276,8 @@ stage_repair(struct work *w, const struct gathered *g, const struct dealing_plac
 {
     const struct job *job = w->job;
     bool latest = !job->listed && !job->pinned && !job->request->stale;
-    if (latest && g->missing != 0 && g->count <= g->dealing.threshold + (unsigned)REPAIR_TRIGGER_BUFFER)
+    if (latest && g->missing != 0 &&
+        g->count <= g->dealing.threshold + (unsigned)REPAIR_TRIGGER_BUFFER)
         send_repair(w, g, place);
 }
 
@@ -304,14 +305,14 @@ answer_value(struct work *w, const struct gathered *g)
         return;
     }
     stage_repair(w, g, &place);
-    struct reply reply = {.version = g->record.version,
-                          .valid_from_ms = g->record.valid_from_ms,
-                          .valid_to_ms = job->want_valid_to_ms,
-                          .value = value.value,
-                          .stale = job->request->stale,
-                          .encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a'
-                                          ? VALUE_BASE64
-                                          : VALUE_TEXT};
+    struct reply reply = {
+        .version = g->record.version,
+        .valid_from_ms = g->record.valid_from_ms,
+        .valid_to_ms = job->want_valid_to_ms,
+        .value = value.value,
+        .stale = job->request->stale,
+        .encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a' ? VALUE_BASE64
+                                                                                     : VALUE_TEXT};
     job_reply(w, &reply);
     job_end(w);
 }
@@ -354,7 +355,8 @@ too_few_shares(struct work *w, const struct gathered *g)
     else if (!all_answered(job))
         return; /* the timer asks again */
     else if (job->pinned)
-        forget_pinned(w); /* it has been superseded, and may have gone: what is there now is an answer as well */
+        forget_pinned(
+            w); /* it has been superseded, and may have gone: what is there now is an answer as well */
     else if (!job->delivery_asked)
         ask_delivery(w, g->missing);
     else
@@ -562,8 +564,7 @@ follow_chain(struct work *w, struct chain_entry **out, size_t *count)
     memcpy(id, head->version_id, ID_BYTES);
     while (*count < most) {
         struct chain_entry *entry = &(*out)[*count];
-        if (!find_record(w, id, &entry->record) ||
-            entry->record.version != head->version - *count)
+        if (!find_record(w, id, &entry->record) || entry->record.version != head->version - *count)
             return false;
         memcpy(entry->id, id, ID_BYTES);
         memcpy(id, entry->record.prev, ID_BYTES);
@@ -614,8 +615,8 @@ read_listed(struct work *w, const struct chain_entry *chain, size_t count)
     const struct request *request = job->request;
     for (size_t i = 0; i < count; i++) {
         const struct version_record *r = &chain[i].record;
-        bool wanted = request->has_at ? r->valid_from_ms <= request->at_ms
-                                      : r->version == request->version;
+        bool wanted =
+            request->has_at ? r->valid_from_ms <= request->at_ms : r->version == request->version;
         if (!wanted)
             continue;
         job->listed = true;

@@ -56,9 +56,10 @@ pick_ballot(struct work *w)
     }
     if (time >> 16 <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX)
         c->last_time = time;
-    job->ballot = (struct ballot){.time = time,
-                                  .node = c->membership->self,
-                                  .incarnation = c->membership->members[c->membership->self].incarnation};
+    job->ballot =
+        (struct ballot){.time = time,
+                        .node = c->membership->self,
+                        .incarnation = c->membership->members[c->membership->self].incarnation};
     return true;
 }
 
@@ -138,7 +139,8 @@ lost_round(struct work *w)
     job->contended = job->contended || job_refused_with(job, REFUSED_BALLOT) > 0 ||
                      job_refused_with(job, REFUSED_BUSY) > 0;
     if (floors > 0 && floors == job_refused(job) && job->attempts <= n + 1u)
-        change_start_round(w); /* the refusal named the ballot to beat: jump over the floor at once */
+        change_start_round(
+            w); /* the refusal named the ballot to beat: jump over the floor at once */
     else
         change_back_off(w);
 }

@@ -142,7 +142,8 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         result.kind = CHANGE_CREATE;
         err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
     }
-    if (next->version >= VERSIONS_KEPT_MAX && next->oldest_version <= next->version - VERSIONS_KEPT_MAX)
+    if (next->version >= VERSIONS_KEPT_MAX &&
+        next->oldest_version <= next->version - VERSIONS_KEPT_MAX)
         next->oldest_version = next->version - VERSIONS_KEPT_MAX + 1;
     if (err == OK && next->kind == HEAD_LIVE)
         err = make_version(w, next, p);
@@ -419,7 +420,7 @@ change_on_written(struct work *w, const struct msg *in)
     } else if (job_good(job) >= job_majority(w)) {
         chosen(w);
     } else if (job_is_lost(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
-                                       job_refused_with(job, REFUSED_DISK_FULL) == 0)) {
+                                  job_refused_with(job, REFUSED_DISK_FULL) == 0)) {
         refused_write(w); /* with a full disk what the others say decides how it ends */
     }
 }

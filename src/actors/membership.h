@@ -11,19 +11,20 @@
 
 struct member {
     bool connected;
-    bool heard;                  /* a heartbeat has come since this node started */
-    uint64_t incarnation;        /* of its store; 0 unknown */
+    bool heard;           /* a heartbeat has come since this node started */
+    uint64_t incarnation; /* of its store; 0 unknown */
     uint64_t boot;
     uint64_t horizon_ms, sequence;
-    uint64_t round_trip_ns;      /* smoothed; 0 unknown */
-    int64_t clock_offset_ms;     /* its wall clock less ours, at the last heartbeat */
+    uint64_t round_trip_ns;  /* smoothed; 0 unknown */
+    int64_t clock_offset_ms; /* its wall clock less ours, at the last heartbeat */
     struct share_key_public share_key;
-    uint64_t escrow_backlog;     /* boxed shares that wait here for it */
-    uint64_t oldest_box_key_id;  /* oldest of its share keys that a box kept here is for; 0: none */
+    uint64_t escrow_backlog;    /* boxed shares that wait here for it */
+    uint64_t oldest_box_key_id; /* oldest of its share keys that a box kept here is for; 0: none */
     /* What it last said about this node's share keys. */
-    uint64_t knows_key_id;       /* the newest that it knows */
-    uint64_t keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0: none */
-    struct instant looked_at;    /* when that look began */
+    uint64_t knows_key_id; /* the newest that it knows */
+    uint64_t
+        keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0: none */
+    struct instant looked_at; /* when that look began */
 };
 
 struct membership {

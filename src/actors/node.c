@@ -29,8 +29,8 @@ struct node {
     struct coordinator coordinator;
     struct shard_store shard_store;
     struct repairer repairer;
-    struct effects effects;            /* of the message being handled */
-    struct inbox_item *first, *last;   /* memory in the step's arena */
+    struct effects effects;          /* of the message being handled */
+    struct inbox_item *first, *last; /* memory in the step's arena */
 };
 
 /* ---- making ---- */
@@ -189,8 +189,8 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
     struct buf encoded = {0};
     enum vault_err err = msg_encode(msg, &encoded);
     if (err != OK)
-        log_event(st->log, LOG_ERROR, "node", "not_sent", log_text("kind", msg_kind_name(msg->kind)),
-                  log_err("error", err));
+        log_event(st->log, LOG_ERROR, "node", "not_sent",
+                  log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else if (msg->to == node->membership.self)
         post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded));
     else
@@ -339,7 +339,8 @@ node_share_keys_destroy(struct node *node, const struct step *st)
 {
     /* A request may outlive its deadline by what is on its way: twice is ample. */
     struct duration settle = {2 * node->request_deadline.ns};
-    uint64_t limit = share_rotation_destroyable(&node->rotation, &node->membership, st->now, settle);
+    uint64_t limit =
+        share_rotation_destroyable(&node->rotation, &node->membership, st->now, settle);
     unsigned destroyed = 0;
     secret_arena_open(node->secrets);
     for (unsigned i = SHARE_KEYS_MAX; i-- > 0;) {
@@ -397,5 +398,5 @@ node_set_sequence(struct node *node, uint64_t sequence)
 bool
 node_failed(const struct node *node)
 {
-    return node->failed;
+    return node->failed || node->shard_store.failed;
 }

@@ -16,10 +16,11 @@
 struct node;
 
 struct node_options {
-    const struct cluster *cluster;       /* borrowed */
+    const struct cluster *cluster; /* borrowed */
     uint8_t self;
-    struct node_row row;                 /* durable facts as found, or a new node's: boot and horizon 0 */
-    struct share_key_public peer_keys[NODES_MAX]; /* newest known; id 0: that of the configuration */
+    struct node_row row; /* durable facts as found, or a new node's: boot and horizon 0 */
+    struct share_key_public
+        peer_keys[NODES_MAX];            /* newest known; id 0: that of the configuration */
     struct secret_arena *secrets;        /* borrowed; closed */
     struct share_keyring *ring;          /* borrowed */
     const struct secret *share_wrap_key; /* borrowed */
@@ -27,7 +28,7 @@ struct node_options {
     bool master_incorrect;
     size_t requests_max;
     struct duration request_deadline;
-    size_t paths_max;                    /* 0: default */
+    size_t paths_max; /* 0: default */
 };
 
 /*

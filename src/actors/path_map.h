@@ -13,7 +13,7 @@ struct path_link {
     struct path_link *older, *newer; /* recency: path_map_touch makes it the newest */
     uint64_t hash;
     struct path path;
-    uint8_t *memory;                 /* of the path's copy */
+    uint8_t *memory; /* of the path's copy */
 };
 
 struct path_map {
@@ -21,14 +21,15 @@ struct path_map {
     size_t bucket_count; /* power of two */
     size_t count;
     struct path_link *oldest, *newest;
-    uint64_t seed;       /* so that clients cannot choose collisions */
+    uint64_t seed; /* so that clients cannot choose collisions */
 };
 
 MUST_CHECK enum vault_err path_map_init(struct path_map *map, size_t expected, uint64_t seed);
 void path_map_close(struct path_map *map); /* entries must have been removed */
 struct path_link *path_map_find(const struct path_map *map, struct path path);
 /* Copies the path into `link` and inserts it. The path must not be there. Errors: ERR_NOMEM. */
-MUST_CHECK enum vault_err path_map_insert(struct path_map *map, struct path path, struct path_link *link);
+MUST_CHECK enum vault_err path_map_insert(struct path_map *map, struct path path,
+                                          struct path_link *link);
 void path_map_remove(struct path_map *map, struct path_link *link); /* frees the path's copy */
 void path_map_touch(struct path_map *map, struct path_link *link);
 

@@ -13,21 +13,21 @@ enum { REPAIR_PAGE_ROWS = 32, HEARTBEAT_MS = 250, REPAIR_ROUND_MS = 500 };
 
 /* A walk over one table of outstanding work. */
 struct repair_walk {
-    enum row_table table;            /* ROW_BOXES or ROW_ERASURE */
-    struct row_key after;            /* last key of the page before; size 0: from the first */
-    bool busy;                       /* a scan is under way */
-    struct instant began;            /* the round */
-    uint64_t rounds;                 /* that have reached the end of the table */
-    uint64_t counts[NODES_MAX];      /* boxes met in this round, by owner's node */
-    uint64_t oldest[NODES_MAX];      /* oldest share key that one of them is for; 0: none */
+    enum row_table table;       /* ROW_BOXES or ROW_ERASURE */
+    struct row_key after;       /* last key of the page before; size 0: from the first */
+    bool busy;                  /* a scan is under way */
+    struct instant began;       /* the round */
+    uint64_t rounds;            /* that have reached the end of the table */
+    uint64_t counts[NODES_MAX]; /* boxes met in this round, by owner's node */
+    uint64_t oldest[NODES_MAX]; /* oldest share key that one of them is for; 0: none */
 };
 
 struct repairer {
-    struct membership *membership;   /* borrowed */
-    const struct node_row *node;     /* borrowed from the shard store: incarnation, boot, horizon */
+    struct membership *membership; /* borrowed */
+    const struct node_row *node;   /* borrowed from the shard store: incarnation, boot, horizon */
     struct repair_walk walks[2];
     struct {
-        uint64_t sent_ns;            /* last heartbeat's, to be echoed */
+        uint64_t sent_ns; /* last heartbeat's, to be echoed */
         struct instant came;
     } echoes[NODES_MAX];
 };

@@ -19,8 +19,8 @@ plan_of(const struct shard_work *w)
 {
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     const struct path_row *row = &w->path->row.row;
-    bool same = row->state != STATE_ABSENT &&
-                memcmp(w->path->row.head.id, chosen->head_id, ID_BYTES) == 0;
+    bool same =
+        row->state != STATE_ABSENT && memcmp(w->path->row.head.id, chosen->head_id, ID_BYTES) == 0;
     if (same)
         return row->state == STATE_CHOSEN && ballot_compare(row->ballot, chosen->ballot) >= 0
                    ? PLAN_PRUNE
@@ -100,7 +100,8 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
     size_t count = 0;
     if (!list || shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) != OK ||
-        shard_put_path_row(w, list, &count) != OK || !shard_put_erasure(w, own_bit(w), list, &count)) {
+        shard_put_path_row(w, list, &count) != OK ||
+        !shard_put_erasure(w, own_bit(w), list, &count)) {
         w->path->has_next = false;
         return;
     }
@@ -131,7 +132,7 @@ written_by(const struct shard_work *w)
 
 void
 shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes row, uint64_t mask,
-            struct store_change *list, size_t *count)
+                  struct store_change *list, size_t *count)
 {
     struct bytes boxes[REPLICAS_MAX];
     struct buf encoded = {0};
@@ -188,12 +189,12 @@ needs_scan(const struct shard_path *path, enum chosen_plan plan)
 }
 
 static void
-set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head, struct bytes encoded)
+set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
+           struct bytes encoded)
 {
     struct shard_path *path = w->path;
     struct ballot ballot = w->msg->u.chosen.ballot;
-    struct store_change *list =
-        arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
     bool scanned = w->rows && needs_scan(path, plan);
     bool whole = true;
@@ -255,7 +256,8 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     const struct head_summary *own = &w->path->row.head;
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
-    struct chain_head chain = {own->version, own->oldest_version, own->version_id, own->incarnation};
+    struct chain_head chain = {own->version, own->oldest_version, own->version_id,
+                               own->incarnation};
     size_t count = 0;
     bool whole;
     if (!list || w->path->row.row.state != STATE_CHOSEN || chosen->head.size == 0 ||
@@ -268,7 +270,8 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
     }
     if (w->rows && (shard_prune_to_chain(w, &chain, list, &count, &whole) != OK || w->rows->more))
         return true;
-    answer_erased(w, count > 0 ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
+    answer_erased(w,
+                  count > 0 ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
                   chosen->head_id);
     if (count > 0)
         shard_commit(w, list, count);
@@ -293,7 +296,9 @@ shard_on_chosen(struct shard_work *w)
         if (plan == PLAN_PRUNE && w->path->row.row.erased)
             erased_before(w);
         else
-            erase(w, encoded, ballot_compare(w->path->row.row.ballot, ballot) > 0 ? w->path->row.row.ballot : ballot);
+            erase(w, encoded,
+                  ballot_compare(w->path->row.row.ballot, ballot) > 0 ? w->path->row.row.ballot
+                                                                      : ballot);
         return;
     }
     if (!w->rows && needs_scan(w->path, plan)) {
@@ -351,7 +356,8 @@ shard_spread_erasure(struct shard_work *w)
     if (!w->rows->rows[0].found || w->rows->rows[0].value.size != 1)
         return;
     if (!row->erased) {
-        commit_erasure(w, (uint8_t)all_replicas(w)); /* a later head has taken the tombstone's place */
+        commit_erasure(w,
+                       (uint8_t)all_replicas(w)); /* a later head has taken the tombstone's place */
         return;
     }
     for (unsigned i = 0; i < replicas.count; i++) {

@@ -6,13 +6,13 @@
 #include "crypto/storage_key.h"
 
 enum {
-    HORIZON_AHEAD_MS = 10000,    /* how far a new horizon reaches */
-    HORIZON_MOVE_MS = 3000,      /* it is moved when it has come nearer by so much */
-    HORIZON_LOOK_MS = 250,       /* how often that is looked at */
-    ACCEPTED_SLACK_MS = 1000,    /* but never those so close to what the path has accepted */
-    MANNERS_MS = 20,             /* how long a voter waits for the write of whom it voted for */
-    DELIVER_QUIET_MS = 1000,     /* escrow of a path touched later than that is still in flight */
-    SHARD_ROWS_MAX = 160,        /* version rows of a path looked at in one go */
+    HORIZON_AHEAD_MS = 10000, /* how far a new horizon reaches */
+    HORIZON_MOVE_MS = 3000,   /* it is moved when it has come nearer by so much */
+    HORIZON_LOOK_MS = 250,    /* how often that is looked at */
+    ACCEPTED_SLACK_MS = 1000, /* but never those so close to what the path has accepted */
+    MANNERS_MS = 20,          /* how long a voter waits for the write of whom it voted for */
+    DELIVER_QUIET_MS = 1000,  /* escrow of a path touched later than that is still in flight */
+    SHARD_ROWS_MAX = 160,     /* version rows of a path looked at in one go */
 };
 
 enum shard_stage { SHARD_NEW, SHARD_LOADING, SHARD_IDLE, SHARD_LOADING_ROWS, SHARD_STORING };
@@ -48,27 +48,27 @@ struct shard_row {
 };
 
 struct shard_path {
-    struct path_link link;           /* first: kept in shard_store.paths */
+    struct path_link link; /* first: kept in shard_store.paths */
     uint32_t slot;
     enum shard_stage stage;
-    bool corrupt;                    /* its path row does not verify: nothing is answered but that */
-    bool clean;                      /* no version row but those of the accepted head's chain */
+    bool corrupt; /* its path row does not verify: nothing is answered but that */
+    bool clean;   /* no version row but those of the accepted head's chain */
     struct ballot promised;
     struct instant promised_at;
-    bool awaiting_write;             /* voted for, and its WRITE has not come */
-    struct instant touched;          /* when it last voted, or its head changed */
-    struct shard_row row;            /* durable; state ABSENT when there is none */
-    struct shard_row next;           /* becomes `row` when the batch is durable */
+    bool awaiting_write;    /* voted for, and its WRITE has not come */
+    struct instant touched; /* when it last voted, or its head changed */
+    struct shard_row row;   /* durable; state ABSENT when there is none */
+    struct shard_row next;  /* becomes `row` when the batch is durable */
     bool has_next;
     bool next_clean;
     struct shard_queue queue;
-    struct shard_queue parked;       /* votes that wait for another's write */
+    struct shard_queue parked; /* votes that wait for another's write */
     bool park_timer;
-    struct shard_waiting *current;   /* message whose rows are being loaded */
-    struct bytes box;                /* DELIVER: found, while the other rows are loaded */
+    struct shard_waiting *current; /* message whose rows are being loaded */
+    struct bytes box;              /* DELIVER: found, while the other rows are loaded */
     struct buf box_memory;
     struct row_key box_key;
-    struct msg answer;               /* sent when the batch is durable */
+    struct msg answer; /* sent when the batch is durable */
     bool has_answer;
     uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
 };
@@ -84,7 +84,13 @@ struct shard_work {
 };
 
 /* Tags of the shard store's effects: what for, and of which path. */
-enum shard_tag { SHARD_TAG_PATH = 1, SHARD_TAG_HORIZON = 2, SHARD_TAG_HORIZON_TIMER = 3, SHARD_TAG_PARKED = 4, SHARD_TAG_PUMP = 5 };
+enum shard_tag {
+    SHARD_TAG_PATH = 1,
+    SHARD_TAG_HORIZON = 2,
+    SHARD_TAG_HORIZON_TIMER = 3,
+    SHARD_TAG_PARKED = 4,
+    SHARD_TAG_PUMP = 5
+};
 static inline uint64_t
 shard_tag(enum shard_tag what, uint32_t slot)
 {
@@ -105,9 +111,11 @@ void shard_accepted(const struct shard_path *path, struct accepted *out);
 MUST_CHECK enum vault_err shard_next_row(struct shard_path *path, struct ballot ballot,
                                          enum accepted_state state, struct bytes head, bool erased);
 bool shard_ballot_too_far(const struct shard_work *w, struct ballot b);
-struct bytes shard_key_copy(const struct shard_work *w, const struct row_key *key); /* in the step's arena; empty: no memory */
-struct store_change *shard_change(struct store_change *list, size_t *count, enum store_change_kind kind,
-                                  struct bytes key, struct bytes value);
+struct bytes shard_key_copy(const struct shard_work *w,
+                            const struct row_key *key); /* in the step's arena; empty: no memory */
+struct store_change *shard_change(struct store_change *list, size_t *count,
+                                  enum store_change_kind kind, struct bytes key,
+                                  struct bytes value);
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
 enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };
@@ -131,6 +139,7 @@ void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat
 
 /* A copy of a message that is to wait; NULL: no memory. */
 struct shard_waiting *shard_waiting_of(const struct msg *msg);
+void shard_queue_push(struct shard_queue *queue, struct shard_waiting *waiting);
 /* Asks for a durable horizon of at least that. */
 void shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms);
 
@@ -148,7 +157,8 @@ struct chain_head {
  * *whole tells whether the chain was followed down to the oldest kept version without a gap.
  */
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
-                                               struct store_change *list, size_t *count, bool *whole);
+                                               struct store_change *list, size_t *count,
+                                               bool *whole);
 /* The same with `row`, which is about to be stored, among the rows. */
 MUST_CHECK enum vault_err shard_prune_with(struct shard_work *w, const struct chain_head *head,
                                            const struct loaded_row *row, struct store_change *list,
@@ -168,6 +178,11 @@ void shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct b
 /* shard_share.c: own shares at rest */
 MUST_CHECK enum vault_err shard_share_seal(struct shard_work *w, const struct row_key *key,
                                            struct bytes share, struct bytes *out);
+/* The version row with the own share sealed in it, in the step's arena. */
+MUST_CHECK enum vault_err shard_version_row(struct shard_work *w, uint64_t version,
+                                            const uint8_t version_id[static ID_BYTES],
+                                            struct bytes record, struct bytes share,
+                                            struct loaded_row *out);
 MUST_CHECK enum vault_err shard_share_unseal(struct shard_work *w, struct bytes key,
                                              struct bytes sealed, struct bytes *out);
 /* The sealed share under that key opens and matches its commitment. */

@@ -8,7 +8,8 @@
 #include "actors/shard_internal.h"
 
 enum vault_err
-shard_share_seal(struct shard_work *w, const struct row_key *key, struct bytes share, struct bytes *out)
+shard_share_seal(struct shard_work *w, const struct row_key *key, struct bytes share,
+                 struct bytes *out)
 {
     *out = (struct bytes){0};
     if (share.size == 0)
@@ -20,6 +21,7 @@ shard_share_seal(struct shard_work *w, const struct row_key *key, struct bytes s
                                             w->st->rng, sealed);
     if (err == OK)
         *out = bytes_of(sealed, share.size + SEALED_OVERHEAD_BYTES);
+    w->s->failed = w->s->failed || err == ERR_ENTROPY;
     return err;
 }
 
@@ -53,6 +55,24 @@ shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
     return dealing_share_matches(dealing, &share);
 }
 
+enum vault_err
+shard_version_row(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES],
+                  struct bytes record, struct bytes share, struct loaded_row *out)
+{
+    struct row_key key;
+    struct version_row row = {.record = record};
+    struct buf encoded = {0};
+    row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &key);
+    *out = (struct loaded_row){.key = shard_key_copy(w, &key), .found = true};
+    enum vault_err err = shard_share_seal(w, &key, share, &row.share);
+    if (err == OK)
+        err = version_row_encode(&row, &encoded);
+    if (err == OK)
+        err = arena_copy(w->st->arena, buf_bytes(&encoded), &out->value);
+    buf_close(&encoded);
+    return err == OK && out->key.size == 0 ? ERR_NOMEM : err;
+}
+
 /* ---- the keeper's side ---- */
 
 /* The newest escrow row that has a box for that owner; its key and box are kept while the other rows are loaded. */
@@ -63,7 +83,8 @@ find_box(struct shard_work *w, uint8_t owner)
     for (size_t i = 0; i < w->rows->count; i++) {
         struct bytes boxes[REPLICAS_MAX];
         size_t n = 0;
-        if (bytes_list_decode(w->rows->rows[i].value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &n) != OK ||
+        if (bytes_list_decode(w->rows->rows[i].value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &n) !=
+                OK ||
             owner >= n || boxes[owner].size == 0)
             continue;
         buf_close(&path->box_memory);
@@ -169,7 +190,7 @@ shard_on_shared(struct shard_work *w)
     if (owner < 0 || shared->outcome == SHARED_LATER || shared->outcome == SHARED_BAD)
         return;
     if (!w->rows) {
-        metrics_count(w->st->metrics, shared->repair                       ? METRIC_repairs_done
+        metrics_count(w->st->metrics, shared->repair                     ? METRIC_repairs_done
                                       : shared->outcome == SHARED_STORED ? METRIC_shares_delivered
                                                                          : METRIC_shares_obsolete);
         shard_need_rows(w, &key, 1);
@@ -195,14 +216,15 @@ struct arrival {
     struct version_record version;
     struct dealing dealing;
     uint8_t version_id[ID_BYTES];
-    struct head head;        /* the sender's chosen head */
-    bool take_head;          /* newer than ours: taken over first */
+    struct head head; /* the sender's chosen head */
+    bool take_head;   /* newer than ours: taken over first */
     uint8_t x;
     struct bytes share;
 };
 
 static void
-answer_shared(struct shard_work *w, struct msg *m, const struct arrival *a, enum shared_outcome outcome)
+answer_shared(struct shard_work *w, struct msg *m, const struct arrival *a,
+              enum shared_outcome outcome)
 {
     m->u.shared.outcome = outcome;
     m->u.shared.version = a->version.version;
@@ -217,7 +239,8 @@ decode_arrival(struct shard_work *w, struct arrival *a)
     uint8_t hash[HASH_BYTES];
     if (version_decode(share->version, &a->version) != OK ||
         dealing_decode(share->dealing, (struct bytes){0}, &a->dealing) != OK ||
-        share->accepted.state != STATE_CHOSEN || head_decode(share->accepted.head, &a->head) != OK ||
+        share->accepted.state != STATE_CHOSEN ||
+        head_decode(share->accepted.head, &a->head) != OK ||
         !path_equal(a->head.path, w->path->link.path))
         return false;
     record_id(share->version, a->version_id);
@@ -255,7 +278,8 @@ judge_chain(struct shard_work *w, const struct arrival *a, const struct chain_he
         if (row_key_parse(loaded->key, &table, &path, &version, &id) != OK || version != next ||
             memcmp(id.data, expected, ID_BYTES) != 0)
             continue;
-        if (version_row_decode(loaded->value, &row) != OK || version_decode(row.record, &record) != OK)
+        if (version_row_decode(loaded->value, &row) != OK ||
+            version_decode(row.record, &record) != OK)
             return SHARED_LATER;
         memcpy(expected, record.prev, ID_BYTES);
         next--;
@@ -311,36 +335,21 @@ open_arrival(struct shard_work *w, struct arrival *a)
 
 /* The version row that it makes, with the own share sealed. */
 static enum vault_err
-arrival_row(struct shard_work *w, const struct arrival *a, struct loaded_row *out)
-{
-    struct row_key key;
-    struct bytes sealed;
-    struct buf encoded = {0};
-    row_key_version(ROW_VERSION, w->path->link.path, a->version.version, a->version_id, &key);
-    enum vault_err err = shard_share_seal(w, &key, a->share, &sealed);
-    if (err != OK)
-        return err;
-    struct version_row row = {.record = w->msg->u.share.version, .share = sealed};
-    *out = (struct loaded_row){.key = shard_key_copy(w, &key), .found = true};
-    err = version_row_encode(&row, &encoded);
-    if (err == OK)
-        err = arena_copy(w->st->arena, buf_bytes(&encoded), &out->value);
-    buf_close(&encoded);
-    return out->key.size > 0 ? err : ERR_NOMEM;
-}
-
-static enum vault_err
 put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_head *head,
             struct store_change *list, size_t *count)
 {
     struct row_key key;
     struct loaded_row row;
     bool whole;
-    enum vault_err err = arrival_row(w, a, &row);
+    enum vault_err err = shard_version_row(w, a->version.version, a->version_id,
+                                           w->msg->u.share.version, a->share, &row);
+    if (err != OK)
+        return err;
     /* With this record here the chain may reach rows that could not be judged before. */
-    if (err == OK && (a->take_head || !w->path->clean))
+    if (a->take_head || !w->path->clean)
         err = shard_prune_with(w, head, &row, list, count, &whole);
-    if (err != OK && err != ERR_CORRUPT) /* another row that does not decode is no reason to do without this one */
+    /* Another row that does not decode is no reason to do without this one. */
+    if (err != OK && err != ERR_CORRUPT)
         return err;
     shard_change(list, count, STORE_PUT, row.key, row.value);
     row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);

@@ -10,7 +10,8 @@
 
 #include "actors/shard_internal.h"
 
-static_assert(EFFECTS_MAX >= 16, "one message never makes more than 8 effects, and the pump keeps 8 free");
+static_assert(EFFECTS_MAX >= 16,
+              "one message never makes more than 8 effects, and the pump keeps 8 free");
 
 /* ---- queues of messages that wait ---- */
 
@@ -39,8 +40,8 @@ waiting_free(struct shard_waiting *w)
     free(w);
 }
 
-static void
-queue_push(struct shard_queue *q, struct shard_waiting *w)
+void
+shard_queue_push(struct shard_queue *q, struct shard_waiting *w)
 {
     w->next = NULL;
     if (q->last)
@@ -169,8 +170,9 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
     };
     /* Something at or below the horizon found on disk may have been promised and forgotten. */
     if (s->node.horizon_ms > 0)
-        s->floor = (struct ballot){
-            .time = (s->node.horizon_ms << 16) | 0xffff, .node = NODES_MAX - 1, .incarnation = UINT64_MAX};
+        s->floor = (struct ballot){.time = (s->node.horizon_ms << 16) | 0xffff,
+                                   .node = NODES_MAX - 1,
+                                   .incarnation = UINT64_MAX};
     s->slots = calloc(s->paths_max, sizeof(*s->slots));
     s->free_slots = calloc(s->paths_max, sizeof(*s->free_slots));
     if (!s->slots || !s->free_slots || path_map_init(&s->paths, s->paths_max, options->map_seed)) {
@@ -199,7 +201,8 @@ shard_store_close(struct shard_store *s)
 /* ---- promise horizon ---- */
 
 static void
-horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms, struct effects *out)
+horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
+              struct effects *out)
 {
     /* One at a time: a completion says nothing of a later one. What is wanted beyond it comes next. */
     if (s->horizon_pending_ms != 0) {
@@ -303,8 +306,8 @@ shard_key_copy(const struct shard_work *w, const struct row_key *key)
 }
 
 struct store_change *
-shard_change(struct store_change *list, size_t *count, enum store_change_kind kind, struct bytes key,
-             struct bytes value)
+shard_change(struct store_change *list, size_t *count, enum store_change_kind kind,
+             struct bytes key, struct bytes value)
 {
     assert(*count < SHARD_CHANGES_MAX);
     assert(key.size > 0);
@@ -398,9 +401,8 @@ shard_incarnations(const struct shard_work *w, struct incarnations *out)
 void
 shard_accepted(const struct shard_path *path, struct accepted *out)
 {
-    *out = (struct accepted){.ballot = path->row.row.ballot,
-                             .state = path->row.row.state,
-                             .head = path->row.row.head};
+    *out = (struct accepted){
+        .ballot = path->row.row.ballot, .state = path->row.row.state, .head = path->row.row.head};
 }
 
 struct msg *
@@ -469,7 +471,8 @@ void
 shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
 {
     w->path->stage = SHARD_STORING;
-    effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes, count);
+    effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
+                 count);
 }
 
 void
@@ -603,7 +606,8 @@ pump(struct shard_store *s, const struct step *st, struct shard_path *path, stru
 }
 
 static void
-take_message(struct shard_store *s, const struct step *st, const struct msg *in, struct effects *out)
+take_message(struct shard_store *s, const struct step *st, const struct msg *in,
+             struct effects *out)
 {
     struct shard_path *path = path_get(s, in->path);
     if (!path)
@@ -615,9 +619,10 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
         pump(s, st, path, out);
         return;
     }
-    struct shard_waiting *waiting = path->queue.count < SHARD_QUEUE_MAX ? shard_waiting_of(in) : NULL;
+    struct shard_waiting *waiting =
+        path->queue.count < SHARD_QUEUE_MAX ? shard_waiting_of(in) : NULL;
     if (waiting)
-        queue_push(&path->queue, waiting);
+        shard_queue_push(&path->queue, waiting);
     else
         shard_refuse(&w, REFUSED_BUSY, (struct ballot){0});
 }
@@ -630,14 +635,15 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
     path->corrupt = rows->err != OK || rows->count != 1;
     if (!path->corrupt && rows->rows[0].found) {
         struct path_row row;
-        path->corrupt = path_row_decode(rows->rows[0].value, &row) != OK ||
-                        row_set(&path->row, &row) != OK;
+        path->corrupt =
+            path_row_decode(rows->rows[0].value, &row) != OK || row_set(&path->row, &row) != OK;
     } else if (!path->corrupt) {
         path->clean = true; /* nothing is there */
     }
     if (path->corrupt) {
         metrics_count(st->metrics, METRIC_records_corrupt);
-        log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt", log_err("error", rows->err));
+        log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt",
+                  log_err("error", rows->err));
     }
     path->promised = path->row.row.ballot;
     if (ballot_compare(s->floor, path->promised) > 0)
@@ -696,8 +702,8 @@ answer_failed(struct shard_path *path, enum vault_err err)
 }
 
 static void
-on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
-          enum vault_err err, struct effects *out)
+on_stored(struct shard_store *s, const struct step *st, struct shard_path *path, enum vault_err err,
+          struct effects *out)
 {
     assert(path->stage == SHARD_STORING);
     path->stage = SHARD_IDLE;

@@ -23,29 +23,29 @@ struct shard_path;
 struct shard_waiting;
 
 struct shard_store_options {
-    struct membership *membership;      /* borrowed */
-    struct share_keyring *ring;         /* borrowed: this node's share keys */
+    struct membership *membership;       /* borrowed */
+    struct share_keyring *ring;          /* borrowed: this node's share keys */
     const struct secret *share_wrap_key; /* borrowed: own shares rest under it */
-    struct node_row node;               /* as found on disk, or as new */
+    struct node_row node;                /* as found on disk, or as new */
     uint64_t map_seed;
-    size_t paths_max;                   /* entries kept in memory; 0: SHARD_PATHS_MAX */
+    size_t paths_max; /* entries kept in memory; 0: SHARD_PATHS_MAX */
 };
 
 struct shard_store {
     struct membership *membership;
     struct share_keyring *ring;
     const struct secret *share_wrap_key;
-    struct node_row node;               /* what is durable (horizon) or has been asked to be (boot) */
-    struct ballot floor;                /* votes and writes at or below it are refused */
-    uint64_t horizon_pending_ms;        /* being made durable; 0: none */
-    bool serving;                       /* first horizon durable and enough peers heard */
-    bool failed;                        /* the store refused something it must not refuse */
+    struct node_row node;        /* what is durable (horizon) or has been asked to be (boot) */
+    struct ballot floor;         /* votes and writes at or below it are refused */
+    uint64_t horizon_pending_ms; /* being made durable; 0: none */
+    bool serving;                /* first horizon durable and enough peers heard */
+    bool failed;                 /* no randomness: the node must stop */
     struct path_map paths;
     size_t paths_max;
-    struct shard_path **slots;          /* by slot number; NULL: free */
+    struct shard_path **slots; /* by slot number; NULL: free */
     uint32_t *free_slots;
     size_t free_slot_count;
-    struct shard_waiting *done;         /* handled in this step; freed at the next */
+    struct shard_waiting *done; /* handled in this step; freed at the next */
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,

@@ -4,18 +4,6 @@
 #include "actors/authority.h"
 #include "actors/shard_internal.h"
 
-static void
-queue_append(struct shard_queue *q, struct shard_waiting *w)
-{
-    w->next = NULL;
-    if (q->last)
-        q->last->next = w;
-    else
-        q->first = w;
-    q->last = w;
-    q->count++;
-}
-
 /*
  * Parks a vote while another coordinator, for which this node voted a moment ago, has not written yet: for manners only, so
  * that the two do not take the lock from each other for ever.
@@ -29,7 +17,7 @@ park(struct shard_work *w)
     struct shard_waiting *waiting = shard_waiting_of(w->msg);
     if (!waiting)
         return false;
-    queue_append(&path->parked, waiting);
+    shard_queue_push(&path->parked, waiting);
     if (!path->park_timer) {
         path->park_timer = true;
         effect_timer(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PARKED, path->slot),

@@ -10,10 +10,10 @@ struct incoming {
     uint8_t head_id[ID_BYTES];
     struct version_record version;
     struct dealing dealing;
-    bool has_value;            /* version and dealing are there */
-    bool held;                 /* this very head is accepted here, with its rows and the own share */
-    uint8_t x;                 /* this node's */
-    struct bytes share;        /* own share, opened; in the step's arena */
+    bool has_value;     /* version and dealing are there */
+    bool held;          /* this very head is accepted here, with its rows and the own share */
+    uint8_t x;          /* this node's */
+    struct bytes share; /* own share, opened; in the step's arena */
 };
 
 static bool
@@ -145,21 +145,12 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
     const struct msg_write *write = &w->msg->u.write;
     struct path of = w->path->link.path;
     struct row_key key;
-    struct bytes sealed, value;
-    struct buf encoded = {0};
-
-    row_key_version(ROW_VERSION, of, in->head.version, in->head.version_id, &key);
-    enum vault_err err = shard_share_seal(w, &key, in->share, &sealed);
+    struct loaded_row row;
+    enum vault_err err = shard_version_row(w, in->head.version, in->head.version_id, write->version,
+                                           in->share, &row);
     if (err != OK)
         return err;
-    struct version_row row = {.record = write->version, .share = sealed};
-    err = version_row_encode(&row, &encoded);
-    if (err == OK)
-        err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
-    buf_close(&encoded);
-    if (err != OK)
-        return err;
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), value);
+    shard_change(list, count, STORE_PUT, row.key, row.value);
     row_key_version(ROW_DEALING, of, in->head.version, in->head.version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->dealing);
     row_key_version(ROW_BOXES, of, in->head.version, in->head.version_id, &key);
@@ -174,7 +165,8 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 static bool
 stays_clean(const struct shard_path *path, const struct incoming *in)
 {
-    if (!path->clean || (path->row.row.state == STATE_ACCEPTED && path->row.head.oldest_version > 1))
+    if (!path->clean ||
+        (path->row.row.state == STATE_ACCEPTED && path->row.head.oldest_version > 1))
         return false;
     if (path->row.row.state == STATE_ABSENT)
         return in->head.generation == 1;

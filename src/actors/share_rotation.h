@@ -10,8 +10,8 @@
 #include "actors/membership.h"
 
 struct share_rotation {
-    uint64_t newest;              /* key that `known_since` is about */
-    bool known;                   /* by every other node */
+    uint64_t newest; /* key that `known_since` is about */
+    bool known;      /* by every other node */
     struct instant known_since;
 };
 

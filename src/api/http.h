@@ -8,7 +8,15 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
-enum http_method { HTTP_METHOD_GET, HTTP_METHOD_HEAD, HTTP_METHOD_POST, HTTP_METHOD_PUT, HTTP_METHOD_PATCH, HTTP_METHOD_DELETE, HTTP_METHOD_OTHER };
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_PATCH,
+    HTTP_METHOD_DELETE,
+    HTTP_METHOD_OTHER
+};
 
 struct http_header {
     struct bytes name;  /* lower case */
@@ -17,7 +25,7 @@ struct http_header {
 
 struct http_request {
     enum http_method method;
-    struct bytes target;  /* as sent: path, and query after '?' */
+    struct bytes target; /* as sent: path, and query after '?' */
     struct http_header headers[HEADERS_MAX];
     size_t header_count;
     struct bytes body;
@@ -41,9 +49,11 @@ void http_parser_free(struct http_parser *parser); /* wipes */
  */
 enum http_progress http_parser_feed(struct http_parser *parser, struct bytes input, size_t *used,
                                     enum vault_err *err);
-const struct http_request *http_parser_request(const struct http_parser *parser); /* valid after HEADERS_DONE and COMPLETE until reset */
+const struct http_request *http_parser_request(
+    const struct http_parser *parser); /* valid after HEADERS_DONE and COMPLETE until reset */
 uint64_t http_parser_content_length(const struct http_parser *parser); /* 0 when none */
 bool http_parser_started(const struct http_parser *parser); /* some bytes of a request have come */
-void http_parser_reset(struct http_parser *parser); /* for the next request on the connection; wipes */
+void
+http_parser_reset(struct http_parser *parser); /* for the next request on the connection; wipes */
 
 #endif

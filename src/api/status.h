@@ -11,35 +11,35 @@
 
 struct peer_status {
     bool self;
-    bool connected;             /* link up and a frame within the last second */
-    bool config_mismatch;       /* its last handshake named another configuration */
-    uint64_t round_trip_us;     /* 0 unknown */
-    uint64_t since_ms;          /* how long in this state */
-    uint64_t incarnation;       /* of its store, as known here; 0 unknown */
-    uint64_t escrow_backlog;    /* boxed shares that wait here for it */
-    uint64_t queued_bytes;      /* in this link's send queue */
+    bool connected;          /* link up and a frame within the last second */
+    bool config_mismatch;    /* its last handshake named another configuration */
+    uint64_t round_trip_us;  /* 0 unknown */
+    uint64_t since_ms;       /* how long in this state */
+    uint64_t incarnation;    /* of its store, as known here; 0 unknown */
+    uint64_t escrow_backlog; /* boxed shares that wait here for it */
+    uint64_t queued_bytes;   /* in this link's send queue */
     uint64_t sent_messages, received_messages, refused_messages;
 };
 
 struct node_status {
-    const struct cluster *cluster;  /* borrowed */
-    unsigned self;                  /* number of this node */
-    const char *version;            /* of the program */
+    const struct cluster *cluster; /* borrowed */
+    unsigned self;                 /* number of this node */
+    const char *version;           /* of the program */
     uint64_t uptime_ms;
-    bool ready;                     /* store open, horizon durable, master key right, a majority connected */
-    bool quorum;                    /* a majority connected, self included */
-    bool sealed;                    /* no master key where one is needed */
+    bool ready;  /* store open, horizon durable, master key right, a majority connected */
+    bool quorum; /* a majority connected, self included */
+    bool sealed; /* no master key where one is needed */
     const char *not_ready_reasons[4]; /* short sentences; NULL-terminated unless full */
     struct peer_status peers[NODES_MAX];
     uint64_t requests_in_flight;
-    uint64_t connections;           /* of API clients */
+    uint64_t connections; /* of API clients */
     uint64_t store_sequence;
     uint64_t store_log_bytes;
     uint64_t disk_free_bytes;
     uint64_t store_waiting;
-    uint64_t escrow_backlog;        /* all peers */
+    uint64_t escrow_backlog; /* all peers */
     uint64_t repairs_staged, repairs_done;
-    uint64_t share_key_id;          /* this node's current share key */
+    uint64_t share_key_id; /* this node's current share key */
 };
 
 MUST_CHECK enum vault_err api_render_health(const struct node_status *status,

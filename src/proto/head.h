@@ -44,7 +44,13 @@ ballot_ms(struct ballot b)
 }
 
 /* Kinds of changes; wire values. */
-enum change_kind { CHANGE_NONE = 0, CHANGE_CREATE = 1, CHANGE_UPDATE = 2, CHANGE_DELETE = 3, CHANGE_FINISH = 4 };
+enum change_kind {
+    CHANGE_NONE = 0,
+    CHANGE_CREATE = 1,
+    CHANGE_UPDATE = 2,
+    CHANGE_DELETE = 3,
+    CHANGE_FINISH = 4
+};
 
 /* Result of a change that a head remembers, so that a retry gets the first answer. */
 struct op_result {
@@ -58,19 +64,20 @@ enum head_kind { HEAD_LIVE = 1, HEAD_TOMBSTONE = 2, HEAD_VOID = 3 };
 
 struct head {
     struct path path;
-    uint64_t generation;                    /* from 1; one more with each agreed change */
+    uint64_t generation; /* from 1; one more with each agreed change */
     enum head_kind kind;
-    uint8_t incarnation[INCARNATION_BYTES]; /* of the secret: new at each create, kept by its tombstone */
-    uint64_t version;                       /* latest */
-    uint64_t oldest_version;                /* oldest kept */
-    uint8_t version_id[ID_BYTES];           /* of the latest version record */
-    uint8_t prev[ID_BYTES];                 /* head before it; zero in generation 1 */
-    uint8_t op_id[OP_ID_BYTES];             /* of the change */
-    struct op_result ops[OP_IDS_MAX];       /* newest first, the change itself included */
+    uint8_t incarnation
+        [INCARNATION_BYTES];          /* of the secret: new at each create, kept by its tombstone */
+    uint64_t version;                 /* latest */
+    uint64_t oldest_version;          /* oldest kept */
+    uint8_t version_id[ID_BYTES];     /* of the latest version record */
+    uint8_t prev[ID_BYTES];           /* head before it; zero in generation 1 */
+    uint8_t op_id[OP_ID_BYTES];       /* of the change */
+    struct op_result ops[OP_IDS_MAX]; /* newest first, the change itself included */
     size_t op_count;
     uint8_t cluster_id[CLUSTER_ID_BYTES];
-    uint8_t config_hash[HASH_BYTES];        /* a record; never compared */
-    uint64_t changed_at_ms;                 /* greater than that of the head before it */
+    uint8_t config_hash[HASH_BYTES]; /* a record; never compared */
+    uint64_t changed_at_ms;          /* greater than that of the head before it */
 };
 
 /*
@@ -86,18 +93,21 @@ struct head {
 MUST_CHECK enum vault_err head_encode(const struct head *head, struct buf *out);
 /* Strict: what it accepts, head_encode writes back byte for byte. All zero on error. Errors: ERR_MALFORMED. */
 MUST_CHECK enum vault_err head_decode(struct bytes encoded, struct head *out);
-void record_id(struct bytes encoded, uint8_t out[static ID_BYTES]); /* head_id, version_id, dealing hash */
+void record_id(struct bytes encoded,
+               uint8_t out[static ID_BYTES]); /* head_id, version_id, dealing hash */
 /* The remembered result of `op_id`, or NULL. */
-const struct op_result *head_find_op(const struct head *head, const uint8_t op_id[static OP_ID_BYTES]);
+const struct op_result *head_find_op(const struct head *head,
+                                     const uint8_t op_id[static OP_ID_BYTES]);
 
 struct version_record {
     uint8_t incarnation[INCARNATION_BYTES];
-    uint64_t version;               /* from 1 within an incarnation */
+    uint64_t version; /* from 1 within an incarnation */
     uint64_t valid_from_ms;
-    uint8_t prev[ID_BYTES];         /* version record before it; zero for version 1 */
+    uint8_t prev[ID_BYTES]; /* version record before it; zero for version 1 */
     uint8_t dealing_id[DEALING_ID_BYTES];
-    uint8_t dealing_hash[HASH_BYTES]; /* of the dealing's encoded public part, which covers the hashes of its boxes */
-    struct bytes author;            /* 1..AUTHOR_BYTES_MAX visible ASCII */
+    uint8_t dealing_hash
+        [HASH_BYTES]; /* of the dealing's encoded public part, which covers the hashes of its boxes */
+    struct bytes author; /* 1..AUTHOR_BYTES_MAX visible ASCII */
     uint8_t op_id[OP_ID_BYTES];
 };
 /* Version 1 has no record before it, every other has one. Errors as head_encode and head_decode. */
@@ -123,9 +133,10 @@ MUST_CHECK enum vault_err dealing_decode(struct bytes public_part, struct bytes 
                                          struct dealing *out);
 
 /* A list of byte strings as one deterministic CBOR array (version records of a history page). */
-MUST_CHECK enum vault_err bytes_list_encode(const struct bytes *items, size_t count, struct buf *out);
+MUST_CHECK enum vault_err bytes_list_encode(const struct bytes *items, size_t count,
+                                            struct buf *out);
 /* Decodes into `items`. Errors: ERR_MALFORMED, ERR_TOO_LARGE more than items_max. */
-MUST_CHECK enum vault_err bytes_list_decode(struct bytes encoded, size_t item_max, struct bytes *items,
-                                            size_t items_max, size_t *count);
+MUST_CHECK enum vault_err bytes_list_decode(struct bytes encoded, size_t item_max,
+                                            struct bytes *items, size_t items_max, size_t *count);
 
 #endif

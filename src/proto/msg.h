@@ -15,29 +15,29 @@
 
 /* X(name, wire value) */
 #define WIRE_MESSAGES(X)                                                                           \
-    X(VOTE, 1)       /* coordinator -> replica: asks for a vote */                                 \
+    X(VOTE, 1) /* coordinator -> replica: asks for a vote */                                       \
     X(VOTED, 2)                                                                                    \
-    X(WRITE, 3)      /* coordinator -> replica: accept this head */                                \
+    X(WRITE, 3) /* coordinator -> replica: accept this head */                                     \
     X(WRITTEN, 4)                                                                                  \
-    X(CHOSEN, 5)     /* coordinator -> replica: this head is chosen, these have written it */      \
-    X(ERASED, 6)     /* answer to CHOSEN of a tombstone, and to ASK_ERASED */                      \
+    X(CHOSEN, 5) /* coordinator -> replica: this head is chosen, these have written it */          \
+    X(ERASED, 6) /* answer to CHOSEN of a tombstone, and to ASK_ERASED */                          \
     X(READ, 7)                                                                                     \
     X(STATE, 8)                                                                                    \
-    X(FETCH, 9)      /* the whole of an accepted head, to finish it */                             \
+    X(FETCH, 9) /* the whole of an accepted head, to finish it */                                  \
     X(FETCHED, 10)                                                                                 \
-    X(LIST, 11)      /* version records of a path */                                               \
+    X(LIST, 11) /* version records of a path */                                                    \
     X(VERSIONS, 12)                                                                                \
-    X(SHARE, 13)     /* a boxed share for its owner, from escrow or repair */                      \
+    X(SHARE, 13) /* a boxed share for its owner, from escrow or repair */                          \
     X(SHARED, 14)                                                                                  \
     X(HEARTBEAT, 15)                                                                               \
     X(ASK_ERASED, 16)                                                                              \
-    X(DELIVER, 17)   /* reader -> replica: deliver the escrow of this path that you keep for others */
+    X(DELIVER, 17) /* reader -> replica: deliver the escrow of this path that you keep for others */
 
 #define LOCAL_MESSAGES(X)                                                                          \
-    X(REQUEST, 128)  /* runtime -> gateway */                                                      \
-    X(CHANGE, 129)   /* gateway -> coordinator */                                                  \
-    X(STORED, 130)   /* runtime: a batch is durable, or failed */                                  \
-    X(LOADED, 131)   /* runtime: rows */                                                           \
+    X(REQUEST, 128) /* runtime -> gateway */                                                       \
+    X(CHANGE, 129)  /* gateway -> coordinator */                                                   \
+    X(STORED, 130)  /* runtime: a batch is durable, or failed */                                   \
+    X(LOADED, 131)  /* runtime: rows */                                                            \
     X(TIMER, 132)                                                                                  \
     X(PEER_UP, 133)                                                                                \
     X(PEER_DOWN, 134)
@@ -62,9 +62,9 @@ const char *msg_kind_name(enum msg_kind kind); /* "VOTE"; "?" when unknown */
     X(DEALING, 8)     /* own share, recipients or records do not verify */                         \
     X(DENIED, 9)      /* the credential does not allow it */                                       \
     X(DISK_FULL, 10)                                                                               \
-    X(NOT_READY, 11)  /* the node does not vote yet */                                             \
-    X(CORRUPT, 12)    /* the node's own record of the path does not verify */                      \
-    X(ABSENT, 13)     /* FETCH: it has no such head */
+    X(NOT_READY, 11) /* the node does not vote yet */                                              \
+    X(CORRUPT, 12)   /* the node's own record of the path does not verify */                       \
+    X(ABSENT, 13)    /* FETCH: it has no such head */
 
 enum refusal {
 #define X(name, value) REFUSED_##name = value,
@@ -90,30 +90,30 @@ struct incarnations {
 
 /* What a replica says of a path. */
 struct accepted {
-    struct ballot ballot;      /* none when absent */
+    struct ballot ballot; /* none when absent */
     enum accepted_state state;
-    struct bytes head;         /* encoded; empty when absent */
+    struct bytes head; /* encoded; empty when absent */
 };
 
 struct msg_vote {
     struct ballot ballot;
-    enum change_kind purpose;  /* CHANGE_FINISH: repeats an accepted head, needs no credential */
+    enum change_kind purpose; /* CHANGE_FINISH: repeats an accepted head, needs no credential */
     uint8_t op_id[OP_ID_BYTES];
     struct bytes credential;
 };
 struct msg_voted {
-    struct ballot ballot;      /* the one asked for */
+    struct ballot ballot; /* the one asked for */
     enum refusal refusal;
-    struct ballot beat;        /* with BALLOT, FLOOR */
-    struct accepted accepted;  /* when not refused */
+    struct ballot beat;       /* with BALLOT, FLOOR */
+    struct accepted accepted; /* when not refused */
     struct incarnations incarnations;
 };
 struct msg_write {
     struct ballot ballot;
     struct bytes head;
-    struct bytes version;      /* version record; empty for a tombstone */
-    struct bytes dealing;      /* public part; empty for a tombstone */
-    struct bytes boxes;        /* all n, unless the finished copy lacks some; empty for a tombstone */
+    struct bytes version; /* version record; empty for a tombstone */
+    struct bytes dealing; /* public part; empty for a tombstone */
+    struct bytes boxes;   /* all n, unless the finished copy lacks some; empty for a tombstone */
     uint8_t config_hash[HASH_BYTES];
     struct incarnations incarnations; /* of all n */
 };
@@ -127,8 +127,8 @@ struct msg_written {
 struct msg_chosen {
     struct ballot ballot;
     uint8_t head_id[ID_BYTES];
-    struct bytes head;         /* empty for those that have written */
-    uint64_t written;          /* bit j: replica j has it durable with its own share */
+    struct bytes head;                /* empty for those that have written */
+    uint64_t written;                 /* bit j: replica j has it durable with its own share */
     struct incarnations incarnations; /* in which they have written */
 };
 struct msg_erased {
@@ -140,17 +140,17 @@ struct msg_erased {
     struct incarnations incarnations;
 };
 struct msg_read {
-    uint64_t version;          /* 0: latest */
+    uint64_t version;             /* 0: latest */
     uint8_t version_id[ID_BYTES]; /* of an older version, known from the chain; zero: latest */
     struct bytes credential;
 };
 struct msg_state {
     enum refusal refusal;
     struct accepted accepted;
-    struct bytes version;      /* version record; empty: this node has no such row */
-    struct bytes dealing;      /* public part */
+    struct bytes version; /* version record; empty: this node has no such row */
+    struct bytes dealing; /* public part */
     enum share_state share_state;
-    struct bytes share;        /* SHARE_HELD */
+    struct bytes share; /* SHARE_HELD */
     struct incarnations incarnations;
 };
 struct msg_fetch {
@@ -162,43 +162,46 @@ struct msg_fetched {
     struct bytes head, version, dealing, boxes;
 };
 struct msg_list {
-    uint64_t before_version;   /* 0: from the newest */
-    uint64_t limit;            /* 1..PAGE_MAX + 1 */
+    uint64_t before_version; /* 0: from the newest */
+    uint64_t limit;          /* 1..PAGE_MAX + 1 */
     struct bytes credential;
 };
 struct msg_versions {
     enum refusal refusal;
     struct accepted accepted;
-    struct bytes records;      /* bytes_list of version records, newest first */
+    struct bytes records; /* bytes_list of version records, newest first */
     struct incarnations incarnations;
 };
 struct msg_share {
-    struct accepted accepted;  /* the chosen head of the sender, for a receiver that has none */
+    struct accepted accepted; /* the chosen head of the sender, for a receiver that has none */
     struct bytes version, dealing, box;
-    bool repair;               /* computed by a reader, not from escrow */
+    bool repair; /* computed by a reader, not from escrow */
 };
 struct msg_shared {
     enum shared_outcome outcome;
     uint64_t version;
     uint8_t version_id[ID_BYTES];
-    bool repair;               /* echoed */
+    bool repair; /* echoed */
 };
 struct msg_heartbeat {
     uint64_t incarnation, boot, horizon_ms, sequence;
-    uint64_t wall_ms;          /* sender's clock */
-    uint64_t sent_ns;          /* sender's monotonic clock, to be echoed */
-    uint64_t echo_ns;          /* last sent_ns heard from the receiver, 0 none */
-    uint64_t echo_held_ns;     /* how long the sender kept it before echoing */
+    uint64_t wall_ms;      /* sender's clock */
+    uint64_t sent_ns;      /* sender's monotonic clock, to be echoed */
+    uint64_t echo_ns;      /* last sent_ns heard from the receiver, 0 none */
+    uint64_t echo_held_ns; /* how long the sender kept it before echoing */
     uint64_t share_key_id;
     uint8_t share_key[X25519_BYTES];
-    uint64_t known_key_id;     /* newest share key of the receiver that the sender knows */
-    uint64_t oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box for, as its last
+    uint64_t known_key_id; /* newest share key of the receiver that the sender knows */
+    uint64_t
+        oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box for, as its last
                                    whole look at its escrow found; 0: none */
-    uint64_t look_age_ms;      /* how long ago that look began */
+    uint64_t look_age_ms; /* how long ago that look began */
 };
-enum { DELIVER_ERASURE = NODES_MAX }; /* instead of a share: tell those who have not erased yet of the deletion */
+enum {
+    DELIVER_ERASURE = NODES_MAX
+}; /* instead of a share: tell those who have not erased yet of the deletion */
 struct msg_deliver {
-    uint64_t owner;            /* replica whose share is missing, or DELIVER_ERASURE */
+    uint64_t owner; /* replica whose share is missing, or DELIVER_ERASURE */
 };
 
 /* Local ones. */
@@ -207,31 +210,31 @@ struct msg_request {
     uint64_t exchange;             /* names the exchange in the REPLY effect */
 };
 struct msg_stored {
-    uint64_t tag;              /* of the STORE effect */
-    enum vault_err err;        /* OK: durable. ERR_DISK_FULL, ERR_IO: nothing changed */
+    uint64_t tag;       /* of the STORE effect */
+    enum vault_err err; /* OK: durable. ERR_DISK_FULL, ERR_IO: nothing changed */
 };
 struct loaded_row {
     struct bytes key;
     struct bytes value;
-    bool found;                /* LOAD; always true for SCAN */
+    bool found; /* LOAD; always true for SCAN */
 };
 struct msg_loaded {
-    uint64_t tag;              /* of the LOAD or SCAN effect */
-    enum vault_err err;        /* ERR_CORRUPT, ERR_IO */
+    uint64_t tag;                  /* of the LOAD or SCAN effect */
+    enum vault_err err;            /* ERR_CORRUPT, ERR_IO */
     const struct loaded_row *rows; /* LOAD: one for each key, in order */
     size_t count;
-    bool more;                 /* SCAN */
+    bool more; /* SCAN */
 };
 struct msg_timer {
-    uint64_t tag;              /* of the TIMER effect */
+    uint64_t tag; /* of the TIMER effect */
 };
 
 struct msg {
     enum msg_kind kind;
-    uint8_t from, to;          /* node numbers, set from the authenticated link; not encoded */
-    uint64_t op;               /* correlates question and answer: chosen by who asks, echoed */
-    struct bytes request_id;   /* of the client's request, for logs; empty for background work */
-    struct path path;          /* empty views for HEARTBEAT */
+    uint8_t from, to;        /* node numbers, set from the authenticated link; not encoded */
+    uint64_t op;             /* correlates question and answer: chosen by who asks, echoed */
+    struct bytes request_id; /* of the client's request, for logs; empty for background work */
+    struct path path;        /* empty views for HEARTBEAT */
     union {
         struct msg_vote vote;
         struct msg_voted voted;

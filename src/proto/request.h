@@ -23,27 +23,30 @@ enum request_kind {
 enum { REQUEST_KINDS = REQUEST_METRICS + 1 };
 const char *request_kind_name(enum request_kind kind);
 
-enum value_encoding { VALUE_TEXT, VALUE_BASE64 }; /* how the client wrote the value, kept with it as content type */
+enum value_encoding {
+    VALUE_TEXT,
+    VALUE_BASE64
+}; /* how the client wrote the value, kept with it as content type */
 
 /* All views are borrowed from the exchange that carries the request, which outlives it. */
 struct request {
-    bool routed;                  /* the target and method named a kind (api_parse may still refuse the rest) */
+    bool routed; /* the target and method named a kind (api_parse may still refuse the rest) */
     enum request_kind kind;
-    const char *refusal;          /* api_parse: a sentence that says more than the error; static; or NULL */
-    struct bytes id;              /* X-Request-Id, echoed or made: 1..REQUEST_ID_BYTES_MAX visible ASCII */
-    struct bytes tenant;          /* X-Ostraka-Tenant, or "default" */
-    struct bytes name;            /* valid by secret_name_valid() */
+    const char *refusal; /* api_parse: a sentence that says more than the error; static; or NULL */
+    struct bytes id;     /* X-Request-Id, echoed or made: 1..REQUEST_ID_BYTES_MAX visible ASCII */
+    struct bytes tenant; /* X-Ostraka-Tenant, or "default" */
+    struct bytes name;   /* valid by secret_name_valid() */
     struct bytes credential;      /* bearer token as presented; empty: none */
     struct bytes value;           /* CREATE, UPDATE: raw bytes (base64 already undone) */
     enum value_encoding encoding; /* CREATE, UPDATE */
     bool has_expected_version;    /* UPDATE, DELETE */
     uint64_t expected_version;
-    uint64_t version;             /* READ: 0 is the latest */
-    bool has_at;                  /* READ at a time */
+    uint64_t version; /* READ: 0 is the latest */
+    bool has_at;      /* READ at a time */
     uint64_t at_ms;
-    bool stale;                   /* READ ?consistency=stale */
-    uint32_t limit;               /* HISTORY: 1..PAGE_MAX */
-    uint64_t before_version;      /* HISTORY: versions below this one; 0: from the newest */
+    bool stale;              /* READ ?consistency=stale */
+    uint32_t limit;          /* HISTORY: 1..PAGE_MAX */
+    uint64_t before_version; /* HISTORY: versions below this one; 0: from the newest */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };
@@ -51,28 +54,28 @@ enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };
 struct history_row {
     uint64_t version;
     uint64_t valid_from_ms;
-    uint64_t valid_to_ms;     /* 0: still valid */
+    uint64_t valid_to_ms; /* 0: still valid */
     struct bytes author;
 };
 
 /* Views are borrowed from the step that made the reply: rendered before it ends. */
 struct reply {
-    enum vault_err err;       /* OK or why not */
-    enum failed_phase phase;  /* for ERR_NO_QUORUM and the like on changes */
-    uint64_t version;         /* CREATE, UPDATE, READ */
-    uint64_t valid_from_ms;   /* CREATE, UPDATE, READ */
-    uint64_t valid_to_ms;     /* READ: 0 when it is the current version */
-    struct bytes value;       /* READ */
+    enum vault_err err;      /* OK or why not */
+    enum failed_phase phase; /* for ERR_NO_QUORUM and the like on changes */
+    uint64_t version;        /* CREATE, UPDATE, READ */
+    uint64_t valid_from_ms;  /* CREATE, UPDATE, READ */
+    uint64_t valid_to_ms;    /* READ: 0 when it is the current version */
+    struct bytes value;      /* READ */
     enum value_encoding encoding;
-    bool stale;               /* READ: answered with consistency=stale */
+    bool stale;                     /* READ: answered with consistency=stale */
     const struct history_row *rows; /* HISTORY, newest first */
     size_t row_count;
-    bool has_next;            /* HISTORY: there are older versions */
-    unsigned erased_on;       /* DELETE, DELETION */
+    bool has_next;      /* HISTORY: there are older versions */
+    unsigned erased_on; /* DELETE, DELETION */
     unsigned required;
     unsigned replicas;
     bool shredded;
-    unsigned retry_after_ms;  /* ERR_BUSY: a hint, 0 none */
+    unsigned retry_after_ms; /* ERR_BUSY: a hint, 0 none */
 };
 
 /*

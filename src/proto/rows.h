@@ -42,7 +42,8 @@ void row_key_path(struct path path, struct row_key *out);
 void row_key_table(enum row_table table, struct row_key *out); /* prefix: the whole table */
 /* For 'v', 'd', 'b': prefix of all rows of the path; of exactly one version; one row. */
 void row_key_versions(enum row_table table, struct path path, struct row_key *out);
-void row_key_of_version(enum row_table table, struct path path, uint64_t version, struct row_key *out);
+void row_key_of_version(enum row_table table, struct path path, uint64_t version,
+                        struct row_key *out);
 void row_key_version(enum row_table table, struct path path, uint64_t version,
                      const uint8_t version_id[static ID_BYTES], struct row_key *out);
 void row_key_erasure(struct path path, struct row_key *out);
@@ -60,18 +61,21 @@ struct path_row {
     struct ballot ballot;
     enum accepted_state state; /* ACCEPTED or CHOSEN */
     struct bytes head;
-    bool erased;               /* tombstone: everything below it is gone here */
+    bool erased; /* tombstone: everything below it is gone here */
 };
 MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);
-MUST_CHECK enum vault_err path_row_decode(struct bytes encoded, struct path_row *out); /* ERR_CORRUPT */
+MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
+                                          struct path_row *out); /* ERR_CORRUPT */
 
 /* 'v' */
 struct version_row {
-    struct bytes record;       /* version record */
-    struct bytes share;        /* own share, sealed under the node's "shares" key (AD = the row's key); empty: not had yet */
+    struct bytes record; /* version record */
+    struct bytes
+        share; /* own share, sealed under the node's "shares" key (AD = the row's key); empty: not had yet */
 };
 MUST_CHECK enum vault_err version_row_encode(const struct version_row *row, struct buf *out);
-MUST_CHECK enum vault_err version_row_decode(struct bytes encoded, struct version_row *out); /* ERR_CORRUPT */
+MUST_CHECK enum vault_err version_row_decode(struct bytes encoded,
+                                             struct version_row *out); /* ERR_CORRUPT */
 
 /* 'm' "node": the node's own durable facts. */
 struct node_row {
@@ -81,7 +85,8 @@ struct node_row {
     uint64_t horizon_ms;
 };
 MUST_CHECK enum vault_err node_row_encode(const struct node_row *row, struct buf *out);
-MUST_CHECK enum vault_err node_row_decode(struct bytes encoded, struct node_row *out); /* ERR_CORRUPT */
+MUST_CHECK enum vault_err node_row_decode(struct bytes encoded,
+                                          struct node_row *out); /* ERR_CORRUPT */
 
 /* 'm' "peer/<node number>": what is remembered of a peer. */
 struct peer_row {
@@ -89,6 +94,7 @@ struct peer_row {
     struct share_key_public share_key; /* newest known; id 0: none */
 };
 MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
-MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded, struct peer_row *out); /* ERR_CORRUPT */
+MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded,
+                                          struct peer_row *out); /* ERR_CORRUPT */
 
 #endif

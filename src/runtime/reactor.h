@@ -14,7 +14,7 @@
 struct reactor;
 
 struct reactor_options {
-    const struct config *config;         /* borrowed */
+    const struct config *config; /* borrowed */
     const struct log_sink *log;
     struct store *store;                 /* borrowed */
     struct storage_io *storage;          /* borrowed */

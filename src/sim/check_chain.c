@@ -117,7 +117,8 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
         return;
     if (memcmp(above->prev, below->id, ID_BYTES) != 0)
         sim_fail(world, SIM_SAFETY, "one-chain",
-                 "%s: generation %lu is not built on the chosen one before it", p->name, generation);
+                 "%s: generation %lu is not built on the chosen one before it", p->name,
+                 generation);
     if (above->changed_at_ms <= below->changed_at_ms)
         sim_fail(world, SIM_SAFETY, "one-chain", "%s: generation %lu does not come later in time",
                  p->name, generation);
@@ -139,15 +140,15 @@ add_chosen(struct check_chain *check, struct checked_path *p, const struct chose
     size_t index = (size_t)head->generation - 1;
     if (index >= p->chosen_count) {
         p->chosen = sim_resize(p->chosen, (index + 1) * sizeof(*p->chosen));
-        memset(p->chosen + p->chosen_count, 0,
-               (index + 1 - p->chosen_count) * sizeof(*p->chosen));
+        memset(p->chosen + p->chosen_count, 0, (index + 1 - p->chosen_count) * sizeof(*p->chosen));
         p->chosen_count = index + 1;
     }
     struct chosen_head *known = &p->chosen[index];
     if (known->generation != 0) {
         if (memcmp(known->id, head->id, ID_BYTES) != 0)
-            sim_fail(check->world, SIM_SAFETY, "one-chain", "%s: two heads chosen at generation %lu",
-                     p->name, (unsigned long)head->generation);
+            sim_fail(check->world, SIM_SAFETY, "one-chain",
+                     "%s: two heads chosen at generation %lu", p->name,
+                     (unsigned long)head->generation);
         return;
     }
     *known = *head;
@@ -229,6 +230,17 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
         version_row_seen(check, value);
     else if (key.data[0] == ROW_DEALING)
         dealing_row_seen(check, node, value);
+}
+
+void
+check_chain_promise(struct check_chain *check, unsigned node, struct path path,
+                    struct ballot ballot)
+{
+    struct checked_path *p = path_of(check, path);
+    if (ballot_compare(ballot, p->promised[node]) < 0)
+        sim_fail(check->world, SIM_SAFETY, "promises", "%s: node %u forgot what it had promised",
+                 p->name, node);
+    p->promised[node] = ballot;
 }
 
 void

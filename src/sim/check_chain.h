@@ -32,7 +32,8 @@ struct checked_path {
     size_t accepted_count, accepted_capacity;
     struct chosen_head *chosen; /* by generation - 1 */
     size_t chosen_count;
-    struct ballot highest[NODES_MAX];
+    struct ballot highest[NODES_MAX];  /* accepted and durable, by node */
+    struct ballot promised[NODES_MAX]; /* voted for, by node */
 };
 
 struct known_version {
@@ -50,7 +51,11 @@ struct check_chain {
 void check_chain_init(struct check_chain *check, struct world *world);
 void check_chain_close(struct check_chain *check);
 /* A row that has become durable at `node`. */
-void check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value);
+void check_chain_row(struct check_chain *check, unsigned node, struct bytes key,
+                     struct bytes value);
+/* A vote or an acknowledgement at that ballot leaves `node`: none before it may have been for a higher one. */
+void check_chain_promise(struct check_chain *check, unsigned node, struct path path,
+                         struct ballot ballot);
 /* NULL: nothing was ever accepted there. */
 const struct checked_path *check_chain_path(const struct check_chain *check, struct path path);
 /* Incarnation of the secret that a version id belongs to; NULL: unknown. */

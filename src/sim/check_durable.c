@@ -21,7 +21,8 @@ check_written(struct world *world, unsigned node, const struct msg *msg, const s
     if (order == 0)
         record_id(row.head, id);
     if (order < 0 || (order == 0 && memcmp(id, written->head_id, ID_BYTES) != 0))
-        sim_fail(world, SIM_SAFETY, "durable", "node %u said WRITTEN of what is not on its disk", node);
+        sim_fail(world, SIM_SAFETY, "durable", "node %u said WRITTEN of what is not on its disk",
+                 node);
 }
 
 static void
@@ -51,8 +52,12 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     row_key_path(msg->path, &key);
     if (written)
         check_written(world, node, msg, &key);
-    if (voted && !world->nodes[node].spoilt)
+    if (voted)
         check_voted(world, node, msg, &key);
+    /* A vote is a promise, and so is an acknowledgement: nothing lower may follow, in this life of the node or a later one. */
+    if (voted || written)
+        check_chain_promise(&world->chain, node, msg->path,
+                            voted ? msg->u.voted.ballot : msg->u.written.ballot);
     if (erased && disk_pending(&world->nodes[node].disk, row_key_bytes(&key)))
         sim_fail(world, SIM_SAFETY, "durable", "node %u said ERASED before it was durable", node);
 }

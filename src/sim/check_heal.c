@@ -45,7 +45,8 @@ choose_living(struct world *world)
         else if (!node_up(world, i))
             node_boot(world, i);
     }
-    trace_line(&world->trace, world->now_ns, "healed: only nodes %lx live on", (unsigned long)chosen);
+    trace_line(&world->trace, world->now_ns, "healed: only nodes %lx live on",
+               (unsigned long)chosen);
 }
 
 /* That node, or any if it is negative, or whoever is up instead. */

@@ -28,8 +28,8 @@ struct entry {
     const struct op *op;
     uint64_t time;
     bool is_return;
-    unsigned index;              /* of the operation, for both of its entries */
-    struct entry *match;         /* call: its return; NULL: open */
+    unsigned index;      /* of the operation, for both of its entries */
+    struct entry *match; /* call: its return; NULL: open */
     struct entry *before, *after;
 };
 
@@ -43,7 +43,7 @@ struct search {
     struct world *world;
     struct entry head; /* sentinel */
     struct entry *entries;
-    uint64_t *zobrist; /* by operation */
+    uint64_t *zobrist;        /* by operation */
     size_t op_count, settled; /* operations that must be placed, and those placed */
     size_t must;
     uint64_t placed; /* hash of the set */
@@ -72,7 +72,8 @@ model_new(struct search *s, enum model_kind kind, uint64_t version, const struct
     struct model *m = sim_alloc(sizeof(*m));
     *m = (struct model){kind, version, write, older, 0, s->models};
     s->models = m;
-    m->hash = mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
+    m->hash =
+        mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
     if (older)
         m->hash ^= mix(older->hash);
     return m;

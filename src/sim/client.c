@@ -9,9 +9,9 @@
 
 enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100 };
 
-static const enum request_kind kinds[8] = {REQUEST_CREATE,  REQUEST_UPDATE,  REQUEST_READ,
-                                           REQUEST_READ,    REQUEST_READ,    REQUEST_HISTORY,
-                                           REQUEST_DELETE,  REQUEST_DELETION};
+static const enum request_kind kinds[8] = {REQUEST_CREATE, REQUEST_UPDATE,  REQUEST_READ,
+                                           REQUEST_READ,   REQUEST_READ,    REQUEST_HISTORY,
+                                           REQUEST_DELETE, REQUEST_DELETION};
 enum pick { PICK_OLD_VERSION = 3, PICK_AT = 4 };
 
 const char *
@@ -289,8 +289,7 @@ outcome_of(struct world *world, const struct op *op)
     case ERR_ALREADY_EXISTS:
     case ERR_VERSION_MISMATCH: return OP_REFUSED;
     case ERR_NO_QUORUM:
-    case ERR_CONTENDED:
-        return is_change(op) && r->phase == PHASE_WRITING ? OP_OPEN : OP_NOTHING;
+    case ERR_CONTENDED: return is_change(op) && r->phase == PHASE_WRITING ? OP_OPEN : OP_NOTHING;
     case ERR_DISK_FULL:
     case ERR_BUSY:
     case ERR_NOT_READY:
@@ -309,9 +308,9 @@ static void
 check_told(struct world *world, struct op *write, uint64_t version, uint64_t valid_from_ms)
 {
     if (write->seen_version != 0 && write->seen_version != version)
-        sim_fail(world, SIM_SAFETY, "versions", "op %lu made version %lu, and now it is version %lu",
-                 (unsigned long)write->number, (unsigned long)write->seen_version,
-                 (unsigned long)version);
+        sim_fail(world, SIM_SAFETY, "versions",
+                 "op %lu made version %lu, and now it is version %lu", (unsigned long)write->number,
+                 (unsigned long)write->seen_version, (unsigned long)version);
     if (write->valid_from_ms != 0 && write->valid_from_ms != valid_from_ms)
         sim_fail(world, SIM_SAFETY, "validity", "the version of op %lu was valid from %lu, now %lu",
                  (unsigned long)write->number, (unsigned long)write->valid_from_ms,
@@ -340,8 +339,8 @@ take_value(struct world *world, struct op *op)
         sim_fail(world, SIM_SAFETY, "validity", "op %lu: valid to is not after valid from",
                  (unsigned long)op->number);
     if (op->request.version != 0 && op->request.version != r->version)
-        sim_fail(world, SIM_SAFETY, "versions", "op %lu was given another version than it asked for",
-                 (unsigned long)op->number);
+        sim_fail(world, SIM_SAFETY, "versions",
+                 "op %lu was given another version than it asked for", (unsigned long)op->number);
     if (op->request.has_at && (op->request.at_ms < r->valid_from_ms ||
                                (r->valid_to_ms != 0 && op->request.at_ms >= r->valid_to_ms)))
         sim_fail(world, SIM_SAFETY, "validity", "op %lu: the version was not valid at that time",

@@ -5,8 +5,8 @@
 #ifndef OSTRAKA_SIM_CLIENT_H
 #define OSTRAKA_SIM_CLIENT_H
 
-#include "proto/request.h"
 #include "proto/head.h"
+#include "proto/request.h"
 
 enum op_outcome {
     OP_PENDING,
@@ -32,8 +32,8 @@ struct op {
     uint64_t valid_from_ms; /* of a write, as first told to anybody; 0: never was */
     uint64_t seen_version;  /* of a write, likewise */
     uint64_t newest_version, newest_valid_from_ms; /* HISTORY: first row */
-    uint64_t *valid_from;   /* HISTORY: of each row */
-    uint64_t paused_ns;     /* total pause of its node before it began */
+    uint64_t *valid_from;                          /* HISTORY: of each row */
+    uint64_t paused_ns;                            /* total pause of its node before it began */
 };
 
 struct client {
@@ -60,7 +60,7 @@ struct clients {
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t by_kind[REQUEST_KINDS];
     uint64_t by_error[64];
-    bool stop; /* no new operations */
+    bool stop;       /* no new operations */
     uint64_t budget; /* operations still to be begun */
 };
 

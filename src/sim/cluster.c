@@ -197,8 +197,8 @@ receive(struct world *world, const struct event *event)
     if (world->cut[event->from][node])
         return;
     step_begin(world, node);
-    enum vault_err err = node_receive(world->nodes[node].node, &st, &executor,
-                                      (uint8_t)event->from, event->data);
+    enum vault_err err =
+        node_receive(world->nodes[node].node, &st, &executor, (uint8_t)event->from, event->data);
     if (err != OK && !world->nodes[node].entropy_failed)
         sim_fail(world, SIM_SAFETY, "refused-frame", "node %u refused a frame of node %u: %s", node,
                  event->from, vault_err_name(err));
@@ -213,9 +213,7 @@ node_run_event(struct world *world, const struct event *event)
     case EVENT_FRAME: receive(world, event); break;
     case EVENT_TIMER: node_hand(world, event->node, event->actor, &msg); break;
     case EVENT_LINK: net_link_event(world, event); break;
-    case EVENT_REQUEST:
-        client_deliver(world, world->clients.ops[event->tag - 1]);
-        break;
+    case EVENT_REQUEST: client_deliver(world, world->clients.ops[event->tag - 1]); break;
     case EVENT_KEYS: node_look_after_keys(world, event->node, event->tag != 0); break;
     default: storage_event(world, event); break;
     }
@@ -233,7 +231,8 @@ save_keys(struct sim_node *n)
         if (n->ring.keys[i].public_half.id == 0)
             continue;
         n->saved_keys[count].id = n->ring.keys[i].public_half.id;
-        memcpy(n->saved_keys[count++].private_half, n->ring.keys[i].private_half.data, X25519_BYTES);
+        memcpy(n->saved_keys[count++].private_half, n->ring.keys[i].private_half.data,
+               X25519_BYTES);
     }
     secret_arena_close(n->secrets);
 }

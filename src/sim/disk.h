@@ -14,7 +14,7 @@
 
 struct disk_row {
     unsigned references;
-    bool corrupt; /* found out by the store itself when it is read */
+    bool corrupt;            /* found out by the store itself when it is read */
     struct bytes key, value; /* behind the struct */
 };
 

@@ -58,6 +58,9 @@ frame_rate(enum fault fault)
     case FAULT_reorder: return 30000;
     case FAULT_crash_in_step: return 60;
     case FAULT_client_gone: return 5000;
+    case FAULT_crash_at_vote: return 600;
+    case FAULT_crash_at_write: return 600;
+    case FAULT_cut_at_write: return 1000;
     default: return 0;
     }
 }
@@ -113,12 +116,13 @@ faults_draw(struct world *world)
         f->on[i] = prng_chance(&prng, share) && !is_excluded(world, (enum fault)i);
         unsigned most = frame_rate((enum fault)i), least_s = interval_s((enum fault)i);
         unsigned rate = most ? (unsigned)prng_skewed(&prng, 1, most) : 0;
-        uint64_t interval = least_s ? ms_to_ns(1000 * prng_between(&prng, least_s, 6 * least_s)) : 0;
+        uint64_t interval =
+            least_s ? ms_to_ns(1000 * prng_between(&prng, least_s, 6 * least_s)) : 0;
         f->permille[i] = f->on[i] ? rate : 0;
         f->interval_ns[i] = f->on[i] ? interval : 0;
     }
     if (f->on[FAULT_few_paths])
-        world->options.paths_max = (size_t)prng_between(&prng, 6, 24);
+        world->options.paths_max = (size_t)prng_between(&prng, 3, 12);
     if (f->on[FAULT_few_requests])
         world->options.requests_max = (size_t)prng_between(&prng, 2, 6);
     for (unsigned i = 0; i < world->options.nodes; i++) {
@@ -195,7 +199,8 @@ strike_corrupt(struct world *world, unsigned node)
     if (which == ROW_META)
         return;
     /* Heads are verified by the store alone; the actors verify shares, dealings and boxes. */
-    bool refused = which == ROW_PATH || which == ROW_ERASURE || prng_chance(&world->fault_prng, 500);
+    bool refused =
+        which == ROW_PATH || which == ROW_ERASURE || prng_chance(&world->fault_prng, 500);
     n->spoilt = true;
     disk_rot(&n->disk, index, bit, refused);
     fault_count(world, FAULT_corrupt_record);
@@ -356,6 +361,24 @@ strike_process(struct world *world, enum fault fault, unsigned node)
 }
 
 void
+faults_at_frame(struct world *world, unsigned node, enum msg_kind kind)
+{
+    struct sim_node *n = &world->nodes[node];
+    if (world->phase != PHASE_FAULTS || n->dying)
+        return;
+    bool write = kind == MSG_WRITE;
+    if ((kind == MSG_VOTED && fault_strikes_frame(world, FAULT_crash_at_vote)) ||
+        (write && fault_strikes_frame(world, FAULT_crash_at_write))) {
+        n->effects_left = 0;
+        n->dying = true;
+    } else if (write && fault_strikes_frame(world, FAULT_cut_at_write)) {
+        trace_line(&world->trace, world->now_ns, "fault cut_at_write (%u)", node);
+        cut_parts(world, 1u << node, true);
+        end_later(world, FAULT_cut_at_write, 1u << node, 0, 10000);
+    }
+}
+
+void
 faults_strike(struct world *world, enum fault fault)
 {
     unsigned a = (unsigned)prng_below(&world->fault_prng, world->options.nodes);
@@ -388,6 +411,7 @@ faults_end(struct world *world, enum fault fault, unsigned a, unsigned b)
         return;
     switch ((int)fault) {
     case FAULT_partition:
+    case FAULT_cut_at_write:
     case FAULT_isolate: cut_parts(world, a, false); break;
     case FAULT_cut_one_way: net_cut(world, a, b, false); break;
     case FAULT_peer_refused:

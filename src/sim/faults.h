@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/msg.h"
+
 /* X(name, what happens) */
 #define SIM_FAULTS(X)                                                                              \
     X(loss, "a frame is lost")                                                                     \
@@ -18,6 +20,9 @@
     X(peer_refused, "two nodes refuse each other's certificates")                                  \
     X(crash, "a process ends between two steps")                                                   \
     X(crash_in_step, "a process ends within a step, some of its effects carried out")              \
+    X(crash_at_vote, "a process ends right after it voted, and is back soon")                      \
+    X(crash_at_write, "a coordinator ends when a part of its writes has left")                     \
+    X(cut_at_write, "a coordinator is cut off when a part of its writes has left")                 \
     X(power_loss, "all processes end at once")                                                     \
     X(pause, "a process stands still")                                                             \
     X(slow_disk, "the disk takes up to a hundred times as long")                                   \
@@ -45,7 +50,7 @@ enum fault {
 
 struct faults {
     bool on[FAULTS];
-    unsigned permille[FAULTS];   /* of frames, for those that strike single frames */
+    unsigned permille[FAULTS];    /* of frames, for those that strike single frames */
     uint64_t interval_ns[FAULTS]; /* mean time between two strikes, for the others */
     uint64_t struck[FAULTS];
 };
@@ -59,6 +64,8 @@ void faults_draw(struct world *world);
 void faults_start(struct world *world);
 /* A strike is due. */
 void faults_strike(struct world *world, enum fault fault);
+/* A frame of that kind has just left `node`: the moments that matter most are struck more often than chance would. */
+void faults_at_frame(struct world *world, unsigned node, enum msg_kind kind);
 /* What a strike began is over. */
 void faults_end(struct world *world, enum fault fault, unsigned a, unsigned b);
 /* No more faults, and everything that they left is whole again, except what rots or was killed. */

@@ -39,9 +39,10 @@ struct totals {
 static void
 usage(void)
 {
-    fprintf(stderr, "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
-                    "[--calm] [--keep-going] [--without FAULT,...] [--tolerate PROPERTY]\n"
-                    "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
+    fprintf(stderr,
+            "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
+            "[--calm] [--keep-going] [--without FAULT,...] [--tolerate PROPERTY]\n"
+            "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
 
 static bool
@@ -109,7 +110,11 @@ parse(int argc, char **argv, struct arguments *a)
 static void
 child(const struct arguments *a, uint64_t seed, int out)
 {
-    struct sim_options options = {.seed = seed, .verbose = a->verbose, .calm = a->calm, .tolerate = a->tolerate, .without = a->without};
+    struct sim_options options = {.seed = seed,
+                                  .verbose = a->verbose,
+                                  .calm = a->calm,
+                                  .tolerate = a->tolerate,
+                                  .without = a->without};
     struct sim_result result;
     alarm(SEED_SECONDS_MAX); /* a run that does not end ends as a crash */
     if (crypto_init() != OK)
@@ -172,7 +177,9 @@ end_job(const struct arguments *a, struct job *job, int status, struct totals *t
         t->failed++;
         t->worst = t->worst == 0 || code < t->worst ? code : t->worst;
         printf("FAILED seed %lu (%s): replay with --seed %lu\n", (unsigned long)job->seed,
-               code == SIM_SAFETY ? "safety" : code == SIM_LIVENESS ? "liveness" : "crash",
+               code == SIM_SAFETY     ? "safety"
+               : code == SIM_LIVENESS ? "liveness"
+                                      : "crash",
                (unsigned long)job->seed);
         return;
     }
@@ -229,15 +236,17 @@ print_totals(const struct totals *t, uint64_t ms)
     uint64_t strikes = 0;
     for (unsigned i = 0; i < FAULTS; i++)
         strikes += t->struck[i];
-    printf("%lu seeds, %lu failed, %lu undecided; %lu operations (%lu done, %lu refused, %lu without "
-           "effect, %lu open), %lu heads, %lu steps, %lu frames\n",
-           (unsigned long)t->seeds, (unsigned long)t->failed, (unsigned long)t->undecided,
-           (unsigned long)t->operations, (unsigned long)t->by_outcome[OP_DONE],
-           (unsigned long)t->by_outcome[OP_REFUSED], (unsigned long)t->by_outcome[OP_NOTHING],
-           (unsigned long)t->by_outcome[OP_OPEN], (unsigned long)t->heads, (unsigned long)t->steps,
-           (unsigned long)t->frames);
+    printf(
+        "%lu seeds, %lu failed, %lu undecided; %lu operations (%lu done, %lu refused, %lu without "
+        "effect, %lu open), %lu heads, %lu steps, %lu frames\n",
+        (unsigned long)t->seeds, (unsigned long)t->failed, (unsigned long)t->undecided,
+        (unsigned long)t->operations, (unsigned long)t->by_outcome[OP_DONE],
+        (unsigned long)t->by_outcome[OP_REFUSED], (unsigned long)t->by_outcome[OP_NOTHING],
+        (unsigned long)t->by_outcome[OP_OPEN], (unsigned long)t->heads, (unsigned long)t->steps,
+        (unsigned long)t->frames);
     ms = ms ? ms : 1;
-    printf("%lu ms of real time: %lu s simulated, per real second %lu ms simulated, %lu operations, %lu "
+    printf("%lu ms of real time: %lu s simulated, per real second %lu ms simulated, %lu "
+           "operations, %lu "
            "faults\n",
            (unsigned long)ms, (unsigned long)(t->simulated_ms / 1000),
            (unsigned long)(t->simulated_ms * 1000 / ms), (unsigned long)(t->operations * 1000 / ms),
@@ -262,7 +271,7 @@ main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &from);
     run_all(&a, &t);
     clock_gettime(CLOCK_MONOTONIC, &to);
-    print_totals(&t, (uint64_t)(to.tv_sec - from.tv_sec) * 1000 +
-                         (uint64_t)(to.tv_nsec / 1000000) - (uint64_t)(from.tv_nsec / 1000000));
+    print_totals(&t, (uint64_t)(to.tv_sec - from.tv_sec) * 1000 + (uint64_t)(to.tv_nsec / 1000000) -
+                         (uint64_t)(from.tv_nsec / 1000000));
     return t.worst;
 }

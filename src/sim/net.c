@@ -17,7 +17,8 @@ bool
 net_whole(const struct world *world, unsigned from, unsigned to)
 {
     const struct sim_node *a = &world->nodes[from], *b = &world->nodes[to];
-    bool stranger = a->mismatched != b->mismatched && (a->link_knows_config || b->link_knows_config);
+    bool stranger =
+        a->mismatched != b->mismatched && (a->link_knows_config || b->link_knows_config);
     return node_up(world, from) && node_up(world, to) && !world->cut[from][to] &&
            !world->cut[to][from] && !world->refused[from][to] && !stranger;
 }
@@ -72,8 +73,8 @@ static uint64_t
 travel_time(struct world *world, unsigned from, unsigned to)
 {
     const struct sim_options *o = &world->options;
-    uint64_t due = world->now_ns +
-                   1000 * prng_between(&world->net_prng, o->net_us_min, o->net_us_max);
+    uint64_t due =
+        world->now_ns + 1000 * prng_between(&world->net_prng, o->net_us_min, o->net_us_max);
     if (world->clogged_until_ns[from][to] > due)
         due = world->clogged_until_ns[from][to];
     if (fault_strikes_frame(world, FAULT_delay))
@@ -93,6 +94,18 @@ fly(struct world *world, unsigned from, unsigned to, struct bytes frame)
     event->from = from;
     event_append(event, 0, frame);
     event_push(world, event);
+}
+
+static void
+put_on_its_way(struct world *world, unsigned from, unsigned to, struct bytes frame)
+{
+    if (!world->connected[from][to] || world->cut[from][to] || !node_up(world, to))
+        return;
+    if (fault_strikes_frame(world, FAULT_loss))
+        return;
+    fly(world, from, to, frame);
+    if (fault_strikes_frame(world, FAULT_duplicate))
+        fly(world, from, to, frame);
 }
 
 /* Ballots in words: milliseconds since the simulation began, and the node. */
@@ -120,10 +133,11 @@ tell(struct world *world, unsigned from, unsigned to, const struct msg *msg)
     case MSG_SHARED: beat.node = (uint8_t)msg->u.shared.outcome; break;
     default: break;
     }
-    trace_line(&world->trace, world->now_ns, "%u -> %u %s %.*s ballot %ld.%u beat %ld.%u %s", from, to,
-               msg_kind_name(msg->kind), (int)msg->path.name.size,
-               (const char *)msg->path.name.data, (long)ballot_ms(b) - (long)sim_wall_start_ms, b.node,
-               (long)ballot_ms(beat) - (long)sim_wall_start_ms, beat.node, refusal_name(refusal));
+    trace_line(&world->trace, world->now_ns, "%u -> %u %s %.*s ballot %ld.%u beat %ld.%u %s", from,
+               to, msg_kind_name(msg->kind), (int)msg->path.name.size,
+               (const char *)msg->path.name.data, (long)ballot_ms(b) - (long)sim_wall_start_ms,
+               b.node, (long)ballot_ms(beat) - (long)sim_wall_start_ms, beat.node,
+               refusal_name(refusal));
 }
 
 void
@@ -141,11 +155,6 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
         tell(world, from, to, &msg);
     check_secrets_frame(world, from, to, frame, &msg);
     check_durable(world, from, &msg);
-    if (!world->connected[from][to] || world->cut[from][to] || !node_up(world, to))
-        return;
-    if (fault_strikes_frame(world, FAULT_loss))
-        return;
-    fly(world, from, to, frame);
-    if (fault_strikes_frame(world, FAULT_duplicate))
-        fly(world, from, to, frame);
+    put_on_its_way(world, from, to, frame);
+    faults_at_frame(world, from, msg.kind);
 }

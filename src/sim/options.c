@@ -6,7 +6,6 @@
 
 const char sim_token[] = "a-token-of-the-simulator";
 
-
 static void
 draw_cluster(struct sim_options *o, struct prng *prng)
 {
@@ -50,12 +49,13 @@ void
 options_print(const struct world *world, FILE *out)
 {
     const struct sim_options *o = &world->options;
-    fprintf(out, "seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
-           "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
-           (unsigned long)o->seed, o->nodes, o->threshold, o->clients, o->operations, o->hot_paths,
-           o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
-           (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
-           (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);
+    fprintf(out,
+            "seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
+            "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
+            (unsigned long)o->seed, o->nodes, o->threshold, o->clients, o->operations, o->hot_paths,
+            o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
+            (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
+            (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);
     fprintf(out, "  faults:");
     for (unsigned i = 0; i < FAULTS; i++) {
         if (world->faults.on[i])

@@ -16,7 +16,7 @@ struct prng {
 void prng_init(struct prng *prng, uint64_t seed);
 struct prng prng_fork(struct prng *prng);
 uint64_t prng_next(struct prng *prng);
-uint64_t prng_below(struct prng *prng, uint64_t bound); /* bound > 0 */
+uint64_t prng_below(struct prng *prng, uint64_t bound);                /* bound > 0 */
 uint64_t prng_between(struct prng *prng, uint64_t low, uint64_t high); /* both included */
 bool prng_chance(struct prng *prng, unsigned permille);
 void prng_fill(struct prng *prng, uint8_t *out, size_t size);

@@ -135,8 +135,8 @@ void
 storage_scan(struct world *world, unsigned node, const struct effect *effect)
 {
     struct bytes prefix = effect->u.scan.prefix, after = effect->u.scan.after;
-    struct event *event = event_new(world, EVENT_SCAN, node, disk_ns(world, node) / 4,
-                                    prefix.size + after.size);
+    struct event *event =
+        event_new(world, EVENT_SCAN, node, disk_ns(world, node) / 4, prefix.size + after.size);
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->limit = effect->u.scan.limit;
@@ -213,8 +213,10 @@ on_scan(struct world *world, const struct event *event)
             break;
         if (row->corrupt)
             err = ERR_CORRUPT;
-        rows[count++] = (struct loaded_row){
-            .key = row->key, .value = event->with_values ? row->value : (struct bytes){0}, .found = true};
+        rows[count++] =
+            (struct loaded_row){.key = row->key,
+                                .value = event->with_values ? row->value : (struct bytes){0},
+                                .found = true};
     }
     hand_rows(world, event, rows, count, more, err);
     free(rows);

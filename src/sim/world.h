@@ -28,7 +28,7 @@ enum event_kind {
     EVENT_STORED,
     EVENT_LINK,
     EVENT_REQUEST,
-    EVENT_KEYS,      /* the share keys are looked after */
+    EVENT_KEYS,       /* the share keys are looked after */
     EVENT_NODE_KINDS, /* those before it happen in one life of one node, and wait while it is paused */
     EVENT_START,
     EVENT_CLIENT,
@@ -39,9 +39,9 @@ enum event_kind {
 struct event {
     uint64_t due_ns, order;
     enum event_kind kind;
-    unsigned node;  /* or client, or fault */
-    unsigned from;  /* FRAME, LINK; FAULT_END: one of two nodes */
-    unsigned to;    /* FAULT_END: the other */
+    unsigned node; /* or client, or fault */
+    unsigned from; /* FRAME, LINK; FAULT_END: one of two nodes */
+    unsigned to;   /* FAULT_END: the other */
     uint64_t life;
     enum actor_id actor;
     uint64_t tag;
@@ -84,9 +84,10 @@ struct sim_node {
     bool entropy_failed;    /* a draw has failed in this step */
     bool mismatched;        /* runs with another configuration */
     bool link_knows_config; /* and its peers refuse its links for it */
-    bool spoilt;            /* a record has rotten, or its clock was an hour ahead: no help is demanded of it later */
-    bool dead;              /* for good */
-    unsigned effects_left;  /* until it crashes in the present step; UINT32_MAX: it does not */
+    bool
+        spoilt; /* a record has rotten, or its clock was an hour ahead: no help is demanded of it later */
+    bool dead;             /* for good */
+    unsigned effects_left; /* until it crashes in the present step; UINT32_MAX: it does not */
     bool dying;
 };
 
@@ -123,7 +124,7 @@ struct world {
     bool stepping;
     enum sim_phase phase;
 
-    bool cut[NODES_MAX][NODES_MAX];       /* frames from, to */
+    bool cut[NODES_MAX][NODES_MAX]; /* frames from, to */
     bool refused[NODES_MAX][NODES_MAX];
     bool connected[NODES_MAX][NODES_MAX]; /* as told to the first */
     uint64_t clogged_until_ns[NODES_MAX][NODES_MAX];

@@ -805,6 +805,34 @@ test_corrupt_path_row(void **state)
     end(ac);
 }
 
+/* Boxes that cannot be delivered for a long time: the share key that opens them stays as long, whatever has been rotated since. */
+static void
+test_share_key_is_kept_for_escrow(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 175);
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    settle(ac);
+    ac->nodes[2].disk_full = true;
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+    ac_rotate_share_key(ac, 2);
+    for (unsigned i = 0; i < 60; i++) {
+        ac_run_ms(ac, 1000);
+        assert_int_equal(ac_destroy_share_keys(ac, 2), 2);
+    }
+    ac->nodes[2].disk_full = false;
+    settle(ac);
+    unsigned held = 2;
+    for (unsigned i = 0; i < 60 && held > 1; i++) {
+        ac_run_ms(ac, 1000);
+        held = ac_destroy_share_keys(ac, 2);
+    }
+    assert_int_equal(held, 1);
+    ac_crash(ac, 0);
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
+    end(ac);
+}
+
 /* ---- small tables ---- */
 
 static void
@@ -885,6 +913,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_bad_share_is_repaired),
         cmocka_unit_test(test_corrupt_path_row),
+        cmocka_unit_test(test_share_key_is_kept_for_escrow),
         cmocka_unit_test(test_tiny_table),
         cmocka_unit_test(test_same_seed_same_run),
     };

@@ -27,7 +27,7 @@ enum {
     PATHS_MAX = 3,
     OPS_MAX = 400,
     VALUE_BYTES = 32,
-    SEEDS_DEFAULT = 150,
+    SEEDS_DEFAULT = 400,
     SECONDS_MAX = 45,
     SETTLE_MS_MAX = 120000,
 };

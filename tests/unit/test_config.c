@@ -226,7 +226,7 @@ test_other_host_may_use_the_port(void **state)
 
     (void)state;
     assert_int_equal(parse(HEAD N1 N2 "node \"n4\" {\nhost = \"10.0.0.1\" api_port = 7401\n"
-                                "link_port = 7501 share_key = \"" HEX32 "\"\n}\n",
+                                      "link_port = 7501 share_key = \"" HEX32 "\"\n}\n",
                            NULL, &c, why),
                      OK);
 }
