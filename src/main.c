@@ -1,4 +1,7 @@
-/* The one program: hardens the process before anything secret is in it, then hands over to the command line. */
+/*
+ * The one program: hardens the process before anything secret is in it, then hands over to the
+ * command line.
+ */
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -1,10 +1,12 @@
 /*
- * Actors: pure message handlers. An actor is one struct and one function, handle(message) -> effects.
- * It does no I/O, reads no clock and draws no hidden randomness: all it may know of the outside world is in struct step.
- * The server (runtime/) and the simulator differ only in how they execute effects.
+ * Actors: pure message handlers. An actor is one struct and one function, handle(message) ->
+ * effects. It does no I/O, reads no clock and draws no hidden randomness: all it may know of the
+ * outside world is in struct step. The server (runtime/) and the simulator differ only in how they
+ * execute effects.
  *
- * Payloads of effects are borrowed: they live in the step's arena or in the actor, and are valid until the effects
- * of the step have been executed, which happens before any other message is handled.
+ * Payloads of effects are borrowed: they live in the step's arena or in the actor, and are valid
+ * until the effects of the step have been executed, which happens before any other message is
+ * handled.
  */
 #ifndef OSTRAKA_ACTORS_ACTOR_H
 #define OSTRAKA_ACTORS_ACTOR_H
@@ -68,13 +70,19 @@ enum { CLOCK_DRIFT_MS_MAX = 60000 }; /* ballots further ahead of a node's clock 
 
 enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 4, SCAN_ROWS_MAX = 1024 };
 
-/* What one step asks for, in order. Bounded: every handler states its worst case, far below EFFECTS_MAX. */
+/*
+ * What one step asks for, in order. Bounded: every handler states its worst case, far below
+ * EFFECTS_MAX.
+ */
 struct effects {
     struct effect items[EFFECTS_MAX];
     size_t count;
 };
 
-/* Each adds one effect; overflow is a bug of ours (assert). Returned pointers are valid until the next call. */
+/*
+ * Each adds one effect; overflow is a bug of ours (assert). Returned pointers are valid until the
+ * next call.
+ */
 struct msg *effect_send(struct effects *out, enum msg_kind kind, uint8_t to,
                         const struct msg *about);
 struct msg *effect_local(struct effects *out, enum actor_id to, enum msg_kind kind);

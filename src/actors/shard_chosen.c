@@ -1,11 +1,12 @@
 /*
- * Heads that are known to be chosen: setting the state, dropping what the chain does not contain, erasing. docs/protocol.md,
- * "Writing phase" (CHOSEN) and "Deleting".
+ * Heads that are known to be chosen: setting the state, dropping what the chain does not contain,
+ * erasing. docs/protocol.md, "Writing phase" (CHOSEN) and "Deleting".
  */
 #include <assert.h>
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 enum chosen_plan {
     PLAN_IGNORE, /* another head stands here at a higher ballot, or there is nothing to learn */
@@ -25,7 +26,8 @@ plan_of(const struct shard_work *w)
         return row->state == STATE_CHOSEN && ballot_compare(row->ballot, chosen->ballot) >= 0
                    ? PLAN_PRUNE
                    : PLAN_SET;
-    if (ballot_compare(row->ballot, chosen->ballot) < 0 && chosen->head.size > 0)
+    bool later = ballot_compare(row->ballot, chosen->ballot) < 0 || PLANTED(late_chosen_drops_rows);
+    if (later && chosen->head.size > 0)
         return PLAN_TAKE;
     return PLAN_IGNORE;
 }
@@ -93,7 +95,10 @@ answer_erased(struct shard_work *w, struct msg *m, const uint8_t head_id[static 
     shard_incarnations(w, &m->u.erased.incarnations);
 }
 
-/* A tombstone that is known chosen: everything below it goes, in one durable transaction with the mark that it is gone. */
+/*
+ * A tombstone that is known chosen: everything below it goes, in one durable transaction with the
+ * mark that it is gone.
+ */
 static void
 erase(struct shard_work *w, struct bytes head, struct ballot ballot)
 {
@@ -104,6 +109,11 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
         !shard_put_erasure(w, own_bit(w), list, &count)) {
         w->path->has_next = false;
         return;
+    }
+    if (PLANTED(drop_tombstone)) {
+        struct row_key key;
+        row_key_path(w->path->link.path, &key);
+        shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     }
     delete_prefix(w, ROW_VERSION, list, &count);
     delete_prefix(w, ROW_DEALING, list, &count);
@@ -156,7 +166,10 @@ shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes 
     buf_close(&encoded);
 }
 
-/* The oldest version that just fell out of the kept range, where all other rows are known to belong to the chain. */
+/*
+ * The oldest version that just fell out of the kept range, where all other rows are known to belong
+ * to the chain.
+ */
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
 {
@@ -220,7 +233,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     }
     struct row_key key;
     row_key_version(ROW_BOXES, path->link.path, head->version, head->version_id, &key);
-    uint64_t mask = written_by(w);
+    uint64_t mask = PLANTED(prune_before_ack) ? all_replicas(w) : written_by(w);
     if (plan != PLAN_TAKE && mask == all_replicas(w))
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
@@ -247,8 +260,8 @@ erased_before(struct shard_work *w)
 }
 
 /*
- * A tombstone that a later chosen head was built on: what was below it has gone, or goes now, as if this node had known the tombstone
- * itself. True when the notice was one of that kind.
+ * A tombstone that a later chosen head was built on: what was below it has gone, or goes now, as if
+ * this node had known the tombstone itself. True when the notice was one of that kind.
  */
 static bool
 erase_below_later_head(struct shard_work *w, struct head *tombstone)

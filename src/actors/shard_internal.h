@@ -100,7 +100,10 @@ shard_tag(enum shard_tag what, uint32_t slot)
 /* shard_store.c: asking for rows, storing, answering */
 void shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
-/* Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves when it is durable. */
+/*
+ * Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves
+ * when it is durable.
+ */
 void shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
 /* The answer to w->msg, to be filled; leaves at once (send) or with the batch (defer). */
 struct msg *shard_answer_now(struct shard_work *w, enum msg_kind kind);
@@ -153,8 +156,9 @@ struct chain_head {
     const uint8_t *incarnation;
 };
 /*
- * Appends deletions of rows ('v', 'd', 'b') that cannot belong to the chain. `rows` are all version rows of the path, newest first.
- * *whole tells whether the chain was followed down to the oldest kept version without a gap.
+ * Appends deletions of rows ('v', 'd', 'b') that cannot belong to the chain. `rows` are all version
+ * rows of the path, newest first. *whole tells whether the chain was followed down to the oldest
+ * kept version without a gap.
  */
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
                                                struct store_change *list, size_t *count,
@@ -165,8 +169,8 @@ MUST_CHECK enum vault_err shard_prune_with(struct shard_work *w, const struct ch
                                            size_t *count, bool *whole);
 
 /*
- * shard_chosen.c: appends the row that says who is known to have erased (bit per replica; none as long as the tombstone is only accepted), so
- * that the repairer goes on until all have.
+ * shard_chosen.c: appends the row that says who is known to have erased (bit per replica; none as
+ * long as the tombstone is only accepted), so that the repairer goes on until all have.
  */
 MUST_CHECK bool shard_put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list,
                                   size_t *count);

@@ -33,8 +33,9 @@ drop_version(struct shard_work *w, const struct row_facts *facts, struct store_c
 }
 
 /*
- * Rows come newest first. `expected` is the id that the chain names for `next`; once a row of the chain is missing here, what lies below
- * cannot be judged and stays, unless it is of another incarnation.
+ * Rows come newest first. `expected` is the id that the chain names for `next`; once a row of the
+ * chain is missing here, what lies below cannot be judged and stays, unless it is of another
+ * incarnation.
  */
 enum vault_err
 shard_prune_to_chain(struct shard_work *w, const struct chain_head *head, struct store_change *list,

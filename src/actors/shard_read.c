@@ -1,4 +1,7 @@
-/* Answers to readers, and whole copies for whoever finishes a change: docs/protocol.md, "Reading" and "What is there". */
+/*
+ * Answers to readers, and whole copies for whoever finishes a change: docs/protocol.md, "Reading"
+ * and "What is there".
+ */
 #include <assert.h>
 #include <string.h>
 
@@ -7,7 +10,10 @@
 
 enum { ROW_V, ROW_D, ROW_B };
 
-/* Which version is asked for: the latest of the accepted head, or an older one that the asker knows by its id. */
+/*
+ * Which version is asked for: the latest of the accepted head, or an older one that the asker knows
+ * by its id.
+ */
 static bool
 wanted_version(const struct shard_work *w, uint64_t *version, const uint8_t **version_id)
 {

@@ -1,6 +1,7 @@
 /*
- * The shard store's table of paths, the order in which messages of a path are handled, and the promise horizon. What each message
- * does is in shard_vote.c, shard_write.c, shard_chosen.c, shard_read.c and shard_share.c.
+ * The shard store's table of paths, the order in which messages of a path are handled, and the
+ * promise horizon. What each message does is in shard_vote.c, shard_write.c, shard_chosen.c,
+ * shard_read.c and shard_share.c.
  */
 #include "actors/shard_store.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 static_assert(EFFECTS_MAX >= 16,
               "one message never makes more than 8 effects, and the pump keeps 8 free");
@@ -116,8 +118,8 @@ path_is_quiet(const struct shard_path *path)
 }
 
 /*
- * Makes room: the least recently used quiet entry goes. What it had promised beyond what it accepted is not forgotten: the
- * floor takes it over, so every later ballot must be above it.
+ * Makes room: the least recently used quiet entry goes. What it had promised beyond what it
+ * accepted is not forgotten: the floor takes it over, so every later ballot must be above it.
  */
 static bool
 evict_one(struct shard_store *s)
@@ -128,7 +130,7 @@ evict_one(struct shard_store *s)
         if (!path_is_quiet(path))
             continue;
         if (ballot_compare(path->promised, path->row.row.ballot) > 0 &&
-            ballot_compare(path->promised, s->floor) > 0)
+            ballot_compare(path->promised, s->floor) > 0 && !PLANTED(forget_promise_of_full_table))
             s->floor = path->promised;
         path_free(s, path);
         return true;
@@ -169,7 +171,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         .paths_max = options->paths_max ? options->paths_max : SHARD_PATHS_MAX,
     };
     /* Something at or below the horizon found on disk may have been promised and forgotten. */
-    if (s->node.horizon_ms > 0)
+    if (s->node.horizon_ms > 0 && !PLANTED(forget_promise_on_restart))
         s->floor = (struct ballot){.time = (s->node.horizon_ms << 16) | 0xffff,
                                    .node = NODES_MAX - 1,
                                    .incarnation = UINT64_MAX};
@@ -204,7 +206,10 @@ static void
 horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
               struct effects *out)
 {
-    /* One at a time: a completion says nothing of a later one. What is wanted beyond it comes next. */
+    /*
+     * One at a time: a completion says nothing of a later one. What is wanted beyond it comes next.
+     *
+     */
     if (s->horizon_pending_ms != 0) {
         if (s->membership->horizon_wanted_ms < horizon_ms)
             s->membership->horizon_wanted_ms = horizon_ms;
@@ -276,8 +281,8 @@ shard_store_start(struct shard_store *s, const struct step *st, struct effects *
 }
 
 /*
- * After every start a node votes and answers reads only once it has heard from m-1 others: what they remember of it could show that its
- * store went back.
+ * After every start a node votes and answers reads only once it has heard from m-1 others: what
+ * they remember of it could show that its store went back.
  */
 static bool
 may_read(const struct shard_store *s)
@@ -289,7 +294,10 @@ may_read(const struct shard_store *s)
     return !s->failed && heard >= cluster_majority(cluster);
 }
 
-/* Votes need a durable horizon besides: without one (a full disk) the node goes on answering reads. */
+/*
+ * Votes need a durable horizon besides: without one (a full disk) the node goes on answering reads.
+ *
+ */
 bool
 shard_store_serving(const struct shard_store *s)
 {
@@ -583,7 +591,10 @@ begin(struct shard_work *w)
         dispatch(w);
 }
 
-/* Handles what waits, as long as nothing has to be loaded or stored for it and effects have room. */
+/*
+ * Handles what waits, as long as nothing has to be loaded or stored for it and effects have room.
+ *
+ */
 static void
 pump(struct shard_store *s, const struct step *st, struct shard_path *path, struct effects *out)
 {
@@ -614,6 +625,10 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
         return; /* no memory, or every entry is busy: as if the message had been lost */
     struct shard_work w = {.s = s, .st = st, .path = path, .msg = in, .out = out};
     bool idle = path->stage == SHARD_IDLE || path->stage == SHARD_NEW;
+    if (PLANTED(vote_while_storing) && in->kind == MSG_VOTE && path->stage == SHARD_STORING) {
+        shard_on_vote(&w);
+        return;
+    }
     if (idle && path->queue.count == 0) {
         begin(&w);
         pump(s, st, path, out);
@@ -632,8 +647,8 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
                 const struct msg_loaded *rows)
 {
     path->stage = SHARD_IDLE;
-    path->corrupt = rows->err != OK || rows->count != 1;
-    if (!path->corrupt && rows->rows[0].found) {
+    path->corrupt = !PLANTED(corrupt_is_nothing) && (rows->err != OK || rows->count != 1);
+    if (!path->corrupt && rows->count == 1 && rows->rows[0].found) {
         struct path_row row;
         path->corrupt =
             path_row_decode(rows->rows[0].value, &row) != OK || row_set(&path->row, &row) != OK;
@@ -684,8 +699,9 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
 }
 
 /*
- * A batch that was refused changed nothing: the answer says so, if it can. Refused for want of room is refused for good: a second
- * copy of the WRITE, come when there is room again, finds a higher promise.
+ * A batch that was refused changed nothing: the answer says so, if it can. Refused for want of room
+ * is refused for good: a second copy of the WRITE, come when there is room again, finds a higher
+ * promise.
  */
 static bool
 answer_failed(struct shard_path *path, enum vault_err err)

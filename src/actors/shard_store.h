@@ -1,9 +1,9 @@
 /*
- * Shard store: the actor that keeps this node's part of every path. It votes, accepts, sets heads chosen, erases, answers
- * reads, takes and delivers boxed shares.
+ * Shard store: the actor that keeps this node's part of every path. It votes, accepts, sets heads
+ * chosen, erases, answers reads, takes and delivers boxed shares.
  *
- * One message of a path is handled at a time. While rows of the path are being loaded or stored the others wait in
- * a bounded queue, so whatever is answered is durable:
+ * One message of a path is handled at a time. While rows of the path are being loaded or stored the
+ * others wait in a bounded queue, so whatever is answered is durable:
  *
  *   NEW ----> LOADING ----> IDLE ----> LOADING_ROWS ----> STORING ----> IDLE
  *    first     path row      |  ^       what the message    |  answer    ^
@@ -53,7 +53,10 @@ MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,
 void shard_store_close(struct shard_store *s);
 /* First thing after init: makes the boot counter and a new horizon durable. */
 void shard_store_start(struct shard_store *s, const struct step *st, struct effects *out);
-/* Errors: ERR_UNEXPECTED (a peer's fault: dropped and counted), ERR_NOMEM. Effects stay empty then. */
+/*
+ * Errors: ERR_UNEXPECTED (a peer's fault: dropped and counted), ERR_NOMEM. Effects stay empty then.
+ *
+ */
 MUST_CHECK enum vault_err shard_store_handle(struct shard_store *s, const struct step *st,
                                              const struct msg *in, struct effects *out);
 bool shard_store_serving(const struct shard_store *s);

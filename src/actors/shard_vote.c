@@ -5,8 +5,8 @@
 #include "actors/shard_internal.h"
 
 /*
- * Parks a vote while another coordinator, for which this node voted a moment ago, has not written yet: for manners only, so
- * that the two do not take the lock from each other for ever.
+ * Parks a vote while another coordinator, for which this node voted a moment ago, has not written
+ * yet: for manners only, so that the two do not take the lock from each other for ever.
  */
 static bool
 park(struct shard_work *w)

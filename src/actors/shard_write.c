@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 /* What a WRITE brings, decoded and checked. */
 struct incoming {
@@ -58,7 +59,7 @@ recipients_match(struct shard_work *w, struct incoming *in)
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
     if (own < 0 || in->dealing.count != replicas.count ||
-        in->dealing.threshold != cluster->threshold ||
+        (in->dealing.threshold != cluster->threshold && !PLANTED(ignore_configuration)) ||
         memcmp(in->dealing.nodes, replicas.nodes, replicas.count) != 0)
         return false;
     in->x = (uint8_t)(own + 1);
@@ -84,8 +85,8 @@ open_own_share(struct shard_work *w, struct incoming *in)
 }
 
 /*
- * A head that is known chosen is only ever followed by heads built on it. Anything else would mean that two heads
- * were chosen at one generation: refused, loudly.
+ * A head that is known chosen is only ever followed by heads built on it. Anything else would mean
+ * that two heads were chosen at one generation: refused, loudly.
  */
 static bool
 contradicts_chosen(const struct shard_path *path, const struct incoming *in)
@@ -115,7 +116,8 @@ check_order(struct shard_work *w, struct ballot *beat)
     struct replicas replicas;
     membership_replicas(w->s->membership, path->link.path, &replicas);
 
-    if (memcmp(write->config_hash, w->s->membership->cluster->config_hash, HASH_BYTES) != 0)
+    if (memcmp(write->config_hash, w->s->membership->cluster->config_hash, HASH_BYTES) != 0 &&
+        !PLANTED(ignore_configuration))
         return REFUSED_CONFIG;
     if (write->ballot.node != w->msg->from || shard_ballot_too_far(w, write->ballot))
         return REFUSED_DRIFT;
@@ -123,7 +125,7 @@ check_order(struct shard_work *w, struct ballot *beat)
     if (ballot_compare(write->ballot, w->s->floor) <= 0)
         return REFUSED_FLOOR;
     *beat = path->promised;
-    if (ballot_compare(write->ballot, path->promised) < 0)
+    if (ballot_compare(write->ballot, path->promised) < 0 && !PLANTED(lower_promise))
         return REFUSED_BALLOT;
     if (membership_is_outdated(w->s->membership, &replicas, &write->incarnations))
         return REFUSED_INCARNATION;
@@ -159,8 +161,8 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 }
 
 /*
- * Rows of losers can be left behind when the head it replaces is not the one it was built on; and a version that fell out of the
- * kept range, when the notice that would have dropped it never came.
+ * Rows of losers can be left behind when the head it replaces is not the one it was built on; and a
+ * version that fell out of the kept range, when the notice that would have dropped it never came.
  */
 static bool
 stays_clean(const struct shard_path *path, const struct incoming *in)
@@ -202,16 +204,25 @@ accept_head(struct shard_work *w, struct incoming *in)
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
+    if (PLANTED(erase_on_accept) && in->head.kind == HEAD_TOMBSTONE) {
+        struct row_key rows;
+        row_key_versions(ROW_VERSION, path->link.path, &rows);
+        shard_change(list, &count, STORE_DELETE_PREFIX, shard_key_copy(w, &rows),
+                     (struct bytes){0});
+    }
     path->next_clean = clean;
-    answer_written(w, shard_answer_later(w, MSG_WRITTEN), in->head_id);
+    answer_written(w,
+                   PLANTED(acknowledge_before_sync) ? shard_answer_now(w, MSG_WRITTEN)
+                                                    : shard_answer_later(w, MSG_WRITTEN),
+                   in->head_id);
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
 }
 
 /*
- * A head that is here already may have come with a CHOSEN notice alone, and WRITTEN promises that the own share is durable:
- * whether it is has to be looked up. False: the row has been asked for.
+ * A head that is here already may have come with a CHOSEN notice alone, and WRITTEN promises that
+ * the own share is durable: whether it is has to be looked up. False: the row has been asked for.
  */
 static bool
 look_for_own_share(struct shard_work *w, struct incoming *in)

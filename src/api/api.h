@@ -14,7 +14,10 @@ struct api_header {
 
 enum { API_HEADERS_MAX = 6 };
 
-/* A response without the headers that every response has (Content-Type, Content-Length, Cache-Control, X-Request-Id: see api_render_head). */
+/*
+ * A response without the headers that every response has (Content-Type, Content-Length,
+ * Cache-Control, X-Request-Id: see api_render_head).
+ */
 struct api_response {
     unsigned status;
     const char *content_type;
@@ -25,27 +28,32 @@ struct api_response {
 void api_response_close(struct api_response *response);
 
 /*
- * Once per process, before any other call and before other threads exist: JSON memory is wiped when it is
- * freed (jansson knows one allocator per process), and its hash tables are seeded.
+ * Once per process, before any other call and before other threads exist: JSON memory is wiped when
+ * it is freed (jansson knows one allocator per process), and its hash tables are seeded.
  */
 void api_global_init(void);
 
 /*
  * Turns an HTTP request into a request of ours: route, name, parameters, headers, body.
- * `made_id` (REQUEST_ID_BYTES_MAX or fewer visible ASCII bytes, borrowed) is the request id if the client sent none that is valid. request->id is set even on error.
- * Decoded data (name, value, base64) is allocated in `arena`; JSON memory is wiped.
- * Errors: every 4xx of api.md that needs no agreement, to be passed to api_render_error (with `allow` naming the methods of the resource for ERR_METHOD, else NULL).
+ * `made_id` (REQUEST_ID_BYTES_MAX or fewer visible ASCII bytes, borrowed) is the request id if the
+ * client sent none that is valid. request->id is set even on error. Decoded data (name, value,
+ * base64) is allocated in `arena`; JSON memory is wiped. Errors: every 4xx of api.md that needs no
+ * agreement, to be passed to api_render_error (with `allow` naming the methods of the resource for
+ * ERR_METHOD, else NULL).
  */
 MUST_CHECK enum vault_err api_parse(const struct http_request *http, struct bytes made_id,
                                     struct arena *arena, struct request *request,
                                     const char **allow);
 
 /*
- * The bearer token of a request whose head has come, before its body; empty when there is none, more than one, or one
- * that is not well-formed.
+ * The bearer token of a request whose head has come, before its body; empty when there is none,
+ * more than one, or one that is not well-formed.
  */
 struct bytes api_credential(const struct http_request *http);
-/* The client's request id if it sent one that is valid, else `made_id`; also while the head is not whole. */
+/*
+ * The client's request id if it sent one that is valid, else `made_id`; also while the head is not
+ * whole.
+ */
 struct bytes api_request_id(const struct http_request *http, struct bytes made_id);
 
 /* Outcome of an agreed request as JSON. */
@@ -55,7 +63,10 @@ MUST_CHECK enum vault_err api_render(const struct request *request, const struct
 MUST_CHECK enum vault_err api_render_error(struct bytes request_id, enum vault_err err,
                                            enum failed_phase phase, const char *allow,
                                            struct api_response *response);
-/* Same for what api_parse refused: says request->refusal, if there is one, instead of the error's own text. */
+/*
+ * Same for what api_parse refused: says request->refusal, if there is one, instead of the error's
+ * own text.
+ */
 MUST_CHECK enum vault_err api_render_refusal(const struct request *request, enum vault_err err,
                                              const char *allow, struct api_response *response);
 /* The whole head of the HTTP response, with its empty line, into `out`. */

@@ -1,6 +1,6 @@
 /*
- * HTTP/1.1 requests as the parser hands them on: strict, whole, and free of I/O. runtime/https.c feeds
- * bytes in; tests and the fuzzer do the same.
+ * HTTP/1.1 requests as the parser hands them on: strict, whole, and free of I/O. runtime/https.c
+ * feeds bytes in; tests and the fuzzer do the same.
  */
 #ifndef OSTRAKA_API_HTTP_H
 #define OSTRAKA_API_HTTP_H
@@ -43,9 +43,11 @@ enum http_progress { HTTP_NEED_MORE, HTTP_HEADERS_DONE, HTTP_COMPLETE, HTTP_REFU
 struct http_parser *http_parser_new(size_t body_max);
 void http_parser_free(struct http_parser *parser); /* wipes */
 /*
- * Feeds bytes. *used tells how many were taken (fewer than given when a request is complete: the rest belongs to the next).
- * HTTP_HEADERS_DONE is returned once per request when a body follows (for Expect: 100-continue and admission by Content-Length); feed on afterwards.
- * HTTP_REFUSED: *err tells why (ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE, ERR_TOO_LARGE, ERR_LENGTH_REQUIRED); the connection must be closed after the answer.
+ * Feeds bytes. *used tells how many were taken (fewer than given when a request is complete: the
+ * rest belongs to the next). HTTP_HEADERS_DONE is returned once per request when a body follows
+ * (for Expect: 100-continue and admission by Content-Length); feed on afterwards. HTTP_REFUSED:
+ * *err tells why (ERR_BAD_REQUEST, ERR_HEADERS_TOO_LARGE, ERR_TOO_LARGE, ERR_LENGTH_REQUIRED); the
+ * connection must be closed after the answer.
  */
 enum http_progress http_parser_feed(struct http_parser *parser, struct bytes input, size_t *used,
                                     enum vault_err *err);

@@ -1,6 +1,6 @@
 /*
- * What a node says about itself and the cluster: one snapshot, rendered as JSON for /v1/status and /v1/health
- * and as Prometheus text for /metrics.
+ * What a node says about itself and the cluster: one snapshot, rendered as JSON for /v1/status and
+ * /v1/health and as Prometheus text for /metrics.
  */
 #ifndef OSTRAKA_API_STATUS_H
 #define OSTRAKA_API_STATUS_H

@@ -3,9 +3,9 @@
  * integers, byte strings, text strings (valid UTF-8), definite arrays and maps, false, true, null.
  *
  * Strict: the reader refuses integers and lengths that are not in their shortest form, indefinite
- * lengths, tags, floats, other simple values, map keys that are not strictly ascending, text that is not
- * UTF-8, and anything that would pass the end of the input. One value, one byte string: what the
- * reader accepts, the writer writes back byte for byte.
+ * lengths, tags, floats, other simple values, map keys that are not strictly ascending, text that
+ * is not UTF-8, and anything that would pass the end of the input. One value, one byte string: what
+ * the reader accepts, the writer writes back byte for byte.
  *
  * Both sides latch their first error: calls may be strung together and checked once at the end.
  */
@@ -62,8 +62,8 @@ uint64_t cbor_get_map(struct cbor_reader *r, uint64_t pairs_max);
 bool cbor_get_bool(struct cbor_reader *r);
 void cbor_get_null(struct cbor_reader *r);
 /*
- * Checks and consumes one whole item of any accepted kind, nested at most 16 deep, map keys ascending
- * (bytewise order of their encodings).
+ * Checks and consumes one whole item of any accepted kind, nested at most 16 deep, map keys
+ * ascending (bytewise order of their encodings).
  */
 void cbor_skip(struct cbor_reader *r);
 /* OK when everything was accepted and the input is consumed exactly, else the latched error. */

@@ -55,9 +55,8 @@ enum { RFC3339_BYTES = 25 }; /* "2026-01-02T03:04:05.678Z" and its NUL */
 void rfc3339_format(uint64_t wall_ms, char out[static RFC3339_BYTES]);
 
 /*
- * Strict RFC 3339 date-time (offset or Z, up to nine digits of fraction, cut to milliseconds; years 1970
- * to 9999; leap second 60 is refused).
- * Errors: ERR_MALFORMED
+ * Strict RFC 3339 date-time (offset or Z, up to nine digits of fraction, cut to milliseconds; years
+ * 1970 to 9999; leap second 60 is refused). Errors: ERR_MALFORMED
  */
 MUST_CHECK enum vault_err rfc3339_parse(struct bytes text, uint64_t *wall_ms);
 

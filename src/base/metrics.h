@@ -1,6 +1,6 @@
 /*
- * Counters and latency histograms of one node: plain numbers, owned by the reactor thread, rendered by
- * api/metrics_text.c. Counting never allocates and never fails.
+ * Counters and latency histograms of one node: plain numbers, owned by the reactor thread, rendered
+ * by api/metrics_text.c. Counting never allocates and never fails.
  */
 #ifndef OSTRAKA_BASE_METRICS_H
 #define OSTRAKA_BASE_METRICS_H

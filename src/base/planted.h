@@ -1,6 +1,7 @@
 /*
- * Bugs planted on purpose, to see that the simulator finds them. PLANTED(name) is a constant: false, unless the build defines
- * OSTRAKA_PLANTED_name as 1, which only scripts/planted-bugs does. The compiler drops the branch from every other build.
+ * Bugs planted on purpose, to see that the simulator finds them. PLANTED(name) is a constant:
+ * false, unless the build defines OSTRAKA_PLANTED_name as 1, which only scripts/planted-bugs does.
+ * The compiler drops the branch from every other build.
  */
 #ifndef OSTRAKA_BASE_PLANTED_H
 #define OSTRAKA_BASE_PLANTED_H

@@ -24,8 +24,8 @@ extern const char cli_general_help[]; /* environment and exit statuses, after th
 int cli_run(int argc, char **argv);
 
 /*
- * Says on standard error what is wrong with the command line and where its help is; `command` is the
- * path of the table, NULL for none. Returns EXIT_USAGE.
+ * Says on standard error what is wrong with the command line and where its help is; `command` is
+ * the path of the table, NULL for none. Returns EXIT_USAGE.
  */
 int cli_usage_error(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

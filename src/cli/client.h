@@ -1,9 +1,9 @@
 /*
  * A client of the HTTPS API: several addresses tried in turn, the cluster's CA, a token.
  *
- * Another address is tried when the request cannot have had an effect: nothing was sent, or the answer says so, or
- * it was a read. A change that broke off on its way is not repeated: its outcome is unknown, and that is what the
- * user is told.
+ * Another address is tried when the request cannot have had an effect: nothing was sent, or the
+ * answer says so, or it was a read. A change that broke off on its way is not repeated: its outcome
+ * is unknown, and that is what the user is told.
  */
 #ifndef OSTRAKA_CLI_CLIENT_H
 #define OSTRAKA_CLI_CLIENT_H
@@ -29,8 +29,8 @@ struct client_options {
 struct client;
 
 /*
- * Returns EXIT_OK and a client to be closed, or another exit status having said why. To be called before any JSON is made:
- * from here on jansson's memory is wiped when it is freed.
+ * Returns EXIT_OK and a client to be closed, or another exit status having said why. To be called
+ * before any JSON is made: from here on jansson's memory is wiped when it is freed.
  */
 int client_open(const struct client_options *options, struct client **out);
 void client_close(struct client *client); /* wipes; NULL is fine */
@@ -43,9 +43,9 @@ struct client_answer {
 };
 
 /*
- * Sends one request. `target` is the path with its query, already escaped; `body` is JSON or NULL. Both are borrowed.
- * Returns EXIT_OK and an answer to be closed, or another exit status having said on standard error what happened
- * and what to do next.
+ * Sends one request. `target` is the path with its query, already escaped; `body` is JSON or NULL.
+ * Both are borrowed. Returns EXIT_OK and an answer to be closed, or another exit status having said
+ * on standard error what happened and what to do next.
  */
 int client_call(struct client *client, enum client_method method, const char *target,
                 const json_t *body, struct client_answer *answer);

@@ -5,13 +5,16 @@
 #include "base/bytes.h"
 
 /*
- * Reads to the end. *out is empty at entry and on error. Errors: ERR_TOO_LARGE more than `max` bytes; ERR_IO (errno tells);
- * ERR_NOMEM.
+ * Reads to the end. *out is empty at entry and on error. Errors: ERR_TOO_LARGE more than `max`
+ * bytes; ERR_IO (errno tells); ERR_NOMEM.
  */
 MUST_CHECK enum vault_err input_read(int fd, size_t max, struct buf *out);
 MUST_CHECK enum vault_err input_read_file(const char *path, size_t max, struct buf *out);
 
-/* Asks on the terminal for one line without showing it; the newline is not part of it. Errors as above. */
+/*
+ * Asks on the terminal for one line without showing it; the newline is not part of it. Errors as
+ * above.
+ */
 MUST_CHECK enum vault_err input_ask(int fd, const char *prompt, size_t max, struct buf *out);
 
 /* Drops white space and newlines at the end, wiping them. */

@@ -1,5 +1,6 @@
 /*
- * Options of a command: --name, --name VALUE and --name=VALUE anywhere among the arguments, "--" ends them.
+ * Options of a command: --name, --name VALUE and --name=VALUE anywhere among the arguments, "--"
+ * ends them.
  */
 #ifndef OSTRAKA_CLI_OPTIONS_H
 #define OSTRAKA_CLI_OPTIONS_H
@@ -24,9 +25,9 @@ struct arguments {
 };
 
 /*
- * `command` is the path of the command, for messages. Returns EXIT_OK, or EXIT_USAGE having said why: an unknown or
- * repeated option, a missing or wrong value, or other than `least` to `most` (<= ARGUMENTS_MAX) arguments,
- * which `names` describes ("NAME VALUE").
+ * `command` is the path of the command, for messages. Returns EXIT_OK, or EXIT_USAGE having said
+ * why: an unknown or repeated option, a missing or wrong value, or other than `least` to `most` (<=
+ * ARGUMENTS_MAX) arguments, which `names` describes ("NAME VALUE").
  */
 int options_parse(const char *command, int argc, char **argv, const struct option_spec *specs,
                   size_t spec_count, const char *names, size_t least, size_t most,

@@ -1,7 +1,7 @@
 /*
  * What the command line prints: tables and messages for people, JSON for programs. Colour only on a
- * terminal, and not with NO_COLOR. Text that comes from a server is printed without its control characters,
- * so that it cannot steer the terminal.
+ * terminal, and not with NO_COLOR. Text that comes from a server is printed without its control
+ * characters, so that it cannot steer the terminal.
  */
 #ifndef OSTRAKA_CLI_OUTPUT_H
 #define OSTRAKA_CLI_OUTPUT_H

@@ -10,8 +10,9 @@ int secret_out_of_memory(void);
 int secret_check_name(const char *command, const char *name);
 
 /*
- * The target of a request, built in steps: prefix and name, parameters, a NUL at the end. Each returns EXIT_OK, or
- * EXIT_FAILED having said why. *out is empty after a failed secret_target, else it stays with the caller.
+ * The target of a request, built in steps: prefix and name, parameters, a NUL at the end. Each
+ * returns EXIT_OK, or EXIT_FAILED having said why. *out is empty after a failed secret_target, else
+ * it stays with the caller.
  */
 int secret_target(const char *prefix, const char *name, struct buf *out);
 /* `separator` is '?' before the first parameter and set to '&' after it. */

@@ -1,4 +1,7 @@
-/* ostraka secret create, and update. A value stays in memory that is wiped, no longer than needed. */
+/*
+ * ostraka secret create, and update. A value stays in memory that is wiped, no longer than needed.
+ *
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

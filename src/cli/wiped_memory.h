@@ -1,6 +1,6 @@
 /*
- * Heap memory that is wiped when it is freed, for the libraries that values and tokens pass through on
- * their way: jansson and libcurl.
+ * Heap memory that is wiped when it is freed, for the libraries that values and tokens pass through
+ * on their way: jansson and libcurl.
  */
 #ifndef OSTRAKA_CLI_WIPED_MEMORY_H
 #define OSTRAKA_CLI_WIPED_MEMORY_H

@@ -10,12 +10,18 @@ enum { AEAD_KEY_BYTES = 32, AEAD_NONCE_BYTES = 24, AEAD_TAG_BYTES = 16, GCM_NONC
 void aead_seal(const uint8_t key[static AEAD_KEY_BYTES],
                const uint8_t nonce[static AEAD_NONCE_BYTES], struct bytes ad, struct bytes plain,
                uint8_t *out);
-/* out takes sealed.size - AEAD_TAG_BYTES. Errors: ERR_CORRUPT, and what `out` would hold is zeroed. */
+/*
+ * out takes sealed.size - AEAD_TAG_BYTES. Errors: ERR_CORRUPT, and what `out` would hold is zeroed.
+ *
+ */
 MUST_CHECK enum vault_err aead_open(const uint8_t key[static AEAD_KEY_BYTES],
                                     const uint8_t nonce[static AEAD_NONCE_BYTES], struct bytes ad,
                                     struct bytes sealed, uint8_t *out);
 
-/* AES-256-GCM, 12-byte nonce, tag appended. libsodium's where the CPU has AES, else wolfCrypt's. Errors: ERR_NOMEM, ERR_CORRUPT. */
+/*
+ * AES-256-GCM, 12-byte nonce, tag appended. libsodium's where the CPU has AES, else wolfCrypt's.
+ * Errors: ERR_NOMEM, ERR_CORRUPT.
+ */
 MUST_CHECK enum vault_err gcm_seal(const uint8_t key[static AEAD_KEY_BYTES],
                                    const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad,
                                    struct bytes plain, uint8_t *out);

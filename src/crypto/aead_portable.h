@@ -1,4 +1,7 @@
-/* AES-256-GCM by wolfCrypt, for processors without AES instructions. Used by aead.c, and by its tests. */
+/*
+ * AES-256-GCM by wolfCrypt, for processors without AES instructions. Used by aead.c, and by its
+ * tests.
+ */
 #ifndef OSTRAKA_CRYPTO_AEAD_PORTABLE_H
 #define OSTRAKA_CRYPTO_AEAD_PORTABLE_H
 

@@ -1,9 +1,10 @@
 /*
  * Boxed shares: a share encrypted to the one node that may open it.
  *
- * Key: HKDF-SHA-256(X25519(coordinator's ephemeral key, replica's share key), info), where info binds the place
- * (struct dealing_place), the dealing, x, both public keys and the id of the share key. XChaCha20-Poly1305
- * with nonce zero, since the key is used once; AD = the same info. Never static to static.
+ * Key: HKDF-SHA-256(X25519(coordinator's ephemeral key, replica's share key), info), where info
+ * binds the place (struct dealing_place), the dealing, x, both public keys and the id of the share
+ * key. XChaCha20-Poly1305 with nonce zero, since the key is used once; AD = the same info. Never
+ * static to static.
  *
  * Layout of a box: share key id (8, big endian) | ephemeral public key (32) | sealed share.
  */
@@ -39,7 +40,10 @@ struct box_sender {
     } peers[NODES_MAX];
 };
 
-/* All zero is "not begun". Begin wipes what was there and makes a new key pair. Errors: ERR_ENTROPY, ERR_BUSY. */
+/*
+ * All zero is "not begun". Begin wipes what was there and makes a new key pair. Errors:
+ * ERR_ENTROPY, ERR_BUSY.
+ */
 void box_sender_init(struct box_sender *sender, struct secret_arena *arena);
 MUST_CHECK enum vault_err box_sender_renew(struct box_sender *sender, const struct rng *rng);
 void box_sender_close(struct box_sender *sender);
@@ -63,7 +67,10 @@ struct share_keyring {
 
 void share_keyring_init(struct share_keyring *ring, struct secret_arena *arena);
 void share_keyring_close(struct share_keyring *ring);
-/* Makes a new pair with an id of its own (greater than any in the ring) and puts it in front. Errors: ERR_ENTROPY, ERR_BUSY. */
+/*
+ * Makes a new pair with an id of its own (greater than any in the ring) and puts it in front.
+ * Errors: ERR_ENTROPY, ERR_BUSY.
+ */
 MUST_CHECK enum vault_err share_keyring_generate(struct share_keyring *ring, const struct rng *rng);
 /* Puts a stored pair in. Errors: ERR_BUSY full, ERR_EXISTS id there. */
 MUST_CHECK enum vault_err share_keyring_add(struct share_keyring *ring, uint64_t id,
@@ -74,9 +81,9 @@ const struct share_key_public *
 share_keyring_current(const struct share_keyring *ring); /* NULL: none */
 
 /*
- * Seals `share` for peer number `peer` (index of the node), appending to `out`, a buffer of BOX_BYTES_MAX. `info` names
- * the place and the dealing (dealing.c makes it).
- * Errors: ERR_RANGE, ERR_CORRUPT (a public key of low order), ERR_BUSY, ERR_NOMEM.
+ * Seals `share` for peer number `peer` (index of the node), appending to `out`, a buffer of
+ * BOX_BYTES_MAX. `info` names the place and the dealing (dealing.c makes it). Errors: ERR_RANGE,
+ * ERR_CORRUPT (a public key of low order), ERR_BUSY, ERR_NOMEM.
  */
 MUST_CHECK enum vault_err box_seal(struct box_sender *sender, unsigned peer,
                                    const struct share_key_public *to, struct bytes info, uint8_t x,
@@ -85,7 +92,8 @@ MUST_CHECK enum vault_err box_seal(struct box_sender *sender, unsigned peer,
 uint64_t box_share_key_id(struct bytes box);
 /*
  * Opens a box into `share` (at least SECRET_BYTES_MAX bytes).
- * Errors: ERR_MALFORMED size, ERR_NOT_FOUND no such share key any more, ERR_CORRUPT does not verify. Zeroed on error.
+ * Errors: ERR_MALFORMED size, ERR_NOT_FOUND no such share key any more, ERR_CORRUPT does not
+ * verify. Zeroed on error.
  */
 MUST_CHECK enum vault_err box_open(struct share_keyring *ring, struct bytes info, uint8_t x,
                                    struct bytes box, uint8_t *share, size_t *share_size);

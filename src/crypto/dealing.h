@@ -4,8 +4,10 @@
  *
  *   DEK = 32 random bytes; id = 16 random bytes
  *   EK | nonce | KC = HKDF-SHA-256(DEK, salt = id, info)          KC: key commitment
- *   ciphertext = XChaCha20-Poly1305(EK, nonce, AD = info, pad64(CBOR [value, content type, fingerprint]))
- *   W = DEK, or with a master key: generation (4, big endian) | AES-256-GCM(HKDF(master, id, "wrap"), DEK, AD = info)
+ *   ciphertext = XChaCha20-Poly1305(EK, nonce, AD = info, P)
+ *     where P = CBOR [value, content type, fingerprint], padded to 64 bytes
+ *   W = DEK, or with a master key: generation (4, big endian) | AES-256-GCM(MK, DEK, AD = info)
+ *     where MK = HKDF-SHA-256(master key, salt = id, "wrap")
  *   share_j = Shamir(W) at x_j;  c_j = BLAKE2b-256(label, id, x_j, share_j)
  *   box_j = share_j boxed to replica j (crypto/box.h)
  *
@@ -36,7 +38,10 @@ struct dealing_place {
     uint64_t version;
 };
 
-/* The public part, and the boxed shares that this copy still has. Views are borrowed from whatever it was decoded from or made in. */
+/*
+ * The public part, and the boxed shares that this copy still has. Views are borrowed from whatever
+ * it was decoded from or made in.
+ */
 struct dealing {
     uint8_t id[DEALING_ID_BYTES];
     uint32_t suite;
@@ -78,9 +83,10 @@ struct dealing_recipients {
 };
 
 /*
- * Makes a dealing; all memory of *out is in `arena`. Afterwards two different k-subsets of the shares
- * (one, when n = k) are combined again and the key commitment compared. Every intermediate secret is wiped.
- * Errors: ERR_RANGE, ERR_TOO_LARGE, ERR_ENTROPY, ERR_NOMEM, ERR_BUSY, ERR_CORRUPT (the self-check, or an unusable key).
+ * Makes a dealing; all memory of *out is in `arena`. Afterwards two different k-subsets of the
+ * shares (one, when n = k) are combined again and the key commitment compared. Every intermediate
+ * secret is wiped. Errors: ERR_RANGE, ERR_TOO_LARGE, ERR_ENTROPY, ERR_NOMEM, ERR_BUSY, ERR_CORRUPT
+ * (the self-check, or an unusable key).
  */
 MUST_CHECK enum vault_err dealing_make(const struct dealing_place *place,
                                        const struct dealing_value *value,
@@ -94,7 +100,10 @@ bool dealing_share_matches(const struct dealing *dealing, const struct share *sh
 /* True when `box` is the boxed share x named by the dealing's hash. */
 bool dealing_box_matches(const struct dealing *dealing, uint8_t x, struct bytes box);
 
-/* Opens box x with the receiver's ring and checks the commitment. Errors: as box_open; ERR_CORRUPT also when it does not match c_x. */
+/*
+ * Opens box x with the receiver's ring and checks the commitment. Errors: as box_open; ERR_CORRUPT
+ * also when it does not match c_x.
+ */
 MUST_CHECK enum vault_err dealing_open_box(const struct dealing *dealing,
                                            const struct dealing_place *place, uint8_t x,
                                            struct bytes box, struct share_keyring *ring,
@@ -106,17 +115,21 @@ dealing_box_share(const struct dealing *dealing, const struct dealing_place *pla
                   struct box_sender *sender, uint8_t *out, size_t *out_size);
 
 /*
- * The value, from at least k shares. Each share is checked against its commitment first; `count` may be above k, the first k good ones are used.
- * All memory of *out is in `arena`.
- * Errors: ERR_VALUE_UNAVAILABLE fewer than k good shares; ERR_MASTER_KEY_UNAVAILABLE the dealing is wrapped and master is NULL (or
- * of another generation); ERR_MASTER_KEY_INCORRECT the wrap does not open; ERR_CORRUPT_VALUE anything else that does not verify; ERR_NOMEM.
+ * The value, from at least k shares. Each share is checked against its commitment first; `count`
+ * may be above k, the first k good ones are used. All memory of *out is in `arena`. Errors:
+ * ERR_VALUE_UNAVAILABLE fewer than k good shares; ERR_MASTER_KEY_UNAVAILABLE the dealing is wrapped
+ * and master is NULL (or of another generation); ERR_MASTER_KEY_INCORRECT the wrap does not open;
+ * ERR_CORRUPT_VALUE anything else that does not verify; ERR_NOMEM.
  */
 MUST_CHECK enum vault_err dealing_open(const struct dealing *dealing,
                                        const struct dealing_place *place,
                                        const struct share *shares, unsigned count,
                                        const struct master_key *master, struct arena *arena,
                                        struct dealing_value *out);
-/* Share `x` from k others (read repair), checked against c_x. `out` takes SECRET_BYTES_MAX. Errors: ERR_VALUE_UNAVAILABLE, ERR_CORRUPT. */
+/*
+ * Share `x` from k others (read repair), checked against c_x. `out` takes SECRET_BYTES_MAX. Errors:
+ * ERR_VALUE_UNAVAILABLE, ERR_CORRUPT.
+ */
 MUST_CHECK enum vault_err dealing_recover_share(const struct dealing *dealing,
                                                 const struct share *shares, unsigned count,
                                                 uint8_t x, uint8_t *out, size_t *out_size);

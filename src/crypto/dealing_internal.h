@@ -22,7 +22,10 @@ struct dealing_keys {
 /* The purposes of a derivation. The label of each starts its info. */
 enum dealing_purpose { DEALING_FOR_VALUE, DEALING_FOR_WRAP, DEALING_FOR_BOX };
 
-/* Appends the info of one purpose to an empty buffer. Errors: ERR_RANGE tenant or name, ERR_NOMEM. */
+/*
+ * Appends the info of one purpose to an empty buffer. Errors: ERR_RANGE tenant or name, ERR_NOMEM.
+ *
+ */
 MUST_CHECK enum vault_err dealing_info(enum dealing_purpose purpose,
                                        const struct dealing_place *place,
                                        const uint8_t id[static DEALING_ID_BYTES], struct buf *out);
@@ -33,8 +36,8 @@ MUST_CHECK enum vault_err dealing_derive(const uint8_t dek[static DEK_BYTES],
                                          struct bytes info, struct dealing_keys *out);
 
 /*
- * W, what is shared out: the data key, or the data key wrapped by the master key when that is not NULL.
- * `out` takes WRAPPED_BYTES; zeroed on error.
+ * W, what is shared out: the data key, or the data key wrapped by the master key when that is not
+ * NULL. `out` takes WRAPPED_BYTES; zeroed on error.
  */
 MUST_CHECK enum vault_err dealing_wrap(const struct master_key *master,
                                        const struct dealing_place *place,

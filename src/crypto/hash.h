@@ -7,7 +7,10 @@
 enum { HASH_BYTES = 32, KEY_BYTES = 32 };
 
 void hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES]);
-/* Hash of several parts; each part is preceded by its length (8 bytes, big endian), so parts cannot shift. */
+/*
+ * Hash of several parts; each part is preceded by its length (8 bytes, big endian), so parts cannot
+ * shift.
+ */
 void hash_parts(const struct bytes *parts, size_t count, uint8_t out[static HASH_BYTES]);
 /* Keyed BLAKE2b-256 (a MAC), over parts framed as above. */
 void mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, size_t count,
@@ -19,7 +22,10 @@ MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struc
 
 /* Lower-case hex in constant time; `out` takes 2 * size + 1 bytes with its NUL. */
 void hex_encode(struct bytes input, char *out);
-/* Exactly `size` bytes from 2 * size hex digits of either case. Errors: ERR_MALFORMED, `out` zeroed. */
+/*
+ * Exactly `size` bytes from 2 * size hex digits of either case. Errors: ERR_MALFORMED, `out`
+ * zeroed.
+ */
 MUST_CHECK enum vault_err hex_decode(struct bytes text, uint8_t *out, size_t size);
 
 #endif

@@ -9,7 +9,10 @@
 #include "crypto/rng.h"
 #include "crypto/secret.h"
 
-/* out = HKDF-SHA-256(storage key, salt = cluster id | node name, info = label). Labels: "tables", "shares", "share-keys". */
+/*
+ * out = HKDF-SHA-256(storage key, salt = cluster id | node name, info = label). Labels: "tables",
+ * "shares", "share-keys".
+ */
 MUST_CHECK enum vault_err storage_key_derive(const uint8_t storage_key[static KEY_BYTES],
                                              struct bytes cluster_id, struct bytes node_name,
                                              const char *label, uint8_t out[static KEY_BYTES]);

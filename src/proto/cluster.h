@@ -38,8 +38,8 @@ unsigned cluster_majority(const struct cluster *cluster);
 /* d = max(m, n-k+1): how many must have erased before a deletion is acknowledged */
 unsigned cluster_erase_quorum(const struct cluster *cluster);
 /*
- * Checks 1 <= N <= NODES_MAX, 1 <= n <= min(N, REPLICAS_MAX), 2 <= k <= m <= n or k = n = 1, names valid and distinct.
- * Errors: ERR_CONFIG with a sentence in `why`.
+ * Checks 1 <= N <= NODES_MAX, 1 <= n <= min(N, REPLICAS_MAX), 2 <= k <= m <= n or k = n = 1, names
+ * valid and distinct. Errors: ERR_CONFIG with a sentence in `why`.
  */
 MUST_CHECK enum vault_err cluster_validate(const struct cluster *cluster, char *why,
                                            size_t why_size);

@@ -1,6 +1,6 @@
 /*
- * What is agreed about a path: ballots, heads, version records. Immutable records; their ids are the
- * BLAKE2b-256 of their deterministic CBOR, so an encoded record is carried and stored as it is.
+ * What is agreed about a path: ballots, heads, version records. Immutable records; their ids are
+ * the BLAKE2b-256 of their deterministic CBOR, so an encoded record is carried and stored as it is.
  *
  * Decoded structs borrow their views from the encoded bytes.
  */
@@ -27,8 +27,9 @@ bool path_equal(struct path a, struct path b);
 bool path_valid(struct path path);
 
 /*
- * Ballots are unique and totally ordered: time first (hybrid logical clock, 48 bits of milliseconds and 16 of counter),
- * then node, then that node's incarnation. All zero is "none", below every other.
+ * Ballots are unique and totally ordered: time first (hybrid logical clock, 48 bits of milliseconds
+ * and 16 of counter), then node, then that node's incarnation. All zero is "none", below every
+ * other.
  */
 struct ballot {
     uint64_t time;
@@ -66,14 +67,14 @@ struct head {
     struct path path;
     uint64_t generation; /* from 1; one more with each agreed change */
     enum head_kind kind;
-    uint8_t incarnation
-        [INCARNATION_BYTES];          /* of the secret: new at each create, kept by its tombstone */
-    uint64_t version;                 /* latest */
-    uint64_t oldest_version;          /* oldest kept */
-    uint8_t version_id[ID_BYTES];     /* of the latest version record */
-    uint8_t prev[ID_BYTES];           /* head before it; zero in generation 1 */
-    uint8_t op_id[OP_ID_BYTES];       /* of the change */
-    struct op_result ops[OP_IDS_MAX]; /* newest first, the change itself included */
+    uint8_t incarnation[INCARNATION_BYTES]; /* of the secret: new at each create, kept by its
+                                               tombstone */
+    uint64_t version;                       /* latest */
+    uint64_t oldest_version;                /* oldest kept */
+    uint8_t version_id[ID_BYTES];           /* of the latest version record */
+    uint8_t prev[ID_BYTES];                 /* head before it; zero in generation 1 */
+    uint8_t op_id[OP_ID_BYTES];             /* of the change */
+    struct op_result ops[OP_IDS_MAX];       /* newest first, the change itself included */
     size_t op_count;
     uint8_t cluster_id[CLUSTER_ID_BYTES];
     uint8_t config_hash[HASH_BYTES]; /* a record; never compared */
@@ -88,10 +89,14 @@ struct head {
  * void need not have an operation of its own.
  *
  * Appends the encoding; `out` is as before on error.
- * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would refuse.
+ * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would
+ * refuse.
  */
 MUST_CHECK enum vault_err head_encode(const struct head *head, struct buf *out);
-/* Strict: what it accepts, head_encode writes back byte for byte. All zero on error. Errors: ERR_MALFORMED. */
+/*
+ * Strict: what it accepts, head_encode writes back byte for byte. All zero on error. Errors:
+ * ERR_MALFORMED.
+ */
 MUST_CHECK enum vault_err head_decode(struct bytes encoded, struct head *out);
 void record_id(struct bytes encoded,
                uint8_t out[static ID_BYTES]); /* head_id, version_id, dealing hash */
@@ -105,9 +110,9 @@ struct version_record {
     uint64_t valid_from_ms;
     uint8_t prev[ID_BYTES]; /* version record before it; zero for version 1 */
     uint8_t dealing_id[DEALING_ID_BYTES];
-    uint8_t dealing_hash
-        [HASH_BYTES]; /* of the dealing's encoded public part, which covers the hashes of its boxes */
-    struct bytes author; /* 1..AUTHOR_BYTES_MAX visible ASCII */
+    uint8_t dealing_hash[HASH_BYTES]; /* of the dealing's encoded public part, which covers the
+                                         hashes of its boxes */
+    struct bytes author;              /* 1..AUTHOR_BYTES_MAX visible ASCII */
     uint8_t op_id[OP_ID_BYTES];
 };
 /* Version 1 has no record before it, every other has one. Errors as head_encode and head_decode. */
@@ -115,12 +120,12 @@ MUST_CHECK enum vault_err version_encode(const struct version_record *version, s
 MUST_CHECK enum vault_err version_decode(struct bytes encoded, struct version_record *out);
 
 /*
- * Dealings travel and rest as two byte strings: the public part (whose hash version records name) and the boxes, a CBOR array
- * of `count` byte strings, empty where pruned.
+ * Dealings travel and rest as two byte strings: the public part (whose hash version records name)
+ * and the boxes, a CBOR array of `count` byte strings, empty where pruned.
  */
 /*
- * Errors of both: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE what dealing_decode would refuse (boxes are not
- * hashed again here).
+ * Errors of both: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE what dealing_decode would refuse (boxes are
+ * not hashed again here).
  */
 MUST_CHECK enum vault_err dealing_encode_public(const struct dealing *dealing, struct buf *out);
 MUST_CHECK enum vault_err dealing_encode_boxes(const struct dealing *dealing, struct buf *out);

@@ -1,10 +1,11 @@
 /*
- * Messages between actors. Those of the first list travel between nodes as deterministic CBOR: an array
- * [kind, op, request id, tenant, name, fields...] with the fields of the struct in order. Those of the second list
- * are local: they may carry plaintext or memory of the process, and the codec refuses them.
+ * Messages between actors. Those of the first list travel between nodes as deterministic CBOR: an
+ * array [kind, op, request id, tenant, name, fields...] with the fields of the struct in order.
+ * Those of the second list are local: they may carry plaintext or memory of the process, and the
+ * codec refuses them.
  *
- * Unknown kinds, missing or extra fields and values out of range are ERR_MALFORMED: the link closes.
- * Wire values are never renumbered; retired ones stay reserved.
+ * Unknown kinds, missing or extra fields and values out of range are ERR_MALFORMED: the link
+ * closes. Wire values are never renumbered; retired ones stay reserved.
  */
 #ifndef OSTRAKA_PROTO_MSG_H
 #define OSTRAKA_PROTO_MSG_H
@@ -31,7 +32,7 @@
     X(SHARED, 14)                                                                                  \
     X(HEARTBEAT, 15)                                                                               \
     X(ASK_ERASED, 16)                                                                              \
-    X(DELIVER, 17) /* reader -> replica: deliver the escrow of this path that you keep for others */
+    X(DELIVER, 17) /* reader -> replica: deliver the escrow that you keep of this path */
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -191,11 +192,10 @@ struct msg_heartbeat {
     uint64_t echo_held_ns; /* how long the sender kept it before echoing */
     uint64_t share_key_id;
     uint8_t share_key[X25519_BYTES];
-    uint64_t known_key_id; /* newest share key of the receiver that the sender knows */
-    uint64_t
-        oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box for, as its last
-                                   whole look at its escrow found; 0: none */
-    uint64_t look_age_ms; /* how long ago that look began */
+    uint64_t known_key_id;      /* newest share key of the receiver that the sender knows */
+    uint64_t oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box
+                                   for, as its last whole look at its escrow found; 0: none */
+    uint64_t look_age_ms;       /* how long ago that look began */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX

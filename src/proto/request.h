@@ -1,7 +1,7 @@
 /*
  * One request of an API client and its outcome, between api/ (which speaks JSON), runtime/ (which
- * carries it) and the gateway actor. Local only: it may hold plaintext, so there is no codec for it and it
- * cannot reach a link.
+ * carries it) and the gateway actor. Local only: it may hold plaintext, so there is no codec for it
+ * and it cannot reach a link.
  */
 #ifndef OSTRAKA_PROTO_REQUEST_H
 #define OSTRAKA_PROTO_REQUEST_H
@@ -79,8 +79,8 @@ struct reply {
 };
 
 /*
- * The one rule of what a secret name is: UTF-8, 1..512 bytes, segments by '/', none empty, "." or "..", no
- * control characters (U+0000..1F, U+007F..9F), no leading '_' in the first segment.
+ * The one rule of what a secret name is: UTF-8, 1..512 bytes, segments by '/', none empty, "." or
+ * "..", no control characters (U+0000..1F, U+007F..9F), no leading '_' in the first segment.
  */
 bool secret_name_valid(struct bytes name);
 /* [a-z0-9][a-z0-9_-]{0,63} */

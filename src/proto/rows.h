@@ -1,20 +1,22 @@
 /*
  * Rows of a node's store: their keys and values. One ordered key space, by table letter:
  *
- *   'm' name                            the node's own facts (meta)
- *   'p' path                            accepted ballot, state, head
- *   'v' path ~version version_id        version row: record and own share (sealed)
- *   'd' path ~version version_id        the dealing's public part as it is encoded; apart, so that a history is read
- *                                       without the ciphertexts
- *   'b' path ~version version_id        escrow: the boxed shares that are still kept (bytes_list, empty where pruned);
- *                                       the row goes with its last box, so the table is the backlog
+ *   'm' name                       the node's own facts (meta)
+ *   'p' path                       accepted ballot, state, head
+ *   'v' path ~version version_id   version row: record and own share (sealed)
+ *   'd' path ~version version_id   the dealing's public part as it is encoded; apart, so that a
+ *                                  history is read without the ciphertexts
+ *   'b' path ~version version_id   escrow: the boxed shares that are still kept (bytes_list, empty
+ *                                  where pruned); the row goes with its last box, so the table is
+ *                                  the backlog
+ *   't' path 1 zero                a deletion that this node has carried out and others may not
+ *                                  have: one byte, bit j set when replica j is known to have
+ *                                  erased; goes when all have. No bit: the tombstone is only
+ *                                  accepted here, and is to be finished
  *
- *   't' path 1 zero                     a deletion that this node has carried out and others may not have: one byte,
- *                                       bit j set when replica j is known to have erased; goes when all have. No bit: the tombstone is
- *                                       only accepted here, and is to be finished
- *
- * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of another. Versions are stored as
- * their complement, 8 bytes big endian: a scan meets the newest first.
+ * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
+ * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
+ * first.
  */
 #ifndef OSTRAKA_PROTO_ROWS_H
 #define OSTRAKA_PROTO_ROWS_H
@@ -70,8 +72,8 @@ MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
 /* 'v' */
 struct version_row {
     struct bytes record; /* version record */
-    struct bytes
-        share; /* own share, sealed under the node's "shares" key (AD = the row's key); empty: not had yet */
+    struct bytes share;  /* own share, sealed under the node's "shares" key (AD = the row's key);
+                            empty: not had yet */
 };
 MUST_CHECK enum vault_err version_row_encode(const struct version_row *row, struct buf *out);
 MUST_CHECK enum vault_err version_row_decode(struct bytes encoded,

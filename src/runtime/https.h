@@ -24,9 +24,9 @@ struct https_options {
     struct tls_context *tls; /* server context, borrowed */
     size_t
         connections_max; /* for more the longest idle one is closed, or the new one; default 4096 */
-    size_t handshakes_max; /* in progress at once; default 1024 */
-    size_t
-        body_bytes_max_total; /* admission of bodies over all connections; default 64 MiB: 503 busy beyond */
+    size_t handshakes_max;       /* in progress at once; default 1024 */
+    size_t body_bytes_max_total; /* admission of bodies over all connections; default 64 MiB: 503
+                                    busy beyond */
     uint32_t handshake_ms, header_ms, body_ms, write_ms,
         idle_ms;         /* 5000, 5000, 15000, 15000, 60000 */
     uint32_t crowded_ms; /* for a handshake while they are at their limit; default 1000 */
@@ -34,13 +34,14 @@ struct https_options {
     struct metrics *metrics;
     void *context;
     /*
-     * The head of a request has come, whose body is on its way: may this client send one? If not, the answer is 401,
-     * and no memory is spent on the body. NULL: everybody may.
+     * The head of a request has come, whose body is on its way: may this client send one? If not,
+     * the answer is 401, and no memory is spent on the body. NULL: everybody may.
      */
     bool (*may_send_body)(void *context, const struct http_request *head);
     /*
-     * A whole request has come. `http` is valid until the exchange is answered. Must be answered by https_respond exactly once, now or later.
-     * `exchange` stays valid until then even when the client goes away (https_closed tells).
+     * A whole request has come. `http` is valid until the exchange is answered. Must be answered by
+     * https_respond exactly once, now or later. `exchange` stays valid until then even when the
+     * client goes away (https_closed tells).
      */
     void (*on_request)(void *context, struct https_exchange *exchange,
                        const struct http_request *http);
@@ -57,7 +58,10 @@ bool https_closed(
 struct arena *https_exchange_arena(
     struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
 size_t https_connections(const struct https_front *front);
-/* Stops accepting and closes idle connections; those with a request in progress close after their answer. */
+/*
+ * Stops accepting and closes idle connections; those with a request in progress close after their
+ * answer.
+ */
 void https_front_drain(struct https_front *front);
 bool https_front_idle(const struct https_front *front); /* no exchange open, no output waiting */
 void https_front_free(struct https_front *front);       /* closes everything */

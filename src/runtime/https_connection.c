@@ -121,8 +121,8 @@ on_writable(evutil_socket_t fd, short what, void *context)
 }
 
 /*
- * A timer, not event_active(): while any event is active the loop does not return, and the owner of the loop has
- * work of its own between its turns.
+ * A timer, not event_active(): while any event is active the loop does not return, and the owner of
+ * the loop has work of its own between its turns.
  */
 static void
 on_again(evutil_socket_t fd, short what, void *context)

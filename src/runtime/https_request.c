@@ -38,7 +38,10 @@ head_done(struct https_connection *connection, bool body_has_come)
     const struct http_request *request = http_parser_request(connection->parser);
     const struct https_options *options = &connection->front->options;
 
-    /* Bodies take from a common store, which strangers could else exhaust without ever sending one. */
+    /*
+     * Bodies take from a common store, which strangers could else exhaust without ever sending one.
+     *
+     */
     if (options->may_send_body && !options->may_send_body(options->context, request)) {
         https_refuse(connection, ERR_UNAUTHENTICATED);
         return;

@@ -240,8 +240,8 @@ parse_key(struct bytes text, const char *where, uint8_t out[static KEY_BYTES], c
 }
 
 /*
- * The environment of a process can be read in /proc by its user for as long as it runs, so the key does not stay
- * there.
+ * The environment of a process can be read in /proc by its user for as long as it runs, so the key
+ * does not stay there.
  */
 static void
 environment_forget(const char *name, char *value)

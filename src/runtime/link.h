@@ -1,10 +1,12 @@
 /*
- * Links: one persistent mutual-TLS 1.3 connection between each pair of nodes, carrying length-prefixed frames
- * (4 bytes big endian, then a CBOR message). The node with the lower number connects, the other listens.
- * Frames are queued per link and flushed once per loop turn. Reconnect with back-off and jitter.
+ * Links: one persistent mutual-TLS 1.3 connection between each pair of nodes, carrying
+ * length-prefixed frames (4 bytes big endian, then a CBOR message). The node with the lower number
+ * connects, the other listens. Frames are queued per link and flushed once per loop turn. Reconnect
+ * with back-off and jitter.
  *
- * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration hash, node number, store id,
- * incarnation, boot counter); a mismatch refuses the link and says so in one clear log line (once per change, not per attempt).
+ * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration
+ * hash, node number, store id, incarnation, boot counter); a mismatch refuses the link and says so
+ * in one clear log line (once per change, not per attempt).
  *
  * All calls are from the reactor thread.
  */
@@ -49,7 +51,10 @@ struct links_options {
     void *context;
     void (*on_up)(void *context, unsigned peer, const struct link_hello *hello);
     void (*on_down)(void *context, unsigned peer);
-    /* One whole frame, valid during the call; its memory is wiped after. `peer` is authenticated. false: malformed, closes the link. */
+    /*
+     * One whole frame, valid during the call; its memory is wiped after. `peer` is authenticated.
+     * false: malformed, closes the link.
+     */
     bool (*on_frame)(void *context, unsigned peer, struct bytes frame);
 };
 
@@ -59,10 +64,16 @@ struct link_stats {
     uint64_t queued_bytes, sent, received, dropped;
 };
 
-/* Listens and starts connecting. A limit of 0 takes its default. Errors: ERR_IO with a sentence in `why`. */
+/*
+ * Listens and starts connecting. A limit of 0 takes its default. Errors: ERR_IO with a sentence in
+ * `why`.
+ */
 MUST_CHECK enum vault_err links_new(const struct links_options *options, struct links **out,
                                     char *why, size_t why_size);
-/* Copies `frame` into the peer's queue; dropped (and counted) when the link is down or the queue full: messages may be lost, the protocol copes. */
+/*
+ * Copies `frame` into the peer's queue; dropped (and counted) when the link is down or the queue
+ * full: messages may be lost, the protocol copes.
+ */
 void links_send(struct links *links, unsigned peer, struct bytes frame);
 /* Writes out what was queued; the reactor calls it once per loop turn. */
 void links_flush(struct links *links);

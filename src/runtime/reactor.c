@@ -85,7 +85,10 @@ execute_send(void *context, uint8_t to, struct bytes encoded)
     links_send(r->links, to, encoded);
 }
 
-/* Copies of everything, since the request travels to another thread and the step's memory ends before. */
+/*
+ * Copies of everything, since the request travels to another thread and the step's memory ends
+ * before.
+ */
 static enum vault_err
 copy_changes(struct storage_request *q, const struct effect *effect)
 {
@@ -291,7 +294,10 @@ on_timer(evutil_socket_t fd, short what, void *context)
     (void)context;
 }
 
-/* Every turn, and not from the event: one that is armed anew in each turn of a busy loop hardly ever fires. */
+/*
+ * Every turn, and not from the event: one that is armed anew in each turn of a busy loop hardly
+ * ever fires.
+ */
 static void
 run_timers(struct reactor *r)
 {

@@ -1,7 +1,7 @@
 /*
- * The reactor: one thread and one libevent loop for the actors, the links and HTTPS. It turns what comes in (requests, frames,
- * completions of storage, timers, signals) into messages of the node, and executes the effects that the node asks for. Links are flushed
- * once per turn of the loop.
+ * The reactor: one thread and one libevent loop for the actors, the links and HTTPS. It turns what
+ * comes in (requests, frames, completions of storage, timers, signals) into messages of the node,
+ * and executes the effects that the node asks for. Links are flushed once per turn of the loop.
  */
 #ifndef OSTRAKA_RUNTIME_REACTOR_H
 #define OSTRAKA_RUNTIME_REACTOR_H
@@ -35,7 +35,10 @@ struct reactor_options {
 /* Makes the node, listens. Errors with a sentence in `why`. */
 MUST_CHECK enum vault_err reactor_new(const struct reactor_options *options, struct reactor **out,
                                       char *why, size_t why_size);
-/* Runs until SIGTERM or SIGINT, then drains for at most 4 s. Errors: ERR_ENTROPY, ERR_IO: the process must end as failed. */
+/*
+ * Runs until SIGTERM or SIGINT, then drains for at most 4 s. Errors: ERR_ENTROPY, ERR_IO: the
+ * process must end as failed.
+ */
 MUST_CHECK enum vault_err reactor_run(struct reactor *reactor);
 void reactor_free(struct reactor *reactor);
 

@@ -1,4 +1,7 @@
-/* API requests: from HTTP to the gateway actor and back, and what the runtime answers from its own snapshots. */
+/*
+ * API requests: from HTTP to the gateway actor and back, and what the runtime answers from its own
+ * snapshots.
+ */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +106,10 @@ fill_reasons(struct node_status *s, bool serving)
     s->ready = n == 0;
 }
 
-/* The storage threads count in powers of two of a microsecond; the first bucket of a latency histogram ends at 32. */
+/*
+ * The storage threads count in powers of two of a microsecond; the first bucket of a latency
+ * histogram ends at 32.
+ */
 static void
 copy_commit_metrics(struct metrics *metrics, const struct storage_io_stats *io)
 {

@@ -1,6 +1,7 @@
 /*
- * Starting a node, in the order in which things can go wrong: keys, certificates, store, then the reactor. Whatever keeps it from
- * serving is one line on standard error and an exit status; nothing is repaired silently, nothing damaged is taken for empty.
+ * Starting a node, in the order in which things can go wrong: keys, certificates, store, then the
+ * reactor. Whatever keeps it from serving is one line on standard error and an exit status; nothing
+ * is repaired silently, nothing damaged is taken for empty.
  */
 #include "runtime/server.h"
 
@@ -106,8 +107,8 @@ save_share_keys(void *context)
 }
 
 /*
- * A missing or wrong master key does not keep the node from starting: it votes and keeps shares, and refuses every request for a value
- * with a clear error, deterministically.
+ * A missing or wrong master key does not keep the node from starting: it votes and keeps shares,
+ * and refuses every request for a value with a clear error, deterministically.
  */
 static enum vault_err
 load_master_key(struct server *s)
@@ -261,8 +262,8 @@ write_first_facts(struct server *s, const struct birth *birth)
 }
 
 /*
- * The birth record tells a new store from a lost one: an empty store under a record that has been used held something once, and a
- * node that has forgotten its promises must not vote.
+ * The birth record tells a new store from a lost one: an empty store under a record that has been
+ * used held something once, and a node that has forgotten its promises must not vote.
  */
 static enum vault_err
 check_birth(struct server *s)

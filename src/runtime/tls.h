@@ -1,6 +1,6 @@
 /*
- * TLS by wolfSSL: contexts for the API server, and for links in both roles; the AES-256-GCM callback into libsodium.
- * Only runtime/ includes wolfSSL's TLS headers.
+ * TLS by wolfSSL: contexts for the API server, and for links in both roles; the AES-256-GCM
+ * callback into libsodium. Only runtime/ includes wolfSSL's TLS headers.
  */
 #ifndef OSTRAKA_RUNTIME_TLS_H
 #define OSTRAKA_RUNTIME_TLS_H
@@ -11,7 +11,10 @@
 struct tls_context;
 struct tls_session;
 
-/* Call once before threads start: wolfSSL with allocators that wipe, the crypto callback where the CPU has AES. */
+/*
+ * Call once before threads start: wolfSSL with allocators that wipe, the crypto callback where the
+ * CPU has AES.
+ */
 MUST_CHECK enum vault_err tls_global_init(void);
 
 enum tls_role {
@@ -26,7 +29,10 @@ struct tls_files {
     const char *key;         /* PEM */
 };
 
-/* Errors: ERR_CONFIG with a sentence naming the file in `why`. Preference: X25519; AES-256-GCM first where the callback is used, else ChaCha20-Poly1305. */
+/*
+ * Errors: ERR_CONFIG with a sentence naming the file in `why`. Preference: X25519; AES-256-GCM
+ * first where the callback is used, else ChaCha20-Poly1305.
+ */
 MUST_CHECK enum vault_err tls_context_new(enum tls_role role, const struct tls_files *files,
                                           struct tls_context **out, char *why, size_t why_size);
 void tls_context_free(struct tls_context *context);
@@ -48,8 +54,9 @@ const char *
 tls_error_text(struct tls_session *session); /* why the last call failed; valid until the next */
 
 /*
- * Identity of the peer of a link, after the handshake: the node number that its certificate's URI SAN
- * "ostraka://<cluster id hex>/<node name>" names. Errors: ERR_FORBIDDEN (no certificate, other cluster, not a node of it).
+ * Identity of the peer of a link, after the handshake: the node number that its certificate's URI
+ * SAN "ostraka://<cluster id hex>/<node name>" names. Errors: ERR_FORBIDDEN (no certificate, other
+ * cluster, not a node of it).
  */
 MUST_CHECK enum vault_err tls_peer_node(struct tls_session *session, const struct cluster *cluster,
                                         unsigned *node);

@@ -35,9 +35,10 @@ struct tls_session {
 /* ---- the socket ---- */
 
 /*
- * The library reads on until it has data, over as many records without any (key updates, empty ones) as the peer
- * cares to send. Ten megabytes of them, from a client that need not have authenticated itself, would hold up the
- * whole node for a second; so a peer that sends more than a few is given up.
+ * The library reads on until it has data, over as many records without any (key updates, empty
+ * ones) as the peer cares to send. Ten megabytes of them, from a client that need not have
+ * authenticated itself, would hold up the whole node for a second; so a peer that sends more than a
+ * few is given up.
  */
 static bool
 is_fruitless(const struct tls_session *session)
@@ -97,9 +98,9 @@ send_unsent(struct tls_session *session)
 }
 
 /*
- * Takes everything or fails. When wolfSSL 5.5.4 appends a record (the answer to a key update, an alert) to one
- * that was sent in part, it forgets that a part was sent, and sends as many bytes of foreign memory from behind its
- * buffer to whoever asked for it. So it never learns of a part.
+ * Takes everything or fails. When wolfSSL 5.5.4 appends a record (the answer to a key update, an
+ * alert) to one that was sent in part, it forgets that a part was sent, and sends as many bytes of
+ * foreign memory from behind its buffer to whoever asked for it. So it never learns of a part.
  */
 int
 tls_io_send(WOLFSSL *ssl, char *data, int size, void *context)
@@ -206,8 +207,8 @@ unfinished(struct tls_session *session, int result)
 }
 
 /*
- * The library goes on without a protocol in cases where it should refuse, so what came out is checked:
- * a client that named protocols must have named ours.
+ * The library goes on without a protocol in cases where it should refuse, so what came out is
+ * checked: a client that named protocols must have named ours.
  */
 static bool
 protocol_agreed(struct tls_session *session)
@@ -356,8 +357,8 @@ node_of_names(const DNS_entry *names, const struct cluster *cluster, unsigned *n
 }
 
 /*
- * The leaf is parsed again from the chain of this handshake: the library's X509 object cannot be had for
- * Ed25519 certificates (5.5.4). Its signature has been verified by then.
+ * The leaf is parsed again from the chain of this handshake: the library's X509 object cannot be
+ * had for Ed25519 certificates (5.5.4). Its signature has been verified by then.
  */
 enum vault_err
 tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsigned *node)

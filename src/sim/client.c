@@ -111,7 +111,6 @@ op_new(struct world *world, unsigned client, unsigned node, unsigned path)
     op->path = path;
     op->client = client;
     op->node = node;
-    op->node_life = world->nodes[node].life;
     op->called_ns = world->now_ns;
     const struct sim_node *n = &world->nodes[node];
     uint64_t left = n->paused_until_ns > world->now_ns ? n->paused_until_ns - world->now_ns : 0;

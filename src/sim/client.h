@@ -20,7 +20,6 @@ struct op {
     uint64_t number; /* from 1; also the exchange */
     unsigned path;
     unsigned client, node;
-    uint64_t node_life;
     uint64_t called_ns, ended_ns;
     enum op_outcome outcome;
     struct request request; /* views into memory of its own; valid until answered */
@@ -31,7 +30,7 @@ struct op {
     uint64_t read_number;   /* READ: write whose value came back */
     uint64_t valid_from_ms; /* of a write, as first told to anybody; 0: never was */
     uint64_t seen_version;  /* of a write, likewise */
-    uint64_t newest_version, newest_valid_from_ms; /* HISTORY: first row */
+    uint64_t newest_version; /* HISTORY: first row */
     uint64_t *valid_from;                          /* HISTORY: of each row */
     uint64_t paused_ns;                            /* total pause of its node before it began */
 };

@@ -68,7 +68,10 @@ is_set(const struct chosen_head *head)
     return head->generation != 0;
 }
 
-/* One chain: generation g is named by whatever was chosen at g + 1, and versions and times only go up. */
+/*
+ * One chain: generation g is named by whatever was chosen at g + 1, and versions and times only go
+ * up.
+ */
 static void
 check_link(const struct checked_path *p, const struct chosen_head *below,
            const struct chosen_head *above)

@@ -1,6 +1,7 @@
 /*
- * Checkers that know only what the protocol promises of the durable state of all nodes, at all times: which heads were accepted at which
- * ballot by whom, hence which were chosen, and that these form one chain.
+ * Checkers that know only what the protocol promises of the durable state of all nodes, at all
+ * times: which heads were accepted at which ballot by whom, hence which were chosen, and that these
+ * form one chain.
  */
 #ifndef OSTRAKA_TESTS_ACTOR_CHECKS_H
 #define OSTRAKA_TESTS_ACTOR_CHECKS_H
@@ -41,12 +42,18 @@ struct actor_checks {
 
 void checks_init(struct actor_checks *checks, unsigned nodes, unsigned majority);
 void checks_close(struct actor_checks *checks);
-/* A path row that has become durable at `node`. Aborts, with a line that says why, when a promise is broken. */
+/*
+ * A path row that has become durable at `node`. Aborts, with a line that says why, when a promise
+ * is broken.
+ */
 void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
                      const struct path_row *row);
 /* NULL: nothing was ever accepted there. */
 struct checked_path *checks_path(struct actor_checks *checks, struct path path);
-/* Durable at the node at some time: accepted at that ballot; everything below that tombstone erased. */
+/*
+ * Durable at the node at some time: accepted at that ballot; everything below that tombstone
+ * erased.
+ */
 bool checks_has_accepted(const struct checked_path *path, unsigned node, struct ballot ballot,
                          const uint8_t head_id[static ID_BYTES]);
 bool checks_has_erased(const struct checked_path *path, unsigned node,

@@ -1,15 +1,16 @@
 /*
- * A cluster of nodes in one process: real actors and stores in memory, a virtual clock, and a network, disks and crashes that a
- * seed decides. The same seed gives the same run.
+ * A cluster of nodes in one process: real actors and stores in memory, a virtual clock, and a
+ * network, disks and crashes that a seed decides. The same seed gives the same run.
  *
- * Fault model. Network: frames take a random time and so overtake each other, are lost, come twice, and are cut off by
- * partitions (one-way ones too, which both ends notice within a second as a link that went down). A frame in flight outlives
- * its sender, never its receiver. Disk: a batch is visible at once and durable after a random time; a crash takes what was not
- * durable, or leaves it (the seed decides for all of it); a full disk refuses batches. Clocks: each node's is off by a fixed
- * amount.
+ * Fault model. Network: frames take a random time and so overtake each other, are lost, come twice,
+ * and are cut off by partitions (one-way ones too, which both ends notice within a second as a link
+ * that went down). A frame in flight outlives its sender, never its receiver. Disk: a batch is
+ * visible at once and durable after a random time; a crash takes what was not durable, or leaves it
+ * (the seed decides for all of it); a full disk refuses batches. Clocks: each node's is off by a
+ * fixed amount.
  *
- * After every step it is checked that no secret stays accessible, that no answer promises what is not durable, and that all heads
- * ever chosen on a path form one chain (actor_checks.h).
+ * After every step it is checked that no secret stays accessible, that no answer promises what is
+ * not durable, and that all heads ever chosen on a path form one chain (actor_checks.h).
  */
 #ifndef OSTRAKA_TESTS_ACTOR_CLUSTER_H
 #define OSTRAKA_TESTS_ACTOR_CLUSTER_H
@@ -118,7 +119,10 @@ void ac_cut(struct actor_cluster *ac, unsigned from, unsigned to, bool cut); /* 
 void ac_isolate(struct actor_cluster *ac, unsigned node, bool cut);          /* from all others */
 void ac_heal(struct actor_cluster *ac); /* all links whole, all disks good, all nodes up */
 bool ac_up(const struct actor_cluster *ac, unsigned node);
-/* Share keys: a new one, unless too many old ones are kept; and those that may go, go. How many are left. */
+/*
+ * Share keys: a new one, unless too many old ones are kept; and those that may go, go. How many are
+ * left.
+ */
 void ac_rotate_share_key(struct actor_cluster *ac, unsigned node);
 unsigned ac_destroy_share_keys(struct actor_cluster *ac, unsigned node);
 uint64_t ac_dice(struct actor_cluster *ac, uint64_t bound);

@@ -1,6 +1,7 @@
 /*
- * Stores of the nodes: batches are committed one after the other, visible from then on, and durable when the next sync is through, which
- * takes all that was committed before it. Loads and scans see what is visible.
+ * Stores of the nodes: batches are committed one after the other, visible from then on, and durable
+ * when the next sync is through, which takes all that was committed before it. Loads and scans see
+ * what is visible.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,7 @@
-/* Whole clusters: what clients see and what is left in the stores, with nodes that die, hang and come back. */
+/*
+ * Whole clusters: what clients see and what is left in the stores, with nodes that die, hang and
+ * come back.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -612,7 +615,10 @@ test_coordinator_dies(void **state)
     }
 }
 
-/* A head that one node alone has as accepted, the others as chosen: it learns so, though nobody asks for the path. */
+/*
+ * A head that one node alone has as accepted, the others as chosen: it learns so, though nobody
+ * asks for the path.
+ */
 static enum ac_verdict
 no_chosen_for_two(void *context, unsigned from, unsigned to, const struct msg *msg)
 {
@@ -686,7 +692,10 @@ test_deadlines(void **state)
     ac_heal(ac);
     ac_run_ms(ac, 1500);
     assert_int_equal(ac_read(ac, 1, "b")->reply.err, ERR_NOT_FOUND);
-    /* Of unknown outcome: node 0 alone has it, and some time somebody finishes it or another change wins. */
+    /*
+     * Of unknown outcome: node 0 alone has it, and some time somebody finishes it or another change
+     * wins.
+     */
     r = ac_create(ac, 2, "a", "two");
     assert_true(r->reply.err == OK || r->reply.err == ERR_ALREADY_EXISTS);
     const char *stands = r->reply.err == OK ? "two" : "one";
@@ -805,7 +814,10 @@ test_corrupt_path_row(void **state)
     end(ac);
 }
 
-/* Boxes that cannot be delivered for a long time: the share key that opens them stays as long, whatever has been rotated since. */
+/*
+ * Boxes that cannot be delivered for a long time: the share key that opens them stays as long,
+ * whatever has been rotated since.
+ */
 static void
 test_share_key_is_kept_for_escrow(void **state)
 {

@@ -1,11 +1,14 @@
 /*
- * Random runs: clients at random nodes, on a few paths, while nodes crash and come back, links break and lose frames, disks are slow
- * and full. A seed decides everything, the kinds of faults too.
+ * Random runs: clients at random nodes, on a few paths, while nodes crash and come back, links
+ * break and lose frames, disks are slow and full. A seed decides everything, the kinds of faults
+ * too.
  *
- * What every answer says is held against the chain of heads that the nodes' durable rows make (actor_checks.h): each answer names a
- * generation; a generation never lies before one that an earlier answer, finished when this request began, has named; an acknowledged
- * change owns its generation alone; a value is the one that was written there; what failed without a trace is never seen. After the
- * faults everything heals, and within a bounded time nothing is outstanding, every path reads alike at all nodes and can be written.
+ * What every answer says is held against the chain of heads that the nodes' durable rows make
+ * (actor_checks.h): each answer names a generation; a generation never lies before one that an
+ * earlier answer, finished when this request began, has named; an acknowledged change owns its
+ * generation alone; a value is the one that was written there; what failed without a trace is never
+ * seen. After the faults everything heals, and within a bounded time nothing is outstanding, every
+ * path reads alike at all nodes and can be written.
  *
  * OSTRAKA_SEEDS=N runs seeds 1..N; OSTRAKA_SEED=S one of them alone.
  */
@@ -95,7 +98,10 @@ generation_of(struct run *run, const struct op *op, const struct reply *reply)
     return 0;
 }
 
-/* The first generation from `low` on at which the path is live, or not; 0 stands for the time before the first. */
+/*
+ * The first generation from `low` on at which the path is live, or not; 0 stands for the time
+ * before the first.
+ */
 static bool
 first_that_is(struct run *run, const struct op *op, bool live, uint64_t low, uint64_t *out)
 {

@@ -1,6 +1,6 @@
 /*
- * One coordinator, that of node 0 of three: what it sends to nodes 1 and 2 is caught, and the test answers in their name. Node 0 is a
- * replica too and answers itself.
+ * One coordinator, that of node 0 of three: what it sends to nodes 1 and 2 is caught, and the test
+ * answers in their name. Node 0 is a replica too and answers itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,7 +437,10 @@ test_read_repeats_itself(void **state)
     probe_free(p);
 }
 
-/* A head that is not known chosen: asked again three times, a little later each time, then finished, without the caller's credential. */
+/*
+ * A head that is not known chosen: asked again three times, a little later each time, then
+ * finished, without the caller's credential.
+ */
 static void
 test_read_finishes_in_the_end(void **state)
 {

@@ -912,7 +912,10 @@ handshakes_take_turns(void **state)
     server_close(&server);
 }
 
-/* Those who only hold their connection open cannot keep others out for long, nor more than needed is ended. */
+/*
+ * Those who only hold their connection open cannot keep others out for long, nor more than needed
+ * is ended.
+ */
 static void
 the_oldest_handshake_makes_room(void **state)
 {
@@ -970,8 +973,8 @@ young_handshakes_are_left_alone(void **state)
 }
 
 /*
- * One client that always has another request on its way does not keep the loop from returning to its owner, who
- * sends the node's heartbeats then.
+ * One client that always has another request on its way does not keep the loop from returning to
+ * its owner, who sends the node's heartbeats then.
  */
 static void
 the_loop_returns_to_its_owner(void **state)

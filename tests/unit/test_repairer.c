@@ -142,7 +142,10 @@ test_heartbeats(void **state)
     arena_close(&b.arena);
 }
 
-/* An echo from before this node's time, or one that was held longer than it took, measures nothing. */
+/*
+ * An echo from before this node's time, or one that was held longer than it took, measures nothing.
+ *
+ */
 static void
 test_round_trips_that_cannot_be(void **state)
 {

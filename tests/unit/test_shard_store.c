@@ -1,6 +1,7 @@
 /*
- * One shard store, messages in, answers out: node 2 of three, cut off from the others but for what the test sends to it in their name. A
- * WRITE of a real coordinator is caught on its way and changed as needed.
+ * One shard store, messages in, answers out: node 2 of three, cut off from the others but for what
+ * the test sends to it in their name. A WRITE of a real coordinator is caught on its way and
+ * changed as needed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,7 +362,10 @@ test_promise_is_never_lowered(void **state)
     probe_free(p);
 }
 
-/* A head that is taken over from a notice is a promise as well, tombstones too; one that raises the ballot of a head that is here, too. */
+/*
+ * A head that is taken over from a notice is a promise as well, tombstones too; one that raises the
+ * ballot of a head that is here, too.
+ */
 static void
 test_notice_is_a_promise(void **state)
 {
@@ -435,8 +439,8 @@ durable_horizon_ms(struct probe *p)
 }
 
 /*
- * Nothing above the horizon is promised before that is durable, though two are on their way at once: the first completion says nothing
- * of the second.
+ * Nothing above the horizon is promised before that is durable, though two are on their way at
+ * once: the first completion says nothing of the second.
  */
 static void
 promises_stay_below_the_horizon(unsigned pause_ms)
@@ -590,7 +594,10 @@ test_credential_is_checked_here(void **state)
 
 /* ---- notices ---- */
 
-/* WRITTEN promises the own share: a head that came with a notice alone does not count as written. */
+/*
+ * WRITTEN promises the own share: a head that came with a notice alone does not count as written.
+ *
+ */
 static void
 test_write_after_its_notice(void **state)
 {
@@ -638,7 +645,10 @@ test_late_notice_drops_nothing(void **state)
     probe_free(p);
 }
 
-/* Escrow of a node goes only when it has written in an incarnation that is not older than known here. */
+/*
+ * Escrow of a node goes only when it has written in an incarnation that is not older than known
+ * here.
+ */
 static void
 test_escrow_of_an_older_incarnation_stays(void **state)
 {

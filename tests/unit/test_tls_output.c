@@ -1,9 +1,9 @@
 /*
- * TLS output when the socket takes only part of it: what arrives is what was written, whatever the library
- * had to say in between, and no peer makes a session hold more than its limit.
+ * TLS output when the socket takes only part of it: what arrives is what was written, whatever the
+ * library had to say in between, and no peer makes a session hold more than its limit.
  *
- * The peer is wolfSSL without our session around it, because it does what ours never would: it asks for new
- * keys while it does not read.
+ * The peer is wolfSSL without our session around it, because it does what ours never would: it asks
+ * for new keys while it does not read.
  */
 #include <wolfssl/options.h>
 
@@ -242,8 +242,8 @@ answers_are_bounded(void **state)
 }
 
 /*
- * A peer that sends record after record without any data in them is given up, whether it is read at once or after
- * each; one that says something now and then may go on.
+ * A peer that sends record after record without any data in them is given up, whether it is read at
+ * once or after each; one that says something now and then may go on.
  */
 static void
 records_without_data_are_bounded(void **state)
