@@ -182,6 +182,14 @@ void change_on_erased(struct work *w, const struct msg *in);
 void change_send_chosen(struct work *w, uint64_t written);
 void change_write_timeout(struct work *w);
 void change_erase_deadline(struct work *w);
+/* coordinator_ask.c */
+bool read_all_answered(const struct job *job);
+bool read_all_asked(const struct job *job);
+int read_nearest_unasked(const struct work *w); /* replica; -1: all have been asked */
+struct duration read_hedge_delay(const struct work *w);
+/* ERR_BUSY: the head is not known chosen yet, and the job has been sent to wait. */
+MUST_CHECK enum vault_err read_settled_head(struct work *w);
+bool read_cannot_succeed(struct work *w); /* too many refused: failed, or asks again later */
 /* coordinator_read.c */
 void read_start(struct work *w);
 void read_on_state(struct work *w, const struct msg *in);

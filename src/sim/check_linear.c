@@ -3,6 +3,7 @@
  * returns and a memory of what was tried ("Testing for linearizability", 2017). The state of a path is the chain of its versions;
  * the version numbers in the answers cut the search short. Open changes may take effect at any point after their call, or never.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "sim/memory.h"
@@ -332,7 +333,9 @@ place(struct search *s, struct entry *call, const struct model *before, bool lat
 static struct frame
 unplace(struct search *s)
 {
+    assert(s->depth > 0);
     struct frame f = s->stack[--s->depth];
+    assert(f.call);
     s->placed ^= s->zobrist[f.call->index];
     s->settled -= f.call->match != NULL;
     put_back(f.call);

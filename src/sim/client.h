@@ -24,15 +24,15 @@ struct op {
     enum op_outcome outcome;
     struct request request; /* views into memory of its own; valid until answered */
     char name[48], id[24];
-    uint8_t *value;         /* of a write, while it is under way */
-    size_t value_size;      /* of a write; the bytes follow from its number */
-    struct reply reply;     /* without its views */
-    uint64_t read_number;   /* READ: write whose value came back */
-    uint64_t valid_from_ms; /* of a write, as first told to anybody; 0: never was */
-    uint64_t seen_version;  /* of a write, likewise */
+    uint8_t *value;          /* of a write, while it is under way */
+    size_t value_size;       /* of a write; the bytes follow from its number */
+    struct reply reply;      /* without its views */
+    uint64_t read_number;    /* READ: write whose value came back */
+    uint64_t valid_from_ms;  /* of a write, as first told to anybody; 0: never was */
+    uint64_t seen_version;   /* of a write, likewise */
     uint64_t newest_version; /* HISTORY: first row */
-    uint64_t *valid_from;                          /* HISTORY: of each row */
-    uint64_t paused_ns;                            /* total pause of its node before it began */
+    uint64_t *valid_from;    /* HISTORY: of each row */
+    uint64_t paused_ns;      /* total pause of its node before it began */
 };
 
 struct client {

@@ -267,7 +267,7 @@ main(int argc, char **argv)
         usage();
         return SIM_USAGE;
     }
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
     run_all(&a, &t);
     clock_gettime(CLOCK_MONOTONIC, &to);

@@ -12,13 +12,14 @@ enum { PHASE_1_MS_MAX = 180000 };
 /* For the signal handler alone: which world to print. Set once, before the first step. */
 static struct world *volatile crashing_world;
 
+/* The process has lost its way already; what it can still say is worth the risk. */
 static void
 on_crash(int signal_number)
 {
     signal(signal_number, SIG_DFL);
     signal(SIGABRT, SIG_DFL);
     if (crashing_world)
-        sim_fail(crashing_world, SIM_CRASH, "crash", "signal %d", signal_number);
+        sim_fail(crashing_world, SIM_CRASH, "crash", "signal %d", signal_number); /* NOLINT */
     _exit(SIM_CRASH);
 }
 

@@ -50,8 +50,8 @@ trace_line(struct trace *trace, uint64_t now_ns, const char *format, ...)
     int used = snprintf(line, TRACE_LINE_BYTES, "%8lu.%06lu ms  ",
                         (unsigned long)(now_ns / 1000000), (unsigned long)(now_ns % 1000000));
     va_start(args, format);
-    vsnprintf(line + used, TRACE_LINE_BYTES - (size_t)used, format,
-              args); /* NOLINT: a format of ours */
+    /* NOLINTNEXTLINE: a format of ours */
+    vsnprintf(line + used, TRACE_LINE_BYTES - (size_t)used, format, args);
     va_end(args);
     trace_bytes(trace, bytes_of_text(line));
     if (trace->verbose)

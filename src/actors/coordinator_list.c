@@ -1,0 +1,277 @@
+/*
+ * Histories, older versions and points in time (LIST), and the progress of deletions (ASK_ERASED):
+ * docs/protocol.md, "Reading" and "Deleting".
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/coordinator_internal.h"
+
+/* ---- LIST: histories, older versions, points in time ---- */
+
+static void
+ask_list(struct work *w, unsigned replica)
+{
+    struct msg *m = job_send(w, MSG_LIST, replica);
+    m->u.list.limit = PAGE_MAX;
+    m->u.list.credential = w->job->credential;
+    w->job->answers[replica].asked = true;
+}
+
+static void
+ask_list_rest(struct work *w)
+{
+    for (unsigned i = 0; i < w->job->replicas.count; i++) {
+        if (!w->job->answers[i].asked)
+            ask_list(w, i);
+    }
+    job_timer(w, duration_ms(READ_TIMEOUT_MS));
+}
+
+void
+list_start(struct work *w)
+{
+    struct job *job = w->job;
+    job_new_round(w);
+    job->phase = JOB_LISTING;
+    unsigned to_ask = job->attempts++ == 0 ? job_majority(w) : job->replicas.count;
+    for (unsigned i = 0; i < to_ask; i++)
+        ask_list(w, (unsigned)read_nearest_unasked(w));
+    job_timer(w, to_ask < job->replicas.count ? read_hedge_delay(w) : duration_ms(READ_TIMEOUT_MS));
+}
+
+/* The record of that id among all answers; false: nobody who has answered has it. */
+static bool
+find_record(struct work *w, const uint8_t id[static ID_BYTES], struct version_record *out)
+{
+    struct job *job = w->job;
+    struct bytes *records = arena_alloc(w->st->arena, PAGE_MAX * sizeof(*records));
+    for (unsigned i = 0; records && i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        size_t count = 0;
+        if (!a->answered || a->refusal != REFUSED_NONE ||
+            bytes_list_decode(a->records, VERSION_BYTES_MAX, records, PAGE_MAX, &count) != OK)
+            continue;
+        for (size_t r = 0; r < count; r++) {
+            uint8_t found[ID_BYTES];
+            record_id(records[r], found);
+            if (memcmp(found, id, ID_BYTES) == 0)
+                return version_decode(records[r], out) == OK;
+        }
+    }
+    return false;
+}
+
+struct chain_entry {
+    struct version_record record;
+    uint8_t id[ID_BYTES];
+};
+
+/*
+ * Follows the hash chain from the head down to the oldest kept version. False: a record is missing.
+ *
+ */
+static bool
+follow_chain(struct work *w, struct chain_entry **out, size_t *count)
+{
+    const struct head *head = w->job->head;
+    size_t most = (size_t)(head->version - head->oldest_version + 1);
+    uint8_t id[ID_BYTES];
+    *count = 0;
+    *out = most <= PAGE_MAX ? arena_alloc(w->st->arena, most * sizeof(**out)) : NULL;
+    if (!*out)
+        return false;
+    memcpy(id, head->version_id, ID_BYTES);
+    while (*count < most) {
+        struct chain_entry *entry = &(*out)[*count];
+        if (!find_record(w, id, &entry->record) || entry->record.version != head->version - *count)
+            return false;
+        memcpy(entry->id, id, ID_BYTES);
+        memcpy(id, entry->record.prev, ID_BYTES);
+        (*count)++;
+    }
+    return true;
+}
+
+static uint64_t
+valid_to(const struct chain_entry *chain, size_t i)
+{
+    return i == 0 ? 0 : chain[i - 1].record.valid_from_ms;
+}
+
+static void
+answer_history(struct work *w, const struct chain_entry *chain, size_t count)
+{
+    struct job *job = w->job;
+    const struct request *request = job->request;
+    struct history_row *rows = arena_alloc(w->st->arena, (count + 1) * sizeof(*rows));
+    struct reply reply = {.rows = rows};
+    if (!rows) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct version_record *r = &chain[i].record;
+        if (request->before_version != 0 && r->version >= request->before_version)
+            continue;
+        if (reply.row_count == request->limit) {
+            reply.has_next = true;
+            break;
+        }
+        rows[reply.row_count++] = (struct history_row){.version = r->version,
+                                                       .valid_from_ms = r->valid_from_ms,
+                                                       .valid_to_ms = valid_to(chain, i),
+                                                       .author = r->author};
+    }
+    job_reply(w, &reply);
+    job_end(w);
+}
+
+/* An older version, by number or by time: named by its place in the chain, then read by its id. */
+static void
+read_listed(struct work *w, const struct chain_entry *chain, size_t count)
+{
+    struct job *job = w->job;
+    const struct request *request = job->request;
+    for (size_t i = 0; i < count; i++) {
+        const struct version_record *r = &chain[i].record;
+        bool wanted =
+            request->has_at ? r->valid_from_ms <= request->at_ms : r->version == request->version;
+        if (!wanted)
+            continue;
+        job->listed = true;
+        job->want_version = r->version;
+        memcpy(job->want_version_id, chain[i].id, ID_BYTES);
+        job->want_valid_to_ms = valid_to(chain, i);
+        job->attempts = 0;
+        job->seen = false;
+        read_start(w);
+        return;
+    }
+    job_fail(w, ERR_NOT_FOUND);
+}
+
+static void
+evaluate_list(struct work *w)
+{
+    struct job *job = w->job;
+    struct chain_entry *chain;
+    size_t count;
+    enum vault_err err = read_settled_head(w);
+    if (err == ERR_BUSY)
+        return;
+    if (err != OK || !job->head || job->head->kind != HEAD_LIVE) {
+        job_fail(w, err != OK ? ERR_INTERNAL : ERR_NOT_FOUND);
+        return;
+    }
+    if (!follow_chain(w, &chain, &count)) {
+        if (!read_all_asked(job))
+            ask_list_rest(w); /* the gap is filled from those not asked yet */
+        else if (read_all_answered(job))
+            job_wait(w, duration_ms(50));
+        return;
+    }
+    if (job->kind == REQUEST_HISTORY)
+        answer_history(w, chain, count);
+    else
+        read_listed(w, chain, count);
+}
+
+void
+list_on_versions(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    const struct msg_versions *versions = &in->u.versions;
+    int replica;
+    if (job->phase != JOB_LISTING)
+        return;
+    struct answer *a = job_answer(w, in, &replica);
+    if (!a)
+        return;
+    a->refusal = versions->refusal;
+    if (job_keep_accepted(w, a, &versions->accepted) != OK ||
+        arena_copy(&job->round, versions->records, &a->records) != OK) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    if (membership_learn(w->c->membership, &job->replicas, &versions->incarnations)) {
+        list_start(w);
+        return;
+    }
+    if (read_cannot_succeed(w))
+        return;
+    if (job_good(job) >= job_majority(w))
+        evaluate_list(w);
+    else if (job_refused(job) > 0 && !read_all_asked(job))
+        ask_list_rest(w);
+}
+
+void
+list_timeout(struct work *w)
+{
+    if (!read_all_asked(w->job))
+        ask_list_rest(w);
+    else
+        list_start(w);
+}
+
+/* ---- ASK_ERASED: progress of a deletion ---- */
+
+void
+deletion_start(struct work *w)
+{
+    struct job *job = w->job;
+    job_new_round(w);
+    job->phase = JOB_ASKING;
+    for (unsigned i = 0; i < job->replicas.count; i++)
+        job_send(w, MSG_ASK_ERASED, i);
+    job_timer(w, duration_ms(READ_TIMEOUT_MS));
+}
+
+static void
+answer_deletion(struct work *w)
+{
+    struct job *job = w->job;
+    struct reply reply = {.required = cluster_erase_quorum(w->c->membership->cluster),
+                          .replicas = job->replicas.count};
+    enum vault_err err = read_settled_head(w);
+    if (err == ERR_BUSY)
+        return;
+    if (err != OK || !job->head || job->head->kind != HEAD_TOMBSTONE) {
+        job_fail(w, err != OK ? ERR_INTERNAL : ERR_NOT_FOUND);
+        return;
+    }
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        if (a->answered && a->erased && memcmp(a->head_id, job->head_id, ID_BYTES) == 0)
+            reply.erased_on++;
+    }
+    job_reply(w, &reply);
+    job_end(w);
+}
+
+void
+deletion_on_erased(struct work *w, const struct msg *in)
+{
+    struct job *job = w->job;
+    const struct msg_erased *erased = &in->u.erased;
+    struct accepted accepted = {erased->ballot, erased->state, erased->head};
+    int replica;
+    struct answer *a = job_answer(w, in, &replica);
+    if (!a)
+        return;
+    a->erased = erased->erased;
+    if (job_keep_accepted(w, a, &accepted) != OK)
+        job_fail(w, ERR_NOMEM);
+    else if (read_all_answered(job))
+        answer_deletion(w);
+}
+
+void
+deletion_timeout(struct work *w)
+{
+    if (job_good(w->job) >= job_majority(w))
+        answer_deletion(w); /* those that are away have not erased, as far as anybody knows */
+    else
+        deletion_start(w);
+}
