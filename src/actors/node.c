@@ -24,6 +24,7 @@ struct node {
     struct share_keyring *ring;
     struct share_rotation rotation;
     struct duration request_deadline;
+    const struct rng *rng; /* of the present step */
     bool failed;
     struct gateway gateway;
     struct coordinator coordinator;
@@ -144,9 +145,24 @@ actor_of_wire(const struct msg *msg)
     }
 }
 
+/* Whoever it is that finds no randomness: the node must stop, whatever becomes of the request. */
 static enum vault_err
-handle(struct node *node, const struct step *st, enum actor_id actor, const struct msg *msg)
+watched_fill(void *context, uint8_t *out, size_t size)
 {
+    struct node *node = context;
+    enum vault_err err = rng_fill(node->rng, out, size);
+    node->failed = node->failed || err != OK;
+    return err;
+}
+
+static enum vault_err
+handle(struct node *node, const struct step *outer, enum actor_id actor, const struct msg *msg)
+{
+    struct rng watched = {.context = node, .fill = watched_fill};
+    struct step own = *outer;
+    const struct step *st = &own;
+    own.rng = &watched;
+    node->rng = outer->rng;
     node->effects.count = 0;
     switch (actor) {
     case ACTOR_GATEWAY: return gateway_handle(&node->gateway, st, msg, &node->effects);
@@ -210,7 +226,6 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
         } else {
             if (effect->kind == EFFECT_REPLY) {
                 gateway_answered(&node->gateway);
-                node->failed = node->failed || effect->u.reply.reply.err == ERR_ENTROPY;
             }
             executor->execute(executor->context, effect);
         }
@@ -398,5 +413,5 @@ node_set_sequence(struct node *node, uint64_t sequence)
 bool
 node_failed(const struct node *node)
 {
-    return node->failed || node->shard_store.failed;
+    return node->failed;
 }

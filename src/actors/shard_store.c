@@ -291,7 +291,7 @@ may_read(const struct shard_store *s)
     unsigned heard = 0;
     for (unsigned i = 0; i < cluster->node_count; i++)
         heard += s->membership->members[i].heard;
-    return !s->failed && heard >= cluster_majority(cluster);
+    return heard >= cluster_majority(cluster);
 }
 
 /*

@@ -39,7 +39,6 @@ struct shard_store {
     struct ballot floor;         /* votes and writes at or below it are refused */
     uint64_t horizon_pending_ms; /* being made durable; 0: none */
     bool serving;                /* first horizon durable and enough peers heard */
-    bool failed;                 /* no randomness: the node must stop */
     struct path_map paths;
     size_t paths_max;
     struct shard_path **slots; /* by slot number; NULL: free */
