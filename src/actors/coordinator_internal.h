@@ -83,6 +83,7 @@ struct job {
     uint8_t op_id[OP_ID_BYTES];
     struct ballot ballot;
     struct ballot beat; /* highest that a refusal named */
+    unsigned runaways;  /* refusals of this round that named a ballot no other node would follow */
     struct answer answers[REPLICAS_MAX];
     struct head *head;         /* h*, decoded; NULL: absent. In the round's arena */
     struct bytes head_encoded; /* of h* */

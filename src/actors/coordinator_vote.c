@@ -82,6 +82,7 @@ change_start_round(struct work *w)
     job_new_round(w);
     job->finishing = false;
     job->fetch_tried = 0;
+    job->runaways = 0;
     if (!pick_ballot(w)) {
         job->disk_full = w->c->membership->disk_full;
         if (job->disk_full && !job->write_left && job->request && !job->resume_read)
@@ -279,14 +280,19 @@ decide(struct work *w)
 }
 
 /*
- * The floor of a node whose clock had run away: nobody else would follow a ballot above it, so one
- * such node must not draw the others' votes away.
+ * A ballot from a clock that had run away: nobody else would follow one above it, so the nodes
+ * that name it must not draw the others' votes away as long as these are a majority by themselves.
  */
-static bool
-is_runaway_floor(const struct work *w, const struct msg_voted *voted)
+static void
+learn_beat(struct work *w, struct ballot beat)
 {
-    return voted->refusal == REFUSED_FLOOR &&
-           ballot_ms(voted->beat) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
+    struct job *job = w->job;
+    bool runaway = ballot_ms(beat) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
+    job->runaways += runaway;
+    if (runaway && job->replicas.count - job->runaways >= job_majority(w))
+        return;
+    if (ballot_compare(beat, job->beat) > 0)
+        job->beat = beat;
 }
 
 void
@@ -301,8 +307,7 @@ change_on_voted(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = voted->refusal;
-    if (!is_runaway_floor(w, voted) && ballot_compare(voted->beat, job->beat) > 0)
-        job->beat = voted->beat;
+    learn_beat(w, voted->beat);
     if (job_keep_accepted(w, a, &voted->accepted) != OK) {
         job_fail(w, ERR_NOMEM);
         return;

@@ -420,7 +420,8 @@ change_on_written(struct work *w, const struct msg *in)
         return;
     a->refusal = written->refusal;
     a->written = written->refusal == REFUSED_NONE;
-    if (ballot_compare(written->beat, job->beat) > 0)
+    if (ballot_ms(written->beat) <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
+        ballot_compare(written->beat, job->beat) > 0)
         job->beat = written->beat;
     bool newer = membership_learn(w->c->membership, &job->replicas, &written->incarnations);
     if (job->phase == JOB_COLLECTING) {

@@ -24,7 +24,6 @@ struct node {
     struct share_keyring *ring;
     struct share_rotation rotation;
     struct duration request_deadline;
-    const struct rng *rng; /* of the present step */
     bool failed;
     struct gateway gateway;
     struct coordinator coordinator;
@@ -145,24 +144,29 @@ actor_of_wire(const struct msg *msg)
     }
 }
 
-/* Whoever it is that finds no randomness: the node must stop, whatever becomes of the request. */
+/* Tells the node of randomness that failed: whatever an actor makes of it, the process must stop. */
+struct watched_rng {
+    const struct rng *source;
+    bool *failed;
+};
+
 static enum vault_err
 watched_fill(void *context, uint8_t *out, size_t size)
 {
-    struct node *node = context;
-    enum vault_err err = rng_fill(node->rng, out, size);
-    node->failed = node->failed || err != OK;
+    struct watched_rng *watched = context;
+    enum vault_err err = rng_fill(watched->source, out, size);
+    *watched->failed = *watched->failed || err != OK;
     return err;
 }
 
 static enum vault_err
-handle(struct node *node, const struct step *outer, enum actor_id actor, const struct msg *msg)
+handle(struct node *node, const struct step *step, enum actor_id actor, const struct msg *msg)
 {
-    struct rng watched = {.context = node, .fill = watched_fill};
-    struct step own = *outer;
-    const struct step *st = &own;
-    own.rng = &watched;
-    node->rng = outer->rng;
+    struct watched_rng watched = {step->rng, &node->failed};
+    struct rng rng = {&watched, watched_fill};
+    struct step with_watch = *step;
+    const struct step *st = &with_watch;
+    with_watch.rng = &rng;
     node->effects.count = 0;
     switch (actor) {
     case ACTOR_GATEWAY: return gateway_handle(&node->gateway, st, msg, &node->effects);
