@@ -67,3 +67,28 @@ gcm_open(const uint8_t key[static AEAD_KEY_BYTES], const uint8_t nonce[static GC
     }
     return OK;
 }
+
+bool
+gcm_hardware_available(void)
+{
+    return crypto_aead_aes256gcm_is_available() == 1;
+}
+
+void
+gcm_hardware_seal(const uint8_t key[static AEAD_KEY_BYTES],
+                  const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad, struct bytes plain,
+                  uint8_t *out, uint8_t tag[static AEAD_TAG_BYTES])
+{
+    (void)crypto_aead_aes256gcm_encrypt_detached(out, tag, NULL, plain.data, plain.size, ad.data,
+                                                 ad.size, NULL, nonce, key);
+}
+
+enum vault_err
+gcm_hardware_open(const uint8_t key[static AEAD_KEY_BYTES],
+                  const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad, struct bytes sealed,
+                  const uint8_t tag[static AEAD_TAG_BYTES], uint8_t *out)
+{
+    int rc = crypto_aead_aes256gcm_decrypt_detached(out, NULL, sealed.data, sealed.size, tag,
+                                                    ad.data, ad.size, nonce, key);
+    return rc == 0 ? OK : ERR_CORRUPT;
+}

@@ -29,4 +29,18 @@ MUST_CHECK enum vault_err gcm_open(const uint8_t key[static AEAD_KEY_BYTES],
                                    const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad,
                                    struct bytes sealed, uint8_t *out);
 
+/*
+ * AES-256-GCM with the tag apart, by the processor's own instructions alone; for TLS records
+ * (runtime/tls_crypto_callback.c). Call the other two only where it is available. In place is allowed.
+ */
+bool gcm_hardware_available(void);
+void gcm_hardware_seal(const uint8_t key[static AEAD_KEY_BYTES],
+                       const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad,
+                       struct bytes plain, uint8_t *out, uint8_t tag[static AEAD_TAG_BYTES]);
+/* Errors: ERR_CORRUPT. */
+MUST_CHECK enum vault_err gcm_hardware_open(const uint8_t key[static AEAD_KEY_BYTES],
+                                            const uint8_t nonce[static GCM_NONCE_BYTES],
+                                            struct bytes ad, struct bytes sealed,
+                                            const uint8_t tag[static AEAD_TAG_BYTES], uint8_t *out);
+
 #endif

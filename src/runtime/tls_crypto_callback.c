@@ -1,18 +1,11 @@
 #include <wolfssl/options.h>
 
-#include <assert.h>
-#include <sodium.h>
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/cryptocb.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+#include "crypto/aead.h"
 #include "runtime/tls_crypto_callback.h"
-
-enum { KEY_BYTES = 32, IV_BYTES = 12, TAG_BYTES = 16 };
-
-static_assert(KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES, "one key size");
-static_assert(IV_BYTES == crypto_aead_aes256gcm_NPUBBYTES, "one nonce size");
-static_assert(TAG_BYTES == crypto_aead_aes256gcm_ABYTES, "one tag size");
 
 /* wolfCrypt keeps the raw key of an Aes that belongs to a device in devKey. */
 static const uint8_t *
@@ -24,7 +17,8 @@ raw_key(const Aes *aes)
 static bool
 sizes_fit(const Aes *aes, word32 iv_size, word32 tag_size)
 {
-    return aes->keylen == KEY_BYTES && iv_size == IV_BYTES && tag_size == TAG_BYTES;
+    return aes->keylen == AEAD_KEY_BYTES && iv_size == GCM_NONCE_BYTES &&
+           tag_size == AEAD_TAG_BYTES;
 }
 
 static int
@@ -34,10 +28,11 @@ gcm_encrypt(const wc_CryptoInfo *info)
 
     if (!sizes_fit(aes, info->cipher.aesgcm_enc.ivSz, info->cipher.aesgcm_enc.authTagSz))
         return CRYPTOCB_UNAVAILABLE;
-    return crypto_aead_aes256gcm_encrypt_detached(
-        info->cipher.aesgcm_enc.out, info->cipher.aesgcm_enc.authTag, NULL,
-        info->cipher.aesgcm_enc.in, info->cipher.aesgcm_enc.sz, info->cipher.aesgcm_enc.authIn,
-        info->cipher.aesgcm_enc.authInSz, NULL, info->cipher.aesgcm_enc.iv, raw_key(aes));
+    gcm_hardware_seal(raw_key(aes), info->cipher.aesgcm_enc.iv,
+                      bytes_of(info->cipher.aesgcm_enc.authIn, info->cipher.aesgcm_enc.authInSz),
+                      bytes_of(info->cipher.aesgcm_enc.in, info->cipher.aesgcm_enc.sz),
+                      info->cipher.aesgcm_enc.out, info->cipher.aesgcm_enc.authTag);
+    return 0;
 }
 
 static int
@@ -47,11 +42,11 @@ gcm_decrypt(const wc_CryptoInfo *info)
 
     if (!sizes_fit(aes, info->cipher.aesgcm_dec.ivSz, info->cipher.aesgcm_dec.authTagSz))
         return CRYPTOCB_UNAVAILABLE;
-    if (crypto_aead_aes256gcm_decrypt_detached(
-            info->cipher.aesgcm_dec.out, NULL, info->cipher.aesgcm_dec.in,
-            info->cipher.aesgcm_dec.sz, info->cipher.aesgcm_dec.authTag,
-            info->cipher.aesgcm_dec.authIn, info->cipher.aesgcm_dec.authInSz,
-            info->cipher.aesgcm_dec.iv, raw_key(aes)) != 0)
+    if (gcm_hardware_open(
+            raw_key(aes), info->cipher.aesgcm_dec.iv,
+            bytes_of(info->cipher.aesgcm_dec.authIn, info->cipher.aesgcm_dec.authInSz),
+            bytes_of(info->cipher.aesgcm_dec.in, info->cipher.aesgcm_dec.sz),
+            info->cipher.aesgcm_dec.authTag, info->cipher.aesgcm_dec.out) != OK)
         return AES_GCM_AUTH_E;
     return 0;
 }
@@ -69,7 +64,7 @@ crypto_callback(int device, wc_CryptoInfo *info, void *context)
 bool
 tls_crypto_callback_available(void)
 {
-    return crypto_aead_aes256gcm_is_available() == 1;
+    return gcm_hardware_available();
 }
 
 enum vault_err
