@@ -91,12 +91,6 @@ coordinator_close(struct coordinator *c)
     c->free_slots = NULL;
 }
 
-size_t
-coordinator_jobs(const struct coordinator *c)
-{
-    return c->options.jobs_max - c->free_slot_count;
-}
-
 static enum vault_err
 job_keep_request(struct job *job, const struct request *request)
 {

@@ -52,6 +52,5 @@ void coordinator_close(struct coordinator *c);
 /* Errors: ERR_UNEXPECTED (dropped and counted). */
 MUST_CHECK enum vault_err coordinator_handle(struct coordinator *c, const struct step *st,
                                              const struct msg *in, struct effects *out);
-size_t coordinator_jobs(const struct coordinator *c);
 
 #endif

@@ -390,12 +390,6 @@ node_membership(const struct node *node)
     return &node->membership;
 }
 
-const struct node_row *
-node_facts(const struct node *node)
-{
-    return &node->shard_store.node;
-}
-
 bool
 node_serving(const struct node *node)
 {

@@ -81,7 +81,6 @@ unsigned node_share_keys_destroy(struct node *node, const struct step *st); /* h
 unsigned node_share_keys_held(const struct node *node);
 
 const struct membership *node_membership(const struct node *node);
-const struct node_row *node_facts(const struct node *node);
 /* Votes and answers reads. */
 bool node_serving(const struct node *node);
 size_t node_in_flight(const struct node *node); /* requests not answered yet */
