@@ -69,7 +69,6 @@ struct chain_entry {
 
 /*
  * Follows the hash chain from the head down to the oldest kept version. False: a record is missing.
- *
  */
 static bool
 follow_chain(struct work *w, struct chain_entry **out, size_t *count)

@@ -173,7 +173,6 @@ finish_with(struct work *w, struct bytes head, struct bytes version, struct byte
 
 /*
  * Asks one voter after the other that has accepted h* for the whole of it; this node itself first.
- *
  */
 void
 job_next_fetch(struct work *w)

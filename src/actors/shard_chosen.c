@@ -150,7 +150,7 @@ shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes 
     size_t n = 0;
     bool left = false;
     if (bytes_list_decode(row, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &n) != OK)
-        return; /* kept as it is; the scrubber's business */
+        return; /* what does not decode is kept as it is */
     for (size_t i = 0; i < n; i++) {
         if (mask >> i & 1)
             boxes[i] = (struct bytes){0};
@@ -261,9 +261,9 @@ erased_before(struct shard_work *w)
 
 /*
  * A tombstone that a later chosen head was built on: what was below it has gone, or goes now, as if
- * this node had known the tombstone itself. True when the notice was one of that kind.
+ * this node had known the tombstone itself.
  */
-static bool
+static void
 erase_below_later_head(struct shard_work *w, struct head *tombstone)
 {
     const struct msg_chosen *chosen = &w->msg->u.chosen;
@@ -276,19 +276,18 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
     if (!list || w->path->row.row.state != STATE_CHOSEN || chosen->head.size == 0 ||
         head_decode(chosen->head, tombstone) != OK || tombstone->kind != HEAD_TOMBSTONE ||
         tombstone->generation >= own->generation)
-        return false;
+        return;
     if (!w->rows && !w->path->clean) {
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
-        return true;
+        return;
     }
     if (w->rows && (shard_prune_to_chain(w, &chain, list, &count, &whole) != OK || w->rows->more))
-        return true;
+        return;
     answer_erased(w,
                   count > 0 ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
                   chosen->head_id);
     if (count > 0)
         shard_commit(w, list, count);
-    return true;
 }
 
 void
@@ -297,8 +296,12 @@ shard_on_chosen(struct shard_work *w)
     struct head *head = arena_alloc(w->st->arena, sizeof(*head));
     struct bytes encoded;
     enum chosen_plan plan = plan_of(w);
-    if (!head || (plan == PLAN_IGNORE && erase_below_later_head(w, head)) || plan == PLAN_IGNORE)
+    if (!head)
         return;
+    if (plan == PLAN_IGNORE) {
+        erase_below_later_head(w, head);
+        return;
+    }
     if (!head_of(w, plan, head, &encoded)) {
         shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);
         metrics_count(w->st->metrics, METRIC_messages_refused);

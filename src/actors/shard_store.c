@@ -208,7 +208,6 @@ horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
 {
     /*
      * One at a time: a completion says nothing of a later one. What is wanted beyond it comes next.
-     *
      */
     if (s->horizon_pending_ms != 0) {
         if (s->membership->horizon_wanted_ms < horizon_ms)
@@ -296,7 +295,6 @@ may_read(const struct shard_store *s)
 
 /*
  * Votes need a durable horizon besides: without one (a full disk) the node goes on answering reads.
- *
  */
 bool
 shard_store_serving(const struct shard_store *s)
@@ -593,7 +591,6 @@ begin(struct shard_work *w)
 
 /*
  * Handles what waits, as long as nothing has to be loaded or stored for it and effects have room.
- *
  */
 static void
 pump(struct shard_store *s, const struct step *st, struct shard_path *path, struct effects *out)

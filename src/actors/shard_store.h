@@ -54,7 +54,6 @@ void shard_store_close(struct shard_store *s);
 void shard_store_start(struct shard_store *s, const struct step *st, struct effects *out);
 /*
  * Errors: ERR_UNEXPECTED (a peer's fault: dropped and counted), ERR_NOMEM. Effects stay empty then.
- *
  */
 MUST_CHECK enum vault_err shard_store_handle(struct shard_store *s, const struct step *st,
                                              const struct msg *in, struct effects *out);

@@ -1,6 +1,5 @@
 /*
  * ostraka secret create, and update. A value stays in memory that is wiped, no longer than needed.
- *
  */
 #include <errno.h>
 #include <stdio.h>

@@ -12,7 +12,6 @@ void aead_seal(const uint8_t key[static AEAD_KEY_BYTES],
                uint8_t *out);
 /*
  * out takes sealed.size - AEAD_TAG_BYTES. Errors: ERR_CORRUPT, and what `out` would hold is zeroed.
- *
  */
 MUST_CHECK enum vault_err aead_open(const uint8_t key[static AEAD_KEY_BYTES],
                                     const uint8_t nonce[static AEAD_NONCE_BYTES], struct bytes ad,

@@ -24,7 +24,6 @@ enum dealing_purpose { DEALING_FOR_VALUE, DEALING_FOR_WRAP, DEALING_FOR_BOX };
 
 /*
  * Appends the info of one purpose to an empty buffer. Errors: ERR_RANGE tenant or name, ERR_NOMEM.
- *
  */
 MUST_CHECK enum vault_err dealing_info(enum dealing_purpose purpose,
                                        const struct dealing_place *place,

@@ -40,7 +40,6 @@ head_done(struct https_connection *connection, bool body_has_come)
 
     /*
      * Bodies take from a common store, which strangers could else exhaust without ever sending one.
-     *
      */
     if (options->may_send_body && !options->may_send_body(options->context, request)) {
         https_refuse(connection, ERR_UNAUTHENTICATED);

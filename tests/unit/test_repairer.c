@@ -144,7 +144,6 @@ test_heartbeats(void **state)
 
 /*
  * An echo from before this node's time, or one that was held longer than it took, measures nothing.
- *
  */
 static void
 test_round_trips_that_cannot_be(void **state)

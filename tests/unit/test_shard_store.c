@@ -596,7 +596,6 @@ test_credential_is_checked_here(void **state)
 
 /*
  * WRITTEN promises the own share: a head that came with a notice alone does not count as written.
- *
  */
 static void
 test_write_after_its_notice(void **state)
