@@ -390,6 +390,12 @@ node_membership(const struct node *node)
     return &node->membership;
 }
 
+uint64_t
+node_incarnation(const struct node *node)
+{
+    return node->membership.members[node->membership.self].incarnation;
+}
+
 bool
 node_serving(const struct node *node)
 {

@@ -16,10 +16,19 @@
 
 struct node;
 
+/* What the runtime found where this node's store should be. */
+enum store_finding {
+    STORE_INTACT, /* as this node left it, or a new node's */
+    STORE_BEHIND, /* older than the sequence file remembers: a copy put back, or a journal cut */
+    STORE_LOST,   /* gone or damaged; an empty one with a new store id stands in its place */
+};
+
 struct node_options {
     const struct cluster *cluster; /* borrowed */
     uint8_t self;
     struct node_row row; /* durable facts as found, or a new node's: boot and horizon 0 */
+    enum store_finding finding;
+    uint64_t incarnation_known; /* highest that this node itself remembers to have had; 0: none */
     struct share_key_public
         peer_keys[NODES_MAX];            /* newest known; id 0: that of the configuration */
     struct secret_arena *secrets;        /* borrowed; closed */
@@ -81,6 +90,7 @@ unsigned node_share_keys_destroy(struct node *node, const struct step *st); /* h
 unsigned node_share_keys_held(const struct node *node);
 
 const struct membership *node_membership(const struct node *node);
+uint64_t node_incarnation(const struct node *node); /* of its store, now */
 /* Votes and answers reads. */
 bool node_serving(const struct node *node);
 size_t node_in_flight(const struct node *node); /* requests not answered yet */
