@@ -9,5 +9,7 @@
 
 /* True when the credential is the bootstrap token (compared by hash, in constant time). */
 bool authority_permits(const struct cluster *cluster, struct bytes credential);
+/* Who presents it: the name under which the caller's Idempotency-Keys are remembered. Static. */
+struct bytes authority_caller(struct bytes credential);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 
 enum { SLOT_BITS = 20, ROUND_BITS = 40 };
@@ -104,6 +105,24 @@ job_keep_request(struct job *job, const struct request *request)
     return err;
 }
 
+/*
+ * The operation's name through every retry, at whatever node: from the caller and the key that the
+ * client gave; without a key no other request is a retry of this one.
+ */
+static enum vault_err
+make_op_id(struct job *job, const struct step *st, const struct request *request)
+{
+    uint8_t hash[HASH_BYTES];
+    struct bytes caller = authority_caller(request->credential);
+    struct bytes parts[] = {bytes_of_text("ostraka op 1"), caller, request->idempotency_key};
+    if (request->idempotency_key.size == 0)
+        return rng_fill(st->rng, job->op_id, OP_ID_BYTES);
+    hash_parts(parts, 3, hash);
+    memcpy(job->op_id, hash, OP_ID_BYTES);
+    job->keyed = true;
+    return OK;
+}
+
 static struct job *
 job_new(struct coordinator *c, const struct step *st, const struct request *request)
 {
@@ -114,11 +133,12 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
     arena_init(&job->round, JOB_ARENA_BYTES_MAX);
     arena_init(&job->proposal_memory, JOB_ARENA_BYTES_MAX);
     arena_init(&job->arena_pinned, JOB_ARENA_BYTES_MAX);
-    if (job_keep_request(job, request) != OK || rng_fill(st->rng, job->op_id, OP_ID_BYTES) != OK) {
+    if (job_keep_request(job, request) != OK || make_op_id(job, st, request) != OK) {
         job_free(job);
         return NULL;
     }
     job->kind = request->kind;
+    job->listed_version = request->version;
     job->started = st->now;
     job->deadline = instant_add(st->now, c->options.deadline);
     membership_replicas(c->membership, job->path, &job->replicas);
@@ -370,9 +390,10 @@ job_leave_line(struct work *w)
 /* ---- requests ---- */
 
 static bool
-needs_list(const struct request *request)
+needs_list(const struct job *job)
 {
-    return request->kind == REQUEST_HISTORY || request->has_at || request->version != 0;
+    const struct request *request = job->request;
+    return request->kind == REQUEST_HISTORY || request->has_at || job->listed_version != 0;
 }
 
 void
@@ -386,7 +407,7 @@ job_resume(struct work *w)
     assert(job->request);
     if (job->kind == REQUEST_DELETION)
         deletion_start(w);
-    else if (needs_list(job->request) && !job->listed)
+    else if (needs_list(job) && !job->listed)
         list_start(w);
     else
         read_start(w);
@@ -463,7 +484,7 @@ on_deadline(struct work *w)
         job_end(w); /* answered already, or in the background */
     else if (job->phase == JOB_ERASING)
         change_erase_deadline(w);
-    else if (job->phase == JOB_QUEUED && change)
+    else if (job->phase == JOB_QUEUED && change && !job->comparing)
         job_fail(w, ERR_CONTENDED); /* its turn never came: nothing of it has left */
     else if (change)
         change_deadline(w);

@@ -79,6 +79,15 @@ read_cannot_succeed(struct work *w)
     return true;
 }
 
+void
+read_absent(struct work *w)
+{
+    if (w->job->comparing)
+        again_answer(w); /* erased since: there is nothing left to compare with */
+    else
+        job_fail(w, ERR_NOT_FOUND);
+}
+
 /* This node first, then those that are connected, the nearest first. */
 int
 read_nearest_unasked(const struct work *w)

@@ -81,6 +81,8 @@ struct job {
     uint64_t deadline_tag;
     unsigned attempts; /* voting rounds, or tries of a read */
     uint8_t op_id[OP_ID_BYTES];
+    bool keyed;     /* op_id comes from the client's Idempotency-Key */
+    bool comparing; /* it has happened: reads what it wrote, to compare it with this request */
     struct ballot ballot;
     struct ballot beat; /* highest that a refusal named */
     unsigned runaways;  /* refusals of this round that named a ballot no other node would follow */
@@ -90,18 +92,20 @@ struct job {
     struct ballot head_ballot; /* at which h* is accepted somewhere: the highest */
     uint8_t head_id[ID_BYTES];
     struct proposal proposal;
-    bool finishing;            /* the proposal is another's change */
-    bool resume_read;          /* after finishing, go on reading */
-    bool write_left;           /* a WRITE of this job's own change has left */
-    bool write_left_before;    /* one of an earlier round has */
-    uint64_t write_generation; /* generation of its first proposal */
+    bool finishing;         /* the proposal is another's change */
+    bool resume_read;       /* after finishing, go on reading */
+    bool write_left;        /* a WRITE of this job's own change has left */
+    bool write_left_before; /* one of an earlier round has */
+    bool looked;
+    uint64_t first_generation; /* of the head when it first knew one; 0: nothing was there */
     bool contended;            /* some round was lost to another coordinator */
     bool disk_full;
     unsigned fetch_tried; /* bit per replica */
     uint64_t result_version, result_at_ms;
     bool chosen_sent;
     /* reads */
-    uint64_t want_version; /* of an older version, once known */
+    uint64_t listed_version; /* that a list is asked for: the request's, or what a key has made */
+    uint64_t want_version;   /* of an older version, once known */
     uint8_t want_version_id[ID_BYTES];
     uint64_t want_valid_to_ms;
     bool listed;                    /* the version wanted has been found in the chain */
@@ -177,6 +181,9 @@ void change_deadline(struct work *w);
 void job_next_fetch(struct work *w);
 /* coordinator_write.c */
 void change_propose(struct work *w);
+void change_answer(struct work *w); /* the result, but of a delete: that is answered when enough
+                                       have erased */
+void change_start_erasing(struct work *w);
 void change_write(struct work *w);
 void change_on_written(struct work *w, const struct msg *in);
 void change_on_erased(struct work *w, const struct msg *in);
@@ -191,6 +198,11 @@ struct duration read_hedge_delay(const struct work *w);
 /* ERR_BUSY: the head is not known chosen yet, and the job has been sent to wait. */
 MUST_CHECK enum vault_err read_settled_head(struct work *w);
 bool read_cannot_succeed(struct work *w); /* too many refused: failed, or asks again later */
+void read_absent(struct work *w);         /* what was asked for is not there: the end of the job */
+/* coordinator_again.c */
+void again_start(struct work *w, const struct op_result *result);
+void again_compare(struct work *w, struct bytes value, enum value_encoding encoding);
+void again_answer(struct work *w);
 /* coordinator_read.c */
 void read_start(struct work *w);
 void read_on_state(struct work *w, const struct msg *in);

@@ -134,8 +134,8 @@ read_listed(struct work *w, const struct chain_entry *chain, size_t count)
     const struct request *request = job->request;
     for (size_t i = 0; i < count; i++) {
         const struct version_record *r = &chain[i].record;
-        bool wanted =
-            request->has_at ? r->valid_from_ms <= request->at_ms : r->version == request->version;
+        bool wanted = request->has_at ? r->valid_from_ms <= request->at_ms
+                                      : r->version == job->listed_version;
         if (!wanted)
             continue;
         job->listed = true;
@@ -147,7 +147,7 @@ read_listed(struct work *w, const struct chain_entry *chain, size_t count)
         read_start(w);
         return;
     }
-    job_fail(w, ERR_NOT_FOUND);
+    read_absent(w);
 }
 
 static void
@@ -159,8 +159,12 @@ evaluate_list(struct work *w)
     enum vault_err err = read_settled_head(w);
     if (err == ERR_BUSY)
         return;
-    if (err != OK || !job->head || job->head->kind != HEAD_LIVE) {
-        job_fail(w, err != OK ? ERR_INTERNAL : ERR_NOT_FOUND);
+    if (err != OK) {
+        job_fail(w, ERR_INTERNAL);
+        return;
+    }
+    if (!job->head || job->head->kind != HEAD_LIVE) {
+        read_absent(w);
         return;
     }
     if (!follow_chain(w, &chain, &count)) {

@@ -195,15 +195,20 @@ answer_value(struct work *w, const struct gathered *g)
         job_fail(w, err);
         return;
     }
+    enum value_encoding encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a'
+                                       ? VALUE_BASE64
+                                       : VALUE_TEXT;
+    if (job->comparing) {
+        again_compare(w, value.value, encoding);
+        return;
+    }
     stage_repair(w, g, &place);
-    struct reply reply = {
-        .version = g->record.version,
-        .valid_from_ms = g->record.valid_from_ms,
-        .valid_to_ms = job->want_valid_to_ms,
-        .value = value.value,
-        .stale = job->request->stale,
-        .encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a' ? VALUE_BASE64
-                                                                                     : VALUE_TEXT};
+    struct reply reply = {.version = g->record.version,
+                          .valid_from_ms = g->record.valid_from_ms,
+                          .valid_to_ms = job->want_valid_to_ms,
+                          .value = value.value,
+                          .stale = job->request->stale,
+                          .encoding = encoding};
     job_reply(w, &reply);
     job_end(w);
 }
@@ -278,7 +283,7 @@ pin_seen_head(struct work *w)
     if (!head || head_decode(job->pinned_head, head) != OK)
         return false;
     if (head->kind != HEAD_LIVE) {
-        job_fail(w, ERR_NOT_FOUND);
+        read_absent(w);
         return true;
     }
     job->pinned = true;
@@ -304,7 +309,10 @@ evaluate_read(struct work *w)
             return;
         }
         if (err != OK || !exists(job)) {
-            job_fail(w, err != OK ? ERR_INTERNAL : ERR_NOT_FOUND);
+            if (err != OK)
+                job_fail(w, ERR_INTERNAL);
+            else
+                read_absent(w);
             return;
         }
     }

@@ -337,7 +337,7 @@ change_deadline(struct work *w)
 {
     struct job *job = w->job;
     struct reply reply = {.err = ERR_NO_QUORUM, .phase = PHASE_VOTING};
-    if (job->write_left && !PLANTED(timeout_as_failure)) {
+    if (job->comparing || (job->write_left && !PLANTED(timeout_as_failure))) {
         reply.phase = PHASE_WRITING;
     } else if (job->disk_full) {
         reply.err = ERR_DISK_FULL;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
 
@@ -109,7 +110,7 @@ make_version(struct work *w, struct head *next, struct proposal *p)
 
     struct version_record record = {.version = next->version,
                                     .valid_from_ms = next->changed_at_ms,
-                                    .author = bytes_of_text("admin")};
+                                    .author = authority_caller(job->credential)};
     memcpy(record.incarnation, next->incarnation, INCARNATION_BYTES);
     if (next->version > 1)
         memcpy(record.prev, job->head->version_id, ID_BYTES);
@@ -183,8 +184,6 @@ propose_new(struct work *w)
     record_id(job->proposal.head, job->proposal.head_id);
     job->result_version = next->version;
     job->result_at_ms = next->changed_at_ms;
-    if (!job->write_left)
-        job->write_generation = next->generation;
     job->write_left_before = job->write_left;
     job->write_left = true;
     change_write(w);
@@ -192,8 +191,8 @@ propose_new(struct work *w)
 
 /* ---- preconditions ---- */
 
-static void
-answer_result(struct work *w)
+void
+change_answer(struct work *w)
 {
     struct job *job = w->job;
     if (job->kind == REQUEST_DELETE)
@@ -202,8 +201,8 @@ answer_result(struct work *w)
     job_reply(w, &reply);
 }
 
-static void
-start_erasing(struct work *w)
+void
+change_start_erasing(struct work *w)
 {
     struct job *job = w->job;
     job_leave_line(w);
@@ -211,34 +210,6 @@ start_erasing(struct work *w)
     job->phase = JOB_ERASING;
     change_send_chosen(w, 0);
     job_timer(w, duration_ms(WRITE_AGAIN_MS));
-}
-
-/* A retry of what has happened already: the first answer again. */
-static void
-happened_already(struct work *w, const struct op_result *result)
-{
-    struct job *job = w->job;
-    job->result_version = result->version;
-    job->result_at_ms = result->at_ms;
-    if (job->kind == REQUEST_DELETE && job->head->kind == HEAD_TOMBSTONE) {
-        job->proposal = (struct proposal){.ballot = job->ballot};
-        if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK) {
-            job_fail(w, ERR_NOMEM);
-            return;
-        }
-        memcpy(job->proposal.head_id, job->head_id, ID_BYTES);
-        start_erasing(w);
-        return;
-    }
-    if (job->kind == REQUEST_DELETE) {
-        /* The path has moved on since: who has erased by now is no longer counted. */
-        struct reply reply = {.version = job->result_version,
-                              .required = cluster_erase_quorum(w->c->membership->cluster),
-                              .replicas = job->replicas.count};
-        job_reply(w, &reply);
-    }
-    answer_result(w);
-    job_end(w);
 }
 
 static enum vault_err
@@ -261,15 +232,19 @@ change_propose(struct work *w)
     const struct op_result *result =
         job->head && !PLANTED(operation_outside_head) ? head_find_op(job->head, job->op_id) : NULL;
     if (result) {
-        happened_already(w, result);
+        again_start(w, result);
         return;
     }
     /*
-     * So many changes have passed since the first WRITE that the heads no longer tell whether it
-     * was one of them.
+     * So many changes have passed since this job first looked that the heads no longer tell whether
+     * the operation was one of them: by a WRITE of this job, or of another attempt under its key.
      */
-    if (job->write_left && job->head &&
-        job->head->generation >= job->write_generation + GENERATIONS_REMEMBERED) {
+    uint64_t generation = job->head ? job->head->generation : 0;
+    if (!job->looked)
+        job->first_generation = generation;
+    job->looked = true;
+    if ((job->write_left || job->keyed) &&
+        generation >= job->first_generation + GENERATIONS_REMEMBERED) {
         struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
         job_reply(w, &unknown);
         job_end(w);
@@ -373,9 +348,9 @@ chosen(struct work *w)
         change_send_chosen(w, written_mask(job));
         change_start_round(w);
     } else if (job->kind == REQUEST_DELETE) {
-        start_erasing(w);
+        change_start_erasing(w);
     } else {
-        answer_result(w);
+        change_answer(w);
         job_leave_line(w);
         if (all)
             collected_all(w);

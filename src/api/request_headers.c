@@ -120,6 +120,12 @@ changes_something(enum request_kind kind)
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE;
 }
 
+static bool
+idempotency_key_valid(struct bytes key)
+{
+    return key.size >= 1 && key.size <= IDEMPOTENCY_KEY_BYTES_MAX && visible_ascii(key);
+}
+
 enum vault_err
 headers_apply(const struct request_headers *headers, struct request *request)
 {
@@ -130,8 +136,11 @@ headers_apply(const struct request_headers *headers, struct request *request)
         }
     }
     if (headers->present[REQUEST_HEADER_idempotency_key] && changes_something(request->kind)) {
-        request->refusal = "this release has no Idempotency-Key";
-        return ERR_BAD_PARAMETER;
+        request->idempotency_key = headers->values[REQUEST_HEADER_idempotency_key];
+        if (!idempotency_key_valid(request->idempotency_key)) {
+            request->refusal = "an Idempotency-Key is 1 to 128 visible ASCII characters";
+            return ERR_BAD_PARAMETER;
+        }
     }
     if (headers->present[REQUEST_HEADER_tenant]) {
         if (!tenant_name_valid(headers->values[REQUEST_HEADER_tenant])) {

@@ -43,6 +43,7 @@ face(enum vault_err err)
     case ERR_LENGTH_REQUIRED: return (struct error_face){err, 411, retry_no, NULL};
     case ERR_TOO_LARGE: return (struct error_face){err, 413, retry_no, NULL};
     case ERR_MEDIA_TYPE: return (struct error_face){err, 415, retry_no, NULL};
+    case ERR_KEY_REUSED: return (struct error_face){err, 422, retry_no, NULL};
     case ERR_HEADERS_TOO_LARGE: return (struct error_face){err, 431, retry_no, NULL};
 
     case ERR_NO_QUORUM:
@@ -109,6 +110,7 @@ status_reason(unsigned status)
     case 411: return "Length Required";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 503: return "Service Unavailable";

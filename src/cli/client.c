@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -14,6 +15,8 @@
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/wiped_memory.h"
+#include "crypto/hash.h"
+#include "crypto/rng_kernel.h"
 
 enum {
     ADDRESSES_MAX = 16,
@@ -36,6 +39,10 @@ struct client {
 };
 
 /* One request on its way through the addresses. */
+/* Every change has a key of its own, so that an attempt may be repeated at another node. */
+static const char idempotency_header[] = "Idempotency-Key: ";
+enum { KEY_RANDOM_BYTES = 16, SECOND_TRY_MS = 200 };
+
 struct call {
     struct client *client;
     const char *method;
@@ -47,6 +54,8 @@ struct call {
     char problem[CURL_ERROR_SIZE]; /* why there is none */
     bool untrusted;                /* the certificate was not accepted */
     struct buf tried;              /* a line for each address that did not help */
+    bool unknown;                  /* an attempt may have had an effect, now or later */
+    char key[sizeof idempotency_header + 2 * KEY_RANDOM_BYTES]; /* header line of a change */
 };
 
 enum attempt { ATTEMPT_ANSWERED, ATTEMPT_NOT_SENT, ATTEMPT_BROKEN_OFF };
@@ -287,7 +296,7 @@ prepare_transport(const struct client *client)
 }
 
 static CURLcode
-prepare_request(struct call *call, const char *url)
+prepare_request(struct call *call, const char *url, struct curl_slist *headers)
 {
     CURL *curl = call->client->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -301,7 +310,7 @@ prepare_request(struct call *call, const char *url)
     if (!code && call->body.size)
         code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
     if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->client->headers);
+        code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_USERAGENT, "ostraka/" OSTRAKA_VERSION);
     if (!code)
@@ -354,6 +363,7 @@ attempt(struct call *call, const char *address)
 {
     CURL *curl = call->client->curl;
     struct buf url = {0};
+    struct curl_slist keyed = {.data = call->key, .next = call->client->headers};
     CURLcode code = CURLE_OUT_OF_MEMORY;
 
     buf_close(&call->answer);
@@ -364,7 +374,8 @@ attempt(struct call *call, const char *address)
         buf_append(&url, bytes_of("", 1)) == OK)
         code = prepare_transport(call->client);
     if (!code)
-        code = prepare_request(call, (const char *)url.data);
+        code = prepare_request(call, (const char *)url.data,
+                               call->change ? &keyed : call->client->headers);
     if (!code)
         code = curl_easy_perform(curl);
     buf_close(&url);
@@ -417,10 +428,12 @@ take_json(struct call *call, struct client_answer *answer)
     return EXIT_UNKNOWN;
 }
 
+/* Some attempt may have had an effect, and none was answered with what became of it. */
 static int
-report_broken_off(struct call *call, const char *address)
+report_unknown(const struct call *call)
 {
-    output_error("the request to %s broke off: %s", address, call->problem);
+    output_error("an attempt broke off, and no other told what became of it");
+    print_attempts(call);
     output_hint("the outcome is unknown: the change may have been made or may still be; look at "
                 "`ostraka secret history NAME` before you try again");
     return EXIT_UNKNOWN;
@@ -438,6 +451,34 @@ report_unreachable(const struct call *call)
     return EXIT_UNAVAILABLE;
 }
 
+/*
+ * Every address once; once more while it is not known what became of a change: it goes under the
+ * same key, so that it happens once however often it is sent.
+ */
+static bool
+may_try(const struct call *call, size_t tried)
+{
+    size_t count = call->client->address_count;
+
+    if (tried == count && call->unknown)
+        (void)nanosleep(&(struct timespec){.tv_nsec = SECOND_TRY_MS * 1000000L}, NULL);
+    return tried < count || (call->unknown && tried < 2 * count);
+}
+
+static int
+report_refused(const struct call *call, const struct failure *failure)
+{
+    failure_report(failure, call->change);
+    if (call->unknown) {
+        output_hint("an attempt before that broke off: whether it had or will have an effect is "
+                    "unknown");
+        return EXIT_UNKNOWN;
+    }
+    if (call->client->address_count > 1 && failure_may_move_on(failure, call->change))
+        print_attempts(call);
+    return failure_exit_status(failure, call->change);
+}
+
 static int
 run_call(struct call *call, struct client_answer *answer)
 {
@@ -445,7 +486,7 @@ run_call(struct call *call, struct client_answer *answer)
     struct failure failure = {0};
     bool refused = false;
 
-    for (size_t i = 0; i < client->address_count; i++) {
+    for (size_t i = 0; may_try(call, i); i++) {
         size_t which = (client->preferred + i) % client->address_count;
         const char *address = client->addresses[which];
         enum attempt outcome = attempt(call, address);
@@ -454,24 +495,24 @@ run_call(struct call *call, struct client_answer *answer)
             client->preferred = which;
             return take_json(call, answer);
         }
-        if (outcome == ATTEMPT_BROKEN_OFF && call->change)
-            return report_broken_off(call, address);
         if (outcome != ATTEMPT_ANSWERED) {
+            call->unknown = call->unknown || (outcome == ATTEMPT_BROKEN_OFF && call->change);
             note_attempt(call, address, call->problem);
             continue;
         }
         failure_parse(call->status, buf_bytes(&call->answer), &failure);
-        refused = true;
         note_attempt(call, address, failure.code[0] ? failure.code : "refused");
+        if (failure_is_unknown(&failure, call->change)) {
+            call->unknown = true;
+            continue;
+        }
+        refused = true;
         if (!failure_may_move_on(&failure, call->change))
             break;
     }
-    if (!refused)
-        return report_unreachable(call);
-    failure_report(&failure, call->change);
-    if (client->address_count > 1 && failure_may_move_on(&failure, call->change))
-        print_attempts(call);
-    return failure_exit_status(&failure, call->change);
+    if (refused)
+        return report_refused(call, &failure);
+    return call->unknown ? report_unknown(call) : report_unreachable(call);
 }
 
 static const char *
@@ -486,6 +527,18 @@ method_name(enum client_method method)
     return "GET";
 }
 
+static enum vault_err
+make_key(struct call *call)
+{
+    uint8_t random[KEY_RANDOM_BYTES];
+    struct rng rng = rng_kernel();
+    enum vault_err err = rng_fill(&rng, random, sizeof random);
+
+    memcpy(call->key, idempotency_header, sizeof idempotency_header);
+    hex_encode(bytes_of(random, sizeof random), call->key + sizeof idempotency_header - 1);
+    return err;
+}
+
 int
 client_call(struct client *client, enum client_method method, const char *target,
             const json_t *body, struct client_answer *answer)
@@ -497,7 +550,9 @@ client_call(struct client *client, enum client_method method, const char *target
     int status = EXIT_FAILED;
 
     *answer = (struct client_answer){0};
-    if (body && json_dump_callback(body, append_json, &call.body, JSON_COMPACT))
+    if (make_key(&call) != OK)
+        output_error("the system gave no randomness");
+    else if (body && json_dump_callback(body, append_json, &call.body, JSON_COMPACT))
         output_error("out of memory");
     else
         status = run_call(&call, answer);

@@ -1,9 +1,9 @@
 /*
  * A client of the HTTPS API: several addresses tried in turn, the cluster's CA, a token.
  *
- * Another address is tried when the request cannot have had an effect: nothing was sent, or the
- * answer says so, or it was a read. A change that broke off on its way is not repeated: its outcome
- * is unknown, and that is what the user is told.
+ * Another address is tried when an attempt did not help: a change too, since all its attempts carry
+ * the same Idempotency-Key and it happens once. What stays unknown after that is told to the user
+ * as unknown.
  */
 #ifndef OSTRAKA_CLI_CLIENT_H
 #define OSTRAKA_CLI_CLIENT_H

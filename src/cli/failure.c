@@ -16,6 +16,7 @@ static const struct rule {
     {"already_exists", EXIT_CONFLICT, "`ostraka secret update NAME VALUE` stores a new version"},
     {"version_mismatch", EXIT_CONFLICT,
      "somebody else changed it; look at `ostraka secret history NAME`, then decide again"},
+    {"idempotency_key_reused", EXIT_FAILED, "a key belongs to one request: use a new one"},
     {"contended", EXIT_CONFLICT, "nothing was changed; try again in a moment"},
     {"unauthenticated", EXIT_UNAUTHORIZED,
      "check the token in $OSTRAKA_TOKEN or in the file that $OSTRAKA_TOKEN_FILE names"},
@@ -81,9 +82,8 @@ failure_may_move_on(const struct failure *failure, bool change)
             strcmp(failure->code, "busy") == 0);
 }
 
-/* A server error without a word on repeating may have come after the change was made. */
-static bool
-outcome_unknown(const struct failure *failure, bool change)
+bool
+failure_is_unknown(const struct failure *failure, bool change)
 {
     if (!change || failure->status < 500)
         return false;
@@ -95,7 +95,7 @@ failure_exit_status(const struct failure *failure, bool change)
 {
     const struct rule *rule = find_rule(failure->code);
 
-    if (outcome_unknown(failure, change))
+    if (failure_is_unknown(failure, change))
         return EXIT_UNKNOWN;
     if (rule && rule->status)
         return rule->status;
@@ -113,7 +113,7 @@ void
 failure_report(const struct failure *failure, bool change)
 {
     const struct rule *rule = find_rule(failure->code);
-    bool unknown = outcome_unknown(failure, change);
+    bool unknown = failure_is_unknown(failure, change);
 
     if (!failure->code[0])
         output_error("the server answered with HTTP status %ld and nothing that explains it",

@@ -23,6 +23,11 @@ struct failure {
 void failure_parse(long status, struct bytes body, struct failure *out);
 /* Whether another node may be asked to do the same. */
 bool failure_may_move_on(const struct failure *failure, bool change);
+/*
+ * The change may have been made, or may still be: a server error without a word on repeating may
+ * have come after it.
+ */
+bool failure_is_unknown(const struct failure *failure, bool change);
 /* Exit status, enum exit_status. */
 int failure_exit_status(const struct failure *failure, bool change);
 /* Says on standard error what happened and what to do next. */

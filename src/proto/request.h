@@ -37,6 +37,7 @@ struct request {
     struct bytes tenant; /* X-Ostraka-Tenant, or "default" */
     struct bytes name;   /* valid by secret_name_valid() */
     struct bytes credential;      /* bearer token as presented; empty: none */
+    struct bytes idempotency_key; /* CREATE, UPDATE, DELETE; empty: none */
     struct bytes value;           /* CREATE, UPDATE: raw bytes (base64 already undone) */
     enum value_encoding encoding; /* CREATE, UPDATE */
     bool has_expected_version;    /* UPDATE, DELETE */

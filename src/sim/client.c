@@ -7,7 +7,13 @@
 #include "sim/options.h"
 #include "sim/world.h"
 
-enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100 };
+enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100, ATTEMPT_SHIFT = 32 };
+
+/*
+ * A path remembers its last 64 changes, and which of them came under a key: beyond that a retry is
+ * another change. So paths that have seen many are not retried on.
+ */
+enum { CHANGES_RETRIED_MAX = 32 };
 
 static const enum request_kind kinds[8] = {REQUEST_CREATE, REQUEST_UPDATE,  REQUEST_READ,
                                            REQUEST_READ,   REQUEST_READ,    REQUEST_HISTORY,
@@ -112,12 +118,41 @@ op_new(struct world *world, unsigned client, unsigned node, unsigned path)
     op->client = client;
     op->node = node;
     op->called_ns = world->now_ns;
-    const struct sim_node *n = &world->nodes[node];
-    uint64_t left = n->paused_until_ns > world->now_ns ? n->paused_until_ns - world->now_ns : 0;
-    op->paused_ns = n->paused_total_ns - left;
     snprintf(op->name, sizeof(op->name), "%s", c->paths[path].name);
     snprintf(op->id, sizeof(op->id), "op-%lu", (unsigned long)op->number);
     return op;
+}
+
+static bool
+is_write(const struct op *op)
+{
+    return op->request.kind == REQUEST_CREATE || op->request.kind == REQUEST_UPDATE;
+}
+
+static bool
+is_change(const struct op *op)
+{
+    return is_write(op) || op->request.kind == REQUEST_DELETE;
+}
+
+/* Sends the operation to a node, for the first time or again. */
+static void
+attempt_begin(struct world *world, struct op *op, unsigned node)
+{
+    const struct sim_node *n = &world->nodes[node];
+    uint64_t left = n->paused_until_ns > world->now_ns ? n->paused_until_ns - world->now_ns : 0;
+    struct event *event =
+        event_new(world, EVENT_REQUEST, node, 1000 * prng_between(&world->client_prng, 5, 500), 0);
+    op->node = node;
+    op->attempts[op->attempt_count] = (struct attempt){.node = node,
+                                                       .live = true,
+                                                       .called_ns = world->now_ns,
+                                                       .paused_ns = n->paused_total_ns - left};
+    /* A key that has been used before is compared with what it wrote: that is a read. */
+    if (op->request.kind == REQUEST_READ || op->request.idempotency_key.size > 0)
+        world->clients.paths[op->path].reads_at |= UINT64_C(1) << node;
+    event->tag = op->number | (uint64_t)op->attempt_count++ << ATTEMPT_SHIFT;
+    event_push(world, event);
 }
 
 struct op *
@@ -141,16 +176,18 @@ client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
         op->request.value = bytes_of(op->value, op->value_size);
         op->request.encoding = VALUE_BASE64;
     }
+    if (is_change(op)) {
+        c->paths[path].changes++;
+        if (prng_chance(&world->client_prng, 500)) {
+            snprintf(op->key, sizeof(op->key), "key-%lu", (unsigned long)op->number);
+            op->request.idempotency_key = bytes_of_text(op->key);
+        }
+    }
     c->clients[client].op = op;
     c->clients[client].gone = false;
     c->in_flight++;
     c->by_kind[request->kind]++;
-    if (request->kind == REQUEST_READ)
-        c->paths[path].reads_at |= UINT64_C(1) << node;
-    struct event *event =
-        event_new(world, EVENT_REQUEST, node, 1000 * prng_between(&world->client_prng, 5, 500), 0);
-    event->tag = op->number;
-    event_push(world, event);
+    attempt_begin(world, op, node);
     trace_line(&world->trace, world->now_ns, "op %lu client %u at node %u: %s %s version %lu",
                (unsigned long)op->number, client, node, request_kind_name(request->kind), op->name,
                (unsigned long)(request->has_expected_version ? request->expected_version
@@ -158,13 +195,25 @@ client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
     return op;
 }
 
+static struct op *
+op_of(const struct world *world, uint64_t exchange, unsigned *attempt)
+{
+    const struct clients *c = &world->clients;
+    uint64_t number = exchange & ((UINT64_C(1) << ATTEMPT_SHIFT) - 1);
+    struct op *op = number >= 1 && number <= c->count ? c->ops[number - 1] : NULL;
+    *attempt = (unsigned)(exchange >> ATTEMPT_SHIFT);
+    return op && *attempt < op->attempt_count ? op : NULL;
+}
+
 void
-client_deliver(struct world *world, struct op *op)
+client_deliver(struct world *world, uint64_t exchange)
 {
     struct msg msg = {.kind = MSG_REQUEST};
+    unsigned attempt;
+    struct op *op = op_of(world, exchange, &attempt);
     msg.u.request.request = &op->request;
-    msg.u.request.exchange = op->number;
-    node_hand(world, op->node, ACTOR_GATEWAY, &msg);
+    msg.u.request.exchange = exchange;
+    node_hand(world, op->attempts[attempt].node, ACTOR_GATEWAY, &msg);
 }
 
 /* ---- the next operation ---- */
@@ -242,6 +291,41 @@ next_turn(struct world *world, unsigned client)
     event_push(world, event_new(world, EVENT_CLIENT, client, 1000 * us, 0));
 }
 
+static bool
+may_retry(const struct world *world, const struct op *op)
+{
+    return is_change(op) && op->request.idempotency_key.size > 0 &&
+           op->attempt_count < ATTEMPTS_MAX && !world->clients.clients[op->client].gone &&
+           world->clients.paths[op->path].changes <= CHANGES_RETRIED_MAX;
+}
+
+/* At another node, if there is one; false: none is up. */
+static bool
+retry(struct world *world, struct op *op)
+{
+    unsigned first = (unsigned)prng_below(&world->client_prng, world->options.nodes);
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        unsigned node = (first + i) % world->options.nodes;
+        if (!node_up(world, node) || node == op->node)
+            continue;
+        op->unsettled = true;
+        attempt_begin(world, op, node);
+        trace_line(&world->trace, world->now_ns, "op %lu again at node %u",
+                   (unsigned long)op->number, node);
+        return true;
+    }
+    return false;
+}
+
+void
+client_impatient(struct world *world, uint64_t exchange)
+{
+    unsigned attempt;
+    struct op *op = op_of(world, exchange, &attempt);
+    if (op && op->outcome == OP_PENDING && attempt + 1 == op->attempt_count && may_retry(world, op))
+        (void)retry(world, op); /* with nobody to ask it goes on waiting */
+}
+
 void
 client_turn(struct world *world, unsigned number)
 {
@@ -257,26 +341,19 @@ client_turn(struct world *world, unsigned number)
     unsigned path = pick_path(world);
     struct request request = pick_request(world, path);
     c->budget--;
-    client_begin(world, number, (unsigned)node, path, &request);
+    struct op *op = client_begin(world, number, (unsigned)node, path, &request);
     if (fault_strikes_frame(world, FAULT_client_gone)) {
         client->gone = true;
         next_turn(world, number);
+    } else if (may_retry(world, op) && fault_strikes_frame(world, FAULT_client_retry)) {
+        struct event *event = event_new(world, EVENT_IMPATIENT, number,
+                                        1000 * prng_skewed(&world->client_prng, 100, 1000000), 0);
+        event->tag = op->number;
+        event_push(world, event);
     }
 }
 
 /* ---- answers ---- */
-
-static bool
-is_write(const struct op *op)
-{
-    return op->request.kind == REQUEST_CREATE || op->request.kind == REQUEST_UPDATE;
-}
-
-static bool
-is_change(const struct op *op)
-{
-    return is_write(op) || op->request.kind == REQUEST_DELETE;
-}
 
 static enum op_outcome
 outcome_of(struct world *world, const struct op *op)
@@ -393,6 +470,19 @@ learn(struct world *world, const struct op *op)
     }
 }
 
+/* The request's memory is borrowed by every node that has not answered it. */
+static void
+free_value(struct op *op)
+{
+    for (unsigned i = 0; i < op->attempt_count; i++) {
+        if (op->attempts[i].live)
+            return;
+    }
+    free(op->value);
+    op->value = NULL;
+    memset(&op->request.value, 0, sizeof(op->request.value));
+}
+
 static void
 op_ended(struct world *world, struct op *op, enum op_outcome outcome)
 {
@@ -403,9 +493,7 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
     c->by_outcome[outcome]++;
     c->by_error[op->reply.err]++;
     c->in_flight--;
-    free(op->value);
-    op->value = NULL;
-    memset(&op->request.value, 0, sizeof(op->request.value));
+    free_value(op);
     op->reply.value = (struct bytes){0};
     op->reply.rows = NULL;
     trace_line(&world->trace, world->now_ns, "op %lu %s: %s version %lu", (unsigned long)op->number,
@@ -420,26 +508,56 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
 }
 
 static void
-check_in_time(struct world *world, const struct op *op)
+check_in_time(struct world *world, const struct op *op, const struct attempt *attempt)
 {
-    const struct sim_node *n = &world->nodes[op->node];
-    uint64_t paused = n->paused_total_ns - op->paused_ns;
-    if (world->now_ns - op->called_ns > ms_to_ns(REQUEST_DEADLINE_MS + 500) + 2 * paused)
+    const struct sim_node *n = &world->nodes[attempt->node];
+    uint64_t paused = n->paused_total_ns - attempt->paused_ns;
+    if (world->now_ns - attempt->called_ns > ms_to_ns(REQUEST_DEADLINE_MS + 500) + 2 * paused)
         sim_fail(world, SIM_LIVENESS, "deadline", "op %lu took %lu ms", (unsigned long)op->number,
-                 (unsigned long)((world->now_ns - op->called_ns) / 1000000));
+                 (unsigned long)((world->now_ns - attempt->called_ns) / 1000000));
+}
+
+/*
+ * What the last attempt's answer says of the whole operation. Others may still happen, or have:
+ * that this one did not is no news then.
+ */
+static enum op_outcome
+outcome_of_all(const struct op *op, enum op_outcome last)
+{
+    return last != OP_DONE && op->unsettled ? OP_OPEN : last;
+}
+
+/* An attempt that the client no longer waits for: all that succeed tell the same. */
+static void
+late_reply(struct world *world, struct op *op, const struct reply *reply)
+{
+    if (reply->err == OK && is_write(op))
+        check_told(world, op, reply->version, reply->valid_from_ms);
+    if (op->outcome != OP_PENDING)
+        free_value(op);
 }
 
 void
 client_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply)
 {
-    struct clients *c = &world->clients;
-    struct op *op = exchange >= 1 && exchange <= c->count ? c->ops[exchange - 1] : NULL;
-    if (!op || op->node != node || op->outcome != OP_PENDING)
+    unsigned number;
+    struct op *op = op_of(world, exchange, &number);
+    struct attempt *attempt = op ? &op->attempts[number] : NULL;
+    if (!attempt || attempt->node != node || !attempt->live)
         sim_fail(world, SIM_SAFETY, "answer", "an answer to nobody");
-    op->reply = *reply;
+    attempt->live = false;
     if (!op->request.has_at)
-        check_in_time(world, op);
+        check_in_time(world, op, attempt);
+    if (op->outcome != OP_PENDING || number + 1 < op->attempt_count) {
+        late_reply(world, op, reply);
+        return;
+    }
+    op->reply = *reply;
     enum op_outcome outcome = outcome_of(world, op);
+    if (outcome == OP_OPEN && may_retry(world, op) && prng_chance(&world->client_prng, 700) &&
+        retry(world, op))
+        return;
+    outcome = outcome_of_all(op, outcome);
     if (outcome == OP_DONE && op->request.kind == REQUEST_READ)
         take_value(world, op);
     else if (outcome == OP_DONE && op->request.kind == REQUEST_HISTORY)
@@ -455,13 +573,30 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
         check_delete_answer(world, op);
 }
 
+static void
+attempts_crashed(struct world *world, struct op *op, unsigned node)
+{
+    bool last = op->attempt_count > 0 && op->attempts[op->attempt_count - 1].live &&
+                op->attempts[op->attempt_count - 1].node == node;
+    for (unsigned i = 0; i < op->attempt_count; i++) {
+        if (op->attempts[i].node == node)
+            op->attempts[i].live = false;
+    }
+    if (op->outcome != OP_PENDING) {
+        free_value(op);
+        return;
+    }
+    if (!last ||
+        (may_retry(world, op) && prng_chance(&world->client_prng, 700) && retry(world, op)))
+        return;
+    op_ended(world, op, is_change(op) ? OP_OPEN : OP_NOTHING);
+}
+
 void
 clients_node_crashed(struct world *world, unsigned node)
 {
     struct clients *c = &world->clients;
     for (size_t i = 0; i < c->count; i++) {
-        struct op *op = c->ops[i];
-        if (op->outcome == OP_PENDING && op->node == node)
-            op_ended(world, op, is_change(op) ? OP_OPEN : OP_NOTHING);
+        attempts_crashed(world, c->ops[i], node);
     }
 }

@@ -16,14 +16,27 @@ enum op_outcome {
     OP_OPEN,    /* a change that may have happened */
 };
 
+enum { ATTEMPTS_MAX = 4 };
+
+/* The same operation asked for once more, under the same key, at a node of its own. */
+struct attempt {
+    unsigned node;
+    bool live; /* its node has not answered, and runs */
+    uint64_t called_ns;
+    uint64_t paused_ns; /* total pause of its node before it began */
+};
+
 struct op {
-    uint64_t number; /* from 1; also the exchange */
+    uint64_t number; /* from 1 */
     unsigned path;
-    unsigned client, node;
+    unsigned client, node; /* node of the last attempt */
+    struct attempt attempts[ATTEMPTS_MAX];
+    unsigned attempt_count;
+    bool unsettled; /* an earlier attempt was given up, or ended open: it may have happened */
     uint64_t called_ns, ended_ns;
     enum op_outcome outcome;
     struct request request; /* views into memory of its own; valid until answered */
-    char name[48], id[24];
+    char name[48], id[24], key[24];
     uint8_t *value;          /* of a write, while it is under way */
     size_t value_size;       /* of a write; the bytes follow from its number */
     struct reply reply;      /* without its views */
@@ -32,7 +45,6 @@ struct op {
     uint64_t seen_version;   /* of a write, likewise */
     uint64_t newest_version; /* HISTORY: first row */
     uint64_t *valid_from;    /* HISTORY: of each row */
-    uint64_t paused_ns;      /* total pause of its node before it began */
 };
 
 struct client {
@@ -46,7 +58,8 @@ struct sim_path {
     uint64_t version; /* latest that any client has heard of; 0: gone or never there */
     uint64_t times[8];
     unsigned time_count;
-    uint64_t reads_at; /* bit per node: some client has asked that node for a value of it */
+    uint64_t reads_at; /* bit per node: it was asked for a value, or to compare one with a key's */
+    unsigned changes;  /* that clients have begun */
 };
 
 struct clients {
@@ -68,8 +81,11 @@ struct world;
 void clients_init(struct world *world);
 void clients_close(struct world *world);
 void client_turn(struct world *world, unsigned client);
-/* The request of `op` reaches its node. */
-void client_deliver(struct world *world, struct op *op);
+/* A request reaches its node; `exchange` names the operation and its attempt. */
+void client_deliver(struct world *world, uint64_t exchange);
+/* The client has waited long enough, and asks another node. */
+void client_impatient(struct world *world, uint64_t exchange);
+
 void client_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply);
 /* The node has ended; `life` is the one that ended. */
 void clients_node_crashed(struct world *world, unsigned node);

@@ -213,7 +213,7 @@ node_run_event(struct world *world, const struct event *event)
     case EVENT_FRAME: receive(world, event); break;
     case EVENT_TIMER: node_hand(world, event->node, event->actor, &msg); break;
     case EVENT_LINK: net_link_event(world, event); break;
-    case EVENT_REQUEST: client_deliver(world, world->clients.ops[event->tag - 1]); break;
+    case EVENT_REQUEST: client_deliver(world, event->tag); break;
     case EVENT_KEYS: node_look_after_keys(world, event->node, event->tag != 0); break;
     default: storage_event(world, event); break;
     }

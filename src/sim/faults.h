@@ -39,7 +39,8 @@
     X(entropy_failed, "the source of randomness fails")                                            \
     X(few_paths, "little room in the table of paths, so that entries are evicted")                 \
     X(few_requests, "little room for requests, so that they are refused as busy")                  \
-    X(client_gone, "a client goes away before its answer comes")
+    X(client_gone, "a client goes away before its answer comes")                                   \
+    X(client_retry, "a client asks another node under the same key before its answer comes")
 
 enum fault {
 #define X(name, text) FAULT_##name,

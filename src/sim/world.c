@@ -84,6 +84,7 @@ run_world_event(struct world *world, const struct event *event)
             node_boot(world, event->node);
         break;
     case EVENT_CLIENT: client_turn(world, event->node); break;
+    case EVENT_IMPATIENT: client_impatient(world, event->tag); break;
     case EVENT_FAULT: faults_strike(world, (enum fault)event->node); break;
     case EVENT_FAULT_END: faults_end(world, (enum fault)event->node, event->from, event->to); break;
     default: break;

@@ -32,6 +32,7 @@ enum event_kind {
     EVENT_NODE_KINDS, /* those before it happen in one life of one node, and wait while it is paused */
     EVENT_START,
     EVENT_CLIENT,
+    EVENT_IMPATIENT,
     EVENT_FAULT,
     EVENT_FAULT_END,
 };

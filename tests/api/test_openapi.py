@@ -206,7 +206,14 @@ class Server(unittest.TestCase):
         self.expect(200, None, cluster, 4, "DELETE", name + "?expected_version=2")
         self.expect(200, None, cluster, 5, "GET", "/v1/deletions/o/one")
         self.expect(404, "not_found", cluster, 1, "GET", "/v1/history/o/one")
-        self.expect(201, None, cluster, 2, "POST", name, {"value": ""})
+        self.expect(201, None, cluster, 2, "POST", name, {"value": ""},
+                    fields={"Idempotency-Key": "k"})
+        for method in ("POST", "PUT", "DELETE"):
+            self.expect(422 if method != "POST" else 201, None, cluster, 3, method, name,
+                        None if method == "DELETE" else {"value": ""},
+                        fields={"Idempotency-Key": "k"})
+        self.expect(422, "idempotency_key_reused", cluster, 4, "POST", name, {"value": "x"},
+                    fields={"Idempotency-Key": "k"})
 
     def operations_resources(self, cluster):
         for node in cluster.nodes():
@@ -253,7 +260,7 @@ class Server(unittest.TestCase):
             self.expect(400, "bad_request", cluster, node, method, target, {"a": 1})
         if method in ("POST", "PUT", "DELETE"):
             self.expect(400, "bad_parameter", cluster, node, method, target, body,
-                        fields={"Idempotency-Key": "k"})
+                        fields={"Idempotency-Key": "k" * 129})
 
     def other_paths_and_methods(self, cluster):
         for target in ("/", "/v1/nothing", "/v1/secretsx/a", "/v1/health/x", "/metrics/"):

@@ -532,18 +532,39 @@ headers_come_once(void **state)
 }
 
 static void
-idempotency_keys_are_refused_not_ignored(void **state)
+idempotency_key_err(const char *key, enum vault_err wanted)
 {
     struct api_fixture f;
 
-    (void)state;
     fixture_start(&f, HTTP_METHOD_POST, "/v1/secrets/a");
     fixture_json(&f, bytes_of_text("{\"value\":\"\"}"));
-    fixture_header(&f, "idempotency-key", "k");
-    assert_int_equal(fixture_parse(&f), ERR_BAD_PARAMETER);
-    assert_non_null(strstr(f.request.refusal, "Idempotency-Key"));
+    fixture_header(&f, "idempotency-key", key);
+    assert_int_equal(fixture_parse(&f), wanted);
+    if (wanted == OK)
+        assert_true(bytes_equal(f.request.idempotency_key, bytes_of_text(key)));
+    else
+        assert_non_null(strstr(f.request.refusal, "Idempotency-Key"));
     fixture_end(&f);
-    assert_int_equal(with_header(&f, "/v1/secrets/a", "idempotency-key", "k"), OK);
+}
+
+static void
+idempotency_keys_are_short_visible_ascii(void **state)
+{
+    char longest[IDEMPOTENCY_KEY_BYTES_MAX + 2] = {0};
+    struct api_fixture f;
+
+    (void)state;
+    memset(longest, 'k', IDEMPOTENCY_KEY_BYTES_MAX);
+    idempotency_key_err("k", OK);
+    idempotency_key_err("!~\"", OK);
+    idempotency_key_err(longest, OK);
+    longest[IDEMPOTENCY_KEY_BYTES_MAX] = 'k';
+    idempotency_key_err(longest, ERR_BAD_PARAMETER);
+    idempotency_key_err("", ERR_BAD_PARAMETER);
+    idempotency_key_err("a b", ERR_BAD_PARAMETER);
+    idempotency_key_err("\xc3\xa4", ERR_BAD_PARAMETER);
+    assert_int_equal(with_header(&f, "/v1/secrets/a", "idempotency-key", "a b"), OK);
+    assert_int_equal(f.request.idempotency_key.size, 0);
     fixture_end(&f);
 }
 
@@ -886,7 +907,7 @@ main(void)
         cmocka_unit_test(request_ids),
         cmocka_unit_test(tenant_header),
         cmocka_unit_test(headers_come_once),
-        cmocka_unit_test(idempotency_keys_are_refused_not_ignored),
+        cmocka_unit_test(idempotency_keys_are_short_visible_ascii),
         cmocka_unit_test(media_types),
         cmocka_unit_test(forgotten_bodies),
         cmocka_unit_test(bodies_where_none_belongs),
