@@ -23,7 +23,7 @@ clock_is_doubtful(const struct gateway *g)
         contradict += ms->members[i].connected &&
                       (offset > GATEWAY_SKEW_MS_MAX || offset < -GATEWAY_SKEW_MS_MAX);
     }
-    return contradict >= cluster_majority(ms->cluster);
+    return contradict >= cluster_node_majority(ms->cluster);
 }
 
 static enum vault_err

@@ -7,6 +7,7 @@ membership_init(struct membership *membership, const struct cluster *cluster, ui
 {
     assert(self < cluster->node_count);
     *membership = (struct membership){.cluster = cluster, .self = self};
+    placement_init(&membership->placement, cluster);
     for (unsigned i = 0; i < cluster->node_count; i++)
         membership->members[i].share_key = cluster->nodes[i].first_share_key;
     membership->members[self].connected = true;
@@ -16,20 +17,7 @@ membership_init(struct membership *membership, const struct cluster *cluster, ui
 void
 membership_replicas(const struct membership *membership, struct path path, struct replicas *out)
 {
-    (void)path; /* every node keeps every path: share_count == node_count (cluster_validate) */
-    *out = (struct replicas){.count = (uint8_t)membership->cluster->share_count};
-    for (uint8_t i = 0; i < out->count; i++)
-        out->nodes[i] = i;
-}
-
-int
-replicas_index(const struct replicas *replicas, uint8_t node)
-{
-    for (int i = 0; i < replicas->count; i++) {
-        if (replicas->nodes[i] == node)
-            return i;
-    }
-    return -1;
+    placement_replicas(&membership->placement, path, out);
 }
 
 void

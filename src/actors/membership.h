@@ -8,6 +8,7 @@
 #include "base/instant.h"
 #include "proto/cluster.h"
 #include "proto/msg.h"
+#include "proto/placement.h"
 
 struct member {
     bool connected;
@@ -35,20 +36,15 @@ struct membership {
     uint64_t horizon_wanted_ms;       /* some coordinator needs one as far as that */
     bool disk_full;                   /* it could not be moved for want of room */
     struct instant looked_at;         /* when this node's own last whole look at its escrow began */
+    struct placement placement;
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */
 void membership_init(struct membership *membership, const struct cluster *cluster, uint8_t self);
 
-/* Replicas of a path, by x - 1. All nodes, as long as every node keeps every path. */
-struct replicas {
-    uint8_t nodes[REPLICAS_MAX];
-    uint8_t count;
-};
+/* Replicas of a path, by x - 1: see proto/placement.h. This node may be among them or not. */
 void membership_replicas(const struct membership *membership, struct path path,
                          struct replicas *out);
-/* Index (x - 1) of `node` among the replicas, or -1. */
-int replicas_index(const struct replicas *replicas, uint8_t node);
 
 /* Incarnations of the replicas as known here. */
 void membership_incarnations(const struct membership *membership, const struct replicas *replicas,

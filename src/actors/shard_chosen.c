@@ -181,16 +181,35 @@ drop_oldest(struct shard_work *w, const struct head *head, struct store_change *
     }
 }
 
-/* Whoever takes a head over without its share asks the one that told of it for the escrow. */
+/*
+ * Who has the escrow of a head that this node has only been told of: the one that told of it, or,
+ * if that is no replica, one that has written. -1: nobody is known to.
+ */
+static int
+keeper_of_escrow(const struct shard_work *w, const struct replicas *replicas)
+{
+    const struct membership *ms = w->s->membership;
+    if (replicas_index(replicas, w->msg->from) >= 0)
+        return w->msg->from;
+    for (unsigned i = 0; i < replicas->count; i++) {
+        uint8_t node = replicas->nodes[i];
+        if ((w->msg->u.chosen.written >> i & 1) && node != ms->self && ms->members[node].connected)
+            return node;
+    }
+    return -1;
+}
+
+/* Whoever takes a head over without its share asks for it at once. */
 static void
 ask_for_share(struct shard_work *w)
 {
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
-    if (own < 0 || replicas_index(&replicas, w->msg->from) < 0)
+    int keeper = keeper_of_escrow(w, &replicas);
+    if (own < 0 || keeper < 0)
         return;
-    struct msg *m = effect_send(w->out, MSG_DELIVER, w->msg->from, w->msg);
+    struct msg *m = effect_send(w->out, MSG_DELIVER, (uint8_t)keeper, w->msg);
     m->u.deliver.owner = (uint64_t)own;
 }
 

@@ -613,10 +613,36 @@ pump(struct shard_store *s, const struct step *st, struct shard_path *path, stru
     }
 }
 
+/*
+ * A path of which this node is no replica: nothing is looked up, kept or promised for it. Every node
+ * knows who the replicas are, so whoever asks here has another configuration, or is broken. But what
+ * this node has sent as a coordinator is answered to its shard store, replica or not.
+ */
+static bool
+is_of_others(struct shard_store *s, const struct step *st, const struct msg *in,
+             struct effects *out)
+{
+    struct replicas replicas;
+    membership_replicas(s->membership, in->path, &replicas);
+    if (replicas_index(&replicas, s->membership->self) >= 0 || PLANTED(keep_paths_of_others))
+        return false;
+    struct shard_path nothing = {.link.path = in->path};
+    struct shard_work w = {.s = s, .st = st, .path = &nothing, .msg = in, .out = out};
+    if (in->kind == MSG_SHARED && in->u.shared.repair)
+        metrics_count(st->metrics, METRIC_repairs_done);
+    if ((in->kind == MSG_SHARED && in->u.shared.repair) || in->kind == MSG_ERASED)
+        return true;
+    metrics_count(st->metrics, METRIC_messages_refused);
+    shard_refuse(&w, REFUSED_CONFIG, (struct ballot){0});
+    return true;
+}
+
 static void
 take_message(struct shard_store *s, const struct step *st, const struct msg *in,
              struct effects *out)
 {
+    if (!path_map_find(&s->paths, in->path) && is_of_others(s, st, in, out))
+        return;
     struct shard_path *path = path_get(s, in->path);
     if (!path)
         return; /* no memory, or every entry is busy: as if the message had been lost */

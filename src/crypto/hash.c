@@ -9,6 +9,7 @@
 #include <wolfssl/wolfcrypt/hmac.h>
 
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
+static_assert(SHORT_HASH_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
 static_assert(KEY_BYTES == crypto_generichash_KEYBYTES, "keyed BLAKE2b-256");
 
 enum {
@@ -55,6 +56,18 @@ mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, size_t
           uint8_t out[static HASH_BYTES])
 {
     framed_parts(key, parts, count, out);
+}
+
+uint64_t
+hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input)
+{
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t number = 0;
+
+    (void)crypto_shorthash(hash, input.data, input.size, key);
+    for (unsigned i = sizeof(hash); i-- > 0;)
+        number = number << 8 | hash[i];
+    return number;
 }
 
 enum vault_err

@@ -1,10 +1,10 @@
-/* BLAKE2b-256, HKDF-SHA-256 and hex. */
+/* BLAKE2b-256, SipHash-2-4, HKDF-SHA-256 and hex. */
 #ifndef OSTRAKA_CRYPTO_HASH_H
 #define OSTRAKA_CRYPTO_HASH_H
 
 #include "base/bytes.h"
 
-enum { HASH_BYTES = 32, KEY_BYTES = 32 };
+enum { HASH_BYTES = 32, KEY_BYTES = 32, SHORT_HASH_BYTES = 16 };
 
 void hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES]);
 /*
@@ -15,6 +15,9 @@ void hash_parts(const struct bytes *parts, size_t count, uint8_t out[static HASH
 /* Keyed BLAKE2b-256 (a MAC), over parts framed as above. */
 void mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, size_t count,
                uint8_t out[static HASH_BYTES]);
+
+/* SipHash-2-4: cheap and stable, for tables and placement. */
+uint64_t hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input);
 
 /* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE, ERR_NOMEM. */
 MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info,

@@ -3,13 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The one placement rule there is: every node that has a share has one of every secret. */
-static const char PLACEMENT_RULE[] = "all";
+/* With as many shares as nodes every rule comes to the same, and so has one name. */
+static const char RULE_ALL[] = "all";
+static const char RULE_RENDEZVOUS[] = "rendezvous 1"; /* proto/placement.h */
 
 unsigned
 cluster_majority(const struct cluster *cluster)
 {
     return cluster->share_count / 2 + 1;
+}
+
+unsigned
+cluster_node_majority(const struct cluster *cluster)
+{
+    return cluster->node_count / 2 + 1;
 }
 
 unsigned
@@ -110,14 +117,6 @@ cluster_validate(const struct cluster *cluster, char *why, size_t why_size)
                  nodes == 1 ? "" : "s", shares_max, cluster->share_count);
         return ERR_CONFIG;
     }
-    if (cluster->share_count != shares_max || nodes > REPLICAS_MAX) {
-        snprintf(why, why_size,
-                 "every node keeps a share of every secret in this release: with %u nodes shares "
-                 "must be "
-                 "%u, and there can be at most %d nodes",
-                 nodes, nodes, REPLICAS_MAX);
-        return ERR_CONFIG;
-    }
     err = validate_names(cluster, why, why_size);
     if (err == OK)
         err = validate_threshold(cluster, why, why_size);
@@ -137,6 +136,7 @@ cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES
     parts[count++] = bytes_of(numbers, sizeof(numbers));
     for (unsigned i = 0; i < cluster->node_count; i++)
         parts[count++] = bytes_of_text(cluster->nodes[i].name);
-    parts[count++] = bytes_of_text(PLACEMENT_RULE);
+    parts[count++] =
+        bytes_of_text(cluster->share_count == cluster->node_count ? RULE_ALL : RULE_RENDEZVOUS);
     hash_parts(parts, count, out);
 }

@@ -25,7 +25,7 @@ struct cluster {
     uint8_t id[CLUSTER_ID_BYTES];
     struct cluster_node nodes[NODES_MAX];
     unsigned node_count;  /* N */
-    unsigned share_count; /* n = min(N, configured) */
+    unsigned share_count; /* n <= N */
     unsigned threshold;   /* k */
     enum seal_type seal;
     uint8_t master_key_check[HASH_BYTES]; /* SEAL_FILE: master_key_check_value() */
@@ -35,6 +35,8 @@ struct cluster {
 
 /* m = floor(n/2)+1 */
 unsigned cluster_majority(const struct cluster *cluster);
+/* Of the nodes, floor(N/2)+1: what a node must be connected to so as not to be the one cut off. */
+unsigned cluster_node_majority(const struct cluster *cluster);
 /* d = max(m, n-k+1): how many must have erased before a deletion is acknowledged */
 unsigned cluster_erase_quorum(const struct cluster *cluster);
 /*

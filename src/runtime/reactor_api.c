@@ -157,7 +157,7 @@ fill_status(struct reactor *r, struct node_status *s)
         connected += s->peers[i].connected;
         s->escrow_backlog += s->peers[i].escrow_backlog;
     }
-    s->quorum = connected >= cluster_majority(cluster);
+    s->quorum = connected >= cluster_node_majority(cluster);
     fill_reasons(s, node_serving(r->node));
     copy_commit_metrics(&r->metrics, &io);
 }

@@ -456,8 +456,9 @@ ac_new(const struct ac_options *options)
     ac->loud = getenv("OSTRAKA_LOUD") != NULL;
     rng_seeded_init(&ac->dice_state, options->seed, &ac->dice);
     ac->cluster.node_count = options->nodes;
-    ac->cluster.share_count = options->nodes;
-    ac->cluster.threshold = options->threshold ? options->threshold : options->nodes / 2 + 1;
+    ac->cluster.share_count = options->shares ? options->shares : options->nodes;
+    ac->cluster.threshold =
+        options->threshold ? options->threshold : ac->cluster.share_count / 2 + 1;
     memcpy(ac->cluster.id, "test-cluster-id!", CLUSTER_ID_BYTES);
     hash_bytes(bytes_of_text(ac_token), ac->cluster.admin_token_hash);
     for (unsigned i = 0; i < options->nodes; i++)

@@ -22,6 +22,7 @@ enum { AC_VALUE_ROWS_MAX = 80 };
 
 struct ac_options {
     unsigned nodes;
+    unsigned shares;    /* 0: as many as nodes */
     unsigned threshold; /* 0: a majority */
     uint64_t seed;
     size_t paths_max;                    /* of each shard store; 0: default */

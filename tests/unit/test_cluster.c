@@ -53,6 +53,20 @@ test_quorums(void **state)
     }
 }
 
+/* What must be connected: of the nodes, however few replicas a path has. */
+static void
+test_node_majority(void **state)
+{
+    (void)state;
+    for (unsigned nodes = 1; nodes <= NODES_MAX; nodes++) {
+        struct cluster c = cluster_of(nodes, 1, 1);
+
+        assert_int_equal(cluster_node_majority(&c), nodes / 2 + 1);
+        c = cluster_of(nodes, nodes, 1);
+        assert_int_equal(cluster_node_majority(&c), cluster_majority(&c));
+    }
+}
+
 static void
 test_every_combination(void **state)
 {
@@ -61,7 +75,7 @@ test_every_combination(void **state)
         for (unsigned n = 0; n <= REPLICAS_MAX + 2; n++) {
             for (unsigned k = 0; k <= REPLICAS_MAX + 2; k++) {
                 struct cluster c = cluster_of(nodes, n, k);
-                bool counts = nodes >= 1 && nodes <= 7 && n == nodes;
+                bool counts = nodes >= 1 && nodes <= 9 && n >= 1 && n <= nodes && n <= 7;
                 bool threshold = n == 1 ? k == 1 : k >= 2 && k <= n / 2 + 1;
 
                 assert_int_equal(valid(&c), counts && threshold);
@@ -139,6 +153,9 @@ test_config_hash(void **state)
     c = base;
     c.share_count = 2;
     assert_false(same_hash(&base, &c));
+    struct cluster fewer = c;
+    fewer.share_count = 1;
+    assert_false(same_hash(&fewer, &c));
     c = base;
     c.node_count = 2;
     assert_false(same_hash(&base, &c));
@@ -170,9 +187,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quorums), cmocka_unit_test(test_every_combination),
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_names_in_cluster),
-        cmocka_unit_test(test_find),    cmocka_unit_test(test_config_hash),
+        cmocka_unit_test(test_node_majority),     cmocka_unit_test(test_quorums),
+        cmocka_unit_test(test_every_combination), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names_in_cluster),  cmocka_unit_test(test_find),
+        cmocka_unit_test(test_config_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
