@@ -154,20 +154,19 @@ note_box_key(struct repair_walk *walk, uint8_t node, struct bytes box)
  * round to round, so that one that takes nothing does not hold up the others.
  */
 static void
-visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path, struct bytes value,
-            unsigned *asked, struct effects *out)
+visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path,
+            const struct replicas *replicas, struct bytes value, unsigned *asked,
+            struct effects *out)
 {
-    struct replicas replicas;
     struct bytes boxes[REPLICAS_MAX];
     size_t count = 0;
     bool done = false;
-    membership_replicas(r->membership, path, &replicas);
     if (bytes_list_decode(value, BOX_BYTES_MAX, boxes, REPLICAS_MAX, &count) != OK ||
-        count != replicas.count)
+        count != replicas->count)
         return;
     for (unsigned turn = 0; turn < count; turn++) {
         unsigned i = (unsigned)((turn + walk->rounds) % count);
-        uint8_t node = replicas.nodes[i];
+        uint8_t node = replicas->nodes[i];
         if (boxes[i].size == 0)
             continue;
         walk->counts[node]++;
@@ -200,6 +199,7 @@ on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out
 {
     struct repair_walk *walk = &r->walks[loaded->tag - TAG_WALK];
     struct path last = {0};
+    struct replicas replicas;
     unsigned asked = 0;
     walk->busy = false;
     for (size_t i = 0; i < loaded->count; i++) {
@@ -214,8 +214,12 @@ on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out
             continue;
         asked = path_equal(path, last) ? asked : 0;
         last = path;
+        membership_replicas(r->membership, path, &replicas);
+        /* Stored while this node had another configuration: kept, but not this node's business. */
+        if (replicas_index(&replicas, r->membership->self) < 0)
+            continue;
         if (table == ROW_BOXES)
-            visit_boxes(r, walk, path, row->value, &asked, out);
+            visit_boxes(r, walk, path, &replicas, row->value, &asked, out);
         else
             ask_shard_store(r, path, DELIVER_ERASURE, out);
     }

@@ -180,6 +180,16 @@ accepted_at(struct check_chain *check, struct checked_path *p, struct ballot bal
     return a;
 }
 
+/* A path is kept by its replicas and by nobody else. */
+static void
+check_placement(struct check_chain *check, unsigned node, struct path path)
+{
+    if (!(world_replicas(check->world, path) >> node & 1) &&
+        !check->world->nodes[node].mismatched)
+        sim_fail(check->world, SIM_SAFETY, "placement",
+                 "node %u stored a row of a path that it does not keep", node);
+}
+
 static void
 path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
 {
@@ -187,6 +197,7 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     struct head head;
     if (path_row_decode(value, &row) != OK || head_decode(row.head, &head) != OK)
         sim_fail(check->world, SIM_SAFETY, "rows", "a path row that does not decode was stored");
+    check_placement(check, node, head.path);
     struct checked_path *p = path_of(check, head.path);
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
@@ -200,7 +211,7 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                  p->name, node);
     p->highest[node] = row.ballot;
     struct accepted_head *a = accepted_at(check, p, row.ballot, &seen);
-    a->by |= UINT64_C(1) << node;
+    a->by |= (UINT64_C(1) << node) & world_replicas(check->world, head.path);
     if (row.state == STATE_CHOSEN ||
         (unsigned)__builtin_popcountll(a->by) >= world_majority(check->world))
         add_chosen(check, p, &seen);
@@ -215,7 +226,7 @@ dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     if (dealing_decode(value, (struct bytes){0}, dealing) != OK)
         sim_fail(world, SIM_SAFETY, "rows", "a dealing that does not decode was stored");
     if (!world->nodes[node].mismatched &&
-        (dealing->threshold != world->options.threshold || dealing->count != world->options.nodes))
+        (dealing->threshold != world->options.threshold || dealing->count != world->options.shares))
         sim_fail(world, SIM_SAFETY, "configuration", "node %u stored a dealing for %u of %u", node,
                  dealing->threshold, dealing->count);
     free(dealing);
@@ -224,6 +235,12 @@ dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
 void
 check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)
 {
+    enum row_table table;
+    struct path path;
+    uint64_t version;
+    struct bytes id;
+    if (row_key_parse(key, &table, &path, &version, &id) == OK)
+        check_placement(check, node, path);
     if (key.data[0] == ROW_PATH)
         path_row_seen(check, node, value);
     else if (key.data[0] == ROW_VERSION)

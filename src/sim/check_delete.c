@@ -32,9 +32,10 @@ holds_incarnation(const struct world *world, unsigned node, struct path path,
 unsigned
 check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation)
 {
+    uint64_t replicas = world_replicas(world, path);
     unsigned count = 0;
     for (unsigned i = 0; i < world->options.nodes; i++)
-        count += !holds_incarnation(world, i, path, incarnation);
+        count += (replicas >> i & 1) && !holds_incarnation(world, i, path, incarnation);
     return count;
 }
 
@@ -46,7 +47,7 @@ check_delete_answer(struct world *world, const struct op *op)
     unsigned best = 0;
     if (world->nodes[op->node].mismatched)
         return;
-    if (r->required != cluster_erase_quorum(&world->cluster) || r->replicas != world->options.nodes)
+    if (r->required != cluster_erase_quorum(&world->cluster) || r->replicas != world->options.shares)
         sim_fail(world, SIM_SAFETY, "deletion", "op %lu was told wrong numbers",
                  (unsigned long)op->number);
     const struct checked_path *checked = check_chain_path(&world->chain, path);
@@ -68,7 +69,7 @@ check_delete_answer(struct world *world, const struct op *op)
 void
 check_delete_all(struct world *world)
 {
-    unsigned n = world->options.nodes;
+    unsigned n = world->options.shares;
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
         struct path path = {bytes_of_text("default"), bytes_of_text(p->name)};
         for (size_t i = 0; i < p->chosen_count; i++) {

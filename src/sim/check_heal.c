@@ -1,5 +1,5 @@
 /*
- * Property: with any majority of the replicas alive and connected, every operation ends, every live secret becomes readable and
+ * Property: with any majority of the replicas of every path alive and connected, every operation ends, every live secret becomes readable and
  * every path writable within a bounded time after the faults stop. Afterwards, with everybody back, what is outstanding drains:
  * no boxed share waits any more, no deletion is unfinished.
  */
@@ -24,19 +24,39 @@ run_until_idle(struct world *world, uint64_t until)
 
 /* ---- who lives ---- */
 
-/* A majority of nodes whose records and clocks are whole; everybody else is dead for good. */
+/* How many of the path's replicas are in the set. */
+static unsigned
+replicas_in(const struct world *world, unsigned path, uint64_t set)
+{
+    struct path of = {bytes_of_text("default"), bytes_of_text(world->clients.paths[path].name)};
+    return (unsigned)__builtin_popcountll(world_replicas(world, of) & set);
+}
+
+/* With that set alone, every path has a majority of its replicas. */
+static bool
+is_enough(const struct world *world, uint64_t set)
+{
+    bool enough = true;
+    for (unsigned i = 0; i < world->clients.path_count; i++)
+        enough = enough && replicas_in(world, i, set) >= world_majority(world);
+    return enough;
+}
+
+/*
+ * As few nodes as leave every path a majority of its replicas, among those whose records and clocks are whole; everybody else is
+ * dead for good.
+ */
 static void
 choose_living(struct world *world)
 {
-    unsigned n = world->options.nodes, living = 0;
+    unsigned n = world->options.nodes;
     unsigned first = (unsigned)prng_below(&world->fault_prng, n);
     uint64_t chosen = 0;
-    for (unsigned i = 0; i < n && living < world_majority(world); i++) {
-        unsigned node = (first + i) % n;
-        if (world->nodes[node].spoilt)
-            continue;
-        chosen |= UINT64_C(1) << node;
-        living++;
+    for (unsigned i = 0; i < n; i++)
+        chosen |= world->nodes[i].spoilt ? 0 : UINT64_C(1) << i;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t without = chosen & ~(UINT64_C(1) << (first + n - 1 - i) % n);
+        chosen = is_enough(world, without) ? without : chosen;
     }
     for (unsigned i = 0; i < n; i++) {
         world->nodes[i].dead = !(chosen >> i & 1);
@@ -142,6 +162,18 @@ any_spoilt(const struct world *world)
     return false;
 }
 
+/* What a node stored with another configuration, of paths that it does not keep, is nobody's business. */
+static bool
+counts(const struct world *world, unsigned node, struct bytes key)
+{
+    enum row_table table;
+    struct path path;
+    uint64_t version;
+    struct bytes id;
+    return row_key_parse(key, &table, &path, &version, &id) == OK &&
+           (world_replicas(world, path) >> node & 1);
+}
+
 static size_t
 outstanding(const struct world *world, enum row_table which)
 {
@@ -152,7 +184,7 @@ outstanding(const struct world *world, enum row_table which)
         const struct disk_table *disk = &world->nodes[n].disk.durable;
         for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
              i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++)
-            count++;
+            count += counts(world, n, disk->rows[i]->key);
     }
     return count;
 }

@@ -184,7 +184,7 @@ may_spoil(const struct world *world, unsigned node)
     unsigned spoilt = 0;
     for (unsigned i = 0; i < world->options.nodes; i++)
         spoilt += world->nodes[i].spoilt;
-    return world->nodes[node].spoilt || spoilt < world->options.nodes - world_majority(world);
+    return world->nodes[node].spoilt || spoilt < world->options.shares - world_majority(world);
 }
 
 static void

@@ -15,6 +15,15 @@ draw_cluster(struct sim_options *o, struct prng *prng)
     o->threshold = prng_chance(prng, 600) ? majority : (unsigned)prng_between(prng, 2, majority);
 }
 
+/* More nodes than shares. Drawn last, so that it changes nothing else of the world. */
+static void
+draw_more_nodes(struct sim_options *o, struct prng *prng)
+{
+    o->shares = o->nodes;
+    if (prng_chance(prng, 400))
+        o->nodes = (unsigned)prng_between(prng, o->shares + 1, NODES_MAX);
+}
+
 static void
 draw_load(struct sim_options *o, struct prng *prng)
 {
@@ -43,6 +52,7 @@ options_draw(struct world *world)
     o->disk_us_min = prng_skewed(&prng, 10, 1000);
     o->disk_us_max = o->disk_us_min + prng_skewed(&prng, 50, 10000);
     o->requests_max = 64;
+    draw_more_nodes(o, &prng);
 }
 
 void
@@ -50,9 +60,9 @@ options_print(const struct world *world, FILE *out)
 {
     const struct sim_options *o = &world->options;
     fprintf(out,
-            "seed %lu: n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
+            "seed %lu: N=%u n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
             "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
-            (unsigned long)o->seed, o->nodes, o->threshold, o->clients, o->operations, o->hot_paths,
+            (unsigned long)o->seed, o->nodes, o->shares, o->threshold, o->clients, o->operations, o->hot_paths,
             o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
             (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
             (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);

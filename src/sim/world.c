@@ -133,6 +133,17 @@ world_majority(const struct world *world)
     return cluster_majority(&world->cluster);
 }
 
+uint64_t
+world_replicas(const struct world *world, struct path path)
+{
+    struct replicas replicas;
+    uint64_t mask = 0;
+    placement_replicas(&world->placement, path, &replicas);
+    for (unsigned i = 0; i < replicas.count; i++)
+        mask |= UINT64_C(1) << replicas.nodes[i];
+    return mask;
+}
+
 /* ---- making ---- */
 
 static void
@@ -164,7 +175,7 @@ world_new(const struct sim_options *options)
     options_draw(world);
     faults_draw(world);
     world->cluster.node_count = world->options.nodes;
-    world->cluster.share_count = world->options.nodes;
+    world->cluster.share_count = world->options.shares;
     world->cluster.threshold = world->options.threshold;
     prng_fill(&world->prng, world->cluster.id, CLUSTER_ID_BYTES);
     hash_bytes(bytes_of_text(sim_token), world->cluster.admin_token_hash);
@@ -173,6 +184,7 @@ world_new(const struct sim_options *options)
     if (cluster_validate(&world->cluster, why, sizeof(why)) != OK)
         sim_fail(world, SIM_CRASH, "setup", "%s", why);
     cluster_config_hash(&world->cluster, world->cluster.config_hash);
+    placement_init(&world->placement, &world->cluster);
     make_other_cluster(world);
     check_chain_init(&world->chain, world);
     clients_init(world);

@@ -94,7 +94,7 @@ struct sim_node {
 
 struct sim_options {
     uint64_t seed;
-    unsigned nodes, threshold;
+    unsigned nodes, shares, threshold; /* N, n, k */
     unsigned clients;
     unsigned operations; /* of phase 1 */
     unsigned hot_paths, cold_paths;
@@ -120,6 +120,7 @@ struct world {
     struct event **heap;
     size_t heap_size, heap_capacity;
     struct cluster cluster, other_cluster; /* the second for a mismatched node */
+    struct placement placement;            /* of the first */
     struct sim_node nodes[NODES_MAX];
     unsigned current; /* node of the present step */
     bool stepping;
@@ -153,7 +154,9 @@ ms_to_ns(uint64_t ms)
 {
     return ms * 1000000;
 }
-unsigned world_majority(const struct world *world);
+unsigned world_majority(const struct world *world); /* of the replicas of a path */
+/* Bit per node: the replicas of a path, whatever a node with another configuration may think. */
+uint64_t world_replicas(const struct world *world, struct path path);
 
 /* Prints seed, property and the last events, and ends the process with `end`. */
 void sim_fail(struct world *world, enum sim_end end, const char *property, const char *why, ...)
@@ -198,7 +201,7 @@ void check_durable(struct world *world, unsigned node, const struct msg *msg);
 
 /* check_delete.c */
 void check_delete_answer(struct world *world, const struct op *op);
-/* How many nodes' disks hold nothing of that incarnation of the path any more and know why. */
+/* How many replicas' disks hold nothing of that incarnation of the path any more and know why. */
 unsigned check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation);
 
 /* Everything that was ever deleted is gone from every disk. */
