@@ -5,6 +5,7 @@
 #ifndef OSTRAKA_ACTORS_MEMBERSHIP_H
 #define OSTRAKA_ACTORS_MEMBERSHIP_H
 
+#include "actors/path_count.h"
 #include "base/instant.h"
 #include "proto/cluster.h"
 #include "proto/msg.h"
@@ -26,6 +27,8 @@ struct member {
     uint64_t keeps_box_of_key_id; /* the oldest that it keeps a box for, as its last look found; 0:
                                      none */
     struct instant looked_at;     /* when that look began */
+    uint64_t paths;               /* that it keeps, as it last said; not kept up for this node */
+    bool paths_known;
 };
 
 struct membership {
@@ -37,6 +40,7 @@ struct membership {
     bool disk_full;                   /* it could not be moved for want of room */
     struct instant looked_at;         /* when this node's own last whole look at its escrow began */
     struct placement placement;
+    struct path_count held; /* paths that this node keeps */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

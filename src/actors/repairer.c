@@ -4,8 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum repair_tag { TAG_HEARTBEAT = 1, TAG_ROUND = 2, TAG_PEER_ROW = 3, TAG_WALK = 16 };
+enum repair_tag {
+    TAG_HEARTBEAT = 1,
+    TAG_ROUND = 2,
+    TAG_PEER_ROW = 3,
+    TAG_COUNT = 8,
+    TAG_WALK = 16
+};
 
+static_assert((int)COUNT_PAGE_ROWS <= (int)SCAN_ROWS_MAX, "a scan gives a page");
 static_assert(EFFECTS_MAX >= REPAIR_PAGE_ROWS + 2, "one DELIVER for each row, and the next page");
 
 void
@@ -40,6 +47,8 @@ send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
         h->known_key_id = ms->members[i].share_key.id;
         h->oldest_box_key_id = ms->members[i].oldest_box_key_id;
         h->look_age_ms = instant_since(st->now, ms->looked_at).ns / 1000000;
+        h->paths = ms->held.paths;
+        h->paths_known = ms->held.known;
     }
 }
 
@@ -98,6 +107,8 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     member->keeps_box_of_key_id = h->oldest_box_key_id;
     uint64_t age_ns = h->look_age_ms < st->now.ns / 1000000 ? h->look_age_ms * 1000000 : st->now.ns;
     member->looked_at = (struct instant){st->now.ns - age_ns};
+    member->paths = h->paths;
+    member->paths_known = h->paths_known;
     if (h->incarnation > member->incarnation)
         member->incarnation = h->incarnation;
     if (h->boot > member->boot)
@@ -130,6 +141,23 @@ walk_on(struct repairer *r, const struct step *st, unsigned which, struct effect
     if (walk->after.size == 0)
         walk->began = st->now;
     effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after, REPAIR_PAGE_ROWS, true);
+}
+
+/* Keys alone: what a path is, does not matter. */
+static void
+count_on(struct repairer *r, const struct step *st, struct effects *out)
+{
+    struct path_count *count = &r->membership->held;
+    struct row_key prefix;
+    struct bytes prefix_copy, after;
+    row_key_table(ROW_PATH, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK ||
+        !path_count_next(count, st->now))
+        return;
+    if (arena_copy(st->arena, row_key_bytes(&count->after), &after) == OK)
+        effect_scan(out, ACTOR_REPAIRER, TAG_COUNT, prefix_copy, after, COUNT_PAGE_ROWS, false);
+    else
+        count->busy = false;
 }
 
 static void
@@ -253,8 +281,10 @@ on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects
     }
     walk_on(r, st, 0, out);
     walk_on(r, st, 1, out);
+    count_on(r, st, out);
     /* A backlog is worked off page after page; an empty table is looked at twice a second. */
-    bool more = r->walks[0].after.size > 0 || r->walks[1].after.size > 0;
+    bool more =
+        r->walks[0].after.size > 0 || r->walks[1].after.size > 0 || r->membership->held.walking;
     effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? 10 : REPAIR_ROUND_MS));
 }
 
@@ -275,7 +305,12 @@ repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
         member->round_trip_ns = 0;
         return OK;
     case MSG_TIMER: on_timer(r, st, in->u.timer.tag, out); return OK;
-    case MSG_LOADED: on_page(r, &in->u.loaded, out); return OK;
+    case MSG_LOADED:
+        if (in->u.loaded.tag == TAG_COUNT)
+            path_count_page(&r->membership->held, &in->u.loaded);
+        else
+            on_page(r, &in->u.loaded, out);
+        return OK;
     case MSG_STORED: return OK; /* what is remembered of a peer is told again with its next news */
     default: return ERR_UNEXPECTED;
     }

@@ -10,7 +10,12 @@
 #include "actors/actor.h"
 #include "actors/membership.h"
 
-enum { REPAIR_PAGE_ROWS = 32, HEARTBEAT_MS = 250, REPAIR_ROUND_MS = 500 };
+enum {
+    REPAIR_PAGE_ROWS = 32,
+    COUNT_PAGE_ROWS = 256, /* keys of paths that are counted in one go */
+    HEARTBEAT_MS = 250,
+    REPAIR_ROUND_MS = 500
+};
 
 /* A walk over one table of outstanding work. */
 struct repair_walk {

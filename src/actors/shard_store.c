@@ -748,6 +748,8 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
     path->stage = SHARD_IDLE;
     if (err == OK && path->has_next) {
         path->touched = st->now;
+        if (path->row.row.state == STATE_ABSENT)
+            path_count_made(&s->membership->held, path->link.path);
         buf_close(&path->row.memory);
         path->row = path->next;
         path->next = (struct shard_row){0};

@@ -51,6 +51,20 @@ route_name(unsigned route)
 }
 
 static void
+put_placement(struct json_out *out, const struct node_status *status)
+{
+    struct placement_status placement;
+
+    placement_status(status, &placement);
+    gauge(out, "paths", "paths kept by this node, deleted ones included",
+          status->peers[status->self].paths);
+    gauge(out, "cluster_paths", "paths of the cluster, 0 while some node has not told its number",
+          placement.cluster_paths);
+    gauge(out, "all_paths_available", "1 when every path has a majority of its replicas connected",
+          placement.available == PATHS_ALL);
+}
+
+static void
 put_node(struct json_out *out, const struct node_status *status)
 {
     describe(out, "build_info", "gauge", "version of the program");
@@ -89,6 +103,8 @@ static const struct peer_series peer_series[] = {
      offsetof(struct peer_status, incarnation)},
     {"peer_escrow_backlog", "gauge", "boxed shares kept here for the peer",
      offsetof(struct peer_status, escrow_backlog)},
+    {"peer_paths", "gauge", "paths kept by the peer as it last said, 0 unknown",
+     offsetof(struct peer_status, paths)},
     {"peer_queued_bytes", "gauge", "bytes that wait to be sent to the peer",
      offsetof(struct peer_status, queued_bytes)},
     {"peer_sent_messages_total", "counter", "messages sent to the peer",
@@ -213,6 +229,7 @@ api_render_metrics(const struct node_status *status, const struct metrics *metri
                                       .content_type = "text/plain; version=0.0.4; charset=utf-8"};
     json_out_init(&out, &response->body);
     put_node(&out, status);
+    put_placement(&out, status);
     put_peers(&out, status);
     put_requests(&out, metrics);
     put_counters(&out, metrics);

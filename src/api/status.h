@@ -19,6 +19,8 @@ struct peer_status {
     uint64_t escrow_backlog; /* boxed shares that wait here for it */
     uint64_t queued_bytes;   /* in this link's send queue */
     uint64_t sent_messages, received_messages, refused_messages;
+    uint64_t paths; /* that it keeps, as it last said; of this node itself: now */
+    bool paths_known;
 };
 
 struct node_status {
@@ -41,6 +43,17 @@ struct node_status {
     uint64_t repairs_staged, repairs_done;
     uint64_t share_key_id; /* this node's current share key */
 };
+
+/* How paths are spread over the nodes, from what these have told of themselves. */
+struct placement_status {
+    bool known; /* every node has told how many paths it keeps; else the numbers are 0 */
+    uint64_t cluster_paths; /* of the whole cluster, deleted ones included */
+    uint64_t permille;      /* how many of them this node keeps */
+    uint64_t even_permille; /* how many it would keep if all kept as many: n / N */
+    /* How many of them have a majority of their replicas among the nodes connected to this one. */
+    enum { PATHS_NONE, PATHS_SOME, PATHS_ALL } available;
+};
+void placement_status(const struct node_status *status, struct placement_status *out);
 
 MUST_CHECK enum vault_err api_render_health(const struct node_status *status,
                                             struct api_response *response);

@@ -81,6 +81,35 @@ put_cluster(struct json_out *out, const struct cluster *cluster)
     json_out_close(out, '}');
 }
 
+static void
+put_number_if(struct json_out *out, const char *key, bool known, uint64_t number)
+{
+    json_out_key(out, key);
+    if (known)
+        json_out_u64(out, number);
+    else
+        json_out_null(out);
+}
+
+static void
+put_placement(struct json_out *out, const struct node_status *status)
+{
+    static const char *const available[] = {
+        [PATHS_NONE] = "none", [PATHS_SOME] = "some", [PATHS_ALL] = "all"};
+    const struct peer_status *self = &status->peers[status->self];
+    struct placement_status placement;
+
+    placement_status(status, &placement);
+    json_out_key(out, "placement");
+    json_out_open(out, '{');
+    put_number_if(out, "paths", self->paths_known, self->paths);
+    put_number_if(out, "cluster_paths", placement.known, placement.cluster_paths);
+    put_number_if(out, "permille", placement.known, placement.permille);
+    put_number(out, "even_permille", placement.even_permille);
+    put_text(out, "available", available[placement.available]);
+    json_out_close(out, '}');
+}
+
 static const char *
 link_state(const struct peer_status *peer)
 {
@@ -105,6 +134,7 @@ put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
     put_number(out, "sent_messages", peer->sent_messages);
     put_number(out, "received_messages", peer->received_messages);
     put_number(out, "refused_messages", peer->refused_messages);
+    put_number_if(out, "paths", peer->paths_known, peer->paths);
     json_out_close(out, '}');
 }
 
@@ -178,6 +208,7 @@ api_render_status(const struct node_status *status, struct api_response *respons
     put_number(&out, "connections", status->connections);
     put_number(&out, "key_id", status->share_key_id);
     put_cluster(&out, status->cluster);
+    put_placement(&out, status);
     put_peers(&out, status);
     put_store(&out, status);
     put_repair(&out, status);

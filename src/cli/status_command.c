@@ -93,11 +93,22 @@ backlog_cell(const json_t *peer)
     return cell;
 }
 
+static struct cell
+paths_cell(const json_t *peer)
+{
+    const json_t *paths = json_object_get(peer, "paths");
+    struct cell cell = {COLOUR_NONE, "-"};
+
+    if (json_is_integer(paths))
+        snprintf(cell.text, sizeof cell.text, "%" JSON_INTEGER_FORMAT, json_integer_value(paths));
+    return cell;
+}
+
 static enum vault_err
 add_node(struct table *table, const json_t *peer, bool ready)
 {
     const struct cell cells[] = {state_cell(peer, ready), link_cell(peer), round_trip_cell(peer),
-                                 backlog_cell(peer)};
+                                 paths_cell(peer), backlog_cell(peer)};
     enum vault_err err = table_add(table, COLOUR_NONE, text_of(peer, "node"));
 
     for (size_t i = 0; i < sizeof cells / sizeof cells[0] && err == OK; i++)
@@ -117,6 +128,31 @@ print_reasons(const json_t *status)
             continue;
         fputs("  ", stdout);
         output_text(stdout, COLOUR_YELLOW, json_string_value(reason));
+        putchar('\n');
+    }
+}
+
+/* Only where nodes keep different paths: else it says nothing that the rest does not. */
+static void
+print_placement(const json_t *status)
+{
+    const json_t *cluster = json_object_get(status, "cluster");
+    const json_t *placement = json_object_get(status, "placement");
+    json_int_t permille = json_integer_value(json_object_get(placement, "permille"));
+    json_int_t even = json_integer_value(json_object_get(placement, "even_permille"));
+
+    if (json_equal(json_object_get(cluster, "nodes"), json_object_get(cluster, "replicas")))
+        return;
+    if (json_is_integer(json_object_get(placement, "cluster_paths")))
+        printf("  keeps %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+               " paths (%" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT
+               " %%; evenly spread: %" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT " %%)\n",
+               json_integer_value(json_object_get(placement, "paths")),
+               json_integer_value(json_object_get(placement, "cluster_paths")), permille / 10,
+               permille % 10, even / 10, even % 10);
+    if (strcmp(text_of(placement, "available"), "all") != 0) {
+        fputs("  ", stdout);
+        output_text(stdout, COLOUR_YELLOW, "some paths have too few of their nodes connected");
         putchar('\n');
     }
 }
@@ -141,14 +177,15 @@ print_summary(const json_t *status)
     }
     putchar('\n');
     print_reasons(status);
+    print_placement(status);
     putchar('\n');
 }
 
 static int
 print_status(const json_t *status)
 {
-    struct table table = {.headings = {"NODE", "STATE", "LINK", "ROUND TRIP", "BACKLOG"},
-                          .columns = 5};
+    struct table table = {.headings = {"NODE", "STATE", "LINK", "ROUND TRIP", "PATHS", "BACKLOG"},
+                          .columns = 6};
     const json_t *peers = json_object_get(status, "peers");
     const json_t *peer;
     enum vault_err err = OK;

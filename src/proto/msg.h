@@ -196,6 +196,8 @@ struct msg_heartbeat {
     uint64_t oldest_box_key_id; /* oldest of the receiver's share keys that the sender keeps a box
                                    for, as its last whole look at its escrow found; 0: none */
     uint64_t look_age_ms;       /* how long ago that look began */
+    uint64_t paths;             /* that the sender keeps, deleted ones included */
+    bool paths_known;           /* it has counted them */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 13, KINDS_END = MSG_DELIVER + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 15, KINDS_END = MSG_DELIVER + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -163,6 +163,8 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, known_key_id),
     ANY(msg_heartbeat, oldest_box_key_id),
     ANY(msg_heartbeat, look_age_ms),
+    ANY(msg_heartbeat, paths),
+    ANY(msg_heartbeat, paths_known),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_ERASURE),

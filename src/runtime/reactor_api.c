@@ -78,8 +78,12 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
                                  .connected = i == ms->self || member->connected,
                                  .round_trip_us = member->round_trip_ns / 1000,
                                  .incarnation = member->incarnation,
-                                 .escrow_backlog = member->escrow_backlog};
+                                 .escrow_backlog = member->escrow_backlog,
+                                 .paths = member->paths,
+                                 .paths_known = member->paths_known};
     if (i == ms->self) {
+        peer->paths = ms->held.paths;
+        peer->paths_known = ms->held.known;
         peer->since_ms = instant_since(reactor_now(), r->started).ns / 1000000;
         return;
     }

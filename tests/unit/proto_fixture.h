@@ -375,6 +375,8 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .known_key_id = dice_number(dice, 0, UINT64_MAX),
             .oldest_box_key_id = dice_number(dice, 0, UINT64_MAX),
             .look_age_ms = dice_number(dice, 0, UINT64_MAX),
+            .paths = dice_number(dice, 0, UINT64_MAX),
+            .paths_known = dice_coin(dice),
         };
         ID(msg->u.heartbeat.share_key);
         break;

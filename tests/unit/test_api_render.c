@@ -484,17 +484,18 @@ heads(void **state)
 static struct node_status
 sample_status(const struct cluster *cluster)
 {
-    struct node_status status = {.cluster = cluster,
-                                 .self = 1,
-                                 .version = "9.8.7",
-                                 .uptime_ms = 1234,
-                                 .ready = true,
-                                 .quorum = true,
-                                 .store_sequence = 77,
-                                 .escrow_backlog = 5,
-                                 .peers = {{.connected = true, .round_trip_us = 250},
-                                           {.self = true, .connected = true},
-                                           {.config_mismatch = true}}};
+    struct node_status status = {
+        .cluster = cluster,
+        .self = 1,
+        .version = "9.8.7",
+        .uptime_ms = 1234,
+        .ready = true,
+        .quorum = true,
+        .store_sequence = 77,
+        .escrow_backlog = 5,
+        .peers = {{.connected = true, .round_trip_us = 250, .paths = 61, .paths_known = true},
+                  {.self = true, .connected = true, .paths = 58, .paths_known = true},
+                  {.config_mismatch = true, .paths = 61, .paths_known = true}}};
 
     return status;
 }
@@ -585,6 +586,69 @@ status_page(void **state)
     api_response_close(&response);
 }
 
+static json_t *
+placement_of(const struct node_status *status)
+{
+    struct api_response response;
+    json_t *root, *placement;
+
+    assert_int_equal(api_render_status(status, &response), OK);
+    root = body_json(&response);
+    placement = json_deep_copy(json_object_get(root, "placement"));
+    json_decref(root);
+    api_response_close(&response);
+    return placement;
+}
+
+static const char *
+available_with(struct node_status *status, unsigned connected)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        status->peers[i].connected = i < connected;
+    struct placement_status out;
+    placement_status(status, &out);
+    return out.available == PATHS_ALL ? "all" : out.available == PATHS_SOME ? "some" : "none";
+}
+
+static void
+placement(void **state)
+{
+    struct cluster cluster = sample_cluster();
+    struct node_status status = sample_status(&cluster);
+    json_t *p;
+
+    (void)state;
+    cluster.share_count = 2;
+    p = placement_of(&status);
+    assert_int_equal(json_integer_value(json_object_get(p, "paths")), 58);
+    assert_int_equal(json_integer_value(json_object_get(p, "cluster_paths")), 90);
+    assert_int_equal(json_integer_value(json_object_get(p, "permille")), 644);
+    assert_int_equal(json_integer_value(json_object_get(p, "even_permille")), 666);
+    assert_string_equal(json_string_value(json_object_get(p, "available")), "some");
+    json_decref(p);
+
+    status.peers[2].paths_known = false;
+    p = placement_of(&status);
+    assert_int_equal(json_integer_value(json_object_get(p, "paths")), 58);
+    assert_true(json_is_null(json_object_get(p, "cluster_paths")));
+    assert_true(json_is_null(json_object_get(p, "permille")));
+    json_decref(p);
+
+    /* Of 5 nodes, 3 to a path: one may be missing for all, two replicas make a majority. */
+    cluster.node_count = 5;
+    cluster.share_count = 3;
+    status.self = 0;
+    status.peers[0].self = true;
+    assert_string_equal(available_with(&status, 5), "all");
+    assert_string_equal(available_with(&status, 4), "all");
+    assert_string_equal(available_with(&status, 3), "some");
+    assert_string_equal(available_with(&status, 2), "some");
+    assert_string_equal(available_with(&status, 1), "none");
+    cluster.share_count = 5;
+    assert_string_equal(available_with(&status, 3), "all");
+    assert_string_equal(available_with(&status, 2), "none");
+}
+
 static void
 writer_latches(void **state)
 {
@@ -630,6 +694,7 @@ main(void)
         cmocka_unit_test(heads),
         cmocka_unit_test(health),
         cmocka_unit_test(status_page),
+        cmocka_unit_test(placement),
         cmocka_unit_test(writer_latches),
     };
 

@@ -63,10 +63,14 @@ page_start(struct page *page)
         .uptime_ms = 61001,
         .escrow_backlog = 7,
         .ready = true,
-        .peers = {
-            {.self = true},
-            {.connected = true, .round_trip_us = 1000250, .queued_bytes = 42, .escrow_backlog = 6},
-            {.config_mismatch = true}}};
+        .peers = {{.self = true, .connected = true, .paths = 40, .paths_known = true},
+                  {.connected = true,
+                   .round_trip_us = 1000250,
+                   .queued_bytes = 42,
+                   .escrow_backlog = 6,
+                   .paths = 41,
+                   .paths_known = true},
+                  {.config_mismatch = true, .paths = 39, .paths_known = true}}};
     page->metrics = calloc(1, sizeof *page->metrics);
     assert_non_null(page->metrics);
 }
@@ -132,6 +136,10 @@ samples(void **state)
     assert_sample(&page, "ostraka_peer_queued_bytes{peer=\"n2\"} 42");
     assert_sample(&page, "ostraka_peer_escrow_backlog{peer=\"n2\"} 6");
     assert_sample(&page, "ostraka_escrow_backlog 7");
+    assert_sample(&page, "ostraka_paths 40");
+    assert_sample(&page, "ostraka_cluster_paths 40");
+    assert_sample(&page, "ostraka_peer_paths{peer=\"n2\"} 41");
+    assert_sample(&page, "ostraka_all_paths_available 1");
     assert_null(strstr(page.text, "peer=\"n1\""));
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"200\"} 7");
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"404\"} 1");

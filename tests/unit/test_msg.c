@@ -176,6 +176,8 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(heartbeat, known_key_id);
         NUMBER(heartbeat, oldest_box_key_id);
         NUMBER(heartbeat, look_age_ms);
+        NUMBER(heartbeat, paths);
+        NUMBER(heartbeat, paths_known);
     }
 }
 
@@ -318,6 +320,7 @@ static const struct bound bounds[] = {
     {MSG_HEARTBEAT, 8, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 9, true, X25519_BYTES, X25519_BYTES},
     {MSG_HEARTBEAT, 12, false, 0, UINT64_MAX},
+    {MSG_HEARTBEAT, 13, false, 0, UINT64_MAX},
     {MSG_DELIVER, 0, false, 0, DELIVER_ERASURE},
 };
 

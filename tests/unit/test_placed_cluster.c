@@ -413,10 +413,18 @@ test_many_paths(void **state)
             ac_value_is(ac_read(p.ac, (i + 3) % NODES == 2 ? 0 : (i + 3) % NODES, name), name));
     }
     ac_heal(p.ac);
+    ac_run_ms(p.ac, 3000);
     for (unsigned i = 0; i < NODES; i++) {
         size_t rows = ac_rows(p.ac, i, ROW_PATH);
         assert_in_range(rows, PATHS * 3 / 5 / 2, PATHS * 3 / 5 * 3 / 2);
         held += (unsigned)rows;
+        /* What the nodes count and tell each other is what is there. */
+        assert_true(node_membership(p.ac->nodes[i].node)->held.known);
+        assert_int_equal(node_membership(p.ac->nodes[i].node)->held.paths, rows);
+        for (unsigned j = 0; j < NODES; j++) {
+            const struct member *m = &node_membership(p.ac->nodes[j].node)->members[i];
+            assert_true(j == i || (m->paths_known && m->paths == rows));
+        }
     }
     assert_int_equal(held, PATHS * SHARES);
     end(&p);

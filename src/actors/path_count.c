@@ -1,0 +1,55 @@
+#include "actors/path_count.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { COUNT_AGAIN_MS = 60 * 60 * 1000 };
+
+bool
+path_count_next(struct path_count *count, struct instant now)
+{
+    if (count->busy)
+        return false;
+    if (!count->walking) {
+        if (count->known && instant_since(now, count->began).ns < duration_ms(COUNT_AGAIN_MS).ns)
+            return false;
+        count->walking = true;
+        count->began = now;
+        count->tally = 0;
+        count->after.size = 0;
+    }
+    count->busy = true;
+    return true;
+}
+
+void
+path_count_page(struct path_count *count, const struct msg_loaded *page)
+{
+    assert(count->busy);
+    count->busy = false;
+    if (page->err != OK)
+        return;
+    count->tally += page->count;
+    if (page->count > 0) {
+        struct bytes last = page->rows[page->count - 1].key;
+        count->after.size = last.size;
+        memcpy(count->after.data, last.data, last.size);
+    }
+    if (page->more)
+        return;
+    count->walking = false;
+    count->known = true;
+    count->paths = count->tally;
+}
+
+/* The walk has not seen a path that is made behind it, and will see one that is made before it. */
+void
+path_count_made(struct path_count *count, struct path path)
+{
+    struct row_key key;
+
+    count->paths++;
+    row_key_path(path, &key);
+    if (count->walking && bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)
+        count->tally++;
+}

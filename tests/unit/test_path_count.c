@@ -1,0 +1,95 @@
+/* How many paths a node keeps: what the walk finds, and what is made meanwhile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actors/path_count.h"
+
+static struct path
+path_of(const char *name)
+{
+    return (struct path){bytes_of_text("default"), bytes_of_text(name)};
+}
+
+/* A page of three keys named after `first` and the two numbers after it. */
+static void
+page(struct path_count *count, unsigned first, bool more)
+{
+    struct row_key keys[3];
+    struct loaded_row rows[3];
+    struct msg_loaded loaded = {.rows = rows, .count = 3, .more = more};
+
+    for (unsigned i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "p%u", first + i);
+        row_key_path(path_of(name), &keys[i]);
+        rows[i] = (struct loaded_row){.key = row_key_bytes(&keys[i]), .found = true};
+    }
+    path_count_page(count, &loaded);
+}
+
+static struct instant
+at_ms(uint64_t ms)
+{
+    return (struct instant){ms * 1000000};
+}
+
+static void
+test_counts(void **state)
+{
+    struct path_count count = {0};
+
+    (void)state;
+    assert_true(path_count_next(&count, at_ms(1000)));
+    assert_false(path_count_next(&count, at_ms(1000)));
+    page(&count, 1, true);
+    assert_false(count.known);
+    assert_true(path_count_next(&count, at_ms(1010)));
+    path_count_page(&count, &(struct msg_loaded){.err = ERR_IO});
+    assert_true(path_count_next(&count, at_ms(1020)));
+    page(&count, 4, false);
+    assert_true(count.known);
+    assert_int_equal(count.paths, 6);
+    assert_false(path_count_next(&count, at_ms(2000)));
+    path_count_made(&count, path_of("p0"));
+    assert_int_equal(count.paths, 7);
+    assert_true(path_count_next(&count, at_ms(1000 + 3600 * 1000)));
+}
+
+static void
+test_made_during_the_walk(void **state)
+{
+    struct path_count count = {0};
+
+    (void)state;
+    assert_true(path_count_next(&count, at_ms(1)));
+    page(&count, 3, true); /* p3 p4 p5 */
+    path_count_made(&count, path_of("p1"));
+    path_count_made(&count, path_of("p8")); /* the walk comes to it */
+    assert_true(path_count_next(&count, at_ms(2)));
+    page(&count, 6, false); /* p6 p7 p8 */
+    assert_int_equal(count.paths, 7);
+
+    /* A second walk leaves the number in use until it has ended. */
+    assert_true(path_count_next(&count, at_ms(3600 * 1000 + 1)));
+    path_count_made(&count, path_of("p9"));
+    assert_int_equal(count.paths, 8);
+    path_count_page(&count, &(struct msg_loaded){.count = 0});
+    assert_int_equal(count.paths, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_made_during_the_walk),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
