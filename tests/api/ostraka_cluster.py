@@ -131,8 +131,8 @@ class Client:
 
 
 class Cluster:
-    def __init__(self, n=3, k=None, directory=None, base_port=None, program=None):
-        self.n, self.k = n, k
+    def __init__(self, n=3, k=None, directory=None, base_port=None, program=None, shares=None):
+        self.n, self.k, self.shares = n, k, shares or n
         self.program = program or binary()
         self.temporary = directory is None
         self.parent = tempfile.mkdtemp(prefix="ostraka-test-") if self.temporary else None
@@ -147,6 +147,8 @@ class Cluster:
     def create(self):
         command = [self.program, "cluster", "create", "--nodes", str(self.n), "--base-port",
                    str(self.base_port), "--dir", self.directory]
+        if self.shares != self.n:
+            command += ["--shares", str(self.shares)]
         if self.k:
             command += ["--threshold", str(self.k)]
         done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(),

@@ -107,8 +107,11 @@ class Kill(unittest.TestCase):
     def test_kill_random_nodes_of_five(self):
         self.run_with(5, 3, SECONDS / 4)
 
-    def run_with(self, n, k, seconds):
-        with Cluster(n, k) as cluster:
+    def test_kill_random_nodes_of_five_with_three_shares(self):
+        self.run_with(5, 2, SECONDS / 4, shares=3)
+
+    def run_with(self, n, k, seconds, shares=None):
+        with Cluster(n, k, shares=shares) as cluster:
             stop = threading.Event()
             writers = [Writer(cluster, i, stop) for i in range(8)]
             for writer in writers:
@@ -129,7 +132,7 @@ class Kill(unittest.TestCase):
         """Kills and restarts; at most a minority is down at a time. Returns how often."""
         kills, down = 0, []
         end = time.monotonic() + seconds
-        minority = (cluster.n - 1) // 2
+        minority = (cluster.shares - 1) // 2
         while time.monotonic() < end:
             time.sleep(self.random.uniform(0.05, 1.0))
             for node in list(cluster.nodes()):
