@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/secret.h"
+#include "sim/costs.h"
 #include "sim/memory.h"
 #include "sim/run.h"
 
@@ -42,6 +43,7 @@ usage(void)
     fprintf(stderr,
             "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
             "[--calm] [--keep-going] [--without FAULT,...] [--tolerate PROPERTY]\n"
+            "       ostraka-sim --costs\n"
             "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
 
@@ -263,6 +265,12 @@ main(int argc, char **argv)
     struct arguments a;
     struct totals t = {0};
     struct timespec from, to;
+    if (argc == 2 && strcmp(argv[1], "--costs") == 0) {
+        if (crypto_init() != OK)
+            return SIM_CRASH;
+        costs_print();
+        return SIM_OK;
+    }
     if (!parse(argc, argv, &a)) {
         usage();
         return SIM_USAGE;

@@ -155,6 +155,7 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
         tell(world, from, to, &msg);
     check_secrets_frame(world, from, to, frame, &msg);
     check_durable(world, from, &msg);
+    costs_message(&world->costs, from, to, &msg);
     put_on_its_way(world, from, to, frame);
     faults_at_frame(world, from, msg.kind);
 }

@@ -40,6 +40,23 @@ draw_load(struct sim_options *o, struct prng *prng)
         o->weights[i] = (unsigned)prng_between(prng, most[i] / 4 + 1, most[i]);
 }
 
+/* Where costs are counted, nothing is left to chance but the times that things take. */
+static void
+fix_costs_world(struct sim_options *o)
+{
+    o->nodes = o->cost_nodes;
+    o->shares = 3;
+    o->threshold = 2;
+    o->operations = 0;
+    o->hot_paths = 1;
+    o->cold_paths = o->cost_paths - 1;
+    o->net_us_min = 100;
+    o->net_us_max = 200;
+    o->disk_us_min = 100;
+    o->disk_us_max = 200;
+    o->value_bytes_max = 64;
+}
+
 void
 options_draw(struct world *world)
 {
@@ -53,19 +70,22 @@ options_draw(struct world *world)
     o->disk_us_max = o->disk_us_min + prng_skewed(&prng, 50, 10000);
     o->requests_max = 64;
     draw_more_nodes(o, &prng);
+    if (o->cost_nodes > 0)
+        fix_costs_world(o);
 }
 
 void
 options_print(const struct world *world, FILE *out)
 {
     const struct sim_options *o = &world->options;
-    fprintf(out,
-            "seed %lu: N=%u n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
-            "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
-            (unsigned long)o->seed, o->nodes, o->shares, o->threshold, o->clients, o->operations, o->hot_paths,
-            o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
-            (unsigned long)o->net_us_min, (unsigned long)o->net_us_max,
-            (unsigned long)o->disk_us_min, (unsigned long)o->disk_us_max, o->value_bytes_max);
+    fprintf(
+        out,
+        "seed %lu: N=%u n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
+        "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
+        (unsigned long)o->seed, o->nodes, o->shares, o->threshold, o->clients, o->operations,
+        o->hot_paths, o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
+        (unsigned long)o->net_us_min, (unsigned long)o->net_us_max, (unsigned long)o->disk_us_min,
+        (unsigned long)o->disk_us_max, o->value_bytes_max);
     fprintf(out, "  faults:");
     for (unsigned i = 0; i < FAULTS; i++) {
         if (world->faults.on[i])

@@ -30,6 +30,7 @@ storage_store(struct world *world, unsigned node, const struct effect *effect)
 {
     for (size_t i = 0; i < effect->u.store.count; i++)
         check_secrets_bytes(world, effect->u.store.changes[i].value, "a row");
+    costs_storage(&world->costs, node, effect);
     disk_submit(&world->nodes[node].disk, effect);
     start_writer(world, node);
 }
@@ -121,6 +122,7 @@ storage_load(struct world *world, unsigned node, const struct effect *effect)
     for (size_t i = 0; i < effect->u.load.count; i++)
         total += effect->u.load.keys[i].size;
     struct event *event = event_new(world, EVENT_LOAD, node, disk_ns(world, node) / 4, total);
+    costs_storage(&world->costs, node, effect);
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->count = effect->u.load.count;
@@ -137,6 +139,7 @@ storage_scan(struct world *world, unsigned node, const struct effect *effect)
     struct bytes prefix = effect->u.scan.prefix, after = effect->u.scan.after;
     struct event *event =
         event_new(world, EVENT_SCAN, node, disk_ns(world, node) / 4, prefix.size + after.size);
+    costs_storage(&world->costs, node, effect);
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->limit = effect->u.scan.limit;

@@ -8,6 +8,7 @@
 #include "actors/node.h"
 #include "sim/check_chain.h"
 #include "sim/client.h"
+#include "sim/costs.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/prng.h"
@@ -108,6 +109,7 @@ struct sim_options {
     bool verbose, calm;
     const char *without;  /* fault kinds that this run does not have, with commas between */
     const char *tolerate; /* a property that is known to be broken: not judged */
+    unsigned cost_nodes, cost_paths; /* not 0: a world in which costs are counted */
 };
 
 enum sim_phase { PHASE_FAULTS, PHASE_HEALED, PHASE_WHOLE };
@@ -136,6 +138,7 @@ struct world {
     struct clients clients;
     struct check_chain chain;
     uint8_t canary[CANARY_BYTES];
+    struct costs costs;
     struct trace trace;
 };
 
