@@ -402,6 +402,9 @@ shard_incarnations(const struct shard_work *w, struct incarnations *out)
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     membership_incarnations(w->s->membership, &replicas, out);
+    /* Of whom they are, only the replicas of a path agree. */
+    if (replicas_index(&replicas, w->s->membership->self) < 0)
+        out->count = 0;
 }
 
 void

@@ -233,7 +233,8 @@ print_summary(const struct cluster *cluster, const char *directory)
     if (cluster->share_count == 1)
         printf("Each secret is kept on one node.");
     else
-        printf("Each secret is split into %u shares; any %u restore it.", cluster->share_count,
+        printf("Each secret is split into %u shares%s; any %u restore it.", cluster->share_count,
+               cluster->share_count < cluster->node_count ? ", on as many of the nodes" : "",
                cluster->threshold);
     if (cluster->seal == SEAL_FILE)
         printf(" Its key is wrapped by the master key in master.key as well.");
