@@ -1,8 +1,8 @@
 /*
- * How many paths this node keeps, deleted ones included (their tombstones stay). Counted after a start
- * and again every hour by a walk over the keys, a page at a time; kept up in between as paths are
- * made. A path that is made at the very moment when its page is read can be counted wrong until the
- * next count.
+ * How many paths this node keeps, deleted ones included (their tombstones stay). Counted after a
+ * start and again every hour by a walk over the keys, a page at a time; kept up in between as paths
+ * are made. A path that is made at the very moment when its page is read can be counted wrong until
+ * the next count.
  */
 #ifndef OSTRAKA_ACTORS_PATH_COUNT_H
 #define OSTRAKA_ACTORS_PATH_COUNT_H

@@ -617,9 +617,9 @@ pump(struct shard_store *s, const struct step *st, struct shard_path *path, stru
 }
 
 /*
- * A path of which this node is no replica: nothing is looked up, kept or promised for it. Every node
- * knows who the replicas are, so whoever asks here has another configuration, or is broken. But what
- * this node has sent as a coordinator is answered to its shard store, replica or not.
+ * A path of which this node is no replica: nothing is looked up, kept or promised for it. Every
+ * node knows who the replicas are, so whoever asks here has another configuration, or is broken.
+ * But what this node has sent as a coordinator is answered to its shard store, replica or not.
  */
 static bool
 is_of_others(struct shard_store *s, const struct step *st, const struct msg *in,

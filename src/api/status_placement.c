@@ -1,4 +1,6 @@
 /* How evenly paths are spread, computed from a snapshot. */
+#include <assert.h>
+
 #include "api/status.h"
 
 void
@@ -9,6 +11,7 @@ placement_status(const struct node_status *status, struct placement_status *out)
     unsigned connected = 0;
     uint64_t copies = 0;
 
+    assert(cluster->node_count > 0 && cluster->share_count > 0);
     *out = (struct placement_status){.known = true};
     for (unsigned i = 0; i < cluster->node_count; i++) {
         const struct peer_status *peer = &status->peers[i];

@@ -152,10 +152,15 @@ make_other_cluster(struct world *world)
     struct cluster *other = &world->other_cluster;
     unsigned majority = cluster_majority(&world->cluster);
     *other = world->cluster;
-    if (majority > 2)
+    if (other->share_count < other->node_count) {
+        /* Other names place every path anew: the node asks those who keep nothing of it. */
+        for (unsigned i = 0; i < other->node_count; i++)
+            snprintf(other->nodes[i].name, sizeof(other->nodes[i].name), "another-%u", i);
+    } else if (majority > 2) {
         other->threshold = world->cluster.threshold == 2 ? majority : world->cluster.threshold - 1;
-    else
+    } else {
         snprintf(other->nodes[0].name, sizeof(other->nodes[0].name), "another-name");
+    }
     cluster_config_hash(other, other->config_hash);
 }
 

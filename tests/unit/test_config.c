@@ -43,6 +43,24 @@ parse(const char *text, const char *node, struct config *out, char why[static 51
     return config_parse(text, "/etc/ostraka/cluster.conf", node, out, why, 512);
 }
 
+/* Fewer shares than nodes: the nodes then know by name which of them keep what. */
+static void
+test_more_nodes_than_shares(void **state)
+{
+    static const char text[] = GOOD NODE("n4", "7404", "7504") NODE("n5", "7405", "7505");
+    struct config five, three;
+    char why[512];
+
+    (void)state;
+    assert_int_equal(parse(text, "n5", &five, why), OK);
+    assert_string_equal(why, "");
+    assert_int_equal(five.cluster.node_count, 5);
+    assert_int_equal(five.cluster.share_count, 3);
+    assert_int_equal(cluster_majority(&five.cluster), 2);
+    assert_int_equal(parse(GOOD, "n1", &three, why), OK);
+    assert_memory_not_equal(five.cluster.config_hash, three.cluster.config_hash, HASH_BYTES);
+}
+
 static void
 test_understood(void **state)
 {
@@ -471,6 +489,7 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_more_nodes_than_shares),
         cmocka_unit_test(test_understood),
         cmocka_unit_test(test_hash_is_set),
         cmocka_unit_test(test_all_options),

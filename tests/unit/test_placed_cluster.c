@@ -1,6 +1,6 @@
 /*
- * Clusters with more nodes than shares: every node serves every path, whether it keeps it or not, and
- * nothing of a path is ever at a node that is no replica of it.
+ * Clusters with more nodes than shares: every node serves every path, whether it keeps it or not,
+ * and nothing of a path is ever at a node that is no replica of it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,8 +38,8 @@ placed_with(const struct ac_options *options, const char *name)
     struct replicas r = replicas_of(p.ac, name);
     unsigned in = 0, out = 0;
     assert_int_equal(r.count, SHARES);
-    for (uint8_t i = 0; i < NODES; i++) {
-        if (replicas_index(&r, i) >= 0)
+    for (unsigned i = 0; i < NODES; i++) {
+        if (replicas_index(&r, (uint8_t)i) >= 0)
             p.in[in++] = i;
         else
             p.out[out++] = i;
@@ -291,7 +291,7 @@ one_write(void *context, unsigned from, unsigned to, const struct msg *msg)
     return msg->kind == MSG_WRITTEN ? AC_DROP : AC_PASS;
 }
 
-/* A coordinator that keeps nothing of the path dies in the middle; another one finishes the change. */
+/* A coordinator that keeps nothing of the path dies in the middle; another finishes the change. */
 static void
 test_coordinator_dies(void **state)
 {
