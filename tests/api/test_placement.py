@@ -1,12 +1,14 @@
 """Five nodes, three shares: every node serves every secret, and three of them keep it."""
 
 import hashlib
+import os
 import re
 import struct
 import subprocess
+import tempfile
 import unittest
 
-from ostraka_cluster import Cluster, clean_environment, wait_until
+from ostraka_cluster import SLOW, Cluster, binary, clean_environment, wait_until
 
 NODES, SHARES = 5, 3
 MASK = 2 ** 64 - 1
@@ -183,6 +185,42 @@ class Placement(unittest.TestCase):
             return all(self.cluster.request(2, "GET", "/v1/deletions/" + name)[2]["erased_on"]
                        == SHARES for name in names)
         wait_until(all_erased, 20, "n1 has erased, too")
+
+
+class Create(unittest.TestCase):
+    """What `cluster create` and `server --check` make of numbers of nodes and shares."""
+
+    def create(self, directory, *arguments):
+        return subprocess.run(
+            [binary(), "cluster", "create", "--dir", directory, *arguments],
+            capture_output=True, text=True, env=clean_environment(), timeout=60 * SLOW)
+
+    def test_numbers(self):
+        with tempfile.TemporaryDirectory() as parent:
+            for i, (arguments, told) in enumerate((
+                    (("--nodes", "5", "--shares", "6"), "1 to 5 shares, not 6"),
+                    (("--nodes", "9", "--shares", "8"), "--shares must be from 1 to 7"),
+                    (("--nodes", "5", "--shares", "3", "--threshold", "3"),
+                     "threshold must be 2"))):
+                done = self.create(os.path.join(parent, "bad-%d" % i), *arguments)
+                self.assertEqual(done.returncode, 2, arguments)
+                self.assertIn(told, done.stderr)
+            for arguments, told, shares in (
+                    (("--nodes", "5", "--shares", "3"),
+                     "split into 3 shares, on as many of the nodes; any 2 restore it", 3),
+                    (("--nodes", "9"),
+                     "split into 7 shares, on as many of the nodes; any 4 restore it", 7),
+                    (("--nodes", "3"), "split into 3 shares; any 2 restore it", 3)):
+                directory = os.path.join(parent, "-".join(arguments).replace("--", ""))
+                done = self.create(directory, *arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(told, done.stdout)
+                done = subprocess.run(
+                    [binary(), "server", "--config", os.path.join(directory, "cluster.conf"),
+                     "--node", "n1", "--check"],
+                    capture_output=True, text=True, env=clean_environment(), timeout=60 * SLOW)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout, r"(?m)^\s*shares\s+%d$" % shares)
 
 
 if __name__ == "__main__":
