@@ -184,8 +184,7 @@ accepted_at(struct check_chain *check, struct checked_path *p, struct ballot bal
 static void
 check_placement(struct check_chain *check, unsigned node, struct path path)
 {
-    if (!(world_replicas(check->world, path) >> node & 1) &&
-        !check->world->nodes[node].mismatched)
+    if (!(world_replicas(check->world, path) >> node & 1) && !check->world->nodes[node].mismatched)
         sim_fail(check->world, SIM_SAFETY, "placement",
                  "node %u stored a row of a path that it does not keep", node);
 }

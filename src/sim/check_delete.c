@@ -47,7 +47,8 @@ check_delete_answer(struct world *world, const struct op *op)
     unsigned best = 0;
     if (world->nodes[op->node].mismatched)
         return;
-    if (r->required != cluster_erase_quorum(&world->cluster) || r->replicas != world->options.shares)
+    if (r->required != cluster_erase_quorum(&world->cluster) ||
+        r->replicas != world->options.shares)
         sim_fail(world, SIM_SAFETY, "deletion", "op %lu was told wrong numbers",
                  (unsigned long)op->number);
     const struct checked_path *checked = check_chain_path(&world->chain, path);
