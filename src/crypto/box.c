@@ -326,6 +326,14 @@ share_keyring_destroy(struct share_keyring *ring, uint64_t id)
     memset(&ring->keys[SHARE_KEYS_MAX - 1], 0, sizeof(ring->keys[0]));
 }
 
+void
+share_keyring_saved(struct share_keyring *ring)
+{
+    unsigned count = key_count(ring);
+
+    ring->oldest_saved = count > 0 ? ring->keys[count - 1].public_half.id : 0;
+}
+
 const struct share_key_public *
 share_keyring_current(const struct share_keyring *ring)
 {

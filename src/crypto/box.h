@@ -63,6 +63,7 @@ struct share_keyring {
         uint64_t used; /* recency */
     } agreements[BOX_AGREEMENTS_MAX];
     uint64_t clock;
+    uint64_t oldest_saved; /* lowest id that the file of the ring may have */
 };
 
 void share_keyring_init(struct share_keyring *ring, struct secret_arena *arena);
@@ -77,6 +78,8 @@ MUST_CHECK enum vault_err share_keyring_add(struct share_keyring *ring, uint64_t
                                             const uint8_t private_half[static X25519_BYTES]);
 /* Wipes one private half and every agreement made with it. */
 void share_keyring_destroy(struct share_keyring *ring, uint64_t id);
+/* The file has been replaced by what the ring is now. */
+void share_keyring_saved(struct share_keyring *ring);
 const struct share_key_public *
 share_keyring_current(const struct share_keyring *ring); /* NULL: none */
 

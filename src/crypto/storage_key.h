@@ -11,7 +11,7 @@
 
 /*
  * out = HKDF-SHA-256(storage key, salt = cluster id | node name, info = label). Labels: "tables",
- * "shares", "share-keys".
+ * "shares", "share-keys", "bucket-keys".
  */
 MUST_CHECK enum vault_err storage_key_derive(const uint8_t storage_key[static KEY_BYTES],
                                              struct bytes cluster_id, struct bytes node_name,
