@@ -216,6 +216,94 @@ secret_file_read(const char *path, size_t max, struct buf *out, char *why, size_
     return err;
 }
 
+/* --- files whose former content must not stay on the disk ------------------------------------- */
+
+/* Through a descriptor that still names it, whatever its name is by now. */
+static bool
+overwrite(int fd)
+{
+    static const uint8_t zeros[4096];
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+        return false;
+    for (off_t left = st.st_size; left > 0;) {
+        size_t part = left < (off_t)sizeof(zeros) ? (size_t)left : sizeof(zeros);
+        if (!write_all(fd, bytes_of(zeros, part)))
+            return false;
+        left -= (off_t)part;
+    }
+    return fsync(fd) == 0;
+}
+
+/* Overwrites and removes `path`, unless it is the file `live` under a second name: then the name
+ * alone goes. Nothing there is fine. */
+static bool
+wipe_file(const char *path, const char *live)
+{
+    struct stat st, other;
+    int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool done;
+
+    if (fd < 0)
+        return errno == ENOENT;
+    done = fstat(fd, &st) == 0;
+    if (done && !(live && stat(live, &other) == 0 && other.st_ino == st.st_ino &&
+                  other.st_dev == st.st_dev))
+        done = overwrite(fd);
+    close(fd);
+    return done && unlink(path) == 0;
+}
+
+static bool
+aside_names(const char *path, char new_name[static PATH_MAX], char old_name[static PATH_MAX])
+{
+    return snprintf(new_name, PATH_MAX, "%s.new", path) < PATH_MAX &&
+           snprintf(old_name, PATH_MAX, "%s.old", path) < PATH_MAX;
+}
+
+enum vault_err
+key_file_clean(const char *path, char *why, size_t why_size)
+{
+    char new_name[PATH_MAX], old_name[PATH_MAX];
+
+    if (!aside_names(path, new_name, old_name)) {
+        snprintf(why, why_size, "the path is too long: %s", path);
+        return ERR_IO;
+    }
+    if (!wipe_file(new_name, path))
+        return fail_errno(why, why_size, "overwrite", new_name);
+    if (!wipe_file(old_name, path))
+        return fail_errno(why, why_size, "overwrite", old_name);
+    return OK;
+}
+
+/*
+ * The old file keeps a name until it has been overwritten, so that a crash in between leaves
+ * something that the next start can overwrite:
+ *
+ *   link path -> path.old;  write path.new, sync;  rename path.new -> path, sync the directory;
+ *   overwrite path.old, sync;  remove it
+ */
+static enum vault_err
+key_file_replace(const char *path, struct bytes content, char *why, size_t why_size)
+{
+    char new_name[PATH_MAX], old_name[PATH_MAX];
+    enum vault_err err = key_file_clean(path, why, why_size);
+
+    if (err != OK)
+        return err;
+    (void)aside_names(path, new_name, old_name);
+    if (link(path, old_name) != 0 && errno != ENOENT)
+        return fail_errno(why, why_size, "keep the old", path);
+    err = file_replace(path, content, SECRET_FILE_MODE, why, why_size);
+    if (err == OK)
+        err = key_file_clean(path, why, why_size);
+    if (err == OK && !sync_directory_of(path))
+        err = fail_errno(why, why_size, "sync the directory of", path);
+    return err;
+}
+
 /* --- keys in hexadecimal -------------------------------------------------------------------- */
 
 static struct bytes
@@ -340,22 +428,23 @@ decode_ring(struct bytes plain, struct share_keyring *ring)
     return err;
 }
 
-/*
- * Old private halves must not outlive their rotation on disk: the file that was replaced is
- * overwritten through the descriptor that still names it.
- */
-static void
-overwrite_and_close(int fd)
+static enum vault_err
+save_sealed(const char *path, struct bytes plain, const uint8_t key[static KEY_BYTES],
+            struct bytes ad, const struct rng *rng, char *why, size_t why_size)
 {
-    static const uint8_t zeros[KEY_FILE_BYTES_MAX];
-    struct stat st;
+    struct buf sealed = {0};
+    enum vault_err err = buf_reserve(&sealed, plain.size + SEALED_OVERHEAD_BYTES);
 
-    if (fd < 0)
-        return;
-    if (fstat(fd, &st) == 0 && st.st_nlink == 0 && st.st_size > 0 &&
-        st.st_size <= KEY_FILE_BYTES_MAX && write_all(fd, bytes_of(zeros, (size_t)st.st_size)))
-        (void)fsync(fd);
-    close(fd);
+    if (err == OK)
+        err = sealed_record_make(key, ad, plain, rng, sealed.data);
+    if (err != OK) {
+        snprintf(why, why_size, "cannot seal the keys: %s", vault_err_text(err));
+    } else {
+        sealed.size = plain.size + SEALED_OVERHEAD_BYTES;
+        err = key_file_replace(path, buf_bytes(&sealed), why, why_size);
+    }
+    buf_close(&sealed);
+    return err;
 }
 
 enum vault_err
@@ -364,24 +453,12 @@ share_keys_save(const char *path, const struct share_keyring *ring,
                 char *why, size_t why_size)
 {
     struct buf plain = {0};
-    struct buf sealed = {0};
-    int old = -1;
     enum vault_err err = encode_ring(ring, &plain);
 
-    if (err == OK)
-        err = buf_reserve(&sealed, plain.size + SEALED_OVERHEAD_BYTES);
-    if (err == OK)
-        err = sealed_record_make(key, ad, buf_bytes(&plain), rng, sealed.data);
-    if (err != OK) {
+    if (err != OK)
         snprintf(why, why_size, "cannot seal the share keys: %s", vault_err_text(err));
-        goto out;
-    }
-    sealed.size = plain.size + SEALED_OVERHEAD_BYTES;
-    old = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    err = file_replace(path, buf_bytes(&sealed), SECRET_FILE_MODE, why, why_size);
-out:
-    overwrite_and_close(old);
-    buf_close(&sealed);
+    else
+        err = save_sealed(path, buf_bytes(&plain), key, ad, rng, why, why_size);
     buf_close(&plain);
     return err;
 }
@@ -402,30 +479,88 @@ open_sealed(struct bytes sealed, const uint8_t key[static KEY_BYTES], struct byt
     return err;
 }
 
-enum vault_err
-share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[static KEY_BYTES],
-                struct bytes ad, char *why, size_t why_size)
+/* Content of a sealed file. Errors: ERR_CONFIG, ERR_NOMEM with a sentence in `why`. */
+static enum vault_err
+load_sealed(const char *path, size_t max, const uint8_t key[static KEY_BYTES], struct bytes ad,
+            struct buf *plain, char *why, size_t why_size)
 {
     struct buf sealed;
-    struct buf plain = {0};
-    enum vault_err err = secret_file_read(path, KEY_FILE_BYTES_MAX, &sealed, why, why_size);
+    enum vault_err err = secret_file_read(path, max, &sealed, why, why_size);
 
     if (err != OK)
         return err;
-    err = open_sealed(buf_bytes(&sealed), key, ad, &plain);
+    err = open_sealed(buf_bytes(&sealed), key, ad, plain);
     if (err == ERR_CORRUPT)
         snprintf(why, why_size,
                  "%s does not verify: it is damaged, belongs to another node, or the storage key "
                  "is not the one it was written with",
                  path);
-    else if (err == OK)
-        err = decode_ring(buf_bytes(&plain), ring);
+    else if (err != OK)
+        snprintf(why, why_size, "cannot use the keys of %s: %s", path, vault_err_text(err));
+    buf_close(&sealed);
+    return err == OK ? OK : ERR_CONFIG;
+}
+
+enum vault_err
+share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[static KEY_BYTES],
+                struct bytes ad, char *why, size_t why_size)
+{
+    struct buf plain = {0};
+    enum vault_err err = load_sealed(path, KEY_FILE_BYTES_MAX, key, ad, &plain, why, why_size);
+
+    if (err != OK)
+        goto out;
+    err = decode_ring(buf_bytes(&plain), ring);
     if (err == OK && share_keyring_current(ring) == NULL)
         err = ERR_MALFORMED;
-    if (err != OK && err != ERR_CORRUPT)
+    if (err != OK)
         snprintf(why, why_size, "cannot use the share keys of %s: %s", path, vault_err_text(err));
+out:
     buf_close(&plain);
-    buf_close(&sealed);
+    return err == OK ? OK : ERR_CONFIG;
+}
+
+/* --- bucket keys ---------------------------------------------------------------------------- */
+
+enum vault_err
+bucket_file_save(const char *path, const struct bucket_keys *keys,
+                 const uint8_t key[static KEY_BYTES], struct bytes ad, const struct rng *rng,
+                 char *why, size_t why_size)
+{
+    struct buf plain = {0};
+    enum vault_err err = bucket_keys_encode(keys, &plain);
+
+    if (err != OK)
+        snprintf(why, why_size, "cannot seal the bucket keys: %s", vault_err_text(err));
+    else
+        err = save_sealed(path, buf_bytes(&plain), key, ad, rng, why, why_size);
+    buf_close(&plain);
+    return err;
+}
+
+enum vault_err
+bucket_file_load(const char *path, struct bucket_keys *keys, struct secret_arena *arena,
+                 const uint8_t key[static KEY_BYTES], struct bytes ad, char *why, size_t why_size)
+{
+    struct buf plain = {0};
+    struct stat st;
+    enum vault_err err;
+
+    *keys = (struct bucket_keys){0};
+    if (stat(path, &st) != 0 && errno == ENOENT) {
+        snprintf(why, why_size, "%s is not there", path);
+        return ERR_NOT_FOUND;
+    }
+    err = load_sealed(path, BUCKET_FILE_BYTES_MAX, key, ad, &plain, why, why_size);
+    if (err != OK)
+        goto out;
+    err = bucket_keys_decode(buf_bytes(&plain), arena, keys);
+    if (err != OK) {
+        bucket_keys_close(keys);
+        snprintf(why, why_size, "cannot use the bucket keys of %s: %s", path, vault_err_text(err));
+    }
+out:
+    buf_close(&plain);
     return err == OK ? OK : ERR_CONFIG;
 }
 

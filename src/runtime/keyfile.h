@@ -1,12 +1,13 @@
 /*
- * Key material in files: storage key, master key, the sealed file of private share keys, the birth
- * record. Files are written aside with mode 0600, synced, renamed; reading refuses files that
+ * Key material in files: storage key, master key, the sealed files of private share keys and of
+ * bucket keys, the birth record. Files are written aside with mode 0600, synced, renamed; reading refuses files that
  * others can read.
  */
 #ifndef OSTRAKA_RUNTIME_KEYFILE_H
 #define OSTRAKA_RUNTIME_KEYFILE_H
 
 #include "crypto/box.h"
+#include "crypto/bucket_keys.h"
 #include "proto/cluster.h"
 
 /*
@@ -49,6 +50,25 @@ MUST_CHECK enum vault_err share_keys_load(const char *path, struct share_keyring
 /* The associated data of a node's file of share keys: cluster id | node name. Returns its size. */
 size_t share_keys_ad(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
                      uint8_t out[static CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX]);
+
+/*
+ * The bucket keys, sealed and saved in the same way under the "bucket-keys" key. The old file keeps
+ * a name, `path`.old, until it has been overwritten. Errors of loading: ERR_NOT_FOUND there is no
+ * such file; ERR_CONFIG it does not verify; `keys` is all zero then.
+ */
+MUST_CHECK enum vault_err bucket_file_save(const char *path, const struct bucket_keys *keys,
+                                           const uint8_t key[static KEY_BYTES], struct bytes ad,
+                                           const struct rng *rng, char *why, size_t why_size);
+MUST_CHECK enum vault_err bucket_file_load(const char *path, struct bucket_keys *keys,
+                                           struct secret_arena *arena,
+                                           const uint8_t key[static KEY_BYTES], struct bytes ad,
+                                           char *why, size_t why_size);
+/*
+ * Overwrites and removes what a crash within saving left beside `path`: to be called at start,
+ * before it is believed that a key which the file lacks is gone. Errors: ERR_IO and its like, with a
+ * sentence in `why`.
+ */
+MUST_CHECK enum vault_err key_file_clean(const char *path, char *why, size_t why_size);
 
 /*
  * Birth record: the store id that `cluster create` gave this node, and whether a store has been

@@ -353,6 +353,224 @@ test_ring_old_file_is_overwritten(void **state)
     share_keyring_close(&ring);
 }
 
+/* --- bucket keys ---------------------------------------------------------------------------- */
+
+enum { BUCKETS = 3 };
+
+static void
+save_buckets(struct fixture *f, const struct bucket_keys *keys, const uint8_t *key, const char *ad)
+{
+    struct rng rng = rng_kernel();
+
+    assert_int_equal(
+        bucket_file_save(f->path, keys, key, bytes_of_text(ad), &rng, f->why, sizeof(f->why)), OK);
+}
+
+static enum vault_err
+load_buckets(struct fixture *f, struct bucket_keys *keys, const uint8_t *key, const char *ad)
+{
+    return bucket_file_load(f->path, keys, f->arena, key, bytes_of_text(ad), f->why,
+                            sizeof(f->why));
+}
+
+static void
+make_buckets(struct fixture *f, struct bucket_keys *keys)
+{
+    struct rng rng = rng_kernel();
+
+    assert_int_equal(bucket_keys_init(keys, f->arena, BUCKETS, 1, &rng), OK);
+    assert_int_equal(bucket_make(&keys->buckets[1], &rng), OK);
+}
+
+static void
+test_buckets_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1};
+    struct bucket_keys keys, back;
+
+    assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_NOT_FOUND);
+    assert_int_equal(back.count, 0);
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+    assert_int_equal(mode_of(f->path), 0600);
+    assert_int_equal(load_buckets(f, &back, key, "n1"), OK);
+    assert_int_equal(back.count, BUCKETS);
+    bucket_use(&keys.buckets[1]); /* as the file's reader takes it */
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        assert_int_equal(keys.buckets[i].generation, back.buckets[i].generation);
+        assert_int_equal(keys.buckets[i].other, back.buckets[i].other);
+        assert_true(
+            secret_equal(secret_bytes(&keys.buckets[i].keys), secret_bytes(&back.buckets[i].keys)));
+    }
+    bucket_keys_close(&back);
+    bucket_keys_close(&keys);
+}
+
+/* The size that a server has, two keys in every bucket: it fits what is read. */
+static void
+test_buckets_largest(void **state)
+{
+    struct fixture *f = *state;
+    struct rng rng = rng_kernel();
+    uint8_t key[KEY_BYTES] = {1};
+    struct secret_arena *arena;
+    struct bucket_keys *keys = calloc(2, sizeof(*keys));
+
+    assert_non_null(keys);
+    assert_int_equal(secret_arena_new(2 * BUCKETS_MAX, &arena), OK);
+    secret_arena_open(arena);
+    assert_int_equal(bucket_keys_init(&keys[0], arena, BUCKETS_MAX, UINT64_MAX / 2, &rng), OK);
+    for (unsigned i = 0; i < BUCKETS_MAX; i++)
+        assert_int_equal(bucket_make(&keys[0].buckets[i], &rng), OK);
+    save_buckets(f, &keys[0], key, "n1");
+    assert_int_equal(bucket_file_load(f->path, &keys[1], arena, key, bytes_of_text("n1"), f->why,
+                                      sizeof(f->why)),
+                     OK);
+    bucket_keys_close(&keys[1]);
+    bucket_keys_close(&keys[0]);
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+    free(keys);
+}
+
+static void
+test_buckets_refusals(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1}, other[KEY_BYTES] = {2};
+    struct bucket_keys keys, back;
+    struct buf content;
+
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+    bucket_keys_close(&keys);
+    assert_int_equal(load_buckets(f, &back, other, "n1"), ERR_CONFIG);
+    assert_non_null(strstr(f->why, "does not verify"));
+    assert_int_equal(load_buckets(f, &back, key, "n2"), ERR_CONFIG);
+    assert_int_equal(file_read(f->path, 4096, &content), OK);
+    for (size_t size = 0; size < content.size; size++) { /* torn */
+        assert_int_equal(
+            file_replace(f->path, bytes_of(content.data, size), 0600, f->why, sizeof(f->why)), OK);
+        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CONFIG);
+        assert_int_equal(back.count, 0);
+    }
+    for (size_t i = 0; i < content.size; i += 5) {
+        content.data[i] ^= 1;
+        assert_int_equal(file_replace(f->path, buf_bytes(&content), 0600, f->why, sizeof(f->why)),
+                         OK);
+        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CONFIG);
+        content.data[i] ^= 1;
+    }
+    assert_int_equal(file_replace(f->path, buf_bytes(&content), 0644, f->why, sizeof(f->why)), OK);
+    assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CONFIG);
+    assert_int_equal(chmod(f->path, 0600), 0);
+    assert_int_equal(load_buckets(f, &back, key, "n1"), OK);
+    bucket_keys_close(&back);
+    buf_close(&content);
+}
+
+static bool
+is_zeros(int fd, size_t size)
+{
+    struct buf content = {0};
+    bool zeros = true;
+
+    assert_int_equal(buf_reserve(&content, size), OK);
+    assert_int_equal(pread(fd, content.data, size, 0), (ssize_t)size);
+    for (size_t i = 0; i < size; i++)
+        zeros = zeros && content.data[i] == 0;
+    buf_close(&content);
+    return zeros;
+}
+
+/* Whatever its name was: the replaced file's bytes are zeros, and it has no name any more. */
+static void
+test_buckets_old_file_is_overwritten(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1};
+    char old_name[128];
+    struct bucket_keys keys;
+    struct stat st;
+    int fd;
+
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+    fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    save_buckets(f, &keys, key, "n1");
+    assert_true(is_zeros(fd, (size_t)st.st_size));
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_nlink, 0);
+    close(fd);
+    snprintf(old_name, sizeof(old_name), "%s.old", f->path);
+    assert_int_equal(access(old_name, F_OK), -1);
+    bucket_keys_close(&keys);
+}
+
+/* What a crash leaves within saving is overwritten at the next start; the file itself never is. */
+static void
+test_buckets_left_by_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[KEY_BYTES] = {1};
+    char old_name[128], new_name[128];
+    struct bucket_keys keys, back;
+    struct stat st;
+    int fd;
+
+    snprintf(old_name, sizeof(old_name), "%s.old", f->path);
+    snprintf(new_name, sizeof(new_name), "%s.new", f->path);
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+
+    /* After the link, before the rename: two names of one file. */
+    assert_int_equal(link(f->path, old_name), 0);
+    assert_int_equal(key_file_clean(f->path, f->why, sizeof(f->why)), OK);
+    assert_int_equal(access(old_name, F_OK), -1);
+    assert_int_equal(load_buckets(f, &back, key, "n1"), OK);
+    bucket_keys_close(&back);
+
+    /* After the rename, before the old file was overwritten; and a new file half written. */
+    assert_int_equal(rename(f->path, old_name), 0);
+    save_buckets(f, &keys, key, "n1"); /* cleans up first, so begin again */
+    assert_int_equal(access(old_name, F_OK), -1);
+    assert_int_equal(rename(f->path, new_name), 0);
+    fd = open(new_name, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(key_file_clean(f->path, f->why, sizeof(f->why)), OK);
+    assert_int_equal(access(new_name, F_OK), -1);
+    assert_true(is_zeros(fd, (size_t)st.st_size));
+    close(fd);
+    assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_NOT_FOUND);
+    bucket_keys_close(&keys);
+}
+
+/* A file that cannot be written: the old one is still there, and so is its content. */
+static void
+test_buckets_not_saved(void **state)
+{
+    struct fixture *f = *state;
+    struct rng rng = rng_kernel();
+    uint8_t key[KEY_BYTES] = {1};
+    char new_name[128];
+    struct bucket_keys keys, back;
+
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+    snprintf(new_name, sizeof(new_name), "%s.new", f->path);
+    assert_int_equal(mkdir(new_name, 0700), 0); /* in its way */
+    assert_true(bucket_file_save(f->path, &keys, key, bytes_of_text("n1"), &rng, f->why,
+                                 sizeof(f->why)) != OK);
+    assert_non_null(strstr(f->why, ".new"));
+    assert_int_equal(load_buckets(f, &back, key, "n1"), OK);
+    bucket_keys_close(&back);
+    bucket_keys_close(&keys);
+}
+
 /* --- birth ---------------------------------------------------------------------------------- */
 
 static void
@@ -402,6 +620,12 @@ main(void)
         TEST(test_ring_refusals),
         TEST(test_ring_kept_on_failure),
         TEST(test_ring_old_file_is_overwritten),
+        TEST(test_buckets_round_trip),
+        TEST(test_buckets_largest),
+        TEST(test_buckets_refusals),
+        TEST(test_buckets_old_file_is_overwritten),
+        TEST(test_buckets_left_by_a_crash),
+        TEST(test_buckets_not_saved),
         TEST(test_birth),
     };
 
