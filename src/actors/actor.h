@@ -27,7 +27,13 @@ struct step {
     struct arena *arena; /* wiped after the step's effects have been executed */
 };
 
-enum actor_id { ACTOR_GATEWAY, ACTOR_COORDINATOR, ACTOR_SHARD_STORE, ACTOR_REPAIRER };
+enum actor_id {
+    ACTOR_GATEWAY,
+    ACTOR_COORDINATOR,
+    ACTOR_SHARD_STORE,
+    ACTOR_REPAIRER,
+    ACTOR_SHREDDER,
+};
 
 enum effect_kind {
     EFFECT_SEND,  /* a wire message to a node, itself included */
@@ -37,12 +43,14 @@ enum effect_kind {
     EFFECT_SCAN,  /* rows by prefix; MSG_LOADED */
     EFFECT_TIMER, /* MSG_TIMER after a while; timers with equal deadlines fire in arming order */
     EFFECT_REPLY, /* to an API client */
+    EFFECT_KEYS,  /* the file of bucket keys is replaced by what they are now; MSG_STORED comes when
+                     it is durable and the old file is gone, or with what went wrong */
 };
 
 struct effect {
     enum effect_kind kind;
     enum actor_id actor; /* who gets MSG_STORED, MSG_LOADED, MSG_TIMER; for LOCAL: the receiver */
-    uint64_t tag;        /* STORE, LOAD, SCAN, TIMER: comes back */
+    uint64_t tag;        /* STORE, LOAD, SCAN, TIMER, KEYS: comes back */
     union {
         struct msg msg; /* SEND, LOCAL */
         struct {
@@ -93,6 +101,7 @@ void effect_load(struct effects *out, enum actor_id actor, uint64_t tag, const s
 void effect_scan(struct effects *out, enum actor_id actor, uint64_t tag, struct bytes prefix,
                  struct bytes after, size_t limit, bool with_values);
 void effect_timer(struct effects *out, enum actor_id actor, uint64_t tag, struct duration after);
+void effect_keys(struct effects *out, enum actor_id actor, uint64_t tag);
 void effect_reply(struct effects *out, uint64_t exchange, const struct reply *reply);
 
 #endif

@@ -50,7 +50,7 @@ struct answer {
     struct secret share;           /* STATE: slot in the secrets arena */
     enum share_state share_state;
     struct bytes records; /* VERSIONS */
-    bool written, erased;
+    bool written, erased, shredded;
 };
 
 /* A head with everything that a WRITE carries. Views are in the job's proposal_memory. */
@@ -190,6 +190,7 @@ void change_on_erased(struct work *w, const struct msg *in);
 void change_send_chosen(struct work *w, uint64_t written);
 void change_write_timeout(struct work *w);
 void change_erase_deadline(struct work *w);
+bool job_is_shredded(const struct work *w, unsigned replicas);
 /* coordinator_ask.c */
 bool read_all_answered(const struct job *job);
 bool read_all_asked(const struct job *job);

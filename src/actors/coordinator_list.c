@@ -237,6 +237,7 @@ answer_deletion(struct work *w)
     struct job *job = w->job;
     struct reply reply = {.required = cluster_erase_quorum(w->c->membership->cluster),
                           .replicas = job->replicas.count};
+    unsigned shredded = 0;
     enum vault_err err = read_settled_head(w);
     if (err == ERR_BUSY)
         return;
@@ -246,9 +247,14 @@ answer_deletion(struct work *w)
     }
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
-        if (a->answered && a->erased && memcmp(a->head_id, job->head_id, ID_BYTES) == 0)
-            reply.erased_on++;
+        if (!a->answered || !a->erased || memcmp(a->head_id, job->head_id, ID_BYTES) != 0)
+            continue;
+        reply.erased_on++;
+        shredded += a->shredded;
     }
+    reply.version = job->head->version;
+    reply.valid_from_ms = job->head->changed_at_ms;
+    reply.shredded = job_is_shredded(w, shredded);
     job_reply(w, &reply);
     job_end(w);
 }
@@ -264,6 +270,7 @@ deletion_on_erased(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->erased = erased->erased;
+    a->shredded = erased->shredded;
     if (job_keep_accepted(w, a, &accepted) != OK)
         job_fail(w, ERR_NOMEM);
     else if (read_all_answered(job))

@@ -423,14 +423,29 @@ erased_count(const struct job *job)
     return count;
 }
 
+/*
+ * Of so many replicas nothing is left that any key opens, neither shares nor boxes: what the others
+ * may have is below the threshold.
+ */
+bool
+job_is_shredded(const struct work *w, unsigned replicas)
+{
+    return replicas >= cluster_erase_quorum(w->c->membership->cluster);
+}
+
 static void
 answer_erased(struct work *w)
 {
     struct job *job = w->job;
+    unsigned shredded = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++)
+        shredded += job->answers[i].erased && job->answers[i].shredded;
     struct reply reply = {.version = job->result_version,
+                          .valid_from_ms = job->result_at_ms,
                           .erased_on = erased_count(job),
                           .required = cluster_erase_quorum(w->c->membership->cluster),
-                          .replicas = job->replicas.count};
+                          .replicas = job->replicas.count,
+                          .shredded = job_is_shredded(w, shredded)};
     job_reply(w, &reply);
 }
 
@@ -453,6 +468,7 @@ change_on_erased(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->erased = in->u.erased.erased;
+    a->shredded = in->u.erased.shredded;
     if (erased_count(job) == job->replicas.count) {
         answer_erased(w);
         erased_everywhere(w);

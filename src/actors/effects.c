@@ -71,6 +71,12 @@ effect_timer(struct effects *out, enum actor_id actor, uint64_t tag, struct dura
 }
 
 void
+effect_keys(struct effects *out, enum actor_id actor, uint64_t tag)
+{
+    effect_add(out, EFFECT_KEYS, actor, tag);
+}
+
+void
 effect_reply(struct effects *out, uint64_t exchange, const struct reply *reply)
 {
     struct effect *effect = effect_add(out, EFFECT_REPLY, ACTOR_GATEWAY, 0);

@@ -41,6 +41,7 @@ struct membership {
     struct instant looked_at;         /* when this node's own last whole look at its escrow began */
     struct placement placement;
     struct path_count held; /* paths that this node keeps */
+    bool share_keys_changed; /* some node's: the coordinator's ephemeral key is made anew for it */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

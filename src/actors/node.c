@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/share_rotation.h"
+#include "base/planted.h"
 
 enum { EPHEMERAL_KEY_MS = 60 * 60 * 1000 };
 
@@ -29,6 +30,7 @@ struct node {
     struct coordinator coordinator;
     struct shard_store shard_store;
     struct repairer repairer;
+    struct shredder shredder;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -53,6 +55,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     struct shard_store_options shard = {.membership = &node->membership,
                                         .ring = options->ring,
                                         .share_wrap_key = options->share_wrap_key,
+                                        .buckets = options->buckets,
                                         .node = options->row,
                                         .map_seed = seed,
                                         .paths_max = options->paths_max};
@@ -75,6 +78,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     }
     gateway_init(&node->gateway, &node->membership, options->requests_max);
     repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
+    shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
+                  options->shred_interval);
     return OK;
 }
 
@@ -89,6 +94,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         return ERR_NOMEM;
     node->secrets = options->secrets;
     node->ring = options->ring;
+    share_keyring_saved(options->ring);
     node->request_deadline = options->request_deadline;
     membership_init(&node->membership, options->cluster, options->self);
     take_peer_keys(node, options);
@@ -173,6 +179,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_COORDINATOR: return coordinator_handle(&node->coordinator, st, msg, &node->effects);
     case ACTOR_SHARD_STORE: return shard_store_handle(&node->shard_store, st, msg, &node->effects);
     case ACTOR_REPAIRER: return repairer_handle(&node->repairer, st, msg, &node->effects);
+    case ACTOR_SHREDDER: return shredder_handle(&node->shredder, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -277,12 +284,20 @@ node_turn_end(struct node *node)
     secret_arena_close(node->secrets);
 }
 
-/* The coordinator's ephemeral key opens every box of its time: an hour, then it is wiped. */
+/*
+ * The coordinator's ephemeral key opens every box of its time: an hour, then it is wiped; sooner
+ * when somebody's share key was replaced. What is boxed from then on is boxed to the new one, and
+ * the heartbeat that says so leaves in a later step: so once everybody has said it, no ephemeral
+ * key exists that was used with the old one.
+ */
 static void
 renew_ephemeral_key(struct node *node, const struct step *st)
 {
-    if (instant_since(st->now, node->sender_renewed).ns < duration_ms(EPHEMERAL_KEY_MS).ns)
+    bool old = instant_since(st->now, node->sender_renewed).ns >= duration_ms(EPHEMERAL_KEY_MS).ns;
+    bool changed = node->membership.share_keys_changed && !PLANTED(ephemeral_key_kept);
+    if (!old && !changed)
         return;
+    node->membership.share_keys_changed = false;
     node->sender_renewed = st->now;
     if (box_sender_renew(&node->sender, st->rng) != OK)
         node->failed = true;
@@ -296,6 +311,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     shard_store_start(&node->shard_store, st, &node->effects);
     execute(node, st, executor);
     repairer_start(&node->repairer, st, &node->effects);
+    execute(node, st, executor);
+    shredder_start(&node->shredder, st, &node->effects);
     execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);
@@ -324,6 +341,7 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
         msg.from = from;
         msg.to = node->membership.self;
         secret_arena_open(node->secrets);
+        renew_ephemeral_key(node, st);
         err = handle(node, st, actor_of_wire(&msg), &msg);
         if (err == OK)
             execute(node, st, executor);
@@ -351,6 +369,19 @@ void
 node_share_key_announce(struct node *node)
 {
     node->membership.members[node->membership.self].share_key = *share_keyring_current(node->ring);
+    node->membership.share_keys_changed = true;
+}
+
+void
+node_share_keys_saved(struct node *node)
+{
+    share_keyring_saved(node->ring);
+}
+
+void
+node_ephemeral_public(const struct node *node, uint8_t out[static X25519_BYTES])
+{
+    memcpy(out, node->sender.ephemeral_public, X25519_BYTES);
 }
 
 unsigned
@@ -358,6 +389,9 @@ node_share_keys_destroy(struct node *node, const struct step *st)
 {
     /* A request may outlive its deadline by what is on its way: twice is ample. */
     struct duration settle = {2 * node->request_deadline.ns};
+    secret_arena_open(node->secrets);
+    renew_ephemeral_key(node, st); /* it was used with what may be destroyed now */
+    secret_arena_close(node->secrets);
     uint64_t limit =
         share_rotation_destroyable(&node->rotation, &node->membership, st->now, settle);
     unsigned destroyed = 0;

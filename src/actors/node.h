@@ -1,5 +1,5 @@
 /*
- * A node: its four actors and what they share. The same code runs in the server and in the
+ * A node: its actors and what they share. The same code runs in the server and in the
  * simulator; they give it messages and execute what it asks for.
  *
  * Every call is one step: the secrets arena is opened at its start and closed at its end (here and
@@ -13,6 +13,7 @@
 #include "actors/gateway.h"
 #include "actors/repairer.h"
 #include "actors/shard_store.h"
+#include "actors/shredder.h"
 
 struct node;
 
@@ -38,7 +39,9 @@ struct node_options {
     bool master_incorrect;
     size_t requests_max;
     struct duration request_deadline;
-    size_t paths_max; /* 0: default */
+    size_t paths_max;               /* 0: default */
+    struct bucket_keys *buckets;    /* borrowed */
+    struct duration shred_interval; /* 0: default */
 };
 
 /*
@@ -87,6 +90,14 @@ MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
 MUST_CHECK enum vault_err node_share_key_make(struct node *node, const struct step *st);
 void node_share_key_announce(struct node *node);
 unsigned node_share_keys_destroy(struct node *node, const struct step *st); /* how many were */
+/* The ring has been saved, durably: keys that are not in it exist no more. */
+void node_share_keys_saved(struct node *node);
+/*
+ * Public half of the key with which this node boxes shares as a coordinator. It is made anew every
+ * hour, and when a share key has changed, before this node tells that it knows the new one: so when
+ * a node may destroy an old share key, nobody has the other half of what was boxed to it either.
+ */
+void node_ephemeral_public(const struct node *node, uint8_t out[static X25519_BYTES]);
 unsigned node_share_keys_held(const struct node *node);
 
 const struct membership *node_membership(const struct node *node);

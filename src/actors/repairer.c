@@ -118,6 +118,7 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     if (h->sequence > member->sequence)
         member->sequence = h->sequence;
     if (h->share_key_id > member->share_key.id) {
+        r->membership->share_keys_changed = true;
         member->share_key.id = h->share_key_id;
         memcpy(member->share_key.key, h->share_key, X25519_BYTES);
     }

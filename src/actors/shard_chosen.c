@@ -88,10 +88,12 @@ own_bit(const struct shard_work *w)
 }
 
 static void
-answer_erased(struct shard_work *w, struct msg *m, const uint8_t head_id[static ID_BYTES])
+answer_erased(struct shard_work *w, struct msg *m, const uint8_t head_id[static ID_BYTES],
+              bool shredded)
 {
     memcpy(m->u.erased.head_id, head_id, ID_BYTES);
     m->u.erased.erased = true;
+    m->u.erased.shredded = shredded;
     shard_incarnations(w, &m->u.erased.incarnations);
 }
 
@@ -104,8 +106,10 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
 {
     struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
     size_t count = 0;
-    if (!list || shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) != OK ||
-        shard_put_path_row(w, list, &count) != OK ||
+    bool made = list && shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) == OK;
+    if (made)
+        shard_note_keys(w);
+    if (!made || shard_put_path_row(w, list, &count) != OK ||
         !shard_put_erasure(w, own_bit(w), list, &count)) {
         w->path->has_next = false;
         return;
@@ -119,7 +123,7 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     delete_prefix(w, ROW_DEALING, list, &count);
     delete_prefix(w, ROW_BOXES, list, &count);
     w->path->next_clean = true;
-    answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id);
+    answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id, false);
     metrics_count(w->st->metrics, METRIC_paths_erased);
     shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
     shard_commit(w, list, count);
@@ -270,7 +274,8 @@ erased_before(struct shard_work *w)
     struct store_change *list;
     size_t count = 0;
     if (written_by(w) != all_replicas(w)) {
-        answer_erased(w, shard_answer_now(w, MSG_ERASED), w->path->row.head.id);
+        answer_erased(w, shard_answer_now(w, MSG_ERASED), w->path->row.head.id,
+                      shard_is_shredded(w));
         return;
     }
     list = arena_alloc(w->st->arena, sizeof(*list));
@@ -304,7 +309,7 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
         return;
     answer_erased(w,
                   count > 0 ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
-                  chosen->head_id);
+                  chosen->head_id, false);
     if (count > 0)
         shard_commit(w, list, count);
 }
@@ -359,6 +364,7 @@ shard_on_ask_erased(struct shard_work *w)
     if (accepted.state != STATE_ABSENT)
         memcpy(m->u.erased.head_id, w->path->row.head.id, ID_BYTES);
     m->u.erased.erased = w->path->row.row.erased;
+    m->u.erased.shredded = shard_is_shredded(w);
     m->u.erased.state = accepted.state;
     m->u.erased.ballot = accepted.ballot;
     m->u.erased.head = accepted.head;

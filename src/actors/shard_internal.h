@@ -189,7 +189,22 @@ MUST_CHECK enum vault_err shard_version_row(struct shard_work *w, uint64_t versi
                                             struct loaded_row *out);
 MUST_CHECK enum vault_err shard_share_unseal(struct shard_work *w, struct bytes key,
                                              struct bytes sealed, struct bytes *out);
-/* The sealed share under that key opens and matches its commitment. */
+
+/* shard_shred.c: what is erased is to become noise in old pages too */
+struct bucket *shard_bucket(const struct shard_work *w);
+/*
+ * When the batch deletes version rows: puts a copy of it, with the mark that the path's bucket is
+ * dirty, in its place. False: no memory.
+ */
+MUST_CHECK bool shard_mark_dirty(struct shard_work *w, const struct store_change **changes,
+                                 size_t *count);
+/* What must be destroyed before the erasure that path->next tells of counts as shredded. */
+void shard_note_keys(struct shard_work *w);
+/* No key exists that opens what old pages have of the erased path, or boxes for this node. */
+bool shard_is_shredded(const struct shard_work *w);
+void shard_on_rewrap(struct shard_work *w);
+
+/* shard_share.c: the sealed share under that key opens and matches its commitment. */
 bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                          const struct dealing *dealing);
 

@@ -15,13 +15,13 @@ shard_share_seal(struct shard_work *w, const struct row_key *key, struct bytes s
     *out = (struct bytes){0};
     if (share.size == 0)
         return OK;
-    uint8_t *sealed = arena_alloc(w->st->arena, share.size + SEALED_OVERHEAD_BYTES);
+    uint8_t *sealed = arena_alloc(w->st->arena, share.size + BUCKET_SEALED_OVERHEAD_BYTES);
     if (!sealed)
         return ERR_NOMEM;
-    enum vault_err err = sealed_record_make(w->s->share_wrap_key->data, row_key_bytes(key), share,
-                                            w->st->rng, sealed);
+    enum vault_err err = bucket_seal(shard_bucket(w), w->s->share_wrap_key->data,
+                                     row_key_bytes(key), share, w->st->rng, sealed);
     if (err == OK)
-        *out = bytes_of(sealed, share.size + SEALED_OVERHEAD_BYTES);
+        *out = bytes_of(sealed, share.size + BUCKET_SEALED_OVERHEAD_BYTES);
     return err;
 }
 
@@ -29,13 +29,14 @@ enum vault_err
 shard_share_unseal(struct shard_work *w, struct bytes key, struct bytes sealed, struct bytes *out)
 {
     *out = (struct bytes){0};
-    if (sealed.size <= SEALED_OVERHEAD_BYTES)
+    if (sealed.size <= BUCKET_SEALED_OVERHEAD_BYTES)
         return ERR_CORRUPT;
-    size_t size = sealed.size - SEALED_OVERHEAD_BYTES;
+    size_t size = sealed.size - BUCKET_SEALED_OVERHEAD_BYTES;
     uint8_t *share = arena_alloc(w->st->arena, size);
     if (!share)
         return ERR_NOMEM;
-    enum vault_err err = sealed_record_open(w->s->share_wrap_key->data, key, sealed, share);
+    enum vault_err err =
+        bucket_open(shard_bucket(w), w->s->share_wrap_key->data, key, sealed, share);
     if (err == OK)
         *out = bytes_of(share, size);
     return err;
@@ -155,6 +156,11 @@ shard_on_deliver(struct shard_work *w)
     struct shard_path *path = w->path;
     uint64_t owner = w->msg->u.deliver.owner;
     bool recent = instant_since(w->st->now, path->touched).ns < duration_ms(DELIVER_QUIET_MS).ns;
+    if (owner == DELIVER_REWRAP) {
+        if (w->msg->from == w->s->membership->self)
+            shard_on_rewrap(w);
+        return;
+    }
     if (w->msg->from == w->s->membership->self && recent && !w->rows)
         return; /* the repairer's own round: this change is still in flight */
     if (path->row.row.state == STATE_ACCEPTED) {

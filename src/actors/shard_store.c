@@ -167,6 +167,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         .membership = options->membership,
         .ring = options->ring,
         .share_wrap_key = options->share_wrap_key,
+        .buckets = options->buckets,
         .node = options->node,
         .paths_max = options->paths_max ? options->paths_max : SHARD_PATHS_MAX,
     };
@@ -383,6 +384,12 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     path->next_clean = path->clean;
     enum vault_err err = row_set(&path->next, &row);
     path->has_next = err == OK;
+    /* The same tombstone again: it stays erased since when it was. */
+    if (err == OK && erased && path->row.row.erased &&
+        memcmp(path->row.head.id, path->next.head.id, ID_BYTES) == 0) {
+        path->next.row.erased_generation = path->row.row.erased_generation;
+        path->next.row.erased_share_key = path->row.row.erased_share_key;
+    }
     if (err == OK && ballot_compare(ballot, path->promised) > 0)
         path->promised = ballot;
     return err;
@@ -479,6 +486,11 @@ shard_need_versions(struct shard_work *w, enum row_table table, size_t limit)
 void
 shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
 {
+    if (!shard_mark_dirty(w, &changes, &count)) {
+        w->path->has_next = false;
+        w->path->has_answer = false;
+        return; /* no memory: as if the message had been lost */
+    }
     w->path->stage = SHARD_STORING;
     effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
                  count);

@@ -16,6 +16,7 @@
 #include "actors/actor.h"
 #include "actors/membership.h"
 #include "actors/path_map.h"
+#include "crypto/bucket_keys.h"
 
 enum { SHARD_PATHS_MAX = 65536, SHARD_QUEUE_MAX = 64, SHARD_PARKED_MAX = 8 };
 
@@ -26,6 +27,7 @@ struct shard_store_options {
     struct membership *membership;       /* borrowed */
     struct share_keyring *ring;          /* borrowed: this node's share keys */
     const struct secret *share_wrap_key; /* borrowed: own shares rest under it */
+    struct bucket_keys *buckets;         /* borrowed: and under one of these */
     struct node_row node;                /* as found on disk, or as new */
     uint64_t map_seed;
     size_t paths_max; /* entries kept in memory; 0: SHARD_PATHS_MAX */
@@ -35,6 +37,7 @@ struct shard_store {
     struct membership *membership;
     struct share_keyring *ring;
     const struct secret *share_wrap_key;
+    struct bucket_keys *buckets;
     struct node_row node;        /* what is durable (horizon) or has been asked to be (boot) */
     struct ballot floor;         /* votes and writes at or below it are refused */
     uint64_t horizon_pending_ms; /* being made durable; 0: none */

@@ -67,6 +67,7 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_number("requests_max", node->requests_max, "");
     print_number("request_deadline_ms", node->request_deadline_ms, "");
     print_number("share_key_rotation_s", node->share_key_rotation_s, "");
+    print_number("shred_interval_ms", node->shred_interval_ms, "");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

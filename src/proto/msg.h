@@ -139,6 +139,8 @@ struct msg_erased {
     struct ballot ballot;
     struct bytes head;
     struct incarnations incarnations;
+    bool
+        shredded; /* and what is left of it in old pages, here and in boxes for this node, is noise */
 };
 struct msg_read {
     uint64_t version;             /* 0: latest */
@@ -200,10 +202,11 @@ struct msg_heartbeat {
     bool paths_known;           /* it has counted them */
 };
 enum {
-    DELIVER_ERASURE = NODES_MAX
-}; /* instead of a share: tell those who have not erased yet of the deletion */
+    DELIVER_ERASURE = NODES_MAX, /* tell those who have not erased yet of the deletion */
+    DELIVER_REWRAP = 255, /* from this node alone: seal own shares under the bucket's new key */
+};                        /* instead of a share */
 struct msg_deliver {
-    uint64_t owner; /* replica whose share is missing, or DELIVER_ERASURE */
+    uint64_t owner; /* replica whose share is missing, or one of those above */
 };
 
 /* Local ones. */

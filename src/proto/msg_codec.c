@@ -99,6 +99,7 @@ static const struct field erased_fields[] = {
     ANY(msg_erased, ballot),
     UP_TO(msg_erased, head, HEAD_BYTES_MAX),
     ANY(msg_erased, incarnations),
+    ANY(msg_erased, shredded),
 };
 static const struct field read_fields[] = {
     UP_TO(msg_read, version, COUNTER_MAX),
@@ -167,7 +168,7 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, paths_known),
 };
 static const struct field deliver_fields[] = {
-    UP_TO(msg_deliver, owner, DELIVER_ERASURE),
+    UP_TO(msg_deliver, owner, DELIVER_REWRAP),
 };
 /* clang-format on */
 

@@ -68,6 +68,20 @@ row_key_meta(const char *name, struct row_key *out)
 }
 
 void
+row_key_dirty_all(struct row_key *out)
+{
+    row_key_meta("dirty/", out);
+}
+
+void
+row_key_dirty(unsigned bucket, struct row_key *out)
+{
+    assert(bucket <= UINT16_MAX);
+    row_key_dirty_all(out);
+    key_add_number(out, bucket, 2);
+}
+
+void
 row_key_path(struct path path, struct row_key *out)
 {
     row_key_table(ROW_PATH, out);
@@ -216,12 +230,14 @@ path_row_encode(const struct path_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 4);
+    row_writer_init(&w, out, 6);
     codec_require(&w, !ballot_is_none(row->ballot), ERR_RANGE);
     codec_put_ballot(&w, row->ballot);
     codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_CHOSEN);
     codec_put_bytes(&w, row->head, 1, HEAD_BYTES_MAX);
     cbor_put_bool(&w, row->erased);
+    cbor_put_uint(&w, row->erased_generation);
+    cbor_put_uint(&w, row->erased_share_key);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -232,12 +248,14 @@ path_row_decode(struct bytes encoded, struct path_row *out)
     enum vault_err err;
 
     *out = (struct path_row){0};
-    row_reader_init(&r, encoded, 4);
+    row_reader_init(&r, encoded, 6);
     codec_get_ballot(&r, &out->ballot);
     codec_expect(&r, !ballot_is_none(out->ballot));
     out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_CHOSEN);
     out->head = codec_get_bytes(&r, 1, HEAD_BYTES_MAX);
     out->erased = cbor_get_bool(&r);
+    out->erased_generation = cbor_get_uint(&r);
+    out->erased_share_key = cbor_get_uint(&r);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct path_row){0};
@@ -270,6 +288,17 @@ version_row_decode(struct bytes encoded, struct version_row *out)
     if (err != OK)
         *out = (struct version_row){0};
     return err;
+}
+
+bool
+version_row_is_whole(struct bytes version_id, struct bytes encoded, struct version_row *out)
+{
+    uint8_t found[ID_BYTES];
+
+    if (version_row_decode(encoded, out) != OK)
+        return false;
+    record_id(out->record, found);
+    return bytes_equal(version_id, bytes_of(found, ID_BYTES));
 }
 
 enum vault_err
@@ -338,4 +367,32 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     if (err != OK)
         *out = (struct peer_row){0};
     return err;
+}
+
+void
+dirty_row_encode(uint64_t generation, uint8_t out[static DIRTY_VALUE_BYTES])
+{
+    for (unsigned i = 0; i < DIRTY_VALUE_BYTES; i++)
+        out[i] = (uint8_t)(generation >> (8 * (DIRTY_VALUE_BYTES - 1 - i)));
+}
+
+enum vault_err
+dirty_row_decode(struct bytes key, struct bytes value, unsigned *bucket, uint64_t *generation)
+{
+    struct row_key prefix;
+    struct key_cursor number = {.rest = key}, content = {.rest = value};
+
+    row_key_dirty_all(&prefix);
+    *bucket = 0;
+    *generation = 0;
+    if (!bytes_equal(key_take(&number, prefix.size), row_key_bytes(&prefix)))
+        return ERR_CORRUPT;
+    unsigned found = (unsigned)key_take_number(&number, 2);
+    uint64_t found_generation = key_take_number(&content, DIRTY_VALUE_BYTES);
+    if (number.bad || number.rest.size > 0 || content.bad || content.rest.size > 0 ||
+        found_generation == 0)
+        return ERR_CORRUPT;
+    *bucket = found;
+    *generation = found_generation;
+    return OK;
 }

@@ -64,6 +64,9 @@ struct path_row {
     enum accepted_state state; /* ACCEPTED or CHOSEN */
     struct bytes head;
     bool erased; /* tombstone: everything below it is gone here */
+    /* When it was erased, newest of: the keys of the path's bucket, this node's share keys. */
+    uint64_t erased_generation;
+    uint64_t erased_share_key;
 };
 MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);
 MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
@@ -72,12 +75,14 @@ MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
 /* 'v' */
 struct version_row {
     struct bytes record; /* version record */
-    struct bytes share;  /* own share, sealed under the node's "shares" key (AD = the row's key);
-                            empty: not had yet */
+    struct bytes share;  /* own share, sealed under its path's bucket key (AD = the row's key;
+                            crypto/bucket_keys.h); empty: not had yet */
 };
 MUST_CHECK enum vault_err version_row_encode(const struct version_row *row, struct buf *out);
 MUST_CHECK enum vault_err version_row_decode(struct bytes encoded,
                                              struct version_row *out); /* ERR_CORRUPT */
+/* It decodes, and its record is the one that the key names. */
+bool version_row_is_whole(struct bytes version_id, struct bytes encoded, struct version_row *out);
 
 /* 'm' "node": the node's own durable facts. */
 struct node_row {
@@ -89,6 +94,18 @@ struct node_row {
 MUST_CHECK enum vault_err node_row_encode(const struct node_row *row, struct buf *out);
 MUST_CHECK enum vault_err node_row_decode(struct bytes encoded,
                                           struct node_row *out); /* ERR_CORRUPT */
+
+/*
+ * 'm' "dirty/<bucket>": something was erased that lay under a key of this bucket; the value is the
+ * generation (8 bytes, big endian) of the bucket's key then. The row goes when no key that old is
+ * left.
+ */
+enum { DIRTY_VALUE_BYTES = 8 };
+void row_key_dirty(unsigned bucket, struct row_key *out);
+void row_key_dirty_all(struct row_key *out); /* prefix */
+void dirty_row_encode(uint64_t generation, uint8_t out[static DIRTY_VALUE_BYTES]);
+MUST_CHECK enum vault_err dirty_row_decode(struct bytes key, struct bytes value, unsigned *bucket,
+                                           uint64_t *generation); /* ERR_CORRUPT */
 
 /* 'm' "peer/<node number>": what is remembered of a peer. */
 struct peer_row {

@@ -350,6 +350,7 @@ cluster_conf_write(const struct cluster *cluster, struct buf *out)
                  "    requests_max = 1024         # more are answered busy\n"
                  "    request_deadline_ms = 5000\n"
                  "    share_key_rotation_s = 3600 # a new key for shares on their way, so often\n"
+                 "    shred_interval_ms = 600000  # what was erased is noise on the disk after it\n"
                  "}\n");
     return err;
 }

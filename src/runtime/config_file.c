@@ -349,6 +349,7 @@ fill_paths(struct parser *p, cfg_t *section, struct node_config *node)
            join(node->directory, "node.key", node->key) &&
            key_path(node, "storage.key", node->storage_key) &&
            join(node->directory, "share.keys", node->share_keys) &&
+           join(node->directory, "bucket.keys", node->bucket_keys) &&
            join(node->directory, "birth", node->birth) &&
            key_path(node, "master.key", node->master_key);
 }
@@ -363,6 +364,7 @@ read_server(struct parser *p, struct node_config *node)
     node->requests_max = (uint64_t)cfg_getint(section, "requests_max");
     node->request_deadline_ms = (uint32_t)cfg_getint(section, "request_deadline_ms");
     node->share_key_rotation_s = (uint32_t)cfg_getint(section, "share_key_rotation_s");
+    node->shred_interval_ms = (uint32_t)cfg_getint(section, "shred_interval_ms");
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -438,6 +440,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("requests_max", 1024, CFGF_NONE),
         CFG_INT("request_deadline_ms", 5000, CFGF_NONE),
         CFG_INT("share_key_rotation_s", 3600, CFGF_NONE),
+        CFG_INT("shred_interval_ms", 600000, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

@@ -30,6 +30,7 @@ struct node_config {
     char key[CONFIG_PATH_MAX];            /* <directory>/node.key */
     char storage_key[CONFIG_PATH_MAX];    /* <directory>/storage.key */
     char share_keys[CONFIG_PATH_MAX];     /* <directory>/share.keys */
+    char bucket_keys[CONFIG_PATH_MAX];    /* <directory>/bucket.keys */
     char birth[CONFIG_PATH_MAX];          /* <directory>/birth: store id given by cluster create */
     char master_key[CONFIG_PATH_MAX];     /* SEAL_FILE: <directory>/master.key */
     char listen_host[HOST_BYTES_MAX + 1]; /* address to bind; default the node's host */
@@ -38,6 +39,7 @@ struct node_config {
     uint64_t requests_max;                /* in flight: 1024 */
     uint32_t request_deadline_ms;         /* 5000 */
     uint32_t share_key_rotation_s;        /* 3600 */
+    uint32_t shred_interval_ms;           /* 600000 */
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -73,6 +73,7 @@ static const struct config_rule rules[] = {
     {"requests_max", NULL, NULL, 1, 1000000, NULL},
     {"request_deadline_ms", NULL, NULL, 100, 600000, NULL},
     {"share_key_rotation_s", NULL, NULL, 1, 30 * 24 * 3600, NULL},
+    {"shred_interval_ms", NULL, NULL, 100, 24 * 3600 * 1000, NULL},
 };
 
 const struct config_rule *

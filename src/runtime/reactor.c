@@ -132,9 +132,12 @@ fill_request(struct storage_request *q, const struct effect *effect)
     return err != OK ? err : arena_copy(&q->arena, effect->u.scan.after, &q->after);
 }
 
-/* What could not be submitted comes back as failed in the next turn, like every completion. */
+/*
+ * What needs no storage thread, or could not be submitted, comes back in the next turn, like every
+ * completion.
+ */
 static void
-fail_later(struct reactor *r, struct storage_request *q, enum vault_err err)
+complete_later(struct reactor *r, struct storage_request *q, enum vault_err err)
 {
     q->err = err;
     q->next = r->failed_storage;
@@ -159,7 +162,25 @@ execute_storage(struct reactor *r, const struct effect *effect)
     if (err == OK)
         err = storage_io_submit(r->options.storage, q);
     if (err != OK)
-        fail_later(r, q, err);
+        complete_later(r, q, err);
+}
+
+/*
+ * The loop waits for the file, as it does for that of the share keys: it is small, and written twice
+ * in a round of shredding. A failure is nothing that the process must end of.
+ */
+static void
+execute_keys(struct reactor *r, const struct effect *effect)
+{
+    struct storage_request *q = storage_request_new(STORAGE_COMMIT, STORAGE_ARENA_BYTES_MAX);
+    if (!q) {
+        stop_failed(r, ERR_NOMEM);
+        return;
+    }
+    q->tag = effect->tag;
+    q->owner = (uint32_t)effect->actor;
+    enum vault_err err = r->options.save_bucket_keys(r->options.save_context);
+    complete_later(r, q, err == ERR_IO || err == ERR_CORRUPT ? ERR_BUSY : err);
 }
 
 static void
@@ -175,6 +196,7 @@ execute(void *context, const struct effect *effect)
                        effect->tag) != OK)
             stop_failed(r, ERR_NOMEM);
         break;
+    case EFFECT_KEYS: execute_keys(r, effect); break;
     case EFFECT_REPLY: reactor_reply(r, effect->u.reply.exchange, &effect->u.reply.reply); break;
     case EFFECT_SEND:
     case EFFECT_LOCAL: assert(!"the node executes these"); break;
@@ -323,6 +345,16 @@ on_signal(evutil_socket_t fd, short what, void *context)
 
 /* ---- share keys ---- */
 
+static enum vault_err
+save_share_keys(struct reactor *r)
+{
+    enum vault_err err = r->options.save_share_keys(r->options.save_context);
+    r->share_keys_unsaved = err != OK;
+    if (err == OK)
+        node_share_keys_saved(r->node);
+    return err;
+}
+
 /* The private half is durable before its public half is told to anybody. */
 static void
 rotate_share_key(struct reactor *r)
@@ -331,7 +363,7 @@ rotate_share_key(struct reactor *r)
     reactor_step(r, &st);
     enum vault_err err = node_share_key_make(r->node, &st);
     if (err == OK)
-        err = r->options.save_share_keys(r->options.save_context);
+        err = save_share_keys(r);
     if (err == OK)
         node_share_key_announce(r->node);
     log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor", "share_key_rotated",
@@ -351,8 +383,8 @@ on_rotation(evutil_socket_t fd, short what, void *context)
     reactor_step(r, &st);
     unsigned destroyed = node_share_keys_destroy(r->node, &st);
     reactor_step_done(r);
-    if (destroyed > 0) {
-        enum vault_err err = r->options.save_share_keys(r->options.save_context);
+    if (destroyed > 0 || r->share_keys_unsaved) {
+        enum vault_err err = save_share_keys(r);
         log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor",
                   "share_keys_destroyed", log_u64("count", destroyed), log_err("outcome", err));
     }
@@ -389,7 +421,9 @@ make_node(struct reactor *r)
                                    .master = o->master,
                                    .master_incorrect = o->master_incorrect,
                                    .requests_max = local->requests_max,
-                                   .request_deadline = duration_ms(local->request_deadline_ms)};
+                                   .request_deadline = duration_ms(local->request_deadline_ms),
+                                   .buckets = o->buckets,
+                                   .shred_interval = duration_ms(local->shred_interval_ms)};
     struct step st;
     memcpy(options.peer_keys, o->peer_keys, sizeof(options.peer_keys));
     reactor_step(r, &st);

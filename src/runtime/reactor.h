@@ -30,6 +30,8 @@ struct reactor_options {
     void *save_context;
     /* Writes the ring of share keys to its file, durably; the secrets arena is closed. */
     enum vault_err (*save_share_keys)(void *context);
+    struct bucket_keys *buckets;                       /* borrowed */
+    enum vault_err (*save_bucket_keys)(void *context); /* in the same way */
 };
 
 /* Makes the node, listens. Errors with a sentence in `why`. */

@@ -25,7 +25,8 @@ struct reactor {
     struct storage_request *failed_storage; /* could not be submitted */
     struct instant started, drain_since;
     bool draining, stop;
-    bool in_turn; /* the secrets arena is open until the loop waits again */
+    bool share_keys_unsaved; /* some were destroyed, and the file may have them still */
+    bool in_turn;            /* the secrets arena is open until the loop waits again */
     enum vault_err result;
 };
 

@@ -21,7 +21,7 @@
 
 enum {
     WHY_BYTES = 2048,
-    SECRET_SLOTS_FIXED = 256,
+    SECRET_SLOTS_FIXED = 256 + BUCKETS_MAX,
     STORAGE_QUEUE_MAX = 1 << 17,
     CHECKPOINT_LOG_BYTES = 128 * 1024 * 1024,
 };
@@ -37,6 +37,8 @@ struct server {
     struct master_key master;
     bool has_master, master_incorrect;
     struct share_keyring ring;
+    struct secret bucket_file_key; /* the file of bucket keys is sealed under it */
+    struct bucket_keys buckets;
     struct tls_context *api, *link_server, *link_client;
     struct store *store;
     struct node_row row;
@@ -106,6 +108,67 @@ save_share_keys(void *context)
     return err;
 }
 
+static enum vault_err
+save_bucket_keys(void *context)
+{
+    struct server *s = context;
+    struct rng rng = rng_kernel();
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    size_t ad_size = share_keys_ad(s->config->cluster.id, self_of(s)->name, ad);
+    secret_arena_open(s->secrets);
+    enum vault_err err =
+        bucket_file_save(s->config->node.bucket_keys, &s->buckets, s->bucket_file_key.data,
+                         bytes_of(ad, ad_size), &rng, s->why, sizeof(s->why));
+    secret_arena_close(s->secrets);
+    if (err != OK)
+        log_event(&s->log, LOG_WARN, "server", "bucket_keys_not_saved", log_text("why", s->why));
+    return err;
+}
+
+/*
+ * A new node's file is made at its first start. One that is lost later is made anew, too: the own
+ * shares that lay under its keys count as missing from then on, and are got back like others that
+ * are missing. Generations go on from the clock, so that none of before is met again.
+ */
+static enum vault_err
+make_bucket_keys(struct server *s)
+{
+    struct rng rng = rng_kernel();
+    struct birth birth;
+    enum vault_err err = birth_read(s->config->node.birth, &birth, s->why, sizeof(s->why));
+    if (err != OK)
+        return err;
+    if (birth.used)
+        log_event(&s->log, LOG_ERROR, "server", "bucket_keys_lost",
+                  log_text("why", "bucket.keys is not there: a new one is made, and this node's "
+                                  "shares of before count as missing"));
+    err = bucket_keys_init(&s->buckets, s->secrets, BUCKETS_MAX, s->log.wall_ms(s->log.context),
+                           &rng);
+    return err != OK ? err : save_bucket_keys(s);
+}
+
+static enum vault_err
+load_bucket_keys(struct server *s)
+{
+    const char *path = s->config->node.bucket_keys;
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    size_t ad_size = share_keys_ad(s->config->cluster.id, self_of(s)->name, ad);
+    enum vault_err err = key_file_clean(path, s->why, sizeof(s->why));
+    if (err == OK)
+        err = key_file_clean(s->config->node.share_keys, s->why, sizeof(s->why));
+    if (err != OK)
+        return err;
+    secret_arena_open(s->secrets);
+    err = bucket_file_load(path, &s->buckets, s->secrets, s->bucket_file_key.data,
+                           bytes_of(ad, ad_size), s->why, sizeof(s->why));
+    if (err == ERR_NOT_FOUND) {
+        s->why[0] = '\0';
+        err = make_bucket_keys(s);
+    }
+    secret_arena_close(s->secrets);
+    return err;
+}
+
 /*
  * A missing or wrong master key does not keep the node from starting: it votes and keeps shares,
  * and refuses every request for a value with a clear error, deterministically.
@@ -149,6 +212,8 @@ load_keys(struct server *s, uint8_t storage_key[static KEY_BYTES])
     err = derive(s, storage_key, "shares", &s->share_wrap_key);
     if (err == OK)
         err = derive(s, storage_key, "share-keys", &s->share_file_key);
+    if (err == OK)
+        err = derive(s, storage_key, "bucket-keys", &s->bucket_file_key);
     if (err == OK)
         err = load_share_keys(s);
     if (err == OK)
@@ -330,7 +395,9 @@ start_reactor(struct server *s)
                                       .link_client = s->link_client,
                                       .rng = rng_kernel(),
                                       .save_context = s,
-                                      .save_share_keys = save_share_keys};
+                                      .save_share_keys = save_share_keys,
+                                      .buckets = &s->buckets,
+                                      .save_bucket_keys = save_bucket_keys};
     memcpy(options.peer_keys, s->peer_keys, sizeof(options.peer_keys));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
 }
@@ -347,6 +414,8 @@ start(struct server *s)
     if (err == OK)
         err = open_store(s, storage_key);
     bytes_wipe(storage_key, sizeof(storage_key));
+    if (err == OK)
+        err = load_bucket_keys(s); /* only who has the store open may write the file */
     if (err == OK)
         err = check_birth(s);
     if (err == OK)
@@ -372,6 +441,8 @@ close_all(struct server *s)
         share_keyring_close(&s->ring);
         secret_free(s->secrets, &s->master.key);
         secret_free(s->secrets, &s->share_file_key);
+        secret_free(s->secrets, &s->bucket_file_key);
+        bucket_keys_close(&s->buckets);
         secret_free(s->secrets, &s->share_wrap_key);
         secret_arena_close(s->secrets);
         secret_arena_free(s->secrets);

@@ -204,6 +204,7 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                                .changed_at_ms = head.changed_at_ms};
     record_id(row.head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
+    memcpy(seen.version_id, head.version_id, ID_BYTES);
     memcpy(seen.incarnation, head.incarnation, INCARNATION_BYTES);
     if (ballot_compare(row.ballot, p->highest[node]) < 0)
         sim_fail(check->world, SIM_SAFETY, "ballots", "%s: node %u went back to a lower ballot",

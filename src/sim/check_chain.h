@@ -17,6 +17,7 @@ struct chosen_head {
     enum head_kind kind;
     uint64_t version;
     uint64_t changed_at_ms;
+    uint8_t version_id[ID_BYTES]; /* of the latest version */
 };
 
 struct accepted_head {

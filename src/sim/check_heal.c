@@ -7,7 +7,7 @@
 
 #include "sim/world.h"
 
-enum { HEAL_MS = 90000, DRAIN_MS = 120000, TRIES_MAX = 200 };
+enum { HEAL_MS = 90000, DRAIN_MS = 120000, TRIES_MAX = 200, SHRED_PATHS = 3, SHRED_S = 150 };
 
 static bool
 idle(const struct world *world)
@@ -204,6 +204,43 @@ drain(struct world *world)
              outstanding(world, ROW_BOXES), outstanding(world, ROW_ERASURE));
 }
 
+/* ---- shredding ---- */
+
+static bool
+is_shredded(struct world *world, unsigned path)
+{
+    struct request ask = {.kind = REQUEST_DELETION};
+    const struct op *op =
+        try_once(world, some_living(world, -1), path, &ask, world->now_ns + ms_to_ns(HEAL_MS));
+    return op->outcome == OP_DONE && op->reply.shredded;
+}
+
+/* What is deleted now is noise in the end, everywhere, when the share keys are replaced once more. */
+static void
+shred_some(struct world *world)
+{
+    struct request delete = {.kind = REQUEST_DELETE};
+    unsigned count =
+        world->clients.path_count < SHRED_PATHS ? world->clients.path_count : SHRED_PATHS;
+    for (unsigned i = 0; i < count; i++)
+        insist(world, -1, i, &delete, world->now_ns + ms_to_ns(HEAL_MS), "writable");
+    unsigned done = 0;
+    for (unsigned second = 0; second < SHRED_S && done < count; second++) {
+        for (unsigned i = 0; second % 30 == 0 && i < world->options.nodes; i++) {
+            if (node_up(world, i))
+                node_look_after_keys(world, i, true);
+        }
+        uint64_t next = world->now_ns + ms_to_ns(1000);
+        while (world_step(world, next))
+            continue;
+        while (done < count && is_shredded(world, done))
+            done++;
+    }
+    if (done < count)
+        sim_fail(world, SIM_LIVENESS, "shredded", "%s is not shredded",
+                 world->clients.paths[done].name);
+}
+
 static void
 everybody_back(struct world *world)
 {
@@ -222,6 +259,7 @@ everybody_back(struct world *world)
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
     check_delete_all(world);
+    shred_some(world);
 }
 
 void

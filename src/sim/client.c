@@ -569,8 +569,10 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
                  (unsigned long)op->number);
     op_ended(world, op, outcome);
     if (outcome == OP_DONE &&
-        (op->request.kind == REQUEST_DELETE || op->request.kind == REQUEST_DELETION))
+        (op->request.kind == REQUEST_DELETE || op->request.kind == REQUEST_DELETION)) {
         check_delete_answer(world, op);
+        check_shred_answer(&world->shred, op);
+    }
 }
 
 static void

@@ -6,7 +6,7 @@
 #include "sim/world.h"
 
 enum {
-    SECRET_SLOTS = 1024,
+    SECRET_SLOTS = 1024 + 16,
     STEP_ARENA_BYTES = 96 * 1024 * 1024,
     KEYS_LOOK_MS = 2000,
     RESTART_MS_MAX = 5000,
@@ -83,6 +83,56 @@ step_of(struct world *world, unsigned node)
                          .arena = &n->arena};
 }
 
+/* ---- the file of bucket keys: it outlives the process ---- */
+
+static void
+save_buckets(struct sim_node *n)
+{
+    buf_close(&n->bucket_file);
+    secret_arena_open(n->secrets);
+    if (bucket_keys_encode(&n->buckets, &n->bucket_file) != OK)
+        sim_fail(n->world, SIM_CRASH, "keys", "bucket keys are not encoded");
+    secret_arena_close(n->secrets);
+}
+
+static void
+load_buckets(struct sim_node *n)
+{
+    secret_arena_open(n->secrets);
+    bucket_keys_close(&n->buckets);
+    if (bucket_keys_decode(buf_bytes(&n->bucket_file), n->secrets, &n->buckets) != OK)
+        sim_fail(n->world, SIM_CRASH, "keys", "saved bucket keys are not taken back");
+    secret_arena_close(n->secrets);
+}
+
+/* Like the disk, in two steps: the file is replaced, and the node hears of it. It may end before either. */
+static void
+write_buckets(struct world *world, unsigned node, const struct effect *effect)
+{
+    uint64_t us =
+        prng_between(&world->disk_prng, world->options.disk_us_min, world->options.disk_us_max);
+    struct event *event = event_new(world, EVENT_BUCKETS, node, 3000 * us, 0);
+    event->actor = effect->actor;
+    event->tag = effect->tag;
+    event_push(world, event);
+}
+
+static void
+on_buckets(struct world *world, const struct event *event)
+{
+    struct sim_node *n = &world->nodes[event->node];
+    struct event *told =
+        event_new(world, EVENT_STORED, event->node, 1000 * prng_below(&world->disk_prng, 2000), 0);
+    told->actor = event->actor;
+    told->tag = event->tag;
+    if (n->disk.full_until_ns > world->now_ns)
+        told->err = ERR_DISK_FULL;
+    else
+        save_buckets(n);
+    check_shred_file(&world->shred, event->node);
+    event_push(world, told);
+}
+
 /* ---- effects ---- */
 
 /* False: the process has ended before this effect. */
@@ -129,6 +179,7 @@ on_execute(void *context, const struct effect *effect)
     case EFFECT_LOAD: storage_load(world, node, effect); break;
     case EFFECT_SCAN: storage_scan(world, node, effect); break;
     case EFFECT_TIMER: arm_timer(world, node, effect); break;
+    case EFFECT_KEYS: write_buckets(world, node, effect); break;
     case EFFECT_REPLY:
         client_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         break;
@@ -214,6 +265,7 @@ node_run_event(struct world *world, const struct event *event)
     case EVENT_TIMER: node_hand(world, event->node, event->actor, &msg); break;
     case EVENT_LINK: net_link_event(world, event); break;
     case EVENT_REQUEST: client_deliver(world, event->tag); break;
+    case EVENT_BUCKETS: on_buckets(world, event); break;
     case EVENT_KEYS: node_look_after_keys(world, event->node, event->tag != 0); break;
     default: storage_event(world, event); break;
     }
@@ -250,6 +302,17 @@ load_keys(struct world *world, struct sim_node *n)
     secret_arena_close(n->secrets);
 }
 
+bool
+node_has_share_key(const struct world *world, unsigned node, uint64_t id)
+{
+    const struct sim_node *n = &world->nodes[node];
+    for (unsigned i = 0; i < SHARE_KEYS_MAX; i++) {
+        if (n->saved_keys[i].id == id || (n->node && n->ring.keys[i].public_half.id == id))
+            return true;
+    }
+    return false;
+}
+
 /* As the reactor does it; the process may end between making a key and saving it, and before saving what was destroyed. */
 void
 node_look_after_keys(struct world *world, unsigned node, bool rotate)
@@ -263,14 +326,17 @@ node_look_after_keys(struct world *world, unsigned node, bool rotate)
         enum vault_err err = node_share_key_make(n->node, &st);
         if (err == OK && !ends) {
             save_keys(n);
+            node_share_keys_saved(n->node);
             node_share_key_announce(n->node);
             trace_line(&world->trace, world->now_ns, "node %u rotated its share key, %u held", node,
                        node_share_keys_held(n->node));
         }
     } else {
         unsigned destroyed = node_share_keys_destroy(n->node, &st);
-        if (destroyed > 0 && !ends)
+        if (destroyed > 0 && !ends) {
             save_keys(n);
+            node_share_keys_saved(n->node);
+        }
         if (destroyed > 0)
             trace_line(&world->trace, world->now_ns, "node %u destroyed %u share keys", node,
                        destroyed);
@@ -347,9 +413,12 @@ node_boot(struct world *world, unsigned node)
         .requests_max = world->options.requests_max,
         .request_deadline = duration_ms(REQUEST_DEADLINE_MS),
         .paths_max = world->options.paths_max,
+        .buckets = &n->buckets,
+        .shred_interval = duration_ms(world->options.shred_ms),
     };
     load_facts(world, node, &options);
     load_keys(world, n);
+    load_buckets(n);
     n->life++;
     n->entropy_fails = false;
     n->entropy_failed = false;
@@ -388,12 +457,14 @@ node_init_sim(struct world *world, unsigned node)
     share_keyring_init(&n->ring, n->secrets);
     secret_arena_open(n->secrets);
     if (share_keyring_generate(&n->ring, &n->rng) != OK ||
-        secret_copy(n->secrets, bytes_of(key, sizeof(key)), &n->wrap_key) != OK)
+        secret_copy(n->secrets, bytes_of(key, sizeof(key)), &n->wrap_key) != OK ||
+        bucket_keys_init(&n->buckets, n->secrets, world->options.buckets, 1, &n->rng) != OK)
         sim_fail(world, SIM_CRASH, "setup", "no keys");
     secret_arena_close(n->secrets);
     world->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
     snprintf(world->cluster.nodes[node].name, NODE_NAME_BYTES_MAX, "node-%u", node);
     save_keys(n);
+    save_buckets(n);
 }
 
 void
@@ -405,6 +476,8 @@ node_close_sim(struct world *world, unsigned node)
     secret_arena_open(n->secrets);
     share_keyring_close(&n->ring);
     secret_free(n->secrets, &n->wrap_key);
+    bucket_keys_close(&n->buckets);
+    buf_close(&n->bucket_file);
     secret_arena_close(n->secrets);
     secret_arena_free(n->secrets);
     arena_close(&n->arena);

@@ -70,6 +70,8 @@ options_draw(struct world *world)
     o->disk_us_max = o->disk_us_min + prng_skewed(&prng, 50, 10000);
     o->requests_max = 64;
     draw_more_nodes(o, &prng);
+    o->buckets = (unsigned)prng_between(&prng, 1, 6);
+    o->shred_ms = prng_skewed(&prng, 200, 20000);
     if (o->cost_nodes > 0)
         fix_costs_world(o);
 }

@@ -28,8 +28,10 @@ start_writer(struct world *world, unsigned node)
 void
 storage_store(struct world *world, unsigned node, const struct effect *effect)
 {
-    for (size_t i = 0; i < effect->u.store.count; i++)
+    for (size_t i = 0; i < effect->u.store.count; i++) {
         check_secrets_bytes(world, effect->u.store.changes[i].value, "a row");
+        check_shred_written(&world->shred, node, &effect->u.store.changes[i]);
+    }
     costs_storage(&world->costs, node, effect);
     disk_submit(&world->nodes[node].disk, effect);
     start_writer(world, node);
@@ -56,9 +58,11 @@ static void
 became_durable(struct world *world, unsigned node, const struct disk_batch *batch)
 {
     for (size_t i = 0; batch->err == OK && i < batch->count; i++) {
-        if (batch->changes[i].kind == STORE_PUT)
-            check_chain_row(&world->chain, node, batch->changes[i].row->key,
-                            batch->changes[i].row->value);
+        if (batch->changes[i].kind != STORE_PUT)
+            continue;
+        const struct disk_row *row = batch->changes[i].row;
+        check_chain_row(&world->chain, node, row->key, row->value);
+        check_shred_row(&world->shred, node, row->key, row->value);
     }
 }
 

@@ -192,6 +192,7 @@ world_new(const struct sim_options *options)
     placement_init(&world->placement, &world->cluster);
     make_other_cluster(world);
     check_chain_init(&world->chain, world);
+    check_shred_init(&world->shred, world);
     clients_init(world);
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_boot(world, i);
@@ -208,6 +209,7 @@ world_free(struct world *world)
     free(world->heap);
     clients_close(world);
     check_chain_close(&world->chain);
+    check_shred_close(&world->shred);
     trace_close(&world->trace);
     free(world);
 }

@@ -7,6 +7,7 @@
 
 #include "actors/node.h"
 #include "sim/check_chain.h"
+#include "sim/check_shred.h"
 #include "sim/client.h"
 #include "sim/costs.h"
 #include "sim/disk.h"
@@ -30,6 +31,7 @@ enum event_kind {
     EVENT_LINK,
     EVENT_REQUEST,
     EVENT_KEYS,       /* the share keys are looked after */
+    EVENT_BUCKETS,    /* the file of bucket keys is replaced */
     EVENT_NODE_KINDS, /* those before it happen in one life of one node, and wait while it is paused */
     EVENT_START,
     EVENT_CLIENT,
@@ -68,6 +70,8 @@ struct sim_node {
     struct share_keyring ring;
     struct sim_key saved_keys[SHARE_KEYS_MAX]; /* the file of share keys, oldest first */
     struct secret wrap_key;
+    struct bucket_keys buckets;
+    struct buf bucket_file; /* the file of bucket keys */
     struct prng prng;
     struct rng rng;
     struct metrics metrics;
@@ -106,6 +110,8 @@ struct sim_options {
     size_t value_bytes_max;
     size_t paths_max, requests_max;
     unsigned weights[8]; /* of the kinds of operations */
+    unsigned buckets;    /* of each node */
+    uint64_t shred_ms;   /* shred interval */
     bool verbose, calm;
     const char *without;  /* fault kinds that this run does not have, with commas between */
     const char *tolerate; /* a property that is known to be broken: not judged */
@@ -137,6 +143,7 @@ struct world {
     struct faults faults;
     struct clients clients;
     struct check_chain chain;
+    struct check_shred shred;
     uint8_t canary[CANARY_BYTES];
     struct costs costs;
     struct trace trace;
@@ -176,6 +183,8 @@ bool node_up(const struct world *world, unsigned node);
 void node_hand(struct world *world, unsigned node, enum actor_id actor, const struct msg *msg);
 void node_run_event(struct world *world, const struct event *event);
 void node_look_after_keys(struct world *world, unsigned node, bool rotate);
+/* Keys that are in the node's memory or in its files now. */
+bool node_has_share_key(const struct world *world, unsigned node, uint64_t id);
 uint64_t node_wall_ms(const struct world *world, unsigned node);
 struct instant node_now(const struct world *world, unsigned node);
 

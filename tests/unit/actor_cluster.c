@@ -9,6 +9,7 @@ enum {
     REQUESTS_MAX = 64,
     DEADLINE_MS = 5000,
     SECRET_SLOTS = 1024,
+    BUCKETS = 4,
     LINK_NOTICE_MS = 1000,
     START_MS_MAX = 5000,
 };
@@ -126,6 +127,12 @@ on_execute(void *context, const struct effect *effect)
         ac_event_push(ac, event);
         break;
     case EFFECT_REPLY: on_reply(ac, effect); break;
+    case EFFECT_KEYS:
+        event = ac_event_new(ac, EVENT_KEYS, node, 1000 * ac->options.disk_us_max, 0);
+        event->actor = effect->actor;
+        event->tag = effect->tag;
+        ac_event_push(ac, event);
+        break;
     case EFFECT_SEND:
     case EFFECT_LOCAL: checks_fail("an effect that the node executes itself");
     }
@@ -189,6 +196,25 @@ run_link(struct actor_cluster *ac, const struct ac_event *event)
     ac_deliver(ac, a, ACTOR_REPAIRER, &msg);
 }
 
+/* The file of bucket keys outlives the process, which the answer may not find any more. */
+static void
+run_keys(struct actor_cluster *ac, const struct ac_event *event)
+{
+    struct ac_node *n = &ac->nodes[event->node];
+    struct ac_event *next = ac_event_new(ac, EVENT_KEYS_SAVED, event->node, 0, 0);
+    next->actor = event->actor;
+    next->tag = event->tag;
+    next->err = n->bucket_save_fails ? ERR_DISK_FULL : OK;
+    ac_event_push(ac, next);
+    if (n->bucket_save_fails)
+        return;
+    n->bucket_saves++;
+    buf_close(&n->bucket_file);
+    secret_arena_open(n->secrets);
+    ac_require(bucket_keys_encode(&n->buckets, &n->bucket_file) == OK, "bucket keys to save");
+    secret_arena_close(n->secrets);
+}
+
 static void
 run_event(struct actor_cluster *ac, const struct ac_event *event)
 {
@@ -210,6 +236,13 @@ run_event(struct actor_cluster *ac, const struct ac_event *event)
     case EVENT_LOAD:
     case EVENT_SCAN: ac_disk_event(ac, event); break;
     case EVENT_LINK: run_link(ac, event); break;
+    case EVENT_KEYS: run_keys(ac, event); break;
+    case EVENT_KEYS_SAVED:
+        msg.kind = MSG_STORED;
+        msg.u.stored.tag = event->tag;
+        msg.u.stored.err = event->err;
+        ac_deliver(ac, event->node, event->actor, &msg);
+        break;
     }
 }
 
@@ -288,6 +321,7 @@ ac_destroy_share_keys(struct actor_cluster *ac, unsigned node)
 {
     struct step st = step_of(ac, node);
     (void)node_share_keys_destroy(ac->nodes[node].node, &st);
+    node_share_keys_saved(ac->nodes[node].node);
     return node_share_keys_held(ac->nodes[node].node);
 }
 
@@ -343,6 +377,17 @@ load_facts(struct actor_cluster *ac, unsigned node, struct node_options *options
     }
 }
 
+/* As the file has them: what was made or retired and not saved is as if it had never been. */
+static void
+load_bucket_keys(struct ac_node *n)
+{
+    secret_arena_open(n->secrets);
+    bucket_keys_close(&n->buckets);
+    ac_require(bucket_keys_decode(buf_bytes(&n->bucket_file), n->secrets, &n->buckets) == OK,
+               "saved bucket keys");
+    secret_arena_close(n->secrets);
+}
+
 void
 ac_start(struct actor_cluster *ac, unsigned node)
 {
@@ -358,9 +403,12 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .requests_max = ac->options.requests_max,
         .request_deadline = duration_ms(DEADLINE_MS),
         .paths_max = ac->options.paths_max,
+        .buckets = &n->buckets,
+        .shred_interval = duration_ms(ac->options.shred_interval_ms),
     };
     ac_require(n->node == NULL, "a node is started once");
     load_facts(ac, node, &options);
+    load_bucket_keys(n);
     n->life++;
     ac_require(node_new(&options, &st, &n->node) == OK, "node_new");
     ac->current = node;
@@ -411,7 +459,10 @@ node_init(struct actor_cluster *ac, unsigned node)
 {
     struct ac_node *n = &ac->nodes[node];
     uint8_t key[KEY_BYTES];
+    struct rng_seeded bucket_state;
+    struct rng bucket_rng;
     rng_seeded_init(&n->rng_state, ac->options.seed * 16 + node + 1, &n->rng);
+    rng_seeded_init(&bucket_state, ac->options.seed * 16 + node + 1, &bucket_rng);
     arena_init(&n->arena, STEP_ARENA_BYTES);
     n->skew_ms =
         (int64_t)ac_dice(ac, 2 * ac->options.skew_ms_max + 1) - (int64_t)ac->options.skew_ms_max;
@@ -423,7 +474,10 @@ node_init(struct actor_cluster *ac, unsigned node)
     share_keyring_init(&n->ring, n->secrets);
     secret_arena_open(n->secrets);
     ac_require(share_keyring_generate(&n->ring, &n->rng) == OK &&
-                   secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK,
+                   secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK &&
+                   bucket_keys_init(&n->buckets, n->secrets, ac->options.buckets, 1, &bucket_rng) ==
+                       OK &&
+                   bucket_keys_encode(&n->buckets, &n->bucket_file) == OK,
                "a node's keys");
     ac->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
     secret_arena_close(n->secrets);
@@ -441,6 +495,8 @@ defaults(struct ac_options *options)
         options->disk_us_min = 50;
         options->disk_us_max = 200;
     }
+    if (options->buckets == 0)
+        options->buckets = BUCKETS;
     if (options->requests_max == 0)
         options->requests_max = REQUESTS_MAX;
 }
@@ -497,6 +553,8 @@ ac_free(struct actor_cluster *ac)
         secret_arena_open(n->secrets);
         share_keyring_close(&n->ring);
         secret_free(n->secrets, &n->wrap_key);
+        bucket_keys_close(&n->buckets);
+        buf_close(&n->bucket_file);
         secret_arena_close(n->secrets);
         secret_arena_free(n->secrets);
         arena_close(&n->arena);

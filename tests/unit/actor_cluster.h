@@ -30,7 +30,9 @@ struct ac_options {
     uint64_t delay_us_min, delay_us_max; /* of frames; 0: 100 to 300 */
     uint64_t disk_us_min, disk_us_max;   /* of loads and syncs; 0: 50 to 200 */
     unsigned loss_permille, duplicate_permille;
-    uint64_t skew_ms_max; /* clocks are off by up to that in either direction */
+    uint64_t skew_ms_max;       /* clocks are off by up to that in either direction */
+    unsigned buckets;           /* of each node; 0: 4 */
+    uint64_t shred_interval_ms; /* 0: default */
 };
 
 /* What the test wants to do with a frame. */
@@ -62,6 +64,10 @@ struct ac_node {
     struct secret_arena *secrets;
     struct share_keyring ring;
     struct secret wrap_key;
+    struct bucket_keys buckets;
+    struct buf bucket_file; /* what the file of bucket keys holds; outlives the process */
+    unsigned bucket_saves;  /* of that file */
+    bool bucket_save_fails;
     struct rng_seeded rng_state;
     struct rng rng;
     struct metrics metrics;

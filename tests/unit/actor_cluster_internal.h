@@ -14,7 +14,9 @@ enum event_kind {
     EVENT_LOAD,
     EVENT_SCAN,
     EVENT_FAILED,
-    EVENT_LINK
+    EVENT_LINK,
+    EVENT_KEYS, /* the file of bucket keys is being replaced */
+    EVENT_KEYS_SAVED
 };
 
 struct ac_event {

@@ -307,6 +307,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
     case MSG_ERASED:
         msg->u.erased = (struct msg_erased){
             .erased = dice_coin(dice),
+            .shredded = dice_coin(dice),
             .state = (enum accepted_state)dice_between(dice, STATE_ABSENT, STATE_CHOSEN),
             .ballot = dice_ballot_or_none(dice),
             .head = dice_bytes(dice, 0, 60),

@@ -746,23 +746,27 @@ spoil_share(struct actor_cluster *ac, unsigned node, const char *name, const str
     struct bytes value;
     struct version_row row;
     struct buf encoded = {0};
-    uint8_t share[SECRET_BYTES_MAX], sealed[SECRET_BYTES_MAX + SEALED_OVERHEAD_BYTES];
+    uint8_t share[SECRET_BYTES_MAX], sealed[SECRET_BYTES_MAX + BUCKET_SEALED_OVERHEAD_BYTES];
     uint8_t version_id[ID_BYTES];
     struct ac_node *n = &ac->nodes[node];
     memcpy(version_id, head->version_id, ID_BYTES);
     row_key_version(ROW_VERSION, ac_path(name), head->version, version_id, &key);
     assert_true(ac_get(ac, node, &key, &value));
     assert_int_equal(version_row_decode(value, &row), OK);
-    size_t size = row.share.size - SEALED_OVERHEAD_BYTES;
+    size_t size = row.share.size - BUCKET_SEALED_OVERHEAD_BYTES;
+    struct row_key path_key;
+    row_key_path(ac_path(name), &path_key);
+    const struct bucket *bucket =
+        &n->buckets.buckets[bucket_of(&n->buckets, row_key_bytes(&path_key))];
     secret_arena_open(n->secrets);
-    assert_int_equal(sealed_record_open(n->wrap_key.data, row_key_bytes(&key), row.share, share),
+    assert_int_equal(bucket_open(bucket, n->wrap_key.data, row_key_bytes(&key), row.share, share),
                      OK);
     share[0] ^= 1;
-    assert_int_equal(sealed_record_make(n->wrap_key.data, row_key_bytes(&key),
-                                        bytes_of(share, size), &n->rng, sealed),
+    assert_int_equal(bucket_seal(bucket, n->wrap_key.data, row_key_bytes(&key),
+                                 bytes_of(share, size), &n->rng, sealed),
                      OK);
     secret_arena_close(n->secrets);
-    row.share = bytes_of(sealed, size + SEALED_OVERHEAD_BYTES);
+    row.share = bytes_of(sealed, size + BUCKET_SEALED_OVERHEAD_BYTES);
     assert_int_equal(version_row_encode(&row, &encoded), OK);
     ac_put(ac, node, &key, buf_bytes(&encoded));
     buf_close(&encoded);

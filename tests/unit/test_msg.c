@@ -137,6 +137,7 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         BALLOT(erased, ballot);
         BYTES(erased, head);
         INCARNATIONS(erased);
+        NUMBER(erased, shredded);
     } else if (a->kind == MSG_STATE) {
         NUMBER(state, refusal);
         ACCEPTED(state);
@@ -321,7 +322,7 @@ static const struct bound bounds[] = {
     {MSG_HEARTBEAT, 9, true, X25519_BYTES, X25519_BYTES},
     {MSG_HEARTBEAT, 12, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 13, false, 0, UINT64_MAX},
-    {MSG_DELIVER, 0, false, 0, DELIVER_ERASURE},
+    {MSG_DELIVER, 0, false, 0, DELIVER_REWRAP},
 };
 
 static struct bytes
@@ -433,7 +434,7 @@ test_encoder_refuses_values(void **state)
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = 0);
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = PAGE_MAX + 2);
     NOT_ENCODED(MSG_SHARE, ERR_RANGE, msg.u.share.box.size = 0);
-    NOT_ENCODED(MSG_DELIVER, ERR_RANGE, msg.u.deliver.owner = DELIVER_ERASURE + 1);
+    NOT_ENCODED(MSG_DELIVER, ERR_RANGE, msg.u.deliver.owner = DELIVER_REWRAP + 1);
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a b"));
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.request_id = bytes_of_text("a\n"));
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path.name = bytes_of_text("../x"));

@@ -271,6 +271,8 @@ dice_path_row(struct dice *dice)
         .state = dice_coin(dice) ? STATE_ACCEPTED : STATE_CHOSEN,
         .head = dice_bytes(dice, 1, 80),
         .erased = dice_coin(dice),
+        .erased_generation = dice_number(dice, 0, UINT64_MAX),
+        .erased_share_key = dice_number(dice, 0, UINT64_MAX),
     };
 }
 
@@ -325,6 +327,8 @@ test_path_rows(void **state)
         assert_int_equal(row.state, back.state);
         assert_true(bytes_equal(row.head, back.head));
         assert_int_equal(row.erased, back.erased);
+        assert_int_equal(row.erased_generation, back.erased_generation);
+        assert_int_equal(row.erased_share_key, back.erased_share_key);
         assert_true(recodes(recode_path, buf_bytes(&out)));
         buf_close(&out);
         dice_close(&dice);
@@ -486,7 +490,7 @@ test_decoder_bounds(void **state)
     assert_true(refused(recode_path, PATH_WITH(2, item_bytes(&dice, HEAD_BYTES_MAX + 1))));
     assert_true(refused(recode_path, PATH_WITH(3, item_uint(&dice, 1))));
     assert_true(refused(recode_path, PATH_WITH(3, (struct bytes){0})));
-    assert_true(refused(recode_path, PATH_WITH(4, item_uint(&dice, 1))));
+    assert_true(refused(recode_path, PATH_WITH(6, item_uint(&dice, 1))));
     encoded = buf_bytes(&version_out);
     assert_true(refused(recode_version_row, PATH_WITH(0, item_bytes(&dice, 0))));
     assert_true(
