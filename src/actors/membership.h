@@ -40,7 +40,7 @@ struct membership {
     bool disk_full;                   /* it could not be moved for want of room */
     struct instant looked_at;         /* when this node's own last whole look at its escrow began */
     struct placement placement;
-    struct path_count held; /* paths that this node keeps */
+    struct path_count held;  /* paths that this node keeps */
     bool share_keys_changed; /* some node's: the coordinator's ephemeral key is made anew for it */
 };
 

@@ -110,7 +110,7 @@ clear_marks(struct shredder *s, const struct step *st, struct effects *out)
         effect_store(out, ACTOR_SHREDDER, TAG_CLEARED, list, count);
 }
 
-/* New keys for all dirty buckets that have one key. How many wait to be saved; -1: no randomness. */
+/* New keys for all dirty buckets with one key. How many wait to be saved; -1: no randomness. */
 static int
 make_keys(struct shredder *s, const struct step *st)
 {
@@ -254,7 +254,7 @@ hand_over(struct shredder *s, struct path path, struct effects *out)
     s->found++;
 }
 
-/* Rows of the page, until as many paths as a step may have are handed over. False: some are left. */
+/* Rows of the page, until as many paths as fit a step are handed over. False: some are left. */
 static bool
 look_at_page(struct shredder *s, const struct step *st, const struct msg_loaded *loaded,
              struct effects *out)

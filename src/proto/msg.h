@@ -139,8 +139,7 @@ struct msg_erased {
     struct ballot ballot;
     struct bytes head;
     struct incarnations incarnations;
-    bool
-        shredded; /* and what is left of it in old pages, here and in boxes for this node, is noise */
+    bool shredded; /* and what old pages have of it, and boxes for this node, is noise */
 };
 struct msg_read {
     uint64_t version;             /* 0: latest */

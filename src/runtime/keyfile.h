@@ -1,7 +1,7 @@
 /*
  * Key material in files: storage key, master key, the sealed files of private share keys and of
- * bucket keys, the birth record. Files are written aside with mode 0600, synced, renamed; reading refuses files that
- * others can read.
+ * bucket keys, the birth record. Files are written aside with mode 0600, synced, renamed; reading
+ * refuses files that others can read.
  */
 #ifndef OSTRAKA_RUNTIME_KEYFILE_H
 #define OSTRAKA_RUNTIME_KEYFILE_H
@@ -65,8 +65,8 @@ MUST_CHECK enum vault_err bucket_file_load(const char *path, struct bucket_keys 
                                            char *why, size_t why_size);
 /*
  * Overwrites and removes what a crash within saving left beside `path`: to be called at start,
- * before it is believed that a key which the file lacks is gone. Errors: ERR_IO and its like, with a
- * sentence in `why`.
+ * before it is believed that a key which the file lacks is gone. Errors: ERR_IO and its like, with
+ * a sentence in `why`.
  */
 MUST_CHECK enum vault_err key_file_clean(const char *path, char *why, size_t why_size);
 
