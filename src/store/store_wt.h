@@ -19,6 +19,7 @@ struct store_wt_options {
      */
     void (*on_fatal)(void *context, const char *what);
     void *context;
+    const char *extension; /* NULL, or one more extension of the engine, in its own notation */
 };
 
 enum { STORE_WT_EXIT = EXIT_STORAGE };

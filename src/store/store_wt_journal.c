@@ -11,6 +11,11 @@
  * zeros (buffers may reach the file out of order; nothing behind such a gap was ever synced). A
  * journal that lost its end without a trace shows only in the store's sequence.
  *
+ * What is accepted is mended before the engine begins new files behind it, for the sake of a second
+ * crash while those are young: a torn end, which would then lie in the middle, is overwritten with
+ * zeros; and a file with its first record alone is made long enough for the second, which the
+ * engine reads without asking how long the file is.
+ *
  * Format (WiredTiger 3.2, little endian): records start at multiples of 128; length (4, with this
  * header), CRC-32C over the record with this field zero (4), flags (2), zero (2), plain length (4),
  * content.
@@ -37,6 +42,8 @@ struct journal {
     size_t size;
     uint32_t (*crc)(const void *data, size_t size);
     bool damage_open; /* an earlier file ended in a damaged record */
+    bool needs_mending;
+    size_t good; /* of the file looked at: bytes of whole records from its start */
 };
 
 struct journal_search {
@@ -85,6 +92,25 @@ zero_at(const struct journal *j, size_t offset)
     return true;
 }
 
+static bool
+is_short(const struct journal *j)
+{
+    return j->size >= RECORD_ALIGN && j->size < FILE_HEAD_RECORDS * (size_t)RECORD_ALIGN;
+}
+
+/* Of a damaged record behind the good ones: the engine goes on without a word. */
+static bool
+engine_takes_for_torn(const struct journal *j)
+{
+    const uint8_t *record = j->data + j->good;
+    size_t left = j->size - j->good;
+
+    if (left < RECORD_ALIGN || zero_at(j, j->good))
+        return false;
+    uint32_t length = le32(record);
+    return length <= RECORD_HEADER_BYTES || length > left || record[length - 1] == 0;
+}
+
 static enum vault_err
 file_check(struct journal *j)
 {
@@ -97,16 +123,25 @@ file_check(struct journal *j)
         records++;
         offset += taken;
     }
+    j->good = offset;
     if (j->damage_open && records > FILE_HEAD_RECORDS)
         return ERR_CORRUPT;
+    j->needs_mending = j->needs_mending || is_short(j);
     if (offset >= j->size || zero_at(j, offset))
         return OK;
     j->damage_open = true;
+    j->needs_mending = j->needs_mending || engine_takes_for_torn(j);
     for (offset += RECORD_ALIGN; offset < j->size; offset += RECORD_ALIGN) {
         if (record_at(j, offset) > 0)
             return ERR_CORRUPT;
     }
     return OK;
+}
+
+static void
+journal_name(uint32_t number, char out[static 32])
+{
+    (void)snprintf(out, 32, "WiredTigerLog.%010u", number);
 }
 
 static enum vault_err
@@ -117,7 +152,7 @@ file_read(int directory_fd, uint32_t number, struct journal *j)
     enum vault_err err = ERR_IO;
     size_t got = 0;
 
-    (void)snprintf(name, sizeof(name), "WiredTigerLog.%010u", number);
+    journal_name(number, name);
     int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return ERR_IO;
@@ -170,24 +205,80 @@ journal_compare(int directory_fd, const char *name, void *context)
     return OK;
 }
 
-enum vault_err
-store_wt_journal_check(const struct store_wt_disk *disk)
+static enum vault_err
+zeros_write(int fd, size_t from, size_t to)
 {
-    struct journal j = {.crc = wiredtiger_crc32c_func()};
+    static const uint8_t zeros[4096];
+
+    while (from < to) {
+        size_t size = to - from < sizeof(zeros) ? to - from : sizeof(zeros);
+        ssize_t n = pwrite(fd, zeros, size, (off_t)from);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return errno == ENOSPC ? ERR_DISK_FULL : ERR_IO;
+        from += (size_t)n;
+    }
+    return OK;
+}
+
+static enum vault_err
+file_mend(int directory_fd, uint32_t number, const struct journal *j)
+{
+    char name[32];
+    size_t end = j->size;
+    enum vault_err err = OK;
+
+    if (!is_short(j) && !engine_takes_for_torn(j))
+        return OK;
+    while (end > j->good && j->data[end - 1] == 0)
+        end--;
+    journal_name(number, name);
+    int fd = openat(directory_fd, name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_IO;
+    if (is_short(j) && ftruncate(fd, (off_t)FILE_HEAD_RECORDS * RECORD_ALIGN) != 0)
+        err = ERR_IO;
+    if (err == OK)
+        err = zeros_write(fd, j->good, end);
+    if (err == OK && fsync(fd) != 0)
+        err = ERR_IO;
+    close(fd);
+    return err;
+}
+
+/* Looks at every file in order, or mends them. */
+static enum vault_err
+files_visit(const struct store_wt_disk *disk, struct journal *j, bool mend)
+{
     struct journal_search search = {0};
 
+    j->damage_open = false;
     for (;;) {
         search.found = 0;
         enum vault_err err = store_wt_disk_visit(disk, journal_compare, &search);
         if (err != OK || search.found == 0)
             return err;
-        err = file_read(disk->directory_fd, search.found, &j);
+        err = file_read(disk->directory_fd, search.found, j);
         if (err == OK)
-            err = file_check(&j);
-        free(j.data);
-        j.data = NULL;
+            err = file_check(j);
+        if (err == OK && mend)
+            err = file_mend(disk->directory_fd, search.found, j);
+        free(j->data);
+        j->data = NULL;
         if (err != OK)
             return err;
         search.after = search.found;
     }
+}
+
+enum vault_err
+store_wt_journal_check(const struct store_wt_disk *disk)
+{
+    struct journal j = {.crc = wiredtiger_crc32c_func()};
+
+    enum vault_err err = files_visit(disk, &j, false);
+    if (err == OK && j.needs_mending)
+        err = files_visit(disk, &j, true);
+    return err;
 }

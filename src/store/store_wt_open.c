@@ -159,8 +159,8 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
         "log=(enabled=true,archive=true,file_max=32MB,prealloc=true,recover=on),"
         "transaction_sync=(enabled=false,method=fsync),encryption=(name=" STORE_WT_ENCRYPTOR_NAME
         "),extensions=[local={entry=" STORE_WT_ENCRYPTOR_ENTRY
-        ",early_load=true,config=\"encryptor=%" PRIuPTR "\"}]",
-        cache, (uintptr_t)s->encryptor);
+        ",early_load=true,config=\"encryptor=%" PRIuPTR "\"},%s]",
+        cache, (uintptr_t)s->encryptor, options->extension != NULL ? options->extension : "");
     assert(length > 0);
     assert((size_t)length < sizeof(config));
     int ret = wiredtiger_open(options->directory, &s->events, config, &s->connection);

@@ -1,0 +1,151 @@
+#include "crash_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a slot holds: nothing, or the value of a change, which follows from its number. */
+struct model {
+    uint64_t values[HISTORY_SLOTS]; /* 0: nothing */
+};
+
+static uint64_t
+value_number(uint64_t batch, size_t change)
+{
+    return batch * HISTORY_CHANGES_MAX + change + 1;
+}
+
+static size_t
+value_make(uint64_t seed, uint64_t number, uint8_t *out)
+{
+    struct prng prng;
+    prng_init(&prng, seed * 1000003 + number);
+    size_t size = prng_chance(&prng, 20) ? prng_between(&prng, 8192, HISTORY_VALUE_BYTES_MAX)
+                                         : prng_skewed(&prng, 1, 3000) - 1;
+    prng_fill(&prng, out, size);
+    return size;
+}
+
+static void
+slot_key(unsigned slot, char out[static HISTORY_KEY_BYTES])
+{
+    (void)snprintf(out, HISTORY_KEY_BYTES, "g%u/%u", slot / HISTORY_GROUPS, slot % HISTORY_GROUPS);
+}
+
+static void
+change_make(uint64_t seed, uint64_t number, struct prng *prng, struct history_batch *b, size_t i)
+{
+    struct store_change *change = &b->changes[i];
+    unsigned slot = (unsigned)prng_below(prng, HISTORY_SLOTS);
+    uint64_t kind = prng_below(prng, 20);
+
+    b->slots[i] = slot;
+    slot_key(slot, b->keys[i]);
+    change->kind = kind < 14 ? STORE_PUT : kind < 18 ? STORE_DELETE : STORE_DELETE_PREFIX;
+    if (change->kind == STORE_DELETE_PREFIX)
+        b->keys[i][3] = '\0';
+    change->key = bytes_of_text(b->keys[i]);
+    if (change->kind != STORE_PUT)
+        return;
+    uint8_t *value = b->values + i * HISTORY_VALUE_BYTES_MAX;
+    change->value = bytes_of(value, value_make(seed, value_number(number, i), value));
+}
+
+void
+history_batch_make(uint64_t seed, uint64_t number, struct history_batch *out)
+{
+    struct prng prng;
+
+    *out = (struct history_batch){0};
+    out->values = malloc((size_t)HISTORY_CHANGES_MAX * HISTORY_VALUE_BYTES_MAX);
+    if (out->values == NULL)
+        abort();
+    prng_init(&prng, seed * 7919 + number * 2 + 1);
+    out->count = (size_t)prng_between(&prng, 1, HISTORY_CHANGES_MAX);
+    for (size_t i = 0; i < out->count; i++)
+        change_make(seed, number, &prng, out, i);
+    out->sync = prng_chance(&prng, 400) || number == HISTORY_BATCHES;
+    out->checkpoint = prng_chance(&prng, 30);
+}
+
+void
+history_batch_free(struct history_batch *batch)
+{
+    free(batch->values);
+    batch->values = NULL;
+}
+
+static void
+model_apply(struct model *m, uint64_t number, const struct history_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        unsigned slot = b->slots[i];
+        switch (b->changes[i].kind) {
+        case STORE_PUT: m->values[slot] = value_number(number, i); break;
+        case STORE_DELETE: m->values[slot] = 0; break;
+        case STORE_DELETE_PREFIX:
+            slot -= slot % HISTORY_GROUPS;
+            memset(&m->values[slot], 0, HISTORY_GROUPS * sizeof(m->values[0]));
+            break;
+        }
+    }
+}
+
+static bool
+rows_check(uint64_t seed, const struct model *m, const struct store_row *rows, size_t count,
+           char *why, size_t why_size)
+{
+    uint8_t *value = malloc(HISTORY_VALUE_BYTES_MAX);
+    char key[HISTORY_KEY_BYTES] = "the last";
+    size_t row = 0;
+    bool good = value != NULL;
+
+    for (unsigned slot = 0; slot < HISTORY_SLOTS && good; slot++) {
+        if (m->values[slot] == 0)
+            continue;
+        slot_key(slot, key);
+        struct bytes expected = bytes_of(value, value_make(seed, m->values[slot], value));
+        good = row < count && bytes_equal(rows[row].key, bytes_of_text(key)) &&
+               bytes_equal(rows[row].value, expected);
+        row += good;
+    }
+    if (good && row == count) {
+        free(value);
+        return true;
+    }
+    (void)snprintf(why, why_size,
+                   "row %zu of %zu is not what the history leaves at %s (it is %.*s)", row, count,
+                   key, row < count ? (int)rows[row].key.size : 0,
+                   row < count ? (const char *)rows[row].key.data : "");
+    free(value);
+    return false;
+}
+
+bool
+history_check(uint64_t seed, uint64_t sequence, struct store *store, char *why, size_t why_size)
+{
+    struct model model = {0};
+    struct history_batch batch;
+    struct store_row rows[HISTORY_SLOTS + 2];
+    struct store_reader *reader = NULL;
+    struct arena arena;
+    size_t count = 0;
+    bool more = false, good = false;
+
+    for (uint64_t i = 1; i <= sequence; i++) {
+        history_batch_make(seed, i, &batch);
+        model_apply(&model, i, &batch);
+        history_batch_free(&batch);
+    }
+    arena_init(&arena, 64 << 20);
+    if (store->ops->reader_new(store, &reader) != OK ||
+        store->ops->scan(reader, (struct bytes){0}, (struct bytes){0}, HISTORY_SLOTS + 2, true,
+                         &arena, rows, &count, &more) != OK)
+        (void)snprintf(why, why_size, "the rows cannot be read");
+    else
+        good = rows_check(seed, &model, rows, count, why, why_size);
+    if (reader != NULL)
+        store->ops->reader_free(reader);
+    arena_close(&arena);
+    return good;
+}
