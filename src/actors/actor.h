@@ -11,6 +11,7 @@
 #ifndef OSTRAKA_ACTORS_ACTOR_H
 #define OSTRAKA_ACTORS_ACTOR_H
 
+#include "actors/maybe.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/rng.h"
@@ -24,7 +25,8 @@ struct step {
     const struct rng *rng;
     const struct log_sink *log;
     struct metrics *metrics;
-    struct arena *arena; /* wiped after the step's effects have been executed */
+    struct arena *arena;       /* wiped after the step's effects have been executed */
+    const struct maybe *maybe; /* NULL but in the simulator */
 };
 
 enum actor_id {

@@ -126,7 +126,8 @@ make_op_id(struct job *job, const struct step *st, const struct request *request
 static struct job *
 job_new(struct coordinator *c, const struct step *st, const struct request *request)
 {
-    struct job *job = c->free_slot_count > 0 ? calloc(1, sizeof(*job)) : NULL;
+    bool room = c->free_slot_count > 0 && !sim_maybe(st, jobs_full);
+    struct job *job = room ? calloc(1, sizeof(*job)) : NULL;
     if (!job)
         return NULL;
     arena_init(&job->arena, JOB_ARENA_BYTES_MAX);

@@ -349,7 +349,8 @@ read_on_state(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = state->refusal;
-    if (job_keep_accepted(w, a, &state->accepted) != OK || keep_state(w, a, state) != OK) {
+    if (job_keep_accepted(w, a, &state->accepted) != OK || keep_state(w, a, state) != OK ||
+        sim_maybe(w->st, read_no_memory)) {
         job_fail(w, ERR_BUSY);
         return;
     }
@@ -372,7 +373,9 @@ read_timeout(struct work *w)
 {
     struct job *job = w->job;
     struct gathered g;
-    if (!read_all_asked(job)) {
+    if (!read_all_asked(job) && sim_maybe(w->st, hedge_dropped)) {
+        job_timer(w, duration_ms(READ_TIMEOUT_MS));
+    } else if (!read_all_asked(job)) {
         metrics_count(w->st->metrics, METRIC_reads_hedged);
         ask_read_rest(w);
     } else if (job_good(job) >= job_majority(w) && !job->delivery_asked && job->head &&

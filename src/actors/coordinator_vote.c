@@ -52,7 +52,7 @@ pick_ballot(struct work *w)
         time = job->beat.time + 1;
     if (time <= job->ballot.time && job->ballot.time < UINT64_MAX)
         time = job->ballot.time + 1;
-    if (time >> 16 > c->membership->horizon_ms) {
+    if (time >> 16 > c->membership->horizon_ms || sim_maybe(w->st, horizon_behind)) {
         if (c->membership->horizon_wanted_ms < (time >> 16) + 1000)
             c->membership->horizon_wanted_ms = (time >> 16) + 1000;
         return false;
@@ -102,7 +102,7 @@ change_start_round(struct work *w)
             m->u.vote.credential = job->credential;
         metrics_count(w->st->metrics, METRIC_votes_sent);
     }
-    job_timer(w, duration_ms(vote_timeout_ms(job)));
+    job_timer(w, duration_ms(sim_maybe(w->st, vote_timer_early) ? 1 : vote_timeout_ms(job)));
 }
 
 /* Random up to 5 ms, doubling to 150, so that two coordinators do not meet again and again. */
@@ -149,6 +149,17 @@ lost_round(struct work *w)
         change_back_off(w);
 }
 
+/* The client is told to try again as if nothing had happened, unless something may have. */
+void
+change_no_memory(struct work *w)
+{
+    struct reply reply = {.err = ERR_NOMEM};
+    if (w->job->write_left && !PLANTED(no_memory_as_failure))
+        reply = (struct reply){.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
+    job_reply(w, &reply);
+    job_end(w);
+}
+
 /* ---- finishing what another began ---- */
 
 static void
@@ -162,8 +173,9 @@ finish_with(struct work *w, struct bytes head, struct bytes version, struct byte
     if (arena_copy(&job->proposal_memory, head, &p->head) != OK ||
         arena_copy(&job->proposal_memory, version, &p->version) != OK ||
         arena_copy(&job->proposal_memory, dealing, &p->dealing) != OK ||
-        arena_copy(&job->proposal_memory, boxes, &p->boxes) != OK) {
-        job_fail(w, ERR_NOMEM);
+        arena_copy(&job->proposal_memory, boxes, &p->boxes) != OK ||
+        sim_maybe(w->st, finish_no_memory)) {
+        change_no_memory(w);
         return;
     }
     record_id(p->head, p->head_id);
@@ -307,8 +319,8 @@ change_on_voted(struct work *w, const struct msg *in)
         return;
     a->refusal = voted->refusal;
     learn_beat(w, voted->beat);
-    if (job_keep_accepted(w, a, &voted->accepted) != OK) {
-        job_fail(w, ERR_NOMEM);
+    if (job_keep_accepted(w, a, &voted->accepted) != OK || sim_maybe(w->st, vote_no_memory)) {
+        change_no_memory(w);
         return;
     }
     if (membership_learn(w->c->membership, &job->replicas, &voted->incarnations))

@@ -167,7 +167,7 @@ propose_new(struct work *w)
     arena_reset(&job->proposal_memory);
     job->proposal = (struct proposal){.ballot = job->ballot};
     if (!next) {
-        job_fail(w, ERR_NOMEM);
+        change_no_memory(w);
         return;
     }
     next_head(w, next);
@@ -177,6 +177,10 @@ propose_new(struct work *w)
     if (err == OK)
         err = keep(job, &encoded, &job->proposal.head);
     buf_close(&encoded);
+    if (err == ERR_NOMEM) {
+        change_no_memory(w);
+        return;
+    }
     if (err != OK) {
         job_fail(w, err);
         return;
@@ -282,7 +286,7 @@ write_to_silent(struct work *w)
         if (!w->job->answers[i].answered)
             send_write(w, i);
     }
-    job_timer(w, duration_ms(WRITE_AGAIN_MS));
+    job_timer(w, duration_ms(sim_maybe(w->st, write_timer_early) ? 1 : WRITE_AGAIN_MS));
 }
 
 void
@@ -326,7 +330,7 @@ collect(struct work *w)
 {
     struct job *job = w->job;
     job->phase = JOB_COLLECTING;
-    job_timer(w, duration_ms(CHOSEN_DELAY_MS));
+    job_timer(w, duration_ms(sim_maybe(w->st, chosen_late) ? 1000 : CHOSEN_DELAY_MS));
 }
 
 static void
@@ -352,7 +356,9 @@ chosen(struct work *w)
     } else {
         change_answer(w);
         job_leave_line(w);
-        if (all)
+        if (sim_maybe(w->st, chosen_dropped))
+            job_end(w);
+        else if (all)
             collected_all(w);
         else
             collect(w);
@@ -475,7 +481,7 @@ change_on_erased(struct work *w, const struct msg *in)
     } else if (erased_count(job) >= cluster_erase_quorum(w->c->membership->cluster) &&
                !job->past_threshold) {
         job->past_threshold = true;
-        job_timer(w, duration_ms(ERASE_EXTRA_MS));
+        job_timer(w, duration_ms(sim_maybe(w->st, erased_early) ? 0 : ERASE_EXTRA_MS));
     }
 }
 

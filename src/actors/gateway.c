@@ -35,7 +35,7 @@ admit(const struct gateway *g, const struct step *st, const struct request *requ
         return ERR_BAD_PARAMETER;
     if (request->has_at && clock_is_doubtful(g))
         return ERR_NOT_READY;
-    if (g->in_flight >= g->requests_max)
+    if (g->in_flight >= g->requests_max || sim_maybe(st, gateway_full))
         return ERR_BUSY;
     return OK;
 }

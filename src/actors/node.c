@@ -218,6 +218,8 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
+    else if (msg->to == node->membership.self && sim_maybe(st, self_message_lost))
+        log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
     else if (msg->to == node->membership.self)
         post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded));
     else

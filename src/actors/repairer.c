@@ -224,7 +224,8 @@ end_of_round(struct repairer *r, struct repair_walk *walk)
 }
 
 static void
-on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out)
+on_page(struct repairer *r, const struct step *st, const struct msg_loaded *loaded,
+        struct effects *out)
 {
     struct repair_walk *walk = &r->walks[loaded->tag - TAG_WALK];
     struct path last = {0};
@@ -252,7 +253,7 @@ on_page(struct repairer *r, const struct msg_loaded *loaded, struct effects *out
         else
             ask_shard_store(r, path, DELIVER_ERASURE, out);
     }
-    if (loaded->err != OK) {
+    if (loaded->err != OK || sim_maybe(st, repair_round_cut)) {
         walk->after.size = 0; /* nothing is known from a round that did not reach its end */
         memset(walk->counts, 0, sizeof(walk->counts));
         memset(walk->oldest, 0, sizeof(walk->oldest));
@@ -310,7 +311,7 @@ repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
         if (in->u.loaded.tag == TAG_COUNT)
             path_count_page(&r->membership->held, &in->u.loaded);
         else
-            on_page(r, &in->u.loaded, out);
+            on_page(r, st, &in->u.loaded, out);
         return OK;
     case MSG_STORED: return OK; /* what is remembered of a peer is told again with its next news */
     default: return ERR_UNEXPECTED;

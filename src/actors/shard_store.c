@@ -139,14 +139,15 @@ evict_one(struct shard_store *s)
 }
 
 static struct shard_path *
-path_get(struct shard_store *s, struct path of)
+path_get(struct shard_store *s, const struct step *st, struct path of)
 {
     struct shard_path *path = (struct shard_path *)path_map_find(&s->paths, of);
     if (path) {
         path_map_touch(&s->paths, &path->link);
         return path;
     }
-    if (s->free_slot_count == 0 && !evict_one(s))
+    bool full = s->free_slot_count == 0;
+    if ((full || sim_maybe(st, map_full)) && !evict_one(s) && full)
         return NULL;
     path = calloc(1, sizeof(*path));
     if (!path)
@@ -458,7 +459,7 @@ void
 shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
 {
     struct bytes *copies = arena_alloc(w->st->arena, count * sizeof(*copies));
-    if (!copies || !keep_current(w)) {
+    if (!copies || sim_maybe(w->st, rows_no_memory) || !keep_current(w)) {
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
@@ -611,7 +612,7 @@ static void
 pump(struct shard_store *s, const struct step *st, struct shard_path *path, struct effects *out)
 {
     while (path->queue.first && (path->stage == SHARD_IDLE || path->stage == SHARD_NEW)) {
-        if (out->count > EFFECTS_MAX - 16) {
+        if (out->count > EFFECTS_MAX - 16 || sim_maybe(st, pump_yields)) {
             effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PUMP, path->slot),
                          duration_us(0));
             return;
@@ -658,7 +659,7 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
 {
     if (!path_map_find(&s->paths, in->path) && is_of_others(s, st, in, out))
         return;
-    struct shard_path *path = path_get(s, in->path);
+    struct shard_path *path = path_get(s, st, in->path);
     if (!path)
         return; /* no memory, or every entry is busy: as if the message had been lost */
     struct shard_work w = {.s = s, .st = st, .path = path, .msg = in, .out = out};
@@ -673,7 +674,8 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
         return;
     }
     struct shard_waiting *waiting =
-        path->queue.count < SHARD_QUEUE_MAX ? shard_waiting_of(in) : NULL;
+        path->queue.count < SHARD_QUEUE_MAX && !sim_maybe(st, queue_full) ? shard_waiting_of(in)
+                                                                          : NULL;
     if (waiting)
         shard_queue_push(&path->queue, waiting);
     else

@@ -12,7 +12,7 @@ static bool
 park(struct shard_work *w)
 {
     struct shard_path *path = w->path;
-    if (path->parked.count >= SHARD_PARKED_MAX)
+    if (path->parked.count >= SHARD_PARKED_MAX || sim_maybe(w->st, park_full))
         return false;
     struct shard_waiting *waiting = shard_waiting_of(w->msg);
     if (!waiting)
@@ -21,7 +21,7 @@ park(struct shard_work *w)
     if (!path->park_timer) {
         path->park_timer = true;
         effect_timer(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PARKED, path->slot),
-                     duration_ms(MANNERS_MS));
+                     duration_ms(sim_maybe(w->st, park_timer_early) ? 1 : MANNERS_MS));
     }
     return true;
 }

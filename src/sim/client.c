@@ -370,9 +370,9 @@ outcome_of(struct world *world, const struct op *op)
     case ERR_BUSY:
     case ERR_NOT_READY:
     case ERR_BAD_PARAMETER:
+    case ERR_NOMEM: /* the API calls it busy: nothing happened */
     case ERR_VALUE_UNAVAILABLE: return OP_NOTHING;
-    case ERR_ENTROPY:
-    case ERR_NOMEM: return is_change(op) ? OP_OPEN : OP_NOTHING;
+    case ERR_ENTROPY: return is_change(op) ? OP_OPEN : OP_NOTHING;
     default: break;
     }
     sim_fail(world, SIM_SAFETY, "answer", "op %lu was answered with %s", (unsigned long)op->number,

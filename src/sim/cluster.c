@@ -80,7 +80,8 @@ step_of(struct world *world, unsigned node)
                          .rng = &n->rng,
                          .log = &n->log,
                          .metrics = &n->metrics,
-                         .arena = &n->arena};
+                         .arena = &n->arena,
+                         .maybe = &world->maybe};
 }
 
 /* ---- the file of bucket keys: it outlives the process ---- */

@@ -17,7 +17,7 @@ enum { JOBS_MAX = 64, SEED_SECONDS_MAX = 120 };
 struct arguments {
     uint64_t first, last;
     unsigned jobs;
-    bool trace_hash, verbose, calm, keep_going;
+    bool trace_hash, verbose, calm, keep_going, every_site;
     const char *tolerate, *without;
     bool given;
 };
@@ -34,6 +34,8 @@ struct totals {
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t struck[FAULTS];
     uint64_t seeds_with[FAULTS];
+    uint64_t sites_struck[MAYBE_SITE_COUNT];
+    uint64_t seeds_with_site[MAYBE_SITE_COUNT];
     int worst; /* exit status */
 };
 
@@ -42,7 +44,7 @@ usage(void)
 {
     fprintf(stderr,
             "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
-            "[--calm] [--keep-going] [--without FAULT,...] [--tolerate PROPERTY]\n"
+            "[--calm] [--keep-going] [--every-site] [--without FAULT,...] [--tolerate PROPERTY]\n"
             "       ostraka-sim --costs\n"
             "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
@@ -100,6 +102,8 @@ parse(int argc, char **argv, struct arguments *a)
             a->calm = true;
         } else if (strcmp(argv[i], "--keep-going") == 0) {
             a->keep_going = true;
+        } else if (strcmp(argv[i], "--every-site") == 0) {
+            a->every_site = true;
         } else {
             return false;
         }
@@ -162,6 +166,10 @@ add_result(struct totals *t, const struct sim_result *r)
     for (unsigned i = 0; i < FAULTS; i++) {
         t->struck[i] += r->struck[i];
         t->seeds_with[i] += r->struck[i] > 0;
+    }
+    for (unsigned i = 0; i < MAYBE_SITE_COUNT; i++) {
+        t->sites_struck[i] += r->sites_struck[i];
+        t->seeds_with_site[i] += r->sites_struck[i] > 0;
     }
 }
 
@@ -260,6 +268,29 @@ print_totals(const struct totals *t, uint64_t ms)
                fault_text((enum fault)i));
 }
 
+static void
+print_sites(const struct totals *t)
+{
+    for (unsigned i = 0; i < MAYBE_SITE_COUNT && t->seeds > t->failed; i++)
+        printf("  maybe %-17s %9lu in %lu seeds  %s\n", site_name((enum maybe_site)i),
+               (unsigned long)t->sites_struck[i], (unsigned long)t->seeds_with_site[i],
+               site_text((enum maybe_site)i));
+}
+
+/* A site that no seed has reached is a branch that nobody tests. */
+static bool
+every_site_struck(const struct totals *t)
+{
+    bool every = true;
+    for (unsigned i = 0; i < MAYBE_SITE_COUNT; i++) {
+        if (t->sites_struck[i] > 0)
+            continue;
+        printf("FAILED: the site %s has struck in no seed\n", site_name((enum maybe_site)i));
+        every = false;
+    }
+    return every;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -282,5 +313,8 @@ main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &to);
     print_totals(&t, (uint64_t)(to.tv_sec - from.tv_sec) * 1000 + (uint64_t)(to.tv_nsec / 1000000) -
                          (uint64_t)(from.tv_nsec / 1000000));
+    print_sites(&t);
+    if (a.every_site && t.worst == SIM_OK && !every_site_struck(&t))
+        return SIM_LIVENESS;
     return t.worst;
 }

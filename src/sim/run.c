@@ -60,6 +60,7 @@ fill_result(const struct world *world, struct sim_result *result)
     result->shredded = world->shred.answers;
     memcpy(result->by_outcome, world->clients.by_outcome, sizeof(result->by_outcome));
     memcpy(result->struck, world->faults.struck, sizeof(result->struck));
+    memcpy(result->sites_struck, world->sites.struck, sizeof(result->sites_struck));
 }
 
 void

@@ -194,6 +194,7 @@ world_new(const struct sim_options *options)
     check_chain_init(&world->chain, world);
     check_shred_init(&world->shred, world);
     clients_init(world);
+    sites_draw(world);
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_boot(world, i);
     return world;

@@ -13,6 +13,7 @@
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/prng.h"
+#include "sim/sites.h"
 #include "sim/trace.h"
 
 enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000 };
@@ -141,6 +142,8 @@ struct world {
     uint64_t last_due_ns[NODES_MAX][NODES_MAX];
 
     struct faults faults;
+    struct sites sites;
+    struct maybe maybe;
     struct clients clients;
     struct check_chain chain;
     struct check_shred shred;

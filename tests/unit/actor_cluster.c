@@ -27,7 +27,8 @@ step_of(struct actor_cluster *ac, unsigned node)
                          .wall_ms = ac_wall_ms(ac, node),
                          .rng = &n->rng,
                          .metrics = &n->metrics,
-                         .arena = &n->arena};
+                         .arena = &n->arena,
+                         .maybe = ac->maybe};
 }
 
 /* For a person who looks into a seed: what a frame says, in a line. */

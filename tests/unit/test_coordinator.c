@@ -252,6 +252,39 @@ test_refusal_while_one_is_silent(void **state)
     probe_free(p);
 }
 
+static bool
+no_memory_for_votes(void *context, enum maybe_site site)
+{
+    (void)context;
+    return site == MAYBE_vote_no_memory;
+}
+
+/* What a voter said cannot be kept. Before a WRITE has left, nothing happened; after, who knows. */
+static void
+test_no_memory_for_a_vote(void **state)
+{
+    (void)state;
+    static const struct maybe oracle = {NULL, no_memory_for_votes};
+    struct probe *p = probe_new(15);
+    p->ac->maybe = &oracle;
+    struct ac_request *first = begin(p, REQUEST_CREATE, "a", "one");
+    ac_run_ms(p->ac, 1);
+    assert_true(first->done);
+    assert_int_equal(first->reply.err, ERR_NOMEM);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 0);
+
+    p->ac->maybe = NULL;
+    struct ac_request *r = begin(p, REQUEST_CREATE, "b", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    answer_write(p, 1, REFUSED_BALLOT);
+    p->ac->maybe = &oracle;
+    ac_run_ms(p->ac, 350); /* the next round, where node 0 hears its own vote */
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING);
+    probe_free(p);
+}
+
 static void
 test_newer_incarnation(void **state)
 {
@@ -528,6 +561,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refused_votes),
         cmocka_unit_test(test_refusal_while_one_is_away),
         cmocka_unit_test(test_refusal_while_one_is_silent),
+        cmocka_unit_test(test_no_memory_for_a_vote),
         cmocka_unit_test(test_newer_incarnation),
         cmocka_unit_test(test_answers_that_do_not_count),
         cmocka_unit_test(test_finishes_first),
