@@ -255,6 +255,7 @@ everybody_back(struct world *world)
     if (any_spoilt(world))
         return;
     drain(world);
+    check_status_backlog(world);
     uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
@@ -275,5 +276,6 @@ check_heal(struct world *world)
                  (unsigned long)world->clients.in_flight);
     read_everything(world, until);
     write_everything(world, until);
+    check_status_backlog(world);
     everybody_back(world);
 }

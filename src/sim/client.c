@@ -213,6 +213,7 @@ client_deliver(struct world *world, uint64_t exchange)
     struct op *op = op_of(world, exchange, &attempt);
     msg.u.request.request = &op->request;
     msg.u.request.exchange = exchange;
+    op->attempts[attempt].delivered = true;
     node_hand(world, op->attempts[attempt].node, ACTOR_GATEWAY, &msg);
 }
 

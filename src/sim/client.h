@@ -21,7 +21,8 @@ enum { ATTEMPTS_MAX = 4 };
 /* The same operation asked for once more, under the same key, at a node of its own. */
 struct attempt {
     unsigned node;
-    bool live; /* its node has not answered, and runs */
+    bool live;      /* its node has not answered, and runs */
+    bool delivered; /* it has reached its node */
     uint64_t called_ns;
     uint64_t paused_ns; /* total pause of its node before it began */
 };

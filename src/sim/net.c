@@ -149,6 +149,8 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     msg.from = (uint8_t)from;
     msg.to = (uint8_t)to;
     world->frames++;
+    world->frames_sent[from][msg.kind]++;
+    world->votes_seen[from] += msg.kind == MSG_VOTED && msg.u.voted.refusal == REFUSED_NONE;
     trace_number(&world->trace, (uint64_t)from << 8 | to);
     trace_bytes(&world->trace, frame);
     if (world->trace.verbose && msg.kind != MSG_HEARTBEAT)

@@ -122,6 +122,7 @@ world_step(struct world *world, uint64_t until_ns)
         trace_number(&world->trace, (uint64_t)event->kind << 32 | event->node);
         world->steps++;
         node_run_event(world, event);
+        check_status(world);
     }
     free(event);
     return true;

@@ -16,7 +16,7 @@
 #include "sim/sites.h"
 #include "sim/trace.h"
 
-enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000 };
+enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000, MSG_KINDS_MAX = 256 };
 
 /* How a run ended: exit statuses of the program. */
 enum sim_end { SIM_OK = 0, SIM_USAGE = 2, SIM_SAFETY = 10, SIM_LIVENESS = 11, SIM_CRASH = 12 };
@@ -126,6 +126,9 @@ struct world {
     struct prng prng, net_prng, disk_prng, fault_prng, client_prng;
     uint64_t now_ns;
     uint64_t order, steps, frames;
+    uint64_t status_checked; /* at that step */
+    uint64_t frames_sent[NODES_MAX][MSG_KINDS_MAX];
+    uint64_t votes_seen[NODES_MAX]; /* that left it */
     struct event **heap;
     size_t heap_size, heap_capacity;
     struct cluster cluster, other_cluster; /* the second for a mismatched node */
@@ -221,6 +224,11 @@ unsigned check_delete_erased(struct world *world, struct path path, const uint8_
 
 /* Everything that was ever deleted is gone from every disk. */
 void check_delete_all(struct world *world);
+
+/* check_status.c: now and then; once nothing moves; and at the end */
+void check_status(struct world *world);
+void check_status_backlog(struct world *world);
+void check_status_counters(struct world *world);
 
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);
