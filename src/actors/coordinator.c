@@ -7,6 +7,7 @@
 
 #include "actors/authority.h"
 #include "actors/coordinator_internal.h"
+#include "base/planted.h"
 
 enum { SLOT_BITS = 20, ROUND_BITS = 40 };
 static const uint64_t slot_mask = (UINT64_C(1) << SLOT_BITS) - 1;
@@ -224,10 +225,25 @@ job_end(struct work *w)
     w->c->done = job;
 }
 
+/*
+ * Errors other than that of the change itself say that nothing happened. A change that is only
+ * being compared has happened, and one whose WRITE has left may have, when memory ran out: its
+ * outcome is unknown then.
+ */
+static bool
+may_have_happened(const struct job *job, enum vault_err err)
+{
+    if (PLANTED(no_memory_as_failure))
+        return false;
+    return job->comparing ? err != ERR_KEY_REUSED : job->write_left && err == ERR_NOMEM;
+}
+
 void
 job_fail(struct work *w, enum vault_err err)
 {
     struct reply reply = {.err = err};
+    if (may_have_happened(w->job, err))
+        reply = (struct reply){.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
     job_reply(w, &reply);
     job_end(w);
 }

@@ -46,7 +46,7 @@ answer_delete(struct work *w)
     if (job->head->kind == HEAD_TOMBSTONE) {
         job->proposal = (struct proposal){.ballot = job->ballot};
         if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK) {
-            change_no_memory(w);
+            job_fail(w, ERR_NOMEM);
             return;
         }
         memcpy(job->proposal.head_id, job->head_id, ID_BYTES);

@@ -178,7 +178,6 @@ void change_on_fetched(struct work *w, const struct msg *in);
 void change_back_off(struct work *w);
 void change_timeout(struct work *w);
 void change_deadline(struct work *w);
-void change_no_memory(struct work *w); /* ends the job */
 void job_next_fetch(struct work *w);
 /* coordinator_write.c */
 void change_propose(struct work *w);

@@ -149,17 +149,6 @@ lost_round(struct work *w)
         change_back_off(w);
 }
 
-/* The client is told to try again as if nothing had happened, unless something may have. */
-void
-change_no_memory(struct work *w)
-{
-    struct reply reply = {.err = ERR_NOMEM};
-    if (w->job->write_left && !PLANTED(no_memory_as_failure))
-        reply = (struct reply){.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
-    job_reply(w, &reply);
-    job_end(w);
-}
-
 /* ---- finishing what another began ---- */
 
 static void
@@ -175,7 +164,7 @@ finish_with(struct work *w, struct bytes head, struct bytes version, struct byte
         arena_copy(&job->proposal_memory, dealing, &p->dealing) != OK ||
         arena_copy(&job->proposal_memory, boxes, &p->boxes) != OK ||
         sim_maybe(w->st, finish_no_memory)) {
-        change_no_memory(w);
+        job_fail(w, ERR_NOMEM);
         return;
     }
     record_id(p->head, p->head_id);
@@ -320,7 +309,7 @@ change_on_voted(struct work *w, const struct msg *in)
     a->refusal = voted->refusal;
     learn_beat(w, voted->beat);
     if (job_keep_accepted(w, a, &voted->accepted) != OK || sim_maybe(w->st, vote_no_memory)) {
-        change_no_memory(w);
+        job_fail(w, ERR_NOMEM);
         return;
     }
     if (membership_learn(w->c->membership, &job->replicas, &voted->incarnations))

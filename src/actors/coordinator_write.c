@@ -167,7 +167,7 @@ propose_new(struct work *w)
     arena_reset(&job->proposal_memory);
     job->proposal = (struct proposal){.ballot = job->ballot};
     if (!next) {
-        change_no_memory(w);
+        job_fail(w, ERR_NOMEM);
         return;
     }
     next_head(w, next);
@@ -177,10 +177,6 @@ propose_new(struct work *w)
     if (err == OK)
         err = keep(job, &encoded, &job->proposal.head);
     buf_close(&encoded);
-    if (err == ERR_NOMEM) {
-        change_no_memory(w);
-        return;
-    }
     if (err != OK) {
         job_fail(w, err);
         return;

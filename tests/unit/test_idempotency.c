@@ -70,6 +70,30 @@ test_after_all_nodes_restarted(void **state)
     end(ac);
 }
 
+static bool
+no_memory_for_shares(void *context, enum maybe_site site)
+{
+    (void)context;
+    return site == MAYBE_read_no_memory;
+}
+
+/* It has happened; that it cannot be compared is no reason to say that nothing did. */
+static void
+test_no_memory_to_compare(void **state)
+{
+    (void)state;
+    static const struct maybe oracle = {NULL, no_memory_for_shares};
+    struct actor_cluster *ac = cluster_of(3, 8);
+    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    ac->maybe = &oracle;
+    struct ac_request *again = keyed(ac, 1, REQUEST_CREATE, "k", "one");
+    assert_int_equal(again->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(again->reply.phase, PHASE_WRITING);
+    ac->maybe = NULL;
+    assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
+    end(ac);
+}
+
 static void
 test_another_request_under_the_key(void **state)
 {
@@ -184,6 +208,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_answer_everywhere),
         cmocka_unit_test(test_after_all_nodes_restarted),
+        cmocka_unit_test(test_no_memory_to_compare),
         cmocka_unit_test(test_another_request_under_the_key),
         cmocka_unit_test(test_older_version_is_compared),
         cmocka_unit_test(test_after_deletion),
