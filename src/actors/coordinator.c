@@ -438,7 +438,8 @@ start_request(struct work *w)
                   request->kind == REQUEST_DELETE;
     if (change) {
         job_enter_line(w);
-    } else if (request->has_at && request->at_ms + CLOCK_SKEW_MS_MAX > w->st->wall_ms) {
+    } else if (request->has_at && !PLANTED(at_without_waiting) &&
+               request->at_ms + CLOCK_SKEW_MS_MAX > w->st->wall_ms) {
         /* Nobody's clock may still give out a validity before that time. */
         job_wait(w, duration_ms(request->at_ms + CLOCK_SKEW_MS_MAX - w->st->wall_ms));
     } else {
@@ -559,7 +560,7 @@ on_answer(struct work *w, const struct msg *in)
         else if (w->job->phase == JOB_ASKING)
             deletion_on_erased(w, in);
         break;
-    default: assert(!"a kind that coordinator_handle does not let through"); break;
+    default: assert(false && "a kind that coordinator_handle does not let through"); break;
     }
 }
 

@@ -189,6 +189,22 @@ propose_new(struct work *w)
     change_write(w);
 }
 
+/* A mistake on purpose: the first version once more, with other shares, under the same ballot. */
+static void
+deal_again(struct work *w)
+{
+    struct job *job = w->job;
+    struct head *next = arena_alloc(&job->round, sizeof(*next));
+    struct buf encoded = {0};
+    if (job->finishing || !job->request || !next || head_decode(job->proposal.head, next) != OK ||
+        next->kind != HEAD_LIVE || next->version != 1)
+        return;
+    if (make_version(w, next, &job->proposal) == OK && head_encode(next, &encoded) == OK &&
+        keep(job, &encoded, &job->proposal.head) == OK)
+        record_id(job->proposal.head, job->proposal.head_id);
+    buf_close(&encoded);
+}
+
 /* ---- preconditions ---- */
 
 void
@@ -490,6 +506,8 @@ change_write_timeout(struct work *w)
     if (job->phase == JOB_WRITING && job_refused(job) > 0) {
         refused_write(w); /* the others are silent: a new round may do without them */
     } else if (job->phase == JOB_WRITING) {
+        if (PLANTED(reuse_a_ballot))
+            deal_again(w);
         write_to_silent(w);
     } else if (job->phase == JOB_COLLECTING && !job->chosen_sent) {
         job->chosen_sent = true;

@@ -161,7 +161,7 @@ watched_fill(void *context, uint8_t *out, size_t size)
 {
     struct watched_rng *watched = context;
     enum vault_err err = rng_fill(watched->source, out, size);
-    *watched->failed = *watched->failed || err != OK;
+    *watched->failed = *watched->failed || (err != OK && !PLANTED(entropy_ignored));
     return err;
 }
 
@@ -396,6 +396,8 @@ node_share_keys_destroy(struct node *node, const struct step *st)
     secret_arena_close(node->secrets);
     uint64_t limit =
         share_rotation_destroyable(&node->rotation, &node->membership, st->now, settle);
+    if (PLANTED(share_keys_destroyed_early))
+        limit = share_keyring_current(node->ring)->id;
     unsigned destroyed = 0;
     secret_arena_open(node->secrets);
     for (unsigned i = SHARE_KEYS_MAX; i-- > 0;) {

@@ -582,7 +582,7 @@ dispatch(struct shard_work *w)
     case MSG_SHARED: shard_on_shared(w); break;
     case MSG_DELIVER: shard_on_deliver(w); break;
     case MSG_ERASED: shard_on_erased(w); break;
-    default: assert(!"a kind that shard_store_handle does not let through"); break;
+    default: assert(false && "a kind that shard_store_handle does not let through"); break;
     }
 }
 
