@@ -230,6 +230,9 @@ void check_status(struct world *world);
 void check_status_backlog(struct world *world);
 void check_status_counters(struct world *world);
 
+/* check_at.c: at the end */
+void check_at(struct world *world);
+
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);
 /* check_heal.c: phases 2 and 3 */

@@ -1,0 +1,40 @@
+/*
+ * Property: an answer about a point in time stays true. Where no clock is further off than the actors allow for, no version that
+ * became valid by then turns up after the answer.
+ */
+#include "sim/world.h"
+
+static bool
+clocks_agree(const struct world *world)
+{
+    const struct faults *f = &world->faults;
+    return !f->on[FAULT_clock_jump] && !f->on[FAULT_clock_hour] && !f->on[FAULT_clock_drift];
+}
+
+static void
+check_answer(struct world *world, const struct op *op, const struct checked_path *path)
+{
+    for (size_t i = 0; i + 1 < path->chosen_count; i++) {
+        const struct chosen_head *head = &path->chosen[i], *next = head + 1;
+        if (head->kind == HEAD_LIVE && head->changed_at_ms == op->reply.valid_from_ms &&
+            next->changed_at_ms <= op->request.at_ms)
+            sim_fail(world, SIM_SAFETY, "validity",
+                     "op %lu was told that version %lu was valid at %lu, and %s changed at %lu",
+                     (unsigned long)op->number, (unsigned long)op->reply.version,
+                     (unsigned long)op->request.at_ms, path->name,
+                     (unsigned long)next->changed_at_ms);
+    }
+}
+
+void
+check_at(struct world *world)
+{
+    for (size_t i = 0; clocks_agree(world) && i < world->clients.count; i++) {
+        const struct op *op = world->clients.ops[i];
+        struct path path = {bytes_of_text("default"), bytes_of_text(op->name)};
+        const struct checked_path *checked = check_chain_path(&world->chain, path);
+        if (checked && op->outcome == OP_DONE && op->request.kind == REQUEST_READ &&
+            op->request.has_at)
+            check_answer(world, op, checked);
+    }
+}
