@@ -7,7 +7,12 @@
 
 #include "sim/world.h"
 
-enum { LOOK_EVERY_STEPS = 64, QUIET_MS = 120000, LOST_EFFECTS_PER_LIFE = EFFECTS_MAX };
+enum {
+    LOOK_EVERY_STEPS = 64,
+    QUIET_MS = 120000,
+    LOST_EFFECTS_PER_LIFE = EFFECTS_MAX,
+    PATHS_OFF_MAX = 2
+};
 
 /* ---- at any time ---- */
 
@@ -103,6 +108,24 @@ wrong_backlog(const struct world *world, unsigned *of, uint64_t *on_disk, uint64
     return -1;
 }
 
+/* The count may miss a path that was made while its page was read. */
+static void
+check_paths(struct world *world, unsigned node)
+{
+    const struct path_count *held = &node_membership(world->nodes[node].node)->held;
+    const struct disk_table *disk = &world->nodes[node].disk.durable;
+    struct row_key prefix;
+    uint64_t rows = 0;
+    row_key_table(ROW_PATH, &prefix);
+    for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
+         i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++)
+        rows++;
+    uint64_t off = held->paths > rows ? held->paths - rows : rows - held->paths;
+    if (held->known && off > PATHS_OFF_MAX)
+        sim_fail(world, SIM_SAFETY, "status", "node %u says that it keeps %lu paths, and keeps %lu",
+                 node, (unsigned long)held->paths, (unsigned long)rows);
+}
+
 void
 check_status_backlog(struct world *world)
 {
@@ -119,6 +142,10 @@ check_status_backlog(struct world *world)
         sim_fail(world, SIM_SAFETY, "status",
                  "node %d says that %lu boxed shares wait for node %u, and %lu do", node,
                  (unsigned long)told, of, (unsigned long)on_disk);
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (node_up(world, i) && !world->nodes[i].spoilt)
+            check_paths(world, i);
+    }
 }
 
 /* ---- counters ---- */

@@ -148,7 +148,7 @@ step_end(struct actor_cluster *ac, unsigned node)
     ac->steps++;
     arena_reset(&n->arena);
     ac_require(!secret_arena_is_open(n->secrets), "secrets stayed accessible after a step");
-    ac_require(!node_failed(n->node), "a node failed");
+    ac_require(ac->may_fail || !node_failed(n->node), "a node failed");
 }
 
 void

@@ -252,6 +252,46 @@ test_refusal_while_one_is_silent(void **state)
     probe_free(p);
 }
 
+/* A ballot of one clock that has run away is not followed while a majority knows nothing of it. */
+static void
+test_runaway_clock(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(16);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    uint64_t first_ms = ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot);
+    answer_vote(p, 1, REFUSED_BALLOT, 3600 * 1000);
+    answer_vote(p, 2, REFUSED_BALLOT, 1);
+    ac_run_ms(p->ac, 20);
+    assert_int_equal(count_of(p, MSG_VOTE, 2), 2);
+    assert_true(ballot_ms(last(p, MSG_VOTE, 2)->u.vote.ballot) < first_ms + CLOCK_DRIFT_MS_MAX);
+    probe_free(p);
+}
+
+static enum vault_err
+no_randomness(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    memset(out, 0, size);
+    return ERR_ENTROPY;
+}
+
+/* A draw that fails stops the node, whatever the job makes of it: here the back-off of a change. */
+static void
+test_no_randomness(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(17);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_BALLOT, 1);
+    assert_false(node_failed(p->ac->nodes[0].node));
+    p->ac->may_fail = true;
+    p->ac->nodes[0].rng = (struct rng){NULL, no_randomness};
+    answer_vote(p, 2, REFUSED_BALLOT, 1);
+    assert_true(node_failed(p->ac->nodes[0].node));
+    probe_free(p);
+}
+
 static bool
 no_memory_for_votes(void *context, enum maybe_site site)
 {
@@ -561,6 +601,8 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refused_votes),
         cmocka_unit_test(test_refusal_while_one_is_away),
         cmocka_unit_test(test_refusal_while_one_is_silent),
+        cmocka_unit_test(test_runaway_clock),
+        cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_no_memory_for_a_vote),
         cmocka_unit_test(test_newer_incarnation),
         cmocka_unit_test(test_answers_that_do_not_count),
