@@ -1,7 +1,9 @@
 /*
- * The contract of store.h, held against both stores: every test runs once on each. What only one of
- * them has (crash in memory, files on disk) is tested in its own part.
+ * The contract of store.h, held against all stores: in memory, on disk, and the simulator's disk.
+ * Every test runs once on each. What only one of them has (crash in memory, files on disk) is
+ * tested in its own part; crashes of the store on disk in test_store_crash.c.
  */
+#include "sim_store.h"
 #include "store_fixture.h"
 
 struct fixture {
@@ -16,6 +18,17 @@ setup_mem(void **state)
 
     assert_non_null(f);
     assert_int_equal(store_mem_new(&f->store), OK);
+    *state = f;
+    return 0;
+}
+
+static int
+setup_sim(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    f->store = sim_store_new();
     *state = f;
     return 0;
 }
@@ -398,6 +411,26 @@ test_mem_crash_forgets_unsynced(void **state)
 }
 
 static void
+test_sim_crash_keeps_what_was_synced(void **state)
+{
+    struct store *s = store_of(state);
+    struct store_change first[] = {put("a", "1"), put("b", "1"), put("c/1", "1")};
+    struct store_change second[] = {put("a", "2"), del("b"), del_prefix("c/"), put("d", "2")};
+
+    assert_int_equal(s->ops->commit(s, first, 3), OK);
+    assert_int_equal(s->ops->sync(s), OK);
+    assert_int_equal(s->ops->commit(s, second, 4), OK);
+    expect_row(s, "a", "2");
+    sim_store_crash(s);
+    expect_scan(s, "", "", 9, "a,b,c/1", false);
+    expect_row(s, "a", "1");
+    assert_int_equal(s->ops->commit(s, second, 4), OK);
+    assert_int_equal(s->ops->sync(s), OK);
+    sim_store_crash(s);
+    expect_scan(s, "", "", 9, "a,d", false);
+}
+
+static void
 test_mem_many_rows(void **state)
 {
     struct store *s = store_of(state);
@@ -439,10 +472,15 @@ main(void)
         cmocka_unit_test_setup_teardown(test_mem_crash_forgets_unsynced, setup_mem, teardown),
         cmocka_unit_test_setup_teardown(test_mem_many_rows, setup_mem, teardown),
     };
+    const struct CMUnitTest sim[] = {
+        CONTRACT(setup_sim),
+        cmocka_unit_test_setup_teardown(test_sim_crash_keeps_what_was_synced, setup_sim, teardown),
+    };
     const struct CMUnitTest wt[] = {CONTRACT(setup_wt)};
 
     if (crypto_init() != OK)
         return 1;
     int failed = cmocka_run_group_tests_name("store_mem", mem, NULL, NULL);
+    failed += cmocka_run_group_tests_name("sim_disk", sim, NULL, NULL);
     return failed + cmocka_run_group_tests_name("store_wt", wt, NULL, NULL);
 }
