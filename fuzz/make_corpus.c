@@ -24,7 +24,9 @@ write_seed(const char *directory, const char *fuzzer, const char *name, struct b
 static void
 write_messages(struct dice *dice, const char *directory)
 {
-    for (int kind = MSG_VOTE; kind <= MSG_DELIVER; kind++) {
+    for (int kind = MSG_VOTE; kind <= MSG_ENTRIES; kind++) {
+        if (strcmp(msg_kind_name((enum msg_kind)kind), "?") == 0)
+            continue;
         struct msg msg = dice_msg(dice, (enum msg_kind)kind);
         struct buf out = {0};
 

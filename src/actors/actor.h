@@ -35,6 +35,7 @@ enum actor_id {
     ACTOR_SHARD_STORE,
     ACTOR_REPAIRER,
     ACTOR_SHREDDER,
+    ACTOR_ANTI_ENTROPY,
 };
 
 enum effect_kind {
@@ -78,7 +79,7 @@ struct effect {
 
 enum { CLOCK_DRIFT_MS_MAX = 60000 }; /* ballots further ahead of a node's clock are refused */
 
-enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 4, SCAN_ROWS_MAX = 1024 };
+enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 16, SCAN_ROWS_MAX = 1024 };
 
 /*
  * What one step asks for, in order. Bounded: every handler states its worst case, far below

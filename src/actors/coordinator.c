@@ -596,6 +596,10 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_SHARE:
     case MSG_SHARED:
     case MSG_HEARTBEAT:
+    case MSG_COMPARE:
+    case MSG_COMPARED:
+    case MSG_ASK_ENTRIES:
+    case MSG_ENTRIES:
     case MSG_ASK_ERASED:
     case MSG_DELIVER:
     case MSG_REQUEST:

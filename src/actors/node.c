@@ -31,6 +31,8 @@ struct node {
     struct shard_store shard_store;
     struct repairer repairer;
     struct shredder shredder;
+    struct digest_index digests;
+    struct anti_entropy anti_entropy;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -58,7 +60,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                         .buckets = options->buckets,
                                         .node = options->row,
                                         .map_seed = seed,
-                                        .paths_max = options->paths_max};
+                                        .paths_max = options->paths_max,
+                                        .digests = &node->digests};
     struct coordinator_options coordinator = {.membership = &node->membership,
                                               .secrets = options->secrets,
                                               .sender = &node->sender,
@@ -68,18 +71,26 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                               .jobs_max = 4 * options->requests_max + 64,
                                               .deadline = options->request_deadline,
                                               .issued_ms = options->row.horizon_ms};
-    enum vault_err err = shard_store_init(&node->shard_store, &shard);
+    enum vault_err err = digests_init(&node->digests, &node->membership);
     if (err != OK)
         return err;
+    err = shard_store_init(&node->shard_store, &shard);
+    if (err != OK) {
+        digests_close(&node->digests);
+        return err;
+    }
     err = coordinator_init(&node->coordinator, &coordinator);
     if (err != OK) {
         shard_store_close(&node->shard_store);
+        digests_close(&node->digests);
         return err;
     }
     gateway_init(&node->gateway, &node->membership, options->requests_max);
     repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
     shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
                   options->shred_interval);
+    anti_entropy_init(&node->anti_entropy, &node->membership, &node->shard_store, &node->digests,
+                      &node->gateway.in_flight, seed);
     return OK;
 }
 
@@ -128,6 +139,8 @@ node_free(struct node *node)
     secret_arena_open(node->secrets);
     coordinator_close(&node->coordinator);
     shard_store_close(&node->shard_store);
+    anti_entropy_close(&node->anti_entropy);
+    digests_close(&node->digests);
     box_sender_close(&node->sender);
     secret_arena_close(node->secrets);
     free(node);
@@ -146,6 +159,10 @@ actor_of_wire(const struct msg *msg)
     case MSG_VERSIONS: return ACTOR_COORDINATOR;
     case MSG_ERASED: return msg->op != 0 ? ACTOR_COORDINATOR : ACTOR_SHARD_STORE;
     case MSG_HEARTBEAT: return ACTOR_REPAIRER;
+    case MSG_COMPARE:
+    case MSG_COMPARED:
+    case MSG_ASK_ENTRIES:
+    case MSG_ENTRIES: return ACTOR_ANTI_ENTROPY;
     default: return ACTOR_SHARD_STORE;
     }
 }
@@ -180,6 +197,8 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_SHARD_STORE: return shard_store_handle(&node->shard_store, st, msg, &node->effects);
     case ACTOR_REPAIRER: return repairer_handle(&node->repairer, st, msg, &node->effects);
     case ACTOR_SHREDDER: return shredder_handle(&node->shredder, st, msg, &node->effects);
+    case ACTOR_ANTI_ENTROPY:
+        return anti_entropy_handle(&node->anti_entropy, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -316,6 +335,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     execute(node, st, executor);
     shredder_start(&node->shredder, st, &node->effects);
     execute(node, st, executor);
+    anti_entropy_start(&node->anti_entropy, st, &node->effects);
+    execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);
 }
@@ -426,6 +447,12 @@ const struct membership *
 node_membership(const struct node *node)
 {
     return &node->membership;
+}
+
+const struct anti_entropy *
+node_anti_entropy(const struct node *node)
+{
+    return &node->anti_entropy;
 }
 
 uint64_t

@@ -9,6 +9,7 @@
 #ifndef OSTRAKA_ACTORS_NODE_H
 #define OSTRAKA_ACTORS_NODE_H
 
+#include "actors/anti_entropy.h"
 #include "actors/coordinator.h"
 #include "actors/gateway.h"
 #include "actors/repairer.h"
@@ -101,6 +102,7 @@ void node_ephemeral_public(const struct node *node, uint8_t out[static X25519_BY
 unsigned node_share_keys_held(const struct node *node);
 
 const struct membership *node_membership(const struct node *node);
+const struct anti_entropy *node_anti_entropy(const struct node *node);
 uint64_t node_incarnation(const struct node *node); /* of its store, now */
 /* Votes and answers reads. */
 bool node_serving(const struct node *node);

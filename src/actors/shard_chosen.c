@@ -261,8 +261,10 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
         shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
-    if (plan == PLAN_TAKE)
+    if (plan == PLAN_TAKE) {
+        metrics_count(w->st->metrics, METRIC_heads_taken);
         ask_for_share(w);
+    }
     if (count > 0)
         shard_commit(w, list, count);
 }

@@ -133,6 +133,15 @@ send_share(struct shard_work *w, uint8_t owner)
     m->u.share.box = w->path->box;
 }
 
+static void
+finish(struct shard_work *w)
+{
+    struct path path; /* the entry may have left the table when the message is handled */
+    if (arena_copy(w->st->arena, w->path->link.path.tenant, &path.tenant) == OK &&
+        arena_copy(w->st->arena, w->path->link.path.name, &path.name) == OK)
+        effect_local(w->out, ACTOR_COORDINATOR, MSG_CHANGE)->path = path;
+}
+
 /*
  * An accepted head that nobody has called chosen for a while is finished first. Every holder's
  * repairer comes to that at about the same time; the dice let one of them begin, more or less, so
@@ -144,10 +153,34 @@ finish_first(struct shard_work *w)
     uint64_t draw;
     if (rng_below(w->st->rng, w->s->membership->cluster->share_count, &draw) != OK || draw != 0)
         return;
-    struct path path; /* the entry may have left the table when the message is handled */
-    if (arena_copy(w->st->arena, w->path->link.path.tenant, &path.tenant) == OK &&
-        arena_copy(w->st->arena, w->path->link.path.name, &path.name) == OK)
-        effect_local(w->out, ACTOR_COORDINATOR, MSG_CHANGE)->path = path;
+    finish(w);
+}
+
+/*
+ * Anti-entropy has found that a node has another head. What is only accepted here is finished
+ * first: whoever finishes it tells everybody.
+ */
+static void
+tell_head(struct shard_work *w, uint8_t node, bool recent)
+{
+    const struct path_row *row = &w->path->row.row;
+    uint8_t self = w->s->membership->self;
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    if (recent || row->state == STATE_ABSENT || replicas_index(&replicas, node) < 0 ||
+        node == self || (w->msg->from != self && w->msg->from != node))
+        return;
+    if (row->state == STATE_ACCEPTED && !PLANTED(anti_entropy_takes_unchosen)) {
+        finish(w);
+        return;
+    }
+    struct msg *m = effect_send(w->out, MSG_CHOSEN, node, w->msg);
+    m->op = 0;
+    m->u.chosen.ballot = row->ballot;
+    memcpy(m->u.chosen.head_id, w->path->row.head.id, ID_BYTES);
+    m->u.chosen.head = row->head;
+    shard_incarnations(w, &m->u.chosen.incarnations);
+    metrics_count(w->st->metrics, METRIC_heads_told);
 }
 
 void
@@ -163,6 +196,10 @@ shard_on_deliver(struct shard_work *w)
     }
     if (w->msg->from == w->s->membership->self && recent && !w->rows)
         return; /* the repairer's own round: this change is still in flight */
+    if (owner >= DELIVER_HEAD_TO && owner <= DELIVER_LAST) {
+        tell_head(w, (uint8_t)(owner - DELIVER_HEAD_TO), recent);
+        return;
+    }
     if (path->row.row.state == STATE_ACCEPTED) {
         if (!recent)
             finish_first(w);

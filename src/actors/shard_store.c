@@ -170,6 +170,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         .share_wrap_key = options->share_wrap_key,
         .buckets = options->buckets,
         .node = options->node,
+        .digests = options->digests,
         .paths_max = options->paths_max ? options->paths_max : SHARD_PATHS_MAX,
     };
     /* Something at or below the horizon found on disk may have been promised and forgotten. */
@@ -338,6 +339,13 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     if (err != OK || key_copy.size == 0)
         return err != OK ? err : ERR_NOMEM;
     shard_change(list, count, STORE_PUT, key_copy, copy);
+    if (w->path->row.row.state != STATE_ABSENT)
+        return OK;
+    row_key_index(w->path->link.path, &key); /* from now on it is listed */
+    key_copy = shard_key_copy(w, &key);
+    if (key_copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
     return OK;
 }
 
@@ -758,6 +766,42 @@ answer_failed(struct shard_path *path, enum vault_err err)
 }
 
 static void
+head_state_of(const struct shard_row *row, struct head_state *out)
+{
+    out->state = row->row.state;
+    memcpy(out->head_id, row->head.id, ID_BYTES);
+}
+
+bool
+shard_store_view(const struct shard_store *s, const struct step *st, struct path path,
+                 struct shard_view *out)
+{
+    const struct shard_path *p = (const struct shard_path *)path_map_find(&s->paths, path);
+    if (!p || p->stage == SHARD_NEW || p->stage == SHARD_LOADING || p->corrupt)
+        return false;
+    head_state_of(&p->row, &out->head);
+    out->ballot = p->row.row.ballot;
+    out->settling =
+        p->has_next || instant_since(st->now, p->touched).ns < duration_ms(DELIVER_QUIET_MS).ns;
+    return true;
+}
+
+/* The durable row becomes the one that was stored, and so do the digests of all rows. */
+static void
+take_next_row(struct shard_store *s, struct shard_path *path)
+{
+    struct head_state before, after;
+    head_state_of(&path->row, &before);
+    head_state_of(&path->next, &after);
+    if (s->digests)
+        digests_change(s->digests, path->link.path, &before, &after);
+    buf_close(&path->row.memory);
+    path->row = path->next;
+    path->next = (struct shard_row){0};
+    path->clean = path->next_clean;
+}
+
+static void
 on_stored(struct shard_store *s, const struct step *st, struct shard_path *path, enum vault_err err,
           struct effects *out)
 {
@@ -767,10 +811,7 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
         path->touched = st->now;
         if (path->row.row.state == STATE_ABSENT)
             path_count_made(&s->membership->held, path->link.path);
-        buf_close(&path->row.memory);
-        path->row = path->next;
-        path->next = (struct shard_row){0};
-        path->clean = path->next_clean;
+        take_next_row(s, path);
     }
     path->has_next = false;
     if (err != OK)
@@ -842,6 +883,10 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_FETCHED:
     case MSG_VERSIONS:
     case MSG_HEARTBEAT:
+    case MSG_COMPARE:
+    case MSG_COMPARED:
+    case MSG_ASK_ENTRIES:
+    case MSG_ENTRIES:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

@@ -14,6 +14,7 @@
 #define OSTRAKA_ACTORS_SHARD_STORE_H
 
 #include "actors/actor.h"
+#include "actors/anti_entropy_digests.h"
 #include "actors/membership.h"
 #include "actors/path_map.h"
 #include "crypto/bucket_keys.h"
@@ -30,7 +31,9 @@ struct shard_store_options {
     struct bucket_keys *buckets;         /* borrowed: and under one of these */
     struct node_row node;                /* as found on disk, or as new */
     uint64_t map_seed;
-    size_t paths_max; /* entries kept in memory; 0: SHARD_PATHS_MAX */
+    size_t paths_max;             /* entries kept in memory; 0: SHARD_PATHS_MAX */
+    struct digest_index *digests; /* borrowed: told of every durable change of a path row; NULL:
+                                     nobody is */
 };
 
 struct shard_store {
@@ -48,6 +51,7 @@ struct shard_store {
     uint32_t *free_slots;
     size_t free_slot_count;
     struct shard_waiting *done; /* handled in this step; freed at the next */
+    struct digest_index *digests;
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,
@@ -61,5 +65,15 @@ void shard_store_start(struct shard_store *s, const struct step *st, struct effe
 MUST_CHECK enum vault_err shard_store_handle(struct shard_store *s, const struct step *st,
                                              const struct msg *in, struct effects *out);
 bool shard_store_serving(const struct shard_store *s);
+
+/* The durable head of a path, as far as it is in memory. */
+struct shard_view {
+    struct head_state head;
+    struct ballot ballot;
+    bool settling; /* touched a moment ago: what is unlike at another node is on its way */
+};
+/* False: not in memory; what is on the disk is the truth then, and nothing is on its way there. */
+bool shard_store_view(const struct shard_store *s, const struct step *st, struct path path,
+                      struct shard_view *out);
 
 #endif

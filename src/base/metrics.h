@@ -33,7 +33,15 @@
     X(store_commits, "storage transactions")                                                       \
     X(store_flushes, "journal flushes")                                                            \
     X(tls_handshakes, "TLS handshakes with API clients that succeeded")                            \
-    X(tls_handshakes_failed, "TLS handshakes with API clients that failed")
+    X(tls_handshakes_failed, "TLS handshakes with API clients that failed")                        \
+    X(heads_taken, "chosen heads that this node took over without having accepted them")           \
+    X(heads_told, "chosen heads told to a node that anti-entropy found without them")              \
+    X(anti_entropy_rounds, "comparisons with a peer that ended")                                   \
+    X(anti_entropy_equal, "of them, those that found nothing unlike")                              \
+    X(anti_entropy_lost, "comparisons given up for want of an answer")                             \
+    X(anti_entropy_ranges, "digests of ranges of paths compared")                                  \
+    X(anti_entropy_differences, "paths found unlike")                                              \
+    X(anti_entropy_finished, "of them, changes that this node then began to finish")
 
 enum metric {
 #define X(name, help) METRIC_##name,

@@ -25,3 +25,10 @@ refusal_name(enum refusal refusal)
     }
     return "?";
 }
+
+bool
+msg_has_path(enum msg_kind kind)
+{
+    return kind != MSG_HEARTBEAT && kind != MSG_COMPARE && kind != MSG_COMPARED &&
+           kind != MSG_ASK_ENTRIES && kind != MSG_ENTRIES;
+}

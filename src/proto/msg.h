@@ -32,7 +32,11 @@
     X(SHARED, 14)                                                                                  \
     X(HEARTBEAT, 15)                                                                               \
     X(ASK_ERASED, 16)                                                                              \
-    X(DELIVER, 17) /* reader -> replica: deliver the escrow that you keep of this path */
+    X(DELIVER, 17) /* reader -> replica: deliver the escrow that you keep of this path */          \
+    X(COMPARE, 24) /* anti-entropy: digests of my paths that you hold too; which differ? */        \
+    X(COMPARED, 25)                                                                                \
+    X(ASK_ENTRIES, 26) /* anti-entropy: what have you of the paths of this leaf? */                \
+    X(ENTRIES, 27)
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -49,6 +53,7 @@ enum msg_kind {
 #undef X
 };
 const char *msg_kind_name(enum msg_kind kind); /* "VOTE"; "?" when unknown */
+bool msg_has_path(enum msg_kind kind);         /* about a path, not about nodes */
 
 /* Why a replica said no. Wire values. */
 #define REFUSALS(X)                                                                                \
@@ -201,11 +206,52 @@ struct msg_heartbeat {
     bool paths_known;           /* it has counted them */
 };
 enum {
-    DELIVER_ERASURE = NODES_MAX, /* tell those who have not erased yet of the deletion */
+    DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the
+                                    deletion */
+    DELIVER_HEAD_TO,             /* + a node: tell it your head, once it is chosen */
+    DELIVER_LAST = DELIVER_HEAD_TO + NODES_MAX - 1,
     DELIVER_REWRAP = 255, /* from this node alone: seal own shares under the bucket's new key */
-};                        /* instead of a share */
+};
+static_assert((int)DELIVER_LAST < (int)DELIVER_REWRAP, "each has a number of its own");
 struct msg_deliver {
-    uint64_t owner; /* replica whose share is missing, or one of those above */
+    uint64_t owner; /* replica whose share is missing, or one of those */
+};
+
+/*
+ * Anti-entropy (actors/anti_entropy.h). Digests are of what the sender holds of the paths of which
+ * the receiver is a replica too: of all, of 256 ranges of leaves, or of the 256 leaves of a range.
+ */
+enum {
+    DIGEST_BYTES = 16,
+    RANGES = 256,                 /* of leaves */
+    RANGE_LEAVES = 256,           /* in each */
+    DIFFERING_BYTES = RANGES / 8, /* a bit for each */
+    ENTRIES_MAX = 32,             /* of a message */
+    ENTRIES_BYTES_MAX = ENTRIES_MAX * 768,
+    PATH_KEY_BYTES_MAX = 1 + TENANT_BYTES_MAX + 2 + NAME_BYTES_MAX,
+};
+enum compare_level { COMPARE_ALL = 0, COMPARE_RANGES = 1, COMPARE_LEAVES = 2 };
+struct msg_compare {
+    enum compare_level level;
+    uint64_t range;       /* LEAVES: of which range; else 0 */
+    struct bytes digests; /* one, or 256 in order */
+};
+struct msg_compared {
+    enum compare_level level; /* echoed */
+    uint64_t range;           /* echoed */
+    bool ready;               /* the sender's digests are whole; else nothing is said */
+    uint8_t differing[DIFFERING_BYTES];
+};
+struct msg_ask_entries {
+    uint64_t leaf;
+    struct bytes
+        after; /* key of the path, without table and leaf, after which to begin; empty: from
+                           the first */
+};
+struct msg_entries {
+    uint64_t leaf;      /* echoed */
+    struct bytes until; /* key of the path up to which this is all; empty: to the end of the leaf */
+    struct bytes entries; /* path_entries_encode() */
 };
 
 /* Local ones. */
@@ -238,7 +284,7 @@ struct msg {
     uint8_t from, to;        /* node numbers, set from the authenticated link; not encoded */
     uint64_t op;             /* correlates question and answer: chosen by who asks, echoed */
     struct bytes request_id; /* of the client's request, for logs; empty for background work */
-    struct path path;        /* empty views for HEARTBEAT */
+    struct path path;        /* empty views where msg_has_path() is false */
     union {
         struct msg_vote vote;
         struct msg_voted voted;
@@ -256,6 +302,10 @@ struct msg {
         struct msg_shared shared;
         struct msg_heartbeat heartbeat;
         struct msg_deliver deliver;
+        struct msg_compare compare;
+        struct msg_compared compared;
+        struct msg_ask_entries ask_entries;
+        struct msg_entries entries;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 15, KINDS_END = MSG_DELIVER + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 15, KINDS_END = MSG_ENTRIES + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -170,6 +170,26 @@ static const struct field heartbeat_fields[] = {
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),
 };
+static const struct field compare_fields[] = {
+    UP_TO(msg_compare, level, COMPARE_LEAVES),
+    UP_TO(msg_compare, range, RANGES - 1),
+    BETWEEN(msg_compare, digests, DIGEST_BYTES, RANGES * DIGEST_BYTES),
+};
+static const struct field compared_fields[] = {
+    UP_TO(msg_compared, level, COMPARE_LEAVES),
+    UP_TO(msg_compared, range, RANGES - 1),
+    ANY(msg_compared, ready),
+    ANY(msg_compared, differing),
+};
+static const struct field ask_entries_fields[] = {
+    UP_TO(msg_ask_entries, leaf, RANGES * RANGE_LEAVES - 1),
+    UP_TO(msg_ask_entries, after, PATH_KEY_BYTES_MAX),
+};
+static const struct field entries_fields[] = {
+    UP_TO(msg_entries, leaf, RANGES * RANGE_LEAVES - 1),
+    UP_TO(msg_entries, until, PATH_KEY_BYTES_MAX),
+    UP_TO(msg_entries, entries, ENTRIES_BYTES_MAX),
+};
 /* clang-format on */
 
 struct layout {
@@ -191,7 +211,9 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_LIST] = LAYOUT(list_fields),           [MSG_VERSIONS] = LAYOUT(versions_fields),
     [MSG_SHARE] = LAYOUT(share_fields),         [MSG_SHARED] = LAYOUT(shared_fields),
     [MSG_HEARTBEAT] = LAYOUT(heartbeat_fields), [MSG_ASK_ERASED] = {true, NULL, 0},
-    [MSG_DELIVER] = LAYOUT(deliver_fields),
+    [MSG_DELIVER] = LAYOUT(deliver_fields),     [MSG_COMPARE] = LAYOUT(compare_fields),
+    [MSG_COMPARED] = LAYOUT(compared_fields),   [MSG_ASK_ENTRIES] = LAYOUT(ask_entries_fields),
+    [MSG_ENTRIES] = LAYOUT(entries_fields),
 };
 
 static const struct layout *
@@ -202,13 +224,12 @@ layout_of(uint64_t kind)
     return &layouts[kind];
 }
 
-/* Heartbeats are about nodes, everything else is about a path. */
 static bool
 common_valid(const struct msg *msg)
 {
     if (!codec_visible_ascii(msg->request_id))
         return false;
-    if (msg->kind == MSG_HEARTBEAT)
+    if (!msg_has_path(msg->kind))
         return msg->path.tenant.size == 0 && msg->path.name.size == 0;
     return path_valid(msg->path);
 }

@@ -7,14 +7,16 @@
 #include <assert.h>
 #include <string.h>
 
+#include "crypto/hash.h"
 #include "proto/codec.h"
 
 enum {
     VERSION_KEY_BYTES = 8,
-    PATH_KEY_BYTES_MAX = 1 + TENANT_BYTES_MAX + 2 + NAME_BYTES_MAX,
+    LEAF_KEY_BYTES = 2,
     SEALED_SHARE_BYTES_MAX = SECRET_BYTES_MAX + 64, /* nonce and tag of whatever seals it */
 };
 
+static_assert(LEAVES == 1 << 8 * LEAF_KEY_BYTES, "a leaf is two bytes of a hash");
 static_assert(1 + PATH_KEY_BYTES_MAX + VERSION_KEY_BYTES + ID_BYTES <= KEY_BYTES_MAX,
               "every key fits");
 static_assert(TENANT_BYTES_MAX <= UINT8_MAX && NAME_BYTES_MAX <= UINT16_MAX, "lengths fit");
@@ -193,6 +195,49 @@ row_key_parse(struct bytes key, enum row_table *table, struct path *path, uint64
     *path = found;
     *version = number;
     *version_id = id;
+    return OK;
+}
+
+uint16_t
+path_leaf(struct path path)
+{
+    uint8_t hash[HASH_BYTES];
+    struct bytes parts[] = {path.tenant, path.name};
+
+    hash_parts(parts, 2, hash);
+    return (uint16_t)(hash[0] << 8 | hash[1]);
+}
+
+void
+row_key_leaf(uint16_t leaf, struct row_key *out)
+{
+    row_key_table(ROW_INDEX, out);
+    key_add_number(out, leaf, LEAF_KEY_BYTES);
+}
+
+void
+row_key_index(struct path path, struct row_key *out)
+{
+    row_key_leaf(path_leaf(path), out);
+    key_add_path(out, path);
+}
+
+enum vault_err
+row_key_path_of(struct bytes key, struct path *out)
+{
+    struct key_cursor cursor = {.rest = key};
+    enum row_table letter = (enum row_table)key_take_number(&cursor, 1);
+    uint64_t leaf = letter == ROW_INDEX ? key_take_number(&cursor, LEAF_KEY_BYTES) : 0;
+    struct path found;
+
+    *out = (struct path){0};
+    found.tenant = key_take(&cursor, (size_t)key_take_number(&cursor, 1));
+    found.name = key_take(&cursor, (size_t)key_take_number(&cursor, 2));
+    if (cursor.bad || cursor.rest.size > 0 || (letter != ROW_PATH && letter != ROW_INDEX))
+        return ERR_CORRUPT;
+    if (!path_valid(found) || (letter == ROW_INDEX && leaf != path_leaf(found)))
+        return ERR_CORRUPT;
+    *out = found;
     return OK;
 }
 

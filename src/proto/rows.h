@@ -13,6 +13,10 @@
  *                                  have: one byte, bit j set when replica j is known to have
  *                                  erased; goes when all have. No bit: the tombstone is only
  *                                  accepted here, and is to be finished
+ *   'x' leaf path                  empty: the paths that this node has a 'p' row of, by leaf: the
+ *                                  first two bytes of the hash of the path. Written with the first
+ *                                  'p' row of the path and never again, so that the paths of a leaf
+ *                                  are listed without a look at all others
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
@@ -30,6 +34,7 @@ enum row_table {
     ROW_DEALING = 'd',
     ROW_BOXES = 'b',
     ROW_ERASURE = 't',
+    ROW_INDEX = 'x',
 };
 
 /* Keys are built in fixed memory. */
@@ -52,6 +57,21 @@ void row_key_erasure(struct path path, struct row_key *out);
 /* Splits a key of 'v', 'd', 'b' or 't'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
 MUST_CHECK enum vault_err row_key_parse(struct bytes key, enum row_table *table, struct path *path,
                                         uint64_t *version, struct bytes *version_id);
+
+/*
+ * Leaf of a path: which of the LEAVES parts of all paths it belongs to, by its hash. Everybody
+ * computes the same one.
+ */
+enum { LEAVES = 65536 };
+uint16_t path_leaf(struct path path);
+/* 'x': the row of a path; the prefix of all rows of a leaf. */
+void row_key_index(struct path path, struct row_key *out);
+void row_key_leaf(uint16_t leaf, struct row_key *out);
+/*
+ * Path of a key of 'p' or 'x', borrowed from `key`; the leaf of an 'x' must be that of its path.
+ * Errors: ERR_CORRUPT.
+ */
+MUST_CHECK enum vault_err row_key_path_of(struct bytes key, struct path *out);
 
 /*
  * Encoders of rows append; `out` is as before on error.

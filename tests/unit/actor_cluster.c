@@ -39,6 +39,8 @@ print_frame(const struct actor_cluster *ac, unsigned from, unsigned to, const st
     unsigned what = 0;
     switch ((int)msg->kind) {
     case MSG_HEARTBEAT: return;
+    case MSG_COMPARED: what = msg->u.compared.differing[0]; break;
+    case MSG_ASK_ENTRIES: what = (unsigned)msg->u.ask_entries.leaf; break;
     case MSG_VOTE: b = msg->u.vote.ballot; break;
     case MSG_VOTED: b = msg->u.voted.ballot, what = msg->u.voted.refusal; break;
     case MSG_WRITE: b = msg->u.write.ballot; break;

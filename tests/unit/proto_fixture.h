@@ -382,7 +382,26 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         ID(msg->u.heartbeat.share_key);
         break;
     case MSG_ASK_ERASED: break;
-    case MSG_DELIVER: msg->u.deliver.owner = dice_between(dice, 0, NODES_MAX - 1); break;
+    case MSG_DELIVER: msg->u.deliver.owner = dice_between(dice, 0, DELIVER_LAST); break;
+    case MSG_COMPARE:
+        msg->u.compare = (struct msg_compare){
+            (enum compare_level)dice_between(dice, COMPARE_ALL, COMPARE_LEAVES),
+            dice_number(dice, 0, RANGES - 1), dice_bytes(dice, DIGEST_BYTES, 4 * DIGEST_BYTES)};
+        break;
+    case MSG_COMPARED:
+        msg->u.compared.level = (enum compare_level)dice_between(dice, COMPARE_ALL, COMPARE_LEAVES);
+        msg->u.compared.range = dice_number(dice, 0, RANGES - 1);
+        msg->u.compared.ready = dice_coin(dice);
+        ID(msg->u.compared.differing);
+        break;
+    case MSG_ASK_ENTRIES:
+        msg->u.ask_entries =
+            (struct msg_ask_entries){dice_number(dice, 0, LEAVES - 1), dice_bytes(dice, 0, 60)};
+        break;
+    case MSG_ENTRIES:
+        msg->u.entries = (struct msg_entries){dice_number(dice, 0, LEAVES - 1),
+                                              dice_bytes(dice, 0, 60), dice_bytes(dice, 0, 60)};
+        break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:
@@ -404,7 +423,7 @@ dice_msg(struct dice *dice, enum msg_kind kind)
     msg.kind = kind;
     msg.op = dice_number(dice, 0, UINT64_MAX);
     msg.request_id = dice_text(dice, "abcdef0123!~", 0, REQUEST_ID_BYTES_MAX);
-    if (kind != MSG_HEARTBEAT)
+    if (msg_has_path(kind))
         msg.path = dice_path(dice);
     dice_msg_fields(dice, &msg);
     return msg;

@@ -48,7 +48,7 @@ static enum ac_verdict
 cut_off(void *context, unsigned from, unsigned to, const struct msg *msg)
 {
     struct probe *p = context;
-    if ((from != SELF && to != SELF) || msg->kind == MSG_HEARTBEAT)
+    if ((from != SELF && to != SELF) || !msg_has_path(msg->kind))
         return AC_PASS;
     if (from == SELF && p->answer_count < ANSWERS_MAX) {
         keep(msg, &p->frames[p->answer_count], &p->answers[p->answer_count]);

@@ -1,0 +1,276 @@
+#include "actors/anti_entropy_digests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/planted.h"
+#include "crypto/hash.h"
+
+enum vault_err
+digests_init(struct digest_index *d, const struct membership *membership)
+{
+    *d = (struct digest_index){.membership = membership};
+    d->notes = calloc(DIGEST_NOTES_MAX, sizeof(*d->notes));
+    bool enough = d->notes != NULL;
+    for (unsigned i = 0; i < membership->cluster->node_count; i++) {
+        if (i == membership->self)
+            continue;
+        d->peers[i] = calloc(1, sizeof(*d->peers[i]));
+        enough = enough && d->peers[i];
+    }
+    if (enough)
+        return OK;
+    digests_close(d);
+    return ERR_NOMEM;
+}
+
+void
+digests_close(struct digest_index *d)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        free(d->peers[i]);
+        d->peers[i] = NULL;
+    }
+    free(d->notes);
+    d->notes = NULL;
+}
+
+/* ---- sums ---- */
+
+static struct digest
+element_of(const struct membership *membership, struct path path, const struct head_state *head)
+{
+    uint8_t state = PLANTED(digest_ignores_state) ? 0 : (uint8_t)head->state;
+    struct bytes parts[] = {bytes_of(membership->cluster->id, CLUSTER_ID_BYTES), path.tenant,
+                            path.name, bytes_of(&state, 1), bytes_of(head->head_id, ID_BYTES)};
+    uint8_t hash[HASH_BYTES];
+    struct digest element = {{0}};
+    hash_parts(parts, sizeof(parts) / sizeof(parts[0]), hash);
+    for (unsigned i = 0; i < DIGEST_BYTES; i++)
+        element.lanes[i / 8] = element.lanes[i / 8] << 8 | hash[i];
+    return element;
+}
+
+static void
+add(struct digest *sum, const struct digest *by)
+{
+    sum->lanes[0] += by->lanes[0];
+    sum->lanes[1] += by->lanes[1];
+}
+
+/* Adds to the digests for every other replica of the path. */
+static void
+add_to_peers(struct digest_index *d, struct path path, const struct digest *by)
+{
+    uint16_t leaf = path_leaf(path);
+    struct replicas replicas;
+    membership_replicas(d->membership, path, &replicas);
+    if (replicas_index(&replicas, d->membership->self) < 0)
+        return;
+    for (unsigned i = 0; i < replicas.count; i++) {
+        struct peer_digests *peer = d->peers[replicas.nodes[i]];
+        if (!peer)
+            continue;
+        add(&peer->all, by);
+        add(&peer->ranges[leaf / RANGE_LEAVES], by);
+        add(&peer->leaves[leaf], by);
+    }
+}
+
+static void
+count_in(struct digest_index *d, struct path path, const struct head_state *head)
+{
+    if (head->state == STATE_ABSENT)
+        return;
+    struct digest element = element_of(d->membership, path, head);
+    add_to_peers(d, path, &element);
+    d->paths++;
+}
+
+static void
+replace(struct digest_index *d, struct path path, const struct head_state *before,
+        const struct head_state *after)
+{
+    struct digest by = {{0}};
+    if (after->state != STATE_ABSENT) {
+        by = element_of(d->membership, path, after);
+        d->paths++;
+    }
+    if (before->state != STATE_ABSENT) {
+        struct digest old = element_of(d->membership, path, before);
+        by.lanes[0] -= old.lanes[0];
+        by.lanes[1] -= old.lanes[1];
+        d->paths--;
+    }
+    add_to_peers(d, path, &by);
+}
+
+static bool
+same_head_state(const struct head_state *a, const struct head_state *b)
+{
+    return a->state == b->state &&
+           (a->state == STATE_ABSENT || memcmp(a->head_id, b->head_id, ID_BYTES) == 0);
+}
+
+/* ---- while they are being rebuilt ---- */
+
+static struct digest_note *
+find_note(struct digest_index *d, struct bytes key)
+{
+    for (size_t i = 0; i < d->note_count; i++) {
+        if (bytes_equal(row_key_bytes(&d->notes[i].key), key))
+            return &d->notes[i];
+    }
+    return NULL;
+}
+
+static void
+note(struct digest_index *d, const struct row_key *key, const struct head_state *now)
+{
+    struct digest_note *n = find_note(d, row_key_bytes(key));
+    if (!n && d->note_count == DIGEST_NOTES_MAX) {
+        d->notes_full = true;
+        return;
+    }
+    if (!n)
+        n = &d->notes[d->note_count++];
+    *n = (struct digest_note){.key = *key, .now = *now};
+}
+
+void
+digests_change(struct digest_index *d, struct path path, const struct head_state *before,
+               const struct head_state *after)
+{
+    struct row_key key;
+    if (same_head_state(before, after))
+        return;
+    row_key_path(path, &key);
+    if (d->whole || bytes_compare(row_key_bytes(&key), row_key_bytes(&d->cursor)) <= 0)
+        replace(d, path, before, after);
+    else if (d->page_asked)
+        note(d, &key, after);
+}
+
+void
+digests_page_asked(struct digest_index *d)
+{
+    d->page_asked = true;
+    d->note_count = 0;
+    d->notes_full = false;
+}
+
+void
+digests_page_failed(struct digest_index *d)
+{
+    d->page_asked = false;
+}
+
+static bool
+state_of_row(struct bytes encoded, struct head_state *out)
+{
+    struct path_row row;
+    if (path_row_decode(encoded, &row) != OK)
+        return false;
+    out->state = row.state;
+    record_id(row.head, out->head_id);
+    return true;
+}
+
+static void
+count_row(struct digest_index *d, const struct digest_lookup *lookup, const struct loaded_row *row)
+{
+    struct path path;
+    struct head_state head;
+    struct digest_note *noted = find_note(d, row->key);
+    if (noted)
+        noted->met = true;
+    if (row_key_path_of(row->key, &path) != OK)
+        return;
+    if (noted)
+        count_in(d, path, &noted->now);
+    else if (lookup->known(lookup->context, path, &head) || state_of_row(row->value, &head))
+        count_in(d, path, &head);
+}
+
+bool
+digests_page(struct digest_index *d, const struct digest_lookup *lookup,
+             const struct loaded_row *rows, size_t count, bool more)
+{
+    d->page_asked = false;
+    if (d->notes_full || d->whole)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        count_row(d, lookup, &rows[i]);
+    if (count > 0) {
+        d->cursor.size = rows[count - 1].key.size;
+        memcpy(d->cursor.data, rows[count - 1].key.data, d->cursor.size);
+    }
+    d->whole = !more;
+    /* Paths that came into being between the rows of the page. */
+    for (size_t i = 0; i < d->note_count; i++) {
+        struct bytes key = row_key_bytes(&d->notes[i].key);
+        struct path path;
+        bool below = d->whole || bytes_compare(key, row_key_bytes(&d->cursor)) <= 0;
+        if (!d->notes[i].met && below && row_key_path_of(key, &path) == OK)
+            count_in(d, path, &d->notes[i].now);
+    }
+    if (d->whole) {
+        free(d->notes);
+        d->notes = NULL;
+        d->note_count = 0;
+    }
+    return true;
+}
+
+/* ---- comparing ---- */
+
+static const struct digest *
+digests_of_level(const struct digest_index *d, uint8_t peer, enum compare_level level,
+                 unsigned range, size_t *count)
+{
+    const struct peer_digests *p = d->peers[peer];
+    *count = RANGES;
+    switch (level) {
+    case COMPARE_ALL: *count = 1; return &p->all;
+    case COMPARE_RANGES: return p->ranges;
+    case COMPARE_LEAVES: return &p->leaves[(size_t)range * RANGE_LEAVES];
+    }
+    *count = 0;
+    return NULL;
+}
+
+static void
+write_digest(const struct digest *digest, uint8_t out[static DIGEST_BYTES])
+{
+    for (unsigned i = 0; i < DIGEST_BYTES; i++)
+        out[i] = (uint8_t)(digest->lanes[i / 8] >> (56 - 8 * (i % 8)));
+}
+
+size_t
+digests_write(const struct digest_index *d, uint8_t peer, enum compare_level level, unsigned range,
+              uint8_t out[static RANGES * DIGEST_BYTES])
+{
+    size_t count;
+    const struct digest *digests = digests_of_level(d, peer, level, range, &count);
+    for (size_t i = 0; i < count; i++)
+        write_digest(&digests[i], out + i * DIGEST_BYTES);
+    return count * DIGEST_BYTES;
+}
+
+bool
+digests_differing(const struct digest_index *d, uint8_t peer, enum compare_level level,
+                  unsigned range, struct bytes theirs, uint8_t differing[static DIFFERING_BYTES])
+{
+    size_t count;
+    const struct digest *digests = digests_of_level(d, peer, level, range, &count);
+    memset(differing, 0, DIFFERING_BYTES);
+    if (theirs.size != count * DIGEST_BYTES)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t ours[DIGEST_BYTES];
+        write_digest(&digests[i], ours);
+        if (memcmp(ours, theirs.data + i * DIGEST_BYTES, DIGEST_BYTES) != 0)
+            differing[i / 8] |= (uint8_t)(1u << i % 8);
+    }
+    return true;
+}
