@@ -5,11 +5,16 @@
 
 static_assert(EFFECTS_MAX >= 2 * ENTRIES_MAX + 16, "a message for each path of both lists");
 
+/* The lists may be gone when the message leaves. */
 static void
 deliver_head(struct ae_work *w, struct path path, uint8_t at, uint8_t to)
 {
+    struct path copy;
+    if (arena_copy(w->st->arena, path.tenant, &copy.tenant) != OK ||
+        arena_copy(w->st->arena, path.name, &copy.name) != OK)
+        return;
     struct msg *m = effect_send(w->out, MSG_DELIVER, at, NULL);
-    m->path = path;
+    m->path = copy;
     m->u.deliver.owner = DELIVER_HEAD_TO + to;
 }
 

@@ -154,6 +154,17 @@ ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struc
     ac_require(store->ops->commit(store, &change, 1) == OK && store->ops->sync(store) == OK, "put");
 }
 
+void
+ac_forget(struct actor_cluster *ac, unsigned node, enum row_table table)
+{
+    struct store *store = ac->nodes[node].store;
+    struct row_key prefix;
+    row_key_table(table, &prefix);
+    struct store_change change = {STORE_DELETE_PREFIX, row_key_bytes(&prefix), (struct bytes){0}};
+    ac_require(store->ops->commit(store, &change, 1) == OK && store->ops->sync(store) == OK,
+               "forget");
+}
+
 bool
 ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, struct path_row *row,
             struct head *head)

@@ -165,5 +165,7 @@ bool ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, stru
                  struct head *head);
 bool ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out);
 void ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes value);
+/* Removes a whole table: what it remembered is forgotten. */
+void ac_forget(struct actor_cluster *ac, unsigned node, enum row_table table);
 
 #endif
