@@ -247,15 +247,19 @@ everybody_back(struct world *world)
     struct request read = {.kind = REQUEST_READ};
     world->phase = PHASE_WHOLE;
     trace_line(&world->trace, world->now_ns, "everybody comes back");
+    bool lost = !any_spoilt(world) && lose_backlog(world);
     for (unsigned i = 0; i < world->options.nodes; i++) {
         world->nodes[i].dead = false;
         if (!node_up(world, i))
             node_boot(world, i);
     }
-    if (any_spoilt(world))
+    if (any_spoilt(world)) {
+        check_converged(world, false);
         return;
+    }
     drain(world);
     check_status_backlog(world);
+    check_converged(world, !lost);
     uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");

@@ -236,6 +236,23 @@ disk_pending(const struct disk *disk, struct bytes key)
     return list_changes(disk->queue, key) || list_changes(disk->group, key);
 }
 
+static void
+table_forget(struct disk_table *table, struct bytes prefix)
+{
+    size_t from = disk_at_least(table, prefix), to = from;
+    while (to < table->count && disk_has_prefix(table->rows[to]->key, prefix))
+        to++;
+    table_remove(table, from, to);
+}
+
+void
+disk_forget(struct disk *disk, struct bytes prefix)
+{
+    assert(!disk->queue && !disk->group);
+    table_forget(&disk->durable, prefix);
+    table_forget(&disk->visible, prefix);
+}
+
 void
 disk_rot(struct disk *disk, size_t durable_index, size_t bit, bool refused)
 {

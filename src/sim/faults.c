@@ -200,8 +200,8 @@ strike_corrupt(struct world *world, unsigned node)
     if (which == ROW_META)
         return;
     /* Heads are verified by the store alone; the actors verify shares, dealings and boxes. */
-    bool refused =
-        which == ROW_PATH || which == ROW_ERASURE || prng_chance(&world->fault_prng, 500);
+    bool refused = which == ROW_PATH || which == ROW_ERASURE || which == ROW_INDEX ||
+                   prng_chance(&world->fault_prng, 500);
     n->spoilt = true;
     disk_rot(&n->disk, index, bit, refused);
     fault_count(world, FAULT_corrupt_record);

@@ -40,7 +40,8 @@
     X(few_paths, "little room in the table of paths, so that entries are evicted")                 \
     X(few_requests, "little room for requests, so that they are refused as busy")                  \
     X(client_gone, "a client goes away before its answer comes")                                   \
-    X(client_retry, "a client asks another node under the same key before its answer comes")
+    X(client_retry, "a client asks another node under the same key before its answer comes")       \
+    X(backlog_lost, "before everybody comes back, it is forgotten what each has missed")
 
 enum fault {
 #define X(name, text) FAULT_##name,

@@ -233,6 +233,13 @@ void check_status_counters(struct world *world);
 /* check_at.c: at the end */
 void check_at(struct world *world);
 
+/*
+ * check_converged.c: the same chosen heads everywhere, with their shares if wanted, and right digests. Losing the backlog makes all
+ * nodes crash and forget what is outstanding, if the seed has that fault.
+ */
+bool lose_backlog(struct world *world);
+void check_converged(struct world *world, bool with_shares);
+
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);
 /* check_heal.c: phases 2 and 3 */

@@ -1,0 +1,217 @@
+/*
+ * Property: with everybody back, all replicas of every path come to have the same chosen head, each with everything that it must hold,
+ * within a few rounds of anti-entropy, whether or not anybody kept account of what the others missed. And what each node keeps of
+ * digests is what its disk says.
+ */
+#include <string.h>
+
+#include "sim/memory.h"
+#include "sim/world.h"
+
+/* A few rounds with every peer, and a budget that is spent on many differences first. */
+enum { CONVERGE_MS = 120000, LOOK_MS = 500 };
+
+static struct path
+path_of(const struct checked_path *p)
+{
+    return (struct path){bytes_of_text("default"), bytes_of_text(p->name)};
+}
+
+static const struct disk_table *
+durable(const struct world *world, unsigned node)
+{
+    return &world->nodes[node].disk.durable;
+}
+
+/* ---- losing account of what is outstanding ---- */
+
+/* The newest head that anybody accepted is chosen, so nobody needs a box to finish anything. */
+static bool
+nothing_unfinished(const struct checked_path *p)
+{
+    const struct accepted_head *newest = NULL;
+    for (size_t i = 0; i < p->accepted_count; i++) {
+        if (!newest || ballot_compare(p->accepted[i].ballot, newest->ballot) > 0)
+            newest = &p->accepted[i];
+    }
+    if (!newest || newest->head.generation > p->chosen_count)
+        return false;
+    const struct chosen_head *chosen = &p->chosen[newest->head.generation - 1];
+    return chosen->generation != 0 && memcmp(chosen->id, newest->head.id, ID_BYTES) == 0;
+}
+
+bool
+lose_backlog(struct world *world)
+{
+    if (!world->faults.on[FAULT_backlog_lost])
+        return false;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        node_crash(world, i);
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
+        struct row_key boxes, erasures;
+        if (!nothing_unfinished(p))
+            continue;
+        row_key_versions(ROW_BOXES, path_of(p), &boxes);
+        row_key_versions(ROW_ERASURE, path_of(p), &erasures);
+        for (unsigned i = 0; i < world->options.nodes; i++) {
+            disk_forget(&world->nodes[i].disk, row_key_bytes(&boxes));
+            disk_forget(&world->nodes[i].disk, row_key_bytes(&erasures));
+        }
+    }
+    fault_count(world, FAULT_backlog_lost);
+    return true;
+}
+
+/* ---- the same heads everywhere ---- */
+
+static bool
+row_of(const struct world *world, unsigned node, struct path path, struct path_row *row)
+{
+    struct row_key key;
+    row_key_path(path, &key);
+    const struct disk_row *found = disk_find(durable(world, node), row_key_bytes(&key));
+    return found && !found->corrupt && path_row_decode(found->value, row) == OK;
+}
+
+/* Every version that the head's chain keeps is here, with the node's own share and the public part. */
+static bool
+holds_versions(const struct world *world, unsigned node, const struct head *head)
+{
+    uint8_t id[ID_BYTES];
+    memcpy(id, head->version_id, ID_BYTES);
+    for (uint64_t v = head->version; v >= head->oldest_version; v--) {
+        struct row_key key;
+        struct version_row row;
+        struct version_record record;
+        row_key_version(ROW_VERSION, head->path, v, id, &key);
+        const struct disk_row *found = disk_find(durable(world, node), row_key_bytes(&key));
+        if (!found || version_row_decode(found->value, &row) != OK || row.share.size == 0 ||
+            version_decode(row.record, &record) != OK)
+            return false;
+        row_key_version(ROW_DEALING, head->path, v, id, &key);
+        if (!disk_find(durable(world, node), row_key_bytes(&key)))
+            return false;
+        memcpy(id, record.prev, ID_BYTES);
+    }
+    return true;
+}
+
+/* What is unlike about a path; NULL: nothing. Nodes that need other help are left out. */
+static const char *
+unlike(const struct world *world, struct path path, bool with_shares, unsigned *node)
+{
+    uint8_t first[ID_BYTES], id[ID_BYTES];
+    unsigned seen = 0, absent = 0;
+    for (*node = 0; *node < world->options.nodes; ++*node) {
+        struct path_row row;
+        struct head head;
+        if (world->nodes[*node].spoilt)
+            continue;
+        if (!row_of(world, *node, path, &row)) {
+            absent++;
+            continue;
+        }
+        record_id(row.head, id);
+        if (seen++ == 0)
+            memcpy(first, id, ID_BYTES);
+        if (row.state != STATE_CHOSEN)
+            return "has a head that it does not know chosen";
+        if (memcmp(first, id, ID_BYTES) != 0)
+            return "has another head";
+        if (head_decode(row.head, &head) != OK)
+            return "has a head that does not decode";
+        if (head.kind == HEAD_TOMBSTONE && !row.erased)
+            return "has not erased";
+        if (head.kind == HEAD_LIVE && with_shares && !holds_versions(world, *node, &head))
+            return "has not all versions and shares";
+    }
+    return seen > 0 && absent > 0 ? "or one before it has nothing" : NULL;
+}
+
+static const char *
+any_unlike(const struct world *world, bool with_shares, unsigned *node, const char **name)
+{
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
+        const char *what = unlike(world, path_of(p), with_shares, node);
+        *name = p->name;
+        if (what)
+            return what;
+    }
+    return NULL;
+}
+
+/* ---- digests ---- */
+
+static bool
+nothing_known(const void *context, struct path path, struct head_state *out)
+{
+    (void)context;
+    (void)path;
+    (void)out;
+    return false;
+}
+
+static bool
+digests_right(struct world *world, unsigned node)
+{
+    const struct digest_index *kept = node_anti_entropy(world->nodes[node].node)->digests;
+    const struct digest_lookup lookup = {NULL, nothing_known};
+    const struct disk_table *disk = durable(world, node);
+    struct digest_index fresh;
+    struct row_key prefix;
+    row_key_table(ROW_PATH, &prefix);
+    size_t count = 0, i = disk_at_least(disk, row_key_bytes(&prefix));
+    struct loaded_row *rows = sim_alloc((disk->count + 1) * sizeof(*rows));
+    for (; i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++)
+        rows[count++] = (struct loaded_row){disk->rows[i]->key, disk->rows[i]->value, true};
+    if (digests_init(&fresh, node_membership(world->nodes[node].node)) != OK)
+        sim_fail(world, SIM_CRASH, "memory", "no memory");
+    digests_page_asked(&fresh);
+    bool right = digests_page(&fresh, &lookup, rows, count, false) && kept->whole &&
+                 kept->paths == fresh.paths;
+    for (unsigned p = 0; p < world->options.nodes && right; p++)
+        right =
+            p == node || memcmp(fresh.peers[p], kept->peers[p], sizeof(struct peer_digests)) == 0;
+    digests_close(&fresh);
+    free(rows);
+    return right;
+}
+
+static int
+wrong_digests(struct world *world)
+{
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (!world->nodes[i].spoilt && (!node_up(world, i) || !digests_right(world, i)))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* ---- until everything is so ---- */
+
+static void
+look_later(struct world *world)
+{
+    uint64_t next = world->now_ns + ms_to_ns(LOOK_MS);
+    while (world_step(world, next))
+        continue;
+}
+
+void
+check_converged(struct world *world, bool with_shares)
+{
+    uint64_t until = world->now_ns + ms_to_ns(CONVERGE_MS);
+    const char *what, *name = "";
+    unsigned node = 0;
+    while ((what = any_unlike(world, with_shares, &node, &name)) && world->now_ns < until)
+        look_later(world);
+    if (what)
+        sim_fail(world, SIM_LIVENESS, "converged", "%s: node %u %s", name, node, what);
+    int wrong = wrong_digests(world);
+    while (wrong >= 0 && world->now_ns < until) {
+        look_later(world);
+        wrong = wrong_digests(world);
+    }
+    if (wrong >= 0)
+        sim_fail(world, SIM_SAFETY, "digests", "node %d's are not what its disk says", wrong);
+}
