@@ -85,6 +85,12 @@ put_node(struct json_out *out, const struct node_status *status)
     gauge(out, "store_waiting", "transactions that wait to become durable", status->store_waiting);
     gauge(out, "escrow_backlog", "boxed shares kept for peers that have not taken them",
           status->escrow_backlog);
+    gauge(out, "anti_entropy_ready", "1 when this node knows what it holds and can compare it",
+          status->anti_entropy.ready);
+    gauge(out, "anti_entropy_paths", "secrets counted for the comparison, deleted ones too",
+          status->anti_entropy.paths);
+    gauge(out, "anti_entropy_backlog", "parts known to be unlike at a peer and not looked into yet",
+          status->anti_entropy.backlog);
 }
 
 /*
@@ -150,6 +156,12 @@ put_peers(struct json_out *out, const struct node_status *status)
             PRINT(out, "ostraka_peer_round_trip_seconds{peer=\"%s\"} %" PRIu64 ".%06u\n",
                   cluster->nodes[i].name, status->peers[i].round_trip_us / US_PER_SECOND,
                   (unsigned)(status->peers[i].round_trip_us % US_PER_SECOND));
+    describe(out, "peer_in_sync", "gauge",
+             "1 when nothing was unlike at the last comparison with the peer");
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        if (!status->peers[i].self)
+            PRINT(out, "ostraka_peer_in_sync{peer=\"%s\"} %d\n", cluster->nodes[i].name,
+                  status->peers[i].compared && status->peers[i].in_sync);
     for (size_t i = 0; i < sizeof peer_series / sizeof peer_series[0]; i++)
         put_peer_series(out, status, &peer_series[i]);
 }

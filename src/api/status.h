@@ -21,6 +21,17 @@ struct peer_status {
     uint64_t sent_messages, received_messages, refused_messages;
     uint64_t paths; /* that it keeps, as it last said; of this node itself: now */
     bool paths_known;
+    bool compared;        /* what both hold has been compared since the start */
+    bool in_sync;         /* and nothing was unlike the last time */
+    uint64_t compared_ms; /* how long ago */
+};
+
+/* Anti-entropy: progress since the start, and what is left of the rounds under way. */
+struct anti_entropy_status {
+    bool ready;     /* the digests are whole */
+    uint64_t paths; /* counted in them */
+    uint64_t rounds, lost, ranges, differences, told, taken, finished;
+    uint64_t backlog; /* parts known to be unlike and not looked into yet */
 };
 
 struct node_status {
@@ -42,6 +53,7 @@ struct node_status {
     uint64_t escrow_backlog; /* all peers */
     uint64_t repairs_staged, repairs_done;
     uint64_t share_key_id; /* this node's current share key */
+    struct anti_entropy_status anti_entropy;
 };
 
 /* How paths are spread over the nodes, from what these have told of themselves. */

@@ -135,6 +135,16 @@ put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
     put_number(out, "received_messages", peer->received_messages);
     put_number(out, "refused_messages", peer->refused_messages);
     put_number_if(out, "paths", peer->paths_known, peer->paths);
+    json_out_key(out, "in_sync");
+    if (peer->compared)
+        json_out_bool(out, peer->in_sync);
+    else
+        json_out_null(out);
+    json_out_key(out, "compared_ms");
+    if (peer->compared)
+        json_out_u64(out, peer->compared_ms);
+    else
+        json_out_null(out);
     json_out_close(out, '}');
 }
 
@@ -161,6 +171,24 @@ put_store(struct json_out *out, const struct node_status *status)
 }
 
 static void
+put_anti_entropy(struct json_out *out, const struct anti_entropy_status *status)
+{
+    json_out_key(out, "anti_entropy");
+    json_out_open(out, '{');
+    put_flag(out, "ready", status->ready);
+    put_number(out, "paths", status->paths);
+    put_number(out, "rounds", status->rounds);
+    put_number(out, "lost", status->lost);
+    put_number(out, "ranges", status->ranges);
+    put_number(out, "differences", status->differences);
+    put_number(out, "told", status->told);
+    put_number(out, "taken", status->taken);
+    put_number(out, "finished", status->finished);
+    put_number(out, "backlog", status->backlog);
+    json_out_close(out, '}');
+}
+
+static void
 put_repair(struct json_out *out, const struct node_status *status)
 {
     json_out_key(out, "repair");
@@ -168,6 +196,7 @@ put_repair(struct json_out *out, const struct node_status *status)
     put_number(out, "backlog", status->escrow_backlog);
     put_number(out, "staged", status->repairs_staged);
     put_number(out, "done", status->repairs_done);
+    put_anti_entropy(out, &status->anti_entropy);
     json_out_close(out, '}');
 }
 

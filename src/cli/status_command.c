@@ -104,11 +104,22 @@ paths_cell(const json_t *peer)
     return cell;
 }
 
+static struct cell
+sync_cell(const json_t *peer)
+{
+    const json_t *in_sync = json_object_get(peer, "in_sync");
+
+    if (!json_is_boolean(in_sync))
+        return (struct cell){COLOUR_NONE, "-"};
+    return json_is_true(in_sync) ? (struct cell){COLOUR_GREEN, "yes"}
+                                 : (struct cell){COLOUR_YELLOW, "no"};
+}
+
 static enum vault_err
 add_node(struct table *table, const json_t *peer, bool ready)
 {
     const struct cell cells[] = {state_cell(peer, ready), link_cell(peer), round_trip_cell(peer),
-                                 paths_cell(peer), backlog_cell(peer)};
+                                 paths_cell(peer),        sync_cell(peer), backlog_cell(peer)};
     enum vault_err err = table_add(table, COLOUR_NONE, text_of(peer, "node"));
 
     for (size_t i = 0; i < sizeof cells / sizeof cells[0] && err == OK; i++)
@@ -181,11 +192,36 @@ print_summary(const json_t *status)
     putchar('\n');
 }
 
+static json_int_t
+number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* What the comparison with the other nodes has come to. */
+static void
+print_comparison(const json_t *status)
+{
+    const json_t *repair = json_object_get(status, "repair");
+    const json_t *c = json_object_get(repair, "anti_entropy");
+
+    if (!json_is_object(c))
+        return;
+    printf("\n%" JSON_INTEGER_FORMAT " secrets here, deleted ones too; ", number_of(c, "paths"));
+    if (!json_is_true(json_object_get(c, "ready")))
+        printf("still being counted\n");
+    else
+        printf("compared in %" JSON_INTEGER_FORMAT " rounds, %" JSON_INTEGER_FORMAT
+               " found unlike, %" JSON_INTEGER_FORMAT " parts to look into\n",
+               number_of(c, "rounds"), number_of(c, "differences"), number_of(c, "backlog"));
+}
+
 static int
 print_status(const json_t *status)
 {
-    struct table table = {.headings = {"NODE", "STATE", "LINK", "ROUND TRIP", "PATHS", "BACKLOG"},
-                          .columns = 6};
+    struct table table = {
+        .headings = {"NODE", "STATE", "LINK", "ROUND TRIP", "PATHS", "IN SYNC", "BACKLOG"},
+        .columns = 7};
     const json_t *peers = json_object_get(status, "peers");
     const json_t *peer;
     enum vault_err err = OK;
@@ -200,8 +236,10 @@ print_status(const json_t *status)
         if (err)
             break;
     }
-    if (err == OK)
+    if (err == OK) {
         table_print(&table);
+        print_comparison(status);
+    }
     table_close(&table);
     if (err == OK)
         return EXIT_OK;

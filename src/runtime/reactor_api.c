@@ -81,6 +81,10 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
                                  .escrow_backlog = member->escrow_backlog,
                                  .paths = member->paths,
                                  .paths_known = member->paths_known};
+    const struct exchange *exchange = &node_anti_entropy(r->node)->exchanges[i];
+    peer->compared = exchange->compared;
+    peer->in_sync = exchange->in_sync;
+    peer->compared_ms = instant_since(reactor_now(), exchange->compared_at).ns / 1000000;
     if (i == ms->self) {
         peer->paths = ms->held.paths;
         peer->paths_known = ms->held.known;
@@ -131,6 +135,25 @@ copy_commit_metrics(struct metrics *metrics, const struct storage_io_stats *io)
 }
 
 static void
+fill_anti_entropy(const struct reactor *r, struct anti_entropy_status *s)
+{
+    const struct anti_entropy *ae = node_anti_entropy(r->node);
+    const uint64_t *counters = r->metrics.counters;
+    *s = (struct anti_entropy_status){
+        .ready = ae->digests->whole,
+        .paths = ae->digests->paths,
+        .rounds = counters[METRIC_anti_entropy_rounds],
+        .lost = counters[METRIC_anti_entropy_lost],
+        .ranges = counters[METRIC_anti_entropy_ranges],
+        .differences = counters[METRIC_anti_entropy_differences],
+        .told = counters[METRIC_heads_told],
+        .taken = counters[METRIC_heads_taken],
+        .finished = counters[METRIC_anti_entropy_finished],
+        .backlog = anti_entropy_backlog(ae),
+    };
+}
+
+static void
 fill_status(struct reactor *r, struct node_status *s)
 {
     const struct membership *ms = node_membership(r->node);
@@ -161,6 +184,7 @@ fill_status(struct reactor *r, struct node_status *s)
         connected += s->peers[i].connected;
         s->escrow_backlog += s->peers[i].escrow_backlog;
     }
+    fill_anti_entropy(r, &s->anti_entropy);
     s->quorum = connected >= cluster_node_majority(cluster);
     fill_reasons(s, node_serving(r->node));
     copy_commit_metrics(&r->metrics, &io);

@@ -419,6 +419,8 @@ class Agreement(TraceTest):
             self.assertEqual(row[1], "up" if peer["link"] == "connected" else "down")
             self.assertEqual(metrics.get("peer_escrow_backlog", peer=peer["node"]),
                              peer["backlog"])
+            self.assertIn(row[-2], ("yes", "no", "-"), table)
+            self.assertEqual(metrics.get("peer_in_sync", peer=peer["node"]) in (0, 1), True)
             self.assertEqual(metrics.get("peer_incarnation", peer=peer["node"]),
                              peer["incarnation"])
         self.assertEqual(total, status["repair"]["backlog"])

@@ -493,7 +493,14 @@ sample_status(const struct cluster *cluster)
         .quorum = true,
         .store_sequence = 77,
         .escrow_backlog = 5,
-        .peers = {{.connected = true, .round_trip_us = 250, .paths = 61, .paths_known = true},
+        .anti_entropy = {.ready = true, .paths = 9, .differences = 4},
+        .peers = {{.connected = true,
+                   .round_trip_us = 250,
+                   .paths = 61,
+                   .paths_known = true,
+                   .compared = true,
+                   .in_sync = true,
+                   .compared_ms = 31},
                   {.self = true, .connected = true, .paths = 58, .paths_known = true},
                   {.config_mismatch = true, .paths = 61, .paths_known = true}}};
 
@@ -555,7 +562,7 @@ status_page(void **state)
     struct cluster cluster = sample_cluster();
     struct node_status status = sample_status(&cluster);
     struct api_response response;
-    json_t *root, *peers;
+    json_t *root, *peers, *compared;
 
     (void)state;
     assert_int_equal(api_render_status(&status, &response), OK);
@@ -577,6 +584,15 @@ status_page(void **state)
     assert_string_equal(json_string_value(json_object_get(json_array_get(peers, 2), "link")),
                         "configuration_mismatch");
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "round_trip_us")));
+    assert_true(json_is_true(json_object_get(json_array_get(peers, 0), "in_sync")));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(peers, 0), "compared_ms")),
+                     31);
+    assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "in_sync")));
+    assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "compared_ms")));
+    compared = json_object_get(json_object_get(root, "repair"), "anti_entropy");
+    assert_true(json_is_true(json_object_get(compared, "ready")));
+    assert_int_equal(json_integer_value(json_object_get(compared, "paths")), 9);
+    assert_int_equal(json_integer_value(json_object_get(compared, "differences")), 4);
     /* Nothing of tokens or keys, and no word of how values are split. */
     assert_int_equal(buf_append(&response.body, bytes_of("", 1)), OK);
     assert_false(body_has(&response, "cdcd"));

@@ -62,6 +62,7 @@ page_start(struct page *page)
         .version = "1.2.3",
         .uptime_ms = 61001,
         .escrow_backlog = 7,
+        .anti_entropy = {.ready = true, .paths = 1234, .backlog = 3},
         .ready = true,
         .peers = {{.self = true, .connected = true, .paths = 40, .paths_known = true},
                   {.connected = true,
@@ -140,6 +141,11 @@ samples(void **state)
     assert_sample(&page, "ostraka_cluster_paths 40");
     assert_sample(&page, "ostraka_peer_paths{peer=\"n2\"} 41");
     assert_sample(&page, "ostraka_all_paths_available 1");
+    assert_sample(&page, "ostraka_anti_entropy_ready 1");
+    assert_sample(&page, "ostraka_anti_entropy_backlog 3");
+    assert_sample(&page, "ostraka_anti_entropy_paths 1234");
+    assert_sample(&page, "ostraka_peer_in_sync{peer=\"n2\"} 0");
+    assert_sample(&page, "ostraka_anti_entropy_rounds_total 0");
     assert_null(strstr(page.text, "peer=\"n1\""));
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"200\"} 7");
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"404\"} 1");
