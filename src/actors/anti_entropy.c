@@ -126,7 +126,8 @@ end_round(struct ae_work *w, struct exchange *x)
     if (!x->unlike)
         metrics_count(w->st->metrics, METRIC_anti_entropy_equal);
     note_result(w, x, !x->unlike);
-    rest(w, x, ROUND_MS);
+    x->confirming = x->unlike && !x->confirming;
+    rest(w, x, x->confirming ? ROUND_CONFIRM_MS : ROUND_MS);
 }
 
 /* The question of the present stage, again and again with the same operation number. */
@@ -230,7 +231,6 @@ on_compared(struct ae_work *w, const struct msg *in)
         memcpy(x->ranges, compared->differing, DIFFERING_BYTES);
         go_on(w, in->from);
     } else if (compared->differing[0] & 1) {
-        x->unlike = true;
         compare(w, in->from, COMPARE_RANGES);
     } else {
         end_round(w, x);

@@ -34,6 +34,7 @@ enum {
     ROUND_MS = 10000,         /* from the end of a round to the next with that peer */
     ROUND_JITTER_MS = 1000,   /* more or less */
     ROUND_AGAIN_MS = 1000,    /* when the peer was not ready, or nothing came of the round */
+    ROUND_CONFIRM_MS = 2500,  /* after a round that found something, and was not after such a one */
     RESEND_MS = 1000,         /* a question without an answer is asked again */
     RESENDS_MAX = 3,          /* and then the round is given up */
     TICK_MS = 250,            /* how often that is looked at */
@@ -85,6 +86,7 @@ struct exchange {
     unsigned resent;
     bool waiting;                    /* for budget, before a page is asked for */
     struct instant next;             /* round */
+    bool confirming;                 /* the round before this one found something */
     bool unlike;                     /* this round has found something */
     unsigned range;                  /* that is being looked into */
     uint16_t leaf;                   /* likewise */

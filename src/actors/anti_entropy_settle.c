@@ -39,6 +39,7 @@ settle_path(struct ae_work *w, uint8_t peer, const struct path_entry *ours,
     const struct path_entry *newer = our_turn ? ours : theirs;
     bool finish = newer->state == STATE_ACCEPTED;
     uint8_t self = w->ae->membership->self;
+    w->ae->exchanges[peer].unlike = true;
     metrics_count(w->st->metrics, METRIC_anti_entropy_differences);
     if (finish)
         metrics_count(w->st->metrics, METRIC_anti_entropy_finished);

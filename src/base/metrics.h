@@ -37,7 +37,7 @@
     X(heads_taken, "chosen heads that this node took over without having accepted them")           \
     X(heads_told, "chosen heads told to a node that anti-entropy found without them")              \
     X(anti_entropy_rounds, "comparisons with a peer that ended")                                   \
-    X(anti_entropy_equal, "of them, those that found nothing unlike")                              \
+    X(anti_entropy_equal, "of them, those that found nothing unlike but what was under way")       \
     X(anti_entropy_lost, "comparisons given up for want of an answer")                             \
     X(anti_entropy_ranges, "digests of ranges of paths compared")                                  \
     X(anti_entropy_differences, "paths found unlike")                                              \

@@ -379,7 +379,7 @@ class Agreement(TraceTest):
 
     MOVES = {"uptime_ms", "since_ms", "round_trip_us", "sent_messages", "received_messages",
              "connections", "disk_free_bytes", "log_bytes", "sequence", "waiting",
-             "queued_bytes", "requests_in_flight"}
+             "queued_bytes", "requests_in_flight", "in_sync", "compared_ms", "anti_entropy"}
 
     def steady(self, value):
         """Without what changes from one look to the next."""
