@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "proto/entries.h"
 #include "proto_fixture.h"
 
 static void
@@ -95,6 +96,29 @@ write_records(struct dice *dice, const char *directory)
     write_row(directory, 8, "dealing", bytes_list_encode(items, 2, &out), &out);
 }
 
+/* What anti-entropy lists, and the index that it lists from. */
+static void
+write_entries(struct dice *dice, const char *directory)
+{
+    struct path_entry entries[2] = {{.path = dice_path(dice)}, {.path = dice_path(dice)}};
+    struct row_key key;
+    struct buf out = {0};
+
+    if (path_compare(entries[0].path, entries[1].path) > 0) {
+        struct path second = entries[0].path;
+        entries[0].path = entries[1].path;
+        entries[1].path = second;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        entries[i].state = STATE_CHOSEN;
+        entries[i].ballot = (struct ballot){.time = 7 + i, .node = 1, .incarnation = 1};
+        dice_fill(dice, entries[i].head_id, ID_BYTES);
+    }
+    row_key_index(entries[0].path, &key);
+    write_row(directory, 9, "index_key", buf_append(&out, row_key_bytes(&key)), &out);
+    write_row(directory, 10, "entries", path_entries_encode(entries, 2, &out), &out);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -108,6 +132,7 @@ main(int argc, char **argv)
     write_messages(&dice, argv[1]);
     write_rows(&dice, argv[1]);
     write_records(&dice, argv[1]);
+    write_entries(&dice, argv[1]);
     dice_close(&dice);
     return 0;
 }

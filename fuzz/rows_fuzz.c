@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "proto/entries.h"
 #include "proto/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -126,12 +127,40 @@ check_dealing(struct bytes input)
         check_same(dealing_encode_boxes(&dealing, &again), parts[1], &again);
 }
 
+static void
+check_index_key(struct bytes input)
+{
+    struct path path;
+    struct row_key again;
+
+    if (row_key_path_of(input, &path) != OK)
+        return;
+    if (input.data[0] == ROW_PATH)
+        row_key_path(path, &again);
+    else
+        row_key_index(path, &again);
+    if (!bytes_equal(input, row_key_bytes(&again)))
+        abort();
+}
+
+static void
+check_entries(struct bytes input)
+{
+    struct path_entry entries[ENTRIES_MAX];
+    size_t count;
+    struct buf again = {0};
+
+    if (path_entries_decode(input, entries, &count) == OK)
+        check_same(path_entries_encode(entries, count, &again), input, &again);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const checks[])(struct bytes) = {
-        check_path_row, check_version_row, check_node_row, check_peer_row, check_key,
-        check_head,     check_version,     check_list,     check_dealing,
+        check_path_row, check_version_row, check_node_row, check_peer_row,
+        check_key,      check_head,        check_version,  check_list,
+        check_dealing,  check_index_key,   check_entries,
     };
 
     if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))

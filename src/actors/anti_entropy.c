@@ -15,14 +15,10 @@ static_assert(ENTRIES_BYTES_MAX <= LIST_ARENA_BYTES / 4, "a page of entries fits
 
 void
 anti_entropy_init(struct anti_entropy *ae, const struct membership *membership,
-                  const struct shard_store *store, struct digest_index *digests,
-                  const size_t *clients, uint64_t seed)
+                  const struct shard_store *store, struct digest_index *digests, uint64_t seed)
 {
-    *ae = (struct anti_entropy){.membership = membership,
-                                .store = store,
-                                .digests = digests,
-                                .clients = clients,
-                                .ops = seed};
+    *ae = (struct anti_entropy){
+        .membership = membership, .store = store, .digests = digests, .ops = seed};
     for (unsigned i = 0; i < NODES_MAX; i++) {
         arena_init(&ae->exchanges[i].memory, LIST_ARENA_BYTES);
         arena_init(&ae->exchanges[i].list.memory, LIST_ARENA_BYTES);
@@ -44,8 +40,9 @@ static void
 fill_budget(struct ae_work *w)
 {
     struct repair_budget *b = &w->ae->budget;
-    uint64_t per_ms = *w->ae->clients > 0 ? REPAIR_PER_SECOND / REPAIR_BUSY_DIVISOR
-                                          : REPAIR_PER_SECOND; /* in thousandths */
+    uint64_t per_ms = w->ae->membership->clients_waiting > 0
+                          ? REPAIR_PER_SECOND / REPAIR_BUSY_DIVISOR
+                          : REPAIR_PER_SECOND; /* in thousandths */
     uint64_t ms = instant_since(w->st->now, b->filled).ns / 1000000;
     int64_t most = (int64_t)(per_ms * BUDGET_MS_MAX);
     if (ms == 0)

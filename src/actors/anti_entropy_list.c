@@ -250,7 +250,7 @@ rebuild_on_loaded(struct ae_work *w, const struct msg_loaded *loaded)
     struct lookup_context context = {w->ae->store, w->st};
     struct digest_lookup lookup = {&context, known_to_store};
     struct digest_index *d = w->ae->digests;
-    uint64_t pause_ms = *w->ae->clients > 0 ? TICK_BUSY_MS : 0;
+    uint64_t pause_ms = w->ae->membership->clients_waiting > 0 ? TICK_BUSY_MS : 0;
     if (loaded->err != OK) {
         digests_page_failed(d);
         pause_ms = REBUILD_RETRY_MS;

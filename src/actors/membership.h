@@ -42,6 +42,7 @@ struct membership {
     struct placement placement;
     struct path_count held;  /* paths that this node keeps */
     bool share_keys_changed; /* some node's: the coordinator's ephemeral key is made anew for it */
+    size_t clients_waiting;  /* requests not answered yet: they go before repair */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

@@ -90,7 +90,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
                   options->shred_interval);
     anti_entropy_init(&node->anti_entropy, &node->membership, &node->shard_store, &node->digests,
-                      &node->gateway.in_flight, seed);
+                      seed);
     return OK;
 }
 
@@ -191,6 +191,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     const struct step *st = &with_watch;
     with_watch.rng = &rng;
     node->effects.count = 0;
+    node->membership.clients_waiting = node->gateway.in_flight;
     switch (actor) {
     case ACTOR_GATEWAY: return gateway_handle(&node->gateway, st, msg, &node->effects);
     case ACTOR_COORDINATOR: return coordinator_handle(&node->coordinator, st, msg, &node->effects);

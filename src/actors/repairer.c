@@ -288,9 +288,10 @@ on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects
     walk_on(r, st, 1, out);
     count_on(r, st, out);
     /* A backlog is worked off page after page; an empty table is looked at twice a second. */
+    uint64_t page_ms = r->membership->clients_waiting > 0 ? REPAIR_PAGE_BUSY_MS : REPAIR_PAGE_MS;
     bool more =
         r->walks[0].after.size > 0 || r->walks[1].after.size > 0 || r->membership->held.walking;
-    effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? 10 : REPAIR_ROUND_MS));
+    effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? page_ms : REPAIR_ROUND_MS));
 }
 
 enum vault_err

@@ -14,7 +14,9 @@ enum {
     REPAIR_PAGE_ROWS = 32,
     COUNT_PAGE_ROWS = 256, /* keys of paths that are counted in one go */
     HEARTBEAT_MS = 250,
-    REPAIR_ROUND_MS = 500
+    REPAIR_ROUND_MS = 500,
+    REPAIR_PAGE_MS = 10,      /* between the pages of a backlog */
+    REPAIR_PAGE_BUSY_MS = 25, /* and while clients wait for answers */
 };
 
 /* A walk over one table of outstanding work. */

@@ -305,6 +305,40 @@ test_many_differences_in_one_round(void **state)
     ac_free(ac);
 }
 
+/* While a client waits for an answer, there is a tenth of the budget. */
+static void
+test_clients_go_first(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 17);
+    make_paths(ac, 0, 1);
+    ac_isolate(ac, 1, true);
+    ac_run_ms(ac, 1500);
+    for (unsigned i = 0; i < 300; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "path/%u", 1 + i);
+        assert_int_equal(ac_create(ac, 2, name, "v")->reply.err, OK);
+    }
+    ac_run_ms(ac, 3000);
+    forget_outstanding(ac);
+    struct dropper dropper = {.kind = MSG_STATE, .to = UINT32_MAX};
+    ac->filter = drop_kind;
+    ac->filter_context = &dropper;
+    struct request ask = ac_make(REQUEST_READ, "path/0", NULL);
+    struct ac_request *waits[3];
+    for (unsigned i = 0; i < 3; i++)
+        waits[i] = ac_send(ac, i, &ask);
+    ac_isolate(ac, 1, false);
+    ac_run_ms(ac, 2500);
+    assert_false(waits[0]->done);
+    assert_in_range(ac_rows(ac, 1, ROW_PATH), 50, 250);
+    ac->filter = NULL;
+    ac_run_ms(ac, 4000); /* answered; the rest goes fast */
+    assert_true(waits[0]->done);
+    assert_int_equal(ac_rows(ac, 1, ROW_PATH), 301);
+    ac_free(ac);
+}
+
 /* Names that fall into one leaf need more than one page. */
 static void
 test_a_full_leaf(void **state)
@@ -476,6 +510,7 @@ main(void)
         cmocka_unit_test(test_unchosen_head_is_not_taken),
         cmocka_unit_test(test_quiet_when_nothing_differs),
         cmocka_unit_test(test_many_differences_in_one_round),
+        cmocka_unit_test(test_clients_go_first),
         cmocka_unit_test(test_a_full_leaf),
         cmocka_unit_test(test_loss_does_not_wedge_a_round),
         cmocka_unit_test(test_digests_survive_a_restart),
