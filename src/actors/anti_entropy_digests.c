@@ -147,7 +147,7 @@ digests_change(struct digest_index *d, struct path path, const struct head_state
     row_key_path(path, &key);
     if (d->whole || bytes_compare(row_key_bytes(&key), row_key_bytes(&d->cursor)) <= 0)
         replace(d, path, before, after);
-    else if (d->page_asked && !PLANTED(change_not_noted))
+    else if (d->page_asked)
         note(d, &key, after);
 }
 
