@@ -31,17 +31,18 @@
 #include "proto/entries.h"
 
 enum {
-    ROUND_MS = 10000,         /* from the end of a round to the next with that peer */
-    ROUND_JITTER_MS = 1000,   /* more or less */
-    ROUND_AGAIN_MS = 1000,    /* when the peer was not ready, or nothing came of the round */
-    ROUND_CONFIRM_MS = 2500,  /* after a round that found something, and was not after such a one */
-    RESEND_MS = 1000,         /* a question without an answer is asked again */
-    RESENDS_MAX = 3,          /* and then the round is given up */
-    TICK_MS = 250,            /* how often that is looked at */
-    TICK_BUSY_MS = 20,        /* while a round is under way */
-    REBUILD_RETRY_MS = 1000,  /* after a page of path rows that could not be read */
-    REPAIR_PER_SECOND = 4000, /* budget: see repair_cost */
-    REPAIR_BUSY_DIVISOR = 10, /* while clients wait */
+    ROUND_MS = 10000,        /* from the end of a round to the next with that peer */
+    ROUND_JITTER_MS = 1000,  /* more or less */
+    ROUND_AGAIN_MS = 1000,   /* when the peer was not ready, or nothing came of the round */
+    ROUND_CONFIRM_MS = 2500, /* after a round that found something, and was not after such a one */
+    RESEND_MS = 1000,        /* a question without an answer is asked again */
+    RESENDS_MAX = 3,         /* and then the round is given up */
+    TICK_MS = 250,           /* how often that is looked at */
+    TICK_BUSY_MS = 20,       /* while a round is under way */
+    REBUILD_RETRY_MS = 1000, /* after a page of path rows that could not be read */
+    REBUILD_CORRUPT_MS = 10000, /* after one with a row that does not verify */
+    REPAIR_PER_SECOND = 4000,   /* budget: see repair_cost */
+    REPAIR_BUSY_DIVISOR = 10,   /* while clients wait */
 };
 
 /* What work costs of the budget. */

@@ -253,7 +253,7 @@ rebuild_on_loaded(struct ae_work *w, const struct msg_loaded *loaded)
     uint64_t pause_ms = w->ae->membership->clients_waiting > 0 ? TICK_BUSY_MS : 0;
     if (loaded->err != OK) {
         digests_page_failed(d);
-        pause_ms = REBUILD_RETRY_MS;
+        pause_ms = loaded->err == ERR_CORRUPT ? REBUILD_CORRUPT_MS : REBUILD_RETRY_MS;
         log_event(w->st->log, LOG_WARN, "anti_entropy", "path_rows_not_read",
                   log_err("error", loaded->err));
     } else if (digests_page(d, &lookup, loaded->rows, loaded->count, loaded->more) && d->whole) {

@@ -23,6 +23,15 @@ durable(const struct world *world, unsigned node)
     return &world->nodes[node].disk.durable;
 }
 
+static bool
+row_of(const struct world *world, unsigned node, struct path path, struct path_row *row)
+{
+    struct row_key key;
+    row_key_path(path, &key);
+    const struct disk_row *found = disk_find(durable(world, node), row_key_bytes(&key));
+    return found && !found->corrupt && path_row_decode(found->value, row) == OK;
+}
+
 /* ---- losing account of what is outstanding ---- */
 
 /* The newest head that anybody accepted is chosen, so nobody needs a box to finish anything. */
@@ -38,6 +47,34 @@ nothing_unfinished(const struct checked_path *p)
         return false;
     const struct chosen_head *chosen = &p->chosen[newest->head.generation - 1];
     return chosen->generation != 0 && memcmp(chosen->id, newest->head.id, ID_BYTES) == 0;
+}
+
+/*
+ * One node forgets that the head of the path is chosen, as if the notice of it had been lost; others
+ * still know.
+ */
+static void
+lose_notice(struct world *world, const struct checked_path *p)
+{
+    unsigned at = (unsigned)prng_below(&world->fault_prng, world->options.nodes), others = 0;
+    const struct chosen_head *chosen = &p->chosen[p->chosen_count - 1];
+    struct path_row row, other;
+    struct row_key key;
+    struct buf encoded = {0};
+    uint8_t id[ID_BYTES];
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        others += i != at && row_of(world, i, path_of(p), &other) && other.state == STATE_CHOSEN;
+    if (others == 0 || chosen->kind != HEAD_LIVE || !row_of(world, at, path_of(p), &row))
+        return;
+    record_id(row.head, id);
+    if (row.state != STATE_CHOSEN || memcmp(id, chosen->id, ID_BYTES) != 0)
+        return;
+    row.state = STATE_ACCEPTED;
+    row_key_path(path_of(p), &key);
+    if (path_row_encode(&row, &encoded) != OK)
+        sim_fail(world, SIM_CRASH, "memory", "no memory");
+    disk_set(&world->nodes[at].disk, row_key_bytes(&key), buf_bytes(&encoded));
+    buf_close(&encoded);
 }
 
 bool
@@ -57,21 +94,13 @@ lose_backlog(struct world *world)
             disk_forget(&world->nodes[i].disk, row_key_bytes(&boxes));
             disk_forget(&world->nodes[i].disk, row_key_bytes(&erasures));
         }
+        lose_notice(world, p);
     }
     fault_count(world, FAULT_backlog_lost);
     return true;
 }
 
 /* ---- the same heads everywhere ---- */
-
-static bool
-row_of(const struct world *world, unsigned node, struct path path, struct path_row *row)
-{
-    struct row_key key;
-    row_key_path(path, &key);
-    const struct disk_row *found = disk_find(durable(world, node), row_key_bytes(&key));
-    return found && !found->corrupt && path_row_decode(found->value, row) == OK;
-}
 
 /* Every version that the head's chain keeps is here, with the node's own share and the public part. */
 static bool

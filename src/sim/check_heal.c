@@ -7,7 +7,14 @@
 
 #include "sim/world.h"
 
-enum { HEAL_MS = 90000, DRAIN_MS = 120000, TRIES_MAX = 200, SHRED_PATHS = 3, SHRED_S = 150 };
+enum {
+    HEAL_MS = 90000,
+    DRAIN_MS = 120000,
+    APART_MS = 6000,
+    TRIES_MAX = 200,
+    SHRED_PATHS = 3,
+    SHRED_S = 150
+};
 
 static bool
 idle(const struct world *world)
@@ -241,18 +248,50 @@ shred_some(struct world *world)
                  world->clients.paths[done].name);
 }
 
+/* Cuts those who lived on from those who come back, or joins them. */
+static void
+keep_apart(struct world *world, uint64_t returning, bool apart)
+{
+    for (unsigned a = 0; a < world->options.nodes; a++) {
+        for (unsigned b = 0; b < world->options.nodes; b++) {
+            if ((returning >> a & 1) != (returning >> b & 1))
+                net_cut(world, a, b, apart);
+        }
+    }
+}
+
+/*
+ * In some seeds those who come back meet each other first: too few to decide anything, and with
+ * heads in their hands that the others have left behind.
+ */
+static void
+meet_first(struct world *world, uint64_t returning)
+{
+    if (!prng_chance(&world->fault_prng, 500))
+        return;
+    trace_line(&world->trace, world->now_ns, "those who were away are among themselves");
+    keep_apart(world, returning, true);
+    uint64_t until = world->now_ns + ms_to_ns(APART_MS);
+    while (world_step(world, until))
+        continue;
+    keep_apart(world, returning, false);
+}
+
 static void
 everybody_back(struct world *world)
 {
+    uint64_t returning = 0;
     struct request read = {.kind = REQUEST_READ};
     world->phase = PHASE_WHOLE;
     trace_line(&world->trace, world->now_ns, "everybody comes back");
     bool lost = !any_spoilt(world) && lose_backlog(world);
     for (unsigned i = 0; i < world->options.nodes; i++) {
+        returning |= (uint64_t)world->nodes[i].dead << i;
         world->nodes[i].dead = false;
         if (!node_up(world, i))
             node_boot(world, i);
     }
+    meet_first(world, returning);
     if (any_spoilt(world)) {
         check_converged(world, false);
         return;

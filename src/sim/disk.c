@@ -246,6 +246,16 @@ table_forget(struct disk_table *table, struct bytes prefix)
 }
 
 void
+disk_set(struct disk *disk, struct bytes key, struct bytes value)
+{
+    struct disk_row *row = row_new(key, value);
+    assert(!disk->queue && !disk->group);
+    table_put(&disk->durable, row);
+    table_put(&disk->visible, row);
+    row_release(row);
+}
+
+void
 disk_forget(struct disk *disk, struct bytes prefix)
 {
     assert(!disk->queue && !disk->group);

@@ -41,7 +41,8 @@
     X(few_requests, "little room for requests, so that they are refused as busy")                  \
     X(client_gone, "a client goes away before its answer comes")                                   \
     X(client_retry, "a client asks another node under the same key before its answer comes")       \
-    X(backlog_lost, "before everybody comes back, it is forgotten what each has missed")
+    X(backlog_lost,                                                                                \
+      "before everybody comes back, it is forgotten what each has missed, and some notices")
 
 enum fault {
 #define X(name, text) FAULT_##name,
