@@ -283,7 +283,10 @@ test_pages(void **state)
     const struct effect *scan = effect_of(&b, EFFECT_SCAN, 0);
     assert_true(bytes_equal(scan->u.scan.after, page.rows[REPAIR_PAGE_ROWS - 1].key));
     assert_int_equal(scan->u.scan.limit, REPAIR_PAGE_ROWS);
-    timer(&b, 2); /* the answer is not there yet: not asked twice */
+    assert_int_equal(effect_of(&b, EFFECT_TIMER, 0)->u.after.ns / 1000000, REPAIR_PAGE_MS);
+    b.membership.clients_waiting = 1; /* clients go first */
+    timer(&b, 2);                     /* the answer is not there yet: not asked twice */
+    assert_int_equal(effect_of(&b, EFFECT_TIMER, 0)->u.after.ns / 1000000, REPAIR_PAGE_BUSY_MS);
     for (size_t i = 0; i < b.out.count; i++)
         assert_false(b.out.items[i].kind == EFFECT_SCAN && b.out.items[i].tag == WALK_BOXES);
     struct msg failed = {.kind = MSG_LOADED};
