@@ -34,19 +34,28 @@ row_of(const struct world *world, unsigned node, struct path path, struct path_r
 
 /* ---- losing account of what is outstanding ---- */
 
-/* The newest head that anybody accepted is chosen, so nobody needs a box to finish anything. */
+/*
+ * The newest head that anybody accepted is known chosen somewhere, so nobody needs a box to finish
+ * anything or to see that there is something to finish.
+ */
 static bool
-nothing_unfinished(const struct checked_path *p)
+nothing_unfinished(const struct world *world, const struct checked_path *p)
 {
     const struct accepted_head *newest = NULL;
     for (size_t i = 0; i < p->accepted_count; i++) {
         if (!newest || ballot_compare(p->accepted[i].ballot, newest->ballot) > 0)
             newest = &p->accepted[i];
     }
-    if (!newest || newest->head.generation > p->chosen_count)
-        return false;
-    const struct chosen_head *chosen = &p->chosen[newest->head.generation - 1];
-    return chosen->generation != 0 && memcmp(chosen->id, newest->head.id, ID_BYTES) == 0;
+    for (unsigned i = 0; newest && i < world->options.nodes; i++) {
+        struct path_row row;
+        uint8_t id[ID_BYTES];
+        if (!row_of(world, i, path_of(p), &row) || row.state != STATE_CHOSEN)
+            continue;
+        record_id(row.head, id);
+        if (memcmp(id, newest->head.id, ID_BYTES) == 0)
+            return true;
+    }
+    return false;
 }
 
 /*
@@ -86,7 +95,7 @@ lose_backlog(struct world *world)
         node_crash(world, i);
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
         struct row_key boxes, erasures;
-        if (!nothing_unfinished(p))
+        if (!nothing_unfinished(world, p))
             continue;
         row_key_versions(ROW_BOXES, path_of(p), &boxes);
         row_key_versions(ROW_ERASURE, path_of(p), &erasures);
@@ -131,10 +140,11 @@ unlike(const struct world *world, struct path path, bool with_shares, unsigned *
 {
     uint8_t first[ID_BYTES], id[ID_BYTES];
     unsigned seen = 0, absent = 0;
+    uint64_t replicas = world_replicas(world, path);
     for (*node = 0; *node < world->options.nodes; ++*node) {
         struct path_row row;
         struct head head;
-        if (world->nodes[*node].spoilt)
+        if (world->nodes[*node].spoilt || !(replicas >> *node & 1))
             continue;
         if (!row_of(world, *node, path, &row)) {
             absent++;
