@@ -134,6 +134,35 @@ test_missed_delete_without_account(void **state)
     ac_free(ac);
 }
 
+/* With more nodes than shares only what both hold is compared, and nobody gets what is not its own. */
+static void
+test_more_nodes_than_shares(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 5, .shares = 3, .seed = 18};
+    struct actor_cluster *ac = ac_new(&options);
+    size_t rows = 0;
+    ac_run_ms(ac, 300);
+    ac_isolate(ac, 3, true);
+    ac_run_ms(ac, 1500);
+    for (unsigned i = 0; i < 40; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "path/%u", i);
+        assert_int_equal(ac_create(ac, i % 3, name, "v")->reply.err, OK);
+    }
+    ac_run_ms(ac, 3000);
+    forget_outstanding(ac);
+    assert_int_equal(ac_rows(ac, 3, ROW_PATH), 0);
+    ac_isolate(ac, 3, false);
+    ac_run_ms(ac, 2000);
+    for (unsigned i = 0; i < 5; i++)
+        rows += ac_rows(ac, i, ROW_PATH);
+    assert_int_equal(rows, 3 * 40);
+    assert_in_range(ac_rows(ac, 3, ROW_PATH), 5, 39);
+    assert_in_sync(ac);
+    ac_free(ac);
+}
+
 /* ---- heads that are only accepted ---- */
 
 struct dropper {
@@ -505,6 +534,7 @@ main(void)
         cmocka_unit_test(test_missed_create_without_escrow),
         cmocka_unit_test(test_missed_updates_without_escrow),
         cmocka_unit_test(test_missed_delete_without_account),
+        cmocka_unit_test(test_more_nodes_than_shares),
         cmocka_unit_test(test_missed_notice),
         cmocka_unit_test(test_unchosen_head),
         cmocka_unit_test(test_unchosen_head_is_not_taken),
