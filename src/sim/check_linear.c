@@ -1,244 +1,12 @@
 /*
- * Property: the history of every path is linearizable. The search is that of Wing and Gong with Lowe's linked list of calls and
- * returns and a memory of what was tried ("Testing for linearizability", 2017). The state of a path is the chain of its versions;
- * the version numbers in the answers cut the search short. Open changes may take effect at any point after their call, or never.
+ * Property: the history of every path is linearizable (check/linear.h). Open changes may take
+ * effect at any point after their call, or never.
  */
-#include <assert.h>
-#include <string.h>
-
+#include "check/linear.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
-enum { SEARCH_STEPS_MAX = 3000000, VERSIONS_KEPT = VERSIONS_KEPT_MAX };
-
-/* ---- the model ---- */
-
-enum model_kind { MODEL_NEVER, MODEL_LIVE, MODEL_DELETED };
-
-/* Immutable; the versions of one incarnation are linked from the newest to the first. */
-struct model {
-    enum model_kind kind;
-    uint64_t version;
-    const struct op *write;
-    const struct model *older;
-    uint64_t hash;
-    struct model *allocated; /* all of them, to be freed */
-};
-
-struct entry {
-    const struct op *op;
-    uint64_t time;
-    bool is_return;
-    unsigned index;      /* of the operation, for both of its entries */
-    struct entry *match; /* call: its return; NULL: open */
-    struct entry *before, *after;
-};
-
-struct frame {
-    struct entry *call;
-    const struct model *state; /* before it */
-    bool later;                /* candidates among the open ones are being tried */
-};
-
-struct search {
-    struct world *world;
-    struct entry head; /* sentinel */
-    struct entry *entries;
-    uint64_t *zobrist;        /* by operation */
-    size_t op_count, settled; /* operations that must be placed, and those placed */
-    size_t must;
-    uint64_t placed; /* hash of the set */
-    struct frame *stack;
-    size_t depth;
-    uint64_t *seen; /* open addressing */
-    size_t seen_count, seen_capacity;
-    struct model *models;
-    uint64_t steps;
-};
-
-static uint64_t
-mix(uint64_t x)
-{
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    return x ^ (x >> 32);
-}
-
-static const struct model *
-model_new(struct search *s, enum model_kind kind, uint64_t version, const struct op *write,
-          const struct model *older)
-{
-    struct model *m = sim_alloc(sizeof(*m));
-    *m = (struct model){kind, version, write, older, 0, s->models};
-    s->models = m;
-    m->hash =
-        mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
-    if (older)
-        m->hash ^= mix(older->hash);
-    return m;
-}
-
-static const struct op *
-write_of(const struct model *state, uint64_t version)
-{
-    while (state && state->version > version)
-        state = state->older;
-    return state && state->version == version ? state->write : NULL;
-}
-
-static const struct model *
-after_write(struct search *s, const struct model *state, const struct op *op)
-{
-    bool create = op->request.kind == REQUEST_CREATE;
-    bool live = state->kind == MODEL_LIVE;
-    uint64_t version = create ? 1 : state->version + 1;
-    if (create == live)
-        return NULL;
-    if (op->request.has_expected_version && op->request.expected_version != state->version)
-        return NULL;
-    if (op->seen_version != 0 && op->seen_version != version)
-        return NULL;
-    return model_new(s, MODEL_LIVE, version, op, create ? NULL : state);
-}
-
-static const struct model *
-after_delete(struct search *s, const struct model *state, const struct op *op)
-{
-    bool live = state->kind == MODEL_LIVE;
-    if (!live ||
-        (op->request.has_expected_version && op->request.expected_version != state->version) ||
-        (op->outcome == OP_DONE && op->reply.version != state->version))
-        return NULL;
-    return model_new(s, MODEL_DELETED, 0, op, NULL);
-}
-
-static bool
-refusal_fits(const struct model *state, const struct op *op)
-{
-    bool live = state->kind == MODEL_LIVE;
-    if (op->request.kind == REQUEST_DELETION)
-        return state->kind != MODEL_DELETED;
-    if (op->reply.err == ERR_ALREADY_EXISTS)
-        return live;
-    if (op->reply.err == ERR_VERSION_MISMATCH)
-        return live && op->request.expected_version != state->version;
-    if (op->request.kind == REQUEST_READ && op->request.version != 0 && live)
-        return op->request.version > state->version ||
-               op->request.version + VERSIONS_KEPT <= state->version;
-    return !live;
-}
-
-static bool
-read_fits(const struct model *state, const struct op *op)
-{
-    const struct op *write = write_of(state, op->reply.version);
-    bool latest = op->request.version == 0 && !op->request.has_at;
-    if (state->kind != MODEL_LIVE || !write || write->number != op->read_number)
-        return false;
-    return latest ? op->reply.version == state->version
-                  : (op->reply.valid_to_ms == 0) == (op->reply.version == state->version);
-}
-
-static bool
-history_fits(const struct model *state, const struct op *op)
-{
-    if (state->kind != MODEL_LIVE || op->newest_version != state->version)
-        return false;
-    uint64_t kept = state->version < VERSIONS_KEPT ? state->version : VERSIONS_KEPT;
-    uint64_t expected = kept < op->request.limit ? kept : op->request.limit;
-    if (op->reply.row_count != expected || op->reply.has_next != (kept > expected))
-        return false;
-    const struct model *at = state;
-    for (size_t i = 0; i < op->reply.row_count; i++, at = at->older) {
-        uint64_t known = at->write->valid_from_ms;
-        if (known != 0 && known != op->valid_from[i])
-            return false;
-    }
-    return true;
-}
-
-/* The state after the operation, or NULL: it cannot have happened here. */
-static const struct model *
-apply(struct search *s, const struct model *state, const struct op *op)
-{
-    if (op->outcome == OP_REFUSED)
-        return refusal_fits(state, op) ? state : NULL;
-    switch (op->request.kind) {
-    case REQUEST_CREATE:
-    case REQUEST_UPDATE: return after_write(s, state, op);
-    case REQUEST_DELETE: return after_delete(s, state, op);
-    case REQUEST_READ: return read_fits(state, op) ? state : NULL;
-    case REQUEST_HISTORY: return history_fits(state, op) ? state : NULL;
-    case REQUEST_DELETION: return state->kind == MODEL_DELETED ? state : NULL;
-    case REQUEST_HEALTH:
-    case REQUEST_STATUS:
-    case REQUEST_METRICS: break;
-    }
-    return NULL;
-}
-
-/* ---- what was tried already ---- */
-
-static bool seen_add(struct search *s, uint64_t key);
-
-static void
-seen_grow(struct search *s)
-{
-    uint64_t *old = s->seen;
-    size_t old_capacity = s->seen_capacity;
-    s->seen_capacity = old_capacity ? 2 * old_capacity : 1024;
-    s->seen = sim_alloc(s->seen_capacity * sizeof(*s->seen));
-    s->seen_count = 0;
-    for (size_t i = 0; i < old_capacity; i++) {
-        if (old[i] != 0)
-            seen_add(s, old[i]);
-    }
-    free(old);
-}
-
-/* False: it was there. */
-static bool
-seen_add(struct search *s, uint64_t key)
-{
-    key = key ? key : 1;
-    if (2 * s->seen_count >= s->seen_capacity)
-        seen_grow(s);
-    size_t i = (size_t)mix(key) & (s->seen_capacity - 1);
-    for (; s->seen[i] != 0; i = (i + 1) & (s->seen_capacity - 1)) {
-        if (s->seen[i] == key)
-            return false;
-    }
-    s->seen[i] = key;
-    s->seen_count++;
-    return true;
-}
-
-/* ---- the list of calls and returns ---- */
-
-static void
-take_out(struct entry *call)
-{
-    call->before->after = call->after;
-    call->after->before = call->before;
-    if (call->match) {
-        call->match->before->after = call->match->after;
-        call->match->after->before = call->match->before;
-    }
-}
-
-static void
-put_back(struct entry *call)
-{
-    if (call->match) {
-        call->match->before->after = call->match;
-        call->match->after->before = call->match;
-    }
-    call->before->after = call;
-    call->after->before = call;
-}
-
+/* Stale reads, and refusals of reads at a time, promise nothing that the order could show. */
 static bool
 judged(const struct op *op)
 {
@@ -249,157 +17,49 @@ judged(const struct op *op)
     return op->outcome == OP_DONE || op->outcome == OP_REFUSED || op->outcome == OP_OPEN;
 }
 
-static int
-by_time(const void *a, const void *b)
+static enum linear_outcome
+outcome_of(const struct op *op)
 {
-    const struct entry *x = a, *y = b;
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    /* What ends and begins at the same moment overlaps. */
-    if (x->is_return != y->is_return)
-        return x->is_return ? 1 : -1;
-    return x->index < y->index ? -1 : 1;
+    if (op->outcome == OP_DONE)
+        return LINEAR_DONE;
+    return op->outcome == OP_REFUSED ? LINEAR_REFUSED : LINEAR_OPEN;
 }
 
-static size_t
-collect(struct search *s, unsigned path)
+static struct linear_op
+as_checked(const struct op *op)
 {
-    const struct clients *c = &s->world->clients;
-    size_t count = 0;
-    s->entries = sim_alloc(2 * c->count * sizeof(*s->entries));
+    return (struct linear_op){
+        .number = op->number,
+        .kind = op->request.kind,
+        .outcome = outcome_of(op),
+        .refusal = op->reply.err,
+        .called_ns = op->called_ns,
+        .ended_ns = op->ended_ns,
+        .has_expected_version = op->request.has_expected_version,
+        .expected_version = op->request.expected_version,
+        .version_asked = op->request.version,
+        .has_at = op->request.has_at,
+        .read_number = op->read_number,
+        .superseded = op->reply.valid_to_ms != 0,
+        .version = op->newest_version ? op->newest_version : op->reply.version,
+        .seen_version = op->seen_version,
+        .valid_from_ms = op->valid_from_ms,
+        .limit = op->request.limit,
+        .row_count = op->reply.row_count,
+        .has_next = op->reply.has_next,
+        .row_valid_from_ms = op->valid_from,
+    };
+}
+
+static void
+print_history(struct world *world, unsigned path)
+{
+    const struct clients *c = &world->clients;
     for (size_t i = 0; i < c->count; i++) {
         const struct op *op = c->ops[i];
         if (op->path != path || !judged(op))
             continue;
-        unsigned index = (unsigned)s->op_count++;
-        s->entries[count++] = (struct entry){.op = op, .time = op->called_ns, .index = index};
-        if (op->outcome == OP_OPEN)
-            continue;
-        s->must++;
-        s->entries[count++] =
-            (struct entry){.op = op, .time = op->ended_ns, .index = index, .is_return = true};
-    }
-    return count;
-}
-
-static void
-link_entries(struct search *s, size_t count)
-{
-    struct entry **calls = sim_alloc(s->op_count * sizeof(struct entry *));
-    struct entry *last = &s->head;
-    qsort(s->entries, count, sizeof(*s->entries), by_time);
-    for (size_t i = 0; i < count; i++) {
-        struct entry *e = &s->entries[i];
-        if (e->is_return)
-            calls[e->index]->match = e;
-        else
-            calls[e->index] = e;
-        e->before = last;
-        last->after = e;
-        last = e;
-    }
-    last->after = &s->head;
-    s->head.before = last;
-    free(calls);
-}
-
-/* ---- the search ---- */
-
-/* The next candidate at or after `from`: calls before the first return, those with an answer first. */
-static struct entry *
-candidate(struct search *s, struct entry *from, bool *later)
-{
-    for (;;) {
-        for (struct entry *e = from; e != &s->head && !e->is_return; e = e->after) {
-            if ((e->match == NULL) == *later)
-                return e;
-        }
-        if (*later)
-            return NULL;
-        *later = true;
-        from = s->head.after;
-    }
-}
-
-static void
-place(struct search *s, struct entry *call, const struct model *before, bool later)
-{
-    s->stack[s->depth++] = (struct frame){call, before, later};
-    s->placed ^= s->zobrist[call->index];
-    s->settled += call->match != NULL;
-    take_out(call);
-}
-
-static struct frame
-unplace(struct search *s)
-{
-    assert(s->depth > 0);
-    struct frame f = s->stack[--s->depth];
-    assert(f.call);
-    s->placed ^= s->zobrist[f.call->index];
-    s->settled -= f.call->match != NULL;
-    put_back(f.call);
-    return f;
-}
-
-enum verdict { LINEAR, NOT_LINEAR, GIVEN_UP };
-
-static enum verdict
-search_path(struct search *s)
-{
-    const struct model *state = model_new(s, MODEL_NEVER, 0, NULL, NULL);
-    bool later = false;
-    struct entry *from = s->head.after;
-    while (s->settled < s->must) {
-        if (s->steps++ > SEARCH_STEPS_MAX)
-            return GIVEN_UP;
-        struct entry *e = candidate(s, from, &later);
-        if (e) {
-            const struct model *next = apply(s, state, e->op);
-            uint64_t set = s->placed ^ s->zobrist[e->index];
-            if (next && seen_add(s, mix(set) ^ next->hash)) {
-                place(s, e, state, later);
-                state = next;
-                later = false;
-                from = s->head.after;
-            } else {
-                from = e->after;
-            }
-            continue;
-        }
-        if (s->depth == 0)
-            return NOT_LINEAR;
-        struct frame f = unplace(s);
-        state = f.state;
-        later = f.later;
-        from = f.call->after;
-    }
-    return LINEAR;
-}
-
-static void
-search_close(struct search *s)
-{
-    while (s->models) {
-        struct model *next = s->models->allocated;
-        free(s->models);
-        s->models = next;
-    }
-    free(s->entries);
-    free(s->zobrist);
-    free(s->stack);
-    free(s->seen);
-}
-
-static void
-print_history(const struct search *s, unsigned path)
-{
-    const struct clients *c = &s->world->clients;
-    for (size_t i = 0; i < c->count; i++) {
-        const struct op *op = c->ops[i];
-        if (op->path != path || !judged(op))
-            continue;
-        trace_line(&s->world->trace, op->called_ns,
+        trace_line(&world->trace, op->called_ns,
                    "history: op %lu %s asked %lu -> %s %s version %lu value of %lu, until %lu ms",
                    (unsigned long)op->number, request_kind_name(op->request.kind),
                    (unsigned long)(op->request.has_expected_version ? op->request.expected_version
@@ -410,20 +70,18 @@ print_history(const struct search *s, unsigned path)
     }
 }
 
-static enum verdict
-judge_path(struct world *world, unsigned path)
+static enum linear_verdict
+judge_path(const struct world *world, unsigned path)
 {
-    struct search s = {.world = world};
-    size_t count = collect(&s, path);
-    link_entries(&s, count);
-    s.zobrist = sim_alloc(s.op_count * sizeof(*s.zobrist));
-    s.stack = sim_alloc((s.op_count + 1) * sizeof(*s.stack));
-    for (size_t i = 0; i < s.op_count; i++)
-        s.zobrist[i] = mix((uint64_t)i * 2 + 0x9e3779b9);
-    enum verdict verdict = search_path(&s);
-    if (verdict == NOT_LINEAR)
-        print_history(&s, path);
-    search_close(&s);
+    const struct clients *c = &world->clients;
+    struct linear_op *ops = sim_alloc(c->count * sizeof(*ops));
+    size_t count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->ops[i]->path == path && judged(c->ops[i]))
+            ops[count++] = as_checked(c->ops[i]);
+    }
+    enum linear_verdict verdict = linear_check(ops, count, LINEAR_STEPS_MAX);
+    free(ops);
     return verdict;
 }
 
@@ -432,10 +90,12 @@ check_linear(struct world *world)
 {
     bool decided = true;
     for (unsigned i = 0; i < world->clients.path_count; i++) {
-        enum verdict verdict = judge_path(world, i);
-        if (verdict == NOT_LINEAR)
+        enum linear_verdict verdict = judge_path(world, i);
+        if (verdict == NOT_LINEAR) {
+            print_history(world, i);
             sim_fail(world, SIM_SAFETY, "linearizable", "no order explains the answers about %s",
                      world->clients.paths[i].name);
+        }
         decided = decided && verdict == LINEAR;
     }
     return decided;

@@ -1,0 +1,392 @@
+/*
+ * The search is that of Wing and Gong with Lowe's linked list of calls and returns and a memory of
+ * what was tried. The version numbers in the answers cut it short.
+ */
+#include "check/linear.h"
+
+#include <assert.h>
+
+#include "check/memory.h"
+#include "proto/head.h"
+
+enum { VERSIONS_KEPT = VERSIONS_KEPT_MAX };
+
+/* ---- the model ---- */
+
+enum model_kind { MODEL_NEVER, MODEL_LIVE, MODEL_DELETED };
+
+/* Immutable; the versions of one incarnation are linked from the newest to the first. */
+struct model {
+    enum model_kind kind;
+    uint64_t version;
+    const struct linear_op *write;
+    const struct model *older;
+    uint64_t hash;
+    struct model *allocated; /* all of them, to be freed */
+};
+
+struct entry {
+    const struct linear_op *op;
+    uint64_t time;
+    bool is_return;
+    unsigned index;      /* of the operation, for both of its entries */
+    struct entry *match; /* call: its return; NULL: open */
+    struct entry *before, *after;
+};
+
+struct frame {
+    struct entry *call;
+    const struct model *state; /* before it */
+    bool later;                /* candidates among the open ones are being tried */
+};
+
+struct search {
+    struct entry head; /* sentinel */
+    struct entry *entries;
+    uint64_t *zobrist;        /* by operation */
+    size_t op_count, settled; /* operations that must be placed, and those placed */
+    size_t must;
+    uint64_t placed; /* hash of the set */
+    struct frame *stack;
+    size_t depth;
+    uint64_t *seen; /* open addressing */
+    size_t seen_count, seen_capacity;
+    struct model *models;
+    uint64_t steps;
+};
+
+static uint64_t
+mix(uint64_t x)
+{
+    x ^= x >> 32;
+    x *= UINT64_C(0xd6e8feb86659fd93);
+    x ^= x >> 32;
+    x *= UINT64_C(0xd6e8feb86659fd93);
+    return x ^ (x >> 32);
+}
+
+static const struct model *
+model_new(struct search *s, enum model_kind kind, uint64_t version, const struct linear_op *write,
+          const struct model *older)
+{
+    struct model *m = check_alloc(sizeof(*m));
+    *m = (struct model){kind, version, write, older, 0, s->models};
+    s->models = m;
+    m->hash =
+        mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
+    if (older)
+        m->hash ^= mix(older->hash);
+    return m;
+}
+
+static const struct linear_op *
+write_of(const struct model *state, uint64_t version)
+{
+    while (state && state->version > version)
+        state = state->older;
+    return state && state->version == version ? state->write : NULL;
+}
+
+static const struct model *
+after_write(struct search *s, const struct model *state, const struct linear_op *op)
+{
+    bool create = op->kind == REQUEST_CREATE;
+    bool live = state->kind == MODEL_LIVE;
+    uint64_t version = create ? 1 : state->version + 1;
+    if (create == live)
+        return NULL;
+    if (op->has_expected_version && op->expected_version != state->version)
+        return NULL;
+    if (op->seen_version != 0 && op->seen_version != version)
+        return NULL;
+    return model_new(s, MODEL_LIVE, version, op, create ? NULL : state);
+}
+
+static const struct model *
+after_delete(struct search *s, const struct model *state, const struct linear_op *op)
+{
+    bool live = state->kind == MODEL_LIVE;
+    if (!live || (op->has_expected_version && op->expected_version != state->version) ||
+        (op->version != 0 && op->version != state->version))
+        return NULL;
+    return model_new(s, MODEL_DELETED, 0, op, NULL);
+}
+
+static bool
+refusal_fits(const struct model *state, const struct linear_op *op)
+{
+    bool live = state->kind == MODEL_LIVE;
+    if (op->kind == REQUEST_DELETION)
+        return state->kind != MODEL_DELETED;
+    if (op->refusal == ERR_ALREADY_EXISTS)
+        return live;
+    if (op->refusal == ERR_VERSION_MISMATCH)
+        return live && op->expected_version != state->version;
+    if (op->kind == REQUEST_READ && op->version_asked != 0 && live)
+        return op->version_asked > state->version ||
+               op->version_asked + VERSIONS_KEPT <= state->version;
+    return !live;
+}
+
+static bool
+read_fits(const struct model *state, const struct linear_op *op)
+{
+    const struct linear_op *write = write_of(state, op->version);
+    bool latest = op->version_asked == 0 && !op->has_at;
+    if (state->kind != MODEL_LIVE || !write || write->number != op->read_number)
+        return false;
+    return latest ? op->version == state->version
+                  : !op->superseded == (op->version == state->version);
+}
+
+static bool
+history_fits(const struct model *state, const struct linear_op *op)
+{
+    if (state->kind != MODEL_LIVE || op->version != state->version)
+        return false;
+    uint64_t kept = state->version < VERSIONS_KEPT ? state->version : VERSIONS_KEPT;
+    uint64_t expected = kept < op->limit ? kept : op->limit;
+    if (op->row_count != expected || op->has_next != (kept > expected))
+        return false;
+    const struct model *at = state;
+    for (size_t i = 0; i < op->row_count; i++, at = at->older) {
+        uint64_t known = at->write->valid_from_ms;
+        if (known != 0 && known != op->row_valid_from_ms[i])
+            return false;
+    }
+    return true;
+}
+
+/* The state after the operation, or NULL: it cannot have happened here. */
+static const struct model *
+apply(struct search *s, const struct model *state, const struct linear_op *op)
+{
+    if (op->outcome == LINEAR_REFUSED)
+        return refusal_fits(state, op) ? state : NULL;
+    switch (op->kind) {
+    case REQUEST_CREATE:
+    case REQUEST_UPDATE: return after_write(s, state, op);
+    case REQUEST_DELETE: return after_delete(s, state, op);
+    case REQUEST_READ: return read_fits(state, op) ? state : NULL;
+    case REQUEST_HISTORY: return history_fits(state, op) ? state : NULL;
+    case REQUEST_DELETION: return state->kind == MODEL_DELETED ? state : NULL;
+    case REQUEST_HEALTH:
+    case REQUEST_STATUS:
+    case REQUEST_METRICS: break;
+    }
+    return NULL;
+}
+
+/* ---- what was tried already ---- */
+
+static bool seen_add(struct search *s, uint64_t key);
+
+static void
+seen_grow(struct search *s)
+{
+    uint64_t *old = s->seen;
+    size_t old_capacity = s->seen_capacity;
+    s->seen_capacity = old_capacity ? 2 * old_capacity : 1024;
+    s->seen = check_alloc(s->seen_capacity * sizeof(*s->seen));
+    s->seen_count = 0;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (old[i] != 0)
+            seen_add(s, old[i]);
+    }
+    free(old);
+}
+
+/* False: it was there. */
+static bool
+seen_add(struct search *s, uint64_t key)
+{
+    key = key ? key : 1;
+    if (2 * s->seen_count >= s->seen_capacity)
+        seen_grow(s);
+    size_t i = (size_t)mix(key) & (s->seen_capacity - 1);
+    for (; s->seen[i] != 0; i = (i + 1) & (s->seen_capacity - 1)) {
+        if (s->seen[i] == key)
+            return false;
+    }
+    s->seen[i] = key;
+    s->seen_count++;
+    return true;
+}
+
+/* ---- the list of calls and returns ---- */
+
+static void
+take_out(struct entry *call)
+{
+    call->before->after = call->after;
+    call->after->before = call->before;
+    if (call->match) {
+        call->match->before->after = call->match->after;
+        call->match->after->before = call->match->before;
+    }
+}
+
+static void
+put_back(struct entry *call)
+{
+    if (call->match) {
+        call->match->before->after = call->match;
+        call->match->after->before = call->match;
+    }
+    call->before->after = call;
+    call->after->before = call;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->time != y->time)
+        return x->time < y->time ? -1 : 1;
+    /* What ends and begins at the same moment overlaps. */
+    if (x->is_return != y->is_return)
+        return x->is_return ? 1 : -1;
+    return x->index < y->index ? -1 : 1;
+}
+
+static size_t
+collect(struct search *s, const struct linear_op *ops, size_t op_count)
+{
+    size_t count = 0;
+    s->op_count = op_count;
+    s->entries = check_alloc(2 * op_count * sizeof(*s->entries));
+    for (size_t i = 0; i < op_count; i++) {
+        const struct linear_op *op = &ops[i];
+        unsigned index = (unsigned)i;
+        s->entries[count++] = (struct entry){.op = op, .time = op->called_ns, .index = index};
+        if (op->outcome == LINEAR_OPEN)
+            continue;
+        s->must++;
+        s->entries[count++] =
+            (struct entry){.op = op, .time = op->ended_ns, .index = index, .is_return = true};
+    }
+    return count;
+}
+
+static void
+link_entries(struct search *s, size_t count)
+{
+    struct entry **calls = check_alloc(s->op_count * sizeof(struct entry *));
+    struct entry *last = &s->head;
+    qsort(s->entries, count, sizeof(*s->entries), by_time);
+    for (size_t i = 0; i < count; i++) {
+        struct entry *e = &s->entries[i];
+        if (e->is_return)
+            calls[e->index]->match = e;
+        else
+            calls[e->index] = e;
+        e->before = last;
+        last->after = e;
+        last = e;
+    }
+    last->after = &s->head;
+    s->head.before = last;
+    free(calls);
+}
+
+/* ---- the search ---- */
+
+/*
+ * The next candidate at or after `from`: calls before the first return, those with an answer first.
+ */
+static struct entry *
+candidate(struct search *s, struct entry *from, bool *later)
+{
+    for (;;) {
+        for (struct entry *e = from; e != &s->head && !e->is_return; e = e->after) {
+            if ((e->match == NULL) == *later)
+                return e;
+        }
+        if (*later)
+            return NULL;
+        *later = true;
+        from = s->head.after;
+    }
+}
+
+static void
+place(struct search *s, struct entry *call, const struct model *before, bool later)
+{
+    s->stack[s->depth++] = (struct frame){call, before, later};
+    s->placed ^= s->zobrist[call->index];
+    s->settled += call->match != NULL;
+    take_out(call);
+}
+
+static struct frame
+unplace(struct search *s)
+{
+    assert(s->depth > 0);
+    struct frame f = s->stack[--s->depth];
+    assert(f.call);
+    s->placed ^= s->zobrist[f.call->index];
+    s->settled -= f.call->match != NULL;
+    put_back(f.call);
+    return f;
+}
+
+static enum linear_verdict
+search_path(struct search *s, uint64_t steps_max)
+{
+    const struct model *state = model_new(s, MODEL_NEVER, 0, NULL, NULL);
+    bool later = false;
+    struct entry *from = s->head.after;
+    while (s->settled < s->must) {
+        if (s->steps++ > steps_max)
+            return UNDECIDED;
+        struct entry *e = candidate(s, from, &later);
+        if (e) {
+            const struct model *next = apply(s, state, e->op);
+            uint64_t set = s->placed ^ s->zobrist[e->index];
+            if (next && seen_add(s, mix(set) ^ next->hash)) {
+                place(s, e, state, later);
+                state = next;
+                later = false;
+                from = s->head.after;
+            } else {
+                from = e->after;
+            }
+            continue;
+        }
+        if (s->depth == 0)
+            return NOT_LINEAR;
+        struct frame f = unplace(s);
+        state = f.state;
+        later = f.later;
+        from = f.call->after;
+    }
+    return LINEAR;
+}
+
+static void
+search_close(struct search *s)
+{
+    while (s->models) {
+        struct model *next = s->models->allocated;
+        free(s->models);
+        s->models = next;
+    }
+    free(s->entries);
+    free(s->zobrist);
+    free(s->stack);
+    free(s->seen);
+}
+
+enum linear_verdict
+linear_check(const struct linear_op *ops, size_t count, uint64_t steps_max)
+{
+    struct search s = {0};
+    link_entries(&s, collect(&s, ops, count));
+    s.zobrist = check_alloc(count * sizeof(*s.zobrist));
+    s.stack = check_alloc((count + 1) * sizeof(*s.stack));
+    for (size_t i = 0; i < count; i++)
+        s.zobrist[i] = mix((uint64_t)i * 2 + 0x9e3779b9);
+    enum linear_verdict verdict = search_path(&s, steps_max);
+    search_close(&s);
+    return verdict;
+}
