@@ -78,6 +78,10 @@ class Failed(Exception):
     """The request got no answer; whether it took effect is unknown."""
 
 
+class Unreachable(Failed):
+    """There was no connection: the request never left."""
+
+
 class Client:
     """A kept-alive connection to one node, for one thread."""
 
@@ -110,9 +114,10 @@ class Client:
 
     def _exchange(self, method, path, body, fields):
         if not self.connection:
-            self.connection = http.client.HTTPSConnection(
-                "127.0.0.1", self.cluster.api_port(self.node), timeout=self.timeout,
-                context=self.cluster.tls())
+            try:
+                self.connection = self.cluster.connection(self.node, self.timeout)
+            except OSError as error:
+                raise Unreachable("%s %s at n%d: %r" % (method, path, self.node, error)) from error
         # putrequest sends the path as it is, which tests of malformed paths need.
         self.connection.putrequest(method, path, skip_accept_encoding=True)
         if body is not None or method in ("POST", "PUT"):
@@ -199,8 +204,11 @@ class Cluster:
     def api_port(self, node):
         return self.base_port + node
 
+    def host(self, node):
+        return "127.0.0.1"
+
     def address(self, node):
-        return "https://127.0.0.1:%d" % self.api_port(node)
+        return "https://%s:%d" % (self.host(node), self.api_port(node))
 
     def addresses(self, nodes=None):
         return ",".join(self.address(node) for node in nodes or range(1, self.n + 1))
@@ -314,6 +322,13 @@ class Cluster:
         return found
 
     # ---- requests ----
+
+    def connection(self, node, timeout):
+        """For Client."""
+        made = http.client.HTTPSConnection(self.host(node), self.api_port(node), timeout=timeout,
+                                           context=self.tls())
+        made.connect()
+        return made
 
     def tls(self):
         if self._tls is None:

@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ import unittest
 
 from ostraka_cluster import (SLOW, Cluster, binary, clean_environment, free_base_port,
                              port_is_free, wait_until)
+from ostraka_network import Network, why_no_namespaces
 
 NOT_FOUND, UNAVAILABLE, CONFIGURATION = 3, 6, 78  # exit statuses
 
@@ -312,70 +312,6 @@ class Dev(unittest.TestCase):
         wait_until(lambda: not any(lives(pid) for pid in nodes), 10, "the end of the nodes")
 
 
-def ip(*arguments):
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=30)
-    if done.returncode:
-        raise OSError("ip %s: %s" % (" ".join(arguments), done.stderr.strip()))
-
-
-class Network:
-    """Namespaces on one switch: machine i has the address 10.213.77.1i; .100 is the administrator's."""
-
-    ADMIN = "admin"
-
-    def __init__(self, machines):
-        self.prefix = "ostraka-%d-%s-" % (os.getpid(), secrets.token_hex(3))
-        self.made = []
-        try:
-            self.add("switch")
-            self.run("switch", "ip", "link", "add", "bridge", "type", "bridge")
-            self.run("switch", "ip", "link", "set", "bridge", "up")
-            for number, machine in enumerate([*machines, self.ADMIN]):
-                self.attach(machine, number, 100 if machine == self.ADMIN else 11 + number)
-        except BaseException:
-            self.close()
-            raise
-
-    def namespace(self, machine):
-        return self.prefix + machine
-
-    def add(self, machine):
-        ip("netns", "add", self.namespace(machine))
-        self.made.append(machine)
-        self.run(machine, "ip", "link", "set", "lo", "up")
-
-    def attach(self, machine, number, address):
-        self.add(machine)
-        port = "port%d" % number
-        ip("link", "add", "eth0", "netns", self.namespace(machine), "type", "veth",
-           "peer", "name", port, "netns", self.namespace("switch"))
-        self.run("switch", "ip", "link", "set", port, "master", "bridge", "up")
-        self.run(machine, "ip", "address", "add", "10.213.77.%d/24" % address, "dev", "eth0")
-        self.run(machine, "ip", "link", "set", "eth0", "up")
-
-    def command(self, machine, *arguments):
-        return ["ip", "netns", "exec", self.namespace(machine), *arguments]
-
-    def run(self, machine, *arguments):
-        done = subprocess.run(self.command(machine, *arguments), capture_output=True, text=True,
-                              timeout=30)
-        if done.returncode:
-            raise OSError("%s: %s: %s" % (machine, " ".join(arguments), done.stderr.strip()))
-
-    def cut(self, machine, address):
-        """What this machine sends there vanishes, answers included."""
-        self.run(machine, "ip", "route", "add", "blackhole", address + "/32")
-
-    def mend(self, machine, address):
-        self.run(machine, "ip", "route", "del", "blackhole", address + "/32")
-
-    def close(self):
-        for machine in reversed(self.made):
-            subprocess.run(["ip", "netns", "delete", self.namespace(machine)],
-                           capture_output=True, timeout=30)
-        self.made = []
-
-
 class Machines(unittest.TestCase):
     """Three machines, each with its own node's folder and nothing else of the cluster."""
 
@@ -386,12 +322,10 @@ class Machines(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        if os.geteuid() != 0 or not shutil.which("ip"):
-            raise unittest.SkipTest("network namespaces need root and iproute2")
-        try:
-            cls.network = Network(cls.NAMES)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise unittest.SkipTest("no network namespaces: %s" % error)
+        missing = why_no_namespaces()
+        if missing:
+            raise unittest.SkipTest(missing)
+        cls.network = Network(cls.NAMES)
         cls.addClassCleanup(cls.network.close)
         cls.parent = tempfile.mkdtemp(prefix="ostraka-test-")
         cls.addClassCleanup(shutil.rmtree, cls.parent, ignore_errors=True)

@@ -1,0 +1,183 @@
+"""Records what clients asked of real nodes and what they were told, for ostraka-judge (docs/reliability.md).
+
+    history = History(path)
+    recorder = Recorder(history, cluster, number)
+    recorder.create(1, "a/name")          # at node 1
+"""
+
+import calendar
+import collections
+import functools
+import itertools
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.parse
+
+from ostraka_cluster import Failed, Unreachable, binary
+
+CHANGES = ("create", "update", "delete")
+
+
+def judge_program():
+    """Beside the program that is tested, or OSTRAKA_JUDGE."""
+    return os.environ.get("OSTRAKA_JUDGE") or os.path.join(os.path.dirname(binary()),
+                                                           "ostraka-judge")
+
+
+@functools.lru_cache(maxsize=64)
+def _second_ms(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) * 1000
+
+
+def milliseconds(text):
+    """Of "2026-11-22T03:12:31.123Z"; None of None."""
+    return None if text is None else _second_ms(text[:19]) + int(text[20:23])
+
+
+def timestamp(ms):
+    return "%s.%03dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)), ms % 1000)
+
+
+# ---- values: the number of the write, and bytes that follow from it ----
+
+def value_of(number, size):
+    head = "w%d:" % number
+    return head + (head * (size // len(head) + 1))[:max(0, size - len(head))]
+
+
+def written_by(value):
+    """The short form of a value, as it is recorded; a damaged one is recorded as what nobody wrote."""
+    head, colon, _ = value.partition(":")
+    whole = colon and head[1:].isdigit() and value == value_of(int(head[1:]), len(value))
+    return head if whole else "damaged %r" % value[:80]
+
+
+class History:
+    """The file, and what is counted while it is written. For many threads."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+        self.file = open(path, "w")
+        self.numbers = itertools.count(1)
+        self.counts = collections.Counter()   # (kind, outcome or code)
+        self.successes = []                   # (moment, node, client) of each change that succeeded
+        self.paths = set()
+
+    def number(self):
+        return next(self.numbers)
+
+    def write(self, record):
+        line = json.dumps(record, separators=(",", ":")) + "\n"
+        with self.lock:
+            self.file.write(line)
+            self.paths.add(record["path"])
+            self.counts[record["kind"], record.get("code") or record["outcome"]] += 1
+
+    def succeeded(self, node, client):
+        self.successes.append((time.monotonic(), node, client))
+
+    def close(self):
+        self.file.close()
+
+    def judge(self):
+        """(exit status, what the judge says)."""
+        self.file.flush()
+        done = subprocess.run([judge_program(), self.path], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+
+class Recorder:
+    """A client, for one thread. Every operation returns (outcome, answer or None) and is in the history."""
+
+    def __init__(self, history, cluster, number, timeout=8):
+        self.history, self.cluster, self.number = history, cluster, number
+        self.timeout = timeout
+        self.clients = {}
+
+    def close(self):
+        for client in self.clients.values():
+            client.close()
+
+    def create(self, node, path, size=20):
+        return self._write(node, "create", "POST", path, size, {}, {})
+
+    def update(self, node, path, size=20, expected=None):
+        fields = {} if expected is None else {"expected_version": expected}
+        return self._write(node, "update", "PUT", path, size, fields, dict(fields))
+
+    def read(self, node, path, version=None, at_ms=None):
+        query, asked = "", {}
+        if version is not None:
+            query, asked = "?version=%d" % version, {"version_asked": version}
+        elif at_ms is not None:
+            query, asked = "?at=" + timestamp(at_ms), {"at_ms": at_ms}
+        return self._ask(node, "read", "GET", "/v1/secrets/", path, query, None, asked)
+
+    def past(self, node, path, limit=100):
+        return self._ask(node, "history", "GET", "/v1/history/", path, "?limit=%d" % limit, None,
+                         {"limit": limit})
+
+    def delete(self, node, path, expected=None):
+        query = "" if expected is None else "?expected_version=%d" % expected
+        return self._ask(node, "delete", "DELETE", "/v1/secrets/", path, query, None,
+                         {} if expected is None else {"expected_version": expected})
+
+    def deletion(self, node, path):
+        return self._ask(node, "deletion", "GET", "/v1/deletions/", path, "", None, {})
+
+    def _write(self, node, kind, method, path, size, body, asked):
+        number = self.history.number()
+        asked["value"] = "w%d" % number
+        return self._ask(node, kind, method, "/v1/secrets/", path, "",
+                         dict(body, value=value_of(number, size)), asked, number)
+
+    def _ask(self, node, kind, method, prefix, path, query, body, asked, number=None):
+        record = {"client": self.number, "op": number or self.history.number(), "path": path,
+                  "node": node, "kind": kind, "called_ns": time.monotonic_ns()}
+        record.update(asked)
+        if node not in self.clients:
+            self.clients[node] = self.cluster.client(node, timeout=self.timeout)
+        answer = None
+        try:
+            status, _, answer = self.clients[node].request(
+                method, prefix + urllib.parse.quote(path) + query, body)
+            record["returned_ns"] = time.monotonic_ns()
+            self._note(record, status, answer)
+        except Unreachable:
+            record.update(outcome="refused", code="unreachable")
+        except Failed:
+            record["outcome"] = "timeout"
+        record.setdefault("returned_ns", time.monotonic_ns())
+        self.history.write(record)
+        if record["outcome"] == "ok" and kind in CHANGES:
+            self.history.succeeded(node, self.number)
+        return record["outcome"], answer
+
+    @staticmethod
+    def _note(record, status, answer):
+        if status >= 400:
+            error = answer["error"]
+            unknown = error.get("retry") == "same_key" or status == 500
+            record["outcome"] = "unknown" if unknown else "refused"
+            record["code"] = error["code"]
+        else:
+            record["outcome"] = "ok"
+            Recorder._note_answer(record, answer)
+
+    @staticmethod
+    def _note_answer(record, answer):
+        kind = record["kind"]
+        if kind == "history":
+            record["rows"] = [[row["version"], milliseconds(row["valid_from"]),
+                               milliseconds(row["valid_to"])] for row in answer["versions"]]
+            record["has_next"] = answer.get("next") is not None
+        elif kind == "read":
+            record["value"] = written_by(answer["value"])
+            record["valid_to_ms"] = milliseconds(answer["valid_to"])
+        if kind in ("create", "update", "read"):
+            record["version"] = answer["version"]
+            record["valid_from_ms"] = milliseconds(answer["valid_from"])

@@ -1,0 +1,636 @@
+#!/usr/bin/python3
+"""Real processes under real faults, recorded and judged.
+
+usage: torture.py [--minutes M | --seconds S] [--nodes 3|5] [--seed N] [--rate OPERATIONS_A_SECOND]
+                  [--without FAULT,...] [--only FAULT,...] [--disk] [--keep DIR] [--list]
+
+Every node is a process in a network namespace of its own. A schedule of faults is drawn from the seed, while
+clients at all nodes create, update, read and delete and write down what they are told. In the end everything is
+healed, every secret is read at every node, and ostraka-judge looks for an order of events that explains all
+answers. Exit status: 0 it found one and all came back, 1 it did not, 2 usage, 3 undecided, 77 not permitted here.
+
+    --disk    damage of one node's disk at a time, too
+    --list    the kinds of faults
+
+The schedule is the same for the same seed, nodes, duration and faults; how the processes and the clients fall in
+with it is not.
+"""
+
+import argparse
+import collections
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+from ostraka_cluster import SLOW, Failed  # noqa: E402
+from ostraka_history import History, Recorder, milliseconds  # noqa: E402
+from ostraka_network import NetworkCluster, why_no_namespaces  # noqa: E402
+import disk_damage  # noqa: E402
+
+EPOCH_SECONDS = 12   # then new names are used, so that no path's history grows without end
+HOT, COLD = 3, 40    # names of an epoch
+PROBES = 4           # of the clients write unique names only
+FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1" % os.uname().machine
+
+
+def refusal(answer):
+    """Code of an answer that is an error, or None."""
+    return answer["error"]["code"] if answer and "error" in answer else None
+
+
+# ---- clients ----
+
+class Worker(threading.Thread):
+    """One operation after the other, mostly such as make sense for as far as the clients know."""
+
+    def __init__(self, torture, number):
+        super().__init__(daemon=True)
+        self.torture, self.number = torture, number
+        self.random = random.Random("%d client %d" % (torture.seed, number))
+        self.recorder = Recorder(torture.history, torture.cluster, number)
+        self.error = None
+
+    def run(self):
+        try:
+            while not self.torture.stop.is_set():
+                begun = time.monotonic()
+                self.one()
+                pause = self.random.expovariate(1) * self.torture.think
+                time.sleep(max(0.0, pause - (time.monotonic() - begun)))
+        except BaseException as error:  # shown in the end
+            self.error = error
+            raise
+        finally:
+            self.recorder.close()
+
+    def pick_path(self):
+        epoch = int((time.monotonic() - self.torture.begun) / EPOCH_SECONDS)
+        ticket = self.random.random()
+        if ticket < 0.1 and epoch > 0:
+            epoch = self.random.randrange(epoch)
+            return "cold/%d/%d" % (epoch, self.random.randrange(COLD))
+        if ticket < 0.5:
+            return "hot/%d/%d" % (epoch, self.random.randrange(HOT))
+        return "cold/%d/%d" % (epoch, self.random.randrange(COLD))
+
+    def one(self):
+        path = self.pick_path()
+        node = self.random.randint(1, self.torture.cluster.n)
+        size = 20 if self.random.random() < 0.97 else self.random.randrange(20, 100000)
+        known = self.torture.known.get(path)   # latest version heard of; None: nothing there
+        ticket = self.random.random()
+        if known is None and ticket < 0.6 or ticket < 0.03:
+            outcome, answer = self.recorder.create(node, path, size)
+        elif ticket < 0.30:
+            outcome, answer = self.recorder.update(node, path, size)
+        elif ticket < 0.38:
+            outcome, answer = self.recorder.update(node, path, size, known or 1)
+        elif ticket < 0.78:
+            outcome, answer = self.recorder.read(node, path)
+        elif ticket < 0.83:
+            self.recorder.read(node, path, version=self.random.randint(1, (known or 1) + 1))
+            return
+        elif ticket < 0.86 and self.torture.times:
+            at_ms = self.random.choice(self.torture.times) + self.random.randrange(-1, 2)
+            self.recorder.read(node, path, at_ms=at_ms)
+            return
+        elif ticket < 0.92:
+            self.recorder.past(node, path, self.random.choice((1, 3, 100)))
+            return
+        elif ticket < 0.97:
+            outcome, answer = self.recorder.delete(
+                node, path, known if self.random.random() < 0.3 else None)
+            if outcome == "ok":
+                self.torture.known.pop(path, None)
+            return
+        else:
+            self.recorder.deletion(node, path)
+            return
+        self.learn(path, outcome, answer)
+
+    def learn(self, path, outcome, answer):
+        if outcome == "ok":
+            self.torture.known[path] = answer["version"]
+            self.torture.times.append(milliseconds(answer["valid_from"]))
+        elif refusal(answer) == "not_found":
+            self.torture.known.pop(path, None)
+        elif refusal(answer) == "already_exists":
+            self.torture.known.setdefault(path, 1)
+        elif refusal(answer) != "version_mismatch":
+            time.sleep(0.05)
+
+
+class Probe(Worker):
+    """Creates unique names at one node: how long does it not succeed?"""
+
+    serial = 0
+
+    def one(self):
+        self.serial += 1
+        node = self.number % self.torture.cluster.n + 1
+        outcome, _ = self.recorder.create(node, "own/%d/%d" % (self.number, self.serial))
+        if outcome != "ok":
+            time.sleep(0.05)
+
+
+# ---- faults: each begins, returns how it ends (or None: it cannot strike now), and is counted ----
+
+class Faults:
+    def __init__(self, torture):
+        self.torture, self.cluster = torture, torture.cluster
+        self.random = torture.random
+        self.counts = collections.Counter()
+        self.struck = set()       # nodes that are killed, paused or damaged now
+        self.clocks = {}          # node -> seconds of its clock's offset
+        self.active = []          # (end time, what, function)
+        self.copies = disk_damage.Copies(self.cluster)
+
+    # -- helpers --
+
+    def minority(self):
+        return (self.cluster.n - 1) // 2
+
+    def victim(self, at_most=None):
+        """A node that nothing has struck, unless too many are struck already."""
+        free = [node for node in self.cluster.nodes() if node not in self.struck]
+        if len(self.struck) >= (self.minority() if at_most is None else at_most) or not free:
+            return None
+        return self.random.choice(free)
+
+    def take(self, node):
+        self.struck.add(node)
+
+    def start(self, node):
+        environment = {}
+        if self.clocks.get(node):
+            environment = {"LD_PRELOAD": FAKETIME, "FAKETIME": "%+.3fs" % self.clocks[node],
+                           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.cluster.start(node, environment=environment)
+        self.struck.discard(node)
+
+    def pair(self):
+        return self.random.sample(list(self.cluster.nodes()), 2)
+
+    # -- processes --
+
+    def fault_kill(self):
+        """kill -9 of a node, started again later"""
+        node = self.victim()
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.kill9(node)
+        return "n%d" % node, lambda: self.start(node)
+
+    def fault_kill_any(self):
+        """kill -9 of a node, whatever has struck the others already"""
+        node = self.victim(self.cluster.n)
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.kill9(node)
+        return "n%d" % node, lambda: self.start(node)
+
+    def fault_kill_all(self):
+        """kill -9 of all nodes at once"""
+        if self.struck:
+            return None
+        for node in self.cluster.nodes():
+            self.take(node)
+            self.cluster.processes[node].kill()
+        for node in self.cluster.nodes():
+            self.cluster.processes[node].wait()
+
+        def end():
+            for node in self.cluster.nodes():
+                self.start(node)
+        return "all", end
+
+    def fault_term(self):
+        """a node is told to stop, and started again"""
+        node = self.victim()
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.processes[node].terminate()
+
+        def end():
+            self.cluster.wait_exit(node)
+            self.start(node)
+        return "n%d" % node, end
+
+    def fault_pause(self):
+        """SIGSTOP, and SIGCONT later"""
+        node = self.victim()
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.pause(node)
+
+        def end():
+            self.cluster.resume(node)
+            self.struck.discard(node)
+        return "n%d" % node, end
+
+    # -- network --
+
+    def cut(self, what, cuts):
+        cuts = [cut for cut in cuts if cut not in self.cluster.cuts]
+        if not cuts:
+            return None
+        for a, b in cuts:
+            self.cluster.cut(a, b)
+
+        def end():
+            for a, b in cuts:
+                self.cluster.mend(a, b)
+        return what, end
+
+    def fault_cut(self):
+        """a link is cut"""
+        a, b = self.pair()
+        return self.cut("n%d n%d" % (a, b), [(a, b), (b, a)])
+
+    def fault_cut_one_way(self):
+        """what one node sends to another vanishes; the other direction is whole"""
+        a, b = self.pair()
+        return self.cut("n%d to n%d" % (a, b), [(a, b)])
+
+    def fault_isolate(self):
+        """a node is cut from all others"""
+        a = self.random.choice(list(self.cluster.nodes()))
+        others = [b for b in self.cluster.nodes() if b != a]
+        return self.cut("n%d" % a, [(a, b) for b in others] + [(b, a) for b in others])
+
+    def fault_mute(self):
+        """a node hears all others, and nobody hears it"""
+        a = self.random.choice(list(self.cluster.nodes()))
+        return self.cut("n%d" % a, [(a, b) for b in self.cluster.nodes() if b != a])
+
+    def fault_deaf(self):
+        """all others hear a node, and it hears nobody"""
+        a = self.random.choice(list(self.cluster.nodes()))
+        return self.cut("n%d" % a, [(b, a) for b in self.cluster.nodes() if b != a])
+
+    def slow(self, there, back):
+        a, b = self.random.choice(self.cluster.proxied)
+        self.cluster.slow_link(a, b, there, back)
+        return ("n%d n%d, %s there, %s back" % (a, b, there, back),
+                lambda: self.cluster.slow_link(a, b))
+
+    def fault_delay(self):
+        """a link is slow, in each direction by an amount of its own"""
+        return self.slow(*(int(self.random.choice((0, 5, 40, 250)) * self.random.uniform(0.5, 1.5))
+                           for _ in range(2)))
+
+    def fault_stall(self):
+        """a link carries nothing in one direction, and all of it later"""
+        return self.slow(*self.random.sample(("stall", 0), 2))
+
+    # -- clocks --
+
+    def fault_clock(self):
+        """kill -9, and the node comes back with a clock that is seconds wrong"""
+        node = self.victim()
+        if node is None or not os.path.exists(FAKETIME):
+            return None
+        offset = self.random.choice((-1, 1)) * self.random.choice((0.2, 1, 5, 30))
+        self.take(node)
+        self.cluster.kill9(node)
+        self.clocks[node] = offset
+        return "n%d by %+g s" % (node, offset), lambda: self.start(node)
+
+    def fault_clock_right(self):
+        """kill -9, and the node comes back with the right time"""
+        wrong = [node for node, offset in sorted(self.clocks.items())
+                 if offset and node not in self.struck]
+        if not wrong or len(self.struck) >= self.minority():
+            return None
+        node = self.random.choice(wrong)
+        self.take(node)
+        self.cluster.kill9(node)
+        self.clocks[node] = 0
+        return "n%d" % node, lambda: self.start(node)
+
+    # -- disks: one node at a time, and only while all others are whole --
+
+    def fault_disk(self):
+        """kill -9, and the node's disk is damaged before it starts again"""
+        node = self.victim(1)
+        if node is None or not self.torture.disk_healed():
+            return None
+        self.take(node)
+        self.cluster.kill9(node)
+        what = self.copies.damage(node, self.random)
+        self.torture.damaged = node
+        self.counts["disk: " + what] += 1
+        return "n%d: %s" % (node, what), lambda: self.start(node)
+
+    def fault_disk_copy(self):
+        """kill -9, and a copy of the disk is made, which may be put back later"""
+        node = self.victim()
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.kill9(node)
+        self.copies.take(node)
+        return "n%d" % node, lambda: self.start(node)
+
+    # -- the schedule --
+
+    def strike(self, kind, seconds):
+        begun = getattr(self, "fault_" + kind)()
+        if begun is None:
+            return
+        what, end = begun
+        self.counts[kind] += 1
+        self.torture.say("%s %s, for %.2f s" % (kind, what, seconds))
+        self.active.append((time.monotonic() + seconds, "%s %s" % (kind, what), end))
+
+    def end_due(self, all_of_them=False):
+        for fault in list(self.active):
+            if all_of_them or fault[0] <= time.monotonic():
+                self.active.remove(fault)
+                self.torture.say("end of " + fault[1])
+                fault[2]()
+
+    def heal(self):
+        """All at once, and clocks right."""
+        self.end_due(all_of_them=True)
+        self.cluster.mend_all()
+        for node, offset in self.clocks.items():
+            if offset:
+                self.cluster.kill9(node)
+                self.clocks[node] = 0
+                self.start(node)
+
+
+WEIGHTS = {"kill": 6, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 4, "cut": 3,
+           "cut_one_way": 4, "isolate": 3, "mute": 2, "deaf": 2, "delay": 3, "stall": 3,
+           "clock": 2, "clock_right": 1}
+DISK_WEIGHTS = {"disk": 4, "disk_copy": 2}
+
+
+# ---- the run ----
+
+class Torture:
+    """What a run needs; `run` returns the exit status, and `lines` tell the story."""
+
+    def __init__(self, nodes=3, seconds=60.0, seed=None, rate=150, weights=None, disk=False,
+                 clients=12, keep=None, quiet=False):
+        self.seed = random.SystemRandom().randrange(10 ** 9) if seed is None else seed
+        self.random = random.Random("%d faults %d" % (self.seed, nodes))
+        self.seconds, self.nodes, self.keep, self.quiet = seconds, nodes, keep, quiet
+        self.clients, self.think = clients, clients / rate
+        self.weights = dict(WEIGHTS if weights is None else weights)
+        if disk:
+            self.weights.update(DISK_WEIGHTS)
+        self.damaged = None          # node whose disk was damaged last
+        self.known, self.times = {}, collections.deque(maxlen=50)
+        self.stop = threading.Event()
+        self.begun = time.monotonic()
+        self.lines, self.errors = [], []
+
+    def say(self, text):
+        line = "%8.3f s  %s" % (time.monotonic() - self.begun, text)
+        self.lines.append(line)
+        if not self.quiet:
+            print(line, flush=True)
+
+    def run(self):
+        n = self.nodes
+        pairs = [(a, b) for a in range(1, n + 1) for b in range(a + 1, n + 1)]
+        proxied = self.random.sample(pairs, len(pairs) // 3)
+        # Some kinds do not strike at all in this run, so that others have room.
+        for kind in sorted(self.weights):
+            if self.random.random() < 0.2 and len(self.weights) > 4:
+                self.weights[kind] = 0
+        self.say("seed %d, %d nodes, %g s; proxied: %s; without: %s" % (
+            self.seed, n, self.seconds, proxied,
+            " ".join(kind for kind, weight in self.weights.items() if not weight) or "nothing"))
+        directory = self.keep or tempfile.mkdtemp(prefix="ostraka-torture-")
+        os.makedirs(directory, exist_ok=True)
+        status = 1
+        try:
+            self.history = History(os.path.join(directory, "history.jsonl"))
+            self.cluster = NetworkCluster(n, None, proxied)
+            self.cluster.create()
+            self.cluster.set_server_option("log_level", '"warn"')
+            try:
+                status = self.run_with(directory)
+            finally:
+                self.stop.set()
+                self.save_logs(directory, status)
+                self.cluster.close()
+        finally:
+            self.history.close()
+            if status == 0 and not self.keep:
+                shutil.rmtree(directory, ignore_errors=True)
+            else:
+                self.say("kept: %s" % directory)
+        return status
+
+    def save_logs(self, directory, status):
+        for node in self.cluster.nodes():
+            if (status or self.keep) and os.path.exists(self.cluster.log_path(node)):
+                shutil.copy(self.cluster.log_path(node), directory)
+
+    def run_with(self, directory):
+        self.faults = Faults(self)
+        self.cluster.start_all()
+        self.cluster.wait_ready()
+        self.begun = time.monotonic()
+        self.workers = [(Probe if i < PROBES else Worker)(self, i + 1)
+                        for i in range(self.clients)]
+        for worker in self.workers:
+            worker.start()
+        try:
+            self.strike_for(self.seconds)
+        finally:
+            self.stop.set()
+        for worker in self.workers:
+            worker.join(20 * SLOW)
+            if worker.is_alive():
+                self.errors.append("client %d hangs" % worker.number)
+        self.say("healing")
+        self.faults.heal()
+        self.wait_whole()
+        self.read_everything()
+        return self.judge()
+
+    def strike_for(self, seconds):
+        kinds, weights = zip(*sorted(self.weights.items()))
+        end = time.monotonic() + seconds
+        next_strike = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            time.sleep(0.02)
+            self.faults.end_due()
+            self.look_after_processes()
+            if time.monotonic() >= next_strike and len(self.faults.active) < self.nodes:
+                kind = self.random.choices(kinds, weights)[0]
+                longest = 1.0 if self.random.random() < 0.7 else 6.0
+                self.faults.strike(kind, self.random.uniform(0.05, longest))
+                next_strike = time.monotonic() + self.random.expovariate(1 / 0.6)
+
+    def look_after_processes(self):
+        for node in self.cluster.nodes():
+            if node not in self.faults.struck and not self.cluster.running(node):
+                self.errors.append("n%d ended by itself with %s: %s" % (
+                    node, self.cluster.processes[node].returncode,
+                    self.cluster.log(node)[-1500:]))
+                self.say(self.errors[-1])
+                self.faults.start(node)
+
+    # -- after the faults --
+
+    def status(self, node):
+        try:
+            status, _, body = self.cluster.request(node, "GET", "/v1/status", timeout=3)
+        except Failed:
+            return None
+        return body if status == 200 else None
+
+    def whole(self):
+        """Everybody serves, hears everybody, and owes nothing."""
+        for node in self.cluster.nodes():
+            body = self.status(node)
+            if not body or body["status"] != "ready" or body["repair"]["backlog"] or any(
+                    peer["link"] == "disconnected" for peer in body["peers"]):
+                return False
+        return True
+
+    def disk_healed(self):
+        return self.damaged is None or (not self.faults.active and self.whole())
+
+    def wait_whole(self, timeout=60):
+        begun = time.monotonic()
+        while not self.whole():
+            self.look_after_processes()
+            if time.monotonic() - begun > timeout * SLOW:
+                self.errors.append("not whole %g s after everything was healed: %s" % (
+                    timeout * SLOW, [self.status(node) for node in self.cluster.nodes()]))
+                break
+            time.sleep(0.1)
+        self.say("whole %.1f s after everything was healed" % (time.monotonic() - begun))
+
+    def read_everything(self):
+        """Each secret at one node or another, hot ones at all, and each hot one takes one more change."""
+        work = list(enumerate(sorted(self.history.paths)))
+        self.random.shuffle(work)
+        threads = [threading.Thread(target=self.read_some, args=(1000 + i, work[i::4]))
+                   for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.say("read %d secrets" % len(work))
+
+    def read_some(self, number, work):
+        recorder = Recorder(self.history, self.cluster, number)
+        for index, path in work:
+            hot = path.startswith("hot/")
+            nodes = self.cluster.nodes() if hot else [index % self.cluster.n + 1]
+            for node in nodes:
+                self.insist(lambda node=node: recorder.read(node, path), "read %s at n%d" % (
+                    path, node))
+            if hot:
+                self.insist(lambda: recorder.past(1, path), "history of " + path)
+                self.insist(lambda: recorder.update(2, path), "update of " + path)
+                self.insist(lambda: recorder.read(3, path), "read %s at n3" % path)
+        recorder.close()
+
+    def insist(self, operation, what):
+        for _ in range(20):
+            outcome, answer = operation()
+            if outcome == "ok" or refusal(answer) == "not_found":
+                return
+            time.sleep(0.2)
+        self.errors.append("%s: %s %s" % (what, outcome, answer))
+
+    # -- the verdict --
+
+    def gaps(self):
+        """For each node: the longest time in which no change at it succeeded, while it may have been away."""
+        longest, last = {}, {}
+        for moment, node, _ in sorted(self.history.successes):
+            for key in (node, 0):
+                longest[key] = max(longest.get(key, 0), moment - last.get(key, self.begun))
+                last[key] = moment
+        return longest
+
+    def judge(self):
+        status, text = self.history.judge()
+        for worker in self.workers:
+            if worker.error:
+                self.errors.append("client %d: %r" % (worker.number, worker.error))
+        self.errors += self.cluster.sanitizer_reports()
+        self.say("faults: %s" % ", ".join("%s %d" % item
+                                          for item in sorted(self.faults.counts.items())))
+        outcomes = collections.Counter()
+        for (kind, outcome), count in self.history.counts.items():
+            outcomes[outcome] += count
+        self.say("operations: %d; %s" % (sum(outcomes.values()), ", ".join(
+            "%s %d" % item for item in outcomes.most_common())))
+        gaps = self.gaps()
+        self.say("longest time without a change: %s" % ", ".join(
+            "%s %.0f ms" % ("n%d" % node if node else "anywhere", gap * 1000)
+            for node, gap in sorted(gaps.items())))
+        for line in text.splitlines():
+            self.say("judge: " + line)
+        for error in self.errors:
+            self.say("ERROR: " + error)
+        return status or (1 if self.errors else 0)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--nodes", type=int, choices=(3, 5), default=3)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--rate", type=int, default=150)
+    parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--without", default="")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--disk", action="store_true")
+    parser.add_argument("--keep")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args(arguments)
+    weights = dict(WEIGHTS, **(DISK_WEIGHTS if options.disk else {}))
+    named = [kind for kind in (options.without + "," + options.only).split(",") if kind]
+    for kind in named:
+        if kind not in weights:
+            parser.error("there is no fault %s; see --list" % kind)
+    if options.only:
+        weights = {kind: weights[kind] for kind in options.only.split(",")}
+    for kind in filter(None, options.without.split(",")):
+        weights.pop(kind, None)
+    options.weights = weights
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.list:
+        for kind in [*WEIGHTS, *DISK_WEIGHTS]:
+            print("%-12s %s" % (kind, getattr(Faults, "fault_" + kind).__doc__))
+        return 0
+    missing = why_no_namespaces()
+    if missing:
+        print("skipped: " + missing)
+        return 77
+    seconds = options.minutes * 60 if options.minutes else options.seconds
+    return Torture(options.nodes, seconds, options.seed, options.rate, options.weights, False,
+                   options.clients, options.keep).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
