@@ -1,18 +1,21 @@
 #!/usr/bin/python3
 """How long do the clients of the other nodes wait when a node is killed?
 
-usage: gap.py [--rounds R] [--nodes N] [--clients C] [--link]
+usage: gap.py [--rounds R] [--nodes N] [--clients C] [--link] [--what names|shared|read|delete]
 
 In each round each node in turn is killed with kill -9, and started again. C clients at each other node, each a
 process of its own, create unique names one after the other. Shown are the times between two successes of a client
 ("gaps"): the longest around each kill, and around moments at which nothing is killed, for comparison.
 
     --link   nodes in network namespaces; instead of the process dying, its network does
+    --what   shared: all clients update the same eight secrets; read: they read them; delete: they delete what
+             they have just created
 """
 
 import argparse
 import multiprocessing
 import os
+import random
 import sys
 import time
 
@@ -25,20 +28,34 @@ from ostraka_network import NetworkCluster, why_no_namespaces  # noqa: E402
 
 WINDOW = 2.0     # seconds that belong to a kill
 THINK = 0.004
+SHARED = 8       # names
 
 
-def write_names(cluster, node, number, until, pipe):
+def operate(client, what, node, number):
+    """One operation; (status, answer)."""
+    if what == "names":
+        name = "gap/%d/%d/%d" % (node, number, time.monotonic_ns())
+        return client.request("POST", "/v1/secrets/" + name, {"value": "v"})[::2]
+    if what == "delete":
+        name = "gap/%d/%d/%d" % (node, number, time.monotonic_ns())
+        client.request("POST", "/v1/secrets/" + name, {"value": "v"})
+        return client.request("DELETE", "/v1/secrets/" + name)[::2]
+    name = "shared/%d" % random.randrange(SHARED)
+    if what == "shared":
+        return client.request("PUT", "/v1/secrets/" + name, {"value": "v"})[::2]
+    return client.request("GET", "/v1/secrets/" + name)[::2]
+
+
+def work(cluster, what, node, number, until, pipe):
     """In a process of its own: sends the moments of its successes, and what else it was told."""
+    random.seed(number * 100 + node)
     client = cluster.client(node, timeout=8)
-    moments, failures, serial = [time.monotonic()], [], 0
+    moments, failures = [time.monotonic()], []
     while time.monotonic() < until:
-        serial += 1
         begun = time.monotonic()
         try:
-            status, _, answer = client.request(
-                "POST", "/v1/secrets/gap/%d/%d/%d" % (node, number, time.monotonic_ns()),
-                {"value": "v"})
-            if status == 201:
+            status, answer = operate(client, what, node, number)
+            if status < 300:
                 moments.append(time.monotonic())
             else:
                 failures.append((begun, "%d %s" % (status, answer)))
@@ -52,20 +69,21 @@ def write_names(cluster, node, number, until, pipe):
 class Window:
     """Clients at these nodes for some seconds; in the middle of it something happens."""
 
-    def __init__(self, cluster, nodes, clients, action=lambda: None):
+    def __init__(self, cluster, nodes, clients, what, action=lambda: None):
         context = multiprocessing.get_context("fork")
-        begun = time.monotonic()
+        self.at = time.monotonic() + 0.5 + 0.03 * clients * len(nodes)
+        self.until = self.at + WINDOW
         running = []
         for node in nodes:
             for number in range(clients):
                 here, there = context.Pipe(False)
                 process = context.Process(
-                    target=write_names, daemon=True,
-                    args=(cluster, node, number, begun + 0.5 + WINDOW, there))
+                    target=work, daemon=True,
+                    args=(cluster, what, node, number, self.until, there))
                 process.start()
                 there.close()
                 running.append((process, here))
-        time.sleep(0.5)
+        time.sleep(max(0.0, self.at - time.monotonic()))
         self.at = time.monotonic()
         action()
         self.gaps, self.longest, self.failures, self.where = [], [], [], []
@@ -77,7 +95,7 @@ class Window:
         gaps = [(b - a, a - self.at) for a, b in zip(moments, moments[1:])
                 if b > self.at - 0.05]
         # What had not ended when the window did was a gap, too.
-        gaps.append((max(0.0, self.at + WINDOW - moments[-1]), moments[-1] - self.at))
+        gaps.append((max(0.0, self.until - moments[-1]), moments[-1] - self.at))
         self.gaps += [gap for gap, _ in gaps]
         longest = max(gaps)
         self.longest.append(longest[0])
@@ -140,25 +158,29 @@ def wait_whole(cluster):
         time.sleep(0.05)
 
 
-def measure(rounds=2, nodes=3, clients=2, link=False):
+def measure(rounds=2, nodes=3, clients=2, link=False, what="names"):
     made = NetworkCluster(nodes) if link else Cluster(nodes)
     measurement = Measurement()
     with made as cluster:
         wait_whole(cluster)
+        for i in range(SHARED):
+            cluster.request(1, "POST", "/v1/secrets/shared/%d" % i, {"value": "v"})
         for _ in range(rounds):
             for node in cluster.nodes():
                 others = [other for other in cluster.nodes() if other != node]
-                measurement.controls.append(Window(cluster, others, clients))
+                measurement.controls.append(Window(cluster, others, clients, what))
                 if link:
                     def isolate(node=node, others=others):
                         for other in others:
                             cluster.cut(node, other)
                             cluster.cut(other, node)
-                    measurement.kills.append(Window(cluster, others, clients, isolate))
+                    measurement.kills.append(Window(cluster, others, clients, what,
+                                                    isolate))
                     cluster.mend_all()
                 else:
                     process = cluster.processes[node]
-                    measurement.kills.append(Window(cluster, others, clients, process.kill))
+                    measurement.kills.append(Window(cluster, others, clients, what,
+                                                    process.kill))
                     process.wait()
                     cluster.start(node, wait=True)
                 wait_whole(cluster)
@@ -170,13 +192,15 @@ def main(arguments):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--what", choices=("names", "shared", "read", "delete"), default="names")
     parser.add_argument("--link", action="store_true")
     options = parser.parse_args(arguments)
     missing = why_no_namespaces() if options.link else None
     if missing:
         print("skipped: " + missing)
         return 77
-    print(measure(options.rounds, options.nodes, options.clients, options.link).report())
+    print(measure(options.rounds, options.nodes, options.clients, options.link,
+                  options.what).report())
     return 0
 
 
