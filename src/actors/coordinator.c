@@ -183,6 +183,7 @@ void
 job_new_round(struct work *w)
 {
     drop_answers(w->c, w->job);
+    w->job->impatient = false;
     arena_reset(&w->job->round);
     w->job->op = new_tag(w->c, w->job);
 }
@@ -317,6 +318,24 @@ job_is_lost(const struct work *w)
         possible += a->answered ? a->refusal == REFUSED_NONE : may_come;
     }
     return possible < job_majority(w);
+}
+
+/* Two round trips of the slowest, doubling from try to try as all time-outs do. */
+struct duration
+job_patience(const struct work *w)
+{
+    const struct job *job = w->job;
+    uint64_t ns = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct member *member = &w->c->membership->members[job->replicas.nodes[i]];
+        if (2 * member->round_trip_ns > ns)
+            ns = 2 * member->round_trip_ns;
+    }
+    ns += duration_ms(PATIENCE_MS).ns;
+    for (unsigned i = 1; i < job->attempts && ns < duration_ms(VOTE_TIMEOUT_MS).ns; i++)
+        ns *= 2;
+    uint64_t most = duration_ms(VOTE_TIMEOUT_MS).ns;
+    return (struct duration){ns < most ? ns : most};
 }
 
 /* ---- lines: changes of one path at this node ---- */

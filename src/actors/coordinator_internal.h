@@ -21,6 +21,7 @@ enum job_phase {
 enum {
     VOTE_TIMEOUT_MS = 300, /* of the first round; doubles with each that gets no majority */
     VOTE_TIMEOUT_MS_MAX = 2400,
+    PATIENCE_MS = 25, /* for silent voters when one has refused: a parked vote and a little more */
     WRITE_AGAIN_MS = 300, /* a WRITE without an answer is sent again, the same bytes */
     BACKOFF_MS_FIRST = 5, /* whoever is refused waits a random time up to it, doubling */
     BACKOFF_MS_MAX = 150,
@@ -98,6 +99,7 @@ struct job {
     bool write_left_before; /* one of an earlier round has */
     bool looked;
     uint64_t first_generation; /* of the head when it first knew one; 0: nothing was there */
+    bool impatient;            /* somebody has refused: the phase timer is short */
     bool contended;            /* some round was lost to another coordinator */
     bool disk_full;
     unsigned fetch_tried; /* bit per replica */
@@ -159,6 +161,12 @@ unsigned job_refused_with(const struct job *job, enum refusal refusal);
  * waited for then.
  */
 bool job_is_lost(const struct work *w);
+
+/*
+ * Somebody has refused, and a majority may still come, from nodes that have not said anything: how
+ * long they are waited for. A node that has just died is not known to be away at once.
+ */
+struct duration job_patience(const struct work *w);
 
 /* coordinator_head.c */
 enum head_knowledge { HEAD_IS_ABSENT, HEAD_IS_CHOSEN, HEAD_IS_UNFINISHED };

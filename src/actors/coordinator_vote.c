@@ -318,6 +318,10 @@ change_on_voted(struct work *w, const struct msg *in)
         decide(w);
     else if (job_is_lost(w))
         lost_round(w);
+    else if (voted->refusal != REFUSED_NONE && !job->impatient) {
+        job->impatient = true;
+        job_timer(w, job_patience(w));
+    }
 }
 
 void
@@ -325,6 +329,8 @@ change_timeout(struct work *w)
 {
     if (w->job->phase == JOB_FETCHING)
         job_next_fetch(w);
+    else if (w->job->impatient)
+        lost_round(w);
     else
         change_start_round(w);
 }

@@ -397,6 +397,15 @@ refused_write(struct work *w)
     change_back_off(w);
 }
 
+/* With a full disk what the others say decides how it ends. */
+static bool
+write_is_lost(const struct work *w)
+{
+    const struct job *job = w->job;
+    return job_is_lost(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
+                              job_refused_with(job, REFUSED_DISK_FULL) == 0);
+}
+
 void
 change_on_written(struct work *w, const struct msg *in)
 {
@@ -424,9 +433,11 @@ change_on_written(struct work *w, const struct msg *in)
         change_back_off(w);
     } else if (job_good(job) >= job_majority(w) - PLANTED(acknowledge_one_early)) {
         chosen(w);
-    } else if (job_is_lost(w) && (job_good(job) + job_refused(job) == job->replicas.count ||
-                                  job_refused_with(job, REFUSED_DISK_FULL) == 0)) {
-        refused_write(w); /* with a full disk what the others say decides how it ends */
+    } else if (write_is_lost(w)) {
+        refused_write(w);
+    } else if (written->refusal != REFUSED_NONE && !job->impatient) {
+        job->impatient = true;
+        job_timer(w, job_patience(w));
     }
 }
 
@@ -503,7 +514,10 @@ void
 change_write_timeout(struct work *w)
 {
     struct job *job = w->job;
-    if (job->phase == JOB_WRITING && job_refused(job) > 0) {
+    if (job->phase == JOB_WRITING && job->impatient && !write_is_lost(w)) {
+        job->impatient = false; /* their disks may be slow */
+        job_timer(w, duration_ms(WRITE_AGAIN_MS));
+    } else if (job->phase == JOB_WRITING && job_refused(job) > 0) {
         refused_write(w); /* the others are silent: a new round may do without them */
     } else if (job->phase == JOB_WRITING) {
         if (PLANTED(reuse_a_ballot))

@@ -325,6 +325,46 @@ test_no_memory_for_a_vote(void **state)
     probe_free(p);
 }
 
+/* A node that has just died is silent, too: what the other one refuses is asked again soon. */
+static void
+test_refused_vote_while_one_is_silent(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(21);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    answer_vote(p, 1, REFUSED_FLOOR, 2000);
+    ac_run_ms(p->ac, 15); /* a parked vote would come after 20 */
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes);
+    ac_run_ms(p->ac, 20);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    /* Each round waits longer, so that a slow node is heard in the end. */
+    answer_vote(p, 1, REFUSED_FLOOR, 2000);
+    ac_run_ms(p->ac, 40);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 1);
+    probe_free(p);
+}
+
+/* A refused WRITE, and the other node turns out to be away: no more is waited for it. */
+static void
+test_refused_write_while_one_dies(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(22);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    answer_write(p, 1, REFUSED_FLOOR);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes);
+    struct msg down = {.kind = MSG_PEER_DOWN, .from = 2};
+    ac_deliver(p->ac, 0, ACTOR_REPAIRER, &down);
+    ac_run_ms(p->ac, 40);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
+    probe_free(p);
+}
+
 static void
 test_newer_incarnation(void **state)
 {
@@ -604,6 +644,8 @@ main(int argc, char **argv)
         cmocka_unit_test(test_runaway_clock),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_no_memory_for_a_vote),
+        cmocka_unit_test(test_refused_vote_while_one_is_silent),
+        cmocka_unit_test(test_refused_write_while_one_dies),
         cmocka_unit_test(test_newer_incarnation),
         cmocka_unit_test(test_answers_that_do_not_count),
         cmocka_unit_test(test_finishes_first),
