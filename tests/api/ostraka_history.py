@@ -93,9 +93,10 @@ class History:
 class Recorder:
     """A client, for one thread. Every operation returns (outcome, answer or None) and is in the history."""
 
-    def __init__(self, history, cluster, number, timeout=8):
+    def __init__(self, history, cluster, number, timeout=8, on_away=lambda node: None):
         self.history, self.cluster, self.number = history, cluster, number
         self.timeout = timeout
+        self.on_away = on_away   # called with a node that did not answer
         self.clients = {}
 
     def close(self):
@@ -149,8 +150,10 @@ class Recorder:
             self._note(record, status, answer)
         except Unreachable:
             record.update(outcome="refused", code="unreachable")
+            self.on_away(node)
         except Failed:
             record["outcome"] = "timeout"
+            self.on_away(node)
         record.setdefault("returned_ns", time.monotonic_ns())
         self.history.write(record)
         if record["outcome"] == "ok" and kind in CHANGES:

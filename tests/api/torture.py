@@ -37,6 +37,7 @@ import disk_damage  # noqa: E402
 
 EPOCH_SECONDS = 12   # then new names are used, so that no path's history grows without end
 HOT, COLD = 3, 40    # names of an epoch
+DURATIONS = ((0.05, 1), (1, 4), (5.5, 8))   # seconds of a fault; the last outlasts a request
 PROBES = 4           # of the clients write unique names only
 FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1" % os.uname().machine
 
@@ -55,8 +56,11 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.torture, self.number = torture, number
         self.random = random.Random("%d client %d" % (torture.seed, number))
-        self.recorder = Recorder(torture.history, torture.cluster, number)
+        self.recorder = Recorder(torture.history, torture.cluster, number, on_away=self.note_away)
         self.error = None
+
+    def note_away(self, node):
+        self.torture.away[node] = time.monotonic()
 
     def run(self):
         try:
@@ -81,9 +85,15 @@ class Worker(threading.Thread):
             return "hot/%d/%d" % (epoch, self.random.randrange(HOT))
         return "cold/%d/%d" % (epoch, self.random.randrange(COLD))
 
+    def pick_node(self):
+        """Mostly one that was there when somebody last tried."""
+        nodes = list(self.torture.cluster.nodes())
+        now = time.monotonic()
+        here = [node for node in nodes if self.torture.away.get(node, 0) < now - 0.5]
+        return self.random.choice(here or nodes)
+
     def one(self):
-        path = self.pick_path()
-        node = self.random.randint(1, self.torture.cluster.n)
+        path, node = self.pick_path(), self.pick_node()
         size = 20 if self.random.random() < 0.97 else self.random.randrange(20, 100000)
         known = self.torture.known.get(path)   # latest version heard of; None: nothing there
         ticket = self.random.random()
@@ -395,6 +405,7 @@ class Torture:
             self.weights.update(DISK_WEIGHTS)
         self.damaged = None          # node whose disk was damaged last
         self.known, self.times = {}, collections.deque(maxlen=50)
+        self.away = {}               # node -> when a client last found nobody there
         self.stop = threading.Event()
         self.begun = time.monotonic()
         self.lines, self.errors = [], []
@@ -410,9 +421,9 @@ class Torture:
         pairs = [(a, b) for a in range(1, n + 1) for b in range(a + 1, n + 1)]
         proxied = self.random.sample(pairs, len(pairs) // 3)
         # Some kinds do not strike at all in this run, so that others have room.
-        for kind in sorted(self.weights):
-            if self.random.random() < 0.2 and len(self.weights) > 4:
-                self.weights[kind] = 0
+        for kind in self.random.sample(sorted(self.weights),
+                                       self.random.randint(0, len(self.weights) // 4)):
+            self.weights[kind] = 0
         self.say("seed %d, %d nodes, %g s; proxied: %s; without: %s" % (
             self.seed, n, self.seconds, proxied,
             " ".join(kind for kind, weight in self.weights.items() if not weight) or "nothing"))
@@ -456,6 +467,7 @@ class Torture:
             self.strike_for(self.seconds)
         finally:
             self.stop.set()
+            self.ended = time.monotonic()
         for worker in self.workers:
             worker.join(20 * SLOW)
             if worker.is_alive():
@@ -476,9 +488,9 @@ class Torture:
             self.look_after_processes()
             if time.monotonic() >= next_strike and len(self.faults.active) < self.nodes:
                 kind = self.random.choices(kinds, weights)[0]
-                longest = 1.0 if self.random.random() < 0.7 else 6.0
-                self.faults.strike(kind, self.random.uniform(0.05, longest))
-                next_strike = time.monotonic() + self.random.expovariate(1 / 0.6)
+                self.faults.strike(kind, self.random.uniform(*self.random.choices(
+                    DURATIONS, (7, 3, 1))[0]))
+                next_strike = time.monotonic() + self.random.expovariate(1 / 0.4)
 
     def look_after_processes(self):
         for node in self.cluster.nodes():
@@ -561,6 +573,8 @@ class Torture:
         """For each node: the longest time in which no change at it succeeded, while it may have been away."""
         longest, last = {}, {}
         for moment, node, _ in sorted(self.history.successes):
+            if moment > self.ended:
+                break
             for key in (node, 0):
                 longest[key] = max(longest.get(key, 0), moment - last.get(key, self.begun))
                 last[key] = moment
