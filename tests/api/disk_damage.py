@@ -16,9 +16,13 @@ class Copies:
     def copy(self, node):
         return self.data(node) + ".older"
 
+    def beside(self, node, name):
+        return os.path.join(self.cluster.node_directory(node), name)
+
     def take(self, node):
         shutil.rmtree(self.copy(node), ignore_errors=True)
         shutil.copytree(self.data(node), self.copy(node))
+        shutil.copy(self.beside(node, "share.keys"), self.beside(node, "share.keys.older"))
 
     def files(self, node, beginning="", ending=""):
         """Files of the data directory with something in them, by size."""
@@ -32,9 +36,10 @@ class Copies:
 
     def damage(self, node, random):
         """Draws a kind of damage that is possible, does it, and says what it was."""
-        kinds = [self.lose, self.cut_journal, self.flip_journal, self.flip_table, self.lose_table]
+        kinds = [self.lose, self.cut_journal, self.flip_journal, self.flip_table, self.lose_table,
+                 self.lose_share_keys, self.lose_sequence]
         if os.path.isdir(self.copy(node)):
-            kinds += [self.roll_back] * 2
+            kinds += [self.roll_back, self.roll_back, self.roll_back_share_keys]
         while True:
             what = random.choice(kinds)(node, random)
             if what:
@@ -48,6 +53,20 @@ class Copies:
         shutil.rmtree(self.data(node))
         shutil.move(self.copy(node), self.data(node))
         return "older copy put back"
+
+    def roll_back_share_keys(self, node, random):
+        shutil.copy(self.beside(node, "share.keys.older"), self.beside(node, "share.keys"))
+        return "older share.keys put back"
+
+    def lose_share_keys(self, node, random):
+        os.remove(self.beside(node, "share.keys"))
+        return "share.keys lost"
+
+    def lose_sequence(self, node, random):
+        if not os.path.exists(self.beside(node, "sequence")):
+            return None
+        os.remove(self.beside(node, "sequence"))
+        return "sequence lost"
 
     def journals(self, node):
         return self.files(node, "WiredTigerLog.")

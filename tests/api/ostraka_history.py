@@ -97,6 +97,7 @@ class Recorder:
         self.history, self.cluster, self.number = history, cluster, number
         self.timeout = timeout
         self.on_away = on_away   # called with a node that did not answer
+        self.on_change = lambda node: None   # called with a node that is about to be asked for one
         self.clients = {}
 
     def close(self):
@@ -143,6 +144,8 @@ class Recorder:
         if node not in self.clients:
             self.clients[node] = self.cluster.client(node, timeout=self.timeout)
         answer = None
+        if kind in CHANGES:
+            self.on_change(node)
         try:
             status, _, answer = self.clients[node].request(
                 method, prefix + urllib.parse.quote(path) + query, body)

@@ -57,6 +57,7 @@ class Worker(threading.Thread):
         self.torture, self.number = torture, number
         self.random = random.Random("%d client %d" % (torture.seed, number))
         self.recorder = Recorder(torture.history, torture.cluster, number, on_away=self.note_away)
+        self.recorder.on_change = torture.trap.spring
         self.error = None
 
     def note_away(self, node):
@@ -151,6 +152,25 @@ class Probe(Worker):
             time.sleep(0.05)
 
 
+class Trap:
+    """Waits for the moment at which a client asks a node for a change."""
+
+    def __init__(self):
+        self.node, self.sprung = None, threading.Event()
+
+    def spring(self, node):
+        if node == self.node:
+            self.sprung.set()
+
+    def wait(self, node, timeout):
+        """True when it has come."""
+        self.sprung.clear()
+        self.node = node
+        came = self.sprung.wait(timeout)
+        self.node = None
+        return came
+
+
 # ---- faults: each begins, returns how it ends (or None: it cannot strike now), and is counted ----
 
 class Faults:
@@ -237,9 +257,35 @@ class Faults:
             self.start(node)
         return "n%d" % node, end
 
+    def at_change(self):
+        """A node that works on a change at this very moment, if one comes in time."""
+        node = self.victim()
+        after = self.random.uniform(0, 0.003)
+        if node is None or not self.torture.trap.wait(node, 0.3):
+            return None
+        end = time.monotonic() + after
+        while time.monotonic() < end:   # a sleep would be too long
+            pass
+        return node
+
+    def fault_kill_at_change(self):
+        """kill -9 of a node that has just been asked for a change"""
+        node = self.at_change()
+        if node is None:
+            return None
+        self.take(node)
+        self.cluster.kill9(node)
+        return "n%d" % node, lambda: self.start(node)
+
+    def fault_pause_at_change(self):
+        """SIGSTOP of a node that has just been asked for a change"""
+        return self.pause(self.at_change())
+
     def fault_pause(self):
         """SIGSTOP, and SIGCONT later"""
-        node = self.victim()
+        return self.pause(self.victim())
+
+    def pause(self, node):
         if node is None:
             return None
         self.take(node)
@@ -383,7 +429,8 @@ class Faults:
                 self.start(node)
 
 
-WEIGHTS = {"kill": 6, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 4, "cut": 3,
+WEIGHTS = {"kill": 3, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 2,
+           "kill_at_change": 6, "pause_at_change": 5, "cut": 3,
            "cut_one_way": 4, "isolate": 3, "mute": 2, "deaf": 2, "delay": 3, "stall": 3,
            "clock": 2, "clock_right": 1}
 DISK_WEIGHTS = {"disk": 4, "disk_copy": 2}
@@ -394,17 +441,16 @@ DISK_WEIGHTS = {"disk": 4, "disk_copy": 2}
 class Torture:
     """What a run needs; `run` returns the exit status, and `lines` tell the story."""
 
-    def __init__(self, nodes=3, seconds=60.0, seed=None, rate=150, weights=None, disk=False,
+    def __init__(self, nodes=3, seconds=60.0, seed=None, rate=150, weights=None,
                  clients=12, keep=None, quiet=False):
         self.seed = random.SystemRandom().randrange(10 ** 9) if seed is None else seed
         self.random = random.Random("%d faults %d" % (self.seed, nodes))
         self.seconds, self.nodes, self.keep, self.quiet = seconds, nodes, keep, quiet
         self.clients, self.think = clients, clients / rate
         self.weights = dict(WEIGHTS if weights is None else weights)
-        if disk:
-            self.weights.update(DISK_WEIGHTS)
         self.damaged = None          # node whose disk was damaged last
         self.known, self.times = {}, collections.deque(maxlen=50)
+        self.trap = Trap()
         self.away = {}               # node -> when a client last found nobody there
         self.stop = threading.Event()
         self.begun = time.monotonic()
@@ -642,7 +688,7 @@ def main(arguments):
         print("skipped: " + missing)
         return 77
     seconds = options.minutes * 60 if options.minutes else options.seconds
-    return Torture(options.nodes, seconds, options.seed, options.rate, options.weights, False,
+    return Torture(options.nodes, seconds, options.seed, options.rate, options.weights,
                    options.clients, options.keep).run()
 
 
