@@ -18,9 +18,11 @@ with it is not.
 
 import argparse
 import collections
+import itertools
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -47,6 +49,19 @@ def refusal(answer):
     return answer["error"]["code"] if answer and "error" in answer else None
 
 
+def is_whole(status):
+    """A node by itself, as it says."""
+    if not status or status["status"] != "ready":
+        return False
+    repair, recovery = status["repair"], status.get("recovery", {})
+    if repair["backlog"] or repair.get("lacking") or recovery.get("missing"):
+        return False
+    if recovery.get("state", "none") != "none" or status.get("anti_entropy", {}).get("backlog"):
+        return False
+    return all(peer["link"] == "self" or (peer["link"] == "connected" and peer.get("in_sync", True))
+               for peer in status["peers"])
+
+
 # ---- clients ----
 
 class Worker(threading.Thread):
@@ -66,6 +81,7 @@ class Worker(threading.Thread):
     def run(self):
         try:
             while not self.torture.stop.is_set():
+                self.torture.go.wait(20)
                 begun = time.monotonic()
                 self.one()
                 pause = self.random.expovariate(1) * self.torture.think
@@ -182,6 +198,9 @@ class Faults:
         self.clocks = {}          # node -> seconds of its clock's offset
         self.active = []          # (end time, what, function)
         self.copies = disk_damage.Copies(self.cluster)
+        self.slowed = set()       # pairs whose link is slow or stalled
+        self.quiet_since = None   # a majority is up and its links are whole, since then
+        self.quiet = []           # (begin, end) of such times that are over
 
     # -- helpers --
 
@@ -339,8 +358,12 @@ class Faults:
     def slow(self, there, back):
         a, b = self.random.choice(self.cluster.proxied)
         self.cluster.slow_link(a, b, there, back)
-        return ("n%d n%d, %s there, %s back" % (a, b, there, back),
-                lambda: self.cluster.slow_link(a, b))
+        self.slowed.add((a, b))
+
+        def end():
+            self.cluster.slow_link(a, b)
+            self.slowed.discard((a, b))
+        return "n%d n%d, %s there, %s back" % (a, b, there, back), end
 
     def fault_delay(self):
         """a link is slow, in each direction by an amount of its own"""
@@ -400,6 +423,20 @@ class Faults:
         self.copies.take(node)
         return "n%d" % node, lambda: self.start(node)
 
+    # -- when all should go well --
+
+    def note_quiet(self):
+        """Remembers the times in which a majority of nodes was up, with whole and fast links among it."""
+        broken = self.cluster.cuts | self.slowed
+        free = [node for node in self.cluster.nodes() if node not in self.struck]
+        good = any(not any((a, b) in broken for a in group for b in group)
+                   for group in itertools.combinations(free, self.cluster.n // 2 + 1))
+        if good and self.quiet_since is None:
+            self.quiet_since = time.monotonic()
+        elif not good and self.quiet_since is not None:
+            self.quiet.append((self.quiet_since, time.monotonic()))
+            self.quiet_since = None
+
     # -- the schedule --
 
     def strike(self, kind, seconds):
@@ -452,7 +489,8 @@ class Torture:
         self.known, self.times = {}, collections.deque(maxlen=50)
         self.trap = Trap()
         self.away = {}               # node -> when a client last found nobody there
-        self.stop = threading.Event()
+        self.stop, self.go = threading.Event(), threading.Event()
+        self.go.set()
         self.begun = time.monotonic()
         self.lines, self.errors = [], []
 
@@ -514,12 +552,12 @@ class Torture:
         finally:
             self.stop.set()
             self.ended = time.monotonic()
+        self.say("healing")
+        self.faults.heal()
         for worker in self.workers:
             worker.join(20 * SLOW)
             if worker.is_alive():
                 self.errors.append("client %d hangs" % worker.number)
-        self.say("healing")
-        self.faults.heal()
         self.wait_whole()
         self.read_everything()
         return self.judge()
@@ -532,6 +570,7 @@ class Torture:
             time.sleep(0.02)
             self.faults.end_due()
             self.look_after_processes()
+            self.faults.note_quiet()
             if time.monotonic() >= next_strike and len(self.faults.active) < self.nodes:
                 kind = self.random.choices(kinds, weights)[0]
                 self.faults.strike(kind, self.random.uniform(*self.random.choices(
@@ -557,16 +596,25 @@ class Torture:
         return body if status == 200 else None
 
     def whole(self):
-        """Everybody serves, hears everybody, and owes nothing."""
-        for node in self.cluster.nodes():
-            body = self.status(node)
-            if not body or body["status"] != "ready" or body["repair"]["backlog"] or any(
-                    peer["link"] == "disconnected" for peer in body["peers"]):
-                return False
-        return True
+        """Everybody serves, hears everybody, owes nothing and lacks nothing."""
+        return all(is_whole(self.status(node)) for node in self.cluster.nodes())
 
-    def disk_healed(self):
-        return self.damaged is None or (not self.faults.active and self.whole())
+    def disk_healed(self, timeout=10):
+        """Another disk may be damaged when everybody has everything again; the clients wait meanwhile."""
+        if self.damaged is None:
+            return True
+        if self.faults.active:
+            return False
+        self.go.clear()
+        try:
+            end = time.monotonic() + timeout * SLOW
+            while not self.whole():
+                if time.monotonic() > end:
+                    return False
+                time.sleep(0.1)
+            return True
+        finally:
+            self.go.set()
 
     def wait_whole(self, timeout=60):
         begun = time.monotonic()
@@ -626,6 +674,18 @@ class Torture:
                 last[key] = moment
         return longest
 
+    def quiet_gap(self):
+        """The longest time without a change anywhere while a majority was whole (and just restarted, perhaps)."""
+        moments = sorted(moment for moment, _, _ in self.history.successes)
+        times = list(self.faults.quiet)
+        if self.faults.quiet_since is not None:
+            times.append((self.faults.quiet_since, self.ended))
+        longest = 0.0
+        for begin, end in times:
+            inside = [begin] + [m for m in moments if begin < m < end] + [end]
+            longest = max(longest, max(b - a for a, b in zip(inside, inside[1:])))
+        return longest
+
     def judge(self):
         status, text = self.history.judge()
         for worker in self.workers:
@@ -643,6 +703,8 @@ class Torture:
         self.say("longest time without a change: %s" % ", ".join(
             "%s %.0f ms" % ("n%d" % node if node else "anywhere", gap * 1000)
             for node, gap in sorted(gaps.items())))
+        self.say("anywhere, while a majority was up and its links whole: %.0f ms" % (
+            self.quiet_gap() * 1000))
         for line in text.splitlines():
             self.say("judge: " + line)
         for error in self.errors:
@@ -677,8 +739,13 @@ def parse(arguments):
     return options
 
 
+def end_in_order(*_):
+    sys.exit(1)
+
+
 def main(arguments):
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, end_in_order)   # so that processes and namespaces go
     if options.list:
         for kind in [*WEIGHTS, *DISK_WEIGHTS]:
             print("%-12s %s" % (kind, getattr(Faults, "fault_" + kind).__doc__))
