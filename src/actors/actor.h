@@ -36,6 +36,7 @@ enum actor_id {
     ACTOR_REPAIRER,
     ACTOR_SHREDDER,
     ACTOR_ANTI_ENTROPY,
+    ACTOR_RECOVERY,
 };
 
 enum effect_kind {

@@ -37,7 +37,7 @@ settle_path(struct ae_work *w, uint8_t peer, const struct path_entry *ours,
     else if (ours && theirs)
         our_turn = ballot_compare(ours->ballot, theirs->ballot) > 0;
     const struct path_entry *newer = our_turn ? ours : theirs;
-    bool finish = newer->state == STATE_ACCEPTED;
+    bool finish = newer->state != STATE_CHOSEN;
     uint8_t self = w->ae->membership->self;
     w->ae->exchanges[peer].unlike = true;
     metrics_count(w->st->metrics, METRIC_anti_entropy_differences);

@@ -7,6 +7,7 @@
 
 #include "actors/authority.h"
 #include "actors/coordinator_internal.h"
+#include "actors/standing.h"
 #include "base/planted.h"
 
 enum { SLOT_BITS = 20, ROUND_BITS = 40 };
@@ -266,8 +267,28 @@ job_answer(struct work *w, const struct msg *in, int *replica)
     struct answer *a = &job->answers[*replica];
     if (a->answered)
         return NULL;
+    size_t at = msg_incarnations_at(in->kind);
+    if (at != 0) {
+        const struct incarnations *said = (const struct incarnations *)((const uint8_t *)in + at);
+        if (!standing_counts(w->c->membership, &job->replicas, in->from, said))
+            return NULL;
+        a->incarnation = said->of[*replica];
+    }
     a->answered = true;
     return a;
+}
+
+bool
+job_answers_outdated(const struct work *w)
+{
+    const struct job *job = w->job;
+    for (unsigned i = 0; i < job->replicas.count && !PLANTED(count_lost_stores_votes); i++) {
+        const struct answer *a = &job->answers[i];
+        if (a->answered &&
+            a->incarnation < w->c->membership->members[job->replicas.nodes[i]].incarnation)
+            return true;
+    }
+    return false;
 }
 
 enum vault_err
@@ -621,6 +642,10 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_ENTRIES:
     case MSG_ASK_ERASED:
     case MSG_DELIVER:
+    case MSG_RECOVER:
+    case MSG_RECOVERED:
+    case MSG_HANDOVER:
+    case MSG_HANDED:
     case MSG_REQUEST:
     case MSG_STORED:
     case MSG_LOADED:

@@ -27,7 +27,11 @@ highest(const struct job *job)
     return best;
 }
 
-/* A vote says so of that very head, or a majority accepted it at the same ballot. */
+/*
+ * A vote says so of that very head, or a majority accepted it at the same ballot: each by itself. A
+ * head that was handed over to a new incarnation proves nothing of the kind, since the node may have
+ * promised a higher ballot before.
+ */
 static bool
 known_chosen(const struct job *job, const struct answer *best, unsigned majority)
 {
@@ -39,7 +43,8 @@ known_chosen(const struct job *job, const struct answer *best, unsigned majority
         bool same_head = memcmp(a->head_id, best->head_id, ID_BYTES) == 0;
         if (same_head && a->accepted.state == STATE_CHOSEN)
             return true;
-        if (same_head && ballot_compare(a->accepted.ballot, best->accepted.ballot) == 0)
+        if (same_head && a->accepted.state != STATE_RECEIVED &&
+            ballot_compare(a->accepted.ballot, best->accepted.ballot) == 0)
             same_ballot++;
     }
     return same_ballot >= majority - PLANTED(majority_less_one);

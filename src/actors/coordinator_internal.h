@@ -52,6 +52,7 @@ struct answer {
     enum share_state share_state;
     struct bytes records; /* VERSIONS */
     bool written, erased, shredded;
+    uint64_t incarnation; /* of the store that answered */
 };
 
 /* A head with everything that a WRITE carries. Views are in the job's proposal_memory. */
@@ -76,6 +77,7 @@ struct job {
     struct path path;
     struct bytes request_id, credential;
     struct replicas replicas;
+    struct incarnations incarnations; /* that the votes of this round come from; all n are listed */
     struct instant started, deadline;
     uint64_t op;    /* of the present round */
     uint64_t timer; /* only this phase timer counts */
@@ -153,6 +155,11 @@ struct answer *job_answer(struct work *w, const struct msg *in,
                           int *replica); /* NULL: not of this round, or repeated */
 MUST_CHECK enum vault_err job_keep_accepted(struct work *w, struct answer *answer,
                                             const struct accepted *accepted);
+/*
+ * Somebody who has answered in this round has become a new incarnation since: neither what the older
+ * one answered counts nor what it reported.
+ */
+bool job_answers_outdated(const struct work *w);
 unsigned job_good(const struct job *job); /* answered and not refused */
 unsigned job_refused(const struct job *job);
 unsigned job_refused_with(const struct job *job, enum refusal refusal);

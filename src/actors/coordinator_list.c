@@ -197,7 +197,8 @@ list_on_versions(struct work *w, const struct msg *in)
         job_fail(w, ERR_NOMEM);
         return;
     }
-    if (membership_learn(w->c->membership, &job->replicas, &versions->incarnations)) {
+    if (membership_learn(w->c->membership, &job->replicas, &versions->incarnations) ||
+        job_answers_outdated(w)) {
         list_start(w);
         return;
     }

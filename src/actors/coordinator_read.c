@@ -358,7 +358,8 @@ read_on_state(struct work *w, const struct msg *in)
         job_fail(w, ERR_BUSY);
         return;
     }
-    if (membership_learn(w->c->membership, &job->replicas, &state->incarnations)) {
+    if (membership_learn(w->c->membership, &job->replicas, &state->incarnations) ||
+        job_answers_outdated(w)) {
         read_start(w); /* what an older incarnation said does not count */
         return;
     }

@@ -223,6 +223,7 @@ change_start_erasing(struct work *w)
     struct job *job = w->job;
     job_leave_line(w);
     job_new_round(w);
+    membership_incarnations(w->c->membership, &job->replicas, &job->incarnations);
     job->phase = JOB_ERASING;
     change_send_chosen(w, 0);
     job_timer(w, duration_ms(WRITE_AGAIN_MS));
@@ -287,7 +288,7 @@ send_write(struct work *w, unsigned replica)
     m->u.write.dealing = p->dealing;
     m->u.write.boxes = p->boxes;
     memcpy(m->u.write.config_hash, w->c->membership->cluster->config_hash, HASH_BYTES);
-    membership_incarnations(w->c->membership, &job->replicas, &m->u.write.incarnations);
+    m->u.write.incarnations = job->incarnations;
     metrics_count(w->st->metrics, METRIC_writes_sent);
 }
 
@@ -333,7 +334,7 @@ change_send_chosen(struct work *w, uint64_t written)
         if (!(written >> i & 1))
             m->u.chosen.head = job->proposal.head;
         m->u.chosen.written = written;
-        membership_incarnations(w->c->membership, &job->replicas, &m->u.chosen.incarnations);
+        m->u.chosen.incarnations = job->incarnations;
     }
 }
 
@@ -425,7 +426,9 @@ change_on_written(struct work *w, const struct msg *in)
     if (ballot_ms(written->beat) <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
         ballot_compare(written->beat, job->beat) > 0)
         job->beat = written->beat;
-    bool newer = membership_learn(w->c->membership, &job->replicas, &written->incarnations);
+    (void)membership_learn(w->c->membership, &job->replicas, &written->incarnations);
+    bool newer = membership_is_outdated(w->c->membership, &job->replicas, &job->incarnations) &&
+                 !PLANTED(count_lost_stores_votes);
     if (job->phase == JOB_COLLECTING) {
         if (job_good(job) == job->replicas.count)
             collected_all(w);
@@ -444,11 +447,14 @@ change_on_written(struct work *w, const struct msg *in)
 /* ---- erasing ---- */
 
 static unsigned
-erased_count(const struct job *job)
+erased_count(const struct work *w)
 {
+    const struct job *job = w->job;
     unsigned count = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++)
-        count += job->answers[i].erased;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct member *member = &w->c->membership->members[job->replicas.nodes[i]];
+        count += job->answers[i].erased && job->answers[i].incarnation >= member->incarnation;
+    }
     return count;
 }
 
@@ -471,7 +477,7 @@ answer_erased(struct work *w)
         shredded += job->answers[i].erased && job->answers[i].shredded;
     struct reply reply = {.version = job->result_version,
                           .valid_from_ms = job->result_at_ms,
-                          .erased_on = erased_count(job),
+                          .erased_on = erased_count(w),
                           .required = cluster_erase_quorum(w->c->membership->cluster),
                           .replicas = job->replicas.count,
                           .shredded = job_is_shredded(w, shredded)};
@@ -498,10 +504,10 @@ change_on_erased(struct work *w, const struct msg *in)
         return;
     a->erased = in->u.erased.erased;
     a->shredded = in->u.erased.shredded;
-    if (erased_count(job) == job->replicas.count) {
+    if (erased_count(w) == job->replicas.count) {
         answer_erased(w);
         erased_everywhere(w);
-    } else if (erased_count(job) >= cluster_erase_quorum(w->c->membership->cluster) &&
+    } else if (erased_count(w) >= cluster_erase_quorum(w->c->membership->cluster) &&
                !job->past_threshold) {
         job->past_threshold = true;
         job_timer(w, duration_ms(sim_maybe(w->st, erased_early) ? 0 : ERASE_EXTRA_MS));

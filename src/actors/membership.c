@@ -1,6 +1,9 @@
 #include "actors/membership.h"
 
 #include <assert.h>
+#include <string.h>
+
+#include "actors/standing.h"
 
 void
 membership_init(struct membership *membership, const struct cluster *cluster, uint8_t self)
@@ -20,11 +23,34 @@ membership_replicas(const struct membership *membership, struct path path, struc
     placement_replicas(&membership->placement, path, out);
 }
 
+uint64_t
+replicas_packed(const struct replicas *replicas)
+{
+    uint64_t packed = 0;
+    for (unsigned i = 0; i < replicas->count; i++)
+        packed = packed << 4 | replicas->nodes[i];
+    return packed;
+}
+
+void
+membership_renew(struct member *member, uint64_t incarnation)
+{
+    member->incarnation = incarnation;
+    memset(member->store_id, 0, sizeof(member->store_id));
+    member->boot = 0;
+    member->sequence = 0;
+    member->sequence_before = 0;
+}
+
 void
 membership_incarnations(const struct membership *membership, const struct replicas *replicas,
                         struct incarnations *out)
 {
-    *out = (struct incarnations){.count = replicas->count};
+    const struct member *self = &membership->members[membership->self];
+    *out = (struct incarnations){.count = replicas->count,
+                                 .life = self->life,
+                                 .sequence = self->sequence,
+                                 .placed = replicas_packed(replicas)};
     for (unsigned i = 0; i < replicas->count; i++)
         out->of[i] = membership->members[replicas->nodes[i]].incarnation;
 }
@@ -33,7 +59,7 @@ bool
 membership_is_outdated(const struct membership *membership, const struct replicas *replicas,
                        const struct incarnations *list)
 {
-    if (list->count != replicas->count)
+    if (list->count != replicas->count || list->placed != replicas_packed(replicas))
         return true;
     for (unsigned i = 0; i < replicas->count; i++) {
         if (list->of[i] < membership->members[replicas->nodes[i]].incarnation)
@@ -47,11 +73,15 @@ membership_learn(struct membership *membership, const struct replicas *replicas,
                  const struct incarnations *list)
 {
     bool newer = false;
+    if (list->placed != replicas_packed(replicas))
+        return false;
     for (unsigned i = 0; i < replicas->count && i < list->count; i++) {
         struct member *member = &membership->members[replicas->nodes[i]];
-        if (list->of[i] > member->incarnation) {
+        if (replicas->nodes[i] == membership->self) {
+            standing_named(membership, list->of[i]);
+        } else if (list->of[i] > member->incarnation) {
             newer = newer || member->incarnation != 0;
-            member->incarnation = list->of[i];
+            membership_renew(member, list->of[i]);
         }
     }
     return newer;

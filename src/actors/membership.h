@@ -11,6 +11,8 @@
 #include "proto/msg.h"
 #include "proto/placement.h"
 
+enum { LIVES_REMEMBERED = 4 };
+
 struct member {
     bool connected;
     bool heard;           /* a heartbeat has come since this node started */
@@ -29,6 +31,16 @@ struct member {
     struct instant looked_at;     /* when that look began */
     uint64_t paths;               /* that it keeps, as it last said; not kept up for this node */
     bool paths_known;
+    /* Its store and its lives, as heard in heartbeats: standing.h. */
+    uint8_t store_id[STORE_ID_BYTES]; /* of that incarnation; zero: not known */
+    uint64_t life;                    /* which start of its process speaks; 0: none heard */
+    uint64_t lives_past[LIVES_REMEMBERED];
+    uint64_t sequence_before; /* highest sequence of the lives before this one */
+    uint64_t durable_incarnation;
+    uint8_t durable_store_id[STORE_ID_BYTES]; /* these two are in the peer's row on disk */
+    enum recovery_state recovery;             /* as it says */
+    bool told; /* in this life it has told what it remembers of us, and we are not behind it */
+    bool handed_over; /* it has handed over everything to this new incarnation of ours */
 };
 
 struct membership {
@@ -43,6 +55,10 @@ struct membership {
     struct path_count held;  /* paths that this node keeps */
     bool share_keys_changed; /* some node's: the coordinator's ephemeral key is made anew for it */
     size_t clients_waiting;  /* requests not answered yet: they go before repair */
+    uint64_t sequence_found; /* of the store, when this life began */
+    bool sequence_known;     /* the runtime has told it */
+    bool behind;             /* somebody, or the runtime, knows more of this node than its store */
+    uint64_t incarnation_told; /* highest that anybody has named for this node */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */
@@ -52,13 +68,24 @@ void membership_init(struct membership *membership, const struct cluster *cluste
 void membership_replicas(const struct membership *membership, struct path path,
                          struct replicas *out);
 
+/* The nodes of the replicas in one number. */
+uint64_t replicas_packed(const struct replicas *replicas);
+
+/*
+ * The member is that incarnation now. What was known of its store and its lives was of an older one.
+ */
+void membership_renew(struct member *member, uint64_t incarnation);
+
 /* Incarnations of the replicas as known here. */
 void membership_incarnations(const struct membership *membership, const struct replicas *replicas,
                              struct incarnations *out);
 /* True when the list names an older incarnation of any replica than is known here. */
 bool membership_is_outdated(const struct membership *membership, const struct replicas *replicas,
                             const struct incarnations *list);
-/* Learns newer incarnations from the list; true when there was one. */
+/*
+ * Learns newer incarnations from the list; true when there was one. A newer one of this node itself
+ * means that its store is behind.
+ */
 bool membership_learn(struct membership *membership, const struct replicas *replicas,
                       const struct incarnations *list);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/share_rotation.h"
+#include "actors/standing.h"
 #include "base/planted.h"
 
 enum { EPHEMERAL_KEY_MS = 60 * 60 * 1000 };
@@ -33,6 +34,7 @@ struct node {
     struct shredder shredder;
     struct digest_index digests;
     struct anti_entropy anti_entropy;
+    struct recovery recovery;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -40,12 +42,14 @@ struct node {
 /* ---- making ---- */
 
 static void
-take_peer_keys(struct node *node, const struct node_options *options)
+take_peers(struct node *node, const struct node_options *options)
 {
     const struct share_key_public *own = share_keyring_current(options->ring);
-    for (unsigned i = 0; i < options->cluster->node_count; i++) {
-        if (options->peer_keys[i].id > node->membership.members[i].share_key.id)
-            node->membership.members[i].share_key = options->peer_keys[i];
+    for (uint8_t i = 0; i < options->cluster->node_count; i++) {
+        const struct share_key_public *key = &options->peers[i].share_key;
+        if (key->id > node->membership.members[i].share_key.id)
+            node->membership.members[i].share_key = *key;
+        standing_load_peer(&node->membership, i, &options->peers[i]);
     }
     if (own)
         node->membership.members[options->self].share_key = *own;
@@ -59,6 +63,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                         .share_wrap_key = options->share_wrap_key,
                                         .buckets = options->buckets,
                                         .node = options->row,
+                                        .lost = options->finding == STORE_LOST,
                                         .map_seed = seed,
                                         .paths_max = options->paths_max,
                                         .digests = &node->digests};
@@ -91,14 +96,18 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                   options->shred_interval);
     anti_entropy_init(&node->anti_entropy, &node->membership, &node->shard_store, &node->digests,
                       seed);
+    recovery_init(&node->recovery, &node->membership, &node->shard_store);
+    standing_named(&node->membership, options->incarnation_known);
+    if (options->finding == STORE_BEHIND)
+        node->membership.behind = true;
     return OK;
 }
 
 enum vault_err
 node_new(const struct node_options *options, const struct step *st, struct node **out)
 {
-    uint8_t seed[8] = {0};
-    uint64_t number = 0;
+    uint8_t seed[16] = {0};
+    uint64_t numbers[2] = {0}; /* of the tables of paths; of this life */
     *out = NULL;
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
@@ -108,7 +117,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     share_keyring_saved(options->ring);
     node->request_deadline = options->request_deadline;
     membership_init(&node->membership, options->cluster, options->self);
-    take_peer_keys(node, options);
+    take_peers(node, options);
 
     secret_arena_open(options->secrets);
     box_sender_init(&node->sender, options->secrets);
@@ -117,9 +126,10 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     node->sender_renewed = st->now;
     if (err == OK)
         err = rng_fill(st->rng, seed, sizeof(seed));
-    memcpy(&number, seed, sizeof(number));
+    memcpy(numbers, seed, sizeof(numbers));
+    node->membership.members[options->self].life = numbers[1] | 1;
     if (err == OK)
-        err = init_actors(node, options, number);
+        err = init_actors(node, options, numbers[0]);
     if (err != OK) {
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
@@ -137,6 +147,7 @@ node_free(struct node *node)
     if (!node)
         return;
     secret_arena_open(node->secrets);
+    recovery_close(&node->recovery);
     coordinator_close(&node->coordinator);
     shard_store_close(&node->shard_store);
     anti_entropy_close(&node->anti_entropy);
@@ -163,6 +174,9 @@ actor_of_wire(const struct msg *msg)
     case MSG_COMPARED:
     case MSG_ASK_ENTRIES:
     case MSG_ENTRIES: return ACTOR_ANTI_ENTROPY;
+    case MSG_RECOVER:
+    case MSG_RECOVERED:
+    case MSG_HANDED: return ACTOR_RECOVERY;
     default: return ACTOR_SHARD_STORE;
     }
 }
@@ -200,6 +214,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_SHREDDER: return shredder_handle(&node->shredder, st, msg, &node->effects);
     case ACTOR_ANTI_ENTROPY:
         return anti_entropy_handle(&node->anti_entropy, st, msg, &node->effects);
+    case ACTOR_RECOVERY: return recovery_handle(&node->recovery, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -229,11 +244,25 @@ post(struct node *node, const struct step *st, enum actor_id actor, const struct
     inbox_push(node, item);
 }
 
+/* An answer leaves with what is durable now: it may have been written down long before. */
+static void
+stamp(const struct node *node, struct msg *msg)
+{
+    const struct member *self = &node->membership.members[node->membership.self];
+    size_t at = msg_incarnations_at(msg->kind);
+    if (at == 0)
+        return;
+    struct incarnations *incarnations = (struct incarnations *)((uint8_t *)msg + at);
+    incarnations->life = self->life;
+    incarnations->sequence = self->sequence;
+}
+
 static void
 send(struct node *node, const struct step *st, const struct node_executor *executor,
-     const struct msg *msg)
+     struct msg *msg)
 {
     struct buf encoded = {0};
+    stamp(node, msg);
     enum vault_err err = msg_encode(msg, &encoded);
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
@@ -251,7 +280,7 @@ static void
 execute(struct node *node, const struct step *st, const struct node_executor *executor)
 {
     for (size_t i = 0; i < node->effects.count; i++) {
-        const struct effect *effect = &node->effects.items[i];
+        struct effect *effect = &node->effects.items[i];
         if (effect->kind == EFFECT_SEND) {
             send(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_LOCAL) {
@@ -338,6 +367,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     execute(node, st, executor);
     anti_entropy_start(&node->anti_entropy, st, &node->effects);
     execute(node, st, executor);
+    recovery_start(&node->recovery, st, &node->effects);
+    execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);
 }
@@ -361,6 +392,8 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
     struct msg msg;
     enum vault_err err = msg_decode(frame, &msg);
     assert(from != node->membership.self);
+    if (err == OK && (msg.kind == MSG_HANDOVER || msg.kind == MSG_HANDED))
+        err = ERR_UNEXPECTED; /* a node sends these to itself alone */
     if (err == OK) {
         msg.from = from;
         msg.to = node->membership.self;
@@ -462,6 +495,12 @@ node_incarnation(const struct node *node)
     return node->membership.members[node->membership.self].incarnation;
 }
 
+void
+node_recovery(const struct node *node, struct recovery_progress *out)
+{
+    recovery_report(&node->recovery, out);
+}
+
 bool
 node_serving(const struct node *node)
 {
@@ -478,6 +517,9 @@ void
 node_set_sequence(struct node *node, uint64_t sequence)
 {
     node->membership.members[node->membership.self].sequence = sequence;
+    if (!node->membership.sequence_known)
+        node->membership.sequence_found = sequence;
+    node->membership.sequence_known = true;
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "actors/anti_entropy.h"
 #include "actors/coordinator.h"
 #include "actors/gateway.h"
+#include "actors/recovery.h"
 #include "actors/repairer.h"
 #include "actors/shard_store.h"
 #include "actors/shredder.h"
@@ -31,8 +32,7 @@ struct node_options {
     struct node_row row; /* durable facts as found, or a new node's: boot and horizon 0 */
     enum store_finding finding;
     uint64_t incarnation_known; /* highest that this node itself remembers to have had; 0: none */
-    struct share_key_public
-        peer_keys[NODES_MAX];            /* newest known; id 0: that of the configuration */
+    struct peer_row peers[NODES_MAX];    /* as found; all zero: none */
     struct secret_arena *secrets;        /* borrowed; closed */
     struct share_keyring *ring;          /* borrowed */
     const struct secret *share_wrap_key; /* borrowed */
@@ -104,10 +104,16 @@ unsigned node_share_keys_held(const struct node *node);
 const struct membership *node_membership(const struct node *node);
 const struct anti_entropy *node_anti_entropy(const struct node *node);
 uint64_t node_incarnation(const struct node *node); /* of its store, now */
+/* How far the node is after it became a new incarnation. */
+void node_recovery(const struct node *node, struct recovery_progress *out);
 /* Votes and answers reads. */
 bool node_serving(const struct node *node);
 size_t node_in_flight(const struct node *node); /* requests not answered yet */
-/* Sequence of the store, told by the runtime for the next heartbeats. */
+/*
+ * How many batches are durable in the store since it was made. The runtime tells it before
+ * node_start, as found, and after each sync before it delivers the completions; without the first a
+ * node cannot compare it with what the others remember, and does not serve.
+ */
 void node_set_sequence(struct node *node, uint64_t sequence);
 /* The entropy source failed, or an ephemeral key could not be made: the process must stop. */
 bool node_failed(const struct node *node);

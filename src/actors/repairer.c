@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/standing.h"
 #include "base/planted.h"
 
 enum repair_tag {
     TAG_HEARTBEAT = 1,
     TAG_ROUND = 2,
-    TAG_PEER_ROW = 3,
     TAG_COUNT = 8,
-    TAG_WALK = 16
+    TAG_WALK = 16,
+    TAG_PEER_ROW = 32
 };
 
 static_assert((int)COUNT_PAGE_ROWS <= (int)SCAN_ROWS_MAX, "a scan gives a page");
@@ -28,29 +29,33 @@ repairer_init(struct repairer *r, struct membership *membership, const struct no
 /* ---- heartbeats ---- */
 
 static void
-send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
+send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct effects *out)
 {
     const struct membership *ms = r->membership;
     const struct member *self = &ms->members[ms->self];
+    struct msg_heartbeat *h = &effect_send(out, MSG_HEARTBEAT, to, NULL)->u.heartbeat;
+    standing_fill(ms, to, h);
+    h->horizon_ms = r->node->horizon_ms;
+    h->wall_ms = st->wall_ms;
+    h->sent_ns = st->now.ns;
+    h->echo_ns = r->echoes[to].sent_ns;
+    h->echo_held_ns = instant_since(st->now, r->echoes[to].came).ns;
+    h->share_key_id = self->share_key.id;
+    memcpy(h->share_key, self->share_key.key, X25519_BYTES);
+    h->known_key_id = ms->members[to].share_key.id;
+    h->oldest_box_key_id = ms->members[to].oldest_box_key_id;
+    h->look_age_ms = instant_since(st->now, ms->looked_at).ns / 1000000;
+    h->paths = ms->held.paths;
+    h->paths_known = ms->held.known;
+}
+
+static void
+send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
+{
+    const struct membership *ms = r->membership;
     for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
-        if (i == ms->self || !ms->members[i].connected)
-            continue;
-        struct msg_heartbeat *h = &effect_send(out, MSG_HEARTBEAT, i, NULL)->u.heartbeat;
-        h->incarnation = self->incarnation;
-        h->boot = r->node->boot;
-        h->horizon_ms = r->node->horizon_ms;
-        h->sequence = self->sequence;
-        h->wall_ms = st->wall_ms;
-        h->sent_ns = st->now.ns;
-        h->echo_ns = r->echoes[i].sent_ns;
-        h->echo_held_ns = instant_since(st->now, r->echoes[i].came).ns;
-        h->share_key_id = self->share_key.id;
-        memcpy(h->share_key, self->share_key.key, X25519_BYTES);
-        h->known_key_id = ms->members[i].share_key.id;
-        h->oldest_box_key_id = ms->members[i].oldest_box_key_id;
-        h->look_age_ms = instant_since(st->now, ms->looked_at).ns / 1000000;
-        h->paths = ms->held.paths;
-        h->paths_known = ms->held.known;
+        if (i != ms->self && ms->members[i].connected)
+            send_heartbeat(r, st, i, out);
     }
 }
 
@@ -61,12 +66,12 @@ send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
 static void
 remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct effects *out)
 {
-    const struct member *member = &r->membership->members[peer];
-    struct peer_row row = {.incarnation = member->incarnation,
-                           .boot = member->boot,
-                           .horizon_ms = member->horizon_ms,
-                           .sequence = member->sequence,
-                           .share_key = member->share_key};
+    struct peer_row row;
+    if (r->rows[peer].busy) {
+        r->rows[peer].again = true;
+        return;
+    }
+    standing_peer_row(r->membership, peer, &row);
     char name[16];
     struct row_key key;
     struct buf value = {0};
@@ -78,9 +83,30 @@ remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct ef
         arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
         arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK) {
         *change = (struct store_change){STORE_PUT, key_copy, value_copy};
-        effect_store(out, ACTOR_REPAIRER, TAG_PEER_ROW, change, 1);
+        effect_store(out, ACTOR_REPAIRER, TAG_PEER_ROW + peer, change, 1);
+        r->rows[peer].busy = true;
+        r->rows[peer].again = false;
+        r->rows[peer].incarnation = row.incarnation;
+        memcpy(r->rows[peer].store_id, row.store_id, STORE_ID_BYTES);
     }
     buf_close(&value);
+}
+
+/* What could not be written is written again with the next heartbeat of the peer. */
+static void
+on_peer_row(struct repairer *r, const struct step *st, uint8_t peer, enum vault_err err,
+            struct effects *out)
+{
+    struct member *member = &r->membership->members[peer];
+    r->rows[peer].busy = false;
+    if (err != OK) {
+        r->rows[peer].again = true;
+        return;
+    }
+    member->durable_incarnation = r->rows[peer].incarnation;
+    memcpy(member->durable_store_id, r->rows[peer].store_id, STORE_ID_BYTES);
+    if (r->rows[peer].again)
+        remember_peer(r, st, peer, out);
 }
 
 static void
@@ -98,12 +124,13 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
 {
     const struct msg_heartbeat *h = &in->u.heartbeat;
     struct member *member = &r->membership->members[in->from];
-    bool news = h->incarnation > member->incarnation || h->boot > member->boot ||
-                h->share_key_id > member->share_key.id;
+    struct standing_news news = standing_heard(r->membership, in->from, h);
+    if (!news.current)
+        return;
+    bool to_remember = news.to_remember || h->share_key_id > member->share_key.id;
     r->echoes[in->from].sent_ns = h->sent_ns;
     r->echoes[in->from].came = st->now;
     learn_round_trip(member, st, h);
-    member->heard = true;
     member->clock_offset_ms = (int64_t)h->wall_ms - (int64_t)st->wall_ms;
     member->knows_key_id = h->known_key_id;
     member->keeps_box_of_key_id = h->oldest_box_key_id;
@@ -111,21 +138,15 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     member->looked_at = (struct instant){st->now.ns - age_ns};
     member->paths = h->paths;
     member->paths_known = h->paths_known;
-    if (h->incarnation > member->incarnation)
-        member->incarnation = h->incarnation;
-    if (h->boot > member->boot)
-        member->boot = h->boot;
-    if (h->horizon_ms > member->horizon_ms)
-        member->horizon_ms = h->horizon_ms;
-    if (h->sequence > member->sequence)
-        member->sequence = h->sequence;
     if (h->share_key_id > member->share_key.id) {
         r->membership->share_keys_changed = true;
         member->share_key.id = h->share_key_id;
         memcpy(member->share_key.key, h->share_key, X25519_BYTES);
     }
-    if (news)
+    if (to_remember || r->rows[in->from].again)
         remember_peer(r, st, in->from, out);
+    if (news.life && member->connected)
+        send_heartbeat(r, st, in->from, out); /* it waits for what is remembered of it */
 }
 
 /* ---- rounds over what is outstanding ---- */
@@ -284,6 +305,10 @@ on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects
         effect_timer(out, ACTOR_REPAIRER, TAG_HEARTBEAT, duration_ms(HEARTBEAT_MS));
         return;
     }
+    if (tag == REPAIR_TAG_ANNOUNCE) {
+        send_heartbeats(r, st, out);
+        return;
+    }
     walk_on(r, st, 0, out);
     walk_on(r, st, 1, out);
     count_on(r, st, out);
@@ -317,7 +342,9 @@ repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
         else
             on_page(r, st, &in->u.loaded, out);
         return OK;
-    case MSG_STORED: return OK; /* what is remembered of a peer is told again with its next news */
+    case MSG_STORED:
+        on_peer_row(r, st, (uint8_t)(in->u.stored.tag - TAG_PEER_ROW), in->u.stored.err, out);
+        return OK;
     default: return ERR_UNEXPECTED;
     }
 }

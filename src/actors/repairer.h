@@ -19,6 +19,9 @@ enum {
     REPAIR_PAGE_BUSY_MS = 25, /* and while clients wait for answers */
 };
 
+/* A timer of this tag makes it send its heartbeats at once. */
+enum { REPAIR_TAG_ANNOUNCE = 3 };
+
 /* A walk over one table of outstanding work. */
 struct repair_walk {
     enum row_table table;       /* ROW_BOXES or ROW_ERASURE */
@@ -38,6 +41,12 @@ struct repairer {
         uint64_t sent_ns; /* last heartbeat's, to be echoed */
         struct instant came;
     } echoes[NODES_MAX];
+    struct {
+        uint64_t incarnation;
+        uint8_t store_id[STORE_ID_BYTES];
+        bool busy;  /* a peer's row with these is being made durable */
+        bool again; /* and is to be written once more */
+    } rows[NODES_MAX];
 };
 
 void repairer_init(struct repairer *r, struct membership *membership, const struct node_row *node);

@@ -67,8 +67,8 @@ struct shard_path {
     struct shard_waiting *current; /* message whose rows are being loaded */
     struct bytes box;              /* DELIVER: found, while the other rows are loaded */
     struct buf box_memory;
-    struct row_key box_key;
-    struct msg answer; /* sent when the batch is durable */
+    struct row_key box_key; /* HANDOVER: the row of boxes looked for already; size 0: not yet */
+    struct msg answer;      /* sent when the batch is durable */
     bool has_answer;
     uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
 };
@@ -89,7 +89,8 @@ enum shard_tag {
     SHARD_TAG_HORIZON = 2,
     SHARD_TAG_HORIZON_TIMER = 3,
     SHARD_TAG_PARKED = 4,
-    SHARD_TAG_PUMP = 5
+    SHARD_TAG_PUMP = 5,
+    SHARD_TAG_NODE = 6
 };
 static inline uint64_t
 shard_tag(enum shard_tag what, uint32_t slot)
@@ -136,6 +137,7 @@ void shard_on_shared(struct shard_work *w);
 void shard_on_deliver(struct shard_work *w);
 void shard_on_erased(struct shard_work *w);
 void shard_spread_erasure(struct shard_work *w);
+void shard_on_handover(struct shard_work *w);
 
 /* A refusal of whatever kind answers w->msg; nothing for messages that have no answer. */
 void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat);
@@ -207,6 +209,17 @@ void shard_on_rewrap(struct shard_work *w);
 /* shard_share.c: the sealed share under that key opens and matches its commitment. */
 bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                          const struct dealing *dealing);
+
+/* The row under that version id holds a share that matches its commitment. */
+bool shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
+                     const struct dealing *dealing);
+/*
+ * Whether the chain of the head contains the version: followed from the head down through the
+ * records in w->rows. STORED: it does; OBSOLETE: it does not; LATER: a record above it is missing.
+ */
+enum shared_outcome shard_judge_chain(struct shard_work *w, const struct version_record *version,
+                                      const uint8_t version_id[static ID_BYTES],
+                                      const struct chain_head *head);
 
 void shard_log(const struct shard_work *w, enum log_level level, const char *event,
                enum refusal refusal);

@@ -170,7 +170,7 @@ tell_head(struct shard_work *w, uint8_t node, bool recent)
     if (recent || row->state == STATE_ABSENT || replicas_index(&replicas, node) < 0 ||
         node == self || (w->msg->from != self && w->msg->from != node))
         return;
-    if (row->state == STATE_ACCEPTED && !PLANTED(anti_entropy_takes_unchosen)) {
+    if (row->state != STATE_CHOSEN && !PLANTED(anti_entropy_takes_unchosen)) {
         finish(w);
         return;
     }
@@ -200,7 +200,7 @@ shard_on_deliver(struct shard_work *w)
         tell_head(w, (uint8_t)(owner - DELIVER_HEAD_TO), recent);
         return;
     }
-    if (path->row.row.state == STATE_ACCEPTED) {
+    if (path->row.row.state == STATE_ACCEPTED || path->row.row.state == STATE_RECEIVED) {
         if (!recent)
             finish_first(w);
         return;
@@ -302,28 +302,25 @@ decode_arrival(struct shard_work *w, struct arrival *a)
     return true;
 }
 
-/*
- * Whether the chain of the chosen head contains the version: followed from the head down through
- * the records that are here.
- */
-static enum shared_outcome
-judge_chain(struct shard_work *w, const struct arrival *a, const struct chain_head *head)
+enum shared_outcome
+shard_judge_chain(struct shard_work *w, const struct version_record *version,
+                  const uint8_t version_id[static ID_BYTES], const struct chain_head *head)
 {
     uint8_t expected[ID_BYTES];
     uint64_t next = head->version;
     memcpy(expected, head->version_id, ID_BYTES);
-    if (memcmp(a->version.incarnation, head->incarnation, INCARNATION_BYTES) != 0 ||
-        a->version.version > head->version || a->version.version < head->oldest_version)
+    if (memcmp(version->incarnation, head->incarnation, INCARNATION_BYTES) != 0 ||
+        version->version > head->version || version->version < head->oldest_version)
         return SHARED_OBSOLETE;
-    for (size_t i = 0; i < w->rows->count && next > a->version.version; i++) {
+    for (size_t i = 0; i < w->rows->count && next > version->version; i++) {
         enum row_table table;
         struct path path;
-        uint64_t version;
+        uint64_t number;
         struct bytes id;
         struct version_row row;
         struct version_record record;
         const struct loaded_row *loaded = &w->rows->rows[i];
-        if (row_key_parse(loaded->key, &table, &path, &version, &id) != OK || version != next ||
+        if (row_key_parse(loaded->key, &table, &path, &number, &id) != OK || number != next ||
             memcmp(id.data, expected, ID_BYTES) != 0)
             continue;
         if (version_row_decode(loaded->value, &row) != OK ||
@@ -332,14 +329,14 @@ judge_chain(struct shard_work *w, const struct arrival *a, const struct chain_he
         memcpy(expected, record.prev, ID_BYTES);
         next--;
     }
-    if (next > a->version.version)
+    if (next > version->version)
         return SHARED_LATER; /* a newer version's record must come first */
-    return memcmp(expected, a->version_id, ID_BYTES) == 0 ? SHARED_STORED : SHARED_OBSOLETE;
+    return memcmp(expected, version_id, ID_BYTES) == 0 ? SHARED_STORED : SHARED_OBSOLETE;
 }
 
-/* The own share of the version is here and is the one that was dealt. */
-static bool
-has_share_already(struct shard_work *w, const struct arrival *a)
+bool
+shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
+                const struct dealing *dealing)
 {
     for (size_t i = 0; i < w->rows->count; i++) {
         enum row_table table;
@@ -349,9 +346,9 @@ has_share_already(struct shard_work *w, const struct arrival *a)
         struct version_row row;
         const struct loaded_row *loaded = &w->rows->rows[i];
         if (row_key_parse(loaded->key, &table, &path, &version, &id) == OK &&
-            memcmp(id.data, a->version_id, ID_BYTES) == 0)
+            memcmp(id.data, version_id, ID_BYTES) == 0)
             return version_row_decode(loaded->value, &row) == OK &&
-                   shard_share_is_good(w, loaded->key, row.share, &a->dealing);
+                   shard_share_is_good(w, loaded->key, row.share, dealing);
     }
     return false;
 }
@@ -458,9 +455,10 @@ shard_on_share(struct shard_work *w)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }
-    enum shared_outcome outcome =
-        PLANTED(share_without_chain) ? SHARED_STORED : judge_chain(w, a, &chain);
-    if (outcome == SHARED_STORED && !has_share_already(w, a)) {
+    enum shared_outcome outcome = PLANTED(share_without_chain)
+                                      ? SHARED_STORED
+                                      : shard_judge_chain(w, &a->version, a->version_id, &chain);
+    if (outcome == SHARED_STORED && !shard_has_share(w, a->version_id, &a->dealing)) {
         if (open_arrival(w, a)) {
             store_arrival(w, a, &chain);
             return;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/standing.h"
 #include "base/planted.h"
 
 static_assert(EFFECTS_MAX >= 16,
@@ -161,6 +162,17 @@ path_get(struct shard_store *s, const struct step *st, struct path of)
     return path;
 }
 
+/* What the other actors and the other nodes see of the durable facts. */
+static void
+node_announce(struct shard_store *s)
+{
+    struct member *self = &s->membership->members[s->membership->self];
+    self->incarnation = s->node.incarnation;
+    self->boot = s->node.boot;
+    self->recovery = s->node.recovery;
+    memcpy(self->store_id, s->node.store_id, STORE_ID_BYTES);
+}
+
 enum vault_err
 shard_store_init(struct shard_store *s, const struct shard_store_options *options)
 {
@@ -186,7 +198,11 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
     }
     for (size_t i = 0; i < s->paths_max; i++)
         s->free_slots[s->free_slot_count++] = (uint32_t)(s->paths_max - 1 - i);
-    s->membership->members[s->membership->self].incarnation = s->node.incarnation;
+    if (options->lost) {
+        s->node.incarnation = 0; /* which one it is, the others must say first */
+        s->node.recovery = RECOVERY_HANDOVER;
+    }
+    node_announce(s);
     return OK;
 }
 
@@ -205,10 +221,33 @@ shard_store_close(struct shard_store *s)
 
 /* ---- promise horizon ---- */
 
+static bool
+node_row_store(const struct node_row *row, const struct step *st, enum shard_tag tag,
+               struct effects *out)
+{
+    struct row_key key;
+    struct buf value = {0};
+    struct bytes key_copy, value_copy;
+    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
+    row_key_meta("node", &key);
+    bool made = change && node_row_encode(row, &value) == OK &&
+                arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
+                arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK;
+    if (made) {
+        *change = (struct store_change){STORE_PUT, key_copy, value_copy};
+        effect_store(out, ACTOR_SHARD_STORE, shard_tag(tag, 0), change, 1);
+    }
+    buf_close(&value);
+    return made;
+}
+
 static void
 horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
               struct effects *out)
 {
+    /* A row with the old incarnation must not come after the one that is on its way. */
+    if (s->node_pending || s->node.incarnation == 0)
+        return;
     /*
      * One at a time: a completion says nothing of a later one. What is wanted beyond it comes next.
      */
@@ -219,19 +258,8 @@ horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
     }
     struct node_row row = s->node;
     row.horizon_ms = horizon_ms;
-    struct row_key key;
-    struct buf value = {0};
-    row_key_meta("node", &key);
-    struct bytes key_copy, value_copy;
-    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
-    if (change && node_row_encode(&row, &value) == OK &&
-        arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
-        arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK) {
-        *change = (struct store_change){STORE_PUT, key_copy, value_copy};
+    if (node_row_store(&row, st, SHARD_TAG_HORIZON, out))
         s->horizon_pending_ms = horizon_ms;
-        effect_store(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_HORIZON, 0), change, 1);
-    }
-    buf_close(&value);
 }
 
 static void
@@ -273,27 +301,84 @@ on_horizon_stored(struct shard_store *s, const struct step *st, enum vault_err e
     horizon_move(s, st, out);
 }
 
+/* ---- incarnations ---- */
+
+void
+shard_store_reincarnate(struct shard_store *s, const struct step *st, uint64_t incarnation,
+                        struct effects *out)
+{
+    if (s->node_pending)
+        return;
+    s->node_next = s->node;
+    s->node_next.incarnation = incarnation;
+    s->node_next.recovery = RECOVERY_HANDOVER;
+    s->node_next.horizon_ms = st->wall_ms + HORIZON_AHEAD_MS;
+    s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
+}
+
+void
+shard_store_recovered(struct shard_store *s, const struct step *st, enum recovery_state recovery,
+                      struct effects *out)
+{
+    if (s->node_pending || s->horizon_pending_ms != 0)
+        return;
+    s->node_next = s->node;
+    s->node_next.recovery = recovery;
+    s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
+}
+
+/* What the older incarnation promised binds nobody: its votes do not count any more. */
+static void
+forget_promises(struct shard_store *s)
+{
+    s->floor = (struct ballot){0};
+    for (struct path_link *link = s->paths.oldest; link; link = link->newer) {
+        struct shard_path *path = (struct shard_path *)link;
+        path->promised = path->has_next ? path->next.row.ballot : path->row.row.ballot;
+        path->awaiting_write = false;
+    }
+}
+
+static void
+forget_peers(struct membership *ms)
+{
+    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
+        ms->members[i].told = false;
+        ms->members[i].handed_over = false;
+    }
+}
+
+static void
+on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
+               struct effects *out)
+{
+    struct membership *ms = s->membership;
+    bool reborn = s->node_next.incarnation != s->node.incarnation;
+    s->node_pending = false;
+    if (err != OK)
+        return; /* whoever wanted it asks again */
+    s->node = s->node_next;
+    node_announce(s);
+    if (reborn) {
+        forget_promises(s);
+        forget_peers(ms);
+        ms->behind = ms->incarnation_told > s->node.incarnation;
+        ms->horizon_ms = s->node.horizon_ms;
+        s->serving = true;
+        log_event(st->log, LOG_WARN, "shard_store", "new_incarnation",
+                  log_u64("incarnation", s->node.incarnation));
+    }
+    horizon_move(s, st, out);
+}
+
 void
 shard_store_start(struct shard_store *s, const struct step *st, struct effects *out)
 {
     s->node.boot++;
+    node_announce(s);
     horizon_move(s, st, out);
     effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_HORIZON_TIMER, 0),
                  duration_ms(HORIZON_LOOK_MS));
-}
-
-/*
- * After every start a node votes and answers reads only once it has heard from m-1 others: what
- * they remember of it could show that its store went back.
- */
-static bool
-may_read(const struct shard_store *s)
-{
-    const struct cluster *cluster = s->membership->cluster;
-    unsigned heard = 0;
-    for (unsigned i = 0; i < cluster->node_count; i++)
-        heard += s->membership->members[i].heard;
-    return heard >= cluster_majority(cluster);
 }
 
 /*
@@ -302,7 +387,7 @@ may_read(const struct shard_store *s)
 bool
 shard_store_serving(const struct shard_store *s)
 {
-    return s->serving && may_read(s);
+    return s->serving && standing_ready_overall(s->membership);
 }
 
 /* ---- helpers for the handlers ---- */
@@ -553,28 +638,43 @@ shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
         struct msg *m = shard_answer_now(w, MSG_VERSIONS);
         m->u.versions.refusal = refusal;
         shard_incarnations(w, &m->u.versions.incarnations);
+    } else if (w->msg->kind == MSG_HANDOVER) {
+        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = refusal;
     }
     /* CHOSEN, SHARE, SHARED, DELIVER, ASK_ERASED: whoever sent them asks again. */
 }
 
 /* ---- the order of things ---- */
 
+/*
+ * A store that does not know its own incarnation yet takes nothing. Asking for the state of a
+ * deletion is a read.
+ */
 static bool
-is_ready_for(const struct shard_store *s, enum msg_kind kind)
+is_ready_for(const struct shard_work *w)
 {
-    if (kind == MSG_VOTE || kind == MSG_WRITE)
-        return shard_store_serving(s);
-    return (kind != MSG_READ && kind != MSG_LIST && kind != MSG_FETCH) || may_read(s);
+    const struct shard_store *s = w->s;
+    struct replicas replicas;
+    membership_replicas(s->membership, w->path->link.path, &replicas);
+    switch ((int)w->msg->kind) {
+    case MSG_VOTE:
+    case MSG_WRITE: return s->serving && standing_ready(s->membership, &replicas);
+    case MSG_READ:
+    case MSG_LIST:
+    case MSG_FETCH:
+    case MSG_ASK_ERASED: return standing_ready(s->membership, &replicas);
+    default: return s->node.incarnation != 0;
+    }
 }
 
 static void
 dispatch(struct shard_work *w)
 {
-    if (!is_ready_for(w->s, w->msg->kind)) {
+    if (!is_ready_for(w)) {
         shard_refuse(w, REFUSED_NOT_READY, (struct ballot){0});
         return;
     }
-    if (w->path->corrupt) {
+    if (w->path->corrupt && w->msg->kind != MSG_HANDOVER) {
         shard_refuse(w, REFUSED_CORRUPT, (struct ballot){0});
         return;
     }
@@ -590,6 +690,7 @@ dispatch(struct shard_work *w)
     case MSG_SHARED: shard_on_shared(w); break;
     case MSG_DELIVER: shard_on_deliver(w); break;
     case MSG_ERASED: shard_on_erased(w); break;
+    case MSG_HANDOVER: shard_on_handover(w); break;
     default: assert(false && "a kind that shard_store_handle does not let through"); break;
     }
 }
@@ -755,8 +856,10 @@ static bool
 answer_failed(struct shard_path *path, enum vault_err err)
 {
     struct msg_written *written = &path->answer.u.written;
+    if (path->answer.kind == MSG_HANDED)
+        path->answer.u.handed.refusal = REFUSED_BUSY;
     if (path->answer.kind != MSG_WRITTEN)
-        return false;
+        return path->answer.kind == MSG_HANDED;
     written->refusal = err == ERR_DISK_FULL ? REFUSED_DISK_FULL : REFUSED_NOT_READY;
     struct ballot above = {
         .time = written->ballot.time, .node = NODES_MAX - 1, .incarnation = UINT64_MAX};
@@ -812,6 +915,7 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
         if (path->row.row.state == STATE_ABSENT)
             path_count_made(&s->membership->held, path->link.path);
         take_next_row(s, path);
+        path->corrupt = false; /* only a handover replaces a row that does not verify */
     }
     path->has_next = false;
     if (err != OK)
@@ -861,6 +965,7 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_SHARE:
     case MSG_SHARED:
     case MSG_ERASED: /* op 0: told by the repairer; the coordinator's own do not come here */
+    case MSG_HANDOVER:
     case MSG_DELIVER: take_message(s, st, in, out); return OK;
     case MSG_LOADED: {
         struct shard_path *path = s->slots[(uint32_t)in->u.loaded.tag];
@@ -871,6 +976,10 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_STORED:
         if (in->u.stored.tag >> 32 == SHARD_TAG_HORIZON) {
             on_horizon_stored(s, st, in->u.stored.err, out);
+            return OK;
+        }
+        if (in->u.stored.tag >> 32 == SHARD_TAG_NODE) {
+            on_node_stored(s, st, in->u.stored.err, out);
             return OK;
         }
         assert(s->slots[(uint32_t)in->u.stored.tag]);
@@ -887,6 +996,9 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_COMPARED:
     case MSG_ASK_ENTRIES:
     case MSG_ENTRIES:
+    case MSG_RECOVER:
+    case MSG_RECOVERED:
+    case MSG_HANDED:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

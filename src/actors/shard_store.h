@@ -30,6 +30,7 @@ struct shard_store_options {
     const struct secret *share_wrap_key; /* borrowed: own shares rest under it */
     struct bucket_keys *buckets;         /* borrowed: and under one of these */
     struct node_row node;                /* as found on disk, or as new */
+    bool lost; /* what was there before is gone: this is a store with an id and nothing more */
     uint64_t map_seed;
     size_t paths_max;             /* entries kept in memory; 0: SHARD_PATHS_MAX */
     struct digest_index *digests; /* borrowed: told of every durable change of a path row; NULL:
@@ -44,7 +45,9 @@ struct shard_store {
     struct node_row node;        /* what is durable (horizon) or has been asked to be (boot) */
     struct ballot floor;         /* votes and writes at or below it are refused */
     uint64_t horizon_pending_ms; /* being made durable; 0: none */
-    bool serving;                /* first horizon durable and enough peers heard */
+    bool serving;                /* first horizon durable */
+    struct node_row node_next;   /* being made durable: another incarnation or state of recovery */
+    bool node_pending;
     struct path_map paths;
     size_t paths_max;
     struct shard_path **slots; /* by slot number; NULL: free */
@@ -65,6 +68,16 @@ void shard_store_start(struct shard_store *s, const struct step *st, struct effe
 MUST_CHECK enum vault_err shard_store_handle(struct shard_store *s, const struct step *st,
                                              const struct msg *in, struct effects *out);
 bool shard_store_serving(const struct shard_store *s);
+/*
+ * Makes this store that incarnation, with everything still to be handed over to it. What the older
+ * one promised is void; what it accepted stays. Takes effect when it is durable; meanwhile nothing
+ * happens when it is asked for again.
+ */
+void shard_store_reincarnate(struct shard_store *s, const struct step *st, uint64_t incarnation,
+                             struct effects *out);
+/* The present incarnation has come so far; takes effect when it is durable. */
+void shard_store_recovered(struct shard_store *s, const struct step *st,
+                           enum recovery_state recovery, struct effects *out);
 
 /* The durable head of a path, as far as it is in memory. */
 struct shard_view {

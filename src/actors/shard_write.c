@@ -167,8 +167,7 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 static bool
 stays_clean(const struct shard_path *path, const struct incoming *in)
 {
-    if (!path->clean ||
-        (path->row.row.state == STATE_ACCEPTED && path->row.head.oldest_version > 1))
+    if (!path->clean || (path->row.row.state != STATE_CHOSEN && path->row.head.oldest_version > 1))
         return false;
     if (path->row.row.state == STATE_ABSENT)
         return in->head.generation == 1;
@@ -190,7 +189,9 @@ accept_head(struct shard_work *w, struct incoming *in)
     bool clean = same ? path->clean : stays_clean(path, in);
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK)
-        err = shard_next_row(path, write->ballot, same ? path->row.row.state : STATE_ACCEPTED,
+        err = shard_next_row(path, write->ballot,
+                             same && path->row.row.state == STATE_CHOSEN ? STATE_CHOSEN
+                                                                         : STATE_ACCEPTED,
                              write->head, same && path->row.row.erased);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);

@@ -83,6 +83,14 @@ put_node(struct json_out *out, const struct node_status *status)
     gauge(out, "store_log_bytes", "size of the store's journal", status->store_log_bytes);
     gauge(out, "disk_free_bytes", "free space on the store's file system", status->disk_free_bytes);
     gauge(out, "store_waiting", "transactions that wait to become durable", status->store_waiting);
+    gauge(out, "recovering", "1 while a lost or rolled-back store is being made up for",
+          strcmp(status->recovery.state, "none") != 0);
+    gauge(out, "recovery_peers_complete", "nodes that have handed over everything",
+          status->recovery.peers_complete);
+    gauge(out, "recovery_versions", "versions handed over since the process started",
+          status->recovery.versions);
+    gauge(out, "recovery_bytes", "bytes handed over since the process started",
+          status->recovery.bytes);
     gauge(out, "escrow_backlog", "boxed shares kept for peers that have not taken them",
           status->escrow_backlog);
     gauge(out, "anti_entropy_ready", "1 when this node knows what it holds and can compare it",

@@ -24,6 +24,7 @@ struct peer_status {
     bool compared;        /* what both hold has been compared since the start */
     bool in_sync;         /* and nothing was unlike the last time */
     uint64_t compared_ms; /* how long ago */
+    bool recovering;      /* it is a new incarnation that misses something, as it says */
 };
 
 /* Anti-entropy: progress since the start, and what is left of the rounds under way. */
@@ -54,6 +55,13 @@ struct node_status {
     uint64_t repairs_staged, repairs_done;
     uint64_t share_key_id; /* this node's current share key */
     struct anti_entropy_status anti_entropy;
+    struct {
+        const char *state; /* "none", "starting", "handover" or "parts" */
+        bool blocked;      /* more stores are lost than the others can make up for */
+        uint64_t peers_complete, peers_needed;
+        uint64_t versions, bytes; /* handed over since the process started */
+        uint64_t unfinished, missing;
+    } recovery; /* from a lost or rolled-back store */
 };
 
 /* How paths are spread over the nodes, from what these have told of themselves. */

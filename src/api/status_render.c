@@ -145,6 +145,7 @@ put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
         json_out_u64(out, peer->compared_ms);
     else
         json_out_null(out);
+    put_flag(out, "recovering", peer->recovering);
     json_out_close(out, '}');
 }
 
@@ -200,6 +201,22 @@ put_repair(struct json_out *out, const struct node_status *status)
     json_out_close(out, '}');
 }
 
+static void
+put_recovery(struct json_out *out, const struct node_status *status)
+{
+    json_out_key(out, "recovery");
+    json_out_open(out, '{');
+    put_text(out, "state", status->recovery.state);
+    put_flag(out, "blocked", status->recovery.blocked);
+    put_number(out, "peers_complete", status->recovery.peers_complete);
+    put_number(out, "peers_needed", status->recovery.peers_needed);
+    put_number(out, "versions", status->recovery.versions);
+    put_number(out, "bytes", status->recovery.bytes);
+    put_number(out, "unfinished", status->recovery.unfinished);
+    put_number(out, "missing", status->recovery.missing);
+    json_out_close(out, '}');
+}
+
 static enum vault_err
 finish(const struct json_out *out, struct api_response *response)
 {
@@ -241,6 +258,7 @@ api_render_status(const struct node_status *status, struct api_response *respons
     put_peers(&out, status);
     put_store(&out, status);
     put_repair(&out, status);
+    put_recovery(&out, status);
     json_out_close(&out, '}');
     return finish(&out, response);
 }

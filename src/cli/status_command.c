@@ -35,6 +35,8 @@ state_cell(const json_t *peer, bool ready)
     if (strcmp(link, "self") == 0)
         return ready ? (struct cell){COLOUR_GREEN, "ready"}
                      : (struct cell){COLOUR_RED, "not ready"};
+    if (strcmp(link, "connected") == 0 && json_is_true(json_object_get(peer, "recovering")))
+        return (struct cell){COLOUR_YELLOW, "recovering"};
     if (strcmp(link, "connected") == 0)
         return (struct cell){COLOUR_GREEN, "up"};
     if (strcmp(link, "configuration_mismatch") == 0)
@@ -168,6 +170,33 @@ print_placement(const json_t *status)
     }
 }
 
+static json_int_t
+number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void
+print_recovery(const json_t *status)
+{
+    const json_t *recovery = json_object_get(status, "recovery");
+    const char *state = text_of(recovery, "state");
+
+    if (!json_is_object(recovery) || strcmp(state, "none") == 0)
+        return;
+    fputs("  ", stdout);
+    output_text(stdout, COLOUR_YELLOW, "recovering");
+    if (strcmp(state, "parts") == 0)
+        printf(": %" JSON_INTEGER_FORMAT " changes to be finished, %" JSON_INTEGER_FORMAT
+               " parts of secrets missing\n",
+               number_of(recovery, "unfinished"), number_of(recovery, "missing"));
+    else
+        printf(": %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+               " nodes have handed over everything, %" JSON_INTEGER_FORMAT " versions so far\n",
+               number_of(recovery, "peers_complete"), number_of(recovery, "peers_needed"),
+               number_of(recovery, "versions"));
+}
+
 static void
 print_summary(const json_t *status)
 {
@@ -189,13 +218,8 @@ print_summary(const json_t *status)
     putchar('\n');
     print_reasons(status);
     print_placement(status);
+    print_recovery(status);
     putchar('\n');
-}
-
-static json_int_t
-number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
 }
 
 /* What the comparison with the other nodes has come to. */

@@ -80,7 +80,7 @@ codec_put_accepted(struct cbor_writer *w, const struct accepted *accepted)
     codec_require(w, accepted_well_formed(accepted), ERR_RANGE);
     cbor_put_array(w, 3);
     codec_put_ballot(w, accepted->ballot);
-    codec_put_range(w, accepted->state, STATE_ABSENT, STATE_CHOSEN);
+    codec_put_range(w, accepted->state, STATE_ABSENT, STATE_RECEIVED);
     codec_put_bytes(w, accepted->head, 0, HEAD_BYTES_MAX);
 }
 
@@ -88,7 +88,10 @@ void
 codec_put_incarnations(struct cbor_writer *w, const struct incarnations *incarnations)
 {
     codec_require(w, incarnations->count <= REPLICAS_MAX, ERR_RANGE);
-    cbor_put_array(w, incarnations->count);
+    cbor_put_array(w, 3 + (uint64_t)incarnations->count);
+    cbor_put_uint(w, incarnations->life);
+    cbor_put_uint(w, incarnations->sequence);
+    cbor_put_uint(w, incarnations->placed);
     for (unsigned i = 0; i < incarnations->count && i < REPLICAS_MAX; i++)
         cbor_put_uint(w, incarnations->of[i]);
 }
@@ -156,7 +159,7 @@ codec_get_accepted(struct cbor_reader *r, struct accepted *out)
 {
     codec_get_array_of(r, 3);
     codec_get_ballot(r, &out->ballot);
-    out->state = (enum accepted_state)cbor_get_uint_max(r, STATE_CHOSEN);
+    out->state = (enum accepted_state)cbor_get_uint_max(r, STATE_RECEIVED);
     out->head = cbor_get_bytes(r, HEAD_BYTES_MAX);
     codec_expect(r, accepted_well_formed(out));
 }
@@ -164,7 +167,13 @@ codec_get_accepted(struct cbor_reader *r, struct accepted *out)
 void
 codec_get_incarnations(struct cbor_reader *r, struct incarnations *out)
 {
-    out->count = (uint8_t)cbor_get_array(r, REPLICAS_MAX);
+    uint64_t count = cbor_get_array(r, 3 + REPLICAS_MAX);
+
+    codec_expect(r, count >= 3);
+    out->count = count >= 3 ? (uint8_t)(count - 3) : 0;
+    out->life = cbor_get_uint(r);
+    out->sequence = cbor_get_uint(r);
+    out->placed = cbor_get_uint(r);
     for (unsigned i = 0; i < out->count; i++)
         out->of[i] = cbor_get_uint(r);
 }

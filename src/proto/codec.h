@@ -18,6 +18,14 @@ enum {
     /* version records of a page, and one more that tells whether there is another page */
     RECORDS_BYTES_MAX = 9 + (PAGE_MAX + 1) * (9 + VERSION_BYTES_MAX),
 };
+enum {
+    HANDOVER_BYTES_MAX = HEAD_BYTES_MAX + VERSION_BYTES_MAX + DEALING_BYTES_MAX + BOXES_BYTES_MAX +
+                         TENANT_BYTES_MAX + NAME_BYTES_MAX + 256,
+    /* a page ends with the item that fills it */
+    RECOVERED_ITEMS_BYTES_MAX = RECOVER_PAGE_BYTES + HANDOVER_BYTES_MAX + 64,
+};
+static_assert(RECOVERED_ITEMS_BYTES_MAX + 2 * KEY_BYTES_MAX + 8192 <= FRAME_BYTES_MAX,
+              "a RECOVERED fits a frame");
 static_assert(RECORDS_BYTES_MAX + HEAD_BYTES_MAX + 8192 <= FRAME_BYTES_MAX,
               "a VERSIONS fits a frame");
 

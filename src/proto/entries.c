@@ -38,7 +38,7 @@ put_entry(struct cbor_writer *w, const struct path_entry *entry)
     cbor_put_array(w, ENTRY_FIELDS);
     cbor_put_bytes(w, entry->path.tenant);
     cbor_put_bytes(w, entry->path.name);
-    codec_put_range(w, entry->state, STATE_ACCEPTED, STATE_CHOSEN);
+    codec_put_range(w, entry->state, STATE_ACCEPTED, STATE_RECEIVED);
     codec_put_fixed(w, entry->head_id, ID_BYTES);
     codec_put_ballot(w, entry->ballot);
     cbor_put_bool(w, entry->settling);
@@ -69,7 +69,7 @@ get_entry(struct cbor_reader *r, struct path_entry *out)
     out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
     out->path.name = cbor_get_bytes(r, NAME_BYTES_MAX);
     codec_expect(r, r->err == OK && path_valid(out->path));
-    out->state = (enum accepted_state)codec_get_range(r, STATE_ACCEPTED, STATE_CHOSEN);
+    out->state = (enum accepted_state)codec_get_range(r, STATE_ACCEPTED, STATE_RECEIVED);
     cbor_get_fixed(r, out->head_id, ID_BYTES);
     codec_get_ballot(r, &out->ballot);
     codec_expect(r, !ballot_is_none(out->ballot));

@@ -1,5 +1,7 @@
-/* Names of messages and refusals, for logs and counters. */
+/* Names of messages and refusals, for logs and counters, and what several kinds have in common. */
 #include "proto/msg.h"
+
+#include <stddef.h>
 
 const char *
 msg_kind_name(enum msg_kind kind)
@@ -29,6 +31,22 @@ refusal_name(enum refusal refusal)
 bool
 msg_has_path(enum msg_kind kind)
 {
-    return kind != MSG_HEARTBEAT && kind != MSG_COMPARE && kind != MSG_COMPARED &&
-           kind != MSG_ASK_ENTRIES && kind != MSG_ENTRIES;
+    return kind != MSG_HEARTBEAT && kind != MSG_RECOVER && kind != MSG_RECOVERED &&
+           kind != MSG_COMPARE && kind != MSG_COMPARED && kind != MSG_ASK_ENTRIES &&
+           kind != MSG_ENTRIES;
+}
+
+size_t
+msg_incarnations_at(enum msg_kind kind)
+{
+    switch ((int)kind) {
+    case MSG_VOTED: return offsetof(struct msg, u.voted.incarnations);
+    case MSG_WRITE: return offsetof(struct msg, u.write.incarnations);
+    case MSG_WRITTEN: return offsetof(struct msg, u.written.incarnations);
+    case MSG_CHOSEN: return offsetof(struct msg, u.chosen.incarnations);
+    case MSG_ERASED: return offsetof(struct msg, u.erased.incarnations);
+    case MSG_STATE: return offsetof(struct msg, u.state.incarnations);
+    case MSG_VERSIONS: return offsetof(struct msg, u.versions.incarnations);
+    default: return 0;
+    }
 }

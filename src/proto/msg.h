@@ -32,8 +32,12 @@
     X(SHARED, 14)                                                                                  \
     X(HEARTBEAT, 15)                                                                               \
     X(ASK_ERASED, 16)                                                                              \
-    X(DELIVER, 17) /* reader -> replica: deliver the escrow that you keep of this path */          \
-    X(COMPARE, 24) /* anti-entropy: digests of my paths that you hold too; which differ? */        \
+    X(DELIVER, 17)   /* reader -> replica: deliver the escrow that you keep of this path */        \
+    X(RECOVER, 18)   /* new incarnation -> peer: know me as that, and hand over what you have */   \
+    X(RECOVERED, 19) /* a page of it */                                                            \
+    X(HANDOVER, 20)  /* one version of one path, out of a page; a node sends it to itself alone */ \
+    X(HANDED, 21)    /* what became of it; the same */                                             \
+    X(COMPARE, 24)   /* anti-entropy: digests of my paths that you hold too; which differ? */      \
     X(COMPARED, 25)                                                                                \
     X(ASK_ENTRIES, 26) /* anti-entropy: what have you of the paths of this leaf? */                \
     X(ENTRIES, 27)
@@ -79,8 +83,26 @@ enum refusal {
 };
 const char *refusal_name(enum refusal refusal);
 
-/* State of an accepted head at a node. Wire values. */
-enum accepted_state { STATE_ABSENT = 0, STATE_ACCEPTED = 1, STATE_CHOSEN = 2 };
+/*
+ * State of an accepted head at a node. Wire values. RECEIVED: others accepted it and handed it over
+ * to this new incarnation of a store. It is to be finished like one that was accepted here, but does
+ * not count as one: a majority "at the same ballot" must have accepted by itself.
+ */
+enum accepted_state {
+    STATE_ABSENT = 0,
+    STATE_ACCEPTED = 1,
+    STATE_CHOSEN = 2,
+    STATE_RECEIVED = 3,
+};
+
+/* How far a node is that has become a new incarnation. Wire values. */
+enum recovery_state {
+    RECOVERY_NONE = 0,     /* nothing is missing */
+    RECOVERY_HANDOVER = 1, /* does not vote, accept or answer reads of what it was not handed yet */
+    RECOVERY_SHARES = 2,   /* has all heads; some are unfinished, or some own shares are missing */
+};
+
+enum { STORE_ID_BYTES = 16 };
 
 /* What a node keeps of the share asked for. Wire values. */
 enum share_state { SHARE_NONE = 0, SHARE_HELD = 1, SHARE_BAD = 2 };
@@ -88,10 +110,17 @@ enum share_state { SHARE_NONE = 0, SHARE_HELD = 1, SHARE_BAD = 2 };
 /* What became of a SHARE. Wire values. */
 enum shared_outcome { SHARED_STORED = 0, SHARED_OBSOLETE = 1, SHARED_LATER = 2, SHARED_BAD = 3 };
 
-/* Incarnations of the path's replicas as the sender knows them, by replica (x - 1); 0 unknown. */
+/*
+ * Incarnations of the path's replicas as the sender knows them, by replica (x - 1); 0 unknown. With
+ * them the sender's own standing: which of its lives speaks, and how many batches are durable there.
+ */
 struct incarnations {
     uint64_t of[REPLICAS_MAX];
     uint8_t count;
+    uint64_t life; /* random, drawn at each start of the process */
+    uint64_t sequence;
+    uint64_t placed; /* the replicas themselves, 4 bits each: a node with another configuration
+                        places the path elsewhere, and its list is about others */
 };
 
 /* What a replica says of a path. */
@@ -204,6 +233,13 @@ struct msg_heartbeat {
     uint64_t look_age_ms;       /* how long ago that look began */
     uint64_t paths;             /* that the sender keeps, deleted ones included */
     bool paths_known;           /* it has counted them */
+    uint64_t life;              /* random, drawn at each start of the sender */
+    uint8_t store_id[STORE_ID_BYTES];
+    enum recovery_state recovery; /* the sender's */
+    /* What the sender remembers of the receiver; incarnation 0: nothing. */
+    uint8_t known_store_id[STORE_ID_BYTES]; /* zero: not known */
+    uint64_t known_incarnation, known_boot, known_life;
+    uint64_t known_sequence; /* highest of the lives before that one */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the
@@ -252,6 +288,31 @@ struct msg_entries {
     uint64_t leaf;      /* echoed */
     struct bytes until; /* key of the path up to which this is all; empty: to the end of the leaf */
     struct bytes entries; /* path_entries_encode() */
+};
+/* Pages are bounded in rows and in bytes: a page ends once it has RECOVER_PAGE_BYTES. */
+enum { RECOVER_PAGE_ROWS = 32, RECOVER_PAGE_BYTES = 1024 * 1024 };
+struct msg_recover {
+    uint8_t config_hash[HASH_BYTES];
+    uint64_t incarnation; /* the sender's new one */
+    uint8_t store_id[STORE_ID_BYTES];
+    struct bytes cursor; /* key of the last row of the page before; empty: from the first */
+};
+struct msg_recovered {
+    uint64_t incarnation; /* these three are echoed: the page is for that incarnation alone */
+    uint8_t store_id[STORE_ID_BYTES];
+    struct bytes cursor;
+    enum refusal refusal; /* NOT_READY: recovering itself, or not sure of its own store yet */
+    struct bytes next;    /* cursor of the next page */
+    bool done;            /* there is none */
+    struct bytes known;   /* incarnations of all nodes as the sender knows them, 8 bytes each */
+    struct bytes items;   /* bytes_list of encoded HANDOVER messages */
+};
+struct msg_handover {
+    struct accepted accepted;
+    struct bytes version, dealing, boxes; /* of one version; empty: the head alone */
+};
+struct msg_handed {
+    enum refusal refusal; /* BUSY: again */
 };
 
 /* Local ones. */
@@ -306,12 +367,19 @@ struct msg {
         struct msg_compared compared;
         struct msg_ask_entries ask_entries;
         struct msg_entries entries;
+        struct msg_recover recover;
+        struct msg_recovered recovered;
+        struct msg_handover handover;
+        struct msg_handed handed;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;
         struct msg_timer timer;
     } u;
 };
+
+/* Where a message of that kind has its struct incarnations; 0: it carries none. */
+size_t msg_incarnations_at(enum msg_kind kind);
 
 /*
  * Appends the encoding. Errors: ERR_UNEXPECTED local or unknown kind, ERR_TOO_LARGE, ERR_NOMEM,

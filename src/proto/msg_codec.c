@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 15, KINDS_END = MSG_ENTRIES + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 23, KINDS_END = MSG_ENTRIES + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -95,7 +95,7 @@ static const struct field chosen_fields[] = {
 static const struct field erased_fields[] = {
     ANY(msg_erased, head_id),
     ANY(msg_erased, erased),
-    UP_TO(msg_erased, state, STATE_CHOSEN),
+    UP_TO(msg_erased, state, STATE_RECEIVED),
     ANY(msg_erased, ballot),
     UP_TO(msg_erased, head, HEAD_BYTES_MAX),
     ANY(msg_erased, incarnations),
@@ -166,6 +166,14 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, look_age_ms),
     ANY(msg_heartbeat, paths),
     ANY(msg_heartbeat, paths_known),
+    ANY(msg_heartbeat, life),
+    ANY(msg_heartbeat, store_id),
+    UP_TO(msg_heartbeat, recovery, RECOVERY_SHARES),
+    ANY(msg_heartbeat, known_store_id),
+    ANY(msg_heartbeat, known_incarnation),
+    ANY(msg_heartbeat, known_boot),
+    ANY(msg_heartbeat, known_life),
+    ANY(msg_heartbeat, known_sequence),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),
@@ -190,6 +198,31 @@ static const struct field entries_fields[] = {
     UP_TO(msg_entries, until, PATH_KEY_BYTES_MAX),
     UP_TO(msg_entries, entries, ENTRIES_BYTES_MAX),
 };
+static const struct field recover_fields[] = {
+    ANY(msg_recover, config_hash),
+    BETWEEN(msg_recover, incarnation, 1, UINT64_MAX),
+    ANY(msg_recover, store_id),
+    UP_TO(msg_recover, cursor, KEY_BYTES_MAX),
+};
+static const struct field recovered_fields[] = {
+    BETWEEN(msg_recovered, incarnation, 1, UINT64_MAX),
+    ANY(msg_recovered, store_id),
+    UP_TO(msg_recovered, cursor, KEY_BYTES_MAX),
+    UP_TO(msg_recovered, refusal, REFUSED_LAST),
+    UP_TO(msg_recovered, next, KEY_BYTES_MAX),
+    ANY(msg_recovered, done),
+    UP_TO(msg_recovered, known, 8 * NODES_MAX),
+    UP_TO(msg_recovered, items, RECOVERED_ITEMS_BYTES_MAX),
+};
+static const struct field handover_fields[] = {
+    PRESENT(msg_handover, accepted),
+    UP_TO(msg_handover, version, VERSION_BYTES_MAX),
+    UP_TO(msg_handover, dealing, DEALING_BYTES_MAX),
+    UP_TO(msg_handover, boxes, BOXES_BYTES_MAX),
+};
+static const struct field handed_fields[] = {
+    UP_TO(msg_handed, refusal, REFUSED_LAST),
+};
 /* clang-format on */
 
 struct layout {
@@ -213,7 +246,9 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_HEARTBEAT] = LAYOUT(heartbeat_fields), [MSG_ASK_ERASED] = {true, NULL, 0},
     [MSG_DELIVER] = LAYOUT(deliver_fields),     [MSG_COMPARE] = LAYOUT(compare_fields),
     [MSG_COMPARED] = LAYOUT(compared_fields),   [MSG_ASK_ENTRIES] = LAYOUT(ask_entries_fields),
-    [MSG_ENTRIES] = LAYOUT(entries_fields),
+    [MSG_ENTRIES] = LAYOUT(entries_fields),     [MSG_RECOVER] = LAYOUT(recover_fields),
+    [MSG_RECOVERED] = LAYOUT(recovered_fields), [MSG_HANDOVER] = LAYOUT(handover_fields),
+    [MSG_HANDED] = LAYOUT(handed_fields),
 };
 
 static const struct layout *
@@ -224,6 +259,7 @@ layout_of(uint64_t kind)
     return &layouts[kind];
 }
 
+/* Everything else is about a path. */
 static bool
 common_valid(const struct msg *msg)
 {

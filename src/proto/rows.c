@@ -278,7 +278,7 @@ path_row_encode(const struct path_row *row, struct buf *out)
     row_writer_init(&w, out, 6);
     codec_require(&w, !ballot_is_none(row->ballot), ERR_RANGE);
     codec_put_ballot(&w, row->ballot);
-    codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_CHOSEN);
+    codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_RECEIVED);
     codec_put_bytes(&w, row->head, 1, HEAD_BYTES_MAX);
     cbor_put_bool(&w, row->erased);
     cbor_put_uint(&w, row->erased_generation);
@@ -296,7 +296,7 @@ path_row_decode(struct bytes encoded, struct path_row *out)
     row_reader_init(&r, encoded, 6);
     codec_get_ballot(&r, &out->ballot);
     codec_expect(&r, !ballot_is_none(out->ballot));
-    out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_CHOSEN);
+    out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_RECEIVED);
     out->head = codec_get_bytes(&r, 1, HEAD_BYTES_MAX);
     out->erased = cbor_get_bool(&r);
     out->erased_generation = cbor_get_uint(&r);
@@ -352,11 +352,12 @@ node_row_encode(const struct node_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 4);
+    row_writer_init(&w, out, 5);
     codec_put_fixed(&w, row->store_id, sizeof(row->store_id));
     codec_put_range(&w, row->incarnation, 1, UINT64_MAX);
     cbor_put_uint(&w, row->boot);
     cbor_put_uint(&w, row->horizon_ms);
+    codec_put_range(&w, row->recovery, RECOVERY_NONE, RECOVERY_SHARES);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -367,11 +368,12 @@ node_row_decode(struct bytes encoded, struct node_row *out)
     enum vault_err err;
 
     *out = (struct node_row){0};
-    row_reader_init(&r, encoded, 4);
+    row_reader_init(&r, encoded, 5);
     cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
     out->incarnation = codec_get_range(&r, 1, UINT64_MAX);
     out->boot = cbor_get_uint(&r);
     out->horizon_ms = cbor_get_uint(&r);
+    out->recovery = (enum recovery_state)codec_get_range(&r, RECOVERY_NONE, RECOVERY_SHARES);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct node_row){0};
@@ -384,13 +386,16 @@ peer_row_encode(const struct peer_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 6);
+    row_writer_init(&w, out, 9);
     cbor_put_uint(&w, row->incarnation);
     cbor_put_uint(&w, row->boot);
     cbor_put_uint(&w, row->horizon_ms);
     cbor_put_uint(&w, row->sequence);
     cbor_put_uint(&w, row->share_key.id);
     codec_put_fixed(&w, row->share_key.key, X25519_BYTES);
+    codec_put_fixed(&w, row->store_id, sizeof(row->store_id));
+    cbor_put_uint(&w, row->life);
+    cbor_put_uint(&w, row->sequence_before);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -401,13 +406,16 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     enum vault_err err;
 
     *out = (struct peer_row){0};
-    row_reader_init(&r, encoded, 6);
+    row_reader_init(&r, encoded, 9);
     out->incarnation = cbor_get_uint(&r);
     out->boot = cbor_get_uint(&r);
     out->horizon_ms = cbor_get_uint(&r);
     out->sequence = cbor_get_uint(&r);
     out->share_key.id = cbor_get_uint(&r);
     cbor_get_fixed(&r, out->share_key.key, X25519_BYTES);
+    cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
+    out->life = cbor_get_uint(&r);
+    out->sequence_before = cbor_get_uint(&r);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct peer_row){0};

@@ -81,7 +81,7 @@ MUST_CHECK enum vault_err row_key_path_of(struct bytes key, struct path *out);
 /* 'p' */
 struct path_row {
     struct ballot ballot;
-    enum accepted_state state; /* ACCEPTED or CHOSEN */
+    enum accepted_state state; /* not ABSENT */
     struct bytes head;
     bool erased; /* tombstone: everything below it is gone here */
     /* When it was erased, newest of: the keys of the path's bucket, this node's share keys. */
@@ -110,6 +110,7 @@ struct node_row {
     uint64_t incarnation;
     uint64_t boot;
     uint64_t horizon_ms;
+    enum recovery_state recovery; /* of that incarnation */
 };
 MUST_CHECK enum vault_err node_row_encode(const struct node_row *row, struct buf *out);
 MUST_CHECK enum vault_err node_row_decode(struct bytes encoded,
@@ -131,6 +132,9 @@ MUST_CHECK enum vault_err dirty_row_decode(struct bytes key, struct bytes value,
 struct peer_row {
     uint64_t incarnation, boot, horizon_ms, sequence;
     struct share_key_public share_key; /* newest known; id 0: none */
+    uint8_t store_id[STORE_ID_BYTES];  /* zero: not known */
+    uint64_t life;                     /* the last one heard of */
+    uint64_t sequence_before;          /* highest of the lives before it */
 };
 MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
 MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded,

@@ -425,7 +425,7 @@ make_node(struct reactor *r)
                                    .buckets = o->buckets,
                                    .shred_interval = duration_ms(local->shred_interval_ms)};
     struct step st;
-    memcpy(options.peer_keys, o->peer_keys, sizeof(options.peer_keys));
+    memcpy(options.peers, o->peers, sizeof(options.peers));
     reactor_step(r, &st);
     enum vault_err err = node_new(&options, &st, &r->node);
     arena_reset(&r->step_arena);
@@ -558,6 +558,7 @@ reactor_run(struct reactor *r)
 {
     struct step st;
     reactor_step(r, &st);
+    node_set_sequence(r->node, r->options.store->ops->sequence(r->options.store));
     node_start(r->node, &st, &r->executor);
     reactor_step_done(r);
     while (!r->stop && !drained(r)) {

@@ -24,7 +24,7 @@ struct reactor_options {
     const struct master_key *master;     /* borrowed; NULL: none */
     bool master_incorrect;
     struct node_row row;
-    struct share_key_public peer_keys[NODES_MAX];
+    struct peer_row peers[NODES_MAX];
     struct tls_context *api, *link_server, *link_client; /* borrowed */
     struct rng rng;
     void *save_context;

@@ -80,7 +80,8 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
                                  .incarnation = member->incarnation,
                                  .escrow_backlog = member->escrow_backlog,
                                  .paths = member->paths,
-                                 .paths_known = member->paths_known};
+                                 .paths_known = member->paths_known,
+                                 .recovering = member->recovery != RECOVERY_NONE};
     const struct exchange *exchange = &node_anti_entropy(r->node)->exchanges[i];
     peer->compared = exchange->compared;
     peer->in_sync = exchange->in_sync;
@@ -102,13 +103,41 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
 }
 
 static void
+fill_recovery(const struct node *node, struct node_status *s)
+{
+    struct recovery_progress p;
+    node_recovery(node, &p);
+    s->recovery.state = p.behind || p.incarnation == 0 ? "starting"
+                        : p.state == RECOVERY_HANDOVER ? "handover"
+                        : p.state == RECOVERY_SHARES   ? "parts"
+                                                       : "none";
+    s->recovery.blocked = p.blocked;
+    s->recovery.peers_complete = p.peers_complete;
+    s->recovery.peers_needed = p.peers_needed;
+    s->recovery.versions = p.versions;
+    s->recovery.bytes = p.bytes;
+    s->recovery.unfinished = p.unfinished;
+    s->recovery.missing = p.missing;
+}
+
+static const char *
+why_not_serving(const struct node_status *s)
+{
+    if (s->recovery.blocked)
+        return "more stores are lost than the other nodes can make up for: restore from a backup";
+    if (strcmp(s->recovery.state, "none") == 0 || strcmp(s->recovery.state, "parts") == 0)
+        return "the node is starting";
+    return "the store was lost or rolled back, and the other nodes hand over what they have";
+}
+
+static void
 fill_reasons(struct node_status *s, bool serving)
 {
     size_t n = 0;
     if (!s->quorum)
         s->not_ready_reasons[n++] = "too few nodes are connected";
     else if (!serving)
-        s->not_ready_reasons[n++] = "the node is starting";
+        s->not_ready_reasons[n++] = why_not_serving(s);
     if (s->sealed)
         s->not_ready_reasons[n++] = "the master key is missing or not the right one";
     s->ready = n == 0;
@@ -186,6 +215,7 @@ fill_status(struct reactor *r, struct node_status *s)
     }
     fill_anti_entropy(r, &s->anti_entropy);
     s->quorum = connected >= cluster_node_majority(cluster);
+    fill_recovery(r->node, s);
     fill_reasons(s, node_serving(r->node));
     copy_commit_metrics(&r->metrics, &io);
 }

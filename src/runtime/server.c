@@ -42,7 +42,7 @@ struct server {
     struct tls_context *api, *link_server, *link_client;
     struct store *store;
     struct node_row row;
-    struct share_key_public peer_keys[NODES_MAX];
+    struct peer_row peers[NODES_MAX];
     struct storage_io *storage;
     struct reactor *reactor;
 };
@@ -270,17 +270,15 @@ read_peer_rows(struct server *s, struct store_reader *reader, struct arena *aren
         char name[16];
         struct row_key key;
         struct bytes value;
-        struct peer_row row;
         snprintf(name, sizeof(name), "peer/%u", i);
         row_key_meta(name, &key);
         enum vault_err err = s->store->ops->get(reader, row_key_bytes(&key), arena, &value);
         if (err == ERR_NOT_FOUND)
             continue;
         if (err == OK)
-            err = peer_row_decode(value, &row);
+            err = peer_row_decode(value, &s->peers[i]);
         if (err != OK)
             return err;
-        s->peer_keys[i] = row.share_key;
     }
     return OK;
 }
@@ -398,7 +396,7 @@ start_reactor(struct server *s)
                                       .save_share_keys = save_share_keys,
                                       .buckets = &s->buckets,
                                       .save_bucket_keys = save_bucket_keys};
-    memcpy(options.peer_keys, s->peer_keys, sizeof(options.peer_keys));
+    memcpy(options.peers, s->peers, sizeof(options.peers));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
 }
 

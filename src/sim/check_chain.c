@@ -211,7 +211,8 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                  p->name, node);
     p->highest[node] = row.ballot;
     struct accepted_head *a = accepted_at(check, p, row.ballot, &seen);
-    a->by |= (UINT64_C(1) << node) & world_replicas(check->world, head.path);
+    if (row.state != STATE_RECEIVED)
+        a->by |= (UINT64_C(1) << node) & world_replicas(check->world, head.path);
     if (row.state == STATE_CHOSEN ||
         (unsigned)__builtin_popcountll(a->by) >= world_majority(check->world))
         add_chosen(check, p, &seen);
@@ -258,6 +259,13 @@ check_chain_promise(struct check_chain *check, unsigned node, struct path path,
         sim_fail(check->world, SIM_SAFETY, "promises", "%s: node %u forgot what it had promised",
                  p->name, node);
     p->promised[node] = ballot;
+}
+
+void
+check_chain_new_incarnation(struct check_chain *check, unsigned node)
+{
+    for (struct checked_path *p = check->paths; p; p = p->next)
+        p->promised[node] = (struct ballot){0};
 }
 
 void

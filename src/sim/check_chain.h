@@ -57,6 +57,8 @@ void check_chain_row(struct check_chain *check, unsigned node, struct bytes key,
 /* A vote or an acknowledgement at that ballot leaves `node`: none before it may have been for a higher one. */
 void check_chain_promise(struct check_chain *check, unsigned node, struct path path,
                          struct ballot ballot);
+/* A new incarnation is not bound by what older ones promised. */
+void check_chain_new_incarnation(struct check_chain *check, unsigned node);
 /* NULL: nothing was ever accepted there. */
 const struct checked_path *check_chain_path(const struct check_chain *check, struct path path);
 /* Incarnation of the secret that a version id belongs to; NULL: unknown. */

@@ -39,6 +39,16 @@ check_delete_erased(struct world *world, struct path path, const uint8_t *incarn
     return count;
 }
 
+/* A store that went back holds again what it had erased, until the others have handed over what they know. */
+static unsigned
+waiting_for_handover(const struct world *world, struct path path, const uint8_t *incarnation)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        count += !store_is_recovered(world, i) && holds_incarnation(world, i, path, incarnation);
+    return count;
+}
+
 void
 check_delete_answer(struct world *world, const struct op *op)
 {
@@ -57,7 +67,8 @@ check_delete_answer(struct world *world, const struct op *op)
         bool meant = op->request.kind == REQUEST_DELETION || head->version == r->version;
         if (head->kind != HEAD_TOMBSTONE || !meant)
             continue;
-        unsigned erased = check_delete_erased(world, path, head->incarnation);
+        unsigned erased = check_delete_erased(world, path, head->incarnation) +
+                          waiting_for_handover(world, path, head->incarnation);
         if (erased > best)
             best = erased;
     }

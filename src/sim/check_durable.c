@@ -55,6 +55,10 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     if (voted)
         check_voted(world, node, msg, &key);
     /* A vote is a promise, and so is an acknowledgement: nothing lower may follow, in this life of the node or a later one. */
+    struct sim_node *n = &world->nodes[node];
+    if (n->checked_incarnation != node_incarnation(n->node))
+        check_chain_new_incarnation(&world->chain, node);
+    n->checked_incarnation = node_incarnation(n->node);
     if (voted || written)
         check_chain_promise(&world->chain, node, msg->path,
                             voted ? msg->u.voted.ballot : msg->u.written.ballot);

@@ -50,7 +50,7 @@ is_enough(const struct world *world, uint64_t set)
 }
 
 /*
- * As few nodes as leave every path a majority of its replicas, among those whose records and clocks are whole; everybody else is
+ * As few nodes as leave every path a majority of its replicas, among those whose stores, records and clocks are whole; everybody else is
  * dead for good.
  */
 static void
@@ -60,7 +60,7 @@ choose_living(struct world *world)
     unsigned first = (unsigned)prng_below(&world->fault_prng, n);
     uint64_t chosen = 0;
     for (unsigned i = 0; i < n; i++)
-        chosen |= world->nodes[i].spoilt ? 0 : UINT64_C(1) << i;
+        chosen |= world->nodes[i].spoilt || !store_is_recovered(world, i) ? 0 : UINT64_C(1) << i;
     for (unsigned i = 0; i < n; i++) {
         uint64_t without = chosen & ~(UINT64_C(1) << (first + n - 1 - i) % n);
         chosen = is_enough(world, without) ? without : chosen;
@@ -277,6 +277,19 @@ meet_first(struct world *world, uint64_t returning)
     keep_apart(world, returning, false);
 }
 
+/* Whoever lost something has been handed it. Own shares may be missing until they are read. */
+static void
+handed_over(struct world *world)
+{
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        struct recovery_progress progress;
+        node_recovery(world->nodes[i].node, &progress);
+        if (progress.behind || progress.state == RECOVERY_HANDOVER)
+            sim_fail(world, SIM_LIVENESS, "recovered", "node %u: %u of %u have handed over", i,
+                     progress.peers_complete, progress.peers_needed);
+    }
+}
+
 static void
 everybody_back(struct world *world)
 {
@@ -288,6 +301,7 @@ everybody_back(struct world *world)
     for (unsigned i = 0; i < world->options.nodes; i++) {
         returning |= (uint64_t)world->nodes[i].dead << i;
         world->nodes[i].dead = false;
+        world->nodes[i].file_lost = false; /* the window is not to be met here */
         if (!node_up(world, i))
             node_boot(world, i);
     }
@@ -298,10 +312,12 @@ everybody_back(struct world *world)
     }
     drain(world);
     check_status_backlog(world);
-    check_converged(world, !lost);
+    check_converged(world, !lost && world->faults.struck[FAULT_store_lost] == 0 &&
+                               world->faults.struck[FAULT_store_rolled_back] == 0);
     uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
+    handed_over(world);
     check_delete_all(world);
     shred_some(world);
 }

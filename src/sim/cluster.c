@@ -208,7 +208,9 @@ step_begin(struct world *world, unsigned node)
 static void
 restart_later(struct world *world, unsigned node)
 {
-    uint64_t after = ms_to_ns(prng_skewed(&world->fault_prng, 1, RESTART_MS_MAX));
+    bool soon = world->nodes[node].restart_soon;
+    uint64_t after = ms_to_ns(prng_skewed(&world->fault_prng, 1, soon ? 20 : RESTART_MS_MAX));
+    world->nodes[node].restart_soon = false;
     event_push(world, event_new(world, EVENT_START, node, after, 0));
 }
 
@@ -217,6 +219,7 @@ step_end(struct world *world, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
     world->stepping = false;
+    store_look(world, node);
     arena_reset(&n->arena);
     if (secret_arena_is_open(n->secrets))
         sim_fail(world, SIM_SAFETY, "secrets", "secrets of node %u stayed accessible", node);
@@ -226,6 +229,9 @@ step_end(struct world *world, unsigned node)
         trace_line(&world->trace, world->now_ns, "node %u ends within a step", node);
         node_crash(world, node);
         n->entropy_fails = false;
+        if (n->lose_store)
+            (void)store_lose(world, node);
+        n->lose_store = false;
         restart_later(world, node);
     }
 }
@@ -390,12 +396,11 @@ load_facts(struct world *world, unsigned node, struct node_options *options)
     }
     for (unsigned i = 0; i < world->options.nodes; i++) {
         char name[16];
-        struct peer_row peer;
         snprintf(name, sizeof(name), "peer/%u", i);
         row_key_meta(name, &key);
         row = disk_find(&n->disk.durable, row_key_bytes(&key));
-        if (row && peer_row_decode(row->value, &peer) == OK)
-            options->peer_keys[i] = peer.share_key;
+        if (row && peer_row_decode(row->value, &options->peers[i]) != OK)
+            sim_fail(world, SIM_SAFETY, "facts", "a peer row does not decode");
     }
 }
 
@@ -418,6 +423,7 @@ node_boot(struct world *world, unsigned node)
         .shred_interval = duration_ms(world->options.shred_ms),
     };
     load_facts(world, node, &options);
+    store_finding(world, node, &options);
     load_keys(world, n);
     load_buckets(n);
     n->life++;
@@ -430,6 +436,7 @@ node_boot(struct world *world, unsigned node)
                n->mismatched ? " with another configuration" : "");
     world->current = node;
     n->effects_left = UINT32_MAX;
+    node_set_sequence(n->node, n->disk.sequence);
     node_start(n->node, &st, &executor);
     step_end(world, node);
     event_push(world, event_new(world, EVENT_KEYS, node, ms_to_ns(KEYS_LOOK_MS), 0));

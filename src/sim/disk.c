@@ -143,6 +143,7 @@ disk_close(struct disk *disk)
     list_free(disk->group);
     table_clear(&disk->visible);
     table_clear(&disk->durable);
+    table_clear(&disk->snapshot);
 }
 
 void
@@ -185,7 +186,6 @@ disk_commit(struct disk *disk, enum vault_err err)
         if (err != OK)
             continue;
         table_apply(&disk->visible, batch);
-        disk->sequence++;
     }
 }
 
@@ -197,8 +197,10 @@ disk_sync_one(struct disk *disk)
         return NULL;
     disk->group = batch->next;
     batch->next = NULL;
-    if (batch->err == OK)
-        table_apply(&disk->durable, batch);
+    if (batch->err != OK)
+        return batch;
+    table_apply(&disk->durable, batch);
+    disk->sequence++;
     return batch;
 }
 
@@ -216,6 +218,46 @@ disk_crash(struct disk *disk)
     table_clear(&disk->visible);
     for (size_t i = 0; i < disk->durable.count; i++)
         table_put(&disk->visible, disk->durable.rows[i]);
+}
+
+static void
+table_copy(struct disk_table *to, const struct disk_table *from)
+{
+    table_clear(to);
+    for (size_t i = 0; i < from->count; i++)
+        table_put(to, from->rows[i]);
+}
+
+void
+disk_lose(struct disk *disk)
+{
+    table_clear(&disk->visible);
+    table_clear(&disk->durable);
+    disk->sequence = 0;
+}
+
+void
+disk_snapshot(struct disk *disk)
+{
+    table_copy(&disk->snapshot, &disk->durable);
+    disk->snapshot_sequence = disk->sequence;
+    disk->has_snapshot = true;
+}
+
+void
+disk_snapshot_drop(struct disk *disk)
+{
+    table_clear(&disk->snapshot);
+    disk->has_snapshot = false;
+}
+
+void
+disk_roll_back(struct disk *disk)
+{
+    table_copy(&disk->durable, &disk->snapshot);
+    table_copy(&disk->visible, &disk->snapshot);
+    disk->sequence = disk->snapshot_sequence;
+    disk_snapshot_drop(disk);
 }
 
 static bool

@@ -5,7 +5,7 @@
  * are synced together. A crash keeps any prefix of what was committed and not yet synced, and nothing of a batch that it
  * tears. Writes fail (the process dies of it), are refused for want of room, and take long. Reads fail for a
  * moment. A record may rot on the disk: its reader then gets ERR_CORRUPT, or, in rows that the actors verify themselves, one
- * wrong bit. What a finished sync has covered is never lost: lost and rolled-back stores are not simulated.
+ * wrong bit. What a finished sync has covered is lost only with the whole store, or with everything after a copy of it (stores.c).
  */
 #ifndef OSTRAKA_SIM_DISK_H
 #define OSTRAKA_SIM_DISK_H
@@ -40,10 +40,13 @@ struct disk {
     struct disk_batch *queue, **queue_end; /* handed over, not committed */
     struct disk_batch *group;              /* committed, being synced */
     bool busy;
-    uint64_t sequence;
+    uint64_t sequence; /* durable batches */
     uint64_t full_until_ns, slow_until_ns;
     unsigned slow_factor;
     bool fail_next_write, fail_next_read;
+    struct disk_table snapshot; /* of what was durable at some time */
+    bool has_snapshot;
+    uint64_t snapshot_sequence;
 };
 
 void disk_init(struct disk *disk);
@@ -56,6 +59,12 @@ struct disk_batch *disk_sync_one(struct disk *disk);
 void disk_batch_free(struct disk_batch *batch);
 /* Everything that is not durable is gone. */
 void disk_crash(struct disk *disk);
+/* Everything is gone. */
+void disk_lose(struct disk *disk);
+void disk_snapshot(struct disk *disk);
+void disk_snapshot_drop(struct disk *disk);
+/* The snapshot takes the place of everything. */
+void disk_roll_back(struct disk *disk);
 
 const struct disk_row *disk_find(const struct disk_table *table, struct bytes key);
 /* First row that is not below `key`. */

@@ -62,6 +62,7 @@ frame_rate(enum fault fault)
     case FAULT_crash_at_vote: return 600;
     case FAULT_crash_at_write: return 600;
     case FAULT_cut_at_write: return 1000;
+    case FAULT_store_lost: return 1000;
     default: return 0;
     }
 }
@@ -89,6 +90,8 @@ interval_s(enum fault fault)
     case FAULT_config_mismatch: return 10;
     case FAULT_key_rotation: return 5;
     case FAULT_entropy_failed: return 8;
+    case FAULT_store_lost: return 15;
+    case FAULT_store_rolled_back: return 3;
     default: return 0;
     }
 }
@@ -181,10 +184,8 @@ cut_parts(struct world *world, unsigned part, bool cut)
 static bool
 may_spoil(const struct world *world, unsigned node)
 {
-    unsigned spoilt = 0;
-    for (unsigned i = 0; i < world->options.nodes; i++)
-        spoilt += world->nodes[i].spoilt;
-    return world->nodes[node].spoilt || spoilt < world->options.shares - world_majority(world);
+    return world->nodes[node].spoilt ||
+           (store_may_be_spoilt(world, node) && store_is_recovered(world, node));
 }
 
 static void
@@ -334,6 +335,20 @@ strike_parts(struct world *world, enum fault fault, unsigned node)
     end_later(world, fault, part, 0, 12000);
 }
 
+/* The node comes back a while after it lost its store, or to an older copy that is made now. */
+static void
+strike_store(struct world *world, enum fault fault, unsigned node)
+{
+    struct disk *disk = &world->nodes[node].disk;
+    if (fault == FAULT_store_lost) {
+        if (store_lose(world, node))
+            end_later(world, FAULT_crash, node, 0, 4000);
+    } else if (!disk->has_snapshot && disk->durable.count > 0) {
+        disk_snapshot(disk);
+        end_later(world, fault, node, 0, 20000);
+    }
+}
+
 static void
 strike_process(struct world *world, enum fault fault, unsigned node)
 {
@@ -342,6 +357,8 @@ strike_process(struct world *world, enum fault fault, unsigned node)
     case FAULT_power_loss: strike_power(world); break;
     case FAULT_pause: strike_pause(world, node); break;
     case FAULT_config_mismatch: strike_mismatch(world, node); break;
+    case FAULT_store_lost:
+    case FAULT_store_rolled_back: strike_store(world, fault, node); break;
     case FAULT_key_rotation: {
         if (!node_up(world, node))
             break;
@@ -422,6 +439,12 @@ faults_end(struct world *world, enum fault fault, unsigned a, unsigned b)
     case FAULT_crash:
         if (!node_up(world, a))
             node_boot(world, a);
+        break;
+    case FAULT_store_lost: cut_parts(world, a, b != 0); break;
+    case FAULT_store_rolled_back:
+        if (store_roll_back(world, a))
+            end_later(world, FAULT_crash, a, 0, 2000);
+        disk_snapshot_drop(&world->nodes[a].disk);
         break;
     case FAULT_clock_hour: world->nodes[a].wall_offset_ms = 0; break;
     case FAULT_config_mismatch:

@@ -42,7 +42,9 @@
     X(client_gone, "a client goes away before its answer comes")                                   \
     X(client_retry, "a client asks another node under the same key before its answer comes")       \
     X(backlog_lost,                                                                                \
-      "before everybody comes back, it is forgotten what each has missed, and some notices")
+      "before everybody comes back, it is forgotten what each has missed, and some notices")       \
+    X(store_lost, "a process ends and its store is gone")                                          \
+    X(store_rolled_back, "a process ends and finds an older copy of its store")
 
 enum fault {
 #define X(name, text) FAULT_##name,

@@ -29,7 +29,7 @@ struct job {
 };
 
 struct totals {
-    uint64_t seeds, failed, undecided;
+    uint64_t seeds, failed, undecided, windows;
     uint64_t operations, steps, frames, simulated_ms, heads, shredded;
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t struck[FAULTS];
@@ -155,6 +155,7 @@ static void
 add_result(struct totals *t, const struct sim_result *r)
 {
     t->undecided += r->undecided;
+    t->windows += r->window;
     t->operations += r->operations;
     t->steps += r->steps;
     t->frames += r->frames;
@@ -247,14 +248,15 @@ print_totals(const struct totals *t, uint64_t ms)
     uint64_t strikes = 0;
     for (unsigned i = 0; i < FAULTS; i++)
         strikes += t->struck[i];
-    printf(
-        "%lu seeds, %lu failed, %lu undecided; %lu operations (%lu done, %lu refused, %lu without "
-        "effect, %lu open), %lu heads, %lu answers of shredded, %lu steps, %lu frames\n",
-        (unsigned long)t->seeds, (unsigned long)t->failed, (unsigned long)t->undecided,
-        (unsigned long)t->operations, (unsigned long)t->by_outcome[OP_DONE],
-        (unsigned long)t->by_outcome[OP_REFUSED], (unsigned long)t->by_outcome[OP_NOTHING],
-        (unsigned long)t->by_outcome[OP_OPEN], (unsigned long)t->heads, (unsigned long)t->shredded,
-        (unsigned long)t->steps, (unsigned long)t->frames);
+    printf("%lu seeds, %lu failed, %lu undecided, %lu ended in a window; %lu operations (%lu done, "
+           "%lu refused, %lu without "
+           "effect, %lu open), %lu heads, %lu answers of shredded, %lu steps, %lu frames\n",
+           (unsigned long)t->seeds, (unsigned long)t->failed, (unsigned long)t->undecided,
+           (unsigned long)t->windows, (unsigned long)t->operations,
+           (unsigned long)t->by_outcome[OP_DONE], (unsigned long)t->by_outcome[OP_REFUSED],
+           (unsigned long)t->by_outcome[OP_NOTHING], (unsigned long)t->by_outcome[OP_OPEN],
+           (unsigned long)t->heads, (unsigned long)t->shredded, (unsigned long)t->steps,
+           (unsigned long)t->frames);
     ms = ms ? ms : 1;
     printf("%lu ms of real time: %lu s simulated, per real second %lu ms simulated, %lu "
            "operations, %lu "

@@ -87,9 +87,9 @@ travel_time(struct world *world, unsigned from, unsigned to)
 }
 
 static void
-fly(struct world *world, unsigned from, unsigned to, struct bytes frame)
+fly(struct world *world, unsigned from, unsigned to, struct bytes frame, uint64_t late_ns)
 {
-    uint64_t after = travel_time(world, from, to);
+    uint64_t after = travel_time(world, from, to) + late_ns;
     struct event *event = event_new(world, EVENT_FRAME, to, after, frame.size);
     event->from = from;
     event_append(event, 0, frame);
@@ -97,15 +97,16 @@ fly(struct world *world, unsigned from, unsigned to, struct bytes frame)
 }
 
 static void
-put_on_its_way(struct world *world, unsigned from, unsigned to, struct bytes frame)
+put_on_its_way(struct world *world, unsigned from, unsigned to, struct bytes frame,
+               uint64_t late_ns)
 {
     if (!world->connected[from][to] || world->cut[from][to] || !node_up(world, to))
         return;
     if (fault_strikes_frame(world, FAULT_loss))
         return;
-    fly(world, from, to, frame);
+    fly(world, from, to, frame, late_ns);
     if (fault_strikes_frame(world, FAULT_duplicate))
-        fly(world, from, to, frame);
+        fly(world, from, to, frame, late_ns);
 }
 
 /* Ballots in words: milliseconds since the simulation began, and the node. */
@@ -129,6 +130,7 @@ tell(struct world *world, unsigned from, unsigned to, const struct msg *msg)
         refusal = msg->u.written.refusal;
         break;
     case MSG_STATE: refusal = msg->u.state.refusal; break;
+    case MSG_RECOVERED: refusal = msg->u.recovered.refusal; break;
     case MSG_SHARE: b = msg->u.share.accepted.ballot; break;
     case MSG_SHARED: beat.node = (uint8_t)msg->u.shared.outcome; break;
     default: break;
@@ -156,8 +158,10 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     if (world->trace.verbose && msg.kind != MSG_HEARTBEAT)
         tell(world, from, to, &msg);
     check_secrets_frame(world, from, to, frame, &msg);
-    check_durable(world, from, &msg);
+    check_store(world, from, &msg);
+    if (!world->window)
+        check_durable(world, from, &msg);
     costs_message(&world->costs, from, to, &msg);
-    put_on_its_way(world, from, to, frame);
+    put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));
     faults_at_frame(world, from, msg.kind);
 }

@@ -40,7 +40,8 @@ run_faults(struct world *world)
 {
     uint64_t until = ms_to_ns(PHASE_1_MS_MAX);
     faults_start(world);
-    while (world->now_ns < until && (world->clients.budget > 0 || world->clients.in_flight > 0)) {
+    while (!world->window && world->now_ns < until &&
+           (world->clients.budget > 0 || world->clients.in_flight > 0)) {
         if (!world_step(world, until))
             break;
     }
@@ -72,11 +73,14 @@ run_seed(const struct sim_options *options, struct sim_result *result)
     if (options->verbose)
         options_print(world, stdout);
     run_faults(world);
-    check_heal(world);
-    check_chain_end(&world->chain);
-    check_status_counters(world);
-    check_at(world);
-    result->undecided = !check_linear(world);
+    result->window = world->window;
+    if (!world->window) {
+        check_heal(world);
+        check_chain_end(&world->chain);
+        check_status_counters(world);
+        check_at(world);
+        result->undecided = !check_linear(world);
+    }
     fill_result(world, result);
     crashing_world = NULL;
     world_free(world);

@@ -12,6 +12,7 @@ struct sim_result {
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t struck[FAULTS];
     uint64_t sites_struck[MAYBE_SITE_COUNT];
+    bool window;    /* ended where a store went back and nobody that was asked remembers */
     bool undecided; /* the search for a linear order was given up */
 };
 

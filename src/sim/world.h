@@ -93,7 +93,17 @@ struct sim_node {
     bool link_knows_config; /* and its peers refuse its links for it */
     bool
         spoilt; /* a record has rotten, or its clock was an hour ahead: no help is demanded of it later */
-    bool dead;             /* for good */
+    bool dead; /* for good */
+
+    /* stores.c: until the node has become a new incarnation */
+    bool store_lost;
+    bool rolled_back;
+    bool file_lost;               /* the sequence file beside the store too */
+    uint64_t incarnation_in_file; /* while it is there */
+    uint64_t rolled_back_incarnation, sequence_cut;
+    bool lose_store; /* with the present step */
+    bool restart_soon;
+    uint64_t checked_incarnation; /* that its promises are held against */
     unsigned effects_left; /* until it crashes in the present step; UINT32_MAX: it does not */
     bool dying;
 };
@@ -119,6 +129,14 @@ struct sim_options {
     unsigned cost_nodes, cost_paths; /* not 0: a world in which costs are counted */
 };
 
+/* plot.c: what is under way around a store that is to be lost. */
+enum plot_kind { PLOT_NONE, PLOT_LONELY_WRITE, PLOT_LATE_VOTE, PLOT_LATE_WRITES };
+struct plot {
+    enum plot_kind kind;
+    unsigned coordinator, victim, company; /* company: bit per node */
+    uint64_t until_ns;
+};
+
 enum sim_phase { PHASE_FAULTS, PHASE_HEALED, PHASE_WHOLE };
 
 struct world {
@@ -136,6 +154,8 @@ struct world {
     struct sim_node nodes[NODES_MAX];
     unsigned current; /* node of the present step */
     bool stepping;
+    bool
+        window; /* a store went back and nobody who was asked remembers: the run proves nothing more */
     enum sim_phase phase;
 
     bool cut[NODES_MAX][NODES_MAX]; /* frames from, to */
@@ -147,6 +167,7 @@ struct world {
     struct faults faults;
     struct sites sites;
     struct maybe maybe;
+    struct plot plot;
     struct clients clients;
     struct check_chain chain;
     struct check_shred shred;
@@ -208,6 +229,19 @@ void storage_load(struct world *world, unsigned node, const struct effect *effec
 void storage_scan(struct world *world, unsigned node, const struct effect *effect);
 void storage_event(struct world *world, const struct event *event);
 void storage_crash(struct world *world, unsigned node);
+
+/* stores.c */
+bool store_is_recovered(const struct world *world, unsigned node);
+/* One more node that is spoilt or has to recover leaves enough others. */
+bool store_may_be_spoilt(const struct world *world, unsigned node);
+/* The node ends and loses its store, or finds an older copy; false: not now. */
+bool store_lose(struct world *world, unsigned node);
+bool store_roll_back(struct world *world, unsigned node);
+void store_finding(const struct world *world, unsigned node, struct node_options *options);
+void store_look(struct world *world, unsigned node);
+/* A frame is about to leave; how much later than usual it arrives. */
+uint64_t plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
+void check_store(struct world *world, unsigned node, const struct msg *msg);
 
 /* check_secrets.c: what must never be seen, in what leaves a node or rests there */
 void check_secrets_frame(struct world *world, unsigned from, unsigned to, struct bytes frame,

@@ -35,6 +35,17 @@ checks_close(struct actor_checks *checks)
     }
 }
 
+void
+checks_store_gone(struct actor_checks *checks, unsigned node)
+{
+    for (struct checked_path *p = checks->paths; p; p = p->next) {
+        p->highest[node] = (struct ballot){0};
+        p->erased[node] = 0;
+        for (size_t i = 0; i < p->accepted_count; i++)
+            p->accepted[i].by &= ~(UINT64_C(1) << node);
+    }
+}
+
 struct checked_path *
 checks_path(struct actor_checks *checks, struct path path)
 {
@@ -161,7 +172,8 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
         checks_fail("path %s: node %u went back to a lower accepted ballot", p->name, node);
     p->highest[node] = row->ballot;
     struct accepted_head *a = accepted_at(p, row->ballot, &seen);
-    a->by |= UINT64_C(1) << node;
+    if (row->state != STATE_RECEIVED)
+        a->by |= UINT64_C(1) << node;
     if (row->state == STATE_CHOSEN || (unsigned)__builtin_popcountll(a->by) >= checks->majority)
         add_chosen(p, &seen, now_ns);
     if (row->erased || (row->state == STATE_CHOSEN && head.kind == HEAD_LIVE))

@@ -48,6 +48,8 @@ void checks_close(struct actor_checks *checks);
  */
 void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
                      const struct path_row *row);
+/* What the node accepted, and nobody knows to be chosen, counts for nothing any more. */
+void checks_store_gone(struct actor_checks *checks, unsigned node);
 /* NULL: nothing was ever accepted there. */
 struct checked_path *checks_path(struct actor_checks *checks, struct path path);
 /*

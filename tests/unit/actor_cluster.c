@@ -370,13 +370,11 @@ load_facts(struct actor_cluster *ac, unsigned node, struct node_options *options
     }
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         char name[16];
-        struct peer_row row;
         snprintf(name, sizeof(name), "peer/%u", i);
         row_key_meta(name, &key);
         if (!ac_get(ac, node, &key, &value))
             continue;
-        ac_require(peer_row_decode(value, &row) == OK, "a peer row decodes");
-        options->peer_keys[i] = row.share_key;
+        ac_require(peer_row_decode(value, &options->peers[i]) == OK, "a peer row decodes");
     }
 }
 
@@ -412,9 +410,14 @@ ac_start(struct actor_cluster *ac, unsigned node)
     ac_require(n->node == NULL, "a node is started once");
     load_facts(ac, node, &options);
     load_bucket_keys(n);
+    options.finding = n->finding;
+    options.incarnation_known = n->incarnation_known;
+    n->finding = STORE_INTACT;
+    n->incarnation_known = 0;
     n->life++;
     ac_require(node_new(&options, &st, &n->node) == OK, "node_new");
     ac->current = node;
+    node_set_sequence(n->node, n->sequence);
     node_start(n->node, &st, &executor);
     step_end(ac, node);
     links_changed(ac, node, 2);
@@ -553,6 +556,8 @@ ac_free(struct actor_cluster *ac)
         ac_disk_close(ac, i);
         n->store->ops->reader_free(n->reader);
         n->store->ops->close(n->store);
+        if (n->snapshot)
+            n->snapshot->ops->close(n->snapshot);
         secret_arena_open(n->secrets);
         share_keyring_close(&n->ring);
         secret_free(n->secrets, &n->wrap_key);

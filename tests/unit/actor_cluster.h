@@ -77,6 +77,11 @@ struct ac_node {
     bool slow_disk;           /* loads and syncs take a hundred times as long */
     struct ac_batch *batches; /* not known durable to the node */
     uint64_t last_commit_ns;
+    uint64_t sequence;          /* durable batches */
+    enum store_finding finding; /* told to the next process, and to no later one */
+    uint64_t incarnation_known;
+    struct store *snapshot; /* NULL: none */
+    uint64_t snapshot_sequence;
 };
 
 struct ac_event;
@@ -128,6 +133,15 @@ void ac_cut(struct actor_cluster *ac, unsigned from, unsigned to, bool cut); /* 
 void ac_isolate(struct actor_cluster *ac, unsigned node, bool cut);          /* from all others */
 void ac_heal(struct actor_cluster *ac); /* all links whole, all disks good, all nodes up */
 bool ac_up(const struct actor_cluster *ac, unsigned node);
+/*
+ * Of a node that is down: an empty store in the place of its own, its incarnation remembered beside
+ * it or not; the copy made by ac_snapshot put back, noticed at the start or not.
+ */
+void ac_lose_store(struct actor_cluster *ac, unsigned node, bool remembered);
+void ac_snapshot(struct actor_cluster *ac, unsigned node);
+void ac_roll_back(struct actor_cluster *ac, unsigned node, bool noticed);
+/* Knows its incarnation and has been handed all heads. */
+bool ac_recovered(const struct actor_cluster *ac, unsigned node);
 /*
  * Share keys: a new one, unless too many old ones are kept; and those that may go, go. How many are
  * left.

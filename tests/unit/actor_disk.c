@@ -106,6 +106,7 @@ make_durable(struct actor_cluster *ac, unsigned node)
         if (!b->committed || b->durable)
             continue;
         b->durable = true;
+        n->sequence++;
         if (b->path_row.size == 0)
             continue;
         ac_require(path_row_decode(b->path_row, &row) == OK, "a stored path row decodes");
@@ -125,7 +126,7 @@ run_stored(struct actor_cluster *ac, const struct ac_event *event)
         at = &(*at)->next;
     *at = event->batch->next;
     batch_free(event->batch);
-    node_set_sequence(n->node, n->store->ops->sequence(n->store));
+    node_set_sequence(n->node, n->sequence);
     msg.u.stored.tag = event->tag;
     msg.u.stored.err = event->err;
     ac_deliver(ac, event->node, event->actor, &msg);

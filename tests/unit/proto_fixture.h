@@ -135,6 +135,9 @@ dice_incarnations(struct dice *dice)
 {
     struct incarnations out = {.count = (uint8_t)dice_between(dice, 0, REPLICAS_MAX)};
 
+    out.life = dice_number(dice, 0, UINT64_MAX);
+    out.sequence = dice_number(dice, 0, UINT64_MAX);
+    out.placed = dice_number(dice, 0, UINT64_MAX);
     for (unsigned i = 0; i < out.count; i++)
         out.of[i] = dice_number(dice, 0, UINT64_MAX);
     return out;
@@ -147,7 +150,7 @@ dice_accepted(struct dice *dice)
         return (struct accepted){0};
     return (struct accepted){
         .ballot = dice_ballot(dice),
-        .state = dice_coin(dice) ? STATE_ACCEPTED : STATE_CHOSEN,
+        .state = (enum accepted_state)dice_between(dice, STATE_ACCEPTED, STATE_RECEIVED),
         .head = dice_bytes(dice, 1, 80),
     };
 }
@@ -308,7 +311,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.erased = (struct msg_erased){
             .erased = dice_coin(dice),
             .shredded = dice_coin(dice),
-            .state = (enum accepted_state)dice_between(dice, STATE_ABSENT, STATE_CHOSEN),
+            .state = (enum accepted_state)dice_between(dice, STATE_ABSENT, STATE_RECEIVED),
             .ballot = dice_ballot_or_none(dice),
             .head = dice_bytes(dice, 0, 60),
             .incarnations = known,
@@ -378,8 +381,16 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .look_age_ms = dice_number(dice, 0, UINT64_MAX),
             .paths = dice_number(dice, 0, UINT64_MAX),
             .paths_known = dice_coin(dice),
+            .life = dice_number(dice, 0, UINT64_MAX),
+            .recovery = (enum recovery_state)dice_between(dice, RECOVERY_NONE, RECOVERY_SHARES),
+            .known_incarnation = dice_number(dice, 0, UINT64_MAX),
+            .known_boot = dice_number(dice, 0, UINT64_MAX),
+            .known_life = dice_number(dice, 0, UINT64_MAX),
+            .known_sequence = dice_number(dice, 0, UINT64_MAX),
         };
         ID(msg->u.heartbeat.share_key);
+        ID(msg->u.heartbeat.store_id);
+        dice_fill(dice, msg->u.heartbeat.known_store_id, STORE_ID_BYTES);
         break;
     case MSG_ASK_ERASED: break;
     case MSG_DELIVER: msg->u.deliver.owner = dice_between(dice, 0, DELIVER_LAST); break;
@@ -402,6 +413,35 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.entries = (struct msg_entries){dice_number(dice, 0, LEAVES - 1),
                                               dice_bytes(dice, 0, 60), dice_bytes(dice, 0, 60)};
         break;
+    case MSG_RECOVER:
+        msg->u.recover = (struct msg_recover){
+            .incarnation = dice_number(dice, 1, UINT64_MAX),
+            .cursor = dice_bytes(dice, 0, 60),
+        };
+        ID(msg->u.recover.store_id);
+        dice_fill(dice, msg->u.recover.config_hash, HASH_BYTES);
+        break;
+    case MSG_RECOVERED:
+        msg->u.recovered = (struct msg_recovered){
+            .incarnation = dice_number(dice, 1, UINT64_MAX),
+            .cursor = dice_bytes(dice, 0, 60),
+            .refusal = refusal,
+            .next = dice_bytes(dice, 0, 60),
+            .done = dice_coin(dice),
+            .known = dice_bytes(dice, 0, 8 * NODES_MAX),
+            .items = dice_bytes(dice, 0, 200),
+        };
+        ID(msg->u.recovered.store_id);
+        break;
+    case MSG_HANDOVER:
+        msg->u.handover = (struct msg_handover){
+            .accepted = dice_accepted(dice),
+            .version = dice_bytes(dice, 0, 60),
+            .dealing = dice_bytes(dice, 0, 60),
+            .boxes = dice_bytes(dice, 0, 60),
+        };
+        break;
+    case MSG_HANDED: msg->u.handed.refusal = refusal; break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:

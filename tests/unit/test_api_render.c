@@ -494,6 +494,7 @@ sample_status(const struct cluster *cluster)
         .store_sequence = 77,
         .escrow_backlog = 5,
         .anti_entropy = {.ready = true, .paths = 9, .differences = 4},
+        .recovery = {.state = "parts", .missing = 4, .versions = 9},
         .peers = {{.connected = true,
                    .round_trip_us = 250,
                    .paths = 61,
@@ -593,6 +594,11 @@ status_page(void **state)
     assert_true(json_is_true(json_object_get(compared, "ready")));
     assert_int_equal(json_integer_value(json_object_get(compared, "paths")), 9);
     assert_int_equal(json_integer_value(json_object_get(compared, "differences")), 4);
+    assert_true(json_is_false(json_object_get(json_array_get(peers, 2), "recovering")));
+    peers = json_object_get(root, "recovery");
+    assert_string_equal(json_string_value(json_object_get(peers, "state")), "parts");
+    assert_int_equal(json_integer_value(json_object_get(peers, "missing")), 4);
+    assert_int_equal(json_integer_value(json_object_get(peers, "versions")), 9);
     /* Nothing of tokens or keys, and no word of how values are split. */
     assert_int_equal(buf_append(&response.body, bytes_of("", 1)), OK);
     assert_false(body_has(&response, "cdcd"));

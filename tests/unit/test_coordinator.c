@@ -90,7 +90,7 @@ begin(struct probe *p, enum request_kind kind, const char *name, const char *val
 static struct incarnations
 incarnations(uint64_t a, uint64_t b, uint64_t c)
 {
-    return (struct incarnations){.of = {a, b, c}, .count = 3};
+    return (struct incarnations){.of = {a, b, c}, .count = 3, .placed = 0x012};
 }
 
 static struct msg
@@ -116,10 +116,22 @@ written(const struct msg *write, enum refusal refusal)
     return m;
 }
 
+/* As from the present life of that node. */
+static enum vault_err
+inject(struct probe *p, unsigned from, const struct msg *msg)
+{
+    struct msg m = *msg;
+    size_t at = msg_incarnations_at(m.kind);
+    if (at != 0)
+        ((struct incarnations *)((uint8_t *)&m + at))->life =
+            node_membership(p->ac->nodes[0].node)->members[from].life;
+    return ac_inject(p->ac, from, 0, &m);
+}
+
 static void
 answer(struct probe *p, unsigned from, const struct msg *msg)
 {
-    assert_int_equal(ac_inject(p->ac, from, 0, msg), OK);
+    assert_int_equal(inject(p, from, msg), OK);
     ac_run_ms(p->ac, 1);
 }
 
@@ -204,7 +216,7 @@ test_refused_votes(void **state)
     size_t votes = count_of(p, MSG_VOTE, 1);
     answer_vote(p, 1, REFUSED_FLOOR, 1000);
     struct msg m = voted(last(p, MSG_VOTE, 2), REFUSED_FLOOR, 1500);
-    assert_int_equal(ac_inject(p->ac, 2, 0, &m), OK); /* over a floor at once */
+    assert_int_equal(inject(p, 2, &m), OK); /* over a floor at once */
     assert_int_equal(count_of(p, MSG_VOTE, 1), votes + 1);
     assert_true(ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot) >= ballot_ms(second) + 1500);
     probe_free(p);

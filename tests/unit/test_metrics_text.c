@@ -63,6 +63,7 @@ page_start(struct page *page)
         .uptime_ms = 61001,
         .escrow_backlog = 7,
         .anti_entropy = {.ready = true, .paths = 1234, .backlog = 3},
+        .recovery = {.state = "handover", .peers_complete = 1},
         .ready = true,
         .peers = {{.self = true, .connected = true, .paths = 40, .paths_known = true},
                   {.connected = true,

@@ -68,6 +68,9 @@ static void
 assert_incarnations_equal(struct incarnations a, struct incarnations b)
 {
     assert_int_equal(a.count, b.count);
+    assert_int_equal(a.life, b.life);
+    assert_int_equal(a.sequence, b.sequence);
+    assert_int_equal(a.placed, b.placed);
     for (unsigned i = 0; i < REPLICAS_MAX; i++)
         assert_int_equal(a.of[i], b.of[i]);
 }
@@ -126,6 +129,16 @@ assert_questions_equal(const struct msg *a, const struct msg *b)
     } else if (a->kind == MSG_ASK_ENTRIES) {
         NUMBER(ask_entries, leaf);
         BYTES(ask_entries, after);
+    } else if (a->kind == MSG_RECOVER) {
+        FIXED(recover, config_hash);
+        NUMBER(recover, incarnation);
+        FIXED(recover, store_id);
+        BYTES(recover, cursor);
+    } else if (a->kind == MSG_HANDOVER) {
+        ACCEPTED(handover);
+        BYTES(handover, version);
+        BYTES(handover, dealing);
+        BYTES(handover, boxes);
     }
 }
 
@@ -202,6 +215,25 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(entries, leaf);
         BYTES(entries, until);
         BYTES(entries, entries);
+        NUMBER(heartbeat, life);
+        FIXED(heartbeat, store_id);
+        NUMBER(heartbeat, recovery);
+        FIXED(heartbeat, known_store_id);
+        NUMBER(heartbeat, known_incarnation);
+        NUMBER(heartbeat, known_boot);
+        NUMBER(heartbeat, known_life);
+        NUMBER(heartbeat, known_sequence);
+    } else if (a->kind == MSG_RECOVERED) {
+        NUMBER(recovered, incarnation);
+        FIXED(recovered, store_id);
+        BYTES(recovered, cursor);
+        NUMBER(recovered, refusal);
+        BYTES(recovered, next);
+        NUMBER(recovered, done);
+        BYTES(recovered, known);
+        BYTES(recovered, items);
+    } else if (a->kind == MSG_HANDED) {
+        NUMBER(handed, refusal);
     }
 }
 
@@ -316,7 +348,7 @@ static const struct bound bounds[] = {
     {MSG_CHOSEN, 2, true, 0, HEAD_BYTES_MAX},
     {MSG_CHOSEN, 3, false, 0, (1u << REPLICAS_MAX) - 1},
     {MSG_ERASED, 0, true, ID_BYTES, ID_BYTES},
-    {MSG_ERASED, 2, false, 0, STATE_CHOSEN},
+    {MSG_ERASED, 2, false, 0, STATE_RECEIVED},
     {MSG_ERASED, 4, true, 0, HEAD_BYTES_MAX},
     {MSG_READ, 0, false, 0, COUNTER_MAX},
     {MSG_READ, 1, true, ID_BYTES, ID_BYTES},
@@ -361,6 +393,22 @@ static const struct bound bounds[] = {
     {MSG_ENTRIES, 0, false, 0, LEAVES - 1},
     {MSG_ENTRIES, 1, true, 0, PATH_KEY_BYTES_MAX},
     {MSG_ENTRIES, 2, true, 0, ENTRIES_BYTES_MAX},
+    {MSG_HEARTBEAT, 16, true, STORE_ID_BYTES, STORE_ID_BYTES},
+    {MSG_HEARTBEAT, 17, false, 0, RECOVERY_SHARES},
+    {MSG_HEARTBEAT, 22, false, 0, UINT64_MAX},
+    {MSG_RECOVER, 1, false, 1, UINT64_MAX},
+    {MSG_RECOVER, 2, true, STORE_ID_BYTES, STORE_ID_BYTES},
+    {MSG_RECOVER, 3, true, 0, KEY_BYTES_MAX},
+    {MSG_RECOVERED, 0, false, 1, UINT64_MAX},
+    {MSG_RECOVERED, 2, true, 0, KEY_BYTES_MAX},
+    {MSG_RECOVERED, 3, false, 0, REFUSAL_MAX},
+    {MSG_RECOVERED, 4, true, 0, KEY_BYTES_MAX},
+    {MSG_RECOVERED, 6, true, 0, 8 * NODES_MAX},
+    {MSG_RECOVERED, 7, true, 0, RECOVERED_ITEMS_BYTES_MAX},
+    {MSG_HANDOVER, 1, true, 0, VERSION_BYTES_MAX},
+    {MSG_HANDOVER, 2, true, 0, DEALING_BYTES_MAX},
+    {MSG_HANDOVER, 3, true, 0, BOXES_BYTES_MAX},
+    {MSG_HANDED, 0, false, 0, REFUSAL_MAX},
 };
 
 static struct bytes
@@ -479,6 +527,9 @@ test_encoder_refuses_values(void **state)
     NOT_ENCODED(MSG_FETCH, ERR_RANGE, msg.path = (struct path){0});
     NOT_ENCODED(MSG_HEARTBEAT, ERR_RANGE, msg.path.tenant = bytes_of_text("acme"));
     NOT_ENCODED(MSG_HEARTBEAT, ERR_RANGE, msg.path.name = bytes_of_text("name"));
+    NOT_ENCODED(MSG_RECOVER, ERR_RANGE, msg.path.name = bytes_of_text("name"));
+    NOT_ENCODED(MSG_RECOVERED, ERR_RANGE, msg.path.tenant = bytes_of_text("acme"));
+    NOT_ENCODED(MSG_RECOVER, ERR_RANGE, msg.u.recover.incarnation = 0);
 
     vote = dice_msg(&dice, MSG_VOTE);
     assert_int_equal(msg_encode(&vote, &full), ERR_NOMEM);
@@ -496,13 +547,13 @@ test_accepted(void **state)
 
     (void)state;
     dice_init(&dice, 8);
-    for (unsigned bits = 0; bits < 12; bits++) {
+    for (unsigned bits = 0; bits < 16; bits++) {
         struct accepted accepted = {
             .ballot = bits & 1 ? some : (struct ballot){0},
             .head = bits & 2 ? head : (struct bytes){0},
             .state = (enum accepted_state)(bits >> 2),
         };
-        bool good = bits == 0 || bits == 7 || bits == 11;
+        bool good = bits == 0 || bits == 7 || bits == 11 || bits == 15;
         struct msg msg = dice_msg(&dice, MSG_STATE);
         struct buf item = {0};
         struct cbor_writer w;
@@ -524,7 +575,7 @@ test_accepted(void **state)
     }
     NOT_ENCODED(MSG_STATE, ERR_RANGE,
                 (msg.u.state.accepted.ballot = some, msg.u.state.accepted.head = head,
-                 msg.u.state.accepted.state = (enum accepted_state)3));
+                 msg.u.state.accepted.state = (enum accepted_state)4));
     dice_close(&dice);
 }
 
@@ -575,10 +626,12 @@ test_composites(void **state)
             {"\x83\x18\x01\x00\x01", 5, false}, {"\x83\x01\x18\x18\x01", 5, true},
         },
       lists[] = {
-          {"\x80", 1, true},
-          {"\x87\x00\x01\x02\x03\x04\x05\x06", 8, true},
-          {"\x88\x00\x01\x02\x03\x04\x05\x06\x07", 9, false},
-          {"\x81\x40", 2, false},
+          {"\x80", 1, false},
+          {"\x82\x00\x01", 3, false},
+          {"\x83\x00\x07\x15", 4, true},
+          {"\x8a\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06", 11, true},
+          {"\x8b\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06\x07", 12, false},
+          {"\x84\x05\x06\x07\x40", 5, false},
       };
     struct dice dice;
     struct msg msg;
@@ -721,6 +774,7 @@ test_names(void **state)
     (void)state;
     assert_string_equal(msg_kind_name(MSG_VOTE), "VOTE");
     assert_string_equal(msg_kind_name(MSG_DELIVER), "DELIVER");
+    assert_string_equal(msg_kind_name(MSG_HANDED), "HANDED");
     assert_string_equal(msg_kind_name(MSG_PEER_DOWN), "PEER_DOWN");
     assert_string_equal(msg_kind_name((enum msg_kind)0), "?");
     assert_string_equal(msg_kind_name((enum msg_kind)99), "?");

@@ -132,7 +132,7 @@ test_heartbeats(void **state)
     timer(&b, 1);
     assert_int_equal(sent(&b, MSG_HEARTBEAT, PEER), 1);
     const struct msg_heartbeat *out = &effect_of(&b, EFFECT_SEND, 0)->u.msg.u.heartbeat;
-    assert_int_equal(out->boot, 3);
+    assert_int_equal(out->known_boot, 9);
     assert_int_equal(out->horizon_ms, 77);
     assert_int_equal(out->echo_ns, 123);
     assert_non_null(effect_of(&b, EFFECT_TIMER, 0));

@@ -268,7 +268,7 @@ dice_path_row(struct dice *dice)
 {
     return (struct path_row){
         .ballot = dice_ballot(dice),
-        .state = dice_coin(dice) ? STATE_ACCEPTED : STATE_CHOSEN,
+        .state = (enum accepted_state)dice_between(dice, STATE_ACCEPTED, STATE_RECEIVED),
         .head = dice_bytes(dice, 1, 80),
         .erased = dice_coin(dice),
         .erased_generation = dice_number(dice, 0, UINT64_MAX),
@@ -289,6 +289,7 @@ dice_node_row(struct dice *dice)
         .incarnation = dice_number(dice, 1, UINT64_MAX),
         .boot = dice_number(dice, 0, UINT64_MAX),
         .horizon_ms = dice_number(dice, 0, UINT64_MAX),
+        .recovery = (enum recovery_state)dice_between(dice, RECOVERY_NONE, RECOVERY_SHARES),
     };
 
     dice_fill(dice, row.store_id, sizeof(row.store_id));
@@ -304,8 +305,11 @@ dice_peer_row(struct dice *dice)
         .horizon_ms = dice_number(dice, 0, UINT64_MAX),
         .sequence = dice_number(dice, 0, UINT64_MAX),
         .share_key.id = dice_number(dice, 0, UINT64_MAX),
+        .life = dice_number(dice, 0, UINT64_MAX),
+        .sequence_before = dice_number(dice, 0, UINT64_MAX),
     };
 
+    dice_fill(dice, row.store_id, STORE_ID_BYTES);
     dice_fill(dice, row.share_key.key, X25519_BYTES);
     return row;
 }
@@ -453,13 +457,14 @@ test_row_bounds(void **state)
     ROW_IS(ERR_RANGE, path, row.ballot = (struct ballot){0});
     ROW_IS(ERR_RANGE, path, row.ballot.node = NODES_MAX);
     ROW_IS(ERR_RANGE, path, row.state = STATE_ABSENT);
-    ROW_IS(ERR_RANGE, path, row.state = (enum accepted_state)3);
+    ROW_IS(ERR_RANGE, path, row.state = (enum accepted_state)4);
     ROW_IS(OK, version, row.record = bytes_of(large.data, VERSION_BYTES_MAX));
     ROW_IS(ERR_TOO_LARGE, version, row.record = bytes_of(large.data, VERSION_BYTES_MAX + 1));
     ROW_IS(ERR_RANGE, version, row.record.size = 0);
     ROW_IS(OK, version, row.share = bytes_of(large.data, SEALED_MAX));
     ROW_IS(ERR_TOO_LARGE, version, row.share = bytes_of(large.data, SEALED_MAX + 1));
     ROW_IS(ERR_RANGE, node, row.incarnation = 0);
+    ROW_IS(ERR_RANGE, node, row.recovery = (enum recovery_state)3);
     dice_close(&dice);
 }
 
@@ -484,7 +489,7 @@ test_decoder_bounds(void **state)
     assert_true(refused(recode_path, PATH_WITH(0, bytes_of("\x83\x00\x00\x00", 4))));
     assert_true(recodes(recode_path, PATH_WITH(0, bytes_of("\x83\x01\x00\x00", 4))));
     assert_true(refused(recode_path, PATH_WITH(1, item_uint(&dice, 0))));
-    assert_true(refused(recode_path, PATH_WITH(1, item_uint(&dice, 3))));
+    assert_true(refused(recode_path, PATH_WITH(1, item_uint(&dice, 4))));
     assert_true(refused(recode_path, PATH_WITH(2, item_bytes(&dice, 0))));
     assert_true(recodes(recode_path, PATH_WITH(2, item_bytes(&dice, HEAD_BYTES_MAX))));
     assert_true(refused(recode_path, PATH_WITH(2, item_bytes(&dice, HEAD_BYTES_MAX + 1))));

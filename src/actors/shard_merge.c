@@ -1,0 +1,283 @@
+/*
+ * What another replica hands over to a new incarnation of this node's store, one version at a time:
+ * docs/protocol.md, "Lost and rolled-back stores". The higher ballot wins; a head known chosen is
+ * taken as with CHOSEN, a chosen tombstone erases; own rows that the chosen chain does not contain
+ * go.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+/* A handover, decoded, with what it makes of the path. */
+struct merge {
+    struct head head;     /* of the path afterwards */
+    struct bytes encoded; /* the same */
+    struct ballot ballot;
+    enum accepted_state state;
+    bool changed; /* the path row is another afterwards */
+    struct version_record version;
+    struct dealing dealing;
+    uint8_t version_id[ID_BYTES];
+    bool has_version;
+    bool opened; /* the own box was among what came, and opens to the own share */
+    uint8_t x;
+    struct bytes share;
+};
+
+/* ---- what came ---- */
+
+static bool
+decode_version(const struct msg_handover *in, struct merge *m)
+{
+    uint8_t hash[HASH_BYTES];
+    m->has_version = in->version.size > 0;
+    if (!m->has_version)
+        return true;
+    record_id(in->version, m->version_id);
+    record_id(in->dealing, hash);
+    return version_decode(in->version, &m->version) == OK &&
+           dealing_decode(in->dealing, in->boxes, &m->dealing) == OK &&
+           memcmp(hash, m->version.dealing_hash, HASH_BYTES) == 0;
+}
+
+static bool
+head_is_of_path(const struct shard_work *w, const struct head *head)
+{
+    return path_equal(head->path, w->path->link.path) &&
+           memcmp(head->cluster_id, w->s->membership->cluster->id, CLUSTER_ID_BYTES) == 0;
+}
+
+/* The head that stands afterwards. False: what came contradicts what is known here. */
+static bool
+choose_head(struct shard_work *w, struct merge *m)
+{
+    const struct accepted *in = &w->msg->u.handover.accepted;
+    const struct shard_row *own = &w->path->row;
+    uint8_t id[ID_BYTES];
+    record_id(in->head, id);
+    bool present = own->row.state != STATE_ABSENT;
+    bool same = present && memcmp(id, own->head.id, ID_BYTES) == 0;
+    int order = ballot_compare(in->ballot, own->row.ballot);
+    bool take = !present || order > 0;
+    if (head_decode(in->head, &m->head) != OK || !head_is_of_path(w, &m->head))
+        return false;
+    if (take && !same && own->row.state == STATE_CHOSEN &&
+        m->head.generation <= own->head.generation)
+        return false;
+    m->ballot = take ? in->ballot : own->row.ballot;
+    m->encoded = take ? in->head : own->row.head;
+    m->state = own->row.state;
+    if (take)
+        m->state = STATE_RECEIVED;
+    if (same && own->row.state == STATE_CHOSEN)
+        m->state = STATE_CHOSEN;
+    if (in->state == STATE_CHOSEN && (take || same))
+        m->state = STATE_CHOSEN;
+    m->changed = take || m->state != own->row.state;
+    return take || head_decode(m->encoded, &m->head) == OK;
+}
+
+static void
+open_own_box(struct shard_work *w, struct merge *m)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
+    size_t size = 0;
+    if (own < 0 || !share || own >= m->dealing.count || m->dealing.boxes[own].size == 0)
+        return;
+    m->x = (uint8_t)(own + 1);
+    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
+                                  .tenant = w->path->link.path.tenant,
+                                  .name = w->path->link.path.name,
+                                  .incarnation = m->version.incarnation,
+                                  .version = m->version.version};
+    m->opened = dealing_open_box(&m->dealing, &place, m->x, m->dealing.boxes[own], w->s->ring,
+                                 share, &size) == OK;
+    if (m->opened)
+        m->share = bytes_of(share, size);
+}
+
+/* ---- rows ---- */
+
+/* Boxes that came, and those that are here already; the own one is not kept once it is opened. */
+static enum vault_err
+put_boxes(struct shard_work *w, const struct merge *m, bool share_held, struct store_change *list,
+          size_t *count)
+{
+    struct bytes boxes[REPLICAS_MAX] = {{0}};
+    struct bytes kept[REPLICAS_MAX];
+    struct buf encoded = {0};
+    struct bytes value;
+    size_t n = 0;
+    bool left = false;
+    if (bytes_list_decode(w->path->box, BOX_BYTES_MAX, kept, REPLICAS_MAX, &n) != OK)
+        n = 0;
+    for (unsigned i = 0; i < m->dealing.count; i++) {
+        boxes[i] = m->dealing.boxes[i];
+        if (boxes[i].size == 0 && n == m->dealing.count)
+            boxes[i] = kept[i];
+        if (m->state == STATE_CHOSEN && share_held && i + 1u == m->x)
+            boxes[i] = (struct bytes){0};
+        left = left || boxes[i].size > 0;
+    }
+    if (!left)
+        return OK;
+    enum vault_err err = bytes_list_encode(boxes, m->dealing.count, &encoded);
+    if (err == OK)
+        err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
+    buf_close(&encoded);
+    if (err == OK)
+        shard_change(list, count, STORE_PUT, shard_key_copy(w, &w->path->box_key), value);
+    return err;
+}
+
+/* The version's rows; *row is the version row as it stands afterwards. */
+static enum vault_err
+put_version(struct shard_work *w, const struct merge *m, struct store_change *list, size_t *count,
+            struct loaded_row *row)
+{
+    struct row_key key;
+    bool held = shard_has_share(w, m->version_id, &m->dealing);
+    enum vault_err err = shard_version_row(w, m->version.version, m->version_id,
+                                           w->msg->u.handover.version, m->share, row);
+    if (err != OK)
+        return err;
+    if (!held) /* a share here that does not open is as good as none, and must not hide that */
+        shard_change(list, count, STORE_PUT, row->key, row->value);
+    row_key_version(ROW_DEALING, w->path->link.path, m->version.version, m->version_id, &key);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.handover.dealing);
+    return put_boxes(w, m, held || m->opened, list, count);
+}
+
+static void
+delete_all(struct shard_work *w, struct store_change *list, size_t *count)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    for (unsigned i = 0; i < 3; i++) {
+        struct row_key key;
+        row_key_versions(tables[i], w->path->link.path, &key);
+        shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
+    }
+}
+
+/* ---- the whole ---- */
+
+static enum vault_err
+begin_row(struct shard_work *w, const struct merge *m, bool erased, struct store_change *list,
+          size_t *count)
+{
+    if (!m->changed && w->path->row.row.erased == erased)
+        return OK;
+    enum vault_err err = shard_next_row(w->path, m->ballot, m->state, m->encoded, erased);
+    w->path->next_clean = false;
+    return err == OK ? shard_put_path_row(w, list, count) : err;
+}
+
+static enum vault_err
+merge_tombstone(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
+{
+    struct replicas replicas;
+    bool chosen = m->state == STATE_CHOSEN;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    int own = replicas_index(&replicas, w->s->membership->self);
+    if (!m->changed && (!chosen || w->path->row.row.erased))
+        return OK;
+    enum vault_err err = begin_row(w, m, chosen, list, count);
+    if (err != OK)
+        return err;
+    if (chosen) {
+        delete_all(w, list, count);
+        w->path->next_clean = true;
+    }
+    uint8_t mask = chosen && own >= 0 ? (uint8_t)(1u << own) : 0;
+    return shard_put_erasure(w, mask, list, count) ? OK : ERR_NOMEM;
+}
+
+static enum vault_err
+merge_live(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
+{
+    struct chain_head chain = {m->head.version, m->head.oldest_version, m->head.version_id,
+                               m->head.incarnation};
+    struct loaded_row row;
+    bool whole = false, stored = false;
+    enum vault_err err = begin_row(w, m, false, list, count);
+    if (err == OK && m->has_version &&
+        shard_judge_chain(w, &m->version, m->version_id, &chain) == SHARED_STORED) {
+        open_own_box(w, m);
+        err = put_version(w, m, list, count, &row);
+        stored = true;
+    }
+    if (err != OK || m->state != STATE_CHOSEN || (!m->changed && w->path->clean))
+        return err;
+    /* A row that does not decode is no reason to do without the rest. */
+    err = stored ? shard_prune_with(w, &chain, &row, list, count, &whole)
+                 : shard_prune_to_chain(w, &chain, list, count, &whole);
+    if (err == OK && w->path->has_next)
+        w->path->next_clean = whole && !w->rows->more;
+    return err == ERR_CORRUPT ? OK : err;
+}
+
+/* Boxes of that version are looked for first, then all version rows. True: they are here. */
+static bool
+rows_are_here(struct shard_work *w, const struct merge *m)
+{
+    struct shard_path *path = w->path;
+    if (!w->rows) {
+        path->box_key.size = 0;
+        path->box = (struct bytes){0};
+        if (!m->has_version) {
+            shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+            return false;
+        }
+        struct row_key key;
+        row_key_version(ROW_BOXES, path->link.path, m->version.version, m->version_id, &key);
+        shard_need_rows(w, &key, 1);
+        return false;
+    }
+    if (!m->has_version || path->box_key.size > 0)
+        return true;
+    row_key_version(ROW_BOXES, path->link.path, m->version.version, m->version_id, &path->box_key);
+    buf_close(&path->box_memory);
+    if (w->rows->rows[0].found && buf_append(&path->box_memory, w->rows->rows[0].value) == OK)
+        path->box = buf_bytes(&path->box_memory);
+    shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+    return false;
+}
+
+void
+shard_on_handover(struct shard_work *w)
+{
+    const struct msg_handover *in = &w->msg->u.handover;
+    struct merge *m = arena_alloc(w->st->arena, sizeof(*m));
+    struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    size_t count = 0;
+    if (!m || !list) {
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return;
+    }
+    memset(m, 0, sizeof(*m));
+    if (in->accepted.state == STATE_ABSENT || !decode_version(in, m) || !choose_head(w, m)) {
+        shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
+        return;
+    }
+    if (!rows_are_here(w, m))
+        return;
+    enum vault_err err = m->head.kind == HEAD_LIVE ? merge_live(w, m, list, &count)
+                                                   : merge_tombstone(w, m, list, &count);
+    w->path->box_key.size = 0;
+    w->path->box = (struct bytes){0};
+    if (err != OK) {
+        w->path->has_next = false;
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return;
+    }
+    if (count == 0) {
+        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
+        return;
+    }
+    shard_answer_later(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
+    shard_commit(w, list, count);
+}

@@ -1,0 +1,186 @@
+/*
+ * Stores that are lost or go back, and what is demanded of their nodes.
+ *
+ * Fault model. A store is lost at a crash: the next process finds an empty one with a new id, and is told so, as the runtime finds it
+ * out. Or it goes back at a crash: to a copy of what was durable some time before, within the same life of the process or
+ * across several. A small file beside the store remembers its sequence and incarnation; it survives, or goes too. Where it
+ * survives the runtime finds that the store is behind; else the peers have to know.
+ *
+ * At most n - m nodes are not recovered (or spoilt in other ways) at a time. A store that has gone back without anybody left
+ * who could tell it is the window of docs/security.md: the run ends there, is counted, and proves nothing.
+ */
+#include "sim/memory.h"
+#include "sim/world.h"
+
+/* ---- who is whole ---- */
+
+bool
+store_is_recovered(const struct world *world, unsigned node)
+{
+    const struct sim_node *n = &world->nodes[node];
+    struct recovery_progress progress;
+    struct node_row row;
+    struct row_key key;
+    if (n->store_lost || n->rolled_back)
+        return false;
+    if (n->node) {
+        node_recovery(n->node, &progress);
+        return progress.state == RECOVERY_NONE && !progress.behind;
+    }
+    row_key_meta("node", &key);
+    const struct disk_row *found = disk_find(&n->disk.durable, row_key_bytes(&key));
+    return !found || (node_row_decode(found->value, &row) == OK && row.recovery == RECOVERY_NONE);
+}
+
+bool
+store_may_be_spoilt(const struct world *world, unsigned node)
+{
+    unsigned others = 0;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        others += i != node && (world->nodes[i].spoilt || !store_is_recovered(world, i));
+    return others < world->options.shares - world_majority(world);
+}
+
+/* ---- striking ---- */
+
+/* What the older incarnation accepted, and nobody knows to be chosen, counts for nothing any more. */
+static void
+forget_in_checkers(struct world *world, unsigned node)
+{
+    for (struct checked_path *p = world->chain.paths; p; p = p->next) {
+        p->highest[node] = (struct ballot){0};
+        for (size_t i = 0; i < p->accepted_count; i++)
+            p->accepted[i].by &= ~(UINT64_C(1) << node);
+    }
+}
+
+static uint64_t
+incarnation_on_disk(const struct sim_node *n)
+{
+    struct node_row row;
+    struct row_key key;
+    row_key_meta("node", &key);
+    const struct disk_row *found = disk_find(&n->disk.durable, row_key_bytes(&key));
+    return found && node_row_decode(found->value, &row) == OK ? row.incarnation : 0;
+}
+
+bool
+store_lose(struct world *world, unsigned node)
+{
+    struct sim_node *n = &world->nodes[node];
+    if (n->mismatched || n->spoilt || !store_may_be_spoilt(world, node))
+        return false;
+    node_crash(world, node);
+    n->incarnation_in_file = incarnation_on_disk(n);
+    n->file_lost = prng_chance(&world->fault_prng, 500);
+    disk_lose(&n->disk);
+    disk_snapshot_drop(&n->disk);
+    n->store_lost = true;
+    n->rolled_back = false;
+    forget_in_checkers(world, node);
+    fault_count(world, FAULT_store_lost);
+    trace_line(&world->trace, world->now_ns, "node %u loses its store%s", node,
+               n->file_lost ? " and its sequence file" : "");
+    return true;
+}
+
+bool
+store_roll_back(struct world *world, unsigned node)
+{
+    struct sim_node *n = &world->nodes[node];
+    bool nothing = !n->disk.has_snapshot || n->disk.snapshot_sequence == n->disk.sequence;
+    if (nothing || n->store_lost || n->rolled_back || n->mismatched || n->spoilt ||
+        !store_may_be_spoilt(world, node))
+        return false;
+    node_crash(world, node);
+    n->incarnation_in_file = incarnation_on_disk(n);
+    n->file_lost = prng_chance(&world->fault_prng, 500);
+    n->sequence_cut = n->disk.sequence - n->disk.snapshot_sequence;
+    disk_roll_back(&n->disk);
+    n->rolled_back = true;
+    n->rolled_back_incarnation = incarnation_on_disk(n);
+    forget_in_checkers(world, node);
+    fault_count(world, FAULT_store_rolled_back);
+    trace_line(&world->trace, world->now_ns, "node %u goes back by %lu batches to %lu%s", node,
+               (unsigned long)n->sequence_cut, (unsigned long)n->disk.sequence,
+               n->file_lost ? ", and its sequence file is gone" : "");
+    return true;
+}
+
+/* What the runtime would find. */
+void
+store_finding(const struct world *world, unsigned node, struct node_options *options)
+{
+    const struct sim_node *n = &world->nodes[node];
+    if (n->store_lost) {
+        options->finding = STORE_LOST;
+    } else if (n->rolled_back && !n->file_lost) {
+        options->finding = STORE_BEHIND;
+    }
+    if (!n->file_lost && (n->store_lost || n->rolled_back))
+        options->incarnation_known = n->incarnation_in_file;
+}
+
+/* ---- what is demanded ---- */
+
+/* The node has become a new incarnation: from here on it is like any other that recovers. */
+void
+store_look(struct world *world, unsigned node)
+{
+    struct sim_node *n = &world->nodes[node];
+    if (!n->node || (!n->store_lost && !n->rolled_back))
+        return;
+    uint64_t on_disk = incarnation_on_disk(n);
+    if (n->store_lost ? on_disk != 0 : on_disk > n->rolled_back_incarnation) {
+        n->store_lost = false;
+        n->rolled_back = false;
+    }
+}
+
+/* Somebody that the node has heard knows that its store went back. */
+static int
+who_knows(const struct world *world, unsigned node)
+{
+    const struct sim_node *n = &world->nodes[node];
+    const struct membership *own = node_membership(n->node);
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (i == node || !node_up(world, i) || !own->members[i].told)
+            continue;
+        const struct member *seen = &node_membership(world->nodes[i].node)->members[node];
+        if (seen->incarnation > n->rolled_back_incarnation ||
+            seen->sequence_before > own->sequence_found)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool
+is_service(const struct msg *msg)
+{
+    switch ((int)msg->kind) {
+    case MSG_VOTED: return msg->u.voted.refusal == REFUSED_NONE;
+    case MSG_WRITTEN: return msg->u.written.refusal == REFUSED_NONE;
+    case MSG_STATE: return msg->u.state.refusal == REFUSED_NONE;
+    case MSG_VERSIONS: return msg->u.versions.refusal == REFUSED_NONE;
+    default: return false;
+    }
+}
+
+void
+check_store(struct world *world, unsigned node, const struct msg *msg)
+{
+    const struct sim_node *n = &world->nodes[node];
+    if (!is_service(msg) || (!n->store_lost && !n->rolled_back) || !n->node)
+        return;
+    if (n->store_lost || !n->file_lost)
+        sim_fail(world, SIM_SAFETY, "standing", "node %u serves from a store that it knows is %s",
+                 node, n->store_lost ? "lost" : "behind");
+    int knows = who_knows(world, node);
+    if (knows >= 0)
+        sim_fail(world, SIM_SAFETY, "standing",
+                 "node %u serves from a store that went back, and node %d had told it", node,
+                 knows);
+    trace_line(&world->trace, world->now_ns, "node %u went back and nobody it heard remembers",
+               node);
+    world->window = true;
+}
