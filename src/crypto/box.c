@@ -275,14 +275,22 @@ insert_key(struct share_keyring *ring, const struct share_key_public *public_hal
 enum vault_err
 share_keyring_generate(struct share_keyring *ring, const struct rng *rng)
 {
+    return share_keyring_generate_above(ring, 0, rng);
+}
+
+enum vault_err
+share_keyring_generate_above(struct share_keyring *ring, uint64_t floor, const struct rng *rng)
+{
     unsigned count = key_count(ring);
     struct share_key_public public_half;
     struct secret private_half;
     enum vault_err err;
 
-    if (count == SHARE_KEYS_MAX || ring->keys[0].public_half.id == UINT64_MAX)
+    if (ring->keys[0].public_half.id > floor)
+        floor = ring->keys[0].public_half.id;
+    if (count == SHARE_KEYS_MAX || floor == UINT64_MAX)
         return ERR_BUSY;
-    public_half.id = ring->keys[0].public_half.id + 1;
+    public_half.id = floor + 1;
     err = make_pair(ring->arena, rng, &private_half, public_half.key);
     if (err == OK)
         insert_key(ring, &public_half, private_half);

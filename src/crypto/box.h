@@ -73,6 +73,9 @@ void share_keyring_close(struct share_keyring *ring);
  * Errors: ERR_ENTROPY, ERR_BUSY.
  */
 MUST_CHECK enum vault_err share_keyring_generate(struct share_keyring *ring, const struct rng *rng);
+/* The same with an id above `floor`: what others know of an older ring must not be met again. */
+MUST_CHECK enum vault_err share_keyring_generate_above(struct share_keyring *ring, uint64_t floor,
+                                                       const struct rng *rng);
 /* Puts a stored pair in. Errors: ERR_BUSY full, ERR_EXISTS id there. */
 MUST_CHECK enum vault_err share_keyring_add(struct share_keyring *ring, uint64_t id,
                                             const uint8_t private_half[static X25519_BYTES]);

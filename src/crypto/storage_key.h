@@ -11,7 +11,9 @@
 
 /*
  * out = HKDF-SHA-256(storage key, salt = cluster id | node name, info = label). Labels: "tables",
- * "shares", "share-keys", "bucket-keys".
+ * "shares", "share-keys", "bucket-keys"; "store-chain" and "sequence-file" (what tells an older
+ * store); "check" (kept in the birth record to tell the right storage key, and never used for
+ * anything else).
  */
 MUST_CHECK enum vault_err storage_key_derive(const uint8_t storage_key[static KEY_BYTES],
                                              struct bytes cluster_id, struct bytes node_name,

@@ -123,6 +123,17 @@ batch_fail(struct storage_request *first, enum vault_err err)
         r->err = err;
 }
 
+static void
+tell_flushed(struct storage_io *io)
+{
+    struct store_mark durable;
+
+    if (io->options.flushed == NULL)
+        return;
+    io->options.store->ops->durable(io->options.store, &durable);
+    io->options.flushed(io->options.context, &durable);
+}
+
 /*
  * Commits each and syncs once. Gives the number of transactions that are durable now. After a
  * failed sync nobody knows what the disk holds: *broken is set, and nothing may be written any
@@ -142,8 +153,10 @@ batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
     if (committed == 0)
         return 0;
     enum vault_err err = store->ops->sync(store);
-    if (err == OK)
+    if (err == OK) {
+        tell_flushed(io);
         return committed;
+    }
     batch_fail(first, err);
     *broken = true;
     return 0;

@@ -48,6 +48,11 @@ struct storage_io_options {
     uint64_t checkpoint_log_bytes; /* 0: no checkpointer */
     enum vault_err (*checkpoint)(struct store *store); /* NULL: none */
     uint64_t (*log_bytes)(struct store *store);        /* NULL: none */
+    void *context;
+    /*
+     * After every flush and before anything of it is completed, on the writer's thread; NULL: none.
+     */
+    void (*flushed)(void *context, const struct store_mark *durable);
 };
 
 struct storage_io_stats {

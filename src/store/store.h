@@ -7,9 +7,9 @@
  * committed batch wrote is visible to the next read at once; it survives a crash only after
  * store_sync().
  *
- * Every batch that is committed also moves the store's own sequence forward by one (meta row, same
- * transaction), so that a store that went back in time can be told. That row's key, "\0seq", is
- * taken: no change may name it, and readers never see it.
+ * Every batch that is committed also moves the store's own sequence forward by one and chains a MAC
+ * over it (store_chain.h; meta row, same transaction), so that a store that went back in time can
+ * be told. That row's key, "\0seq", is taken: no change may name it, and readers never see it.
  *
  * Threads: store_commit and store_sync from one thread (the storage writer); each reader belongs to
  * one thread. store_wt.c allows all of them at once.
@@ -35,6 +35,12 @@ struct store_change {
 struct store_row {
     struct bytes key;
     struct bytes value;
+};
+
+/* Where a store stands: batches taken so far, and the MAC that chains them; all zero when new. */
+struct store_mark {
+    uint64_t sequence;
+    uint8_t mac[32];
 };
 
 struct store;
@@ -70,6 +76,8 @@ struct store_ops {
                            size_t limit, bool with_values, struct arena *arena,
                            struct store_row *rows, size_t *count, bool *more);
     void (*close)(struct store *store); /* frees; readers must have been freed */
+    /* Where the last batch stands that survives a crash: what the node tells others, and keeps. */
+    void (*durable)(struct store *store, struct store_mark *out);
 };
 
 /* First member of every implementation's struct. */

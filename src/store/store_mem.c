@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store_chain.h"
 #include "store/store_check.h"
 
 enum { HEIGHT_MAX = 20 };
@@ -35,8 +36,8 @@ struct store_mem {
     pthread_mutex_t lock;
     struct row *head; /* height HEIGHT_MAX, no key */
     struct undo *undo;
-    uint64_t sequence;
-    uint64_t sequence_synced;
+    struct store_mark mark;
+    struct store_mark mark_synced;
 };
 
 struct store_reader {
@@ -234,7 +235,9 @@ change_apply(struct store_mem *m, const struct store_change *change)
 static enum vault_err
 mem_commit(struct store *store, const struct store_change *changes, size_t count)
 {
+    static const uint8_t key[KEY_BYTES] = {0}; /* nobody has to be kept from making marks here */
     struct store_mem *m = of_store(store);
+    struct store_mark next;
     enum vault_err err = OK;
 
     store_changes_check(changes, count);
@@ -242,8 +245,9 @@ mem_commit(struct store *store, const struct store_change *changes, size_t count
     const struct undo *mark = m->undo;
     for (size_t i = 0; i < count && err == OK; i++)
         err = change_apply(m, &changes[i]);
+    store_mark_next(key, &m->mark, changes, count, &next);
     if (err == OK)
-        m->sequence++;
+        m->mark = next;
     else
         undo_until(m, mark);
     pthread_mutex_unlock(&m->lock);
@@ -257,7 +261,7 @@ mem_sync(struct store *store)
 
     pthread_mutex_lock(&m->lock);
     undo_forget(m);
-    m->sequence_synced = m->sequence;
+    m->mark_synced = m->mark;
     pthread_mutex_unlock(&m->lock);
     return OK;
 }
@@ -268,9 +272,19 @@ mem_sequence(struct store *store)
     struct store_mem *m = of_store(store);
 
     pthread_mutex_lock(&m->lock);
-    uint64_t sequence = m->sequence;
+    uint64_t sequence = m->mark.sequence;
     pthread_mutex_unlock(&m->lock);
     return sequence;
+}
+
+static void
+mem_durable(struct store *store, struct store_mark *out)
+{
+    struct store_mem *m = of_store(store);
+
+    pthread_mutex_lock(&m->lock);
+    *out = m->mark_synced;
+    pthread_mutex_unlock(&m->lock);
 }
 
 void
@@ -280,7 +294,7 @@ store_mem_crash(struct store *store)
 
     pthread_mutex_lock(&m->lock);
     undo_until(m, NULL);
-    m->sequence = m->sequence_synced;
+    m->mark = m->mark_synced;
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -377,6 +391,7 @@ static const struct store_ops mem_ops = {
     .get = mem_get,
     .scan = mem_scan,
     .close = mem_close,
+    .durable = mem_durable,
 };
 
 enum vault_err

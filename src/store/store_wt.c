@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "store/store_chain.h"
 #include "store/store_check.h"
 #include "store/store_wt_internal.h"
 
@@ -12,6 +13,7 @@
 enum { TRIES_MAX = 8 };
 
 struct store_reader {
+    struct store_wt *store;
     WT_SESSION *session;
     WT_CURSOR *cursor; /* held, and reset after every use, so that it pins nothing in the cache */
 };
@@ -35,6 +37,31 @@ error_of(int ret)
     case WT_TRY_SALVAGE: return ERR_CORRUPT;
     default: return ERR_IO;
     }
+}
+
+/*
+ * What is left when nothing of the ordinary explains it: the device failed, or damage was met. A
+ * node that cannot read what it has voted must leave every quorum, so the process ends; the next
+ * start verifies everything.
+ */
+static void
+end_if_broken(struct store_wt *store, int ret, const char *what)
+{
+    switch (ret) {
+    case 0:
+    case WT_NOTFOUND:
+    case WT_ROLLBACK:
+    case WT_CACHE_FULL:
+    case ENOMEM:
+    case ENOSPC: return;
+    default: store_wt_fatal(store, what);
+    }
+}
+
+static void
+end_if_unreadable(struct store_wt *store, int ret)
+{
+    end_if_broken(store, ret, "the disk gave an error, or damage was met, while reading");
 }
 
 static WT_ITEM
@@ -145,35 +172,33 @@ change_apply(WT_CURSOR *cursor, const struct store_change *change)
 }
 
 int
-store_wt_sequence_put(WT_CURSOR *cursor, uint64_t sequence)
+store_wt_mark_put(WT_CURSOR *cursor, const struct store_mark *mark)
 {
-    uint8_t value[8];
+    uint8_t value[STORE_MARK_BYTES];
 
-    for (size_t i = 0; i < sizeof(value); i++)
-        value[i] = (uint8_t)(sequence >> (8 * (sizeof(value) - 1 - i)));
+    store_mark_encode(mark, value);
     return row_put(cursor, store_sequence_key(), bytes_of(value, sizeof(value)));
 }
 
 int
-store_wt_sequence_get(WT_CURSOR *cursor, uint64_t *sequence)
+store_wt_mark_get(WT_CURSOR *cursor, struct store_mark *out)
 {
     WT_ITEM item = item_of(store_sequence_key());
 
-    *sequence = 0;
+    *out = (struct store_mark){0};
     cursor->set_key(cursor, &item);
     int ret = cursor->search(cursor);
     if (ret == 0)
         ret = cursor->get_value(cursor, &item);
-    if (ret == 0 && item.size != 8)
+    if (ret == 0 && store_mark_decode(bytes_of_item(&item), out) != OK)
         ret = WT_ERROR;
-    for (size_t i = 0; ret == 0 && i < 8; i++)
-        *sequence = *sequence << 8 | ((const uint8_t *)item.data)[i];
     int reset = cursor->reset(cursor);
     return ret != 0 ? ret : reset;
 }
 
 static int
-batch_try(struct store_wt *s, const struct store_change *changes, size_t count)
+batch_try(struct store_wt *s, const struct store_change *changes, size_t count,
+          const struct store_mark *mark)
 {
     int ret = s->session->begin_transaction(s->session, "isolation=snapshot");
 
@@ -182,7 +207,7 @@ batch_try(struct store_wt *s, const struct store_change *changes, size_t count)
     for (size_t i = 0; i < count && ret == 0; i++)
         ret = change_apply(s->cursor, &changes[i]);
     if (ret == 0)
-        ret = store_wt_sequence_put(s->cursor, s->sequence + 1);
+        ret = store_wt_mark_put(s->cursor, mark);
     int reset = s->cursor->reset(s->cursor);
     if (ret == 0)
         ret = reset;
@@ -202,7 +227,7 @@ batch_try(struct store_wt *s, const struct store_change *changes, size_t count)
 static uint64_t
 journal_bytes(const struct store_change *changes, size_t count)
 {
-    uint64_t bytes = 128; /* record header, encryption, sequence row */
+    uint64_t bytes = 160; /* record header, encryption, sequence row */
 
     for (size_t i = 0; i < count; i++)
         bytes += 8 + changes[i].key.size + changes[i].value.size;
@@ -214,6 +239,7 @@ wt_commit(struct store *store, const struct store_change *changes, size_t count)
 {
     struct store_wt *s = of_store(store);
     uint64_t bytes = journal_bytes(changes, count);
+    struct store_mark mark;
     int ret = WT_ROLLBACK;
 
     store_changes_check(changes, count);
@@ -223,13 +249,18 @@ wt_commit(struct store *store, const struct store_change *changes, size_t count)
         store_wt_disk_admit(&s->disk, 2 * bytes, store_changes_only_erase(changes, count));
     if (err != OK)
         goto out;
+    store_mark_next(s->chain_key.data, &s->mark, changes, count, &mark);
     for (unsigned i = 0; i < TRIES_MAX && ret == WT_ROLLBACK; i++)
-        ret = batch_try(s, changes, count);
+        ret = batch_try(s, changes, count, &mark);
+    end_if_broken(s, ret, "the disk gave an error, or damage was met, while writing");
     err = error_of(ret);
-    if (err == ERR_CORRUPT || err == ERR_NOT_FOUND)
-        err = ERR_IO; /* damage ends the process by itself; neither is an answer to a commit */
+    if (err == ERR_NOT_FOUND)
+        err = ERR_IO; /* no answer to a commit */
     if (err == OK) {
-        atomic_fetch_add(&s->sequence, 1);
+        s->mark = mark;
+        pthread_mutex_lock(&s->mark_lock);
+        s->sequence = mark.sequence;
+        pthread_mutex_unlock(&s->mark_lock);
         atomic_fetch_add(&s->log_bytes, bytes);
     }
 out:
@@ -244,6 +275,8 @@ wt_sync(struct store *store)
 
     pthread_mutex_lock(&s->lock);
     int ret = s->session->log_flush(s->session, "sync=on");
+    if (ret == 0)
+        store_wt_mark_set(s, &s->mark);
     pthread_mutex_unlock(&s->lock);
     if (ret != 0)
         store_wt_fatal(s, "the journal could not be synced to the disk");
@@ -253,7 +286,31 @@ wt_sync(struct store *store)
 static uint64_t
 wt_sequence(struct store *store)
 {
-    return atomic_load(&of_store(store)->sequence);
+    struct store_wt *s = of_store(store);
+
+    pthread_mutex_lock(&s->mark_lock);
+    uint64_t sequence = s->sequence;
+    pthread_mutex_unlock(&s->mark_lock);
+    return sequence;
+}
+
+static void
+wt_durable(struct store *store, struct store_mark *out)
+{
+    struct store_wt *s = of_store(store);
+
+    pthread_mutex_lock(&s->mark_lock);
+    *out = s->durable;
+    pthread_mutex_unlock(&s->mark_lock);
+}
+
+void
+store_wt_mark_set(struct store_wt *store, const struct store_mark *mark)
+{
+    pthread_mutex_lock(&store->mark_lock);
+    store->sequence = mark->sequence;
+    store->durable = *mark;
+    pthread_mutex_unlock(&store->mark_lock);
 }
 
 static enum vault_err
@@ -274,6 +331,7 @@ wt_reader_new(struct store *store, struct store_reader **out)
         free(reader);
         return error_of(ret);
     }
+    reader->store = of_store(store);
     *out = reader;
     return OK;
 }
@@ -300,6 +358,7 @@ wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struc
     int ret = cursor->search(cursor);
     if (ret == 0)
         ret = cursor->get_value(cursor, &item);
+    end_if_unreadable(reader->store, ret);
     enum vault_err err = error_of(ret);
     if (err == OK)
         err = arena_copy(arena, bytes_of_item(&item), out);
@@ -325,22 +384,25 @@ row_copy(WT_CURSOR *cursor, struct bytes key, bool with_value, struct arena *are
 
 /* Copies rows from the cursor on; ERR_NOT_FOUND when the range ended, OK when there is more. */
 static enum vault_err
-rows_copy(WT_CURSOR *cursor, struct bytes prefix, size_t limit, bool with_values,
+rows_copy(struct store_reader *reader, struct bytes prefix, size_t limit, bool with_values,
           struct arena *arena, struct store_row *rows, size_t *count)
 {
+    WT_CURSOR *cursor = reader->cursor;
     struct bytes key;
 
     for (;;) {
-        enum vault_err err = error_of(cursor_key_in(cursor, prefix, &key));
-        if (err != OK || *count == limit)
-            return err;
-        err = row_copy(cursor, key, with_values, arena, &rows[*count]);
+        int ret = cursor_key_in(cursor, prefix, &key);
+        end_if_unreadable(reader->store, ret);
+        if (ret != 0 || *count == limit)
+            return error_of(ret);
+        enum vault_err err = row_copy(cursor, key, with_values, arena, &rows[*count]);
         if (err != OK)
             return err;
         (*count)++;
-        err = error_of(cursor->next(cursor));
-        if (err != OK)
-            return err;
+        ret = cursor->next(cursor);
+        end_if_unreadable(reader->store, ret);
+        if (ret != 0)
+            return error_of(ret);
     }
 }
 
@@ -357,9 +419,11 @@ wt_scan(struct store_reader *reader, struct bytes prefix, struct bytes after, si
     int ret = session->begin_transaction(session, "isolation=snapshot");
     if (ret != 0)
         return error_of(ret);
-    enum vault_err err = error_of(cursor_seek(reader->cursor, start.key, start.behind));
+    ret = cursor_seek(reader->cursor, start.key, start.behind);
+    end_if_unreadable(reader->store, ret);
+    enum vault_err err = error_of(ret);
     if (err == OK)
-        err = rows_copy(reader->cursor, prefix, limit, with_values, arena, rows, count);
+        err = rows_copy(reader, prefix, limit, with_values, arena, rows, count);
     (void)reader->cursor->reset(reader->cursor);
     (void)session->rollback_transaction(session, NULL);
     if (err == ERR_NOT_FOUND)
@@ -374,7 +438,13 @@ void
 store_wt_free(struct store_wt *store)
 {
     store_wt_encryptor_free(store->encryptor);
+    if (store->secrets != NULL) {
+        secret_free(store->secrets, &store->chain_key);
+        secret_arena_close(store->secrets);
+        secret_arena_free(store->secrets);
+    }
     store_wt_disk_close(&store->disk);
+    pthread_mutex_destroy(&store->mark_lock);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
@@ -430,4 +500,5 @@ const struct store_ops store_wt_ops = {
     .get = wt_get,
     .scan = wt_scan,
     .close = wt_close,
+    .durable = wt_durable,
 };

@@ -11,6 +11,7 @@
 struct store_wt_options {
     const char *directory;        /* made with mode 0700 when absent */
     uint8_t key[32];              /* tables key; wiped by the caller after the call */
+    uint8_t chain_key[32];        /* for the MAC over the batches; likewise */
     uint64_t cache_bytes;         /* e.g. 64 MiB */
     uint64_t disk_free_min_bytes; /* below it commits are refused with ERR_DISK_FULL */
     /*
@@ -20,6 +21,8 @@ struct store_wt_options {
     void (*on_fatal)(void *context, const char *what);
     void *context;
     const char *extension; /* NULL, or one more extension of the engine, in its own notation */
+    bool suspect;      /* the last run failed: everything is read from the device, not the cache */
+    bool *journal_cut; /* out, may be NULL: the journal ended in a torn record, and was cut there */
 };
 
 enum { STORE_WT_EXIT = EXIT_STORAGE };
@@ -27,8 +30,10 @@ enum { STORE_WT_EXIT = EXIT_STORAGE };
 /*
  * Opens or creates, verifies the table, recovers the journal.
  * *created: the directory held no database before. Errors, with a sentence for the operator in
- * `why` (no secret, no key): ERR_CORRUPT (damaged files, or the wrong key), ERR_DISK_FULL, ERR_IO,
- * ERR_NOMEM.
+ * `why` (no secret, no key): ERR_CORRUPT (damaged files, or the wrong key: the caller must know
+ * whether the key is right), ERR_CONFIG (a file that does not belong there), ERR_DISK_FULL, ERR_IO
+ * (nothing is known of the files), ERR_NOMEM. After ERR_CORRUPT the engine may still have the
+ * directory by this name: to open another in its place, name it differently.
  */
 MUST_CHECK enum vault_err store_wt_open(const struct store_wt_options *options, struct store **out,
                                         bool *created, char *why, size_t why_size);

@@ -53,6 +53,8 @@ MUST_CHECK enum vault_err store_wt_disk_files(const struct store_wt_disk *disk,
                                               struct store_wt_files *out);
 /* Takes group's and others' access from all files. Errors: ERR_IO. */
 MUST_CHECK enum vault_err store_wt_disk_protect(const struct store_wt_disk *disk);
+/* What is read next comes from the device, as far as the system lets itself be told. */
+void store_wt_disk_drop_cache(const struct store_wt_disk *disk);
 /* Writes the ballast if it is absent and there is plenty of room; failing to is no error. */
 void store_wt_disk_ballast(struct store_wt_disk *disk);
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <wiredtiger.h>
 
+#include "crypto/secret.h"
 #include "store/store_wt.h"
 #include "store/store_wt_disk.h"
 
@@ -24,17 +25,27 @@ struct store_wt {
     _Atomic bool running;     /* open has succeeded: from now on a panic ends the process */
     _Atomic bool journal_cut; /* recovery was about to cut the journal */
     _Atomic bool panicked;    /* while not running */
+    _Atomic int first_errno;  /* the first error of the system that the engine told of; 0: none */
+    bool torn;                /* the journal ended in a torn record, and was cut there */
     void (*on_fatal)(void *context, const char *what);
     void *context;
     struct store_wt_encryptor *encryptor;
+    struct secret_arena *secrets; /* open as long as the store is: the writer needs the key */
+    struct secret chain_key;
     struct store_wt_disk disk;
     WT_CONNECTION *connection;
     pthread_mutex_t lock; /* guards what follows: the writer's side */
     WT_SESSION *session;
     WT_CURSOR *cursor;
-    _Atomic uint64_t sequence;
+    struct store_mark mark; /* of the last committed batch */
     _Atomic uint64_t log_bytes;
+    pthread_mutex_t mark_lock; /* apart from the lock, which is held while the disk syncs */
+    uint64_t sequence;         /* of `mark` */
+    struct store_mark durable; /* of the last synced batch */
 };
+
+/* Sets both marks. */
+void store_wt_mark_set(struct store_wt *store, const struct store_mark *mark);
 
 /* Tells the owner (or stderr) and ends the process with STORE_WT_EXIT. */
 _Noreturn void store_wt_fatal(struct store_wt *store, const char *what);
@@ -43,17 +54,20 @@ _Noreturn void store_wt_fatal(struct store_wt *store, const char *what);
 int store_wt_cursor_open(WT_SESSION *session, WT_CURSOR **out);
 
 /*
- * The store's sequence in its row; the cursor is reset by the second. 0 or the engine's error,
+ * Where the store stands, in its row; the cursor is reset by the second. 0 or the engine's error,
  * WT_NOTFOUND: no row.
  */
-int store_wt_sequence_put(WT_CURSOR *cursor, uint64_t sequence);
-int store_wt_sequence_get(WT_CURSOR *cursor, uint64_t *sequence);
+int store_wt_mark_put(WT_CURSOR *cursor, const struct store_mark *mark);
+int store_wt_mark_get(WT_CURSOR *cursor, struct store_mark *out);
 
 /* Everything but the connection, which is closed or abandoned before. */
 void store_wt_free(struct store_wt *store);
 
-/* Errors: ERR_CORRUPT (damage that no crash explains), ERR_IO, ERR_NOMEM. */
-MUST_CHECK enum vault_err store_wt_journal_check(const struct store_wt_disk *disk);
+/*
+ * *torn: it ends in a record that does not verify, with nothing whole behind it. Errors:
+ * ERR_CORRUPT (damage that no crash explains), ERR_IO, ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err store_wt_journal_check(const struct store_wt_disk *disk, bool *torn);
 
 extern const struct store_ops store_wt_ops;
 

@@ -7,9 +7,10 @@
  * crash cannot have done: a record that is damaged although whole records lie behind it, in its own
  * file or in a later one. Then nothing is recovered.
  *
- * What a crash does do is accepted, as the engine accepts it: a torn last record, and a gap of
- * zeros (buffers may reach the file out of order; nothing behind such a gap was ever synced). A
- * journal that lost its end without a trace shows only in the store's sequence.
+ * What a crash does do is accepted: a torn last record, and a gap of zeros (buffers may reach the
+ * file out of order; nothing behind such a gap was ever synced). Whether what was cut had been
+ * acknowledged, and a journal that lost its end without a trace, shows only in the store's
+ * sequence.
  *
  * What is accepted is mended before the engine begins new files behind it, for the sake of a second
  * crash while those are young: a torn end, which would then lie in the middle, is overwritten with
@@ -98,17 +99,11 @@ is_short(const struct journal *j)
     return j->size >= RECORD_ALIGN && j->size < FILE_HEAD_RECORDS * (size_t)RECORD_ALIGN;
 }
 
-/* Of a damaged record behind the good ones: the engine goes on without a word. */
+/* There is a damaged record behind the good ones. */
 static bool
-engine_takes_for_torn(const struct journal *j)
+is_torn(const struct journal *j)
 {
-    const uint8_t *record = j->data + j->good;
-    size_t left = j->size - j->good;
-
-    if (left < RECORD_ALIGN || zero_at(j, j->good))
-        return false;
-    uint32_t length = le32(record);
-    return length <= RECORD_HEADER_BYTES || length > left || record[length - 1] == 0;
+    return j->size - j->good >= RECORD_ALIGN && !zero_at(j, j->good);
 }
 
 static enum vault_err
@@ -130,7 +125,7 @@ file_check(struct journal *j)
     if (offset >= j->size || zero_at(j, offset))
         return OK;
     j->damage_open = true;
-    j->needs_mending = j->needs_mending || engine_takes_for_torn(j);
+    j->needs_mending = j->needs_mending || is_torn(j);
     for (offset += RECORD_ALIGN; offset < j->size; offset += RECORD_ALIGN) {
         if (record_at(j, offset) > 0)
             return ERR_CORRUPT;
@@ -229,7 +224,7 @@ file_mend(int directory_fd, uint32_t number, const struct journal *j)
     size_t end = j->size;
     enum vault_err err = OK;
 
-    if (!is_short(j) && !engine_takes_for_torn(j))
+    if (!is_short(j) && !is_torn(j))
         return OK;
     while (end > j->good && j->data[end - 1] == 0)
         end--;
@@ -273,11 +268,12 @@ files_visit(const struct store_wt_disk *disk, struct journal *j, bool mend)
 }
 
 enum vault_err
-store_wt_journal_check(const struct store_wt_disk *disk)
+store_wt_journal_check(const struct store_wt_disk *disk, bool *torn)
 {
     struct journal j = {.crc = wiredtiger_crc32c_func()};
 
     enum vault_err err = files_visit(disk, &j, false);
+    *torn = err == OK && j.damage_open;
     if (err == OK && j.needs_mending)
         err = files_visit(disk, &j, true);
     return err;

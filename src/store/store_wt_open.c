@@ -49,6 +49,9 @@ on_error(WT_EVENT_HANDLER *events, WT_SESSION *session, int error, const char *m
 
     (void)session;
     (void)message;
+    int none = 0;
+    if (error > 0)
+        (void)atomic_compare_exchange_strong(&s->first_errno, &none, error);
     if (error != WT_PANIC)
         return 0;
     if (atomic_load(&s->running))
@@ -60,7 +63,7 @@ on_error(WT_EVENT_HANDLER *events, WT_SESSION *session, int error, const char *m
 /*
  * Recovery that meets a damaged journal record says so in a message, cuts the journal there, and
  * goes on without an error. WT_PANIC is the one return value that makes it stop before it cuts
- * anything, so that the next open finds the same damage.
+ * anything, so that the next open finds the same damage. A torn end was mended before.
  */
 static int
 on_message(WT_EVENT_HANDLER *events, WT_SESSION *session, const char *message)
@@ -84,17 +87,17 @@ fail(const struct opening *o, enum vault_err err, const char *why)
     return err;
 }
 
-/* What an error of the engine means to the operator. */
+/*
+ * What an error of the system means to the operator: nothing is known of the files then. OK: the
+ * error is none of the system's.
+ */
 static enum vault_err
-fail_engine(const struct opening *o, int ret)
+fail_system(const struct opening *o, int number)
 {
-    if (atomic_load(&o->store->journal_cut))
-        return fail(o, ERR_CORRUPT, "the storage journal is damaged in the middle");
-    if (store_wt_encryptor_failures(o->store->encryptor) > 0)
-        return fail(o, ERR_CORRUPT, "wrong storage key, or the database files are damaged");
-    switch (ret) {
+    switch (number) {
     case EBUSY: return fail(o, ERR_IO, "another process has the data directory open");
     case ENOMEM: return fail(o, ERR_NOMEM, "not enough memory to open the database");
+    case EDQUOT:
     case ENOSPC: return fail(o, ERR_DISK_FULL, "the disk is too full to open the database");
     case EACCES:
     case EPERM:
@@ -102,9 +105,28 @@ fail_engine(const struct opening *o, int ret)
     case EIO: return fail(o, ERR_IO, "the disk gave an error while the database was opened");
     case EMFILE:
     case ENFILE: return fail(o, ERR_IO, "too many open files to open the database");
-    default:
-        return fail(o, ERR_CORRUPT, "the database files are damaged, or the wrong storage key");
+    default: return OK;
     }
+}
+
+/*
+ * What an error of the engine means to the operator. A panic hides what led to it, so the first
+ * error of the system that was told of goes before.
+ */
+static enum vault_err
+fail_engine(const struct opening *o, int ret)
+{
+    enum vault_err err = fail_system(o, ret);
+
+    if (err == OK)
+        err = fail_system(o, atomic_load(&o->store->first_errno));
+    if (err != OK)
+        return err;
+    if (atomic_load(&o->store->journal_cut))
+        return fail(o, ERR_CORRUPT, "the storage journal is damaged in the middle");
+    if (store_wt_encryptor_failures(o->store->encryptor) > 0)
+        return fail(o, ERR_CORRUPT, "wrong storage key, or the database files are damaged");
+    return fail(o, ERR_CORRUPT, "the database files are damaged, or the wrong storage key");
 }
 
 static enum vault_err
@@ -119,7 +141,7 @@ directory_check(const struct opening *o, const struct store_wt_options *options)
         return fail(o, ERR_IO, "the data directory cannot be listed");
     if (files.has_override)
         return fail(
-            o, ERR_CORRUPT,
+            o, ERR_CONFIG,
             "the data directory holds a WiredTiger configuration file, which does not belong "
             "there");
     /* The engine makes them in this order, and takes what is missing for what was never there. */
@@ -134,7 +156,7 @@ directory_check(const struct opening *o, const struct store_wt_options *options)
 static enum vault_err
 journal_check(const struct opening *o)
 {
-    enum vault_err err = store_wt_journal_check(&o->store->disk);
+    enum vault_err err = store_wt_journal_check(&o->store->disk, &o->store->torn);
 
     if (err == OK)
         return OK;
@@ -217,7 +239,7 @@ sequence_create(struct store_wt *s)
         return WT_ERROR; /* rows without a sequence */
     if (ret != WT_NOTFOUND)
         return ret;
-    ret = store_wt_sequence_put(s->cursor, 0);
+    ret = store_wt_mark_put(s->cursor, &(struct store_mark){0});
     (void)s->cursor->reset(s->cursor);
     if (ret == 0)
         ret = s->session->log_flush(s->session, "sync=on");
@@ -230,16 +252,15 @@ static enum vault_err
 sequence_load(const struct opening *o, bool *created)
 {
     struct store_wt *s = o->store;
-    uint64_t sequence = 0;
 
-    int ret = store_wt_sequence_get(s->cursor, &sequence);
+    int ret = store_wt_mark_get(s->cursor, &s->mark);
     if (ret == WT_NOTFOUND) {
         ret = sequence_create(s);
         *created = ret == 0;
     }
     if (ret != 0)
         return fail_engine(o, ret);
-    atomic_store(&s->sequence, sequence);
+    store_wt_mark_set(s, &s->mark); /* recovery ends with a checkpoint: all of it is durable */
     return OK;
 }
 
@@ -255,6 +276,7 @@ store_new(const struct store_wt_options *options, struct store_wt **out)
         free(s);
         return ERR_NOMEM;
     }
+    (void)pthread_mutex_init(&s->mark_lock, NULL); /* fills in memory, no more */
     s->base.ops = &store_wt_ops;
     s->events = (WT_EVENT_HANDLER){.handle_error = on_error, .handle_message = on_message};
     s->on_fatal = options->on_fatal;
@@ -281,6 +303,17 @@ store_abandon(struct store_wt *s)
 }
 
 static enum vault_err
+chain_key_take(struct store_wt *s, const uint8_t key[static 32])
+{
+    enum vault_err err = secret_arena_new(1, &s->secrets);
+
+    if (err != OK)
+        return err;
+    secret_arena_open(s->secrets);
+    return secret_copy(s->secrets, bytes_of(key, 32), &s->chain_key);
+}
+
+static enum vault_err
 open_steps(const struct opening *o, const struct store_wt_options *options, bool *created)
 {
     enum vault_err err = directory_check(o, options);
@@ -288,8 +321,12 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
     if (err != OK)
         return err;
     err = store_wt_encryptor_new(options->key, &o->store->encryptor);
+    if (err == OK)
+        err = chain_key_take(o->store, options->chain_key);
     if (err != OK)
         return fail(o, err, "no locked memory for the storage key");
+    if (options->suspect)
+        store_wt_disk_drop_cache(&o->store->disk);
     err = journal_check(o);
     if (err == OK)
         err = engine_open(o, options);
@@ -311,6 +348,8 @@ store_wt_open(const struct store_wt_options *options, struct store **out, bool *
 {
     struct opening o = {.why = why, .why_size = why_size};
 
+    if (options->journal_cut != NULL)
+        *options->journal_cut = false;
     *out = NULL;
     *created = false;
     if (why_size > 0)
@@ -324,6 +363,8 @@ store_wt_open(const struct store_wt_options *options, struct store **out, bool *
         store_abandon(o.store);
         return err;
     }
+    if (options->journal_cut != NULL)
+        *options->journal_cut = o.store->torn;
     atomic_store(&o.store->running, true);
     *out = &o.store->base;
     return OK;

@@ -108,6 +108,38 @@ test_sequence_counts_batches(void **state)
     assert_int_equal(s->ops->sequence(s), 3);
 }
 
+static bool
+same_mark(const struct store_mark *a, const struct store_mark *b)
+{
+    return a->sequence == b->sequence && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
+/* What survives a crash moves with a sync, and not before; a batch that failed moves nothing. */
+static void
+test_durable_mark_moves_with_a_sync(void **state)
+{
+    struct store *s = store_of(state);
+    struct store_mark none = {0}, first, second;
+
+    s->ops->durable(s, &first);
+    assert_true(same_mark(&first, &none));
+    commit_one(s, put("a", "1"));
+    commit_one(s, put("b", "1"));
+    s->ops->durable(s, &first);
+    assert_true(same_mark(&first, &none));
+    assert_int_equal(s->ops->sync(s), OK);
+    s->ops->durable(s, &first);
+    assert_int_equal(first.sequence, 2);
+    assert_memory_not_equal(first.mac, none.mac, sizeof(none.mac));
+    commit_one(s, del("a"));
+    s->ops->durable(s, &second);
+    assert_true(same_mark(&first, &second));
+    assert_int_equal(s->ops->sync(s), OK);
+    s->ops->durable(s, &second);
+    assert_int_equal(second.sequence, 3);
+    assert_memory_not_equal(first.mac, second.mac, sizeof(first.mac));
+}
+
 static void
 test_order_is_of_unsigned_bytes(void **state)
 {
@@ -452,6 +484,7 @@ test_mem_many_rows(void **state)
     cmocka_unit_test_setup_teardown(test_put_get_delete, setup, teardown),                         \
         cmocka_unit_test_setup_teardown(test_empty_value_is_a_row, setup, teardown),               \
         cmocka_unit_test_setup_teardown(test_sequence_counts_batches, setup, teardown),            \
+        cmocka_unit_test_setup_teardown(test_durable_mark_moves_with_a_sync, setup, teardown),     \
         cmocka_unit_test_setup_teardown(test_order_is_of_unsigned_bytes, setup, teardown),         \
         cmocka_unit_test_setup_teardown(test_scan_limit_after_more, setup, teardown),              \
         cmocka_unit_test_setup_teardown(test_scan_with_values, setup, teardown),                   \

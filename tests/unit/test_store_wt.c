@@ -325,6 +325,38 @@ test_reopen_keeps_rows(void **state)
     store_close(s);
 }
 
+/* Where a store stands is kept with it: by what the batches were, not by how often it was opened. */
+static void
+test_mark_is_kept_and_tells_stores_apart(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct temp_dir other;
+    struct store_mark before, after, elsewhere;
+    bool created;
+    struct store *s = wt_open(dir, &created);
+
+    rows_commit(s, 0, 30);
+    assert_int_equal(s->ops->sync(s), OK);
+    s->ops->durable(s, &before);
+    store_close(s);
+    s = wt_open(dir, &created);
+    s->ops->durable(s, &after);
+    assert_int_equal(after.sequence, 30);
+    assert_memory_equal(before.mac, after.mac, sizeof(after.mac));
+    store_close(s);
+
+    temp_dir_make(&other);
+    s = wt_open(&other, &created);
+    rows_commit(s, 0, 29);
+    commit_one(s, put("row/000029", "another"));
+    assert_int_equal(s->ops->sync(s), OK);
+    s->ops->durable(s, &elsewhere);
+    assert_int_equal(elsewhere.sequence, 30);
+    assert_memory_not_equal(before.mac, elsewhere.mac, sizeof(before.mac));
+    store_close(s);
+    temp_dir_remove(&other);
+}
+
 /* An empty store that was closed is not a new one: `created` is said once. */
 static void
 test_created_once(void **state)
@@ -650,25 +682,36 @@ test_journal_header_flips(void **state)
 }
 
 /*
- * Damage in the last record is not told from a torn write by anything behind it, but by the engine,
- * in a message only. It must not get as far as cutting the journal: the next open would find
- * nothing wrong.
+ * Damage in the last record is not told from a torn write by anything behind it: it is cut, and
+ * said, and the sequence is one less.
  */
 static void
 test_last_record_flip(void **state)
 {
     enum { ROWS = 40 };
     const struct temp_dir *dir = *state;
+    struct store_wt_options options = wt_options(dir);
+    struct store_mark mark;
     struct dir_copy copy;
+    struct store *s;
+    bool created, cut = false;
+    char why[256];
 
     crashed_store_make(dir, ROWS);
     dir_copy_take(dir, &copy);
     struct file_copy *journal = dir_copy_find(&copy, JOURNAL);
     assert_non_null(journal);
     bit_flip(journal, size_without_zeros(journal) - 300, 3);
-    for (int again = 0; again < 2; again++)
-        assert_int_equal(child_reads(dir, ROWS), CHILD_REFUSED);
-    assert_unchanged_file(journal);
+    options.journal_cut = &cut;
+    assert_int_equal(store_wt_open(&options, &s, &created, why, sizeof(why)), OK);
+    assert_true(cut);
+    assert_int_equal(rows_count(s, ROWS), ROWS - 1);
+    s->ops->durable(s, &mark);
+    assert_int_equal(mark.sequence, ROWS - 1);
+    store_close(s);
+    assert_int_equal(store_wt_open(&options, &s, &created, why, sizeof(why)), OK);
+    assert_false(cut);
+    store_close(s);
     dir_copy_free(&copy);
 }
 
@@ -726,7 +769,7 @@ test_configuration_file_is_refused(void **state)
 
     (void)snprintf(config.path, sizeof(config.path), "%s/WiredTiger.config", dir->path);
     file_write(&config);
-    assert_int_equal(open_fails(dir, 0x42, why), ERR_CORRUPT);
+    assert_int_equal(open_fails(dir, 0x42, why), ERR_CONFIG);
     assert_non_null(strstr(why, "configuration"));
 }
 
@@ -963,6 +1006,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_reopen_keeps_rows), /* first: the children inherit what a first open costs */
         TEST(test_created_once),
+        TEST(test_mark_is_kept_and_tells_stores_apart),
         TEST(test_modes_and_ballast),
         TEST(test_no_plaintext_in_any_file),
         TEST(test_wrong_key_changes_nothing),
