@@ -218,7 +218,7 @@ check_store(struct check *c)
 
     if (birth_read(c->config->node.birth, &birth, why, sizeof(why)) != OK)
         error(c, why);
-    else if (birth.used && !there)
+    else if (birth.state != BIRTH_UNUSED && !there)
         warning(c, "data: the store is gone; the node will take part again once the others have "
                    "restored it");
     else if (there)

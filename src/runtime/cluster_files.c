@@ -236,7 +236,7 @@ save_ring(struct making *m, const struct cluster_node *node, const struct share_
 
 /* The storage key, and the first share key under it, whose public half goes into cluster.conf. */
 static void
-make_node_keys(struct making *m, struct cluster_node *node)
+make_node_keys(struct making *m, struct cluster_node *node, struct birth *birth)
 {
     uint8_t storage_key[KEY_BYTES];
     struct share_keyring ring;
@@ -245,7 +245,10 @@ make_node_keys(struct making *m, struct cluster_node *node)
     share_keyring_init(&ring, m->arena);
     random_fill(m, storage_key, sizeof(storage_key));
     write_key(m, node->name, "storage.key", storage_key);
-    err = share_keyring_generate(&ring, m->rng);
+    err = storage_key_derive(storage_key, bytes_of(m->cluster->id, CLUSTER_ID_BYTES),
+                             bytes_of_text(node->name), "check", birth->key_check);
+    if (err == OK)
+        err = share_keyring_generate(&ring, m->rng);
     if (err == OK)
         node->first_share_key = *share_keyring_current(&ring);
     else
@@ -259,14 +262,14 @@ make_node_keys(struct making *m, struct cluster_node *node)
 static void
 make_node(struct making *m, struct cluster_node *node)
 {
-    struct birth birth = {.used = false};
+    struct birth birth = {.state = BIRTH_UNUSED};
     char path[PATH_MAX];
 
     make_directory(m, node->name, NODE_DIRECTORY_MODE);
     if (m->err == OK)
         make_node_certificate(m, node);
     if (m->err == OK)
-        make_node_keys(m, node);
+        make_node_keys(m, node, &birth);
     random_fill(m, birth.store_id, sizeof(birth.store_id));
     path_of(m, node->name, "birth", path);
     if (m->err == OK)

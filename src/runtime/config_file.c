@@ -351,6 +351,8 @@ fill_paths(struct parser *p, cfg_t *section, struct node_config *node)
            join(node->directory, "share.keys", node->share_keys) &&
            join(node->directory, "bucket.keys", node->bucket_keys) &&
            join(node->directory, "birth", node->birth) &&
+           join(node->directory, "sequence", node->sequence) &&
+           join(node->directory, "storage.failed", node->failed) &&
            key_path(node, "master.key", node->master_key);
 }
 

@@ -42,6 +42,8 @@ struct node_config {
     uint32_t shred_interval_ms;           /* 600000 */
     enum log_level log_level;
     enum log_format log_format;
+    char sequence[CONFIG_PATH_MAX]; /* <directory>/sequence: store/sequence_file.h */
+    char failed[CONFIG_PATH_MAX];   /* <directory>/storage.failed: the storage ended the last run */
 };
 
 struct config {

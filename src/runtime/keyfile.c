@@ -304,6 +304,20 @@ key_file_replace(const char *path, struct bytes content, char *why, size_t why_s
     return err;
 }
 
+/* Of one of a node's own files, whose absence is a case of its own: ERR_NOT_FOUND. */
+static enum vault_err
+own_file_read(const char *path, size_t max, struct buf *out, char *why, size_t why_size)
+{
+    struct stat st;
+
+    *out = (struct buf){0};
+    if (lstat(path, &st) != 0 && errno == ENOENT) {
+        snprintf(why, why_size, "there is no %s", path);
+        return ERR_NOT_FOUND;
+    }
+    return secret_file_read(path, max, out, why, why_size);
+}
+
 /* --- keys in hexadecimal -------------------------------------------------------------------- */
 
 static struct bytes
@@ -479,13 +493,23 @@ open_sealed(struct bytes sealed, const uint8_t key[static KEY_BYTES], struct byt
     return err;
 }
 
-/* Content of a sealed file. Errors: ERR_CONFIG, ERR_NOMEM with a sentence in `why`. */
+/* What the owner of a sealed file tells apart: absence and damage; all else keeps the node from
+ * starting. */
+static enum vault_err
+loading_error(enum vault_err err)
+{
+    if (err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_NOMEM)
+        return err;
+    return ERR_CONFIG;
+}
+
+/* Content of a sealed file. Errors as of loading_error, with a sentence in `why`. */
 static enum vault_err
 load_sealed(const char *path, size_t max, const uint8_t key[static KEY_BYTES], struct bytes ad,
             struct buf *plain, char *why, size_t why_size)
 {
     struct buf sealed;
-    enum vault_err err = secret_file_read(path, max, &sealed, why, why_size);
+    enum vault_err err = own_file_read(path, max, &sealed, why, why_size);
 
     if (err != OK)
         return err;
@@ -498,7 +522,7 @@ load_sealed(const char *path, size_t max, const uint8_t key[static KEY_BYTES], s
     else if (err != OK)
         snprintf(why, why_size, "cannot use the keys of %s: %s", path, vault_err_text(err));
     buf_close(&sealed);
-    return err == OK ? OK : ERR_CONFIG;
+    return loading_error(err);
 }
 
 enum vault_err
@@ -517,7 +541,7 @@ share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[
         snprintf(why, why_size, "cannot use the share keys of %s: %s", path, vault_err_text(err));
 out:
     buf_close(&plain);
-    return err == OK ? OK : ERR_CONFIG;
+    return loading_error(err);
 }
 
 /* --- bucket keys ---------------------------------------------------------------------------- */
@@ -561,7 +585,7 @@ bucket_file_load(const char *path, struct bucket_keys *keys, struct secret_arena
     }
 out:
     buf_close(&plain);
-    return err == OK ? OK : ERR_CONFIG;
+    return loading_error(err);
 }
 
 size_t
@@ -577,34 +601,60 @@ share_keys_ad(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *nod
 
 /* --- birth record --------------------------------------------------------------------------- */
 
-/* One line: the store id in hexadecimal, a space, and "unused" or "used". */
+static const char *const BIRTH_STATES[] = {"unused", "used", "behind", "lost"};
+
+enum { BIRTH_STATE_COUNT = sizeof(BIRTH_STATES) / sizeof(BIRTH_STATES[0]) };
+
+/* Takes what comes before the next space, or all of it. */
+static struct bytes
+take_word(struct bytes *line)
+{
+    size_t size = 0;
+
+    while (size < line->size && line->data[size] != ' ')
+        size++;
+    struct bytes word = bytes_of(line->data, size);
+    size += size < line->size;
+    line->data += size;
+    line->size -= size;
+    return word;
+}
+
+/* One line: store id, state, and the storage key's check value; hexadecimal, one space between. */
+static enum vault_err
+birth_parse(struct bytes line, struct birth *out)
+{
+    struct bytes id = take_word(&line);
+    struct bytes state = take_word(&line);
+    size_t i = 0;
+
+    while (i < BIRTH_STATE_COUNT && !bytes_equal(state, bytes_of_text(BIRTH_STATES[i])))
+        i++;
+    if (i == BIRTH_STATE_COUNT)
+        return ERR_MALFORMED;
+    out->state = (enum birth_state)i;
+    enum vault_err err = hex_decode(id, out->store_id, sizeof(out->store_id));
+    return err == OK ? hex_decode(line, out->key_check, sizeof(out->key_check)) : err;
+}
+
 enum vault_err
 birth_read(const char *path, struct birth *out, char *why, size_t why_size)
 {
-    enum { ID_HEX = 2 * sizeof(out->store_id) };
     struct buf content;
-    struct bytes line;
-    struct bytes state = {0};
-    enum vault_err err = secret_file_read(path, KEY_FILE_BYTES_MAX, &content, why, why_size);
+    enum vault_err err = own_file_read(path, KEY_FILE_BYTES_MAX, &content, why, why_size);
 
     *out = (struct birth){0};
     if (err != OK)
         return err;
-    line = without_newline(buf_bytes(&content));
-    if (line.size > ID_HEX + 1 && line.data[ID_HEX] == ' ')
-        state = bytes_of(line.data + ID_HEX + 1, line.size - ID_HEX - 1);
-    out->used = bytes_equal(state, bytes_of_text("used"));
-    if (!out->used && !bytes_equal(state, bytes_of_text("unused")))
-        err = ERR_MALFORMED;
-    if (err == OK)
-        err = hex_decode(bytes_of(line.data, ID_HEX), out->store_id, sizeof(out->store_id));
+    err =
+        content.size == 0 ? ERR_MALFORMED : birth_parse(without_newline(buf_bytes(&content)), out);
     if (err != OK) {
         *out = (struct birth){0};
         snprintf(why, why_size,
-                 "%s is not a birth record: a store id in hexadecimal, a space, and used or "
-                 "unused are expected",
+                 "%s is not a birth record: a store id, its state and the storage key's check "
+                 "value are expected",
                  path);
-        err = ERR_CONFIG;
+        err = ERR_MALFORMED;
     }
     buf_close(&content);
     return err;
@@ -614,9 +664,11 @@ enum vault_err
 birth_write(const char *path, const struct birth *birth, char *why, size_t why_size)
 {
     char id[2 * sizeof(birth->store_id) + 1];
-    char line[sizeof(id) + sizeof(" unused\n")];
+    char check[2 * sizeof(birth->key_check) + 1];
+    char line[sizeof(id) + sizeof(check) + 16];
 
     hex_encode(bytes_of(birth->store_id, sizeof(birth->store_id)), id);
-    snprintf(line, sizeof(line), "%s %s\n", id, birth->used ? "used" : "unused");
+    hex_encode(bytes_of(birth->key_check, sizeof(birth->key_check)), check);
+    snprintf(line, sizeof(line), "%s %s %s\n", id, BIRTH_STATES[birth->state], check);
     return file_replace(path, bytes_of_text(line), SECRET_FILE_MODE, why, why_size);
 }

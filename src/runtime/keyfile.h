@@ -38,7 +38,8 @@ MUST_CHECK enum vault_err file_read(const char *path, size_t max, struct buf *ou
  * The ring's private halves, sealed under the "share-keys" key (sealed_record_*; AD = cluster id |
  * node name). The secret arena must be open. Saving overwrites the file that it replaces on the
  * disk, since a destroyed private half must not stay there. Loading adds to a ring that has been
- * init'ed; after an error (ERR_CONFIG) the caller closes it.
+ * init'ed; after an error the caller closes it: ERR_NOT_FOUND there is no file, ERR_CORRUPT it does
+ * not verify, ERR_CONFIG it cannot be read or others can.
  */
 MUST_CHECK enum vault_err share_keys_save(const char *path, const struct share_keyring *ring,
                                           const uint8_t key[static KEY_BYTES], struct bytes ad,
@@ -51,10 +52,18 @@ MUST_CHECK enum vault_err share_keys_load(const char *path, struct share_keyring
 size_t share_keys_ad(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
                      uint8_t out[static CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX]);
 
+/* What a node's birth record says of its store. */
+enum birth_state {
+    BIRTH_UNUSED, /* none has been begun: an empty one is new */
+    BIRTH_USED,   /* one has: an empty one is lost */
+    BIRTH_BEHIND, /* it was found older than it had been, and has not become a new incarnation yet */
+    BIRTH_LOST,   /* the same of one that took the place of a lost one */
+};
+
 /*
  * The bucket keys, sealed and saved in the same way under the "bucket-keys" key. The old file keeps
- * a name, `path`.old, until it has been overwritten. Errors of loading: ERR_NOT_FOUND there is no
- * such file; ERR_CONFIG it does not verify; `keys` is all zero then.
+ * a name, `path`.old, until it has been overwritten. Errors of loading: as for share
+ * keys; `keys` is all zero then.
  */
 MUST_CHECK enum vault_err bucket_file_save(const char *path, const struct bucket_keys *keys,
                                            const uint8_t key[static KEY_BYTES], struct bytes ad,
@@ -71,12 +80,15 @@ MUST_CHECK enum vault_err bucket_file_load(const char *path, struct bucket_keys 
 MUST_CHECK enum vault_err key_file_clean(const char *path, char *why, size_t why_size);
 
 /*
- * Birth record: the store id that `cluster create` gave this node, and whether a store has been
- * begun with it.
+ * Birth record: the id of the store that this node has, or will begin with; and, so that a wrong
+ * storage key is told from a damaged store, a value derived from the right one. Reading gives
+ * ERR_NOT_FOUND when there is no file, ERR_MALFORMED when it holds something else, ERR_CONFIG when
+ * it cannot be read or others can.
  */
 struct birth {
     uint8_t store_id[16];
-    bool used;
+    enum birth_state state;
+    uint8_t key_check[KEY_BYTES];
 };
 MUST_CHECK enum vault_err birth_read(const char *path, struct birth *out, char *why,
                                      size_t why_size);

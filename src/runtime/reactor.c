@@ -239,6 +239,15 @@ deliver_completion(struct reactor *r, struct storage_request *q)
     reactor_deliver(r, (enum actor_id)q->owner, &msg);
 }
 
+/* Only what is durable counts: others hold the node to it after a crash. */
+static void
+tell_sequence(struct reactor *r)
+{
+    struct store_mark mark;
+    r->options.store->ops->durable(r->options.store, &mark);
+    node_set_sequence(r->node, mark.sequence);
+}
+
 static void
 on_storage(evutil_socket_t fd, short what, void *context)
 {
@@ -248,7 +257,7 @@ on_storage(evutil_socket_t fd, short what, void *context)
     struct storage_request *list = storage_io_drain(r->options.storage);
     struct storage_request *failed = r->failed_storage;
     r->failed_storage = NULL;
-    node_set_sequence(r->node, r->options.store->ops->sequence(r->options.store));
+    tell_sequence(r);
     for (int round = 0; round < 2; round++) {
         while (list) {
             struct storage_request *next = list->next;
@@ -415,6 +424,8 @@ make_node(struct reactor *r)
     struct node_options options = {.cluster = &o->config->cluster,
                                    .self = (uint8_t)local->self,
                                    .row = o->row,
+                                   .finding = o->finding,
+                                   .incarnation_known = o->incarnation_known,
                                    .secrets = o->secrets,
                                    .ring = o->ring,
                                    .share_wrap_key = o->share_wrap_key,
@@ -429,7 +440,11 @@ make_node(struct reactor *r)
     reactor_step(r, &st);
     enum vault_err err = node_new(&options, &st, &r->node);
     arena_reset(&r->step_arena);
-    return err;
+    if (err != OK)
+        return err;
+    r->incarnation = node_incarnation(r->node);
+    tell_sequence(r);
+    return OK;
 }
 
 static enum vault_err
@@ -533,10 +548,21 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     return OK;
 }
 
+static void
+tell_incarnation(struct reactor *r)
+{
+    uint64_t incarnation = node_incarnation(r->node);
+    if (incarnation <= r->incarnation)
+        return;
+    r->incarnation = incarnation;
+    r->options.on_incarnation(r->options.save_context, incarnation);
+}
+
 /* Before the loop waits for events: the secrets arena is closed while nothing is done. */
 static void
 end_turn(struct reactor *r)
 {
+    tell_incarnation(r);
     links_flush(r->links);
     rearm(r);
     if (r->in_turn)
@@ -558,7 +584,6 @@ reactor_run(struct reactor *r)
 {
     struct step st;
     reactor_step(r, &st);
-    node_set_sequence(r->node, r->options.store->ops->sequence(r->options.store));
     node_start(r->node, &st, &r->executor);
     reactor_step_done(r);
     while (!r->stop && !drained(r)) {

@@ -32,6 +32,10 @@ struct reactor_options {
     enum vault_err (*save_share_keys)(void *context);
     struct bucket_keys *buckets;                       /* borrowed */
     enum vault_err (*save_bucket_keys)(void *context); /* in the same way */
+    enum store_finding finding;                        /* these two as in node_options */
+    uint64_t incarnation_known;
+    /* The node's store is a new incarnation, durably; before anybody hears of it. */
+    void (*on_incarnation)(void *context, uint64_t incarnation);
 };
 
 /* Makes the node, listens. Errors with a sentence in `why`. */

@@ -27,6 +27,7 @@ struct reactor {
     bool draining, stop;
     bool share_keys_unsaved; /* some were destroyed, and the file may have them still */
     bool in_turn;            /* the secrets arena is open until the loop waits again */
+    uint64_t incarnation;    /* of the node, as last told to the options' owner */
     enum vault_err result;
 };
 

@@ -1,13 +1,17 @@
 /*
  * Starting a node, in the order in which things can go wrong: keys, certificates, store, then the
  * reactor. Whatever keeps it from serving is one line on standard error and an exit status; nothing
- * is repaired silently, nothing damaged is taken for empty.
+ * is repaired silently, nothing damaged is taken for empty. What was lost and can be had from the
+ * others is healed, with one line (store_start.h).
  */
 #include "runtime/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,7 +21,7 @@
 #include "crypto/storage_key.h"
 #include "runtime/keyfile.h"
 #include "runtime/reactor.h"
-#include "store/store_wt.h"
+#include "runtime/store_start.h"
 
 enum {
     WHY_BYTES = 2048,
@@ -40,9 +44,8 @@ struct server {
     struct secret bucket_file_key; /* the file of bucket keys is sealed under it */
     struct bucket_keys buckets;
     struct tls_context *api, *link_server, *link_client;
-    struct store *store;
-    struct node_row row;
-    struct peer_row peers[NODES_MAX];
+    int directory_fd; /* locked: one process for each node's folder */
+    struct store_start found;
     struct storage_io *storage;
     struct reactor *reactor;
 };
@@ -51,6 +54,25 @@ static const struct cluster_node *
 self_of(const struct server *s)
 {
     return &s->config->cluster.nodes[s->config->node.self];
+}
+
+/*
+ * A second process of the same node must not even look at the store: it would take what the first
+ * is writing for damage.
+ */
+static enum vault_err
+lock_directory(struct server *s)
+{
+    const char *directory = s->config->node.directory;
+    s->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->directory_fd < 0) {
+        snprintf(s->why, sizeof(s->why), "cannot open %s: %s", directory, strerror(errno));
+        return errno == ENOENT ? ERR_CONFIG : ERR_IO;
+    }
+    if (flock(s->directory_fd, LOCK_EX | LOCK_NB) == 0)
+        return OK;
+    snprintf(s->why, sizeof(s->why), "another process has the node's folder %s open", directory);
+    return ERR_IO;
 }
 
 /* ---- keys ---- */
@@ -84,16 +106,6 @@ derive(struct server *s, const uint8_t storage_key[static KEY_BYTES], const char
 }
 
 static enum vault_err
-load_share_keys(struct server *s)
-{
-    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
-    size_t ad_size = share_keys_ad(s->config->cluster.id, self_of(s)->name, ad);
-    share_keyring_init(&s->ring, s->secrets);
-    return share_keys_load(s->config->node.share_keys, &s->ring, s->share_file_key.data,
-                           bytes_of(ad, ad_size), s->why, sizeof(s->why));
-}
-
-static enum vault_err
 save_share_keys(void *context)
 {
     struct server *s = context;
@@ -105,6 +117,8 @@ save_share_keys(void *context)
         share_keys_save(s->config->node.share_keys, &s->ring, s->share_file_key.data,
                         bytes_of(ad, ad_size), &rng, s->why, sizeof(s->why));
     secret_arena_close(s->secrets);
+    if (err == OK)
+        store_start_share_key(&s->found);
     return err;
 }
 
@@ -126,22 +140,23 @@ save_bucket_keys(void *context)
 }
 
 /*
- * A new node's file is made at its first start. One that is lost later is made anew, too: the own
- * shares that lay under its keys count as missing from then on, and are got back like others that
- * are missing. Generations go on from the clock, so that none of before is met again.
+ * A new node's file is made at its first start. One that is lost or damaged later is made anew,
+ * too: the own shares that lay under its keys are missing from then on, so the node recovers them
+ * like one whose store is behind. Generations go on from the clock, so that none of before is met
+ * again.
  */
 static enum vault_err
-make_bucket_keys(struct server *s)
+make_bucket_keys(struct server *s, bool damaged)
 {
     struct rng rng = rng_kernel();
-    struct birth birth;
-    enum vault_err err = birth_read(s->config->node.birth, &birth, s->why, sizeof(s->why));
+    enum vault_err err = store_start_shares_lost(&s->found);
     if (err != OK)
         return err;
-    if (birth.used)
+    if (!s->found.is_new)
         log_event(&s->log, LOG_ERROR, "server", "bucket_keys_lost",
-                  log_text("why", "bucket.keys is not there: a new one is made, and this node's "
-                                  "shares of before count as missing"));
+                  log_text("reason", damaged ? "bucket.keys is damaged" : "bucket.keys is missing"),
+                  log_text("what", "a new one is made, and this node's shares of before are "
+                                   "recovered from the others before it votes"));
     err = bucket_keys_init(&s->buckets, s->secrets, BUCKETS_MAX, s->log.wall_ms(s->log.context),
                            &rng);
     return err != OK ? err : save_bucket_keys(s);
@@ -161,9 +176,9 @@ load_bucket_keys(struct server *s)
     secret_arena_open(s->secrets);
     err = bucket_file_load(path, &s->buckets, s->secrets, s->bucket_file_key.data,
                            bytes_of(ad, ad_size), s->why, sizeof(s->why));
-    if (err == ERR_NOT_FOUND) {
+    if (err == ERR_NOT_FOUND || (err == ERR_CORRUPT && s->found.key_proven)) {
         s->why[0] = '\0';
-        err = make_bucket_keys(s);
+        err = make_bucket_keys(s, err == ERR_CORRUPT);
     }
     secret_arena_close(s->secrets);
     return err;
@@ -212,10 +227,11 @@ load_keys(struct server *s, uint8_t storage_key[static KEY_BYTES])
     err = derive(s, storage_key, "shares", &s->share_wrap_key);
     if (err == OK)
         err = derive(s, storage_key, "share-keys", &s->share_file_key);
+    share_keyring_init(&s->ring, s->secrets);
     if (err == OK)
         err = derive(s, storage_key, "bucket-keys", &s->bucket_file_key);
     if (err == OK)
-        err = load_share_keys(s);
+        err = store_start_keys(&s->found, storage_key);
     if (err == OK)
         err = load_master_key(s);
     secret_arena_close(s->secrets);
@@ -241,135 +257,33 @@ static void
 on_fatal(void *context, const char *what)
 {
     const struct server *s = context;
+    store_start_mark_failed(&s->config->node, what);
     log_event(&s->log, LOG_ERROR, "store", "fatal", log_text("what", what));
 }
 
-static enum vault_err
-open_store(struct server *s, const uint8_t storage_key[static KEY_BYTES])
+static void
+on_flushed(void *context, const struct store_mark *durable)
 {
-    const struct node_config *node = &s->config->node;
-    struct store_wt_options options = {.directory = node->data,
-                                       .cache_bytes = node->cache_bytes,
-                                       .disk_free_min_bytes = node->disk_free_min_bytes,
-                                       .on_fatal = on_fatal,
-                                       .context = s};
-    bool created;
-    enum vault_err err =
-        storage_key_derive(storage_key, bytes_of(s->config->cluster.id, CLUSTER_ID_BYTES),
-                           bytes_of_text(self_of(s)->name), "tables", options.key);
-    if (err == OK)
-        err = store_wt_open(&options, &s->store, &created, s->why, sizeof(s->why));
-    bytes_wipe(options.key, sizeof(options.key));
-    return err;
+    store_start_flushed(context, durable);
 }
 
-static enum vault_err
-read_peer_rows(struct server *s, struct store_reader *reader, struct arena *arena)
+static void
+on_incarnation(void *context, uint64_t incarnation)
 {
-    for (unsigned i = 0; i < s->config->cluster.node_count; i++) {
-        char name[16];
-        struct row_key key;
-        struct bytes value;
-        snprintf(name, sizeof(name), "peer/%u", i);
-        row_key_meta(name, &key);
-        enum vault_err err = s->store->ops->get(reader, row_key_bytes(&key), arena, &value);
-        if (err == ERR_NOT_FOUND)
-            continue;
-        if (err == OK)
-            err = peer_row_decode(value, &s->peers[i]);
-        if (err != OK)
-            return err;
-    }
-    return OK;
-}
-
-/* The node's durable facts; ERR_NOT_FOUND in a store that has never been used. */
-static enum vault_err
-read_facts(struct server *s)
-{
-    struct store_reader *reader;
-    struct arena arena;
-    struct row_key key;
-    struct bytes value;
-    enum vault_err err = s->store->ops->reader_new(s->store, &reader);
-    if (err != OK)
-        return err;
-    arena_init(&arena, 1024 * 1024);
-    row_key_meta("node", &key);
-    err = s->store->ops->get(reader, row_key_bytes(&key), &arena, &value);
-    if (err == OK)
-        err = node_row_decode(value, &s->row);
-    if (err == OK)
-        err = read_peer_rows(s, reader, &arena);
-    s->store->ops->reader_free(reader);
-    arena_close(&arena);
-    return err;
-}
-
-static enum vault_err
-write_first_facts(struct server *s, const struct birth *birth)
-{
-    struct row_key key;
-    struct buf value = {0};
-    s->row = (struct node_row){.incarnation = 1};
-    memcpy(s->row.store_id, birth->store_id, sizeof(s->row.store_id));
-    row_key_meta("node", &key);
-    enum vault_err err = node_row_encode(&s->row, &value);
-    struct store_change change = {STORE_PUT, row_key_bytes(&key), buf_bytes(&value)};
-    if (err == OK)
-        err = s->store->ops->commit(s->store, &change, 1);
-    if (err == OK)
-        err = s->store->ops->sync(s->store);
-    buf_close(&value);
-    return err;
-}
-
-/*
- * The birth record tells a new store from a lost one: an empty store under a record that has been
- * used held something once, and a node that has forgotten its promises must not vote.
- */
-static enum vault_err
-check_birth(struct server *s)
-{
-    struct birth birth;
-    enum vault_err err = birth_read(s->config->node.birth, &birth, s->why, sizeof(s->why));
-    if (err != OK)
-        return err;
-    enum vault_err facts = read_facts(s);
-    if (facts != OK && facts != ERR_NOT_FOUND) {
-        snprintf(s->why, sizeof(s->why), "the store in %s does not verify", s->config->node.data);
-        return facts;
-    }
-    if (facts == OK && memcmp(s->row.store_id, birth.store_id, sizeof(birth.store_id)) != 0) {
-        snprintf(s->why, sizeof(s->why), "the store in %s belongs to another node or cluster",
-                 s->config->node.data);
-        return ERR_CONFIG;
-    }
-    if (facts == ERR_NOT_FOUND && birth.used) {
-        snprintf(
-            s->why, sizeof(s->why),
-            "the store in %s is empty, but this node has had one: it was lost, and a node that has "
-            "forgotten its votes must not serve",
-            s->config->node.data);
-        return ERR_CONFIG;
-    }
-    if (facts == ERR_NOT_FOUND)
-        err = write_first_facts(s, &birth);
-    if (err == OK && !birth.used) {
-        birth.used = true;
-        err = birth_write(s->config->node.birth, &birth, s->why, sizeof(s->why));
-    }
-    return err;
+    struct server *s = context;
+    store_start_recovering(&s->found, incarnation);
 }
 
 static enum vault_err
 start_storage(struct server *s)
 {
-    struct storage_io_options options = {.store = s->store,
+    struct storage_io_options options = {.store = s->found.store,
                                          .queue_max = STORAGE_QUEUE_MAX,
                                          .checkpoint_log_bytes = CHECKPOINT_LOG_BYTES,
                                          .checkpoint = store_wt_checkpoint,
-                                         .log_bytes = store_wt_log_bytes};
+                                         .log_bytes = store_wt_log_bytes,
+                                         .context = &s->found,
+                                         .flushed = on_flushed};
     return storage_io_start(&options, &s->storage);
 }
 
@@ -380,14 +294,16 @@ start_reactor(struct server *s)
 {
     struct reactor_options options = {.config = s->config,
                                       .log = &s->log,
-                                      .store = s->store,
+                                      .store = s->found.store,
                                       .storage = s->storage,
                                       .secrets = s->secrets,
                                       .ring = &s->ring,
                                       .share_wrap_key = &s->share_wrap_key,
                                       .master = s->has_master ? &s->master : NULL,
                                       .master_incorrect = s->master_incorrect,
-                                      .row = s->row,
+                                      .row = s->found.row,
+                                      .finding = s->found.finding,
+                                      .incarnation_known = s->found.incarnation_known,
                                       .api = s->api,
                                       .link_server = s->link_server,
                                       .link_client = s->link_client,
@@ -395,8 +311,9 @@ start_reactor(struct server *s)
                                       .save_context = s,
                                       .save_share_keys = save_share_keys,
                                       .buckets = &s->buckets,
-                                      .save_bucket_keys = save_bucket_keys};
-    memcpy(options.peers, s->peers, sizeof(options.peers));
+                                      .save_bucket_keys = save_bucket_keys,
+                                      .on_incarnation = on_incarnation};
+    memcpy(options.peers, s->found.peers, sizeof(options.peers));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
 }
 
@@ -404,18 +321,26 @@ static enum vault_err
 start(struct server *s)
 {
     uint8_t storage_key[KEY_BYTES];
-    enum vault_err err = make_secrets(s);
+    s->found = (struct store_start){.config = s->config,
+                                    .log = &s->log,
+                                    .ring = &s->ring,
+                                    .on_fatal = on_fatal,
+                                    .context = s,
+                                    .why = s->why,
+                                    .why_size = sizeof(s->why)};
+    enum vault_err err = lock_directory(s);
+    if (err == OK)
+        err = make_secrets(s);
+    s->found.ring_arena = s->secrets;
     if (err == OK)
         err = load_certificates(s);
     if (err == OK)
         err = load_keys(s, storage_key);
     if (err == OK)
-        err = open_store(s, storage_key);
+        err = store_start_open(&s->found, storage_key);
     bytes_wipe(storage_key, sizeof(storage_key));
     if (err == OK)
         err = load_bucket_keys(s); /* only who has the store open may write the file */
-    if (err == OK)
-        err = check_birth(s);
     if (err == OK)
         err = start_storage(s);
     if (err == OK)
@@ -429,8 +354,9 @@ close_all(struct server *s)
     reactor_free(s->reactor);
     if (s->storage)
         storage_io_stop(s->storage);
-    if (s->store)
-        s->store->ops->close(s->store);
+    if (s->found.store)
+        s->found.store->ops->close(s->found.store);
+    sequence_file_close(s->found.sequence);
     tls_context_free(s->link_client);
     tls_context_free(s->link_server);
     tls_context_free(s->api);
@@ -445,6 +371,8 @@ close_all(struct server *s)
         secret_arena_close(s->secrets);
         secret_arena_free(s->secrets);
     }
+    if (s->directory_fd >= 0)
+        close(s->directory_fd);
 }
 
 static int
@@ -469,7 +397,7 @@ raise_file_limit(void)
 int
 server_run(const struct config *config)
 {
-    struct server s = {.config = config};
+    struct server s = {.config = config, .directory_fd = -1};
     log_sink_stderr_init(&s.log, self_of(&s)->name, config->node.log_level,
                          config->node.log_format);
     signal(SIGPIPE, SIG_IGN);
@@ -483,7 +411,7 @@ server_run(const struct config *config)
                 s.why[0] ? s.why : vault_err_text(err));
     } else {
         log_event(&s.log, LOG_INFO, "server", "started", log_u64("api_port", self_of(&s)->api_port),
-                  log_u64("boot", s.row.boot + 1));
+                  log_u64("boot", s.found.row.boot + 1));
         err = reactor_run(s.reactor);
         log_event(&s.log, err == OK ? LOG_INFO : LOG_ERROR, "server", "stopped",
                   log_err("outcome", err));

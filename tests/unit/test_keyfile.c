@@ -270,26 +270,26 @@ test_ring_refusals(void **state)
     struct share_keyring ring, back;
     struct buf content;
 
-    assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+    assert_int_equal(load(f, &back, key, "n1"), ERR_NOT_FOUND);
     fill_ring(&ring, f->arena, 2);
     save(f, &ring, key, "n1");
     share_keyring_close(&ring);
-    assert_int_equal(load(f, &back, other, "n1"), ERR_CONFIG);
+    assert_int_equal(load(f, &back, other, "n1"), ERR_CORRUPT);
     assert_non_null(strstr(f->why, "does not verify"));
-    assert_int_equal(load(f, &back, key, "n2"), ERR_CONFIG);
+    assert_int_equal(load(f, &back, key, "n2"), ERR_CORRUPT);
     assert_null(share_keyring_current(&back));
     assert_int_equal(file_read(f->path, 4096, &content), OK);
     for (size_t i = 0; i < content.size; i++) {
         content.data[i] ^= 1;
         assert_int_equal(file_replace(f->path, buf_bytes(&content), 0600, f->why, sizeof(f->why)),
                          OK);
-        assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+        assert_int_equal(load(f, &back, key, "n1"), ERR_CORRUPT);
         content.data[i] ^= 1;
     }
     for (size_t size = 0; size < content.size; size += 7) {
         assert_int_equal(
             file_replace(f->path, bytes_of(content.data, size), 0600, f->why, sizeof(f->why)), OK);
-        assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
+        assert_int_equal(load(f, &back, key, "n1"), ERR_CORRUPT);
     }
     assert_int_equal(file_replace(f->path, buf_bytes(&content), 0644, f->why, sizeof(f->why)), OK);
     assert_int_equal(load(f, &back, key, "n1"), ERR_CONFIG);
@@ -573,37 +573,47 @@ test_buckets_not_saved(void **state)
 
 /* --- birth ---------------------------------------------------------------------------------- */
 
+#define CHECK "000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f"
+
 static void
 test_birth(void **state)
 {
     static const char *const bad[] = {
         "",
+        "\n",
         "used\n",
         "00112233445566778899aabbccddeeff\n",
-        "00112233445566778899aabbccddeeff maybe\n",
-        "00112233445566778899aabbccddeef used\n",
-        "00112233445566778899aabbccddeeff0 used\n",
-        "00112233445566778899aabbccddeefg used\n",
+        "00112233445566778899aabbccddeeff used\n",
         "00112233445566778899aabbccddeeff used \n",
+        "00112233445566778899aabbccddeeff used 00112233\n",
+        "00112233445566778899aabbccddeeff maybe " CHECK "\n",
+        "00112233445566778899aabbccddeef used " CHECK "\n",
+        "00112233445566778899aabbccddeeff0 used " CHECK "\n",
+        "00112233445566778899aabbccddeefg used " CHECK "\n",
+        "00112233445566778899aabbccddeeff  used " CHECK "\n",
+        "00112233445566778899aabbccddeeff used " CHECK " \n",
     };
     struct fixture *f = *state;
-    struct birth birth = {.store_id = {0xab, 1}, .used = false}, back;
+    struct birth birth = {.store_id = {0xab, 1}, .key_check = {3, 4}}, back;
 
-    assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_CONFIG);
-    for (int i = 0; i < 2; i++) {
-        birth.used = i == 1;
+    assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_NOT_FOUND);
+    for (int i = BIRTH_UNUSED; i <= BIRTH_LOST; i++) {
+        birth.state = (enum birth_state)i;
         assert_int_equal(birth_write(f->path, &birth, f->why, sizeof(f->why)), OK);
         assert_int_equal(mode_of(f->path), 0600);
         assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), OK);
-        assert_int_equal(back.used, birth.used);
+        assert_int_equal(back.state, birth.state);
         assert_memory_equal(back.store_id, birth.store_id, sizeof(birth.store_id));
+        assert_memory_equal(back.key_check, birth.key_check, sizeof(birth.key_check));
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         put(f, bad[i], 0600);
-        assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_CONFIG);
-        assert_false(back.used);
+        assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_MALFORMED);
+        assert_int_equal(back.state, BIRTH_UNUSED);
         assert_int_equal(back.store_id[0], 0);
     }
+    put(f, "00112233445566778899aabbccddeeff used " CHECK "\n", 0644);
+    assert_int_equal(birth_read(f->path, &back, f->why, sizeof(f->why)), ERR_CONFIG);
 }
 
 int
