@@ -412,11 +412,30 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
 
 /* ---- share keys ---- */
 
+/* The newest key of this node that anybody has said to know. */
+static uint64_t
+share_key_known(const struct node *node)
+{
+    const struct membership *ms = &node->membership;
+    uint64_t known = 0;
+    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
+        if (i != ms->self && ms->members[i].knows_key_id > known)
+            known = ms->members[i].knows_key_id;
+    }
+    return known;
+}
+
+bool
+node_share_key_outdated(const struct node *node)
+{
+    return share_key_known(node) > node->membership.members[node->membership.self].share_key.id;
+}
+
 enum vault_err
 node_share_key_make(struct node *node, const struct step *st)
 {
     secret_arena_open(node->secrets);
-    enum vault_err err = share_keyring_generate(node->ring, st->rng);
+    enum vault_err err = share_keyring_generate_above(node->ring, share_key_known(node), st->rng);
     secret_arena_close(node->secrets);
     node->failed = node->failed || err == ERR_ENTROPY;
     return err;

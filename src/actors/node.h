@@ -87,6 +87,10 @@ MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
  * anybody boxes to it: make (the caller then saves the ring), announce, and later destroy what
  * nobody needs any more (the caller saves the ring again). Errors of making: ERR_BUSY (too many old
  * ones are still needed), ERR_ENTROPY.
+ *
+ * Outdated: somebody knows a newer key of this node than the node does, since its file of share
+ * keys is an older one. What is boxed to that one cannot be opened here, so a newer one must be
+ * made at once.
  */
 MUST_CHECK enum vault_err node_share_key_make(struct node *node, const struct step *st);
 void node_share_key_announce(struct node *node);
@@ -100,6 +104,7 @@ void node_share_keys_saved(struct node *node);
  */
 void node_ephemeral_public(const struct node *node, uint8_t out[static X25519_BYTES]);
 unsigned node_share_keys_held(const struct node *node);
+bool node_share_key_outdated(const struct node *node);
 
 const struct membership *node_membership(const struct node *node);
 const struct anti_entropy *node_anti_entropy(const struct node *node);

@@ -159,6 +159,21 @@ load_share_keys(const struct config *config, const uint8_t storage_key[static KE
     return err;
 }
 
+/* Whether the birth record says that it is the right one. */
+static bool
+is_storage_key(const struct config *config, const uint8_t storage_key[static KEY_BYTES])
+{
+    const char *name = config->cluster.nodes[config->node.self].name;
+    uint8_t check[KEY_BYTES];
+    char why[WHY_BYTES];
+    struct birth birth;
+
+    return birth_read(config->node.birth, &birth, why, sizeof(why)) == OK &&
+           storage_key_derive(storage_key, bytes_of(config->cluster.id, CLUSTER_ID_BYTES),
+                              bytes_of_text(name), "check", check) == OK &&
+           secret_equal(bytes_of(check, KEY_BYTES), bytes_of(birth.key_check, KEY_BYTES));
+}
+
 static void
 check_storage_key(struct check *c, struct secret_arena *arena)
 {
@@ -171,10 +186,15 @@ check_storage_key(struct check *c, struct secret_arena *arena)
         return;
     }
     good("storage.key: usable");
-    if (load_share_keys(c->config, key, arena, why, sizeof(why)) != OK)
-        error(c, why);
-    else
+    enum vault_err err = load_share_keys(c->config, key, arena, why, sizeof(why));
+    bool right = is_storage_key(c->config, key);
+    if (err == OK)
         good("share.keys: open with the storage key");
+    else if (right && (err == ERR_NOT_FOUND || err == ERR_CORRUPT))
+        warning(c, "share.keys: missing or damaged; the node will make a new one and recover from "
+                   "the others");
+    else
+        error(c, why);
     bytes_wipe(key, sizeof(key));
 }
 
@@ -216,7 +236,10 @@ check_store(struct check *c)
     struct stat st;
     bool there = stat(c->config->node.data, &st) == 0;
 
-    if (birth_read(c->config->node.birth, &birth, why, sizeof(why)) != OK)
+    enum vault_err err = birth_read(c->config->node.birth, &birth, why, sizeof(why));
+    if (err == ERR_NOT_FOUND || err == ERR_MALFORMED)
+        warning(c, "birth: missing or damaged; the store tells the same, if it is there");
+    else if (err != OK)
         error(c, why);
     else if (birth.state != BIRTH_UNUSED && !there)
         warning(c, "data: the store is gone; the node will take part again once the others have "

@@ -397,7 +397,7 @@ on_rotation(evutil_socket_t fd, short what, void *context)
         log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor",
                   "share_keys_destroyed", log_u64("count", destroyed), log_err("outcome", err));
     }
-    if (instant_since(reactor_now(), r->rotated).ns >= due_ns)
+    if (node_share_key_outdated(r->node) || instant_since(reactor_now(), r->rotated).ns >= due_ns)
         rotate_share_key(r);
 }
 

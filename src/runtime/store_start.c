@@ -18,6 +18,8 @@ enum {
     REASON_BYTES = 256,
 };
 
+static const char SHARE_KEYS_LOST[] = "its share keys were lost";
+
 /* ---- small things ---- */
 
 static const struct cluster_node *
@@ -174,8 +176,8 @@ heal_share_keys(struct store_start *s, const uint8_t storage_key[static KEY_BYTE
         err = renew_share_keys(s, storage_key);
     if (err == OK)
         log_event(s->log, LOG_ERROR, "store", "share_keys_lost", log_text("reason", reason),
-                  log_text("what", "a new share key was made; shares on their way here are "
-                                   "recovered from the other nodes"));
+                  log_text("what", "a new one was made; shares on their way here are recovered "
+                                   "from the others before the node votes"));
     return err;
 }
 
@@ -268,6 +270,7 @@ open_once(struct store_start *s, const uint8_t storage_key[static KEY_BYTES], bo
                                        .disk_free_min_bytes = node->disk_free_min_bytes,
                                        .on_fatal = s->on_fatal,
                                        .context = s->context,
+                                       .key_proven = s->key_proven,
                                        .suspect = access(node->failed, F_OK) == 0,
                                        .journal_cut = journal_cut};
 
@@ -396,7 +399,7 @@ take_behind(struct store_start *s, const char *reason)
     s->finding = STORE_BEHIND;
     memcpy(s->birth.store_id, s->row.store_id, sizeof(s->birth.store_id));
     enum vault_err err = birth_set(s, BIRTH_BEHIND);
-    if (err == OK)
+    if (err == OK && reason != SHARE_KEYS_LOST) /* which has had its line */
         log_event(s->log, LOG_ERROR, "store", "behind", log_text("reason", reason),
                   log_text("what", "the node recovers what it forgot from the others before it "
                                    "votes"));
@@ -439,7 +442,7 @@ take_found(struct store_start *s, bool journal_cut)
     if (reason[0] != '\0')
         return take_behind(s, reason);
     if (s->birth.state == BIRTH_BEHIND)
-        return take_behind(s, s->share_keys_lost ? "its share keys were lost"
+        return take_behind(s, s->share_keys_lost ? SHARE_KEYS_LOST
                                                  : "it was so before, and is not recovered yet");
     if (journal_cut)
         log_event(s->log, LOG_WARN, "store", "journal_cut",

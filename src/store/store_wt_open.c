@@ -21,6 +21,7 @@ enum { CONFIG_BYTES_MAX = 1024, CACHE_BYTES_MIN = 1024 * 1024 };
 /* Where an open stands, and what it says when it fails. */
 struct opening {
     struct store_wt *store;
+    bool key_proven;
     char *why;
     size_t why_size;
 };
@@ -124,6 +125,8 @@ fail_engine(const struct opening *o, int ret)
         return err;
     if (atomic_load(&o->store->journal_cut))
         return fail(o, ERR_CORRUPT, "the storage journal is damaged in the middle");
+    if (o->key_proven)
+        return fail(o, ERR_CORRUPT, "the database files are damaged");
     if (store_wt_encryptor_failures(o->store->encryptor) > 0)
         return fail(o, ERR_CORRUPT, "wrong storage key, or the database files are damaged");
     return fail(o, ERR_CORRUPT, "the database files are damaged, or the wrong storage key");
@@ -346,7 +349,7 @@ enum vault_err
 store_wt_open(const struct store_wt_options *options, struct store **out, bool *created, char *why,
               size_t why_size)
 {
-    struct opening o = {.why = why, .why_size = why_size};
+    struct opening o = {.key_proven = options->key_proven, .why = why, .why_size = why_size};
 
     if (options->journal_cut != NULL)
         *options->journal_cut = false;

@@ -1,0 +1,693 @@
+"""Lost, replaced, rolled-back and damaged stores, and bad disks, on one node of three.
+
+Clients write and read through the other nodes all the while. Each damage must be recognised and told in one
+line, must never show in an answer, and must be healed: afterwards another node is killed, and everything that
+was ever acknowledged is still readable and writable with the healed node in the majority.
+"""
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from ostraka_cluster import SLOW, Cluster, Failed, wait_until
+
+HEALED = 3  # number of the node whose disk is damaged; the clients use the other two
+
+
+class Load:
+    """Clients that write and read through some nodes, and know what every name must answer."""
+
+    def __init__(self, cluster, nodes, names=6, pause=0.005):
+        self.cluster, self.nodes, self.pause = cluster, nodes, pause
+        self.lock = threading.Lock()
+        self.acknowledged = {}  # name: (version, value)
+        self.unknown = {}  # name: values of changes that may have happened
+        self.wrong, self.durations, self.refused = [], [], 0
+        self.stopped = threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True)
+                        for i in range(names)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(30 * SLOW)
+
+    def _run(self, number):
+        name = "load/%s/%d" % (os.urandom(4).hex(), number)
+        client = self.cluster.client(self.nodes[number % len(self.nodes)])
+        count = 0
+        while not self.stopped.is_set():
+            time.sleep(self.pause)
+            count += 1
+            try:
+                self._write(client, name, "%s value %d" % (name, count))
+                self._read(client, name)
+            except Failed as error:
+                self.wrong.append((name, str(error)))
+                break
+        client.close()
+
+    def _write(self, client, name, value):
+        version = self.acknowledged[name][0] if name in self.acknowledged else 0
+        begun = time.monotonic()
+        status, _, answer = client.request("PUT" if version else "POST", "/v1/secrets/" + name,
+                                           {"value": value})
+        if status in (200, 201):
+            with self.lock:
+                self.durations.append(time.monotonic() - begun)
+                self.acknowledged[name] = (answer["version"], value)
+            if answer["version"] <= version:
+                self.wrong.append((name, "written as", answer, "after", version))
+        elif status == 503:
+            with self.lock:
+                self.refused += 1
+                if answer["error"].get("phase") == "writing":
+                    self.unknown.setdefault(name, set()).add(value)
+        elif (status, version) != (409, 0) or name not in self.unknown:
+            self.wrong.append((name, "write", status, answer))
+
+    def _read(self, client, name):
+        status, _, answer = client.request("GET", "/v1/secrets/" + name)
+        if status == 503 or name not in self.acknowledged:
+            return
+        if status != 200 or not self.may_be(name, answer):
+            self.wrong.append((name, "read", status, answer, "known", self.acknowledged[name]))
+
+    def may_be(self, name, answer):
+        """Whether that is what was acknowledged last, or a later change whose outcome is unknown."""
+        version, value = self.acknowledged[name]
+        return ((answer["version"], answer["value"]) == (version, value) or
+                (answer["version"] > version and answer["value"] in self.unknown.get(name, ())))
+
+    def p99(self):
+        with self.lock:
+            taken, self.durations = sorted(self.durations), []
+        return taken[len(taken) * 99 // 100] if taken else 0
+
+
+def flip(path, offset, bit=0x10):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ bit]))
+
+
+def used_bytes(path):
+    with open(path, "rb") as file:
+        return len(file.read().rstrip(b"\0"))
+
+
+class DiskTest(unittest.TestCase):
+    """One cluster for all tests of a class. Each leaves it healed and whole."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(3).__enter__()
+        cls.known = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        reports = cls.cluster.sanitizer_reports()
+        cls.cluster.close()
+        assert not reports, reports
+
+    def path(self, *names):
+        return os.path.join(self.cluster.node_directory(HEALED), *names)
+
+    def setUp(self):
+        for name in self.set_aside():
+            shutil.rmtree(self.path(name))
+
+    def cut_turtle(self):
+        path = self.path("data", "WiredTiger.turtle")
+        os.truncate(path, os.path.getsize(path) // 3)
+
+    def journal(self):
+        data = self.path("data")
+        return os.path.join(data, max(n for n in os.listdir(data)
+                                      if n.startswith("WiredTigerLog.")))
+
+    def set_aside(self):
+        return sorted(n for n in os.listdir(self.path()) if n.startswith("data.damaged-"))
+
+    def events(self, begun):
+        """What the node has said of its store since then: [(event, line)]."""
+        lines = self.cluster.log(HEALED)[begun:].splitlines()
+        found = [(re.search(r"\bstore ([a-z_]+) ", line), line) for line in lines]
+        return [(match.group(1), line) for match, line in found if match]
+
+    def heal(self, damage, *expected, begun_by="kill9"):
+        """Damages the store of the stopped node under load, starts it, and checks all that is promised.
+
+        expected: the events with which it must say so, each in one line. Returns those lines.
+        """
+        cluster = self.cluster
+        with Load(cluster, [1, 2]) as load:
+            wait_until(lambda: len(load.acknowledged) >= len(load.threads), 20, "some writes")
+            getattr(cluster, begun_by)(HEALED)
+            time.sleep(0.3)  # it misses something
+            damage()
+            begun = len(cluster.log(HEALED))
+            cluster.start(HEALED)
+            self.wait_healed()
+            load.stop()
+        self.assertEqual(load.wrong, [])
+        told = [(event, line) for event, line in self.events(begun) if event != "new_incarnation"]
+        self.assertEqual([event for event, _ in told], list(expected), told)
+        self.known.update((name, known) for name, known in load.acknowledged.items()
+                          if name not in load.unknown)
+        self.assertGreater(len(self.known), 2)
+        self.check_with_the_healed_node()
+        return [line for _, line in told]
+
+    def wait_healed(self):
+        self.cluster.wait_ready([HEALED])
+
+        def recovered():
+            answers = [self.cluster.request(n, "GET", "/v1/status")[2] for n in (1, 2, 3)]
+            return all(is_whole(answer) for answer in answers)
+        wait_until(recovered, 30, "all shares restored", interval=0.1)
+
+    def check_with_the_healed_node(self):
+        """Without n1, the healed node is needed for every answer."""
+        cluster = self.cluster
+        cluster.kill9(1)
+        client = cluster.client(HEALED)
+        try:
+            for name, (version, value) in sorted(self.known.items()):
+                status, _, answer = client.request("GET", "/v1/secrets/" + name)
+                self.assertEqual((status, answer.get("version"), answer.get("value")),
+                                 (200, version, value), (name, answer))
+            name, (version, value) = sorted(self.known.items())[-1]
+            for node in (HEALED, 2):
+                status, _, answer = cluster.request(node, "PUT", "/v1/secrets/" + name,
+                                                    {"value": value + "+"})
+                self.assertEqual(status, 200, answer)
+                version, value = answer["version"], value + "+"
+            self.known[name] = (version, value)
+        finally:
+            client.close()
+            cluster.start(1)
+            cluster.wait_ready()
+            self.wait_healed()
+
+
+def is_whole(status):
+    """Nobody waits for a share, and nobody is recovering, as this node sees it."""
+    return (status["status"] == "ready" and status["repair"]["backlog"] == 0 and
+            all(peer["backlog"] == 0 for peer in status["peers"]))
+
+
+class Stores(DiskTest):
+    def test_directory_removed(self):
+        line, = self.heal(lambda: shutil.rmtree(self.path("data")), "lost")
+        self.assertIn("it is gone", line)
+
+    def test_older_copy_put_back(self):
+        copy = self.path("copy")
+
+        def put_back():
+            shutil.rmtree(self.path("data"))
+            os.rename(copy, self.path("data"))
+        self.cluster.stop(HEALED)
+        subprocess.run(["cp", "-a", self.path("data"), copy], check=True)
+        self.cluster.start(HEALED, wait=True)
+        line, = self.heal(put_back, "behind", begun_by="stop")
+        self.assertRegex(line, r"sequence \d+, and stood at \d+ before")
+
+    def test_journal_cut_short(self):
+        def cut():
+            journal = self.journal()
+            with open(journal, "r+b") as file:
+                file.truncate(used_bytes(journal) // 2)
+        line, = self.heal(cut, "behind")
+        self.assertIn("sequence", line)
+
+    def test_journal_flipped_in_the_middle(self):
+        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) // 2), "lost")
+        self.assertIn("journal is damaged", line)
+
+    def test_last_record_of_the_journal_flipped(self):
+        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) - 40), "behind")
+        self.assertIn("torn record", line)
+
+    def test_table_damaged(self):
+        def damage():
+            path = self.path("data", "rows.wt")
+            for offset in range(4096 + 100, os.path.getsize(path), 4096):
+                flip(path, offset)
+        before = set(self.set_aside())
+        line, = self.heal(damage, "lost", begun_by="stop")
+        aside = set(self.set_aside()) - before
+        self.assertEqual(len(aside), 1)
+        self.assertIn(self.path(aside.pop()), line)
+
+    def test_table_truncated(self):
+        path = self.path("data", "rows.wt")
+        self.heal(lambda: os.truncate(path, os.path.getsize(path) // 2), "lost", begun_by="stop")
+
+    def test_table_missing(self):
+        self.heal(lambda: os.remove(self.path("data", "rows.wt")), "lost")
+
+    def test_turtle_damaged_and_only_two_are_kept(self):
+        for name in ("data.damaged-20200101T000000Z", "data.damaged-20200102T000000Z"):
+            os.mkdir(self.path(name))
+        removed, _ = self.heal(self.cut_turtle, "damaged_files_removed", "lost")
+        self.assertIn("data.damaged-20200101T000000Z", removed)
+        self.assertEqual(len(self.set_aside()), 2)
+
+    def test_metadata_damaged(self):
+        def damage():
+            path = self.path("data", "WiredTiger.wt")
+            for offset in range(4096 + 100, os.path.getsize(path), 4096):
+                flip(path, offset)
+        self.heal(damage, "lost", begun_by="stop")
+
+    def test_share_keys_missing(self):
+        line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost")
+        self.assertIn("missing", line)
+
+    def test_share_keys_damaged(self):
+        line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost")
+        self.assertIn("damaged", line)
+
+    def test_birth_record_and_sequence_file_lost(self):
+        def damage():
+            os.remove(self.path("birth"))
+            os.truncate(self.path("sequence"), 100)
+        lines = self.heal(damage, "birth_record_made_anew", "sequence_file_lost")
+        self.assertIn("missing", lines[0])
+        self.assertIn("damaged", lines[1])
+
+    def test_wrong_storage_key_changes_nothing(self):
+        """However damaged the store is: with another key nothing is moved."""
+        def start_with_the_wrong_key():
+            self.cut_turtle()
+            key = self.path("storage.key")
+            shutil.copy(key, key + ".kept")
+            with open(key, "w") as file:
+                file.write("ab" * 32 + "\n")
+            before, aside = sorted(os.listdir(self.path("data"))), self.set_aside()
+            self.cluster.start(HEALED)
+            self.assertEqual(self.cluster.wait_exit(HEALED, 20), 78)
+            self.assertEqual(sorted(os.listdir(self.path("data"))), before)
+            self.assertEqual(self.set_aside(), aside)
+            self.assertIn("storage key is not the one", self.cluster.log(HEALED)[-1000:])
+            os.replace(key + ".kept", key)
+        self.heal(start_with_the_wrong_key, "lost")
+
+
+# Stands between a node and its disk: what it does is told by three numbers in a file that the test changes.
+FAULTS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static volatile uint32_t *faults; /* delay of syncs and reads in ms, syncs fail, reads fail */
+
+__attribute__((constructor)) static void
+begin(void)
+{
+    const char *path = getenv("TEST_FAULTS");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    void *map = fd < 0 ? MAP_FAILED : mmap(NULL, 12, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (fd >= 0)
+        close(fd);
+    if (map == MAP_FAILED)
+        _exit(99);
+    faults = map;
+}
+
+static int
+is_data(int fd)
+{
+    char link[64], target[4096];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, target, sizeof(target) - 1);
+    target[size > 0 ? size : 0] = 0;
+    return strstr(target, "/data/") != NULL;
+}
+
+#define SYNC(name)                                                                                 \
+    int name(int fd)                                                                               \
+    {                                                                                              \
+        int (*next)(int) = dlsym(RTLD_NEXT, #name);                                                \
+        if (faults[0])                                                                             \
+            usleep(faults[0] * 1000);                                                              \
+        if (faults[1] && is_data(fd)) {                                                            \
+            errno = EIO;                                                                           \
+            return -1;                                                                             \
+        }                                                                                          \
+        return next(fd);                                                                           \
+    }
+SYNC(fsync)
+SYNC(fdatasync)
+
+#define READ(name)                                                                                 \
+    ssize_t name(int fd, void *out, size_t size, off_t at)                                         \
+    {                                                                                              \
+        ssize_t (*next)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, #name);                     \
+        if ((faults[0] || faults[2]) && is_data(fd)) {                                             \
+            if (faults[0])                                                                         \
+                usleep(faults[0] * 1000);                                                          \
+            if (faults[2]) {                                                                       \
+                errno = EIO;                                                                       \
+                return -1;                                                                         \
+            }                                                                                      \
+        }                                                                                          \
+        return next(fd, out, size, at);                                                            \
+    }
+READ(pread)
+READ(pread64)
+"""
+
+
+@unittest.skipIf(SLOW != 1, "a preloaded library and a sanitizer's do not go together")
+class Devices(DiskTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ostraka-test-faults-")
+        source = os.path.join(cls.folder, "faults.c")
+        cls.library = os.path.join(cls.folder, "faults.so")
+        with open(source, "w") as file:
+            file.write(FAULTS)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", cls.library, source, "-ldl"], check=True)
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.folder)
+
+    def faults(self, delay_ms=0, sync=0, read=0):
+        with open(os.path.join(self.folder, "faults"), "r+b" if self.begun else "wb") as file:
+            file.write(struct.pack("=III", delay_ms, sync, read))
+        self.begun = True
+
+    def start(self, wait=True):
+        self.cluster.start(HEALED, wait=wait, environment={
+            "LD_PRELOAD": self.library, "TEST_FAULTS": os.path.join(self.folder, "faults")})
+
+    def setUp(self):
+        super().setUp()
+        self.begun = False
+        self.faults()
+        self.cluster.stop(HEALED)
+        self.start()
+        self.addCleanup(self.end)
+
+    def end(self):
+        self.faults()
+        if self.cluster.running(HEALED):
+            self.cluster.stop(HEALED)
+        self.cluster.start(HEALED)
+        self.cluster.wait_ready()
+
+    def ends_with_a_marker(self):
+        self.assertEqual(self.cluster.wait_exit(HEALED, 10), 70, self.cluster.log(HEALED)[-500:])
+        self.assertTrue(os.path.exists(self.path("storage.failed")))
+
+    def test_failing_sync_ends_the_node_at_once(self):
+        begun = len(self.cluster.log(HEALED))
+        with Load(self.cluster, [1, 2]) as load:
+            time.sleep(0.5)
+            self.faults(sync=1)
+            self.ends_with_a_marker()
+            self.faults()
+            self.start()
+            time.sleep(0.2)
+        self.assertEqual((load.wrong, load.refused), ([], 0))
+        self.assertEqual([event for event, _ in self.events(begun)], ["fatal", "verified_after_failure"])
+        self.assertFalse(os.path.exists(self.path("storage.failed")))
+
+    def test_failing_reads_end_the_node_and_are_no_damage(self):
+        for i in range(200):
+            status = self.cluster.request(1, "POST", "/v1/secrets/reads/%d" % i, {"value": "x" * 500})[0]
+            self.assertEqual(status, 201)
+        self.cluster.stop(HEALED)
+        self.start()
+        begun = len(self.cluster.log(HEALED))
+        self.faults(read=1)
+        client = self.cluster.client(1)
+        for i in range(200):
+            status, _, answer = client.request("GET", "/v1/secrets/reads/%d" % i)
+            self.assertEqual((status, answer.get("value")), (200, "x" * 500))
+            if not self.cluster.running(HEALED):
+                break
+        client.close()
+        self.ends_with_a_marker()
+        # As long as it cannot be read, it does not start, and nothing is moved.
+        self.start(wait=False)
+        self.assertEqual(self.cluster.wait_exit(HEALED, 20), 1)
+        self.assertIn("the disk gave an error", self.cluster.log(HEALED)[begun:])
+        self.assertEqual(self.set_aside(), [])
+        self.faults()
+        self.start()
+        self.assertEqual([event for event, _ in self.events(begun)], ["fatal", "verified_after_failure"])
+
+    def test_slow_disk_does_not_slow_the_others(self):
+        """A sync that takes 50 ms, a hundred times the usual, on one node of three."""
+        usual, slow = [], []
+        with Load(self.cluster, [1, 2], names=4) as load:
+            for _ in range(2):
+                for delay_ms, into in ((0, usual), (50, slow)):
+                    self.faults(delay_ms=delay_ms)
+                    time.sleep(0.5)
+                    load.p99()
+                    time.sleep(2)
+                    into.append(load.p99())
+        print("p99 of writes at the others: %s ms, with a slow disk %s ms" % tuple(
+            "/".join("%.1f" % (1000 * t) for t in times) for times in (usual, slow)))
+        self.assertEqual((load.wrong, load.refused), ([], 0))
+        self.assertLess(min(slow), 2 * min(usual) + 0.003)
+
+    def test_damage_met_while_running_ends_the_node(self):
+        """The storage engine panics; the next start finds that the table does not verify."""
+        for i in range(200):
+            self.cluster.request(1, "POST", "/v1/secrets/met/%d" % i, {"value": "x" * 500})
+        self.cluster.stop(HEALED)
+        self.start()
+        path = self.path("data", "rows.wt")
+        for offset in range(4096 + 100, os.path.getsize(path), 4096):
+            flip(path, offset)
+        client = self.cluster.client(1)
+        for i in range(200):
+            status, _, answer = client.request("GET", "/v1/secrets/met/%d" % i)
+            self.assertEqual((status, answer.get("value")), (200, "x" * 500))
+            if not self.cluster.running(HEALED):
+                break
+        client.close()
+        self.ends_with_a_marker()
+        begun = len(self.cluster.log(HEALED))
+        self.start()
+        self.wait_healed()
+        self.assertEqual([event for event, _ in self.events(begun) if event != "new_incarnation"], ["lost"])
+        self.assertFalse(os.path.exists(self.path("storage.failed")))
+
+
+class Alone(unittest.TestCase):
+    """One node, one share: there is nobody to recover from, so nothing is thrown away or made anew."""
+
+    def setUp(self):
+        self.cluster = Cluster(1, 1).__enter__()
+        self.addCleanup(self.cluster.close)
+        self.node = self.cluster.node_directory(1)
+        self.data = os.path.join(self.node, "data")
+        self.write("first")
+
+    def write(self, name):
+        self.assertEqual(self.cluster.request(1, "POST", "/v1/secrets/" + name, {"value": name})[0], 201)
+
+    def refused(self, *words):
+        begun = len(self.cluster.log(1))
+        self.cluster.start(1)
+        self.assertEqual(self.cluster.wait_exit(1, 20), 78)
+        said = self.cluster.log(1)[begun:]
+        for word in words:
+            self.assertIn(word, said)
+        self.assertEqual([n for n in os.listdir(self.node) if "damaged" in n], [])
+
+    def test_damaged_or_gone(self):
+        self.cluster.stop(1)
+        kept = self.data + ".kept"
+        os.rename(self.data, kept)
+        self.refused("it was lost", "no other node to recover from")
+        shutil.rmtree(self.data)
+        shutil.copytree(kept, self.data)
+        os.truncate(os.path.join(self.data, "WiredTiger.turtle"), 100)
+        self.refused("damaged", "no other node to recover from")
+        shutil.rmtree(self.data)
+        os.rename(kept, self.data)
+        self.cluster.start(1, wait=True)
+        self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/first")[0], 200)
+
+    def test_older_copy_only_when_told(self):
+        self.cluster.stop(1)
+        copy = self.data + ".copy"
+        shutil.copytree(self.data, copy)
+        self.cluster.start(1, wait=True)
+        self.write("second")
+        self.cluster.stop(1)
+        shutil.rmtree(self.data)
+        os.rename(copy, self.data)
+        self.refused("not as this node left it", "remove ")
+        os.remove(os.path.join(self.node, "sequence"))
+        self.cluster.start(1, wait=True)
+        self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/first")[0], 200)
+        self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/second")[0], 404)
+
+
+class ShareKeys(unittest.TestCase):
+    def test_older_file_without_anything_that_remembers(self):
+        """The others know a newer key than the node: it makes a newer one still, at once."""
+        cluster = Cluster(3).create()
+        self.addCleanup(cluster.close)
+
+        def path(name):
+            return os.path.join(cluster.node_directory(HEALED), name)
+
+        def key_id():
+            return cluster.request(HEALED, "GET", "/v1/status")[2]["key_id"]
+        shutil.copy(path("share.keys"), path("share.keys.kept"))
+        cluster.set_server_option("share_key_rotation_s", 1)
+        cluster.start_all()
+        cluster.wait_ready()
+        wait_until(lambda: key_id() >= 3, 20, "some rotations")
+        newest = key_id()
+        cluster.stop(HEALED)
+        os.replace(path("share.keys.kept"), path("share.keys"))
+        os.remove(path("sequence"))
+        cluster.set_server_option("share_key_rotation_s", 3600)
+        cluster.start(HEALED, wait=True)
+        wait_until(lambda: key_id() > newest, 10, "a newer key")
+
+
+@unittest.skipIf(os.getuid() != 0, "needs to mount a file system")
+class FullDisk(DiskTest):
+    """The node's folder lies in a small file system of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.mount = tempfile.mkdtemp(prefix="ostraka-test-disk-")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320m,mode=0700", "none", cls.mount],
+                       check=True)
+        try:
+            cls.cluster = Cluster(3).create()
+            shutil.copytree(cls.cluster.node_directory(HEALED), os.path.join(cls.mount, "node"))
+            cls.cluster.edit_config(r'^(node "n%d" \{)' % HEALED,
+                                    r'\1\n    directory = "%s/node"' % cls.mount)
+            cls.cluster.start_all()
+            cls.cluster.wait_ready()
+        except BaseException:
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.close()
+        subprocess.run(["umount", "-l", cls.mount], check=True)
+        os.rmdir(cls.mount)
+
+    def path(self, *names):
+        return os.path.join(self.mount, "node", *names)
+
+    def fill(self, left_mb):
+        """Takes all but so much of the room; what was taken before is given back."""
+        filler = os.path.join(self.mount, "filler")
+        if os.path.exists(filler):
+            os.remove(filler)
+        free = shutil.disk_usage(self.mount).free - (left_mb << 20)
+        if left_mb < 1000:
+            with open(filler, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, free)
+        time.sleep(0.1)  # a node looks at its disk every 50 ms
+
+    def write(self, node, name):
+        status, _, answer = self.cluster.request(node, "POST", "/v1/secrets/" + name, {"value": name})
+        return status, answer
+
+    def read(self, node, name):
+        status, _, answer = self.cluster.request(node, "GET", "/v1/secrets/" + name)
+        self.assertEqual((status, answer.get("value")), (200, name), answer)
+
+    def test_full_disk(self):
+        cluster = self.cluster
+        self.assertEqual(self.write(HEALED, "before")[0], 201)
+        self.fill(left_mb=30)
+        self.assertEqual(self.write(HEALED, "others")[0], 201)  # by the others, which have room
+        self.read(HEALED, "others")
+        cluster.kill9(1)
+        for node in (2, HEALED):
+            status, answer = self.write(node, "refused%d" % node)
+            self.assertIn((status, answer["error"]["code"]), ((507, "disk_full"), (503, "no_quorum")))
+            self.read(node, "before")
+        self.fill(left_mb=0)  # nothing is left at all, the reserve is gone
+        time.sleep(0.5)
+        self.assertTrue(cluster.running(HEALED))
+        self.read(HEALED, "before")
+        self.fill(left_mb=1000)
+        for node in (2, HEALED):
+            wait_until(lambda node=node: self.write(node, "after%d" % node)[0] in (201, 409), 15,
+                       "n%d writes again" % node)
+            self.read(node, "after%d" % node)
+        cluster.start(1)
+        cluster.wait_ready()
+
+        # A node that starts while it is full says so, and changes nothing.
+        cluster.kill9(HEALED)
+        self.fill(left_mb=0)
+        begun = len(cluster.log(HEALED))
+        cluster.start(HEALED)
+        self.assertEqual(cluster.wait_exit(HEALED, 20), 1)
+        self.assertIn("too full", cluster.log(HEALED)[begun:])
+        self.assertEqual(self.set_aside(), [])
+        self.fill(left_mb=1000)
+        cluster.start(HEALED, wait=True)
+        self.assertEqual(self.events(begun), [])
+        for name in ("before", "others", "after2", "after%d" % HEALED):
+            self.read(HEALED, name)
+
+    def test_no_room_for_a_new_store_changes_nothing(self):
+        """A damaged store of a disk that has no room for another is left where it is."""
+        cluster = self.cluster
+        cluster.stop(HEALED)
+        before = sorted(os.listdir(self.path("data")))
+        self.cut_turtle()
+        self.fill(left_mb=100)
+        begun = len(cluster.log(HEALED))
+        cluster.start(HEALED)
+        self.assertEqual(cluster.wait_exit(HEALED, 20), 1)
+        self.assertIn("no room", cluster.log(HEALED)[begun:])
+        self.assertEqual(sorted(os.listdir(self.path("data"))), before)
+        self.fill(left_mb=1000)
+        cluster.start(HEALED)
+        self.wait_healed()
+        self.assertEqual(len(self.set_aside()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
