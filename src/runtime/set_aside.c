@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,7 +109,7 @@ sync_directory(const char *path)
 
 /* A name that is taken, by one set aside in the same second, gets a number. */
 static bool
-rename_aside(const struct place *place, uint64_t now_s, char target[static PATH_MAX])
+replace(const struct place *place, uint64_t now_s, char target[static PATH_MAX])
 {
     char from[PATH_MAX], when[32];
     time_t now = (time_t)now_s;
@@ -123,7 +124,7 @@ rename_aside(const struct place *place, uint64_t now_s, char target[static PATH_
         if (size >= PATH_MAX)
             errno = ENAMETOOLONG;
         else if (renameat2(AT_FDCWD, from, AT_FDCWD, target, RENAME_NOREPLACE) == 0)
-            return true;
+            return mkdir(from, 0700) == 0;
         if (errno != EEXIST)
             return false;
     }
@@ -147,7 +148,7 @@ set_aside(const char *directory, uint64_t room_bytes, uint64_t now_s, const stru
     }
     if (err != OK)
         goto fail_errno;
-    if (!rename_aside(&place, now_s, target)) {
+    if (!replace(&place, now_s, target)) {
         err = ERR_IO;
         goto fail_errno;
     }

@@ -12,8 +12,8 @@
 enum { SET_ASIDE_MAX = 2 }; /* damaged directories kept; the oldest gives way, with a line */
 
 /*
- * Renames `directory` to `<directory>.damaged-<time in UTC>`, durably; its symbolic links are
- * resolved first. Older damaged directories are removed, oldest first, while there are SET_ASIDE_MAX
+ * Renames `directory` to `<directory>.damaged-<time in UTC>` and makes an empty one in its place,
+ * durably; its symbolic links are resolved first. Older damaged directories are removed, oldest first, while there are SET_ASIDE_MAX
  * of them, or less than `room_bytes` is free for what takes the place.
  *
  * target  where the files are now; empty on an error.

@@ -1,11 +1,10 @@
 #include "runtime/store_start.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -317,13 +316,7 @@ heal_store(struct store_start *s, const uint8_t storage_key[static KEY_BYTES],
         return refuse(s, "; nothing was changed, since there is no other node to recover from");
     enum vault_err err = set_aside(node->data, node->disk_free_min_bytes + NEW_STORE_BYTES,
                                    wall_ms() / 1000, s->log, s->set_aside, s->why, s->why_size);
-    if (err != OK)
-        return err;
-    if (mkdir(node->data, 0700) != 0) {
-        snprintf(s->why, s->why_size, "cannot make %s: %s", node->data, strerror(errno));
-        return errno == ENOSPC ? ERR_DISK_FULL : ERR_IO;
-    }
-    return open_once(s, storage_key, &created, &cut);
+    return err == OK ? open_once(s, storage_key, &created, &cut) : err;
 }
 
 /* ---- what was found ---- */
@@ -533,9 +526,8 @@ store_start_shares_lost(struct store_start *s)
 static void
 told(struct store_start *s, enum vault_err err)
 {
-    if (err == OK || s->sequence_failed)
+    if (err == OK || atomic_exchange(&s->sequence_failed, true))
         return;
-    s->sequence_failed = true;
     log_event(s->log, LOG_ERROR, "store", "sequence_file_failed", log_err("error", err));
 }
 

@@ -50,10 +50,10 @@ struct store_start {
     enum vault_err birth_err, sequence_err; /* of reading these two */
     bool key_proven;                        /* something verifies under the storage key */
     bool share_keys_lost;
-    bool opened_before; /* the engine may still have the directory by its name */
-    bool sequence_failed;
-    bool is_new;
-    char set_aside[PATH_MAX]; /* where damaged files went; empty: none */
+    bool opened_before;           /* the engine may still have the directory by its name */
+    _Atomic bool sequence_failed; /* said once, by whichever thread met it first */
+    bool is_new;                  /* the store was begun just now */
+    char set_aside[PATH_MAX];     /* where damaged files went; empty: none */
 };
 
 /*

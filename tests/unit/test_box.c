@@ -318,6 +318,12 @@ keeps_the_newest_in_front(void **state)
         assert_true(p->ring.keys[i - 1].public_half.id > p->ring.keys[i].public_half.id);
     assert_int_equal(share_keyring_generate(&p->ring, &p->rng), OK);
     assert_int_equal(share_keyring_current(&p->ring)->id, 1001);
+    share_keyring_destroy(&p->ring, 1001);
+    assert_int_equal(share_keyring_generate_above(&p->ring, 1500, &p->rng), OK);
+    assert_int_equal(share_keyring_current(&p->ring)->id, 1501);
+    share_keyring_destroy(&p->ring, 1501);
+    assert_int_equal(share_keyring_generate_above(&p->ring, 500, &p->rng), OK);
+    assert_int_equal(share_keyring_current(&p->ring)->id, 1001);
 
     memcpy(untouched, share_keyring_current(&p->ring)->key, X25519_BYTES);
     assert_int_equal(share_keyring_generate(&p->ring, &p->rng), ERR_BUSY);

@@ -24,6 +24,8 @@ struct faulty {
     _Atomic unsigned arrived, commits, syncs, checkpoints;
     _Atomic bool sync_fails, commit_refuses;
     _Atomic uint64_t log_bytes;
+    pthread_mutex_t flush_gate; /* locked by the test: the hook of flushes waits */
+    _Atomic uint64_t flushed;
 };
 
 static struct faulty *
@@ -64,6 +66,25 @@ faulty_reader_new(struct store *store, struct store_reader **out)
     return under->ops->reader_new(under, out);
 }
 
+static void
+faulty_durable(struct store *store, struct store_mark *out)
+{
+    struct store *under = faulty_of(store)->under;
+
+    under->ops->durable(under, out);
+}
+
+/* Where the last flush was told to stand, and how often. */
+static void
+note_flushed(void *context, const struct store_mark *durable)
+{
+    struct faulty *f = context;
+
+    pthread_mutex_lock(&f->flush_gate);
+    pthread_mutex_unlock(&f->flush_gate);
+    atomic_store(&f->flushed, durable->sequence);
+}
+
 static enum vault_err
 faulty_checkpoint(struct store *store)
 {
@@ -94,13 +115,17 @@ setup(void **state)
     f->ops.commit = faulty_commit;
     f->ops.sync = faulty_sync;
     f->ops.reader_new = faulty_reader_new;
+    f->ops.durable = faulty_durable;
     f->store.base.ops = &f->ops;
     assert_int_equal(pthread_mutex_init(&f->store.gate, NULL), 0);
+    assert_int_equal(pthread_mutex_init(&f->store.flush_gate, NULL), 0);
     const struct storage_io_options options = {.store = &f->store.base,
                                                .queue_max = 64,
                                                .checkpoint_log_bytes = 1000,
                                                .checkpoint = faulty_checkpoint,
-                                               .log_bytes = faulty_log_bytes};
+                                               .log_bytes = faulty_log_bytes,
+                                               .context = &f->store,
+                                               .flushed = note_flushed};
     assert_int_equal(storage_io_start(&options, &f->io), OK);
     *state = f;
     return 0;
@@ -322,6 +347,31 @@ test_refused_commit_has_its_own_error(void **state)
 }
 
 /* Nothing is OK that was not synced, and nothing is written after a sync that failed. */
+/* What remembers the sequence knows of a flush before anybody is answered; of a failed one never. */
+static void
+test_flush_is_told_before_it_is_completed(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *done[2];
+    const struct timespec moment = {.tv_nsec = 20000000};
+
+    pthread_mutex_lock(&f->store.flush_gate);
+    submit(f->io, commit_request(0, "k", "v"));
+    (void)nanosleep(&moment, NULL);
+    assert_null(storage_io_drain(f->io));
+    pthread_mutex_unlock(&f->store.flush_gate);
+    collect(f->io, done, 1);
+    assert_int_equal(done[0]->err, OK);
+    assert_int_equal(atomic_load(&f->store.flushed), 1);
+    free_all(done, 1);
+    atomic_store(&f->store.sync_fails, true);
+    submit(f->io, commit_request(1, "k", "w"));
+    collect(f->io, done, 1);
+    assert_int_equal(done[0]->err, ERR_IO);
+    assert_int_equal(atomic_load(&f->store.flushed), 1);
+    free_all(done, 1);
+}
+
 static void
 test_failed_sync_is_final(void **state)
 {
@@ -525,6 +575,7 @@ main(void)
         TEST(test_waiting_commits_share_a_sync),
         TEST(test_full_queue_is_busy),
         TEST(test_refused_commit_has_its_own_error),
+        TEST(test_flush_is_told_before_it_is_completed),
         TEST(test_failed_sync_is_final),
         TEST(test_arena_limit_is_an_error_of_the_request),
         TEST(test_checkpoint_by_journal_growth),
