@@ -344,7 +344,7 @@ take_empty(struct store_start *s, const char *reason)
     if (err == OK)
         err = birth_set(s, BIRTH_LOST);
     if (err == OK)
-        err = write_first_facts(s, s->remembered.incarnation);
+        err = write_first_facts(s, s->remembered.incarnation > 0 ? s->remembered.incarnation : 1);
     if (err == OK)
         log_event(s->log, LOG_ERROR, "store", "lost",
                   log_text("reason", reason != NULL ? reason : "it is gone"),

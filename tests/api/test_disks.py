@@ -294,6 +294,16 @@ class Stores(DiskTest):
         self.assertIn("missing", lines[0])
         self.assertIn("damaged", lines[1])
 
+    def test_storage_key_lost(self):
+        """With a new one, and nothing of the old left, the node is one that lost its store."""
+        def replace():
+            with open(self.path("storage.key"), "w") as file:
+                file.write(os.urandom(32).hex() + "\n")
+            for name in ("birth", "share.keys", "sequence"):
+                os.remove(self.path(name))
+            os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
+        self.heal(replace, "share_keys_lost", "lost")
+
     def test_wrong_storage_key_changes_nothing(self):
         """However damaged the store is: with another key nothing is moved."""
         def start_with_the_wrong_key():
