@@ -558,7 +558,6 @@ store_start_recovering(struct store_start *s, uint64_t incarnation)
         if (birth_write(s->config->node.birth, &birth, why, sizeof(why)) == OK)
             s->birth = birth;
     }
-    log_event(s->log, LOG_WARN, "store", "new_incarnation", log_u64("incarnation", incarnation));
 }
 
 void

@@ -93,10 +93,11 @@ class Load:
         return ((answer["version"], answer["value"]) == (version, value) or
                 (answer["version"] > version and answer["value"] in self.unknown.get(name, ())))
 
-    def p99(self):
+    def taken(self):
+        """Median and 99th percentile of the writes since the last call, in seconds."""
         with self.lock:
             taken, self.durations = sorted(self.durations), []
-        return taken[len(taken) * 99 // 100] if taken else 0
+        return (taken[len(taken) // 2], taken[len(taken) * 99 // 100]) if taken else (0, 0)
 
 
 def flip(path, offset, bit=0x10):
@@ -115,10 +116,11 @@ def used_bytes(path):
 class DiskTest(unittest.TestCase):
     """One cluster for all tests of a class. Each leaves it healed and whole."""
 
+    known = {}  # name: (version, value) that was acknowledged last
+
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster(3).__enter__()
-        cls.known = {}
 
     @classmethod
     def tearDownClass(cls):
@@ -151,10 +153,11 @@ class DiskTest(unittest.TestCase):
         found = [(re.search(r"\bstore ([a-z_]+) ", line), line) for line in lines]
         return [(match.group(1), line) for match, line in found if match]
 
-    def heal(self, damage, *expected, begun_by="kill9"):
+    def heal(self, damage, *expected, begun_by="kill9", quick=False):
         """Damages the store of the stopped node under load, starts it, and checks all that is promised.
 
         expected: the events with which it must say so, each in one line. Returns those lines.
+        quick: for kinds of damage that are healed as another one, whose test kills another node at the end.
         """
         cluster = self.cluster
         with Load(cluster, [1, 2]) as load:
@@ -164,24 +167,37 @@ class DiskTest(unittest.TestCase):
             damage()
             begun = len(cluster.log(HEALED))
             cluster.start(HEALED)
-            self.wait_healed()
-            load.stop()
+            cluster.wait_ready([HEALED])
+            wait_until(lambda: not self.handing_over(), 30, "everything handed over")
         self.assertEqual(load.wrong, [])
-        told = [(event, line) for event, line in self.events(begun) if event != "new_incarnation"]
-        self.assertEqual([event for event, _ in told], list(expected), told)
-        self.known.update((name, known) for name, known in load.acknowledged.items()
-                          if name not in load.unknown)
+        self.known = {name: known for name, known in load.acknowledged.items()
+                      if name not in load.unknown}
         self.assertGreater(len(self.known), 2)
-        self.check_with_the_healed_node()
+        told = [(event, line) for event, line in self.events(begun)]
+        self.assertEqual([event for event, _ in told], list(expected), told)
+        if not quick:
+            self.wait_healed()
+            self.check_with_the_healed_node()
         return [line for _, line in told]
 
+    def handing_over(self):
+        state = self.cluster.request(HEALED, "GET", "/v1/status")[2]["recovery"]["state"]
+        return state not in ("parts", "none")
+
     def wait_healed(self):
+        """Until it votes again, and has the shares of what is read: reads restore what they miss at once."""
         self.cluster.wait_ready([HEALED])
 
-        def recovered():
+        def whole():
             answers = [self.cluster.request(n, "GET", "/v1/status")[2] for n in (1, 2, 3)]
             return all(is_whole(answer) for answer in answers)
-        wait_until(recovered, 30, "all shares restored", interval=0.1)
+        wait_until(whole, 30, "handed over, nothing waits", interval=0.1)
+        for _ in range(2):
+            client = self.cluster.client(HEALED)
+            for name in self.known:
+                client.request("GET", "/v1/secrets/" + name)
+            client.close()
+            wait_until(whole, 30, "shares restored", interval=0.1)
 
     def check_with_the_healed_node(self):
         """Without n1, the healed node is needed for every answer."""
@@ -204,13 +220,14 @@ class DiskTest(unittest.TestCase):
             client.close()
             cluster.start(1)
             cluster.wait_ready()
-            self.wait_healed()
 
 
 def is_whole(status):
     """Nobody waits for a share, and nobody is recovering, as this node sees it."""
-    return (status["status"] == "ready" and status["repair"]["backlog"] == 0 and
-            all(peer["backlog"] == 0 for peer in status["peers"]))
+    return (status["status"] == "ready" and status["recovery"]["state"] in ("parts", "none") and
+            status["repair"]["backlog"] == 0 and
+            status["repair"]["staged"] == status["repair"]["done"] and
+            not any(peer["backlog"] for peer in status["peers"]))
 
 
 class Stores(DiskTest):
@@ -239,11 +256,13 @@ class Stores(DiskTest):
         self.assertIn("sequence", line)
 
     def test_journal_flipped_in_the_middle(self):
-        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) // 2), "lost")
+        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) // 2), "lost",
+                          quick=True)
         self.assertIn("journal is damaged", line)
 
     def test_last_record_of_the_journal_flipped(self):
-        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) - 40), "behind")
+        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) - 40), "behind",
+                          quick=True)
         self.assertIn("torn record", line)
 
     def test_table_damaged(self):
@@ -259,15 +278,16 @@ class Stores(DiskTest):
 
     def test_table_truncated(self):
         path = self.path("data", "rows.wt")
-        self.heal(lambda: os.truncate(path, os.path.getsize(path) // 2), "lost", begun_by="stop")
+        self.heal(lambda: os.truncate(path, os.path.getsize(path) // 2), "lost", begun_by="stop",
+                  quick=True)
 
     def test_table_missing(self):
-        self.heal(lambda: os.remove(self.path("data", "rows.wt")), "lost")
+        self.heal(lambda: os.remove(self.path("data", "rows.wt")), "lost", quick=True)
 
     def test_turtle_damaged_and_only_two_are_kept(self):
         for name in ("data.damaged-20200101T000000Z", "data.damaged-20200102T000000Z"):
             os.mkdir(self.path(name))
-        removed, _ = self.heal(self.cut_turtle, "damaged_files_removed", "lost")
+        removed, _ = self.heal(self.cut_turtle, "damaged_files_removed", "lost", quick=True)
         self.assertIn("data.damaged-20200101T000000Z", removed)
         self.assertEqual(len(self.set_aside()), 2)
 
@@ -276,21 +296,21 @@ class Stores(DiskTest):
             path = self.path("data", "WiredTiger.wt")
             for offset in range(4096 + 100, os.path.getsize(path), 4096):
                 flip(path, offset)
-        self.heal(damage, "lost", begun_by="stop")
+        self.heal(damage, "lost", begun_by="stop", quick=True)
 
     def test_share_keys_missing(self):
         line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost")
         self.assertIn("missing", line)
 
     def test_share_keys_damaged(self):
-        line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost")
+        line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost", quick=True)
         self.assertIn("damaged", line)
 
     def test_birth_record_and_sequence_file_lost(self):
         def damage():
             os.remove(self.path("birth"))
             os.truncate(self.path("sequence"), 100)
-        lines = self.heal(damage, "birth_record_made_anew", "sequence_file_lost")
+        lines = self.heal(damage, "birth_record_made_anew", "sequence_file_lost", quick=True)
         self.assertIn("missing", lines[0])
         self.assertIn("damaged", lines[1])
 
@@ -302,7 +322,7 @@ class Stores(DiskTest):
             for name in ("birth", "share.keys", "sequence"):
                 os.remove(self.path(name))
             os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
-        self.heal(replace, "share_keys_lost", "lost")
+        self.heal(replace, "share_keys_lost", "lost", quick=True)
 
     def test_wrong_storage_key_changes_nothing(self):
         """However damaged the store is: with another key nothing is moved."""
@@ -319,7 +339,7 @@ class Stores(DiskTest):
             self.assertEqual(self.set_aside(), aside)
             self.assertIn("storage key is not the one", self.cluster.log(HEALED)[-1000:])
             os.replace(key + ".kept", key)
-        self.heal(start_with_the_wrong_key, "lost")
+        self.heal(start_with_the_wrong_key, "lost", quick=True)
 
 
 # Stands between a node and its disk: what it does is told by three numbers in a file that the test changes.
@@ -487,13 +507,14 @@ class Devices(DiskTest):
                 for delay_ms, into in ((0, usual), (50, slow)):
                     self.faults(delay_ms=delay_ms)
                     time.sleep(0.5)
-                    load.p99()
+                    load.taken()
                     time.sleep(2)
-                    into.append(load.p99())
-        print("p99 of writes at the others: %s ms, with a slow disk %s ms" % tuple(
-            "/".join("%.1f" % (1000 * t) for t in times) for times in (usual, slow)))
+                    into.append(load.taken())
         self.assertEqual((load.wrong, load.refused), ([], 0))
-        self.assertLess(min(slow), 2 * min(usual) + 0.003)
+        # Twice the usual, and what a busy machine adds now and then; whoever waits for the slow one takes 100 ms.
+        for i, slack in ((0, 0.002), (1, 0.020)):
+            self.assertLess(min(t[i] for t in slow), 2 * min(t[i] for t in usual) + slack,
+                            (usual, slow))
 
     def test_damage_met_while_running_ends_the_node(self):
         """The storage engine panics; the next start finds that the table does not verify."""
@@ -515,7 +536,7 @@ class Devices(DiskTest):
         begun = len(self.cluster.log(HEALED))
         self.start()
         self.wait_healed()
-        self.assertEqual([event for event, _ in self.events(begun) if event != "new_incarnation"], ["lost"])
+        self.assertEqual([event for event, _ in self.events(begun)], ["lost"])
         self.assertFalse(os.path.exists(self.path("storage.failed")))
 
 
