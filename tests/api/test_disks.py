@@ -153,11 +153,13 @@ class DiskTest(unittest.TestCase):
         found = [(re.search(r"\bstore ([a-z_]+) ", line), line) for line in lines]
         return [(match.group(1), line) for match, line in found if match]
 
-    def heal(self, damage, *expected, begun_by="kill9", quick=False):
+    def heal(self, damage, *expected, begun_by="kill9", quick=False,
+             undelivered=False):
         """Damages the store of the stopped node under load, starts it, and checks all that is promised.
 
-        expected: the events with which it must say so, each in one line. Returns those lines.
+        expected: the events with which it must say so, each in one line (patterns). Returns those lines.
         quick: for kinds of damage that are healed as another one, whose test kills another node at the end.
+        undelivered: boxes wait at the others that the node cannot open any more.
         """
         cluster = self.cluster
         with Load(cluster, [1, 2]) as load:
@@ -174,9 +176,9 @@ class DiskTest(unittest.TestCase):
                       if name not in load.unknown}
         self.assertGreater(len(self.known), 2)
         told = [(event, line) for event, line in self.events(begun)]
-        self.assertEqual([event for event, _ in told], list(expected), told)
+        self.assertRegex(" ".join(event for event, _ in told), "^%s$" % " ".join(expected), told)
         if not quick:
-            self.wait_healed()
+            self.wait_healed(undelivered)
             self.check_with_the_healed_node()
         return [line for _, line in told]
 
@@ -184,13 +186,13 @@ class DiskTest(unittest.TestCase):
         state = self.cluster.request(HEALED, "GET", "/v1/status")[2]["recovery"]["state"]
         return state not in ("parts", "none")
 
-    def wait_healed(self):
+    def wait_healed(self, undelivered=False):
         """Until it votes again, and has the shares of what is read: reads restore what they miss at once."""
         self.cluster.wait_ready([HEALED])
 
         def whole():
             answers = [self.cluster.request(n, "GET", "/v1/status")[2] for n in (1, 2, 3)]
-            return all(is_whole(answer) for answer in answers)
+            return all(is_whole(answer, undelivered) for answer in answers)
         wait_until(whole, 30, "handed over, nothing waits", interval=0.1)
         for _ in range(2):
             client = self.cluster.client(HEALED)
@@ -222,12 +224,11 @@ class DiskTest(unittest.TestCase):
             cluster.wait_ready()
 
 
-def is_whole(status):
-    """Nobody waits for a share, and nobody is recovering, as this node sees it."""
+def is_whole(status, undelivered):
+    """This node votes, everything was handed over to it, and what it has staged or keeps for others is done."""
     return (status["status"] == "ready" and status["recovery"]["state"] in ("parts", "none") and
-            status["repair"]["backlog"] == 0 and
             status["repair"]["staged"] == status["repair"]["done"] and
-            not any(peer["backlog"] for peer in status["peers"]))
+            (undelivered or status["repair"]["backlog"] == 0))
 
 
 class Stores(DiskTest):
@@ -261,8 +262,9 @@ class Stores(DiskTest):
         self.assertIn("journal is damaged", line)
 
     def test_last_record_of_the_journal_flipped(self):
-        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) - 40), "behind",
-                          quick=True)
+        """Whether it had been flushed, and so counted, is chance: the sequence file knows."""
+        line, = self.heal(lambda: flip(self.journal(), used_bytes(self.journal()) - 40),
+                          "(behind|journal_cut)", quick=True)
         self.assertIn("torn record", line)
 
     def test_table_damaged(self):
@@ -298,14 +300,6 @@ class Stores(DiskTest):
                 flip(path, offset)
         self.heal(damage, "lost", begun_by="stop", quick=True)
 
-    def test_share_keys_missing(self):
-        line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost")
-        self.assertIn("missing", line)
-
-    def test_share_keys_damaged(self):
-        line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost", quick=True)
-        self.assertIn("damaged", line)
-
     def test_birth_record_and_sequence_file_lost(self):
         def damage():
             os.remove(self.path("birth"))
@@ -313,16 +307,6 @@ class Stores(DiskTest):
         lines = self.heal(damage, "birth_record_made_anew", "sequence_file_lost", quick=True)
         self.assertIn("missing", lines[0])
         self.assertIn("damaged", lines[1])
-
-    def test_storage_key_lost(self):
-        """With a new one, and nothing of the old left, the node is one that lost its store."""
-        def replace():
-            with open(self.path("storage.key"), "w") as file:
-                file.write(os.urandom(32).hex() + "\n")
-            for name in ("birth", "share.keys", "sequence"):
-                os.remove(self.path(name))
-            os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
-        self.heal(replace, "share_keys_lost", "lost", quick=True)
 
     def test_wrong_storage_key_changes_nothing(self):
         """However damaged the store is: with another key nothing is moved."""
@@ -340,6 +324,29 @@ class Stores(DiskTest):
             self.assertIn("storage key is not the one", self.cluster.log(HEALED)[-1000:])
             os.replace(key + ".kept", key)
         self.heal(start_with_the_wrong_key, "lost", quick=True)
+
+
+class Keys(DiskTest):
+    """Boxes for the lost keys stay at the others until the shares in them have been recovered."""
+
+    def test_share_keys_missing(self):
+        line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost",
+                          undelivered=True)
+        self.assertIn("missing", line)
+
+    def test_share_keys_damaged(self):
+        line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost", quick=True)
+        self.assertIn("damaged", line)
+
+    def test_storage_key_lost(self):
+        """With a new one, and nothing of the old left, the node is one that lost its store."""
+        def replace():
+            with open(self.path("storage.key"), "w") as file:
+                file.write(os.urandom(32).hex() + "\n")
+            for name in ("birth", "share.keys", "sequence"):
+                os.remove(self.path(name))
+            os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
+        self.heal(replace, "share_keys_lost", "lost", quick=True)
 
 
 # Stands between a node and its disk: what it does is told by three numbers in a file that the test changes.
