@@ -338,12 +338,20 @@ class Keys(DiskTest):
         line, = self.heal(lambda: flip(self.path("share.keys"), 50), "share_keys_lost", quick=True)
         self.assertIn("damaged", line)
 
+    def test_bucket_keys_damaged(self):
+        """What the node's own shares lie under: they are recovered, and it does not vote meanwhile."""
+        begun = len(self.cluster.log(HEALED))
+        self.heal(lambda: flip(self.path("bucket.keys"), 500), quick=True)
+        said = self.cluster.log(HEALED)[begun:]
+        self.assertEqual(said.count("server bucket_keys_lost reason="), 1)
+        self.assertIn("shard_store new_incarnation", said)
+
     def test_storage_key_lost(self):
         """With a new one, and nothing of the old left, the node is one that lost its store."""
         def replace():
             with open(self.path("storage.key"), "w") as file:
                 file.write(os.urandom(32).hex() + "\n")
-            for name in ("birth", "share.keys", "sequence"):
+            for name in ("birth", "share.keys", "bucket.keys", "sequence"):
                 os.remove(self.path(name))
             os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
         self.heal(replace, "share_keys_lost", "lost", quick=True)

@@ -445,21 +445,21 @@ test_buckets_refusals(void **state)
     make_buckets(f, &keys);
     save_buckets(f, &keys, key, "n1");
     bucket_keys_close(&keys);
-    assert_int_equal(load_buckets(f, &back, other, "n1"), ERR_CONFIG);
+    assert_int_equal(load_buckets(f, &back, other, "n1"), ERR_CORRUPT);
     assert_non_null(strstr(f->why, "does not verify"));
-    assert_int_equal(load_buckets(f, &back, key, "n2"), ERR_CONFIG);
+    assert_int_equal(load_buckets(f, &back, key, "n2"), ERR_CORRUPT);
     assert_int_equal(file_read(f->path, 4096, &content), OK);
     for (size_t size = 0; size < content.size; size++) { /* torn */
         assert_int_equal(
             file_replace(f->path, bytes_of(content.data, size), 0600, f->why, sizeof(f->why)), OK);
-        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CONFIG);
+        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CORRUPT);
         assert_int_equal(back.count, 0);
     }
     for (size_t i = 0; i < content.size; i += 5) {
         content.data[i] ^= 1;
         assert_int_equal(file_replace(f->path, buf_bytes(&content), 0600, f->why, sizeof(f->why)),
                          OK);
-        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CONFIG);
+        assert_int_equal(load_buckets(f, &back, key, "n1"), ERR_CORRUPT);
         content.data[i] ^= 1;
     }
     assert_int_equal(file_replace(f->path, buf_bytes(&content), 0644, f->why, sizeof(f->why)), OK);
