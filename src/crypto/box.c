@@ -12,9 +12,6 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 
-static_assert(X25519_BYTES == crypto_scalarmult_curve25519_BYTES, "a point");
-static_assert(X25519_BYTES == crypto_scalarmult_curve25519_SCALARBYTES, "a scalar");
-
 enum {
     SHARE_KEY_ID_BYTES = 8,
     INFO_OVERHEAD_MAX = 128, /* what box_info adds to the information about the place */
@@ -38,37 +35,6 @@ get_u64(const uint8_t in[static SHARE_KEY_ID_BYTES])
     for (unsigned i = 0; i < SHARE_KEY_ID_BYTES; i++)
         value = value << 8 | in[i];
     return value;
-}
-
-/* Agreement of two halves. ERR_CORRUPT: the point is of low order, the result would be zero. */
-static enum vault_err
-agree(const struct secret *private_half, const uint8_t public_half[static X25519_BYTES],
-      uint8_t out[static X25519_BYTES])
-{
-    if (crypto_scalarmult_curve25519(out, private_half->data, public_half) != 0) {
-        sodium_memzero(out, X25519_BYTES);
-        return ERR_CORRUPT;
-    }
-    return OK;
-}
-
-/* A private half of 32 random bytes; X25519 itself clamps it. */
-static enum vault_err
-make_pair(struct secret_arena *arena, const struct rng *rng, struct secret *private_half,
-          uint8_t public_half[static X25519_BYTES])
-{
-    enum vault_err err = secret_new(arena, X25519_BYTES, private_half);
-
-    memset(public_half, 0, X25519_BYTES);
-    if (err != OK)
-        return err;
-    err = rng_fill(rng, private_half->data, X25519_BYTES);
-    if (err != OK) {
-        secret_free(arena, private_half);
-        return err;
-    }
-    (void)crypto_scalarmult_curve25519_base(public_half, private_half->data);
-    return OK;
 }
 
 /* Both ends of one box, as the derivation of its key names them. */
@@ -133,7 +99,7 @@ enum vault_err
 box_sender_renew(struct box_sender *sender, const struct rng *rng)
 {
     box_sender_close(sender);
-    return make_pair(sender->arena, rng, &sender->ephemeral, sender->ephemeral_public);
+    return x25519_pair(sender->arena, rng, &sender->ephemeral, sender->ephemeral_public);
 }
 
 bool
@@ -157,7 +123,7 @@ sender_agree(struct box_sender *sender, unsigned peer, const struct share_key_pu
     err = secret_new(sender->arena, X25519_BYTES, agreement);
     if (err != OK)
         return err;
-    err = agree(&sender->ephemeral, to->key, agreement->data);
+    err = x25519_agree(&sender->ephemeral, to->key, agreement->data);
     if (err != OK) {
         secret_free(sender->arena, agreement);
         return err;
@@ -291,7 +257,7 @@ share_keyring_generate_above(struct share_keyring *ring, uint64_t floor, const s
     if (count == SHARE_KEYS_MAX || floor == UINT64_MAX)
         return ERR_BUSY;
     public_half.id = floor + 1;
-    err = make_pair(ring->arena, rng, &private_half, public_half.key);
+    err = x25519_pair(ring->arena, rng, &private_half, public_half.key);
     if (err == OK)
         insert_key(ring, &public_half, private_half);
     return err;
@@ -313,7 +279,7 @@ share_keyring_add(struct share_keyring *ring, uint64_t id,
     err = secret_copy(ring->arena, bytes_of(private_half, X25519_BYTES), &copy);
     if (err != OK)
         return err;
-    (void)crypto_scalarmult_curve25519_base(public_half.key, copy.data);
+    x25519_public(copy.data, public_half.key);
     insert_key(ring, &public_half, copy);
     return OK;
 }
@@ -413,7 +379,7 @@ box_open(struct share_keyring *ring, struct bytes info, uint8_t x, struct bytes 
         memcpy(agreement, ring->agreements[known].agreement.data, X25519_BYTES);
         ring->agreements[known].used = ++ring->clock;
     } else {
-        err = agree(&ring->keys[own].private_half, ends.ephemeral_public, agreement);
+        err = x25519_agree(&ring->keys[own].private_half, ends.ephemeral_public, agreement);
         if (err != OK)
             goto out;
     }

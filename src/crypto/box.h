@@ -14,9 +14,9 @@
 #include "base/limits.h"
 #include "crypto/rng.h"
 #include "crypto/secret.h"
+#include "crypto/x25519.h"
 
 enum {
-    X25519_BYTES = 32,
     BOX_HEADER_BYTES = 8 + X25519_BYTES,
     BOX_BYTES_MAX = BOX_HEADER_BYTES + SECRET_BYTES_MAX + 16,
     SHARE_KEYS_MAX = 8,     /* private halves a node keeps: the current one and older ones */

@@ -119,3 +119,25 @@ shamir_value_at(const uint8_t *xs, const uint8_t *const *shares, unsigned count,
     }
     return OK;
 }
+
+enum vault_err
+shamir_contribution(const uint8_t *xs, unsigned count, uint8_t x, const uint8_t *share, size_t size,
+                    uint8_t at, uint8_t *out)
+{
+    unsigned own = 0;
+
+    if (size == 0 || size > SHAMIR_SECRET_BYTES_MAX)
+        return ERR_RANGE;
+    sodium_memzero(out, size);
+    if (count == 0 || count > SHAMIR_SHARES_MAX || !points_valid(xs, count))
+        return ERR_RANGE;
+    while (own < count && xs[own] != x)
+        own++;
+    if (own == count)
+        return ERR_RANGE;
+
+    uint8_t weight = lagrange_weight(xs, count, own, at);
+    for (size_t byte = 0; byte < size; byte++)
+        out[byte] = gf_mul(share[byte], weight);
+    return OK;
+}

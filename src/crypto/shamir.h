@@ -29,4 +29,13 @@ MUST_CHECK enum vault_err shamir_split(const uint8_t *secret, size_t size, unsig
 MUST_CHECK enum vault_err shamir_value_at(const uint8_t *xs, const uint8_t *const *shares,
                                           unsigned count, size_t size, uint8_t at, uint8_t *out);
 
+/*
+ * What the share at `x` adds to the value at `at` of the polynomial through the points at xs: the
+ * XOR of the contributions of all xs is that value. Errors: as shamir_value_at; ERR_RANGE also when
+ * x is not among xs.
+ */
+MUST_CHECK enum vault_err shamir_contribution(const uint8_t *xs, unsigned count, uint8_t x,
+                                              const uint8_t *share, size_t size, uint8_t at,
+                                              uint8_t *out);
+
 #endif
