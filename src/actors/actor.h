@@ -37,6 +37,7 @@ enum actor_id {
     ACTOR_SHREDDER,
     ACTOR_ANTI_ENTROPY,
     ACTOR_RECOVERY,
+    ACTOR_SCRUBBER,
 };
 
 enum effect_kind {

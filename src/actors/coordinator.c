@@ -646,6 +646,10 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_RECOVERED:
     case MSG_HANDOVER:
     case MSG_HANDED:
+    case MSG_HELP:
+    case MSG_HELPED:
+    case MSG_CHECK:
+    case MSG_CHECKED:
     case MSG_REQUEST:
     case MSG_STORED:
     case MSG_LOADED:

@@ -7,6 +7,7 @@
 
 #include "actors/path_count.h"
 #include "base/instant.h"
+#include "crypto/pair_keys.h"
 #include "proto/cluster.h"
 #include "proto/msg.h"
 #include "proto/placement.h"
@@ -43,6 +44,18 @@ struct member {
     bool handed_over; /* it has handed over everything to this new incarnation of ours */
 };
 
+/* What this node lacks and gets back, and how far it has looked through its store. */
+struct repair_progress {
+    uint64_t lacking;   /* versions in the table 'n', as the last whole round over it found */
+    unsigned under_way; /* recoveries */
+    unsigned room;      /* for more of them */
+    uint64_t scrub_passes, scrub_last_ms; /* whole passes, and how long the last one took */
+    uint64_t scrub_rows, scrub_bytes;     /* read in the present pass */
+    uint64_t scrub_rows_expected;         /* as many as the last pass read; 0: unknown */
+    uint64_t scrub_rows_per_s;            /* bound; 0: no scrubbing */
+    uint64_t paths_damaged; /* paths whose own row does not verify: this node is silent on them */
+};
+
 struct membership {
     const struct cluster *cluster;
     uint8_t self;
@@ -58,7 +71,9 @@ struct membership {
     uint64_t sequence_found; /* of the store, when this life began */
     bool sequence_known;     /* the runtime has told it */
     bool behind;             /* somebody, or the runtime, knows more of this node than its store */
-    uint64_t incarnation_told; /* highest that anybody has named for this node */
+    uint64_t incarnation_told;   /* highest that anybody has named for this node */
+    struct pair_keys *pair_keys; /* borrowed from the node; NULL: none */
+    struct repair_progress repair;
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

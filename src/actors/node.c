@@ -8,7 +8,11 @@
 #include "actors/standing.h"
 #include "base/planted.h"
 
-enum { EPHEMERAL_KEY_MS = 60 * 60 * 1000 };
+enum {
+    EPHEMERAL_KEY_MS = 60 * 60 * 1000,
+    PAIR_KEY_MS = 60 * 60 * 1000,
+    PAIR_KEY_OLD_MS = 60 * 1000, /* the one before it, for what is on its way */
+};
 
 /* A message that waits within a step: encoded (sent to this node) or local. */
 struct inbox_item {
@@ -24,6 +28,8 @@ struct node {
     struct box_sender sender;
     struct instant sender_renewed;
     struct share_keyring *ring;
+    struct pair_keys pair_keys;
+    struct instant pair_keys_renewed;
     struct share_rotation rotation;
     struct duration request_deadline;
     bool failed;
@@ -35,6 +41,7 @@ struct node {
     struct digest_index digests;
     struct anti_entropy anti_entropy;
     struct recovery recovery;
+    struct scrubber scrubber;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -100,6 +107,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     standing_named(&node->membership, options->incarnation_known);
     if (options->finding == STORE_BEHIND)
         node->membership.behind = true;
+    scrubber_init(&node->scrubber, &node->membership, options->scrub_rows_per_s,
+                  options->scrub_pause);
     return OK;
 }
 
@@ -121,9 +130,14 @@ node_new(const struct node_options *options, const struct step *st, struct node 
 
     secret_arena_open(options->secrets);
     box_sender_init(&node->sender, options->secrets);
+    pair_keys_init(&node->pair_keys, options->secrets, options->cluster->id, options->self);
+    node->membership.pair_keys = &node->pair_keys;
     enum vault_err err = box_sender_renew(&node->sender, st->rng);
+    if (err == OK)
+        err = pair_keys_renew(&node->pair_keys, st->rng);
     secret_arena_close(options->secrets);
     node->sender_renewed = st->now;
+    node->pair_keys_renewed = st->now;
     if (err == OK)
         err = rng_fill(st->rng, seed, sizeof(seed));
     memcpy(numbers, seed, sizeof(numbers));
@@ -133,6 +147,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     if (err != OK) {
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
+        pair_keys_close(&node->pair_keys);
         secret_arena_close(options->secrets);
         free(node);
         return err;
@@ -153,6 +168,7 @@ node_free(struct node *node)
     anti_entropy_close(&node->anti_entropy);
     digests_close(&node->digests);
     box_sender_close(&node->sender);
+    pair_keys_close(&node->pair_keys);
     secret_arena_close(node->secrets);
     free(node);
 }
@@ -177,6 +193,7 @@ actor_of_wire(const struct msg *msg)
     case MSG_RECOVER:
     case MSG_RECOVERED:
     case MSG_HANDED: return ACTOR_RECOVERY;
+    case MSG_CHECKED: return ACTOR_SCRUBBER;
     default: return ACTOR_SHARD_STORE;
     }
 }
@@ -215,6 +232,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_ANTI_ENTROPY:
         return anti_entropy_handle(&node->anti_entropy, st, msg, &node->effects);
     case ACTOR_RECOVERY: return recovery_handle(&node->recovery, st, msg, &node->effects);
+    case ACTOR_SCRUBBER: return scrubber_handle(&node->scrubber, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -354,6 +372,19 @@ renew_ephemeral_key(struct node *node, const struct step *st)
         node->failed = true;
 }
 
+static void
+renew_pair_key(struct node *node, const struct step *st)
+{
+    uint64_t age_ns = instant_since(st->now, node->pair_keys_renewed).ns;
+    if (age_ns >= duration_ms(PAIR_KEY_OLD_MS).ns)
+        pair_keys_forget_old(&node->pair_keys);
+    if (age_ns < duration_ms(PAIR_KEY_MS).ns)
+        return;
+    node->pair_keys_renewed = st->now;
+    if (pair_keys_renew(&node->pair_keys, st->rng) != OK)
+        node->failed = true;
+}
+
 void
 node_start(struct node *node, const struct step *st, const struct node_executor *executor)
 {
@@ -369,6 +400,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     execute(node, st, executor);
     recovery_start(&node->recovery, st, &node->effects);
     execute(node, st, executor);
+    scrubber_start(&node->scrubber, st, &node->effects);
+    execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);
 }
@@ -379,6 +412,7 @@ node_deliver(struct node *node, const struct step *st, const struct node_executo
 {
     secret_arena_open(node->secrets);
     renew_ephemeral_key(node, st);
+    renew_pair_key(node, st);
     if (handle(node, st, actor, msg) == OK)
         execute(node, st, executor);
     run_inbox(node, st, executor);
@@ -539,6 +573,12 @@ node_set_sequence(struct node *node, uint64_t sequence)
     if (!node->membership.sequence_known)
         node->membership.sequence_found = sequence;
     node->membership.sequence_known = true;
+}
+
+bool
+node_store_damaged(const struct node *node)
+{
+    return node->membership.repair.paths_damaged > 0;
 }
 
 bool

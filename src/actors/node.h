@@ -14,6 +14,7 @@
 #include "actors/gateway.h"
 #include "actors/recovery.h"
 #include "actors/repairer.h"
+#include "actors/scrubber.h"
 #include "actors/shard_store.h"
 #include "actors/shredder.h"
 
@@ -43,6 +44,8 @@ struct node_options {
     size_t paths_max;               /* 0: default */
     struct bucket_keys *buckets;    /* borrowed */
     struct duration shred_interval; /* 0: default */
+    uint64_t scrub_rows_per_s;      /* 0: no scrubbing */
+    struct duration scrub_pause;    /* between two passes */
 };
 
 /*
@@ -120,6 +123,11 @@ size_t node_in_flight(const struct node *node); /* requests not answered yet */
  * node cannot compare it with what the others remember, and does not serve.
  */
 void node_set_sequence(struct node *node, uint64_t sequence);
+/*
+ * Rows of paths do not verify: what this node accepted there is forgotten, so it says nothing about
+ * those paths any more. Only a new incarnation of its store makes it whole again.
+ */
+bool node_store_damaged(const struct node *node);
 /* The entropy source failed, or an ephemeral key could not be made: the process must stop. */
 bool node_failed(const struct node *node);
 

@@ -24,6 +24,7 @@ repairer_init(struct repairer *r, struct membership *membership, const struct no
     *r = (struct repairer){.membership = membership, .node = node};
     r->walks[0].table = ROW_BOXES;
     r->walks[1].table = ROW_ERASURE;
+    r->walks[2].table = ROW_NEED;
 }
 
 /* ---- heartbeats ---- */
@@ -47,6 +48,10 @@ send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct eff
     h->look_age_ms = instant_since(st->now, ms->looked_at).ns / 1000000;
     h->paths = ms->held.paths;
     h->paths_known = ms->held.known;
+    if (ms->pair_keys) {
+        h->pair_key_id = pair_keys_own(ms->pair_keys)->id;
+        memcpy(h->pair_key, pair_keys_own(ms->pair_keys)->key, X25519_BYTES);
+    }
 }
 
 static void
@@ -143,6 +148,11 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
         member->share_key.id = h->share_key_id;
         memcpy(member->share_key.key, h->share_key, X25519_BYTES);
     }
+    if (r->membership->pair_keys) {
+        struct pair_key_public key = {.id = h->pair_key_id};
+        memcpy(key.key, h->pair_key, X25519_BYTES);
+        pair_keys_learn(r->membership->pair_keys, in->from, &key);
+    }
     if (to_remember || r->rows[in->from].again)
         remember_peer(r, st, in->from, out);
     if (news.life && member->connected)
@@ -158,13 +168,19 @@ walk_on(struct repairer *r, const struct step *st, unsigned which, struct effect
     struct row_key prefix;
     struct bytes prefix_copy, after;
     row_key_table(walk->table, &prefix);
+    bool need = walk->table == ROW_NEED;
+    uint64_t since_ns = instant_since(st->now, walk->asked).ns;
+    if (need && (r->membership->repair.room == 0 || since_ns < duration_ms(NEED_PAGE_MS).ns))
+        return; /* enough is under way */
     if (walk->busy || arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK ||
         arena_copy(st->arena, row_key_bytes(&walk->after), &after) != OK)
         return;
     walk->busy = true;
     if (walk->after.size == 0)
         walk->began = st->now;
-    effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after, REPAIR_PAGE_ROWS, true);
+    walk->asked = st->now;
+    effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after,
+                need ? NEED_PAGE_ROWS : REPAIR_PAGE_ROWS, !need && !walk->names_only);
 }
 
 /* Keys alone: what a path is, does not matter. */
@@ -190,6 +206,18 @@ ask_shard_store(struct repairer *r, struct path path, uint64_t owner, struct eff
     struct msg *m = effect_send(out, MSG_DELIVER, r->membership->self, NULL);
     m->path = path;
     m->u.deliver.owner = owner;
+}
+
+static void
+ask_check(struct repairer *r, struct path path, uint64_t version, struct bytes version_id,
+          bool scrub, struct effects *out)
+{
+    struct msg *m = effect_send(out, MSG_CHECK, r->membership->self, NULL);
+    m->path = path;
+    m->u.check.version = version;
+    if (version > 0)
+        memcpy(m->u.check.version_id, version_id.data, ID_BYTES);
+    m->u.check.scrub = scrub;
 }
 
 static void
@@ -234,11 +262,16 @@ visit_boxes(struct repairer *r, struct repair_walk *walk, struct path path,
 static void
 end_of_round(struct repairer *r, struct repair_walk *walk)
 {
-    for (unsigned i = 0; i < NODES_MAX && walk->table == ROW_BOXES; i++) {
+    bool boxes = walk->table == ROW_BOXES && !walk->unsure;
+    if (walk->table == ROW_NEED)
+        r->membership->repair.lacking = walk->rows;
+    walk->rows = 0;
+    walk->unsure = false;
+    for (unsigned i = 0; i < NODES_MAX && boxes; i++) {
         r->membership->members[i].escrow_backlog = walk->counts[i];
         r->membership->members[i].oldest_box_key_id = walk->oldest[i];
     }
-    if (walk->table == ROW_BOXES)
+    if (boxes)
         r->membership->looked_at = walk->began;
     if (!PLANTED(backlog_adds_up))
         memset(walk->counts, 0, sizeof(walk->counts));
@@ -255,7 +288,13 @@ on_page(struct repairer *r, const struct step *st, const struct msg_loaded *load
     struct path last = {0};
     struct replicas replicas;
     unsigned asked = 0;
+    bool apart = walk->names_only;
     walk->busy = false;
+    walk->names_only = loaded->err == ERR_CORRUPT && !apart;
+    if (walk->names_only) {
+        walk->unsure = true;
+        return; /* the same page again, by name */
+    }
     for (size_t i = 0; i < loaded->count; i++) {
         enum row_table table;
         struct path path;
@@ -268,17 +307,22 @@ on_page(struct repairer *r, const struct step *st, const struct msg_loaded *load
             continue;
         asked = path_equal(path, last) ? asked : 0;
         last = path;
+        walk->rows++;
         membership_replicas(r->membership, path, &replicas);
         /* Stored while this node had another configuration: kept, but not this node's business. */
         if (replicas_index(&replicas, r->membership->self) < 0)
             continue;
-        if (table == ROW_BOXES)
+        if (apart || table == ROW_NEED)
+            ask_check(r, path, table == ROW_ERASURE ? 0 : version, id, apart, out);
+        else if (table == ROW_BOXES)
             visit_boxes(r, walk, path, &replicas, row->value, &asked, out);
         else
             ask_shard_store(r, path, DELIVER_ERASURE, out);
     }
     if (loaded->err != OK || sim_maybe(st, repair_round_cut)) {
-        walk->after.size = 0; /* nothing is known from a round that did not reach its end */
+        walk->after.size = 0;
+        walk->rows = 0;
+        walk->unsure = false; /* nothing is known from a round that did not reach its end */
         memset(walk->counts, 0, sizeof(walk->counts));
         memset(walk->oldest, 0, sizeof(walk->oldest));
     } else if (!loaded->more) {
@@ -309,13 +353,15 @@ on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects
         send_heartbeats(r, st, out);
         return;
     }
-    walk_on(r, st, 0, out);
-    walk_on(r, st, 1, out);
+    bool more = false;
+    for (unsigned i = 0; i < REPAIR_WALKS; i++) {
+        walk_on(r, st, i, out);
+        more = more || r->walks[i].after.size > 0;
+    }
     count_on(r, st, out);
+    more = more || r->membership->held.walking;
     /* A backlog is worked off page after page; an empty table is looked at twice a second. */
     uint64_t page_ms = r->membership->clients_waiting > 0 ? REPAIR_PAGE_BUSY_MS : REPAIR_PAGE_MS;
-    bool more =
-        r->walks[0].after.size > 0 || r->walks[1].after.size > 0 || r->membership->held.walking;
     effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? page_ms : REPAIR_ROUND_MS));
 }
 

@@ -122,6 +122,7 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     delete_prefix(w, ROW_VERSION, list, &count);
     delete_prefix(w, ROW_DEALING, list, &count);
     delete_prefix(w, ROW_BOXES, list, &count);
+    delete_prefix(w, ROW_NEED, list, &count);
     w->path->next_clean = true;
     answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id, false);
     metrics_count(w->st->metrics, METRIC_paths_erased);
@@ -261,6 +262,11 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
         shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
+    if (plan == PLAN_TAKE && !shard_rows_have_share(w, head->version, head->version_id) &&
+        !shard_put_need(w, head->version, head->version_id, list, &count)) {
+        path->has_next = false;
+        return;
+    }
     if (plan == PLAN_TAKE) {
         metrics_count(w->st->metrics, METRIC_heads_taken);
         ask_for_share(w);

@@ -67,8 +67,9 @@ struct shard_path {
     struct shard_waiting *current; /* message whose rows are being loaded */
     struct bytes box;              /* DELIVER: found, while the other rows are loaded */
     struct buf box_memory;
-    struct row_key box_key; /* HANDOVER: the row of boxes looked for already; size 0: not yet */
-    struct msg answer;      /* sent when the batch is durable */
+    struct row_key box_key;    /* HANDOVER: the row of boxes looked for already; size 0: not yet */
+    struct shard_check *check; /* CHECK: what has been found so far; NULL: none */
+    struct msg answer;         /* sent when the batch is durable */
     bool has_answer;
     uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
 };
@@ -90,7 +91,8 @@ enum shard_tag {
     SHARD_TAG_HORIZON_TIMER = 3,
     SHARD_TAG_PARKED = 4,
     SHARD_TAG_PUMP = 5,
-    SHARD_TAG_NODE = 6
+    SHARD_TAG_NODE = 6,
+    SHARD_TAG_RECOVERY = 7
 };
 static inline uint64_t
 shard_tag(enum shard_tag what, uint32_t slot)
@@ -138,6 +140,34 @@ void shard_on_deliver(struct shard_work *w);
 void shard_on_erased(struct shard_work *w);
 void shard_spread_erasure(struct shard_work *w);
 void shard_on_handover(struct shard_work *w);
+
+/* shard_check.c: what this node has of a version, and whether it is whole */
+void shard_on_check(struct shard_work *w);
+void shard_check_refused(struct shard_work *w, enum refusal refusal);
+void shard_check_free(struct shard_path *path);
+/* Appends the row that says that something of the version is lacking here. False: no memory. */
+MUST_CHECK bool shard_put_need(struct shard_work *w, uint64_t version,
+                               const uint8_t version_id[static ID_BYTES], struct store_change *list,
+                               size_t *count);
+/* The version rows that were loaded contain that one, with a share. */
+bool shard_rows_have_share(const struct shard_work *w, uint64_t version,
+                     const uint8_t version_id[static ID_BYTES]);
+
+/* shard_recover.c: getting back what is lacking */
+struct lacking {
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    bool records;      /* version record or dealing; else the own share alone */
+    uint8_t threshold; /* of the dealing, when that is here */
+};
+void shard_recover(struct shard_work *w, const struct lacking *lacking);
+void shard_recovery_end(struct shard_work *w, uint64_t version,
+                        const uint8_t version_id[static ID_BYTES]);
+void shard_recovery_timer(struct shard_store *s, uint32_t what, struct effects *out);
+void shard_recoveries_close(struct shard_store *s);
+void shard_on_helped(struct shard_work *w);
+/* shard_help.c: the helper's side */
+void shard_on_help(struct shard_work *w);
 
 /* A refusal of whatever kind answers w->msg; nothing for messages that have no answer. */
 void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat);

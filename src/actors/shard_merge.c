@@ -149,14 +149,16 @@ put_version(struct shard_work *w, const struct merge *m, struct store_change *li
         shard_change(list, count, STORE_PUT, row->key, row->value);
     row_key_version(ROW_DEALING, w->path->link.path, m->version.version, m->version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.handover.dealing);
+    if (!held && !m->opened && !shard_put_need(w, m->version.version, m->version_id, list, count))
+        return ERR_NOMEM;
     return put_boxes(w, m, held || m->opened, list, count);
 }
 
 static void
 delete_all(struct shard_work *w, struct store_change *list, size_t *count)
 {
-    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
-    for (unsigned i = 0; i < 3; i++) {
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES, ROW_NEED};
+    for (unsigned i = 0; i < 4; i++) {
         struct row_key key;
         row_key_versions(tables[i], w->path->link.path, &key);
         shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
@@ -173,6 +175,8 @@ begin_row(struct shard_work *w, const struct merge *m, bool erased, struct store
         return OK;
     enum vault_err err = shard_next_row(w->path, m->ballot, m->state, m->encoded, erased);
     w->path->next_clean = false;
+    if (err == OK && erased)
+        shard_note_keys(w);
     return err == OK ? shard_put_path_row(w, list, count) : err;
 }
 

@@ -378,6 +378,21 @@ open_arrival(struct shard_work *w, struct arrival *a)
     return true;
 }
 
+/* What the chain has beside this version, and is not here: to be got back. */
+static enum vault_err
+put_needs(struct shard_work *w, const struct arrival *a, const struct chain_head *head,
+          struct store_change *list, size_t *count)
+{
+    bool good = true;
+    if (a->version.version < head->version &&
+        !shard_rows_have_share(w, head->version, head->version_id))
+        good = shard_put_need(w, head->version, head->version_id, list, count);
+    if (good && a->version.version > head->oldest_version &&
+        !shard_rows_have_share(w, a->version.version - 1, a->version.prev))
+        good = shard_put_need(w, a->version.version - 1, a->version.prev, list, count);
+    return good ? OK : ERR_NOMEM;
+}
+
 /* The version row that it makes, with the own share sealed. */
 static enum vault_err
 put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_head *head,
@@ -399,7 +414,7 @@ put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_he
     shard_change(list, count, STORE_PUT, row.key, row.value);
     row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.share.dealing);
-    return OK;
+    return put_needs(w, a, head, list, count);
 }
 
 static void

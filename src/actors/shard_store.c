@@ -104,6 +104,7 @@ path_free(struct shard_store *s, struct shard_path *path)
     s->free_slots[s->free_slot_count++] = path->slot;
     queue_close(&path->queue);
     queue_close(&path->parked);
+    shard_check_free(path);
     waiting_free(path->current);
     buf_close(&path->row.memory);
     buf_close(&path->next.memory);
@@ -203,6 +204,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         s->node.recovery = RECOVERY_HANDOVER;
     }
     node_announce(s);
+    s->membership->repair.room = SHARE_RECOVERIES_MAX;
     return OK;
 }
 
@@ -210,6 +212,7 @@ void
 shard_store_close(struct shard_store *s)
 {
     free_done(s);
+    shard_recoveries_close(s);
     while (s->paths.oldest)
         path_free(s, (struct shard_path *)s->paths.oldest);
     path_map_close(&s->paths);
@@ -640,8 +643,10 @@ shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
         shard_incarnations(w, &m->u.versions.incarnations);
     } else if (w->msg->kind == MSG_HANDOVER) {
         shard_answer_now(w, MSG_HANDED)->u.handed.refusal = refusal;
+    } else if (w->msg->kind == MSG_CHECK) {
+        shard_check_refused(w, refusal);
     }
-    /* CHOSEN, SHARE, SHARED, DELIVER, ASK_ERASED: whoever sent them asks again. */
+    /* CHOSEN, SHARE, SHARED, DELIVER, ASK_ERASED, HELP, HELPED: whoever sent them asks again. */
 }
 
 /* ---- the order of things ---- */
@@ -662,6 +667,7 @@ is_ready_for(const struct shard_work *w)
     case MSG_READ:
     case MSG_LIST:
     case MSG_FETCH:
+    case MSG_HELP:
     case MSG_ASK_ERASED: return standing_ready(s->membership, &replicas);
     default: return s->node.incarnation != 0;
     }
@@ -691,6 +697,9 @@ dispatch(struct shard_work *w)
     case MSG_DELIVER: shard_on_deliver(w); break;
     case MSG_ERASED: shard_on_erased(w); break;
     case MSG_HANDOVER: shard_on_handover(w); break;
+    case MSG_CHECK: shard_on_check(w); break;
+    case MSG_HELP: shard_on_help(w); break;
+    case MSG_HELPED: shard_on_helped(w); break;
     default: assert(false && "a kind that shard_store_handle does not let through"); break;
     }
 }
@@ -805,6 +814,7 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
         path->clean = true; /* nothing is there */
     }
     if (path->corrupt) {
+        s->membership->repair.paths_damaged++;
         metrics_count(st->metrics, METRIC_records_corrupt);
         log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt",
                   log_err("error", rows->err));
@@ -812,6 +822,13 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
     path->promised = path->row.row.ballot;
     if (ballot_compare(s->floor, path->promised) > 0)
         path->promised = s->floor;
+}
+
+/* What does not verify is what these are about. */
+static bool
+judges_rows_itself(const struct msg *msg)
+{
+    return msg->kind == MSG_CHECK || msg->kind == MSG_HELPED;
 }
 
 static void
@@ -836,7 +853,7 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
     }
     if (another_time)
         shard_refuse(&w, REFUSED_BUSY, (struct ballot){0});
-    else if (w.rows && rows->err != OK)
+    else if (w.rows && rows->err != OK && !judges_rows_itself(&waiting->msg))
         shard_refuse(&w, REFUSED_CORRUPT, (struct ballot){0});
     else
         dispatch(&w);
@@ -937,6 +954,10 @@ on_timer(struct shard_store *s, const struct step *st, uint64_t tag, struct effe
         effect_timer(out, ACTOR_SHARD_STORE, tag, duration_ms(HORIZON_LOOK_MS));
         return;
     }
+    if (tag >> 32 == SHARD_TAG_RECOVERY) {
+        shard_recovery_timer(s, (uint32_t)tag, out);
+        return;
+    }
     struct shard_path *path = s->slots[(uint32_t)tag];
     if (!path)
         return;
@@ -966,7 +987,14 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_SHARED:
     case MSG_ERASED: /* op 0: told by the repairer; the coordinator's own do not come here */
     case MSG_HANDOVER:
-    case MSG_DELIVER: take_message(s, st, in, out); return OK;
+    case MSG_DELIVER:
+    case MSG_HELP:
+    case MSG_HELPED: take_message(s, st, in, out); return OK;
+    case MSG_CHECK: /* of oneself only */
+        if (in->from != s->membership->self)
+            return ERR_UNEXPECTED;
+        take_message(s, st, in, out);
+        return OK;
     case MSG_LOADED: {
         struct shard_path *path = s->slots[(uint32_t)in->u.loaded.tag];
         assert(path);
@@ -999,6 +1027,7 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_RECOVER:
     case MSG_RECOVERED:
     case MSG_HANDED:
+    case MSG_CHECKED:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

@@ -20,9 +20,30 @@
 #include "crypto/bucket_keys.h"
 
 enum { SHARD_PATHS_MAX = 65536, SHARD_QUEUE_MAX = 64, SHARD_PARKED_MAX = 8 };
+/* Versions that are being got back at a time, and how many more are begun in a second. */
+enum { SHARE_RECOVERIES_MAX = 32, RECOVERIES_PER_SECOND_MAX = 400 };
 
 struct shard_path;
 struct shard_waiting;
+
+/* Something of a version that this node gets back: shard_recover.c. */
+struct share_recovery {
+    bool used;
+    bool due; /* the next CHECK may ask */
+    bool escrow_asked;
+    bool for_records; /* what was asked for last; else a share */
+    struct buf name;  /* tenant and name of the path */
+    size_t tenant_size;
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    uint8_t head_id[ID_BYTES];   /* chosen head whose chain contained it when it was asked for */
+    uint64_t op;                 /* of the question; 0: none yet */
+    uint64_t asked, got, failed; /* bit per replica */
+    struct secret sum;           /* XOR of the contributions that have come */
+    size_t share_size;
+    unsigned tries;
+    uint64_t wakes; /* counts timers, so that only the last one counts */
+};
 
 struct shard_store_options {
     struct membership *membership;       /* borrowed */
@@ -55,6 +76,10 @@ struct shard_store {
     size_t free_slot_count;
     struct shard_waiting *done; /* handled in this step; freed at the next */
     struct digest_index *digests;
+    struct share_recovery recoveries[SHARE_RECOVERIES_MAX];
+    uint64_t recovery_ops; /* counts questions */
+    struct instant recoveries_since;
+    unsigned recoveries_begun; /* since then */
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,

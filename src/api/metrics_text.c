@@ -99,6 +99,20 @@ put_node(struct json_out *out, const struct node_status *status)
           status->anti_entropy.paths);
     gauge(out, "anti_entropy_backlog", "parts known to be unlike at a peer and not looked into yet",
           status->anti_entropy.backlog);
+    gauge(out, "versions_lacking", "versions of which this node lacks something",
+          status->repair.lacking);
+    gauge(out, "recoveries_under_way", "versions that are being got back now",
+          status->repair.recovering);
+    gauge(out, "paths_damaged", "rows of paths that did not verify since the start",
+          status->repair.paths_damaged);
+    single(out, "scrub_passes_total", "counter", "times that the whole store was read through",
+           status->repair.scrub_passes);
+    gauge(out, "scrub_pass_rows", "rows read in the present pass", status->repair.scrub_rows);
+    gauge(out, "scrub_pass_rows_expected", "rows that the last pass read, 0 unknown",
+          status->repair.scrub_rows_expected);
+    gauge(out, "scrub_pass_bytes", "bytes read in the present pass", status->repair.scrub_bytes);
+    gauge(out, "scrub_last_pass_ms", "how long the last pass took, 0 unknown",
+          status->repair.scrub_last_ms);
 }
 
 /*

@@ -35,6 +35,18 @@ struct anti_entropy_status {
     uint64_t backlog; /* parts known to be unlike and not looked into yet */
 };
 
+/* What this node lacks and gets back from the others, and how far it has looked. */
+struct repair_status {
+    uint64_t lacking;       /* versions of which something is missing here, as last counted */
+    uint64_t recovering;    /* of them: under way */
+    uint64_t recovered;     /* shares got back blinded, since the start */
+    uint64_t restored;      /* records got back, since the start */
+    uint64_t paths_damaged; /* rows of paths that did not verify, since the start */
+    uint64_t scrub_rows_per_s;
+    uint64_t scrub_passes, scrub_last_ms;
+    uint64_t scrub_rows, scrub_bytes, scrub_rows_expected; /* of the present pass; 0: unknown */
+};
+
 struct node_status {
     const struct cluster *cluster; /* borrowed */
     unsigned self;                 /* number of this node */
@@ -62,6 +74,7 @@ struct node_status {
         uint64_t versions, bytes; /* handed over since the process started */
         uint64_t unfinished, missing;
     } recovery; /* from a lost or rolled-back store */
+    struct repair_status repair;
 };
 
 /* How paths are spread over the nodes, from what these have told of themselves. */

@@ -198,6 +198,11 @@ put_repair(struct json_out *out, const struct node_status *status)
     put_number(out, "staged", status->repairs_staged);
     put_number(out, "done", status->repairs_done);
     put_anti_entropy(out, &status->anti_entropy);
+    put_number(out, "lacking", status->repair.lacking);
+    put_number(out, "recovering", status->repair.recovering);
+    put_number(out, "recovered", status->repair.recovered);
+    put_number(out, "restored", status->repair.restored);
+    put_number(out, "paths_damaged", status->repair.paths_damaged);
     json_out_close(out, '}');
 }
 
@@ -214,6 +219,20 @@ put_recovery(struct json_out *out, const struct node_status *status)
     put_number(out, "bytes", status->recovery.bytes);
     put_number(out, "unfinished", status->recovery.unfinished);
     put_number(out, "missing", status->recovery.missing);
+    json_out_close(out, '}');
+}
+
+static void
+put_scrub(struct json_out *out, const struct repair_status *repair)
+{
+    json_out_key(out, "scrub");
+    json_out_open(out, '{');
+    put_number(out, "rows_per_s", repair->scrub_rows_per_s);
+    put_number(out, "passes", repair->scrub_passes);
+    put_number(out, "rows", repair->scrub_rows);
+    put_number(out, "bytes", repair->scrub_bytes);
+    put_number_or_null(out, "rows_expected", repair->scrub_rows_expected);
+    put_number_or_null(out, "last_pass_ms", repair->scrub_last_ms);
     json_out_close(out, '}');
 }
 
@@ -259,6 +278,7 @@ api_render_status(const struct node_status *status, struct api_response *respons
     put_store(&out, status);
     put_repair(&out, status);
     put_recovery(&out, status);
+    put_scrub(&out, &status->repair);
     json_out_close(&out, '}');
     return finish(&out, response);
 }

@@ -32,6 +32,10 @@
     X(messages_refused, "messages between nodes that were malformed or not permitted")             \
     X(store_commits, "storage transactions")                                                       \
     X(store_flushes, "journal flushes")                                                            \
+    X(records_restored, "stored records that did not verify or were missing, and were got back")   \
+    X(recoveries_asked, "times that helpers were asked for this node's own share")                 \
+    X(recoveries_helped, "times that this node helped another one to what it lacked")              \
+    X(shares_recovered, "own shares that were got back from helpers, blinded")                     \
     X(tls_handshakes, "TLS handshakes with API clients that succeeded")                            \
     X(tls_handshakes_failed, "TLS handshakes with API clients that failed")                        \
     X(heads_taken, "chosen heads that this node took over without having accepted them")           \

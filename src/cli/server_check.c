@@ -68,6 +68,7 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_number("request_deadline_ms", node->request_deadline_ms, "");
     print_number("share_key_rotation_s", node->share_key_rotation_s, "");
     print_number("shred_interval_ms", node->shred_interval_ms, "");
+    print_number("scrub_rows_per_s", node->scrub_rows_per_s, "");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

@@ -240,6 +240,37 @@ print_comparison(const json_t *status)
                number_of(c, "rounds"), number_of(c, "differences"), number_of(c, "backlog"));
 }
 
+/* What the node gets back from the others, and how far it has looked through its store. */
+static void
+print_repair(const json_t *status)
+{
+    const json_t *repair = json_object_get(status, "repair");
+    const json_t *scrub = json_object_get(status, "scrub");
+    json_int_t rows = number_of(scrub, "rows"), expected = number_of(scrub, "rows_expected");
+    struct cell last = {COLOUR_NONE, "last pass"};
+
+    printf("\nrepair: %" JSON_INTEGER_FORMAT " lacking, %" JSON_INTEGER_FORMAT
+           " under way, %" JSON_INTEGER_FORMAT " got back\n",
+           number_of(repair, "lacking"), number_of(repair, "recovering"),
+           number_of(repair, "recovered") + number_of(repair, "restored"));
+    if (number_of(repair, "paths_damaged") > 0) {
+        output_text(stdout, COLOUR_RED,
+                    "records of paths are damaged: this node is silent on them");
+        putchar('\n');
+    }
+    if (number_of(scrub, "rows_per_s") == 0) {
+        puts("scrubbing: off");
+        return;
+    }
+    printf("scrubbing: %" JSON_INTEGER_FORMAT " rows read", rows);
+    if (expected > 0) {
+        append_duration(&last, number_of(scrub, "last_pass_ms"));
+        printf(" of about %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " passes, %s", expected,
+               number_of(scrub, "passes"), last.text);
+    }
+    putchar('\n');
+}
+
 static int
 print_status(const json_t *status)
 {
@@ -264,6 +295,8 @@ print_status(const json_t *status)
         table_print(&table);
         print_comparison(status);
     }
+    if (err == OK)
+        print_repair(status);
     table_close(&table);
     if (err == OK)
         return EXIT_OK;

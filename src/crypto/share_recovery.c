@@ -63,9 +63,9 @@ recovery_contribution(const struct recovery_terms *terms, uint8_t x, struct byte
     sodium_memzero(out, share.size);
     if (!is_helper(terms, x))
         return ERR_RANGE;
-    for (uint8_t i = 1; i <= REPLICAS_MAX; i++) {
+    for (unsigned i = 1; i <= REPLICAS_MAX; i++) {
         if (is_helper(terms, i))
-            xs[count++] = i;
+            xs[count++] = (uint8_t)i;
     }
     enum vault_err err =
         shamir_contribution(xs, count, x, share.data, share.size, terms->receiver, out);

@@ -40,7 +40,11 @@
     X(COMPARE, 24)   /* anti-entropy: digests of my paths that you hold too; which differ? */      \
     X(COMPARED, 25)                                                                                \
     X(ASK_ENTRIES, 26) /* anti-entropy: what have you of the paths of this leaf? */                \
-    X(ENTRIES, 27)
+    X(ENTRIES, 27)                                                                                 \
+    X(HELP, 28) /* replica -> replica: what I lack of this version */                              \
+    X(HELPED, 29)                                                                                  \
+    X(CHECK, 30) /* a node to itself: is everything of this version here and whole? */             \
+    X(CHECKED, 31)
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -109,6 +113,24 @@ enum share_state { SHARE_NONE = 0, SHARE_HELD = 1, SHARE_BAD = 2 };
 
 /* What became of a SHARE. Wire values. */
 enum shared_outcome { SHARED_STORED = 0, SHARED_OBSOLETE = 1, SHARED_LATER = 2, SHARED_BAD = 3 };
+
+/* What became of a HELP. Wire values. */
+enum helped_outcome {
+    HELPED_GIVEN = 0,
+    HELPED_NOT_IN_CHAIN = 1, /* the helper's chosen head is another's, or it knows of none */
+    HELPED_LACKING = 2,      /* it has not got it itself */
+    HELPED_OTHER_KEYS = 3,   /* it does not have the pair keys that were named */
+    HELPED_UNFIT = 4         /* the helpers named are not k other replicas, itself among them */
+};
+
+/* What a node found when it checked a version of its own. Wire values. */
+enum checked_outcome {
+    CHECKED_WHOLE = 0,
+    CHECKED_LACKING = 1, /* something is missing or rotten, and is being got back */
+    CHECKED_ABSENT = 2,  /* no such version: the path is gone, or the chain is another's */
+    CHECKED_LATER = 3,   /* the head is not known chosen */
+    CHECKED_CORRUPT = 4  /* the row of the path itself does not verify */
+};
 
 /*
  * Incarnations of the path's replicas as the sender knows them, by replica (x - 1); 0 unknown. With
@@ -240,6 +262,8 @@ struct msg_heartbeat {
     uint8_t known_store_id[STORE_ID_BYTES]; /* zero: not known */
     uint64_t known_incarnation, known_boot, known_life;
     uint64_t known_sequence; /* highest of the lives before that one */
+    uint64_t pair_key_id;
+    uint8_t pair_key[X25519_BYTES]; /* public half of the sender's present pair key */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the
@@ -314,6 +338,31 @@ struct msg_handover {
 struct msg_handed {
     enum refusal refusal; /* BUSY: again */
 };
+struct msg_help {
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    bool records;             /* version record and public part are wanted */
+    uint64_t helpers;         /* bit j: replica j; 0: no share is wanted */
+    struct incarnations keys; /* a list of the same form: ids of the helpers' pair keys; 0: none */
+};
+struct msg_helped {
+    enum helped_outcome outcome;
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    struct bytes contribution; /* blinded: crypto/share_recovery.h */
+    struct bytes record, dealing;
+};
+struct msg_check {
+    uint64_t version; /* 0: that of the head, and the row of the path itself */
+    uint8_t version_id[ID_BYTES];
+    bool scrub; /* whether or not something is known to be lacking */
+};
+struct msg_checked {
+    enum checked_outcome outcome;
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    uint64_t rows, bytes; /* read for it */
+};
 
 /* Local ones. */
 struct msg_request {
@@ -371,6 +420,10 @@ struct msg {
         struct msg_recovered recovered;
         struct msg_handover handover;
         struct msg_handed handed;
+        struct msg_help help;
+        struct msg_helped helped;
+        struct msg_check check;
+        struct msg_checked checked;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 23, KINDS_END = MSG_ENTRIES + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 25, KINDS_END = MSG_CHECKED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -174,6 +174,8 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, known_boot),
     ANY(msg_heartbeat, known_life),
     ANY(msg_heartbeat, known_sequence),
+    ANY(msg_heartbeat, pair_key_id),
+    ANY(msg_heartbeat, pair_key),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),
@@ -223,6 +225,33 @@ static const struct field handover_fields[] = {
 static const struct field handed_fields[] = {
     UP_TO(msg_handed, refusal, REFUSED_LAST),
 };
+static const struct field help_fields[] = {
+    BETWEEN(msg_help, version, 1, COUNTER_MAX),
+    ANY(msg_help, version_id),
+    ANY(msg_help, records),
+    UP_TO(msg_help, helpers, (UINT64_C(1) << REPLICAS_MAX) - 1),
+    ANY(msg_help, keys),
+};
+static const struct field helped_fields[] = {
+    UP_TO(msg_helped, outcome, HELPED_UNFIT),
+    BETWEEN(msg_helped, version, 1, COUNTER_MAX),
+    ANY(msg_helped, version_id),
+    UP_TO(msg_helped, contribution, SECRET_BYTES_MAX),
+    UP_TO(msg_helped, record, VERSION_BYTES_MAX),
+    UP_TO(msg_helped, dealing, DEALING_BYTES_MAX),
+};
+static const struct field check_fields[] = {
+    UP_TO(msg_check, version, COUNTER_MAX),
+    ANY(msg_check, version_id),
+    ANY(msg_check, scrub),
+};
+static const struct field checked_fields[] = {
+    UP_TO(msg_checked, outcome, CHECKED_CORRUPT),
+    UP_TO(msg_checked, version, COUNTER_MAX),
+    ANY(msg_checked, version_id),
+    ANY(msg_checked, rows),
+    ANY(msg_checked, bytes),
+};
 /* clang-format on */
 
 struct layout {
@@ -248,7 +277,9 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_COMPARED] = LAYOUT(compared_fields),   [MSG_ASK_ENTRIES] = LAYOUT(ask_entries_fields),
     [MSG_ENTRIES] = LAYOUT(entries_fields),     [MSG_RECOVER] = LAYOUT(recover_fields),
     [MSG_RECOVERED] = LAYOUT(recovered_fields), [MSG_HANDOVER] = LAYOUT(handover_fields),
-    [MSG_HANDED] = LAYOUT(handed_fields),
+    [MSG_HANDED] = LAYOUT(handed_fields),       [MSG_HELP] = LAYOUT(help_fields),
+    [MSG_HELPED] = LAYOUT(helped_fields),       [MSG_CHECK] = LAYOUT(check_fields),
+    [MSG_CHECKED] = LAYOUT(checked_fields),
 };
 
 static const struct layout *

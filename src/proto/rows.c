@@ -100,7 +100,7 @@ static bool
 has_versions(enum row_table table)
 {
     return table == ROW_VERSION || table == ROW_DEALING || table == ROW_BOXES ||
-           table == ROW_ERASURE;
+           table == ROW_ERASURE || table == ROW_NEED;
 }
 
 void

@@ -17,6 +17,9 @@
  *                                  first two bytes of the hash of the path. Written with the first
  *                                  'p' row of the path and never again, so that the paths of a leaf
  *                                  are listed without a look at all others
+ *   'n' path ~version version_id   something of that version is missing here and has to be got back:
+ *                                  its own share, its record or its dealing. Empty value; goes when
+ *                                  everything is here, or the version is not wanted any more
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
@@ -35,6 +38,7 @@ enum row_table {
     ROW_BOXES = 'b',
     ROW_ERASURE = 't',
     ROW_INDEX = 'x',
+    ROW_NEED = 'n',
 };
 
 /* Keys are built in fixed memory. */
@@ -47,14 +51,14 @@ struct bytes row_key_bytes(const struct row_key *key);
 void row_key_meta(const char *name, struct row_key *out);
 void row_key_path(struct path path, struct row_key *out);
 void row_key_table(enum row_table table, struct row_key *out); /* prefix: the whole table */
-/* For 'v', 'd', 'b': prefix of all rows of the path; of exactly one version; one row. */
+/* For 'v', 'd', 'b', 'n': prefix of all rows of the path; of exactly one version; one row. */
 void row_key_versions(enum row_table table, struct path path, struct row_key *out);
 void row_key_of_version(enum row_table table, struct path path, uint64_t version,
                         struct row_key *out);
 void row_key_version(enum row_table table, struct path path, uint64_t version,
                      const uint8_t version_id[static ID_BYTES], struct row_key *out);
 void row_key_erasure(struct path path, struct row_key *out);
-/* Splits a key of 'v', 'd', 'b' or 't'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
+/* Splits a key of 'v', 'd', 'b', 't' or 'n'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
 MUST_CHECK enum vault_err row_key_parse(struct bytes key, enum row_table *table, struct path *path,
                                         uint64_t *version, struct bytes *version_id);
 

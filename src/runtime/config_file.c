@@ -367,6 +367,7 @@ read_server(struct parser *p, struct node_config *node)
     node->request_deadline_ms = (uint32_t)cfg_getint(section, "request_deadline_ms");
     node->share_key_rotation_s = (uint32_t)cfg_getint(section, "share_key_rotation_s");
     node->shred_interval_ms = (uint32_t)cfg_getint(section, "shred_interval_ms");
+    node->scrub_rows_per_s = (uint64_t)cfg_getint(section, "scrub_rows_per_s");
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -443,6 +444,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("request_deadline_ms", 5000, CFGF_NONE),
         CFG_INT("share_key_rotation_s", 3600, CFGF_NONE),
         CFG_INT("shred_interval_ms", 600000, CFGF_NONE),
+        CFG_INT("scrub_rows_per_s", 200, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

@@ -40,6 +40,7 @@ struct node_config {
     uint32_t request_deadline_ms;         /* 5000 */
     uint32_t share_key_rotation_s;        /* 3600 */
     uint32_t shred_interval_ms;           /* 600000 */
+    uint64_t scrub_rows_per_s;            /* 200; 0: no scrubbing */
     enum log_level log_level;
     enum log_format log_format;
     char sequence[CONFIG_PATH_MAX]; /* <directory>/sequence: store/sequence_file.h */

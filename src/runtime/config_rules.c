@@ -74,6 +74,7 @@ static const struct config_rule rules[] = {
     {"request_deadline_ms", NULL, NULL, 100, 600000, NULL},
     {"share_key_rotation_s", NULL, NULL, 1, 30 * 24 * 3600, NULL},
     {"shred_interval_ms", NULL, NULL, 100, 24 * 3600 * 1000, NULL},
+    {"scrub_rows_per_s", NULL, NULL, 0, 1000000, NULL},
 };
 
 const struct config_rule *

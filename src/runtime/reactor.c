@@ -434,7 +434,9 @@ make_node(struct reactor *r)
                                    .requests_max = local->requests_max,
                                    .request_deadline = duration_ms(local->request_deadline_ms),
                                    .buckets = o->buckets,
-                                   .shred_interval = duration_ms(local->shred_interval_ms)};
+                                   .shred_interval = duration_ms(local->shred_interval_ms),
+                                   .scrub_rows_per_s = local->scrub_rows_per_s,
+                                   .scrub_pause = duration_ms(SCRUB_PAUSE_MS)};
     struct step st;
     memcpy(options.peers, o->peers, sizeof(options.peers));
     reactor_step(r, &st);

@@ -131,6 +131,25 @@ why_not_serving(const struct node_status *s)
 }
 
 static void
+fill_repair(const struct reactor *r, struct repair_status *s)
+{
+    const struct repair_progress *progress = &node_membership(r->node)->repair;
+    *s = (struct repair_status){
+        .lacking = progress->lacking,
+        .recovering = progress->under_way,
+        .recovered = r->metrics.counters[METRIC_shares_recovered],
+        .restored = r->metrics.counters[METRIC_records_restored],
+        .paths_damaged = progress->paths_damaged,
+        .scrub_rows_per_s = progress->scrub_rows_per_s,
+        .scrub_passes = progress->scrub_passes,
+        .scrub_last_ms = progress->scrub_last_ms,
+        .scrub_rows = progress->scrub_rows,
+        .scrub_bytes = progress->scrub_bytes,
+        .scrub_rows_expected = progress->scrub_rows_expected,
+    };
+}
+
+static void
 fill_reasons(struct node_status *s, bool serving)
 {
     size_t n = 0;
@@ -214,6 +233,7 @@ fill_status(struct reactor *r, struct node_status *s)
         s->escrow_backlog += s->peers[i].escrow_backlog;
     }
     fill_anti_entropy(r, &s->anti_entropy);
+    fill_repair(r, &s->repair);
     s->quorum = connected >= cluster_node_majority(cluster);
     fill_recovery(r->node, s);
     fill_reasons(s, node_serving(r->node));

@@ -406,6 +406,8 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .paths_max = ac->options.paths_max,
         .buckets = &n->buckets,
         .shred_interval = duration_ms(ac->options.shred_interval_ms),
+        .scrub_rows_per_s = ac->options.scrub_rows_per_s,
+        .scrub_pause = duration_ms(1000),
     };
     ac_require(n->node == NULL, "a node is started once");
     load_facts(ac, node, &options);

@@ -33,6 +33,7 @@ struct ac_options {
     uint64_t skew_ms_max;       /* clocks are off by up to that in either direction */
     unsigned buckets;           /* of each node; 0: 4 */
     uint64_t shred_interval_ms; /* 0: default */
+    uint64_t scrub_rows_per_s;  /* 0: no scrubbing */
 };
 
 /* What the test wants to do with a frame. */

@@ -390,6 +390,8 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         };
         ID(msg->u.heartbeat.share_key);
         ID(msg->u.heartbeat.store_id);
+        ID(msg->u.heartbeat.pair_key);
+        msg->u.heartbeat.pair_key_id = dice_number(dice, 0, UINT64_MAX);
         dice_fill(dice, msg->u.heartbeat.known_store_id, STORE_ID_BYTES);
         break;
     case MSG_ASK_ERASED: break;
@@ -442,6 +444,37 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         };
         break;
     case MSG_HANDED: msg->u.handed.refusal = refusal; break;
+    case MSG_HELP:
+        msg->u.help = (struct msg_help){.version = dice_number(dice, 1, COUNTER_MAX),
+                                        .records = dice_coin(dice),
+                                        .helpers = dice_between(dice, 0, (1u << REPLICAS_MAX) - 1),
+                                        .keys = known};
+        ID(msg->u.help.version_id);
+        break;
+    case MSG_HELPED:
+        msg->u.helped = (struct msg_helped){
+            .outcome = (enum helped_outcome)dice_between(dice, HELPED_GIVEN, HELPED_UNFIT),
+            .version = dice_number(dice, 1, COUNTER_MAX),
+            .contribution = dice_bytes(dice, 0, SECRET_BYTES_MAX),
+            .record = dice_bytes(dice, 0, 60),
+            .dealing = dice_bytes(dice, 0, 60),
+        };
+        ID(msg->u.helped.version_id);
+        break;
+    case MSG_CHECK:
+        msg->u.check.version = dice_number(dice, 0, COUNTER_MAX);
+        msg->u.check.scrub = dice_coin(dice);
+        ID(msg->u.check.version_id);
+        break;
+    case MSG_CHECKED:
+        msg->u.checked = (struct msg_checked){
+            .outcome = (enum checked_outcome)dice_between(dice, CHECKED_WHOLE, CHECKED_CORRUPT),
+            .version = dice_number(dice, 0, COUNTER_MAX),
+            .rows = dice_number(dice, 0, UINT64_MAX),
+            .bytes = dice_number(dice, 0, UINT64_MAX),
+        };
+        ID(msg->u.checked.version_id);
+        break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:

@@ -495,6 +495,7 @@ sample_status(const struct cluster *cluster)
         .escrow_backlog = 5,
         .anti_entropy = {.ready = true, .paths = 9, .differences = 4},
         .recovery = {.state = "parts", .missing = 4, .versions = 9},
+        .repair = {.lacking = 4, .recovered = 3, .scrub_rows = 12},
         .peers = {{.connected = true,
                    .round_trip_us = 250,
                    .paths = 61,
@@ -502,7 +503,7 @@ sample_status(const struct cluster *cluster)
                    .compared = true,
                    .in_sync = true,
                    .compared_ms = 31},
-                  {.self = true, .connected = true, .paths = 58, .paths_known = true},
+                            {.self = true, .connected = true, .paths = 58, .paths_known = true},
                   {.config_mismatch = true, .paths = 61, .paths_known = true}}};
 
     return status;
@@ -576,6 +577,12 @@ status_page(void **state)
         json_integer_value(json_object_get(json_object_get(root, "cluster"), "majority")), 2);
     assert_string_equal(json_string_value(json_object_get(json_object_get(root, "cluster"), "id")),
                         "abababababababababababababababab");
+    const json_t *repair = json_object_get(root, "repair"), *scrub = json_object_get(root, "scrub");
+    assert_int_equal(json_integer_value(json_object_get(repair, "backlog")), 5);
+    assert_int_equal(json_integer_value(json_object_get(repair, "lacking")), 4);
+    assert_int_equal(json_integer_value(json_object_get(repair, "recovered")), 3);
+    assert_int_equal(json_integer_value(json_object_get(scrub, "rows")), 12);
+    assert_true(json_is_null(json_object_get(scrub, "rows_expected")));
     peers = json_object_get(root, "peers");
     assert_int_equal(json_array_size(peers), 3);
     assert_string_equal(json_string_value(json_object_get(json_array_get(peers, 0), "link")),

@@ -90,6 +90,7 @@ test_understood(void **state)
     assert_int_equal(c.node.requests_max, 1024);
     assert_int_equal(c.node.request_deadline_ms, 5000);
     assert_int_equal(c.node.share_key_rotation_s, 3600);
+    assert_int_equal(c.node.scrub_rows_per_s, 200);
     assert_int_equal(c.node.log_level, LOG_INFO);
     assert_int_equal(c.node.log_format, LOG_LOGFMT);
 }

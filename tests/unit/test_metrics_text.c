@@ -64,6 +64,7 @@ page_start(struct page *page)
         .escrow_backlog = 7,
         .anti_entropy = {.ready = true, .paths = 1234, .backlog = 3},
         .recovery = {.state = "handover", .peers_complete = 1},
+        .repair = {.lacking = 9, .scrub_passes = 2},
         .ready = true,
         .peers = {{.self = true, .connected = true, .paths = 40, .paths_known = true},
                   {.connected = true,
@@ -147,6 +148,8 @@ samples(void **state)
     assert_sample(&page, "ostraka_anti_entropy_paths 1234");
     assert_sample(&page, "ostraka_peer_in_sync{peer=\"n2\"} 0");
     assert_sample(&page, "ostraka_anti_entropy_rounds_total 0");
+    assert_sample(&page, "ostraka_versions_lacking 9");
+    assert_sample(&page, "ostraka_scrub_passes_total 2");
     assert_null(strstr(page.text, "peer=\"n1\""));
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"200\"} 7");
     assert_sample(&page, "ostraka_requests_total{route=\"read\",status=\"404\"} 1");

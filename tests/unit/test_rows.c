@@ -13,7 +13,7 @@
 
 enum { ROUNDS = 300 };
 
-static const enum row_table versioned[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+static const enum row_table versioned[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES, ROW_NEED};
 
 static bool
 key_begins(const struct row_key *key, const struct row_key *prefix)
@@ -72,7 +72,7 @@ test_keys_split(void **state)
 
         dice_init(&dice, seed);
         path = dice_path(&dice);
-        table = versioned[seed % 3];
+        table = versioned[seed % 4];
         version = dice_number(&dice, 1, COUNTER_MAX);
         dice_fill(&dice, id, sizeof(id));
         row_key_version(table, path, version, id, &key);
@@ -123,7 +123,8 @@ test_damaged_keys(void **state)
     for (unsigned letter = 0; letter < 256; letter++) {
         other = key;
         other.data[0] = (uint8_t)letter;
-        if (letter != 'v' && letter != 'd' && letter != 'b') /* 't' has no version */
+        if (letter != 'v' && letter != 'd' && letter != 'b' &&
+            letter != 'n') /* 't' has no version */
             assert_key_corrupt(row_key_bytes(&other));
     }
     other = key;
@@ -142,6 +143,27 @@ test_damaged_keys(void **state)
     assert_key_corrupt(row_key_bytes(&other));
     row_key_version(ROW_DEALING, path, COUNTER_MAX + 1, id, &other);
     assert_key_corrupt(row_key_bytes(&other));
+}
+
+static void
+test_path_keys(void **state)
+{
+    struct path path = {bytes_of_text("acme"), bytes_of_text("db")}, found;
+    static const uint8_t id[ID_BYTES] = {1};
+    struct row_key key, other;
+
+    (void)state;
+    row_key_path(path, &key);
+    assert_int_equal(row_key_path_of(row_key_bytes(&key), &found), OK);
+    assert_true(path_equal(found, path));
+    for (size_t size = 0; size < key.size; size++) {
+        assert_int_equal(row_key_path_of(bytes_of(key.data, size), &found), ERR_CORRUPT);
+        assert_int_equal(found.name.size + found.tenant.size, 0);
+    }
+    row_key_version(ROW_VERSION, path, 1, id, &other);
+    assert_int_equal(row_key_path_of(row_key_bytes(&other), &found), ERR_CORRUPT);
+    other.data[0] = ROW_PATH; /* too long */
+    assert_int_equal(row_key_path_of(row_key_bytes(&other), &found), ERR_CORRUPT);
 }
 
 static void
@@ -511,12 +533,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key_layout),     cmocka_unit_test(test_keys_split),
-        cmocka_unit_test(test_damaged_keys),   cmocka_unit_test(test_erasure_keys),
-        cmocka_unit_test(test_key_order),      cmocka_unit_test(test_paths_do_not_run_together),
-        cmocka_unit_test(test_longest_key),    cmocka_unit_test(test_path_rows),
-        cmocka_unit_test(test_version_rows),   cmocka_unit_test(test_node_and_peer_rows),
-        cmocka_unit_test(test_damaged_rows),   cmocka_unit_test(test_row_bounds),
+        cmocka_unit_test(test_key_layout),
+        cmocka_unit_test(test_keys_split),
+        cmocka_unit_test(test_damaged_keys),
+        cmocka_unit_test(test_path_keys),
+        cmocka_unit_test(test_erasure_keys),
+        cmocka_unit_test(test_key_order),
+        cmocka_unit_test(test_paths_do_not_run_together),
+        cmocka_unit_test(test_longest_key),
+        cmocka_unit_test(test_path_rows),
+        cmocka_unit_test(test_version_rows),
+        cmocka_unit_test(test_node_and_peer_rows),
+        cmocka_unit_test(test_damaged_rows),
+        cmocka_unit_test(test_row_bounds),
         cmocka_unit_test(test_decoder_bounds),
     };
 

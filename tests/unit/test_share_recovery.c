@@ -97,10 +97,10 @@ test_all_sets(void **state)
         for (unsigned k = 2; k < n; k++) {
             struct dealt d;
             deal(&d, k, n);
-            for (uint8_t receiver = 1; receiver <= n; receiver++) {
+            for (unsigned receiver = 1; receiver <= n; receiver++) {
                 for (uint64_t set = 0; set < UINT64_C(1) << n; set++) {
                     if (members(set) == k && !(set >> (receiver - 1) & 1))
-                        test_one_set(&d, receiver, set);
+                        test_one_set(&d, (uint8_t)receiver, set);
                 }
             }
         }

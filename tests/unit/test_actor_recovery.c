@@ -1,0 +1,566 @@
+/*
+ * Whole clusters in which shares and records are lost or rot while everybody lives: they come back
+ * from the other replicas, blinded, and what was updated or deleted meanwhile does not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "crypto/storage_key.h"
+
+static struct actor_cluster *
+cluster_of(unsigned nodes, uint64_t seed, uint64_t scrub_rows_per_s)
+{
+    struct ac_options options = {
+        .nodes = nodes, .seed = seed, .scrub_rows_per_s = scrub_rows_per_s};
+    return ac_new(&options);
+}
+
+static void
+end(struct actor_cluster *ac)
+{
+    checks_at_end(&ac->checks);
+    ac_free(ac);
+}
+
+/* ---- what is in the stores ---- */
+
+/* Key of a version's row; the version is the head's, or an older one of its chain. */
+static void
+key_of(struct actor_cluster *ac, enum row_table table, uint64_t version, struct row_key *out)
+{
+    struct path_row row;
+    struct head head;
+    uint8_t id[ID_BYTES];
+    unsigned node = 0; /* which must have the chain */
+    assert_true(ac_path_row(ac, node, "a", &row, &head));
+    memcpy(id, head.version_id, ID_BYTES);
+    uint64_t latest = head.version;
+    for (uint64_t v = latest; v > version; v--) {
+        struct row_key key;
+        struct bytes value;
+        struct version_row record_row;
+        struct version_record record;
+        row_key_version(ROW_VERSION, ac_path("a"), v, id, &key);
+        assert_true(ac_get(ac, node, &key, &value));
+        assert_int_equal(version_row_decode(value, &record_row), OK);
+        assert_int_equal(version_decode(record_row.record, &record), OK);
+        memcpy(id, record.prev, ID_BYTES);
+    }
+    row_key_version(table, ac_path("a"), version, id, out);
+}
+
+static bool
+share_is_good(struct actor_cluster *ac, unsigned node, uint64_t version)
+{
+    struct ac_node *n = &ac->nodes[node];
+    struct row_key key, dealing_key, path_key;
+    struct bytes value;
+    struct version_row row;
+    struct dealing dealing;
+    uint8_t data[2 * SECRET_BYTES_MAX];
+    struct share share = {.x = (uint8_t)(node + 1)};
+    key_of(ac, ROW_VERSION, version, &key);
+    key_of(ac, ROW_DEALING, version, &dealing_key);
+    row_key_path(ac_path("a"), &path_key);
+    if (!ac_get(ac, node, &key, &value) || version_row_decode(value, &row) != OK ||
+        row.share.size <= BUCKET_SEALED_OVERHEAD_BYTES)
+        return false;
+    secret_arena_open(n->secrets);
+    enum vault_err err =
+        bucket_open(&n->buckets.buckets[bucket_of(&n->buckets, row_key_bytes(&path_key))],
+                    n->wrap_key.data, row_key_bytes(&key), row.share, data);
+    secret_arena_close(n->secrets);
+    share.data = bytes_of(data, row.share.size - BUCKET_SEALED_OVERHEAD_BYTES);
+    return err == OK && ac_get(ac, node, &dealing_key, &value) &&
+           dealing_decode(value, (struct bytes){0}, &dealing) == OK &&
+           dealing_share_matches(&dealing, &share);
+}
+
+/* The row is the same as at node 0, or for a version row: its share is good. */
+static bool
+row_is_whole(struct actor_cluster *ac, unsigned node, enum row_table table, uint64_t version)
+{
+    struct row_key key;
+    struct bytes value, other;
+    key_of(ac, table, version, &key);
+    if (table == ROW_VERSION)
+        return share_is_good(ac, node, version);
+    return ac_get(ac, node, &key, &value) && ac_get(ac, 0, &key, &other) &&
+           bytes_equal(value, other);
+}
+
+/* The node's share of the version is gone, and it knows. */
+static void
+lose_share(struct actor_cluster *ac, unsigned node, uint64_t version)
+{
+    struct row_key key;
+    struct bytes value;
+    struct version_row row;
+    struct buf encoded = {0};
+    key_of(ac, ROW_VERSION, version, &key);
+    assert_true(ac_get(ac, node, &key, &value));
+    assert_int_equal(version_row_decode(value, &row), OK);
+    row.share = (struct bytes){0};
+    assert_int_equal(version_row_encode(&row, &encoded), OK);
+    ac_put(ac, node, &key, buf_bytes(&encoded));
+    buf_close(&encoded);
+    key_of(ac, ROW_NEED, version, &key);
+    ac_put(ac, node, &key, (struct bytes){0});
+    assert_false(share_is_good(ac, node, version));
+}
+
+static void
+flip_last_byte(struct actor_cluster *ac, unsigned node, enum row_table table, uint64_t version)
+{
+    struct row_key key;
+    struct bytes value;
+    uint8_t copy[8192] = {0};
+    key_of(ac, table, version, &key);
+    assert_true(ac_get(ac, node, &key, &value));
+    assert_true(value.size > 0 && value.size <= sizeof(copy));
+    memcpy(copy, value.data, value.size);
+    copy[value.size - 1] ^= 1;
+    ac_put(ac, node, &key, bytes_of(copy, value.size));
+}
+
+static uint64_t
+counted(const struct actor_cluster *ac, unsigned node, enum metric which)
+{
+    return ac->nodes[node].metrics.counters[which];
+}
+
+/* A secret with that many versions, nothing outstanding anywhere. */
+static void
+prepare(struct actor_cluster *ac, unsigned versions)
+{
+    char value[16];
+    assert_int_equal(ac_create(ac, 0, "a", "value-1")->reply.err, OK);
+    for (unsigned i = 2; i <= versions; i++) {
+        snprintf(value, sizeof(value), "value-%u", i);
+        assert_int_equal(ac_update(ac, 0, "a", value)->reply.err, OK);
+    }
+    ac_run_ms(ac, 8000);
+    for (unsigned i = 0; i < ac->options.nodes; i++) {
+        assert_int_equal(ac_rows(ac, i, ROW_BOXES), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_NEED), 0);
+    }
+}
+
+/* ---- the share comes back ---- */
+
+static void
+share_comes_back(unsigned nodes, unsigned threshold)
+{
+    struct ac_options options = {.nodes = nodes, .threshold = threshold, .seed = nodes};
+    struct actor_cluster *ac = ac_new(&options);
+    prepare(ac, 3);
+    for (uint64_t version = 1; version <= 3; version++) {
+        unsigned node = nodes - 1;
+        lose_share(ac, node, version);
+        ac_run_ms(ac, 3000);
+        assert_true(share_is_good(ac, node, version));
+        assert_int_equal(ac_rows(ac, node, ROW_NEED), 0);
+        assert_int_equal(counted(ac, node, METRIC_shares_recovered), version);
+    }
+    end(ac);
+}
+
+static void
+test_share_comes_back(void **state)
+{
+    (void)state;
+    share_comes_back(3, 2);
+    share_comes_back(4, 2);
+    share_comes_back(5, 3);
+    share_comes_back(7, 4);
+}
+
+/* With k others, and not with fewer. */
+static void
+test_needs_k_others(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(5, 1, 0);
+    prepare(ac, 1);
+    ac_crash(ac, 1);
+    ac_crash(ac, 2);
+    lose_share(ac, 4, 1);
+    ac_run_ms(ac, 20000);
+    assert_false(share_is_good(ac, 4, 1)); /* two others: k is 3 */
+    assert_int_equal(ac_rows(ac, 4, ROW_NEED), 1);
+    ac_start(ac, 2);
+    ac_run_ms(ac, 20000);
+    assert_true(share_is_good(ac, 4, 1));
+    ac_heal(ac);
+    end(ac);
+}
+
+/* What nobody had noticed is found by the scrubber: a bad share, a bad dealing, a bad record. */
+static void
+test_scrubber_finds(void **state)
+{
+    (void)state;
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING};
+    struct actor_cluster *ac = cluster_of(3, 2, 200);
+    struct row_key key;
+    prepare(ac, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        flip_last_byte(ac, 2, tables[i], 2);
+        assert_int_equal(row_is_whole(ac, 2, tables[i], 2), false);
+        ac_run_ms(ac, 10000);
+        assert_true(row_is_whole(ac, 2, tables[i], 2));
+        assert_true(share_is_good(ac, 2, 2));
+        assert_int_equal(ac_rows(ac, 2, ROW_NEED), 0);
+    }
+    assert_true(counted(ac, 2, METRIC_shares_bad) == 1); /* reported once */
+    assert_true(counted(ac, 2, METRIC_records_corrupt) == 1);
+    assert_true(counted(ac, 2, METRIC_records_restored) == 1);
+    key_of(ac, ROW_VERSION, 3, &key);
+    ac_put(ac, 2, &key, bytes_of_text("rubbish"));
+    ac_run_ms(ac, 10000);
+    assert_true(share_is_good(ac, 2, 3));
+    const struct repair_progress *progress = &node_membership(ac->nodes[2].node)->repair;
+    assert_true(progress->scrub_passes >= 3);
+    assert_true(progress->scrub_rows_expected > 0);
+    end(ac);
+}
+
+/* The row of a path that has rotted is written again from what is at hand. */
+static void
+test_path_row_at_hand(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 3, 200);
+    struct row_key key;
+    struct path_row row;
+    struct head head;
+    prepare(ac, 1);
+    row_key_path(ac_path("a"), &key);
+    ac_put(ac, 1, &key, bytes_of_text("rubbish"));
+    assert_false(ac_path_row(ac, 1, "a", &row, &head));
+    ac_run_ms(ac, 8000);
+    assert_true(ac_path_row(ac, 1, "a", &row, &head));
+    assert_int_equal(row.state, STATE_CHOSEN);
+    assert_false(node_store_damaged(ac->nodes[1].node));
+    end(ac);
+}
+
+/* Found after a restart nothing is at hand: the node is silent about the path, and says so. */
+static void
+test_path_row_forgotten(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 4, 200);
+    struct row_key key;
+    struct path_row row;
+    struct head head;
+    prepare(ac, 1);
+    ac_crash(ac, 1);
+    row_key_path(ac_path("a"), &key);
+    ac_put(ac, 1, &key, bytes_of_text("rubbish"));
+    ac_start(ac, 1);
+    ac_run_ms(ac, 8000);
+    assert_false(ac_path_row(ac, 1, "a", &row, &head));
+    assert_true(node_store_damaged(ac->nodes[1].node));
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK); /* the others go on */
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
+    end(ac);
+}
+
+/* ---- meanwhile ---- */
+
+struct meddler {
+    struct actor_cluster *ac;
+    bool hold; /* no answer of a helper comes through */
+    unsigned dropped;
+    struct msg helped; /* the last of them, to be sent later */
+    struct buf memory;
+    uint8_t from;
+    unsigned frames; /* HELPED that came through */
+    bool share_seen; /* a contribution that is the helper's share */
+};
+
+static enum ac_verdict
+meddle(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct meddler *m = context;
+    (void)to;
+    if (msg->kind != MSG_HELPED)
+        return AC_PASS;
+    if (!m->hold) {
+        m->frames++;
+        return AC_PASS;
+    }
+    m->dropped++;
+    buf_close(&m->memory);
+    assert_int_equal(msg_encode(msg, &m->memory), OK);
+    assert_int_equal(msg_decode(buf_bytes(&m->memory), &m->helped), OK);
+    m->from = (uint8_t)from;
+    return AC_DROP;
+}
+
+/* Contributions that are on their way while the secret is deleted find nothing to be stored for. */
+static void
+test_deleted_meanwhile(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 5, 0);
+    struct meddler m = {.ac = ac, .hold = true};
+    prepare(ac, 1);
+    ac->filter = meddle;
+    ac->filter_context = &m;
+    lose_share(ac, 2, 1);
+    for (unsigned i = 0; i < 300 && m.dropped < 2; i++)
+        ac_run_ms(ac, 10);
+    assert_true(m.dropped >= 2);
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    m.hold = false;
+    assert_int_equal(ac_inject(ac, m.from, 2, &m.helped), OK);
+    ac_run_ms(ac, 5000);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(ac_rows(ac, i, ROW_VERSION), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_DEALING), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_NEED), 0);
+    }
+    assert_int_equal(counted(ac, 2, METRIC_shares_recovered), 0);
+    buf_close(&m.memory);
+    end(ac);
+}
+
+/* Records, too, which would be stored without any row of the version being here. */
+static void
+test_deleted_while_records_come(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 10, 0);
+    struct meddler m = {.ac = ac, .hold = true};
+    struct row_key key;
+    prepare(ac, 1);
+    ac->filter = meddle;
+    ac->filter_context = &m;
+    key_of(ac, ROW_DEALING, 1, &key);
+    ac_put(ac, 2, &key, bytes_of_text("rubbish"));
+    key_of(ac, ROW_NEED, 1, &key);
+    ac_put(ac, 2, &key, (struct bytes){0});
+    for (unsigned i = 0; i < 300 && m.dropped < 1; i++)
+        ac_run_ms(ac, 10);
+    assert_int_equal(m.dropped, 1);
+    assert_true(m.helped.u.helped.dealing.size > 0);
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    m.hold = false;
+    assert_int_equal(ac_inject(ac, m.from, 2, &m.helped), OK);
+    ac_run_ms(ac, 50);
+    assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 0);
+    assert_int_equal(ac_rows(ac, 2, ROW_DEALING), 0);
+    ac_run_ms(ac, 5000);
+    assert_int_equal(ac_rows(ac, 2, ROW_NEED), 0);
+    assert_int_equal(counted(ac, 2, METRIC_records_restored), 0);
+    buf_close(&m.memory);
+    end(ac);
+}
+
+/* An update in between: the old version is still in the chain, and comes back all the same. */
+static void
+test_updated_meanwhile(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 6, 0);
+    struct meddler m = {.ac = ac, .hold = true};
+    prepare(ac, 1);
+    ac->filter = meddle;
+    ac->filter_context = &m;
+    lose_share(ac, 2, 1);
+    for (unsigned i = 0; i < 300 && m.dropped < 2; i++)
+        ac_run_ms(ac, 10);
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+    m.hold = false;
+    ac_run_ms(ac, 8000);
+    assert_true(share_is_good(ac, 2, 1));
+    assert_true(share_is_good(ac, 2, 2));
+    assert_int_equal(ac_rows(ac, 2, ROW_NEED), 0);
+    buf_close(&m.memory);
+    end(ac);
+}
+
+/* A helper that was started again has another pair key: it refuses, and is asked anew. */
+static void
+test_helper_restarts(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 7, 0);
+    struct meddler m = {.ac = ac, .hold = true};
+    prepare(ac, 1);
+    ac->filter = meddle;
+    ac->filter_context = &m;
+    lose_share(ac, 2, 1);
+    for (unsigned i = 0; i < 300 && m.dropped < 1; i++)
+        ac_run_ms(ac, 10);
+    uint64_t before = pair_keys_own(node_membership(ac->nodes[0].node)->pair_keys)->id;
+    ac_crash(ac, 0);
+    ac_start(ac, 0);
+    assert_true(pair_keys_own(node_membership(ac->nodes[0].node)->pair_keys)->id != before);
+    m.hold = false;
+    ac_run_ms(ac, 15000);
+    assert_true(share_is_good(ac, 2, 1));
+    buf_close(&m.memory);
+    end(ac);
+}
+
+/* ---- what a helper gives ---- */
+
+struct answers {
+    unsigned count;
+    enum helped_outcome outcome;
+    size_t contribution;
+};
+
+static enum ac_verdict
+watch_answers(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct answers *a = context;
+    (void)from;
+    (void)to;
+    if (msg->kind != MSG_HELPED)
+        return AC_PASS;
+    a->count++;
+    a->outcome = msg->u.helped.outcome;
+    a->contribution = msg->u.helped.contribution.size;
+    return AC_PASS;
+}
+
+static struct answers
+ask_for_help(struct actor_cluster *ac, unsigned from, unsigned to, uint64_t helpers, bool old_key)
+{
+    struct answers a = {0};
+    struct path_row row;
+    struct head head;
+    const struct membership *ms = node_membership(ac->nodes[from].node);
+    struct msg m = {.kind = MSG_HELP, .op = 77, .path = ac_path("a")};
+    assert_true(ac_path_row(ac, 0, "a", &row, &head));
+    m.u.help.version = head.version;
+    memcpy(m.u.help.version_id, head.version_id, ID_BYTES);
+    m.u.help.helpers = helpers;
+    m.u.help.keys.count = (uint8_t)ac->options.nodes;
+    for (unsigned i = 0; i < ac->options.nodes; i++) {
+        if (!(helpers >> i & 1))
+            continue;
+        m.u.help.keys.of[i] = i == from ? pair_keys_own(ms->pair_keys)->id
+                                        : pair_keys_peer_id(ms->pair_keys, (uint8_t)i) + old_key;
+    }
+    ac->filter = watch_answers;
+    ac->filter_context = &a;
+    assert_int_equal(ac_inject(ac, from, to, &m), OK);
+    ac_run_ms(ac, 50);
+    ac->filter = NULL;
+    return a;
+}
+
+static void
+test_what_a_helper_gives(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(5, 8, 0);
+    prepare(ac, 1);
+    struct answers a = ask_for_help(ac, 4, 1, 0x07, false); /* 0, 1, 2 for 4 */
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.outcome, HELPED_GIVEN);
+    assert_int_equal(a.contribution, 32);
+    static const uint64_t unfit[] = {0x03, 0x0f, 0x13, 0x0d, 0x10, 0x1f};
+    for (unsigned i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+        a = ask_for_help(ac, 4, 1, unfit[i], false);
+        assert_int_equal(a.outcome, HELPED_UNFIT);
+        assert_int_equal(a.contribution, 0);
+    }
+    a = ask_for_help(ac, 4, 1, 0x07, true);
+    assert_int_equal(a.outcome, HELPED_OTHER_KEYS);
+    assert_int_equal(a.contribution, 0);
+    lose_share(ac, 1, 1);
+    a = ask_for_help(ac, 4, 1, 0x07, false);
+    assert_int_equal(a.outcome, HELPED_LACKING);
+    assert_int_equal(a.contribution, 0);
+    ac_run_ms(ac, 3000);
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    a = ask_for_help(ac, 4, 1, 0x07, false);
+    assert_int_equal(a.outcome, HELPED_NOT_IN_CHAIN);
+    end(ac);
+}
+
+/* ---- read repair ---- */
+
+static enum ac_verdict
+no_share(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)from;
+    (void)to;
+    unsigned *count = context;
+    bool share = msg->kind == MSG_SHARE;
+    *count += share;
+    return share ? AC_DROP : AC_PASS;
+}
+
+/* The answer is there whether or not the repair ever arrives; reads of old versions repair nothing. */
+static void
+test_read_repair(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 4, .threshold = 2, .seed = 9};
+    struct actor_cluster *ac = ac_new(&options);
+    unsigned shares = 0;
+    struct row_key key;
+    prepare(ac, 2);
+    for (uint64_t version = 1; version <= 2; version++) {
+        lose_share(ac, 1, version);
+        key_of(ac, ROW_NEED, version, &key);
+        struct store_change gone = {STORE_DELETE, row_key_bytes(&key), {0}};
+        assert_int_equal(ac->nodes[1].store->ops->commit(ac->nodes[1].store, &gone, 1), OK);
+    }
+    ac_isolate(ac, 3, true); /* so that node 1 is among those asked */
+    ac_run_ms(ac, 2000);
+    ac->filter = no_share;
+    ac->filter_context = &shares;
+    struct request old = ac_make(REQUEST_READ, "a", NULL);
+    old.version = 1;
+    struct ac_request *r = ac_wait(ac, ac_send(ac, 0, &old));
+    assert_true(ac_value_is(r, "value-1"));
+    assert_int_equal(shares, 0);
+    assert_int_equal(counted(ac, 0, METRIC_repairs_staged), 0);
+    r = ac_read(ac, 0, "a");
+    assert_true(ac_value_is(r, "value-2"));
+    assert_true(r->ended_ns - r->began_ns < 20 * 1000000); /* and the share never came */
+    assert_int_equal(shares, 1);
+    assert_false(share_is_good(ac, 1, 2));
+    ac->filter = NULL;
+    (void)ac_read(ac, 0, "a");
+    ac_run_ms(ac, 100);
+    assert_true(share_is_good(ac, 1, 2));
+    assert_false(share_is_good(ac, 1, 1));
+    ac_heal(ac);
+    end(ac);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_share_comes_back),
+        cmocka_unit_test(test_needs_k_others),
+        cmocka_unit_test(test_scrubber_finds),
+        cmocka_unit_test(test_path_row_at_hand),
+        cmocka_unit_test(test_path_row_forgotten),
+        cmocka_unit_test(test_deleted_meanwhile),
+        cmocka_unit_test(test_deleted_while_records_come),
+        cmocka_unit_test(test_updated_meanwhile),
+        cmocka_unit_test(test_helper_restarts),
+        cmocka_unit_test(test_what_a_helper_gives),
+        cmocka_unit_test(test_read_repair),
+    };
+    if (crypto_init() != OK)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
