@@ -396,7 +396,10 @@ conclude_repair(struct shard_work *w)
     conclude(w, CHECKED_WHOLE);
 }
 
-/* Whoever missed one version may have missed those before it. */
+/*
+ * Whoever missed one version may have missed those before it; and one that was never here has no row
+ * that could be scrubbed.
+ */
 static void
 on_before(struct shard_work *w)
 {
@@ -405,10 +408,13 @@ on_before(struct shard_work *w)
     struct version_record record;
     bool good = record_of(loaded_value(w), check->version - 1, check->record.prev, &row, &record) &&
                 row.share.size > 0;
-    if (!begin_changes(w))
+    if (!begin_changes(w)) {
+        conclude(w, CHECKED_LATER);
         return;
-    if (good || shard_put_need(w, check->version - 1, check->record.prev, check->changes,
-                               &check->change_count))
+    }
+    bool noted = good || shard_put_need(w, check->version - 1, check->record.prev, check->changes,
+                                        &check->change_count);
+    if (noted && !w->msg->u.check.scrub)
         change(w, STORE_DELETE, ROW_NEED, check->version, check->version_id, (struct bytes){0});
     conclude(w, CHECKED_WHOLE);
 }
@@ -442,6 +448,16 @@ clear_boxes(struct shard_work *w)
     shard_prune_boxes(w, &key, loaded_value(w), bad, check->changes, &check->change_count);
 }
 
+/* By the chosen head the chain goes on below this version. */
+static bool
+has_one_before(const struct shard_work *w)
+{
+    const struct shard_row *own = &w->path->row;
+    uint64_t version = w->path->check->version;
+    return own->row.state == STATE_CHOSEN && own->head.kind == HEAD_LIVE &&
+           version <= own->head.version && version > own->head.oldest_version;
+}
+
 static void
 conclude_scrub(struct shard_work *w)
 {
@@ -452,8 +468,12 @@ conclude_scrub(struct shard_work *w)
     }
     clear_boxes(w);
     clear_rotten(w);
-    if (!is_whole(check))
+    if (!is_whole(check)) {
         change(w, STORE_PUT, ROW_NEED, check->version, check->version_id, (struct bytes){0});
+    } else if (check->change_count == 0 && has_one_before(w)) {
+        load_of_version(w, STEP_BEFORE, ROW_VERSION, check->version - 1, check->record.prev);
+        return;
+    }
     conclude(w, is_whole(check) ? CHECKED_WHOLE : CHECKED_LACKING);
 }
 

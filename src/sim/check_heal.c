@@ -60,7 +60,9 @@ choose_living(struct world *world)
     unsigned first = (unsigned)prng_below(&world->fault_prng, n);
     uint64_t chosen = 0;
     for (unsigned i = 0; i < n; i++)
-        chosen |= world->nodes[i].spoilt || !store_is_recovered(world, i) ? 0 : UINT64_C(1) << i;
+        chosen |= world->nodes[i].spoilt || world->nodes[i].rotten || !store_is_recovered(world, i)
+                      ? 0
+                      : UINT64_C(1) << i;
     for (unsigned i = 0; i < n; i++) {
         uint64_t without = chosen & ~(UINT64_C(1) << (first + n - 1 - i) % n);
         chosen = is_enough(world, without) ? without : chosen;
@@ -297,7 +299,8 @@ everybody_back(struct world *world)
     struct request read = {.kind = REQUEST_READ};
     world->phase = PHASE_WHOLE;
     trace_line(&world->trace, world->now_ns, "everybody comes back");
-    bool lost = !any_spoilt(world) && lose_backlog(world);
+    if (!any_spoilt(world))
+        lose_backlog(world);
     for (unsigned i = 0; i < world->options.nodes; i++) {
         returning |= (uint64_t)world->nodes[i].dead << i;
         world->nodes[i].dead = false;
@@ -311,9 +314,9 @@ everybody_back(struct world *world)
         return;
     }
     drain(world);
+    check_whole(world, world->now_ns + ms_to_ns(DRAIN_MS));
     check_status_backlog(world);
-    check_converged(world, !lost && world->faults.struck[FAULT_store_lost] == 0 &&
-                               world->faults.struck[FAULT_store_rolled_back] == 0);
+    check_converged(world, true);
     uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");

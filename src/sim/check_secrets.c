@@ -29,6 +29,8 @@ check_secrets_frame(struct world *world, unsigned from, unsigned to, struct byte
                     const struct msg *msg)
 {
     check_secrets_bytes(world, frame, "a frame");
+    if (msg->kind == MSG_HELP || msg->kind == MSG_HELPED)
+        check_blinding_frame(world, from, to, msg);
     if (msg->kind != MSG_STATE || msg->u.state.share.size == 0)
         return;
     const struct sim_path *path = find_path(world, msg->path);

@@ -273,7 +273,8 @@ check_shred_file(struct check_shred *check, unsigned node)
     size_t from = disk_at_least(disk, row_key_bytes(&prefix)), to = from;
     while (to < disk->count && disk_has_prefix(disk->rows[to]->key, row_key_bytes(&prefix)))
         to++;
-    if (!check->world->nodes[node].spoilt) /* what is rotten does not open */
+    /* What is rotten does not open. */
+    if (!check->world->nodes[node].spoilt && !check->world->nodes[node].rotten)
         check_rows(check, node, (const struct disk_row *const *)&disk->rows[from], to - from);
 }
 

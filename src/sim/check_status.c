@@ -169,7 +169,10 @@ check_node_counters(struct world *world, unsigned node)
     check_sent(world, node, METRIC_writes_sent, MSG_WRITE);
     if (world->votes_seen[node] > n->metrics.counters[METRIC_votes_granted])
         sim_fail(world, SIM_SAFETY, "metrics", "node %u granted more votes than it counted", node);
-    if (world->faults.struck[FAULT_corrupt_record] == 0 &&
+    uint64_t rotten = world->faults.struck[FAULT_corrupt_record] +
+                      world->faults.struck[FAULT_share_lost] +
+                      world->faults.struck[FAULT_dealing_lost];
+    if (rotten == 0 &&
         n->metrics.counters[METRIC_records_corrupt] + n->metrics.counters[METRIC_shares_bad] > 0)
         sim_fail(world, SIM_SAFETY, "metrics", "node %u counts damage, and nothing has rotted",
                  node);

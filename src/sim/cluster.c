@@ -421,6 +421,8 @@ node_boot(struct world *world, unsigned node)
         .paths_max = world->options.paths_max,
         .buckets = &n->buckets,
         .shred_interval = duration_ms(world->options.shred_ms),
+        .scrub_rows_per_s = 200,
+        .scrub_pause = duration_ms(2000),
     };
     load_facts(world, node, &options);
     store_finding(world, node, &options);

@@ -92,6 +92,9 @@ interval_s(enum fault fault)
     case FAULT_entropy_failed: return 8;
     case FAULT_store_lost: return 15;
     case FAULT_store_rolled_back: return 3;
+    case FAULT_share_lost: return 2;
+    case FAULT_curious_node: return 2;
+    case FAULT_dealing_lost: return 2;
     default: return 0;
     }
 }
@@ -184,7 +187,7 @@ cut_parts(struct world *world, unsigned part, bool cut)
 static bool
 may_spoil(const struct world *world, unsigned node)
 {
-    return world->nodes[node].spoilt ||
+    return world->nodes[node].spoilt || world->nodes[node].rotten ||
            (store_may_be_spoilt(world, node) && store_is_recovered(world, node));
 }
 
@@ -203,10 +206,34 @@ strike_corrupt(struct world *world, unsigned node)
     /* Heads are verified by the store alone; the actors verify shares, dealings and boxes. */
     bool refused = which == ROW_PATH || which == ROW_ERASURE || which == ROW_INDEX ||
                    prng_chance(&world->fault_prng, 500);
-    n->spoilt = true;
+    if (which == ROW_PATH)
+        n->spoilt = true;
+    else
+        n->rotten = true;
     disk_rot(&n->disk, index, bit, refused);
     fault_count(world, FAULT_corrupt_record);
     trace_line(&world->trace, world->now_ns, "a row '%c' of node %u rots", which, node);
+}
+
+/* A share: the last bytes of a version row are those of the own share. A dealing: as a whole. */
+static void
+strike_version(struct world *world, enum fault fault, unsigned node)
+{
+    struct sim_node *n = &world->nodes[node];
+    const struct disk_table *table = &n->disk.durable;
+    bool share = fault == FAULT_share_lost;
+    struct row_key prefix;
+    row_key_table(share ? ROW_VERSION : ROW_DEALING, &prefix);
+    size_t first = disk_at_least(table, row_key_bytes(&prefix)), last = first;
+    while (last < table->count && disk_has_prefix(table->rows[last]->key, row_key_bytes(&prefix)))
+        last++;
+    if (!may_spoil(world, node) || first == last)
+        return;
+    size_t index = first + (size_t)prng_below(&world->fault_prng, last - first);
+    size_t size = table->rows[index]->value.size;
+    n->rotten = true;
+    disk_rot(&n->disk, index, 8 * (size - 1 - (size_t)prng_below(&world->fault_prng, 16)), !share);
+    fault_count(world, fault);
 }
 
 static void
@@ -396,6 +423,26 @@ faults_at_frame(struct world *world, unsigned node, enum msg_kind kind)
     }
 }
 
+bool
+faults_late_help(struct world *world, unsigned node, const struct msg *help)
+{
+    static const struct request erase = {.kind = REQUEST_DELETE};
+    struct clients *c = &world->clients;
+    unsigned outsider = world->options.clients;
+    const struct op *before = c->clients[outsider].op;
+    if (world->phase != PHASE_FAULTS || !world->faults.on[FAULT_help_late] ||
+        !prng_chance(&world->fault_prng, help->u.helped.record.size > 0 ? 700 : 100))
+        return false;
+    fault_count(world, FAULT_help_late);
+    if ((before && before->outcome == OP_PENDING) || prng_chance(&world->fault_prng, 500))
+        return true;
+    for (unsigned i = 0; i < c->path_count; i++) {
+        if (bytes_equal(bytes_of_text(c->paths[i].name), help->path.name))
+            (void)client_begin(world, outsider, node, i, &erase);
+    }
+    return true;
+}
+
 void
 faults_strike(struct world *world, enum fault fault)
 {
@@ -415,6 +462,14 @@ faults_strike(struct world *world, enum fault fault)
     case FAULT_read_failed:
     case FAULT_disk_full: strike_disk(world, fault, a); break;
     case FAULT_corrupt_record: strike_corrupt(world, a); break;
+    case FAULT_share_lost:
+    case FAULT_dealing_lost: strike_version(world, fault, a); break;
+    case FAULT_curious_node:
+        if (node_up(world, a)) {
+            blinding_ask_all(world, a);
+            fault_count(world, fault);
+        }
+        break;
     case FAULT_clock_jump: strike_clock(world, a); break;
     case FAULT_clock_hour: strike_hour(world, a); break;
     default: strike_process(world, fault, a); break;

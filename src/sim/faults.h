@@ -44,7 +44,11 @@
     X(backlog_lost,                                                                                \
       "before everybody comes back, it is forgotten what each has missed, and some notices")       \
     X(store_lost, "a process ends and its store is gone")                                          \
-    X(store_rolled_back, "a process ends and finds an older copy of its store")
+    X(store_rolled_back, "a process ends and finds an older copy of its store")                    \
+    X(share_lost, "a bit of an own share flips")                                                   \
+    X(curious_node, "a node asks every set of helpers for its own share")                          \
+    X(dealing_lost, "a dealing rots")                                                              \
+    X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")
 
 enum fault {
 #define X(name, text) FAULT_##name,
@@ -71,6 +75,8 @@ void faults_start(struct world *world);
 void faults_strike(struct world *world, enum fault fault);
 /* A frame of that kind has just left `node`: the moments that matter most are struck more often than chance would. */
 void faults_at_frame(struct world *world, unsigned node, enum msg_kind kind);
+/* A frame of help is held back; now and then somebody deletes the secret meanwhile. */
+bool faults_late_help(struct world *world, unsigned node, const struct msg *help);
 /* What a strike began is over. */
 void faults_end(struct world *world, enum fault fault, unsigned a, unsigned b);
 /* No more faults, and everything that they left is whole again, except what rots or was killed. */

@@ -77,7 +77,9 @@ travel_time(struct world *world, unsigned from, unsigned to)
         world->now_ns + 1000 * prng_between(&world->net_prng, o->net_us_min, o->net_us_max);
     if (world->clogged_until_ns[from][to] > due)
         due = world->clogged_until_ns[from][to];
-    if (fault_strikes_frame(world, FAULT_delay))
+    if (world->frame_late)
+        due += ms_to_ns(prng_between(&world->fault_prng, 50, 950));
+    else if (fault_strikes_frame(world, FAULT_delay))
         due += ms_to_ns(prng_skewed(&world->fault_prng, 1, DELAY_MS_MAX));
     else if (due < world->last_due_ns[from][to] && !fault_strikes_frame(world, FAULT_reorder))
         due = world->last_due_ns[from][to];
@@ -162,6 +164,8 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     if (!world->window)
         check_durable(world, from, &msg);
     costs_message(&world->costs, from, to, &msg);
+    world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));
+    world->frame_late = false;
     faults_at_frame(world, from, msg.kind);
 }

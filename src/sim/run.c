@@ -79,6 +79,7 @@ run_seed(const struct sim_options *options, struct sim_result *result)
         check_chain_end(&world->chain);
         check_status_counters(world);
         check_at(world);
+        check_blinding_end(world);
         result->undecided = !check_linear(world);
     }
     fill_result(world, result);

@@ -218,8 +218,8 @@ on_scan(struct world *world, const struct event *event)
         more = count == event->limit;
         if (more)
             break;
-        if (row->corrupt)
-            err = ERR_CORRUPT;
+        if (row->corrupt && event->with_values)
+            err = ERR_CORRUPT; /* a key can be read */
         rows[count++] =
             (struct loaded_row){.key = row->key,
                                 .value = event->with_values ? row->value : (struct bytes){0},

@@ -37,7 +37,8 @@ store_may_be_spoilt(const struct world *world, unsigned node)
 {
     unsigned others = 0;
     for (unsigned i = 0; i < world->options.nodes; i++)
-        others += i != node && (world->nodes[i].spoilt || !store_is_recovered(world, i));
+        others += i != node && (world->nodes[i].spoilt || world->nodes[i].rotten ||
+                                !store_is_recovered(world, i));
     return others < world->options.shares - world_majority(world);
 }
 

@@ -212,6 +212,7 @@ world_free(struct world *world)
     clients_close(world);
     check_chain_close(&world->chain);
     check_shred_close(&world->shred);
+    check_blinding_free(world);
     trace_close(&world->trace);
     free(world);
 }

@@ -92,7 +92,9 @@ struct sim_node {
     bool mismatched;        /* runs with another configuration */
     bool link_knows_config; /* and its peers refuse its links for it */
     bool
-        spoilt; /* a record has rotten, or its clock was an hour ahead: no help is demanded of it later */
+        spoilt; /* a row of a path has rotten, or its clock was an hour ahead: no help is demanded of it later */
+    bool
+        rotten; /* another row has: phase 2 does without it, phase 3 demands that it is whole again */
     bool dead; /* for good */
 
     /* stores.c: until the node has become a new incarnation */
@@ -171,6 +173,8 @@ struct world {
     struct clients clients;
     struct check_chain chain;
     struct check_shred shred;
+    bool frame_late;                 /* the frame on its way out is struck by help_late */
+    struct check_blinding *blinding; /* made when the first question for help leaves */
     uint8_t canary[CANARY_BYTES];
     struct costs costs;
     struct trace trace;
@@ -273,6 +277,14 @@ void check_at(struct world *world);
  */
 bool lose_backlog(struct world *world);
 void check_converged(struct world *world, bool with_shares);
+/* check_whole.c: everything lost or rotten has been got back by then */
+void check_whole(struct world *world, uint64_t until);
+
+/* check_blinding.c: what nodes could learn from helping each other */
+void check_blinding_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
+void check_blinding_end(struct world *world);
+void check_blinding_free(struct world *world);
+void blinding_ask_all(struct world *world, unsigned node);
 
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);

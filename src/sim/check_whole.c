@@ -1,0 +1,135 @@
+/*
+ * Property: in the end every node has, for every version in the chain of every live head that it knows chosen, the record, the
+ * dealing and its own share, and the share is the one that was dealt; and nothing is left in the table of what is lacking.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/world.h"
+
+/* What is wrong, in words, as far as the buffer goes. */
+struct complaint {
+    char text[160];
+};
+
+static const struct disk_row *
+row_of(const struct world *world, unsigned node, enum row_table table, struct path path,
+       uint64_t version, const uint8_t *version_id)
+{
+    struct row_key key;
+    row_key_version(table, path, version, version_id, &key);
+    const struct disk_row *row = disk_find(&world->nodes[node].disk.durable, row_key_bytes(&key));
+    return row && !row->corrupt ? row : NULL;
+}
+
+static bool
+share_good(struct world *world, unsigned node, struct path path, const struct disk_row *row,
+           struct bytes sealed, const struct dealing *dealing)
+{
+    struct replicas replicas;
+    struct sim_node *n = &world->nodes[node];
+    uint8_t share[2 * SECRET_BYTES_MAX];
+    struct row_key key;
+    if (sealed.size <= BUCKET_SEALED_OVERHEAD_BYTES || n->buckets.count == 0)
+        return false;
+    row_key_path(path, &key);
+    secret_arena_open(n->secrets);
+    enum vault_err err =
+        bucket_open(&n->buckets.buckets[bucket_of(&n->buckets, row_key_bytes(&key))],
+                    n->wrap_key.data, row->key, sealed, share);
+    secret_arena_close(n->secrets);
+    placement_replicas(&world->placement, path, &replicas);
+    struct share own = {.x = (uint8_t)(replicas_index(&replicas, (uint8_t)node) + 1),
+                        .data = bytes_of(share, sealed.size - BUCKET_SEALED_OVERHEAD_BYTES)};
+    return err == OK && dealing_share_matches(dealing, &own);
+}
+
+/* One version; `id` becomes that of the version before it. */
+static bool
+version_whole(struct world *world, unsigned node, struct path path, uint64_t version,
+              uint8_t id[static ID_BYTES], struct complaint *why)
+{
+    const struct disk_row *row = row_of(world, node, ROW_VERSION, path, version, id);
+    const struct disk_row *public_part = row_of(world, node, ROW_DEALING, path, version, id);
+    struct version_row value;
+    struct version_record record;
+    struct dealing dealing;
+    uint8_t hash[HASH_BYTES];
+    const char *what = NULL;
+    if (!row || version_row_decode(row->value, &value) != OK ||
+        version_decode(value.record, &record) != OK)
+        what = "version record";
+    if (public_part)
+        record_id(public_part->value, hash);
+    if (!what && (!public_part || memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
+                  dealing_decode(public_part->value, (struct bytes){0}, &dealing) != OK))
+        what = "dealing";
+    if (!what && !share_good(world, node, path, row, value.share, &dealing))
+        what = "good share";
+    if (what)
+        snprintf(why->text, sizeof(why->text), "node %u has no %s of version %lu of %.*s", node,
+                 what, (unsigned long)version, (int)path.name.size, (const char *)path.name.data);
+    else
+        memcpy(id, record.prev, ID_BYTES);
+    return !what;
+}
+
+static bool
+path_whole(struct world *world, unsigned node, struct bytes value, struct complaint *why)
+{
+    struct path_row row;
+    struct head head;
+    uint8_t id[ID_BYTES];
+    if (path_row_decode(value, &row) != OK || head_decode(row.head, &head) != OK) {
+        snprintf(why->text, sizeof(why->text), "node %u has a rotten row of a path", node);
+        return false;
+    }
+    /* What it kept while it had another configuration is not its business. */
+    bool replica = world_replicas(world, head.path) >> node & 1;
+    if (!replica || row.state != STATE_CHOSEN || head.kind != HEAD_LIVE)
+        return true;
+    memcpy(id, head.version_id, ID_BYTES);
+    for (uint64_t version = head.version; version >= head.oldest_version; version--) {
+        if (!version_whole(world, node, head.path, version, id, why))
+            return false;
+    }
+    return true;
+}
+
+static bool
+node_whole(struct world *world, unsigned node, struct complaint *why)
+{
+    const struct disk_table *disk = &world->nodes[node].disk.durable;
+    struct row_key prefix, need;
+    row_key_table(ROW_PATH, &prefix);
+    row_key_table(ROW_NEED, &need);
+    for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
+         i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++) {
+        if (!path_whole(world, node, disk->rows[i]->value, why))
+            return false;
+    }
+    size_t first = disk_at_least(disk, row_key_bytes(&need));
+    bool left =
+        first < disk->count && disk_has_prefix(disk->rows[first]->key, row_key_bytes(&need));
+    if (left)
+        snprintf(why->text, sizeof(why->text), "node %u still looks for something", node);
+    return !left;
+}
+
+void
+check_whole(struct world *world, uint64_t until)
+{
+    struct complaint why;
+    for (;;) {
+        bool whole = true;
+        for (unsigned i = 0; i < world->options.nodes && whole; i++)
+            whole = node_whole(world, i, &why);
+        if (whole)
+            return;
+        if (world->now_ns >= until)
+            sim_fail(world, SIM_LIVENESS, "whole", "%s", why.text);
+        uint64_t next = world->now_ns + ms_to_ns(500);
+        while (world_step(world, next))
+            continue;
+    }
+}
