@@ -90,10 +90,14 @@ again_start(struct work *w, const struct op_result *result)
 }
 
 void
-again_compare(struct work *w, struct bytes value, enum value_encoding encoding)
+again_compare(struct work *w, const struct version_record *record, struct bytes value,
+              enum value_encoding encoding)
 {
     const struct request *request = w->job->request;
-    if (encoding == request->encoding && secret_equal(value, request->value))
+    /* Deleted and created again since, this version is another's. */
+    if (memcmp(record->op_id, w->job->op_id, OP_ID_BYTES) != 0)
+        again_answer(w);
+    else if (encoding == request->encoding && secret_equal(value, request->value))
         again_answer(w);
     else
         job_fail(w, ERR_KEY_REUSED);

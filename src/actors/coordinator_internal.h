@@ -217,7 +217,8 @@ bool read_cannot_succeed(struct work *w); /* too many refused: failed, or asks a
 void read_absent(struct work *w);         /* what was asked for is not there: the end of the job */
 /* coordinator_again.c */
 void again_start(struct work *w, const struct op_result *result);
-void again_compare(struct work *w, struct bytes value, enum value_encoding encoding);
+void again_compare(struct work *w, const struct version_record *record, struct bytes value,
+                   enum value_encoding encoding);
 void again_answer(struct work *w);
 /* coordinator_read.c */
 void read_start(struct work *w);

@@ -203,7 +203,7 @@ answer_value(struct work *w, const struct gathered *g)
                                        ? VALUE_BASE64
                                        : VALUE_TEXT;
     if (job->comparing) {
-        again_compare(w, value.value, encoding);
+        again_compare(w, &g->record, value.value, encoding);
         return;
     }
     stage_repair(w, g, &place);

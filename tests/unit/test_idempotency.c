@@ -184,6 +184,36 @@ test_settles_what_was_unknown(void **state)
     }
 }
 
+static enum ac_verdict
+drop_questions(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    (void)to;
+    bool question = msg->kind == MSG_LIST || msg->kind == MSG_READ;
+    return from == 1 && question ? AC_DROP : AC_PASS;
+}
+
+/* While a retry is compared, the secret is deleted and created by others: not theirs is compared. */
+static void
+test_created_anew_while_compared(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 6);
+    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct request request = ac_make(REQUEST_CREATE, "a/b", "one");
+    request.idempotency_key = bytes_of_text("k");
+    ac->filter = drop_questions;
+    struct ac_request *again = ac_send(ac, 1, &request);
+    ac_run_ms(ac, 100);
+    assert_int_equal(ac_delete(ac, 0, "a/b")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "a/b", "other")->reply.err, OK);
+    assert_false(again->done);
+    ac->filter = NULL;
+    assert_first_answer(made, ac_wait(ac, again));
+    assert_true(ac_value_is(ac_read(ac, 1, "a/b"), "other"));
+    end(ac);
+}
+
 /* Two nodes at once: one change, and both are told of it. */
 static void
 test_same_key_at_two_nodes_at_once(void **state)
@@ -213,6 +243,7 @@ main(void)
         cmocka_unit_test(test_older_version_is_compared),
         cmocka_unit_test(test_after_deletion),
         cmocka_unit_test(test_settles_what_was_unknown),
+        cmocka_unit_test(test_created_anew_while_compared),
         cmocka_unit_test(test_same_key_at_two_nodes_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
