@@ -35,6 +35,7 @@
     X(park_timer_early, "a parked vote waits a millisecond only")                                  \
     X(rows_no_memory, "rows cannot be asked for")                                                  \
     X(pump_yields, "what waits for a path is handled in another step")                             \
+    X(local_message_lost, "a message between two actors of a node is lost")                        \
     X(self_message_lost, "a message of a node to itself is lost")                                  \
     X(repair_round_cut, "a round over what is outstanding ends early")
 

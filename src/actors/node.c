@@ -248,18 +248,31 @@ inbox_push(struct node *node, struct inbox_item *item)
     node->last = item;
 }
 
-/* Without memory the message is lost; the protocol copes with lost messages. */
-static void
+/* False: no memory, and the message is lost; the protocol copes with lost messages. */
+static bool
 post(struct node *node, const struct step *st, enum actor_id actor, const struct msg *local,
      struct bytes encoded)
 {
     struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
     if (!item || arena_copy(st->arena, encoded, &item->encoded) != OK)
-        return;
+        return false;
     item->actor = actor;
     if (local)
         item->local = *local;
     inbox_push(node, item);
+    return true;
+}
+
+/* But a client whose request is lost on the way to the coordinator would wait for ever. */
+static void
+refuse_lost(struct node *node, const struct node_executor *executor, const struct msg *msg)
+{
+    struct effect refused = {.kind = EFFECT_REPLY, .u.reply.reply = {.err = ERR_BUSY}};
+    if (msg->kind != MSG_CHANGE || !msg->u.request.request)
+        return;
+    refused.u.reply.exchange = msg->u.request.exchange;
+    gateway_answered(&node->gateway);
+    executor->execute(executor->context, &refused);
 }
 
 /* An answer leaves with what is durable now: it may have been written down long before. */
@@ -285,12 +298,11 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
-    else if (msg->to == node->membership.self && sim_maybe(st, self_message_lost))
-        log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
-    else if (msg->to == node->membership.self)
-        post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded));
-    else
+    else if (msg->to != node->membership.self)
         executor->send(executor->context, msg->to, buf_bytes(&encoded));
+    else if (sim_maybe(st, self_message_lost) ||
+             !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded)))
+        log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
     buf_close(&encoded);
 }
 
@@ -302,7 +314,9 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
         if (effect->kind == EFFECT_SEND) {
             send(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_LOCAL) {
-            post(node, st, effect->actor, &effect->u.msg, (struct bytes){0});
+            if (sim_maybe(st, local_message_lost) ||
+                !post(node, st, effect->actor, &effect->u.msg, (struct bytes){0}))
+                refuse_lost(node, executor, &effect->u.msg);
         } else {
             if (effect->kind == EFFECT_REPLY) {
                 gateway_answered(&node->gateway);
