@@ -151,7 +151,7 @@ MUST_CHECK bool shard_put_need(struct shard_work *w, uint64_t version,
                                size_t *count);
 /* The version rows that were loaded contain that one, with a share. */
 bool shard_rows_have_share(const struct shard_work *w, uint64_t version,
-                     const uint8_t version_id[static ID_BYTES]);
+                           const uint8_t version_id[static ID_BYTES]);
 
 /* shard_recover.c: getting back what is lacking */
 struct lacking {

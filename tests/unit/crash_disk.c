@@ -25,8 +25,9 @@ fail_test(const char *what)
 static void *
 shared_memory(size_t size)
 {
-    void *p =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int kind = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is what goes with MAP_ANONYMOUS */
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, kind, -1, 0);
 
     if (p == MAP_FAILED)
         fail_test("crash disk: mmap");

@@ -429,8 +429,8 @@ test_figures(void **state)
             leaves += differing(&a, &b, COMPARE_LEAVES, r, bits);
         printf("%u unlike: %u of %u ranges, %u of %u leaves, %.0f entries to list; %.1f ms to "
                "compare all leaves\n",
-               missing[k], ranges, RANGES, leaves, LEAVES, (double)leaves * paths / LEAVES,
-               (seconds() - begun) * 1e3);
+               missing[k], ranges, (unsigned)RANGES, leaves, (unsigned)LEAVES,
+               (double)leaves * paths / LEAVES, (seconds() - begun) * 1e3);
         assert_true(leaves <= missing[k]);
         assert_true(missing[k] == 0 || leaves > 0);
     }

@@ -503,7 +503,7 @@ sample_status(const struct cluster *cluster)
                    .compared = true,
                    .in_sync = true,
                    .compared_ms = 31},
-                            {.self = true, .connected = true, .paths = 58, .paths_known = true},
+                  {.self = true, .connected = true, .paths = 58, .paths_known = true},
                   {.config_mismatch = true, .paths = 61, .paths_known = true}}};
 
     return status;

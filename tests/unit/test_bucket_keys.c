@@ -54,7 +54,7 @@ struct sealed {
 static struct sealed
 seal(struct fixture *f, const struct bucket *bucket, const char *share)
 {
-    struct sealed out;
+    struct sealed out = {0};
     assert_int_equal(strlen(share), SHARE);
     assert_int_equal(bucket_seal(bucket, f->shares_key, bytes_of_text("row"), bytes_of_text(share),
                                  &f->rng, out.data),

@@ -28,9 +28,10 @@ dice_entries(struct dice *dice, struct path_entry *out)
                                      .settling = dice_coin(dice)};
         dice_fill(dice, out[i].head_id, ID_BYTES);
     }
+    /* cppcheck-suppress uninitvar ; as many as are sorted were filled */
     qsort(out, count, sizeof(*out), by_path);
     for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || path_compare(out[kept - 1].path, out[i].path) != 0)
+        if (i == 0 || path_compare(out[i - 1].path, out[i].path) != 0)
             out[kept++] = out[i];
     }
     return kept;

@@ -363,8 +363,9 @@ static void
 shared_make(struct shared *s)
 {
     s->disk = crash_disk_new();
-    s->progress =
-        mmap(NULL, sizeof(*s->progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t size = sizeof(*s->progress);
+    /* cppcheck-suppress invalidFunctionArg ; -1 is what goes with MAP_ANONYMOUS */
+    s->progress = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(s->progress != MAP_FAILED);
 }
 
