@@ -75,6 +75,31 @@ write_rows(struct dice *dice, const char *directory)
 }
 
 static void
+write_dirty_row(const char *directory)
+{
+    struct row_key key;
+    uint8_t value[DIRTY_VALUE_BYTES];
+    struct buf out = {0};
+
+    row_key_dirty(700, &key);
+    dirty_row_encode(3, value);
+    if (buf_append(&out, row_key_bytes(&key)) != OK)
+        abort();
+    write_row(directory, 11, "dirty_row", buf_append(&out, bytes_of(value, sizeof(value))), &out);
+}
+
+/* A row of the store itself: a number and a hash. */
+static void
+write_mark(struct dice *dice, const char *directory)
+{
+    uint8_t mark[8 + HASH_BYTES];
+    struct buf out = {0};
+
+    dice_fill(dice, mark, sizeof(mark));
+    write_row(directory, 12, "mark", buf_append(&out, bytes_of(mark, sizeof(mark))), &out);
+}
+
+static void
 write_records(struct dice *dice, const char *directory)
 {
     struct head head = dice_head(dice);
@@ -134,6 +159,8 @@ main(int argc, char **argv)
     write_rows(&dice, argv[1]);
     write_records(&dice, argv[1]);
     write_entries(&dice, argv[1]);
+    write_dirty_row(argv[1]);
+    write_mark(&dice, argv[1]);
     dice_close(&dice);
     return 0;
 }

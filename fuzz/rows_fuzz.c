@@ -6,6 +6,7 @@
 
 #include "proto/entries.h"
 #include "proto/rows.h"
+#include "store/store_chain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -154,13 +155,48 @@ check_entries(struct bytes input)
         check_same(path_entries_encode(entries, count, &again), input, &again);
 }
 
+/* Key and value, which has a fixed size. */
+static void
+check_dirty_row(struct bytes input)
+{
+    struct row_key key;
+    uint8_t value[DIRTY_VALUE_BYTES];
+    unsigned bucket;
+    uint64_t generation;
+
+    if (input.size < sizeof(value))
+        return;
+    input.size -= sizeof(value);
+    struct bytes tail = bytes_of(input.data + input.size, sizeof(value));
+    if (dirty_row_decode(input, tail, &bucket, &generation) != OK)
+        return;
+    row_key_dirty(bucket, &key);
+    dirty_row_encode(generation, value);
+    if (!bytes_equal(input, row_key_bytes(&key)) ||
+        !bytes_equal(tail, bytes_of(value, sizeof(value))))
+        abort();
+}
+
+static void
+check_mark(struct bytes input)
+{
+    struct store_mark mark;
+    uint8_t again[STORE_MARK_BYTES];
+
+    if (store_mark_decode(input, &mark) != OK)
+        return;
+    store_mark_encode(&mark, again);
+    if (!bytes_equal(input, bytes_of(again, sizeof(again))))
+        abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const checks[])(struct bytes) = {
-        check_path_row, check_version_row, check_node_row, check_peer_row,
-        check_key,      check_head,        check_version,  check_list,
-        check_dealing,  check_index_key,   check_entries,
+        check_path_row, check_version_row, check_node_row, check_peer_row, check_key,
+        check_head,     check_version,     check_list,     check_dealing,  check_index_key,
+        check_entries,  check_dirty_row,   check_mark,
     };
 
     if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
