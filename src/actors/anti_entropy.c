@@ -77,7 +77,7 @@ count_bits(const uint8_t bits[static DIFFERING_BYTES])
 {
     uint64_t count = 0;
     for (unsigned i = 0; i < 8 * DIFFERING_BYTES; i++)
-        count += bits[i / 8] >> i % 8 & 1u;
+        count += (unsigned)bits[i / 8] >> i % 8 & 1u;
     return count;
 }
 

@@ -196,8 +196,8 @@ merge_tombstone(struct shard_work *w, struct merge *m, struct store_change *list
         delete_all(w, list, count);
         w->path->next_clean = true;
     }
-    uint8_t mask = chosen && own >= 0 ? (uint8_t)(1u << own) : 0;
-    return shard_put_erasure(w, mask, list, count) ? OK : ERR_NOMEM;
+    unsigned mask = chosen && own >= 0 ? 1u << own : 0;
+    return shard_put_erasure(w, (uint8_t)mask, list, count) ? OK : ERR_NOMEM;
 }
 
 static enum vault_err

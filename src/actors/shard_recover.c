@@ -173,7 +173,7 @@ how_many(uint64_t mask)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < REPLICAS_MAX; i++)
-        count += mask >> i & 1;
+        count += (unsigned)(mask >> i) & 1;
     return count;
 }
 

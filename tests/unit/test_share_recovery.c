@@ -53,7 +53,7 @@ members(uint64_t set)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < 64; i++)
-        count += set >> i & 1;
+        count += (unsigned)(set >> i) & 1;
     return count;
 }
 
