@@ -6,8 +6,11 @@
  * lonely write: a change reaches a bare majority, the victim among them; its coordinator hears so and is then cut off.
  * late vote:    a vote arrives long after its giver lost its store, and nobody else can answer that coordinator, whose clock
  *               is ahead: what the others agree on meanwhile has lower ballots.
+ * early vote:   the victim votes at once and is lost; the others of a bare majority are asked late, when the coordinator has
+ *               heard of the new incarnation. What that one and all the rest agree on meanwhile has lower ballots.
  * late writes:  the victim writes first and is lost; the others of a bare majority get their copy when the new incarnation
  *               has been handed everything; then they and the coordinator are cut off.
+ * silent voter: a late-writes plot whose victim has not voted.
  */
 #include "sim/world.h"
 
@@ -17,7 +20,9 @@ enum {
     LATE_MS_MAX = 1100,
     ALONE_MS =
         850, /* the coordinator's third round of votes begins a little later and lasts longer */
-    WRITE_AGAIN_BEFORE_MS = 290
+    WRITES_APART_MS = 300, /* a coordinator's */
+    LINK_MS = 30,          /* at most: until both ends see that a cut is over */
+    NEXT_MS_MAX = 3000
 };
 
 /* At that time the nodes of a part are cut from all others, or no more. */
@@ -67,35 +72,45 @@ victim_dies(struct world *world)
     n->restart_soon = true;
 }
 
+/* They draw the coordinator's third round out. */
+static bool
+is_about_votes(enum plot_kind kind)
+{
+    return kind == PLOT_LATE_VOTE || kind == PLOT_EARLY_VOTE;
+}
+
 static void
 begin(struct world *world, enum plot_kind kind, unsigned coordinator, unsigned victim,
       struct path path)
 {
-    static const char *const names[] = {"", "lonely write", "late vote", "late writes"};
+    static const char *const names[] = {"",           "lonely write", "late vote",
+                                        "early vote", "silent voter", "late writes"};
     struct plot *plot = &world->plot;
-    *plot = (struct plot){.kind = kind,
-                          .coordinator = coordinator,
-                          .victim = victim,
-                          .company = draw_company(world, coordinator, victim, path),
-                          .until_ns = world->now_ns + ms_to_ns(PLOT_MS)};
-    trace_line(&world->trace, world->now_ns, "plot %s: coordinator %u, victim %u", names[kind],
-               coordinator, victim);
-    if (kind == PLOT_LATE_VOTE)
+    bool votes = is_about_votes(kind);
+    plot->kind = kind;
+    plot->coordinator = coordinator;
+    plot->victim = victim;
+    plot->company = draw_company(world, coordinator, victim, path);
+    plot->until_ns = world->now_ns + ms_to_ns(PLOT_MS);
+    plot->write_again = 1 + (unsigned)prng_below(&world->fault_prng, 3);
+    trace_line(&world->trace, world->now_ns, "plot %s: coordinator %u, victim %u, company %x",
+               names[kind], coordinator, victim, plot->company);
+    if (votes)
         world->nodes[coordinator].wall_offset_ms +=
             (int64_t)prng_between(&world->fault_prng, 1000, 4000);
-    for (unsigned i = 0; i < world->options.nodes; i++) {
+    for (unsigned i = 0; i < world->options.nodes && kind != PLOT_SILENT_VOTER; i++) {
         bool inside = plot->company >> i & 1;
         uint64_t ns = ms_to_ns(PLOT_MS);
-        if (i == coordinator || (i == victim && kind != PLOT_LATE_VOTE))
+        if (i == coordinator || (i == victim && !votes))
             continue;
         if (inside && kind == PLOT_LONELY_WRITE)
             continue;
         if (inside && kind == PLOT_LATE_WRITES)
-            ns = ms_to_ns(prng_between(&world->fault_prng, 100, WRITE_AGAIN_BEFORE_MS));
-        if (inside && kind == PLOT_LATE_VOTE)
+            ns = ms_to_ns(plot->write_again * WRITES_APART_MS - LINK_MS);
+        if (inside && votes)
             ns = ms_to_ns(ALONE_MS);
         cut_one_way(world, coordinator, i, ns);
-        if (kind == PLOT_LATE_VOTE)
+        if (votes)
             cut_one_way(world, i, coordinator, ns);
     }
 }
@@ -108,31 +123,121 @@ written(struct world *world)
     unsigned with = 1u << plot->coordinator;
     victim_dies(world);
     if (plot->kind == PLOT_LATE_WRITES) {
-        uint64_t after = ms_to_ns(prng_between(&world->fault_prng, 350, 900));
         for (unsigned i = 0; i < 2; i++)
             cut_one_way(world, i ? plot->victim : plot->coordinator,
                         i ? plot->coordinator : plot->victim, ms_to_ns(PLOT_MS));
         with |= plot->company & ~(1u << plot->victim);
-        arrived = after;
+        arrived += ms_to_ns(plot->write_again * WRITES_APART_MS + LINK_MS);
     }
     later(world, arrived, with, true);
     later(world, arrived + ms_to_ns(prng_between(&world->fault_prng, 500, PLOT_MS)), with, false);
     plot->kind = PLOT_NONE;
 }
 
+/* From now on only the coordinator and the victim reach the company, and some time later no victim either. */
+static void
+voted_early(struct world *world)
+{
+    struct plot *plot = &world->plot;
+    unsigned others = plot->company & ~(1u << plot->victim);
+    uint64_t apart = ms_to_ns(prng_between(&world->fault_prng, 350, 900));
+    victim_dies(world);
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        for (unsigned j = 0; j < world->options.nodes; j++) {
+            if ((others >> j & 1) && !(others >> i & 1) && i != plot->coordinator &&
+                i != plot->victim)
+                cut_one_way(world, i, j, ms_to_ns(PLOT_MS));
+        }
+    }
+    later(world, apart, others | 1u << plot->coordinator, true);
+    later(world, apart + ms_to_ns(prng_between(&world->fault_prng, 500, 1500)),
+          others | 1u << plot->coordinator, false);
+    plot->kind = PLOT_NONE;
+}
+
+static bool
+is_hot(const struct msg *msg)
+{
+    return msg->path.name.size > 0 && msg->path.name.data[0] == 'h';
+}
+
 /* The same store may be lost again before its node has all own shares back: that is still one store. */
 static bool
-may_begin(struct world *world, unsigned coordinator, unsigned victim, struct path path)
+may_begin(struct world *world, unsigned coordinator, unsigned victim, const struct msg *msg)
 {
     const struct sim_node *n = &world->nodes[victim];
     struct recovery_progress progress;
-    if (!n->node || path.name.size == 0 || path.name.data[0] != 'h')
+    if (!n->node || !is_hot(msg))
         return false; /* only where others are likely to change the path meanwhile */
     node_recovery(n->node, &progress);
     return progress.state != RECOVERY_HANDOVER && !progress.behind && !n->rolled_back &&
-           !n->store_lost && world->phase == PHASE_FAULTS && world->faults.on[FAULT_store_lost] &&
-           !n->dying && !n->mismatched && !n->spoilt && !world->nodes[coordinator].mismatched &&
-           store_may_be_spoilt(world, victim) && fault_strikes_frame(world, FAULT_store_lost);
+           !n->store_lost && !n->dying && !n->mismatched && !n->spoilt &&
+           !world->nodes[coordinator].mismatched && store_may_be_spoilt(world, victim);
+}
+
+/* Whoever hands over to the new incarnation must know nothing yet; with three, both others have to. */
+static bool
+has_room(const struct world *world, unsigned coordinator, struct path path)
+{
+    return world->options.shares >= 5 ||
+           (world->options.shares >= 3 && !(world_replicas(world, path) >> coordinator & 1));
+}
+
+static void
+may_be_begun_by(struct world *world, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct plot *plot = &world->plot;
+    if (world->phase != PHASE_FAULTS || !world->faults.on[FAULT_store_lost] ||
+        world->now_ns < plot->next_ns || (msg->kind != MSG_VOTE && msg->kind != MSG_WRITE) ||
+        !prng_chance(&world->fault_prng, 200) || !may_begin(world, from, to, msg))
+        return; /* not always the first, or it would always be a vote of the first replica */
+    static const enum plot_kind of_votes[] = {PLOT_LATE_VOTE, PLOT_EARLY_VOTE, PLOT_EARLY_VOTE,
+                                              PLOT_SILENT_VOTER, PLOT_SILENT_VOTER};
+    static const enum plot_kind of_writes[] = {PLOT_LONELY_WRITE, PLOT_LATE_WRITES};
+    bool vote = msg->kind == MSG_VOTE, room = has_room(world, from, msg->path);
+    enum plot_kind kind = vote ? of_votes[prng_below(&world->fault_prng, 5)]
+                               : of_writes[prng_below(&world->fault_prng, 2)];
+    if (!room || (kind == PLOT_EARLY_VOTE && world->options.shares % 2 == 0))
+        kind = vote ? PLOT_LATE_VOTE : PLOT_LONELY_WRITE;
+    begin(world, kind, from, to, msg->path);
+    plot->next_ns = plot->until_ns + ms_to_ns(prng_below(&world->fault_prng, NEXT_MS_MAX));
+}
+
+/* How much later than others that frame arrives, which the coordinator has sent. */
+static uint64_t
+of_coordinator(struct world *world, unsigned to, const struct msg *msg)
+{
+    struct plot *plot = &world->plot;
+    bool to_victim = to == plot->victim;
+    if (plot->kind == PLOT_SILENT_VOTER && msg->kind == MSG_WRITE)
+        begin(world, PLOT_LATE_WRITES, plot->coordinator, plot->victim, msg->path);
+    if (msg->kind != MSG_VOTE)
+        return 0;
+    if (plot->kind == PLOT_SILENT_VOTER && to_victim)
+        return ms_to_ns(PLOT_MS);
+    if (plot->kind == PLOT_EARLY_VOTE && !to_victim)
+        return ms_to_ns(prng_between(&world->fault_prng, LATE_MS_MIN, LATE_MS_MAX));
+    return 0;
+}
+
+static uint64_t
+of_victim(struct world *world, const struct msg *msg)
+{
+    struct plot *plot = &world->plot;
+    bool voted = msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE;
+    bool wrote = msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE;
+    if (!store_may_be_spoilt(world, plot->victim))
+        return 0;
+    if (wrote && (plot->kind == PLOT_LATE_WRITES || plot->kind == PLOT_LONELY_WRITE))
+        written(world);
+    else if (voted && plot->kind == PLOT_EARLY_VOTE)
+        voted_early(world);
+    else if (voted && plot->kind == PLOT_LATE_VOTE) {
+        victim_dies(world);
+        plot->kind = PLOT_NONE;
+        return ms_to_ns(prng_between(&world->fault_prng, LATE_MS_MIN, LATE_MS_MAX));
+    }
+    return 0;
 }
 
 uint64_t
@@ -141,24 +246,11 @@ plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *ms
     struct plot *plot = &world->plot;
     if (plot->kind != PLOT_NONE && plot->until_ns <= world->now_ns)
         plot->kind = PLOT_NONE;
-    bool voted = msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE;
-    bool written_now = msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE;
-    if (plot->kind != PLOT_NONE) {
-        if (from != plot->victim || to != plot->coordinator || !store_may_be_spoilt(world, from))
-            return 0;
-        if (written_now && plot->kind != PLOT_LATE_VOTE)
-            written(world);
-        if (!voted || plot->kind != PLOT_LATE_VOTE)
-            return 0;
-        victim_dies(world);
-        plot->kind = PLOT_NONE;
-        return ms_to_ns(prng_between(&world->fault_prng, LATE_MS_MIN, LATE_MS_MAX));
-    }
-    if (msg->kind == MSG_WRITE && may_begin(world, from, to, msg->path)) {
-        bool large = world->options.shares >= 5 && prng_chance(&world->fault_prng, 700);
-        begin(world, large ? PLOT_LATE_WRITES : PLOT_LONELY_WRITE, from, to, msg->path);
-    } else if (msg->kind == MSG_VOTE && may_begin(world, from, to, msg->path)) {
-        begin(world, PLOT_LATE_VOTE, from, to, msg->path);
-    }
-    return 0;
+    if (plot->kind == PLOT_NONE)
+        may_be_begun_by(world, from, to, msg);
+    if (plot->kind == PLOT_NONE || !is_hot(msg))
+        return 0;
+    if (from == plot->coordinator)
+        return of_coordinator(world, to, msg);
+    return from == plot->victim && to == plot->coordinator ? of_victim(world, msg) : 0;
 }

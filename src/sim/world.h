@@ -132,11 +132,19 @@ struct sim_options {
 };
 
 /* plot.c: what is under way around a store that is to be lost. */
-enum plot_kind { PLOT_NONE, PLOT_LONELY_WRITE, PLOT_LATE_VOTE, PLOT_LATE_WRITES };
+enum plot_kind {
+    PLOT_NONE,
+    PLOT_LONELY_WRITE,
+    PLOT_LATE_VOTE,
+    PLOT_EARLY_VOTE,
+    PLOT_SILENT_VOTER,
+    PLOT_LATE_WRITES
+};
 struct plot {
     enum plot_kind kind;
     unsigned coordinator, victim, company; /* company: bit per node */
-    uint64_t until_ns;
+    unsigned write_again; /* with that repetition the company gets its WRITE */
+    uint64_t until_ns, next_ns;
 };
 
 enum sim_phase { PHASE_FAULTS, PHASE_HEALED, PHASE_WHOLE };
