@@ -294,6 +294,7 @@ on_recovered(struct recovery *r, const struct step *st, const struct msg *in, st
     if (page->refusal != REFUSED_NONE || r->membership->behind || !keep_page(s, page))
         return; /* asked again after a while */
     s->asking = false;
+    shard_store_raise_floor(r->shard_store, page->promised);
     r->versions += s->count;
     r->bytes += page->items.size;
     hand_on(r, st, in->from, out);

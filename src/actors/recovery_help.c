@@ -22,6 +22,7 @@ answer(struct recovery *r, uint8_t asker, enum refusal refusal, bool done, struc
     m->done = done;
     m->items = items;
     m->known = known;
+    m->promised = shard_store_promised(r->shard_store);
     m->next =
         h->version_after.size > 0 ? row_key_bytes(&h->version_after) : row_key_bytes(&h->path_key);
     h->stage = HELP_IDLE;

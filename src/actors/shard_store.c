@@ -327,14 +327,33 @@ shard_store_recovered(struct shard_store *s, const struct step *st, enum recover
         return;
     s->node_next = s->node;
     s->node_next.recovery = recovery;
+    /* The floor that the handover has left must outlive this process. */
+    if (s->node_next.horizon_ms < ballot_ms(s->floor) + 1)
+        s->node_next.horizon_ms = ballot_ms(s->floor) + 1;
     s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
 }
 
-/* What the older incarnation promised binds nobody: its votes do not count any more. */
+struct ballot
+shard_store_promised(const struct shard_store *s)
+{
+    return ballot_compare(s->floor, s->promised_most) > 0 ? s->floor : s->promised_most;
+}
+
+void
+shard_store_raise_floor(struct shard_store *s, struct ballot floor)
+{
+    if (ballot_compare(floor, s->floor) > 0)
+        s->floor = floor;
+}
+
+/*
+ * What the older incarnation promised is not known any more. A bound comes with the handover: among
+ * those who hand over there is one that voted at each ballot for which that vote was used.
+ */
 static void
 forget_promises(struct shard_store *s)
 {
-    s->floor = (struct ballot){0};
+    s->floor = s->promised_most = (struct ballot){0};
     for (struct path_link *link = s->paths.oldest; link; link = link->newer) {
         struct shard_path *path = (struct shard_path *)link;
         path->promised = path->has_next ? path->next.row.ballot : path->row.row.ballot;
@@ -362,11 +381,11 @@ on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
         return; /* whoever wanted it asks again */
     s->node = s->node_next;
     node_announce(s);
+    ms->horizon_ms = s->node.horizon_ms;
     if (reborn) {
         forget_promises(s);
         forget_peers(ms);
         ms->behind = ms->incarnation_told > s->node.incarnation;
-        ms->horizon_ms = s->node.horizon_ms;
         s->serving = true;
         log_event(st->log, LOG_WARN, "shard_store", "new_incarnation",
                   log_u64("incarnation", s->node.incarnation));

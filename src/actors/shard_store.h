@@ -65,6 +65,7 @@ struct shard_store {
     struct bucket_keys *buckets;
     struct node_row node;        /* what is durable (horizon) or has been asked to be (boot) */
     struct ballot floor;         /* votes and writes at or below it are refused */
+    struct ballot promised_most; /* highest ballot voted for in this life, on any path */
     uint64_t horizon_pending_ms; /* being made durable; 0: none */
     bool serving;                /* first horizon durable */
     struct node_row node_next;   /* being made durable: another incarnation or state of recovery */
@@ -103,6 +104,10 @@ void shard_store_reincarnate(struct shard_store *s, const struct step *st, uint6
 /* The present incarnation has come so far; takes effect when it is durable. */
 void shard_store_recovered(struct shard_store *s, const struct step *st,
                            enum recovery_state recovery, struct effects *out);
+/* This node has promised nothing above that. */
+struct ballot shard_store_promised(const struct shard_store *s);
+/* Nothing at or below it is voted for or accepted from now on. */
+void shard_store_raise_floor(struct shard_store *s, struct ballot floor);
 
 /* The durable head of a path, as far as it is in memory. */
 struct shard_view {

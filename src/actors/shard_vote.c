@@ -57,6 +57,8 @@ grant(struct shard_work *w)
     assert(ballot_compare(b, path->promised) > 0);
     assert(ballot_ms(b) <= w->s->node.horizon_ms);
     path->promised = b;
+    if (ballot_compare(b, w->s->promised_most) > 0)
+        w->s->promised_most = b;
     path->promised_at = w->st->now;
     path->awaiting_write = true;
     path->touched = w->st->now;

@@ -325,11 +325,12 @@ struct msg_recovered {
     uint64_t incarnation; /* these three are echoed: the page is for that incarnation alone */
     uint8_t store_id[STORE_ID_BYTES];
     struct bytes cursor;
-    enum refusal refusal; /* NOT_READY: recovering itself, or not sure of its own store yet */
-    struct bytes next;    /* cursor of the next page */
-    bool done;            /* there is none */
-    struct bytes known;   /* incarnations of all nodes as the sender knows them, 8 bytes each */
-    struct bytes items;   /* bytes_list of encoded HANDOVER messages */
+    enum refusal refusal;   /* NOT_READY: recovering itself, or not sure of its own store yet */
+    struct bytes next;      /* cursor of the next page */
+    bool done;              /* there is none */
+    struct bytes known;     /* incarnations of all nodes as the sender knows them, 8 bytes each */
+    struct bytes items;     /* bytes_list of encoded HANDOVER messages */
+    struct ballot promised; /* the sender has promised nothing above it, on any path */
 };
 struct msg_handover {
     struct accepted accepted;

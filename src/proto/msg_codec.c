@@ -215,6 +215,7 @@ static const struct field recovered_fields[] = {
     ANY(msg_recovered, done),
     UP_TO(msg_recovered, known, 8 * NODES_MAX),
     UP_TO(msg_recovered, items, RECOVERED_ITEMS_BYTES_MAX),
+    ANY(msg_recovered, promised),
 };
 static const struct field handover_fields[] = {
     PRESENT(msg_handover, accepted),

@@ -242,6 +242,7 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(recovered, done);
         BYTES(recovered, known);
         BYTES(recovered, items);
+        BALLOT(recovered, promised);
     } else if (a->kind == MSG_HANDED) {
         NUMBER(handed, refusal);
         NUMBER(heartbeat, pair_key_id);

@@ -382,6 +382,68 @@ test_unfinished(void **state)
     end(ac);
 }
 
+/* ---- what the older incarnation has promised ---- */
+
+/*
+ * Node 4, whose clock is ahead, has the votes of 1, 3 and itself; nobody but itself gets its WRITE.
+ * Then node 0 cannot ask 3, nor does anybody hear that its change was chosen.
+ */
+static enum ac_verdict
+split(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    bool asks = msg->kind == MSG_VOTE || msg->kind == MSG_WRITE;
+    if (from == 4 && asks)
+        return to == 0 || to == 2 || msg->kind == MSG_WRITE ? AC_DROP : AC_PASS;
+    if (asks && (to == 3 || from == 3))
+        return AC_DROP;
+    return msg->kind == MSG_CHOSEN ? AC_DROP : AC_PASS;
+}
+
+/*
+ * The older incarnation of node 1 voted at a high ballot, at which node 4 accepted. The new one must
+ * not help a change at a lower ballot to be chosen, since what node 4 has would take its place.
+ */
+static void
+test_promise_of_the_lost_store(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(5, 17);
+    struct path_row row;
+    struct head head;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2000);
+    ac->nodes[4].skew_ms += 30000;
+    ac_run_ms(ac, 1000);
+    ac->filter = split;
+    struct request update = ac_make(REQUEST_UPDATE, "a", "of node 4");
+    struct ac_request *of_4 = ac_send(ac, 4, &update);
+    for (unsigned i = 0; i < 300; i++) {
+        ac_run_ms(ac, 10);
+        if (ac_path_row(ac, 4, "a", &row, &head) && head.version == 2)
+            break;
+    }
+    assert_int_equal(head.version, 2);
+    assert_int_equal(row.state, STATE_ACCEPTED);
+    ac_isolate(ac, 4, true);
+    lose(ac, 1, true);
+    ac_start(ac, 1);
+    assert_true(recovers(ac, 1, 5000));
+    ac_wait(ac, of_4);
+    update = ac_make(REQUEST_UPDATE, "a", "acknowledged");
+    struct ac_request *r = ac_send(ac, 0, &update);
+    while (!r->done) /* and not a step further: its own notice would reach it at once */
+        assert_true(ac_step(ac, ac->now_ns + UINT64_C(1000000000)));
+    assert_int_equal(r->reply.err, OK);
+    ac_crash(ac, 0);
+    ac->filter = NULL;
+    ac_heal(ac);
+    ac_run_ms(ac, 20000);
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(exists(ac, i, "a", "acknowledged"));
+    end(ac);
+}
+
 /* ---- answers of a life or an incarnation that has ended ---- */
 
 struct held {
@@ -516,6 +578,7 @@ main(void)
         cmocka_unit_test(test_strangers_hand_over_nothing),
         cmocka_unit_test(test_floor_of_a_runaway_clock),
         cmocka_unit_test(test_floors_of_all),
+        cmocka_unit_test(test_promise_of_the_lost_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
