@@ -92,6 +92,7 @@ https_respond(struct https_exchange *exchange, struct bytes request_id,
     answer(connection, request_id, response,
            http_parser_request(connection->parser)->keep_alive && !front->draining);
     connection->running = nested;
+    connection->responding = !nested;
     https_connection_run(connection);
 }
 

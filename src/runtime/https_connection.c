@@ -132,8 +132,8 @@ on_again(evutil_socket_t fd, short what, void *context)
     https_connection_run(context);
 }
 
-static void
-go_on_later(struct https_connection *connection)
+void
+https_connection_run_later(struct https_connection *connection)
 {
     const struct timeval at_once = {0};
 
@@ -288,11 +288,12 @@ https_connection_run(struct https_connection *connection)
             continue;
         /* What TLS has already taken from the socket would raise no event. */
         if (connection->phase != HTTPS_CLOSED)
-            go_on_later(connection);
+            https_connection_run_later(connection);
         break;
     }
     /* A connection closed by a step of its own is still there. */
     connection->running = false; /* NOLINT(clang-analyzer-unix.Malloc) */
+    connection->responding = false;
     if (connection->phase == HTTPS_CLOSED) {
         https_connection_free(connection);
         return;

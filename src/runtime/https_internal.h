@@ -52,6 +52,7 @@ struct https_connection {
     enum https_phase after_write; /* WRITE: IDLE, BODY or LINGER */
     bool reading;                 /* read_event is added */
     bool running;                 /* https_connection_run is on the stack */
+    bool responding;              /* likewise, within https_respond */
     bool answering;               /* the exchange is with the server */
     bool timed_out;               /* HEAD, BODY: the deadline has passed */
     uint64_t deadline_ms;         /* monotonic; UINT64_MAX: none */
@@ -88,6 +89,8 @@ struct https_front {
 void https_connection_open(struct https_front *front, int fd);
 /* Does what can be done now, in any phase; frees the connection when that was its end. */
 void https_connection_run(struct https_connection *connection);
+/* Does so in the next turn of the loop. */
+void https_connection_run_later(struct https_connection *connection);
 /* Frees the connection unless it is running or the server has its request; those do it later. */
 void https_connection_close(struct https_connection *connection);
 /*

@@ -154,6 +154,14 @@ https_ready_step(struct https_connection *connection)
 {
     struct https_front *front = connection->front;
 
+    /*
+     * The server answers within a step of its actors: the next request must not begin one inside of
+     * it.
+     */
+    if (connection->responding) {
+        https_connection_run_later(connection);
+        return HTTPS_WAIT;
+    }
     connection->phase = HTTPS_BUSY;
     connection->answering = true;
     front->exchanges++;

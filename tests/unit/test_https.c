@@ -36,6 +36,7 @@ struct server {
     unsigned requests;
     struct https_exchange *later[LATER_MAX];
     unsigned later_count;
+    bool answering_later; /* answer_later is on the stack */
     struct https_options options;
 };
 
@@ -77,6 +78,7 @@ on_request(void *context, struct https_exchange *exchange, const struct http_req
     struct buf text = {0};
 
     server->requests++;
+    assert_false(server->answering_later);
     assert_non_null(arena_alloc(https_exchange_arena(exchange), 5000));
     if (bytes_equal(http->target, bytes_of_text("/later"))) {
         assert_true(server->later_count < LATER_MAX);
@@ -166,7 +168,9 @@ turn_for(struct server *server, int ms)
 static void
 answer_later(struct server *server, unsigned index, const char *text)
 {
+    server->answering_later = true;
     answer_with(server->later[index], bytes_of_text(text));
+    server->answering_later = false;
 }
 
 /* ---- a client ---- */
