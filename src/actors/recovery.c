@@ -278,6 +278,38 @@ keep_page(struct recovery_source *s, const struct msg_recovered *in)
     return true;
 }
 
+/* The median of the clocks that are heard, this node's among them, but not below its own. */
+static uint64_t
+clock_of_all(const struct membership *ms, const struct step *st)
+{
+    int64_t offsets[NODES_MAX] = {0};
+    size_t count = 1;
+    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
+        if (i == ms->self || !ms->members[i].told)
+            continue;
+        size_t at = count++;
+        for (; at > 0 && offsets[at - 1] > ms->members[i].clock_offset_ms; at--)
+            offsets[at] = offsets[at - 1];
+        offsets[at] = ms->members[i].clock_offset_ms;
+    }
+    int64_t median = offsets[count / 2];
+    return median > 0 ? st->wall_ms + (uint64_t)median : st->wall_ms;
+}
+
+/*
+ * One peer whose clock had run away can have promised what nobody else would; no ballot beyond the
+ * drift bound of all the other clocks has had m votes, and only such a one binds this node. Taken as
+ * it is, its floor would go on from node to node.
+ */
+static struct ballot
+within_drift(const struct membership *ms, const struct step *st, struct ballot promised)
+{
+    uint64_t limit_ms = clock_of_all(ms, st) + CLOCK_DRIFT_MS_MAX;
+    if (ballot_ms(promised) <= limit_ms)
+        return promised;
+    return (struct ballot){.time = limit_ms << 16 | 0xffff, .incarnation = 1};
+}
+
 static void
 on_recovered(struct recovery *r, const struct step *st, const struct msg *in, struct effects *out)
 {
@@ -294,7 +326,7 @@ on_recovered(struct recovery *r, const struct step *st, const struct msg *in, st
     if (page->refusal != REFUSED_NONE || r->membership->behind || !keep_page(s, page))
         return; /* asked again after a while */
     s->asking = false;
-    shard_store_raise_floor(r->shard_store, page->promised);
+    shard_store_raise_floor(r->shard_store, within_drift(r->membership, st, page->promised));
     r->versions += s->count;
     r->bytes += page->items.size;
     hand_on(r, st, in->from, out);

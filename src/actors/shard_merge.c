@@ -251,6 +251,20 @@ rows_are_here(struct shard_work *w, const struct merge *m)
     return false;
 }
 
+/*
+ * Beyond the drift bound a path is voted for up to a second above what it has accepted: of the older
+ * incarnation's promises these are the ones that no floor within the bound covers.
+ */
+static void
+promise_beyond(struct shard_work *w, struct ballot accepted)
+{
+    struct ballot most = {.time = (ballot_ms(accepted) + ACCEPTED_SLACK_MS) << 16 | 0xffff,
+                          .incarnation = 1};
+    if (ballot_ms(accepted) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
+        ballot_compare(most, w->path->promised) > 0)
+        w->path->promised = most;
+}
+
 void
 shard_on_handover(struct shard_work *w)
 {
@@ -282,6 +296,7 @@ shard_on_handover(struct shard_work *w)
         shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
         return;
     }
+    promise_beyond(w, m->ballot);
     shard_answer_later(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
     shard_commit(w, list, count);
 }
