@@ -27,6 +27,8 @@ bench_init(struct bench *b, unsigned nodes, unsigned replicas)
 {
     *b = (struct bench){0};
     b->cluster.node_count = nodes;
+    for (unsigned i = 0; i < nodes; i++) /* the placement is by names */
+        snprintf(b->cluster.nodes[i].name, sizeof(b->cluster.nodes[i].name), "n%u", i + 1);
     b->cluster.share_count = replicas;
     b->cluster.threshold = replicas / 2 + 1;
     membership_init(&b->membership, &b->cluster, SELF);

@@ -107,6 +107,7 @@ test_refusals(void **state)
     assert_int_equal(path_entries_encode(two, 1, &out), ERR_RANGE);
     assert_int_equal(path_entries_encode(many, ENTRIES_MAX + 1, &out), ERR_TOO_LARGE);
     assert_int_equal(out.size, 0);
+    buf_close(&out);
     size_t count = 7;
     assert_int_equal(path_entries_decode((struct bytes){0}, many, &count), ERR_MALFORMED);
     assert_int_equal(count, 0);
