@@ -224,6 +224,33 @@ merge_live(struct shard_work *w, struct merge *m, struct store_change *list, siz
     return err == ERR_CORRUPT ? OK : err;
 }
 
+/*
+ * Rows here that the store cannot read do not keep the head from being taken. What is not settled is
+ * stored whole in their place; of the rest, what can be read stays, and the version is got back when
+ * each row has been looked at by itself.
+ */
+static enum vault_err
+merge_unreadable(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    struct loaded_row row;
+    enum vault_err err = begin_row(w, m, false, list, count);
+    if (err != OK || !m->has_version)
+        return err;
+    bool latest = memcmp(m->version_id, m->head.version_id, ID_BYTES) == 0;
+    if (m->state == STATE_CHOSEN || !latest)
+        return shard_put_need(w, m->version.version, m->version_id, list, count) ? OK : ERR_NOMEM;
+    open_own_box(w, m);
+    err = shard_version_row(w, m->version.version, m->version_id, w->msg->u.handover.version,
+                            m->share, &row);
+    if (err != OK)
+        return err;
+    shard_change(list, count, STORE_PUT, row.key, row.value);
+    row_key_version(ROW_DEALING, w->path->link.path, m->version.version, m->version_id, &key);
+    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.handover.dealing);
+    return put_boxes(w, m, m->opened, list, count);
+}
+
 /* Boxes of that version are looked for first, then all version rows. True: they are here. */
 static bool
 rows_are_here(struct shard_work *w, const struct merge *m)
@@ -245,7 +272,8 @@ rows_are_here(struct shard_work *w, const struct merge *m)
         return true;
     row_key_version(ROW_BOXES, path->link.path, m->version.version, m->version_id, &path->box_key);
     buf_close(&path->box_memory);
-    if (w->rows->rows[0].found && buf_append(&path->box_memory, w->rows->rows[0].value) == OK)
+    if (w->rows->err == OK && w->rows->rows[0].found &&
+        buf_append(&path->box_memory, w->rows->rows[0].value) == OK)
         path->box = buf_bytes(&path->box_memory);
     shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
     return false;
@@ -283,8 +311,9 @@ shard_on_handover(struct shard_work *w)
     }
     if (!rows_are_here(w, m))
         return;
-    enum vault_err err = m->head.kind == HEAD_LIVE ? merge_live(w, m, list, &count)
-                                                   : merge_tombstone(w, m, list, &count);
+    enum vault_err err = m->head.kind != HEAD_LIVE ? merge_tombstone(w, m, list, &count)
+                         : w->rows->err != OK      ? merge_unreadable(w, m, list, &count)
+                                                   : merge_live(w, m, list, &count);
     w->path->box_key.size = 0;
     w->path->box = (struct bytes){0};
     if (err != OK) {

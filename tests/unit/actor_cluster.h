@@ -180,6 +180,8 @@ bool ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, stru
                  struct head *head);
 bool ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out);
 void ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes value);
+/* With that value a row cannot be read: a load or a scan that meets it ends with ERR_CORRUPT. */
+extern const char ac_unreadable[];
 /* Removes a whole table: what it remembered is forgotten. */
 void ac_forget(struct actor_cluster *ac, unsigned node, enum row_table table);
 

@@ -209,6 +209,14 @@ on_scan(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     ac_event_push(ac, event);
 }
 
+const char ac_unreadable[] = "a row that the store cannot read";
+
+static bool
+is_unreadable(struct bytes value)
+{
+    return bytes_equal(value, bytes_of_text(ac_unreadable));
+}
+
 static void
 run_load(struct actor_cluster *ac, const struct ac_event *event)
 {
@@ -216,14 +224,18 @@ run_load(struct actor_cluster *ac, const struct ac_event *event)
     struct loaded_row rows[LOAD_KEYS_MAX] = {0};
     struct msg msg = {.kind = MSG_LOADED};
     struct arena arena;
+    bool rotten = false;
     arena_init(&arena, STEP_ARENA_BYTES);
     for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
         rows[i].key = bytes_of(event->data.data + at, event->sizes[i]);
         enum vault_err err = n->store->ops->get(n->reader, rows[i].key, &arena, &rows[i].value);
         ac_require(err == OK || err == ERR_NOT_FOUND, "get");
         rows[i].found = err == OK;
+        rotten = rotten || is_unreadable(rows[i].value);
     }
     msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = event->count};
+    if (rotten)
+        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
     ac_deliver(ac, event->node, event->actor, &msg);
     arena_close(&arena);
 }
@@ -237,17 +249,21 @@ run_scan(struct actor_cluster *ac, const struct ac_event *event)
     struct msg msg = {.kind = MSG_LOADED};
     struct arena arena;
     size_t count = 0;
-    bool more = false;
+    bool more = false, rotten = false;
     arena_init(&arena, STEP_ARENA_BYTES);
     struct bytes prefix = bytes_of(event->data.data, event->sizes[0]);
     struct bytes after = bytes_of(event->data.data + event->sizes[0], event->sizes[1]);
     enum vault_err err = n->store->ops->scan(n->reader, prefix, after, event->limit,
                                              event->with_values, &arena, found, &count, &more);
     ac_require(err == OK, "scan");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         rows[i] = (struct loaded_row){found[i].key, found[i].value, true};
+        rotten = rotten || (event->with_values && is_unreadable(found[i].value));
+    }
     msg.u.loaded =
         (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
+    if (rotten)
+        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
     ac_deliver(ac, event->node, event->actor, &msg);
     arena_close(&arena);
     free(found);
