@@ -236,6 +236,9 @@ void shard_note_keys(struct shard_work *w);
 bool shard_is_shredded(const struct shard_work *w);
 void shard_on_rewrap(struct shard_work *w);
 
+/* Recipients, n and k are those of this node's configuration; *x: its own place among them. */
+bool shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, uint8_t *x);
+
 /* shard_share.c: the sealed share under that key opens and matches its commitment. */
 bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                          const struct dealing *dealing);

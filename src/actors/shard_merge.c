@@ -27,9 +27,11 @@ struct merge {
 
 /* ---- what came ---- */
 
+/* What a node accepted by itself while it had another configuration is not for this one. */
 static bool
-decode_version(const struct msg_handover *in, struct merge *m)
+decode_version(struct shard_work *w, struct merge *m)
 {
+    const struct msg_handover *in = &w->msg->u.handover;
     uint8_t hash[HASH_BYTES];
     m->has_version = in->version.size > 0;
     if (!m->has_version)
@@ -38,7 +40,8 @@ decode_version(const struct msg_handover *in, struct merge *m)
     record_id(in->dealing, hash);
     return version_decode(in->version, &m->version) == OK &&
            dealing_decode(in->dealing, in->boxes, &m->dealing) == OK &&
-           memcmp(hash, m->version.dealing_hash, HASH_BYTES) == 0;
+           memcmp(hash, m->version.dealing_hash, HASH_BYTES) == 0 &&
+           shard_dealing_is_ours(w, &m->dealing, &m->x);
 }
 
 static bool
@@ -81,20 +84,16 @@ choose_head(struct shard_work *w, struct merge *m)
 static void
 open_own_box(struct shard_work *w, struct merge *m)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
     uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
     size_t size = 0;
-    if (own < 0 || !share || own >= m->dealing.count || m->dealing.boxes[own].size == 0)
+    if (!share || m->dealing.boxes[m->x - 1].size == 0)
         return;
-    m->x = (uint8_t)(own + 1);
     struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
                                   .tenant = w->path->link.path.tenant,
                                   .name = w->path->link.path.name,
                                   .incarnation = m->version.incarnation,
                                   .version = m->version.version};
-    m->opened = dealing_open_box(&m->dealing, &place, m->x, m->dealing.boxes[own], w->s->ring,
+    m->opened = dealing_open_box(&m->dealing, &place, m->x, m->dealing.boxes[m->x - 1], w->s->ring,
                                  share, &size) == OK;
     if (m->opened)
         m->share = bytes_of(share, size);
@@ -305,7 +304,7 @@ shard_on_handover(struct shard_work *w)
         return;
     }
     memset(m, 0, sizeof(*m));
-    if (in->accepted.state == STATE_ABSENT || !decode_version(in, m) || !choose_head(w, m)) {
+    if (in->accepted.state == STATE_ABSENT || !decode_version(w, m) || !choose_head(w, m)) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
         return;
     }

@@ -50,19 +50,19 @@ decode(struct shard_work *w, struct incoming *in)
     return in->head.kind == HEAD_LIVE && decode_value(write, in);
 }
 
-/* Recipients, n and k must be those of the configuration. */
-static bool
-recipients_match(struct shard_work *w, struct incoming *in)
+bool
+shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, uint8_t *x)
 {
     const struct cluster *cluster = w->s->membership->cluster;
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
-    if (own < 0 || in->dealing.count != replicas.count ||
-        (in->dealing.threshold != cluster->threshold && !PLANTED(ignore_configuration)) ||
-        memcmp(in->dealing.nodes, replicas.nodes, replicas.count) != 0)
+    *x = 0;
+    if (own < 0 || dealing->count != replicas.count ||
+        (dealing->threshold != cluster->threshold && !PLANTED(ignore_configuration)) ||
+        memcmp(dealing->nodes, replicas.nodes, replicas.count) != 0)
         return false;
-    in->x = (uint8_t)(own + 1);
+    *x = (uint8_t)(own + 1);
     return true;
 }
 
@@ -261,7 +261,8 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, REFUSED_BALLOT, path->promised);
         return;
     }
-    if (contradicts_chosen(path, in) || (in->has_value && !recipients_match(w, in))) {
+    if (contradicts_chosen(path, in) ||
+        (in->has_value && !shard_dealing_is_ours(w, &in->dealing, &in->x))) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
         return;
     }

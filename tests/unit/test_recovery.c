@@ -479,6 +479,40 @@ test_promise_of_the_lost_store(void **state)
     end(ac);
 }
 
+static enum ac_verdict
+keep_writes_at_home(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    return msg->kind == MSG_WRITE && from != to ? AC_DROP : AC_PASS;
+}
+
+/* While a node had another threshold it accepted a dealing of its own that nobody else would take. */
+static void
+test_dealing_of_another_configuration(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3, 17);
+    assert_int_equal(ac_create(ac, 0, "b", "other")->reply.err, OK);
+    ac->filter = keep_writes_at_home;
+    ac->cluster.threshold = 3;
+    struct request request = ac_make(REQUEST_CREATE, "a", "one");
+    (void)ac_send(ac, 0, &request);
+    while (ac_rows_of(ac, 0, ROW_DEALING, "a") == 0)
+        ac_run_ms(ac, 1);
+    ac_crash(ac, 0);
+    ac->cluster.threshold = 2;
+    ac->filter = NULL;
+    lose(ac, 1, true);
+    ac_start(ac, 0);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 5000);
+    assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "a"), 0);
+    assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "b"), 1);
+    assert_int_equal(ac_rows_of(ac, 1, ROW_PATH, "a"), 0);
+    assert_true(exists(ac, 1, "b", "other"));
+    end(ac);
+}
+
 /* ---- answers of a life or an incarnation that has ended ---- */
 
 struct held {
@@ -610,6 +644,7 @@ main(void)
         cmocka_unit_test(test_noticed_late),
         cmocka_unit_test(test_deleted_stays_deleted),
         cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_dealing_of_another_configuration),
         cmocka_unit_test(test_votes_of_an_older_incarnation),
         cmocka_unit_test(test_strangers_hand_over_nothing),
         cmocka_unit_test(test_floor_of_a_runaway_clock),
