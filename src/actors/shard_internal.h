@@ -100,7 +100,17 @@ shard_tag(enum shard_tag what, uint32_t slot)
     return ((uint64_t)what << 32) | slot;
 }
 
-/* shard_store.c: asking for rows, storing, answering */
+/* shard_node.c: horizon and incarnation */
+void shard_node_announce(struct shard_store *s); /* what others see of the durable facts */
+void shard_horizon_move(struct shard_store *s, const struct step *st, struct effects *out);
+void shard_on_horizon_stored(struct shard_store *s, const struct step *st, enum vault_err err,
+                             struct effects *out);
+void shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
+                          struct effects *out);
+
+/* shard_work.c: asking for rows, storing, answering */
+/* Copies the row. Errors: ERR_NOMEM, ERR_MALFORMED head. */
+MUST_CHECK enum vault_err shard_row_set(struct shard_row *to, const struct path_row *row);
 void shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*

@@ -1,7 +1,6 @@
 /*
- * The shard store's table of paths, the order in which messages of a path are handled, and the
- * promise horizon. What each message does is in shard_vote.c, shard_write.c, shard_chosen.c,
- * shard_read.c and shard_share.c.
+ * The shard store's table of paths, and the order in which messages of a path are handled. What each
+ * message does is in the other files shard_*.c: shard_vote.c, shard_write.c, shard_chosen.c and so on.
  */
 #include "actors/shard_store.h"
 
@@ -163,17 +162,6 @@ path_get(struct shard_store *s, const struct step *st, struct path of)
     return path;
 }
 
-/* What the other actors and the other nodes see of the durable facts. */
-static void
-node_announce(struct shard_store *s)
-{
-    struct member *self = &s->membership->members[s->membership->self];
-    self->incarnation = s->node.incarnation;
-    self->boot = s->node.boot;
-    self->recovery = s->node.recovery;
-    memcpy(self->store_id, s->node.store_id, STORE_ID_BYTES);
-}
-
 enum vault_err
 shard_store_init(struct shard_store *s, const struct shard_store_options *options)
 {
@@ -203,7 +191,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         s->node.incarnation = 0; /* which one it is, the others must say first */
         s->node.recovery = RECOVERY_HANDOVER;
     }
-    node_announce(s);
+    shard_node_announce(s);
     s->membership->repair.room = SHARE_RECOVERIES_MAX;
     return OK;
 }
@@ -220,452 +208,6 @@ shard_store_close(struct shard_store *s)
     free(s->free_slots);
     s->slots = NULL;
     s->free_slots = NULL;
-}
-
-/* ---- promise horizon ---- */
-
-static bool
-node_row_store(const struct node_row *row, const struct step *st, enum shard_tag tag,
-               struct effects *out)
-{
-    struct row_key key;
-    struct buf value = {0};
-    struct bytes key_copy, value_copy;
-    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
-    row_key_meta("node", &key);
-    bool made = change && node_row_encode(row, &value) == OK &&
-                arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
-                arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK;
-    if (made) {
-        *change = (struct store_change){STORE_PUT, key_copy, value_copy};
-        effect_store(out, ACTOR_SHARD_STORE, shard_tag(tag, 0), change, 1);
-    }
-    buf_close(&value);
-    return made;
-}
-
-static void
-horizon_store(struct shard_store *s, const struct step *st, uint64_t horizon_ms,
-              struct effects *out)
-{
-    /* A row with the old incarnation must not come after the one that is on its way. */
-    if (s->node_pending || s->node.incarnation == 0)
-        return;
-    /*
-     * One at a time: a completion says nothing of a later one. What is wanted beyond it comes next.
-     */
-    if (s->horizon_pending_ms != 0) {
-        if (s->membership->horizon_wanted_ms < horizon_ms)
-            s->membership->horizon_wanted_ms = horizon_ms;
-        return;
-    }
-    struct node_row row = s->node;
-    row.horizon_ms = horizon_ms;
-    if (node_row_store(&row, st, SHARD_TAG_HORIZON, out))
-        s->horizon_pending_ms = horizon_ms;
-}
-
-static void
-horizon_move(struct shard_store *s, const struct step *st, struct effects *out)
-{
-    uint64_t floor_ms = ballot_ms(s->floor);
-    uint64_t target = st->wall_ms + HORIZON_AHEAD_MS;
-    if (target < floor_ms + 1000)
-        target = floor_ms + 1000;
-    bool due = s->node.horizon_ms < target - HORIZON_MOVE_MS || !s->serving;
-    if (s->membership->horizon_wanted_ms > s->node.horizon_ms) {
-        due = true;
-        if (target < s->membership->horizon_wanted_ms)
-            target = s->membership->horizon_wanted_ms;
-    }
-    if (due)
-        horizon_store(s, st, target, out);
-}
-
-void
-shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms)
-{
-    horizon_store(w->s, w->st, horizon_ms, w->out);
-}
-
-static void
-on_horizon_stored(struct shard_store *s, const struct step *st, enum vault_err err,
-                  struct effects *out)
-{
-    uint64_t stored_ms = s->horizon_pending_ms;
-    s->horizon_pending_ms = 0;
-    s->membership->disk_full = err == ERR_DISK_FULL;
-    if (err != OK)
-        return; /* asked for again at the next move */
-    if (stored_ms > s->node.horizon_ms)
-        s->node.horizon_ms = stored_ms;
-    s->membership->horizon_ms = s->node.horizon_ms;
-    s->serving = true;
-    horizon_move(s, st, out);
-}
-
-/* ---- incarnations ---- */
-
-void
-shard_store_reincarnate(struct shard_store *s, const struct step *st, uint64_t incarnation,
-                        struct effects *out)
-{
-    if (s->node_pending)
-        return;
-    s->node_next = s->node;
-    s->node_next.incarnation = incarnation;
-    s->node_next.recovery = RECOVERY_HANDOVER;
-    s->node_next.horizon_ms = st->wall_ms + HORIZON_AHEAD_MS;
-    s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
-}
-
-void
-shard_store_recovered(struct shard_store *s, const struct step *st, enum recovery_state recovery,
-                      struct effects *out)
-{
-    if (s->node_pending || s->horizon_pending_ms != 0)
-        return;
-    s->node_next = s->node;
-    s->node_next.recovery = recovery;
-    /* The floor that the handover has left must outlive this process. */
-    if (s->node_next.horizon_ms < ballot_ms(s->floor) + 1)
-        s->node_next.horizon_ms = ballot_ms(s->floor) + 1;
-    s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
-}
-
-struct ballot
-shard_store_promised(const struct shard_store *s)
-{
-    return ballot_compare(s->floor, s->promised_most) > 0 ? s->floor : s->promised_most;
-}
-
-void
-shard_store_raise_floor(struct shard_store *s, struct ballot floor)
-{
-    if (ballot_compare(floor, s->floor) > 0)
-        s->floor = floor;
-}
-
-/*
- * What the older incarnation promised is not known any more. A bound comes with the handover: among
- * those who hand over there is one that voted at each ballot for which that vote was used.
- */
-static void
-forget_promises(struct shard_store *s)
-{
-    s->floor = s->promised_most = (struct ballot){0};
-    for (struct path_link *link = s->paths.oldest; link; link = link->newer) {
-        struct shard_path *path = (struct shard_path *)link;
-        path->promised = path->has_next ? path->next.row.ballot : path->row.row.ballot;
-        path->awaiting_write = false;
-    }
-}
-
-static void
-forget_peers(struct membership *ms)
-{
-    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
-        ms->members[i].told = false;
-        ms->members[i].handed_over = false;
-    }
-}
-
-static void
-on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
-               struct effects *out)
-{
-    struct membership *ms = s->membership;
-    bool reborn = s->node_next.incarnation != s->node.incarnation;
-    s->node_pending = false;
-    if (err != OK)
-        return; /* whoever wanted it asks again */
-    s->node = s->node_next;
-    node_announce(s);
-    ms->horizon_ms = s->node.horizon_ms;
-    if (reborn) {
-        forget_promises(s);
-        forget_peers(ms);
-        ms->behind = ms->incarnation_told > s->node.incarnation;
-        s->serving = true;
-        log_event(st->log, LOG_WARN, "shard_store", "new_incarnation",
-                  log_u64("incarnation", s->node.incarnation));
-    }
-    horizon_move(s, st, out);
-}
-
-void
-shard_store_start(struct shard_store *s, const struct step *st, struct effects *out)
-{
-    s->node.boot++;
-    node_announce(s);
-    horizon_move(s, st, out);
-    effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_HORIZON_TIMER, 0),
-                 duration_ms(HORIZON_LOOK_MS));
-}
-
-/*
- * Votes need a durable horizon besides: without one (a full disk) the node goes on answering reads.
- */
-bool
-shard_store_serving(const struct shard_store *s)
-{
-    return s->serving && standing_ready_overall(s->membership);
-}
-
-/* ---- helpers for the handlers ---- */
-
-struct bytes
-shard_key_copy(const struct shard_work *w, const struct row_key *key)
-{
-    struct bytes copy;
-    return arena_copy(w->st->arena, row_key_bytes(key), &copy) == OK ? copy : (struct bytes){0};
-}
-
-struct store_change *
-shard_change(struct store_change *list, size_t *count, enum store_change_kind kind,
-             struct bytes key, struct bytes value)
-{
-    assert(*count < SHARD_CHANGES_MAX);
-    assert(key.size > 0);
-    list[*count] = (struct store_change){kind, key, value};
-    return &list[(*count)++];
-}
-
-enum vault_err
-shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *count)
-{
-    struct row_key key;
-    struct buf value = {0};
-    struct bytes copy = {0};
-    row_key_path(w->path->link.path, &key);
-    enum vault_err err = path_row_encode(&w->path->next.row, &value);
-    if (err == OK)
-        err = arena_copy(w->st->arena, buf_bytes(&value), &copy);
-    buf_close(&value);
-    struct bytes key_copy = shard_key_copy(w, &key);
-    if (err != OK || key_copy.size == 0)
-        return err != OK ? err : ERR_NOMEM;
-    shard_change(list, count, STORE_PUT, key_copy, copy);
-    if (w->path->row.row.state != STATE_ABSENT)
-        return OK;
-    row_key_index(w->path->link.path, &key); /* from now on it is listed */
-    key_copy = shard_key_copy(w, &key);
-    if (key_copy.size == 0)
-        return ERR_NOMEM;
-    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
-    return OK;
-}
-
-static enum vault_err
-summarise(struct shard_row *row)
-{
-    struct head head;
-    if (row->row.head.size == 0)
-        return OK;
-    enum vault_err err = head_decode(row->row.head, &head);
-    if (err != OK)
-        return err;
-    struct head_summary *sum = &row->head;
-    record_id(row->row.head, sum->id);
-    memcpy(sum->prev, head.prev, ID_BYTES);
-    memcpy(sum->version_id, head.version_id, ID_BYTES);
-    memcpy(sum->incarnation, head.incarnation, INCARNATION_BYTES);
-    sum->generation = head.generation;
-    sum->kind = head.kind;
-    sum->version = head.version;
-    sum->oldest_version = head.oldest_version;
-    return OK;
-}
-
-static enum vault_err
-row_set(struct shard_row *to, const struct path_row *row)
-{
-    struct buf memory = {0};
-    enum vault_err err = buf_append(&memory, row->head);
-    if (err != OK)
-        return err;
-    buf_close(&to->memory);
-    to->memory = memory;
-    to->row = *row;
-    to->row.head = buf_bytes(&to->memory);
-    return summarise(to);
-}
-
-enum vault_err
-shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_state state,
-               struct bytes head, bool erased)
-{
-    struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
-    path->has_next = false;
-    path->next_clean = path->clean;
-    enum vault_err err = row_set(&path->next, &row);
-    path->has_next = err == OK;
-    /* The same tombstone again: it stays erased since when it was. */
-    if (err == OK && erased && path->row.row.erased &&
-        memcmp(path->row.head.id, path->next.head.id, ID_BYTES) == 0) {
-        path->next.row.erased_generation = path->row.row.erased_generation;
-        path->next.row.erased_share_key = path->row.row.erased_share_key;
-    }
-    if (err == OK && ballot_compare(ballot, path->promised) > 0)
-        path->promised = ballot;
-    return err;
-}
-
-bool
-shard_ballot_too_far(const struct shard_work *w, struct ballot b)
-{
-    uint64_t accepted_ms = ballot_ms(w->path->row.row.ballot);
-    return ballot_ms(b) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
-           ballot_ms(b) > accepted_ms + ACCEPTED_SLACK_MS;
-}
-
-void
-shard_incarnations(const struct shard_work *w, struct incarnations *out)
-{
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    membership_incarnations(w->s->membership, &replicas, out);
-    /* Of whom they are, only the replicas of a path agree. */
-    if (replicas_index(&replicas, w->s->membership->self) < 0)
-        out->count = 0;
-}
-
-void
-shard_accepted(const struct shard_path *path, struct accepted *out)
-{
-    *out = (struct accepted){
-        .ballot = path->row.row.ballot, .state = path->row.row.state, .head = path->row.row.head};
-}
-
-struct msg *
-shard_answer_now(struct shard_work *w, enum msg_kind kind)
-{
-    return effect_send(w->out, kind, w->msg->from, w->msg);
-}
-
-struct msg *
-shard_answer_later(struct shard_work *w, enum msg_kind kind)
-{
-    struct shard_path *path = w->path;
-    size_t id_size = w->msg->request_id.size;
-    assert(id_size <= REQUEST_ID_BYTES_MAX);
-    if (id_size > 0)
-        memcpy(path->answer_request_id, w->msg->request_id.data, id_size);
-    path->answer = (struct msg){.kind = kind,
-                                .to = w->msg->from,
-                                .op = w->msg->op,
-                                .path = path->link.path,
-                                .request_id = bytes_of(path->answer_request_id, id_size)};
-    path->has_answer = true;
-    return &path->answer;
-}
-
-/* Keeps the message at hand until its rows have come. */
-static bool
-keep_current(struct shard_work *w)
-{
-    struct shard_path *path = w->path;
-    if (!path->current)
-        path->current = shard_waiting_of(w->msg);
-    return path->current != NULL;
-}
-
-void
-shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
-{
-    struct bytes *copies = arena_alloc(w->st->arena, count * sizeof(*copies));
-    if (!copies || sim_maybe(w->st, rows_no_memory) || !keep_current(w)) {
-        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        copies[i] = shard_key_copy(w, &keys[i]);
-    w->path->stage = SHARD_LOADING_ROWS;
-    effect_load(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), copies, count);
-}
-
-void
-shard_need_versions(struct shard_work *w, enum row_table table, size_t limit)
-{
-    struct row_key prefix;
-    row_key_versions(table, w->path->link.path, &prefix);
-    struct bytes copy = shard_key_copy(w, &prefix);
-    if (copy.size == 0 || !keep_current(w)) {
-        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
-        return;
-    }
-    w->path->stage = SHARD_LOADING_ROWS;
-    effect_scan(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), copy,
-                (struct bytes){0}, limit, true);
-}
-
-void
-shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
-{
-    if (!shard_mark_dirty(w, &changes, &count)) {
-        w->path->has_next = false;
-        w->path->has_answer = false;
-        return; /* no memory: as if the message had been lost */
-    }
-    w->path->stage = SHARD_STORING;
-    effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
-                 count);
-}
-
-void
-shard_log(const struct shard_work *w, enum log_level level, const char *event, enum refusal refusal)
-{
-    log_event(w->st->log, level, "shard_store", event, log_token("request_id", w->msg->request_id),
-              log_text("message", msg_kind_name(w->msg->kind)), log_u64("from", w->msg->from),
-              log_text("refusal", refusal_name(refusal)));
-}
-
-static void
-refuse_vote_or_write(struct shard_work *w, enum refusal refusal, struct ballot beat)
-{
-    if (w->msg->kind == MSG_VOTE) {
-        struct msg *m = shard_answer_now(w, MSG_VOTED);
-        m->u.voted.ballot = w->msg->u.vote.ballot;
-        m->u.voted.refusal = refusal;
-        m->u.voted.beat = beat;
-        shard_incarnations(w, &m->u.voted.incarnations);
-        metrics_count(w->st->metrics, METRIC_votes_refused);
-        return;
-    }
-    struct msg *m = shard_answer_now(w, MSG_WRITTEN);
-    m->u.written.ballot = w->msg->u.write.ballot;
-    record_id(w->msg->u.write.head, m->u.written.head_id);
-    m->u.written.refusal = refusal;
-    m->u.written.beat = beat;
-    shard_incarnations(w, &m->u.written.incarnations);
-    metrics_count(w->st->metrics, METRIC_writes_refused);
-}
-
-void
-shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
-{
-    bool normal = refusal == REFUSED_BALLOT || refusal == REFUSED_BUSY || refusal == REFUSED_FLOOR;
-    shard_log(w, normal ? LOG_DEBUG : LOG_WARN, "refused", refusal);
-    if (w->msg->kind == MSG_VOTE || w->msg->kind == MSG_WRITE) {
-        refuse_vote_or_write(w, refusal, beat);
-    } else if (w->msg->kind == MSG_READ) {
-        struct msg *m = shard_answer_now(w, MSG_STATE);
-        m->u.state.refusal = refusal;
-        shard_incarnations(w, &m->u.state.incarnations);
-    } else if (w->msg->kind == MSG_FETCH) {
-        struct msg *m = shard_answer_now(w, MSG_FETCHED);
-        m->u.fetched.refusal = refusal;
-        memcpy(m->u.fetched.head_id, w->msg->u.fetch.head_id, ID_BYTES);
-    } else if (w->msg->kind == MSG_LIST) {
-        struct msg *m = shard_answer_now(w, MSG_VERSIONS);
-        m->u.versions.refusal = refusal;
-        shard_incarnations(w, &m->u.versions.incarnations);
-    } else if (w->msg->kind == MSG_HANDOVER) {
-        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = refusal;
-    } else if (w->msg->kind == MSG_CHECK) {
-        shard_check_refused(w, refusal);
-    }
-    /* CHOSEN, SHARE, SHARED, DELIVER, ASK_ERASED, HELP, HELPED: whoever sent them asks again. */
 }
 
 /* ---- the order of things ---- */
@@ -827,8 +369,8 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
     path->corrupt = !PLANTED(corrupt_is_nothing) && (rows->err != OK || rows->count != 1);
     if (!path->corrupt && rows->count == 1 && rows->rows[0].found) {
         struct path_row row;
-        path->corrupt =
-            path_row_decode(rows->rows[0].value, &row) != OK || row_set(&path->row, &row) != OK;
+        path->corrupt = path_row_decode(rows->rows[0].value, &row) != OK ||
+                        shard_row_set(&path->row, &row) != OK;
     } else if (!path->corrupt) {
         path->clean = true; /* nothing is there */
     }
@@ -969,7 +511,7 @@ static void
 on_timer(struct shard_store *s, const struct step *st, uint64_t tag, struct effects *out)
 {
     if (tag >> 32 == SHARD_TAG_HORIZON_TIMER) {
-        horizon_move(s, st, out);
+        shard_horizon_move(s, st, out);
         effect_timer(out, ACTOR_SHARD_STORE, tag, duration_ms(HORIZON_LOOK_MS));
         return;
     }
@@ -1022,11 +564,11 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     }
     case MSG_STORED:
         if (in->u.stored.tag >> 32 == SHARD_TAG_HORIZON) {
-            on_horizon_stored(s, st, in->u.stored.err, out);
+            shard_on_horizon_stored(s, st, in->u.stored.err, out);
             return OK;
         }
         if (in->u.stored.tag >> 32 == SHARD_TAG_NODE) {
-            on_node_stored(s, st, in->u.stored.err, out);
+            shard_on_node_stored(s, st, in->u.stored.err, out);
             return OK;
         }
         assert(s->slots[(uint32_t)in->u.stored.tag]);

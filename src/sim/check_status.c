@@ -170,10 +170,9 @@ check_node_counters(struct world *world, unsigned node)
     if (world->votes_seen[node] > n->metrics.counters[METRIC_votes_granted])
         sim_fail(world, SIM_SAFETY, "metrics", "node %u granted more votes than it counted", node);
     /* The bucket keys stay when a store goes back: what lies under one replaced since does not open. */
-    uint64_t rotten = world->faults.struck[FAULT_corrupt_record] +
-                      world->faults.struck[FAULT_share_lost] +
-                      world->faults.struck[FAULT_dealing_lost] +
-                      world->faults.struck[FAULT_store_rolled_back];
+    uint64_t rotten =
+        world->faults.struck[FAULT_corrupt_record] + world->faults.struck[FAULT_share_lost] +
+        world->faults.struck[FAULT_dealing_lost] + world->faults.struck[FAULT_store_rolled_back];
     if (rotten == 0 &&
         n->metrics.counters[METRIC_records_corrupt] + n->metrics.counters[METRIC_shares_bad] > 0)
         sim_fail(world, SIM_SAFETY, "metrics", "node %u counts damage, and nothing has rotted",

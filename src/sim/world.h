@@ -143,7 +143,7 @@ enum plot_kind {
 struct plot {
     enum plot_kind kind;
     unsigned coordinator, victim, company; /* company: bit per node */
-    unsigned write_again; /* with that repetition the company gets its WRITE */
+    unsigned write_again;                  /* with that repetition the company gets its WRITE */
     uint64_t until_ns, next_ns;
 };
 

@@ -1,0 +1,262 @@
+/*
+ * What the handlers of the shard store's messages have in common: rows that they ask for, rows that
+ * they store, and answers.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "actors/shard_internal.h"
+
+struct bytes
+shard_key_copy(const struct shard_work *w, const struct row_key *key)
+{
+    struct bytes copy;
+    return arena_copy(w->st->arena, row_key_bytes(key), &copy) == OK ? copy : (struct bytes){0};
+}
+
+struct store_change *
+shard_change(struct store_change *list, size_t *count, enum store_change_kind kind,
+             struct bytes key, struct bytes value)
+{
+    assert(*count < SHARD_CHANGES_MAX);
+    assert(key.size > 0);
+    list[*count] = (struct store_change){kind, key, value};
+    return &list[(*count)++];
+}
+
+enum vault_err
+shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    struct buf value = {0};
+    struct bytes copy = {0};
+    row_key_path(w->path->link.path, &key);
+    enum vault_err err = path_row_encode(&w->path->next.row, &value);
+    if (err == OK)
+        err = arena_copy(w->st->arena, buf_bytes(&value), &copy);
+    buf_close(&value);
+    struct bytes key_copy = shard_key_copy(w, &key);
+    if (err != OK || key_copy.size == 0)
+        return err != OK ? err : ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, key_copy, copy);
+    if (w->path->row.row.state != STATE_ABSENT)
+        return OK;
+    row_key_index(w->path->link.path, &key); /* from now on it is listed */
+    key_copy = shard_key_copy(w, &key);
+    if (key_copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
+    return OK;
+}
+
+static enum vault_err
+summarise(struct shard_row *row)
+{
+    struct head head;
+    if (row->row.head.size == 0)
+        return OK;
+    enum vault_err err = head_decode(row->row.head, &head);
+    if (err != OK)
+        return err;
+    struct head_summary *sum = &row->head;
+    record_id(row->row.head, sum->id);
+    memcpy(sum->prev, head.prev, ID_BYTES);
+    memcpy(sum->version_id, head.version_id, ID_BYTES);
+    memcpy(sum->incarnation, head.incarnation, INCARNATION_BYTES);
+    sum->generation = head.generation;
+    sum->kind = head.kind;
+    sum->version = head.version;
+    sum->oldest_version = head.oldest_version;
+    return OK;
+}
+
+enum vault_err
+shard_row_set(struct shard_row *to, const struct path_row *row)
+{
+    struct buf memory = {0};
+    enum vault_err err = buf_append(&memory, row->head);
+    if (err != OK)
+        return err;
+    buf_close(&to->memory);
+    to->memory = memory;
+    to->row = *row;
+    to->row.head = buf_bytes(&to->memory);
+    return summarise(to);
+}
+
+enum vault_err
+shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_state state,
+               struct bytes head, bool erased)
+{
+    struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
+    path->has_next = false;
+    path->next_clean = path->clean;
+    enum vault_err err = shard_row_set(&path->next, &row);
+    path->has_next = err == OK;
+    /* The same tombstone again: it stays erased since when it was. */
+    if (err == OK && erased && path->row.row.erased &&
+        memcmp(path->row.head.id, path->next.head.id, ID_BYTES) == 0) {
+        path->next.row.erased_generation = path->row.row.erased_generation;
+        path->next.row.erased_share_key = path->row.row.erased_share_key;
+    }
+    if (err == OK && ballot_compare(ballot, path->promised) > 0)
+        path->promised = ballot;
+    return err;
+}
+
+bool
+shard_ballot_too_far(const struct shard_work *w, struct ballot b)
+{
+    uint64_t accepted_ms = ballot_ms(w->path->row.row.ballot);
+    return ballot_ms(b) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
+           ballot_ms(b) > accepted_ms + ACCEPTED_SLACK_MS;
+}
+
+void
+shard_incarnations(const struct shard_work *w, struct incarnations *out)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    membership_incarnations(w->s->membership, &replicas, out);
+    /* Of whom they are, only the replicas of a path agree. */
+    if (replicas_index(&replicas, w->s->membership->self) < 0)
+        out->count = 0;
+}
+
+void
+shard_accepted(const struct shard_path *path, struct accepted *out)
+{
+    *out = (struct accepted){
+        .ballot = path->row.row.ballot, .state = path->row.row.state, .head = path->row.row.head};
+}
+
+struct msg *
+shard_answer_now(struct shard_work *w, enum msg_kind kind)
+{
+    return effect_send(w->out, kind, w->msg->from, w->msg);
+}
+
+struct msg *
+shard_answer_later(struct shard_work *w, enum msg_kind kind)
+{
+    struct shard_path *path = w->path;
+    size_t id_size = w->msg->request_id.size;
+    assert(id_size <= REQUEST_ID_BYTES_MAX);
+    if (id_size > 0)
+        memcpy(path->answer_request_id, w->msg->request_id.data, id_size);
+    path->answer = (struct msg){.kind = kind,
+                                .to = w->msg->from,
+                                .op = w->msg->op,
+                                .path = path->link.path,
+                                .request_id = bytes_of(path->answer_request_id, id_size)};
+    path->has_answer = true;
+    return &path->answer;
+}
+
+/* Keeps the message at hand until its rows have come. */
+static bool
+keep_current(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    if (!path->current)
+        path->current = shard_waiting_of(w->msg);
+    return path->current != NULL;
+}
+
+void
+shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
+{
+    struct bytes *copies = arena_alloc(w->st->arena, count * sizeof(*copies));
+    if (!copies || sim_maybe(w->st, rows_no_memory) || !keep_current(w)) {
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        copies[i] = shard_key_copy(w, &keys[i]);
+    w->path->stage = SHARD_LOADING_ROWS;
+    effect_load(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), copies, count);
+}
+
+void
+shard_need_versions(struct shard_work *w, enum row_table table, size_t limit)
+{
+    struct row_key prefix;
+    row_key_versions(table, w->path->link.path, &prefix);
+    struct bytes copy = shard_key_copy(w, &prefix);
+    if (copy.size == 0 || !keep_current(w)) {
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return;
+    }
+    w->path->stage = SHARD_LOADING_ROWS;
+    effect_scan(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), copy,
+                (struct bytes){0}, limit, true);
+}
+
+void
+shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
+{
+    if (!shard_mark_dirty(w, &changes, &count)) {
+        w->path->has_next = false;
+        w->path->has_answer = false;
+        return; /* no memory: as if the message had been lost */
+    }
+    w->path->stage = SHARD_STORING;
+    effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
+                 count);
+}
+
+void
+shard_log(const struct shard_work *w, enum log_level level, const char *event, enum refusal refusal)
+{
+    log_event(w->st->log, level, "shard_store", event, log_token("request_id", w->msg->request_id),
+              log_text("message", msg_kind_name(w->msg->kind)), log_u64("from", w->msg->from),
+              log_text("refusal", refusal_name(refusal)));
+}
+
+static void
+refuse_vote_or_write(struct shard_work *w, enum refusal refusal, struct ballot beat)
+{
+    if (w->msg->kind == MSG_VOTE) {
+        struct msg *m = shard_answer_now(w, MSG_VOTED);
+        m->u.voted.ballot = w->msg->u.vote.ballot;
+        m->u.voted.refusal = refusal;
+        m->u.voted.beat = beat;
+        shard_incarnations(w, &m->u.voted.incarnations);
+        metrics_count(w->st->metrics, METRIC_votes_refused);
+        return;
+    }
+    struct msg *m = shard_answer_now(w, MSG_WRITTEN);
+    m->u.written.ballot = w->msg->u.write.ballot;
+    record_id(w->msg->u.write.head, m->u.written.head_id);
+    m->u.written.refusal = refusal;
+    m->u.written.beat = beat;
+    shard_incarnations(w, &m->u.written.incarnations);
+    metrics_count(w->st->metrics, METRIC_writes_refused);
+}
+
+void
+shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
+{
+    bool normal = refusal == REFUSED_BALLOT || refusal == REFUSED_BUSY || refusal == REFUSED_FLOOR;
+    shard_log(w, normal ? LOG_DEBUG : LOG_WARN, "refused", refusal);
+    if (w->msg->kind == MSG_VOTE || w->msg->kind == MSG_WRITE) {
+        refuse_vote_or_write(w, refusal, beat);
+    } else if (w->msg->kind == MSG_READ) {
+        struct msg *m = shard_answer_now(w, MSG_STATE);
+        m->u.state.refusal = refusal;
+        shard_incarnations(w, &m->u.state.incarnations);
+    } else if (w->msg->kind == MSG_FETCH) {
+        struct msg *m = shard_answer_now(w, MSG_FETCHED);
+        m->u.fetched.refusal = refusal;
+        memcpy(m->u.fetched.head_id, w->msg->u.fetch.head_id, ID_BYTES);
+    } else if (w->msg->kind == MSG_LIST) {
+        struct msg *m = shard_answer_now(w, MSG_VERSIONS);
+        m->u.versions.refusal = refusal;
+        shard_incarnations(w, &m->u.versions.incarnations);
+    } else if (w->msg->kind == MSG_HANDOVER) {
+        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = refusal;
+    } else if (w->msg->kind == MSG_CHECK) {
+        shard_check_refused(w, refusal);
+    }
+    /* CHOSEN, SHARE, SHARED, DELIVER, ASK_ERASED, HELP, HELPED: whoever sent them asks again. */
+}
