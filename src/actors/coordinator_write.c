@@ -446,15 +446,21 @@ change_on_written(struct work *w, const struct msg *in)
 
 /* ---- erasing ---- */
 
+/* What an older incarnation said of its store does not count. */
+static bool
+has_erased(const struct work *w, unsigned replica)
+{
+    const struct answer *a = &w->job->answers[replica];
+    const struct member *member = &w->c->membership->members[w->job->replicas.nodes[replica]];
+    return a->erased && a->incarnation >= member->incarnation;
+}
+
 static unsigned
 erased_count(const struct work *w)
 {
-    const struct job *job = w->job;
     unsigned count = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++) {
-        const struct member *member = &w->c->membership->members[job->replicas.nodes[i]];
-        count += job->answers[i].erased && job->answers[i].incarnation >= member->incarnation;
-    }
+    for (unsigned i = 0; i < w->job->replicas.count; i++)
+        count += has_erased(w, i);
     return count;
 }
 
@@ -474,7 +480,7 @@ answer_erased(struct work *w)
     struct job *job = w->job;
     unsigned shredded = 0;
     for (unsigned i = 0; i < job->replicas.count; i++)
-        shredded += job->answers[i].erased && job->answers[i].shredded;
+        shredded += has_erased(w, i) && job->answers[i].shredded;
     struct reply reply = {.version = job->result_version,
                           .valid_from_ms = job->result_at_ms,
                           .erased_on = erased_count(w),

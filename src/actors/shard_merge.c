@@ -213,6 +213,11 @@ merge_live(struct shard_work *w, struct merge *m, struct store_change *list, siz
         err = put_version(w, m, list, count, &row);
         stored = true;
     }
+    /* Whoever handed the head over could not read its version. */
+    if (err == OK && !m->has_version && m->state == STATE_CHOSEN &&
+        !shard_rows_have_share(w, m->head.version, m->head.version_id) &&
+        !shard_put_need(w, m->head.version, m->head.version_id, list, count))
+        err = ERR_NOMEM;
     if (err != OK || m->state != STATE_CHOSEN || (!m->changed && w->path->clean))
         return err;
     /* A row that does not decode is no reason to do without the rest. */

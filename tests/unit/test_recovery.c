@@ -300,6 +300,40 @@ test_rolled_back_and_rotten(void **state)
     end(ac);
 }
 
+static enum ac_verdict
+no_page_of_2(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    (void)to;
+    return from == 2 && msg->kind == MSG_RECOVERED ? AC_DROP : AC_PASS;
+}
+
+/* Whoever hands a chosen head over cannot read its version: then it is known to be lacking. */
+static void
+test_helper_is_rotten(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3, 19);
+    struct path_row row;
+    struct head head;
+    struct row_key key;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    assert_true(ac_path_row(ac, 0, "a", &row, &head));
+    row_key_version(ROW_VERSION, ac_path("a"), 1, head.version_id, &key);
+    ac_put(ac, 0, &key, bytes_of_text(ac_unreadable));
+    ac->filter = no_page_of_2;
+    lose(ac, 1, true);
+    ac_start(ac, 1);
+    for (unsigned i = 0; i < 3000 && !ac_path_row(ac, 1, "a", &row, &head); i++)
+        ac_run_ms(ac, 1);
+    assert_int_equal(row.state, STATE_CHOSEN);
+    assert_int_equal(ac_rows(ac, 1, ROW_NEED), 1);
+    ac->filter = NULL;
+    assert_true(recovers(ac, 1, 5000));
+    end(ac);
+}
+
 /* A peer that was away comes back and remembers more, when the node has served for a while. */
 static void
 test_noticed_late(void **state)
@@ -641,6 +675,7 @@ main(void)
         cmocka_unit_test(test_crashes_in_the_middle),
         cmocka_unit_test(test_rolled_back),
         cmocka_unit_test(test_rolled_back_and_rotten),
+        cmocka_unit_test(test_helper_is_rotten),
         cmocka_unit_test(test_noticed_late),
         cmocka_unit_test(test_deleted_stays_deleted),
         cmocka_unit_test(test_unfinished),
