@@ -432,6 +432,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .done = dice_coin(dice),
             .known = dice_bytes(dice, 0, 8 * NODES_MAX),
             .items = dice_bytes(dice, 0, 200),
+            .promised = dice_ballot_or_none(dice),
         };
         ID(msg->u.recovered.store_id);
         break;
