@@ -153,13 +153,11 @@ class DiskTest(unittest.TestCase):
         found = [(re.search(r"\bstore ([a-z_]+) ", line), line) for line in lines]
         return [(match.group(1), line) for match, line in found if match]
 
-    def heal(self, damage, *expected, begun_by="kill9", quick=False,
-             undelivered=False):
+    def heal(self, damage, *expected, begun_by="kill9", quick=False):
         """Damages the store of the stopped node under load, starts it, and checks all that is promised.
 
         expected: the events with which it must say so, each in one line (patterns). Returns those lines.
         quick: for kinds of damage that are healed as another one, whose test kills another node at the end.
-        undelivered: boxes wait at the others that the node cannot open any more.
         """
         cluster = self.cluster
         with Load(cluster, [1, 2]) as load:
@@ -178,7 +176,7 @@ class DiskTest(unittest.TestCase):
         told = [(event, line) for event, line in self.events(begun)]
         self.assertRegex(" ".join(event for event, _ in told), "^%s$" % " ".join(expected), told)
         if not quick:
-            self.wait_healed(undelivered)
+            self.wait_healed()
             self.check_with_the_healed_node()
         return [line for _, line in told]
 
@@ -186,20 +184,14 @@ class DiskTest(unittest.TestCase):
         state = self.cluster.request(HEALED, "GET", "/v1/status")[2]["recovery"]["state"]
         return state not in ("parts", "none")
 
-    def wait_healed(self, undelivered=False):
-        """Until it votes again, and has the shares of what is read: reads restore what they miss at once."""
+    def wait_healed(self):
+        """Until it votes again and has every share of its own, though nobody reads anything."""
         self.cluster.wait_ready([HEALED])
 
         def whole():
             answers = [self.cluster.request(n, "GET", "/v1/status")[2] for n in (1, 2, 3)]
-            return all(is_whole(answer, undelivered) for answer in answers)
-        wait_until(whole, 30, "handed over, nothing waits", interval=0.1)
-        for _ in range(2):
-            client = self.cluster.client(HEALED)
-            for name in self.known:
-                client.request("GET", "/v1/secrets/" + name)
-            client.close()
-            wait_until(whole, 30, "shares restored", interval=0.1)
+            return all(is_whole(answer) for answer in answers)
+        wait_until(whole, 30, "everything got back, nothing waits", interval=0.1)
 
     def check_with_the_healed_node(self):
         """Without n1, the healed node is needed for every answer."""
@@ -224,11 +216,11 @@ class DiskTest(unittest.TestCase):
             cluster.wait_ready()
 
 
-def is_whole(status, undelivered):
-    """This node votes, everything was handed over to it, and what it has staged or keeps for others is done."""
-    return (status["status"] == "ready" and status["recovery"]["state"] in ("parts", "none") and
-            status["repair"]["staged"] == status["repair"]["done"] and
-            (undelivered or status["repair"]["backlog"] == 0))
+def is_whole(status):
+    """This node votes, has everything of its own, and keeps nothing for others any more."""
+    repair = status["repair"]
+    return (status["status"] == "ready" and status["recovery"]["state"] == "none" and
+            repair["staged"] == repair["done"] and repair["backlog"] == repair["lacking"] == 0)
 
 
 class Stores(DiskTest):
@@ -330,8 +322,7 @@ class Keys(DiskTest):
     """Boxes for the lost keys stay at the others until the shares in them have been recovered."""
 
     def test_share_keys_missing(self):
-        line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost",
-                          undelivered=True)
+        line, = self.heal(lambda: os.remove(self.path("share.keys")), "share_keys_lost")
         self.assertIn("missing", line)
 
     def test_share_keys_damaged(self):

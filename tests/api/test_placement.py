@@ -124,8 +124,8 @@ class Placement(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("keeps %d of %d paths" % (expected[2], len(names)), done.stdout)
         self.assertIn("evenly spread: 60.0 %", done.stdout)
-        self.assertRegex(done.stdout, r"(?m)^NODE .* PATHS +BACKLOG")
-        self.assertTrue(re.search(r"(?m)^n5 .* %d +\d+$" % expected[5], done.stdout), done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^NODE .* PATHS +IN SYNC +BACKLOG$")
+        self.assertTrue(re.search(r"(?m)^n5 .* %d +yes +\d+$" % expected[5], done.stdout), done.stdout)
         # After a restart they are counted, not remembered.
         self.cluster.stop(2)
         self.cluster.start(2, wait=True)
