@@ -495,7 +495,11 @@ faults_end(struct world *world, enum fault fault, unsigned a, unsigned b)
         if (!node_up(world, a))
             node_boot(world, a);
         break;
-    case FAULT_store_lost: cut_parts(world, a, b != 0); break;
+    case FAULT_store_lost:
+        cut_parts(world, a, b != 0);
+        if (b != 0)
+            plot_apart(world, a);
+        break;
     case FAULT_store_rolled_back:
         if (store_roll_back(world, a))
             end_later(world, FAULT_crash, a, 0, 2000);

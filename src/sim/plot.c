@@ -92,6 +92,10 @@ begin(struct world *world, enum plot_kind kind, unsigned coordinator, unsigned v
     plot->victim = victim;
     plot->company = draw_company(world, coordinator, victim, path);
     plot->until_ns = world->now_ns + ms_to_ns(PLOT_MS);
+    for (unsigned i = 0; i < world->clients.path_count; i++) {
+        if (bytes_equal(bytes_of_text(world->clients.paths[i].name), path.name))
+            plot->path = i;
+    }
     plot->write_again = 1 + (unsigned)prng_below(&world->fault_prng, 3);
     trace_line(&world->trace, world->now_ns, "plot %s: coordinator %u, victim %u, company %x",
                names[kind], coordinator, victim, plot->company);
@@ -130,7 +134,7 @@ written(struct world *world)
         arrived += ms_to_ns(plot->write_again * WRITES_APART_MS + LINK_MS);
     }
     later(world, arrived, with, true);
-    later(world, arrived + ms_to_ns(prng_between(&world->fault_prng, 500, PLOT_MS)), with, false);
+    later(world, arrived + ms_to_ns(prng_between(&world->fault_prng, 800, PLOT_MS)), with, false);
     plot->kind = PLOT_NONE;
 }
 
@@ -150,7 +154,7 @@ voted_early(struct world *world)
         }
     }
     later(world, apart, others | 1u << plot->coordinator, true);
-    later(world, apart + ms_to_ns(prng_between(&world->fault_prng, 500, 1500)),
+    later(world, apart + ms_to_ns(prng_between(&world->fault_prng, 800, 1800)),
           others | 1u << plot->coordinator, false);
     plot->kind = PLOT_NONE;
 }
@@ -159,6 +163,30 @@ static bool
 is_hot(const struct msg *msg)
 {
     return msg->path.name.size > 0 && msg->path.name.data[0] == 'h';
+}
+
+/*
+ * Somebody who is left asks there for a change, or for the value, while the part that knows another head is cut off:
+ * chance alone seldom has one in so short a time.
+ */
+void
+plot_apart(struct world *world, unsigned part)
+{
+    static const enum request_kind kinds[] = {REQUEST_UPDATE, REQUEST_UPDATE, REQUEST_CREATE,
+                                              REQUEST_READ};
+    const struct request request = {.kind = kinds[prng_below(&world->fault_prng, 4)]};
+    unsigned outsider = world->options.clients;
+    unsigned node = (unsigned)prng_below(&world->fault_prng, world->options.nodes);
+    const struct op *before = world->clients.clients[outsider].op;
+    if (world->phase != PHASE_FAULTS || (before && before->outcome == OP_PENDING))
+        return;
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        unsigned at = (node + i) % world->options.nodes;
+        if (!node_up(world, at) || (part >> at & 1))
+            continue;
+        (void)client_begin(world, outsider, at, world->plot.path, &request);
+        return;
+    }
 }
 
 /* The same store may be lost again before its node has all own shares back: that is still one store. */

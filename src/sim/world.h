@@ -143,6 +143,7 @@ enum plot_kind {
 struct plot {
     enum plot_kind kind;
     unsigned coordinator, victim, company; /* company: bit per node */
+    unsigned path;                         /* that it is about */
     unsigned write_again;                  /* with that repetition the company gets its WRITE */
     uint64_t until_ns, next_ns;
 };
@@ -252,6 +253,7 @@ bool store_roll_back(struct world *world, unsigned node);
 void store_finding(const struct world *world, unsigned node, struct node_options *options);
 void store_look(struct world *world, unsigned node);
 /* A frame is about to leave; how much later than usual it arrives. */
+void plot_apart(struct world *world, unsigned part); /* it has just been cut off */
 uint64_t plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
 void check_store(struct world *world, unsigned node, const struct msg *msg);
 
