@@ -102,7 +102,8 @@ static void
 put_on_its_way(struct world *world, unsigned from, unsigned to, struct bytes frame,
                uint64_t late_ns)
 {
-    if (!world->connected[from][to] || world->cut[from][to] || !node_up(world, to))
+    bool cut = world->cut[from][to] && !world->plot.passes;
+    if (!world->connected[from][to] || cut || !node_up(world, to))
         return;
     if (fault_strikes_frame(world, FAULT_loss))
         return;
@@ -167,5 +168,6 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));
     world->frame_late = false;
+    world->plot.passes = false;
     faults_at_frame(world, from, msg.kind);
 }

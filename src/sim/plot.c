@@ -130,6 +130,7 @@ written(struct world *world)
         for (unsigned i = 0; i < 2; i++)
             cut_one_way(world, i ? plot->victim : plot->coordinator,
                         i ? plot->coordinator : plot->victim, ms_to_ns(PLOT_MS));
+        plot->passes = true;
         with |= plot->company & ~(1u << plot->victim);
         arrived += ms_to_ns(plot->write_again * WRITES_APART_MS + LINK_MS);
     }

@@ -143,6 +143,7 @@ enum plot_kind {
 struct plot {
     enum plot_kind kind;
     unsigned coordinator, victim, company; /* company: bit per node */
+    bool passes;                           /* the frame that set off a cut was faster */
     unsigned path;                         /* that it is about */
     unsigned write_again;                  /* with that repetition the company gets its WRITE */
     uint64_t until_ns, next_ns;
