@@ -273,8 +273,8 @@ uint64_t
 plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg)
 {
     struct plot *plot = &world->plot;
-    if (plot->kind != PLOT_NONE && plot->until_ns <= world->now_ns)
-        plot->kind = PLOT_NONE;
+    if (world->phase != PHASE_FAULTS || plot->until_ns <= world->now_ns)
+        plot->kind = PLOT_NONE; /* what it would cut after the faults, nobody would join again */
     if (plot->kind == PLOT_NONE)
         may_be_begun_by(world, from, to, msg);
     if (plot->kind == PLOT_NONE || !is_hot(msg))
