@@ -276,6 +276,7 @@ strike_mismatch(struct world *world, unsigned node)
     n->spoilt = n->spoilt || !link_knows;
     node_crash(world, node);
     n->mismatched = true;
+    n->was_mismatched = true;
     n->link_knows_config = link_knows;
     event_push(world, event_new(world, EVENT_START, node, ms_to_ns(10), 0));
     end_later(world, FAULT_config_mismatch, node, 0, 8000);

@@ -90,6 +90,7 @@ struct sim_node {
     bool entropy_fails;     /* from now on */
     bool entropy_failed;    /* a draw has failed in this step */
     bool mismatched;        /* runs with another configuration */
+    bool was_mismatched;    /* in some life */
     bool link_knows_config; /* and its peers refuse its links for it */
     bool
         spoilt; /* a row of a path has rotten, or its clock was an hour ahead: no help is demanded of it later */
