@@ -125,7 +125,7 @@ make_op_id(struct job *job, const struct step *st, const struct request *request
     return OK;
 }
 
-static struct job *
+struct job *
 job_new(struct coordinator *c, const struct step *st, const struct request *request)
 {
     bool room = c->free_slot_count > 0 && !sim_maybe(st, jobs_full);
@@ -206,9 +206,12 @@ job_reply(struct work *w, struct reply *reply)
     struct job *job = w->job;
     if (!job->request)
         return;
-    job_log(w, LOG_DEBUG, "answered", reply->err);
-    effect_reply(w->out, job->exchange, reply);
     job->request = NULL;
+    job_log(w, LOG_DEBUG, "answered", reply->err);
+    if (job->parent)
+        batch_part_answered(w, reply);
+    else
+        effect_reply(w->out, job->exchange, reply);
 }
 
 void
@@ -218,6 +221,7 @@ job_end(struct work *w)
     if (job->phase == JOB_ENDED)
         return;
     assert(!job->request); /* every client has been answered */
+    batch_abandon(w);
     job_leave_line(w);
     drop_answers(w->c, job);
     job->phase = JOB_ENDED;
@@ -478,6 +482,8 @@ start_request(struct work *w)
                   request->kind == REQUEST_DELETE;
     if (change) {
         job_enter_line(w);
+    } else if (request->kind == REQUEST_BATCH) {
+        batch_start(w);
     } else if (request->has_at && !PLANTED(at_without_waiting) &&
                request->at_ms + CLOCK_SKEW_MS_MAX > w->st->wall_ms) {
         /* Nobody's clock may still give out a validity before that time. */
@@ -491,7 +497,7 @@ static bool
 needs_master_key(const struct coordinator *c, const struct request *request, enum vault_err *err)
 {
     bool value = request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE ||
-                 request->kind == REQUEST_READ;
+                 request->kind == REQUEST_READ || request->kind == REQUEST_BATCH;
     if (!value || c->membership->cluster->seal == SEAL_NONE)
         return false;
     *err = c->options.master_incorrect ? ERR_MASTER_KEY_INCORRECT : ERR_MASTER_KEY_UNAVAILABLE;
@@ -563,6 +569,7 @@ on_phase_timer(struct work *w)
     case JOB_READING: read_timeout(w); break;
     case JOB_LISTING: list_timeout(w); break;
     case JOB_ASKING: deletion_timeout(w); break;
+    case JOB_GATHERING: batch_continue(w); break;
     case JOB_QUEUED:
     case JOB_ENDED: break;
     }

@@ -14,7 +14,8 @@ enum job_phase {
     JOB_ERASING,
     JOB_READING,
     JOB_LISTING,
-    JOB_ASKING, /* progress of a deletion */
+    JOB_ASKING,    /* progress of a deletion */
+    JOB_GATHERING, /* a batch: its parts are under way */
     JOB_ENDED,
 };
 
@@ -53,6 +54,30 @@ struct answer {
     struct bytes records; /* VERSIONS */
     bool written, erased, shredded;
     uint64_t incarnation; /* of the store that answered */
+};
+
+/* One secret of a batch, and the job that is reading it. */
+struct batch_part {
+    struct request request; /* of its job */
+    struct job *job;        /* under way; NULL: none */
+    bool wanted;            /* in this round */
+    bool changed;           /* its head is not the one that its value was read with */
+    uint8_t head_id[ID_BYTES];
+};
+
+/*
+ * A batch that reads: values of all, then all heads again until they are what they were, so that
+ * there is a moment at which all the values were there together.
+ */
+struct batch {
+    struct batch_part *parts;
+    struct item_result *results;
+    size_t count;
+    size_t next; /* first part that may have to be started in this round */
+    size_t under_way;
+    size_t value_bytes; /* of all results */
+    bool comparing;     /* this round looks at heads only */
+    unsigned rounds;    /* of comparing */
 };
 
 /* A head with everything that a WRITE carries. Views are in the job's proposal_memory. */
@@ -118,9 +143,13 @@ struct job {
     bool pinned; /* the head seen turned out to be chosen: read its version */
     struct arena arena_pinned;
     struct bytes pinned_head; /* the head seen, in arena_pinned */
+    bool head_only;           /* the value is not wanted */
     unsigned unfinished_tries;
     bool delivery_asked;
     bool past_threshold; /* ERASING: enough have erased, waiting a little for the rest */
+    struct batch *batch; /* of several secrets; in the job's arena */
+    struct job *parent;  /* the batch that this job is a part of; NULL: none */
+    size_t part;
 };
 
 /* Changes of one path at this node. */
@@ -139,6 +168,8 @@ struct work {
 };
 
 /* coordinator.c */
+/* NULL: no slot or no memory. */
+struct job *job_new(struct coordinator *c, const struct step *st, const struct request *request);
 void job_timer(struct work *w, struct duration after); /* replaces the phase timer */
 void job_new_round(struct work *w);                    /* clears answers, new op */
 struct msg *job_send(struct work *w, enum msg_kind kind, unsigned replica);
@@ -215,6 +246,12 @@ struct duration read_hedge_delay(const struct work *w);
 MUST_CHECK enum vault_err read_settled_head(struct work *w);
 bool read_cannot_succeed(struct work *w); /* too many refused: failed, or asks again later */
 void read_absent(struct work *w);         /* what was asked for is not there: the end of the job */
+/* coordinator_batch.c */
+void batch_start(struct work *w);
+void batch_continue(struct work *w);
+/* A part's answer; the part ends by itself. */
+void batch_part_answered(struct work *w, const struct reply *reply);
+void batch_abandon(struct work *w); /* ends all parts */
 /* coordinator_again.c */
 void again_start(struct work *w, const struct op_result *result);
 void again_compare(struct work *w, const struct version_record *record, struct bytes value,

@@ -15,6 +15,7 @@ ask_read(struct work *w, unsigned replica)
     m->u.read.version = job->want_version;
     memcpy(m->u.read.version_id, job->want_version_id, ID_BYTES);
     m->u.read.credential = job->credential;
+    m->u.read.head_only = job->head_only;
     job->answers[replica].asked = true;
     metrics_count(w->st->metrics, METRIC_reads_sent);
 }
@@ -217,6 +218,15 @@ answer_value(struct work *w, const struct gathered *g)
     job_end(w);
 }
 
+/* Whoever asks for the head alone, a batch, takes its id from the job. */
+static void
+answer_head(struct work *w)
+{
+    struct reply reply = {0};
+    job_reply(w, &reply);
+    job_end(w);
+}
+
 /*
  * Everybody has been asked and k shares are not there: whoever keeps one in escrow is asked to
  * deliver it.
@@ -320,7 +330,9 @@ evaluate_read(struct work *w)
             return;
         }
     }
-    if (gather(w, &g))
+    if (job->head_only)
+        answer_head(w);
+    else if (gather(w, &g))
         answer_value(w, &g);
     else
         too_few_shares(w, &g);
@@ -385,8 +397,8 @@ read_timeout(struct work *w)
     } else if (!read_all_asked(job)) {
         metrics_count(w->st->metrics, METRIC_reads_hedged);
         ask_read_rest(w);
-    } else if (job_good(job) >= job_majority(w) && !job->delivery_asked && job->head &&
-               !gather(w, &g)) {
+    } else if (!job->head_only && job_good(job) >= job_majority(w) && !job->delivery_asked &&
+               job->head && !gather(w, &g)) {
         ask_delivery(w, g.missing);
     } else {
         read_start(w);

@@ -17,6 +17,7 @@ purpose_of(const struct job *job)
     case REQUEST_READ:
     case REQUEST_HISTORY:
     case REQUEST_DELETION:
+    case REQUEST_BATCH:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;

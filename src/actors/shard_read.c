@@ -59,7 +59,7 @@ shard_on_read(struct shard_work *w)
         shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
         return;
     }
-    if (!wanted_version(w, &version, &version_id)) {
+    if (w->msg->u.read.head_only || !wanted_version(w, &version, &version_id)) {
         answer_state(w);
         return;
     }

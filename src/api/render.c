@@ -70,7 +70,35 @@ struct failure {
     const char *allow;   /* or NULL */
     const char *message; /* instead of the error's own text, or NULL */
     unsigned retry_after_ms;
+    const struct request *request; /* BATCH: whose items failed; or NULL */
+    const struct item_result *items;
+    size_t item_count;
 };
+
+/* Which secrets of a batch made it fail, and why. */
+static void
+put_details(struct json_out *out, const struct failure *failure)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < failure->item_count; i++) {
+        if (failure->items[i].err == OK)
+            continue;
+        if (!any) {
+            json_out_key(out, "details");
+            json_out_open(out, '[');
+        }
+        any = true;
+        json_out_open(out, '{');
+        json_out_key(out, "name");
+        json_out_string(out, failure->request->items[i].name);
+        json_out_key(out, "code");
+        json_out_text(out, vault_err_name(error_face(failure->items[i].err, PHASE_NONE).shown));
+        json_out_close(out, '}');
+    }
+    if (any)
+        json_out_close(out, ']');
+}
 
 static enum vault_err
 render_failure(const struct failure *failure, struct api_response *response)
@@ -92,6 +120,7 @@ render_failure(const struct failure *failure, struct api_response *response)
     }
     json_out_key(&out, "retry");
     json_out_text(&out, face.retry);
+    put_details(&out, failure);
     json_out_key(&out, "request_id");
     json_out_string(&out, failure->request_id);
     json_out_raw(&out, "}}");
@@ -165,21 +194,27 @@ render_written(const struct request *request, const struct reply *reply, struct 
 }
 
 static void
+put_value(struct json_out *out, struct bytes value, enum value_encoding encoding)
+{
+    bool text = encoding == VALUE_TEXT && utf8_valid(value);
+
+    json_out_key(out, "value");
+    if (text)
+        json_out_string(out, value);
+    else
+        json_out_base64(out, value);
+    json_out_key(out, "encoding");
+    json_out_text(out, text ? "text" : "base64");
+}
+
+static void
 render_read(const struct request *request, const struct reply *reply, struct json_out *out)
 {
-    bool text = reply->encoding == VALUE_TEXT && utf8_valid(reply->value);
-
     if (out->err == OK)
         out->err =
             buf_reserve(out->buf, REPLY_ROOM + request->name.size + reply->value.size / 3 * 4);
     put_name(out, request);
-    json_out_key(out, "value");
-    if (text)
-        json_out_string(out, reply->value);
-    else
-        json_out_base64(out, reply->value);
-    json_out_key(out, "encoding");
-    json_out_text(out, text ? "text" : "base64");
+    put_value(out, reply->value, reply->encoding);
     put_version_and_start(out, reply->version, reply->valid_from_ms);
     put_valid_to(out, reply->valid_to_ms);
     if (reply->stale) {
@@ -233,6 +268,30 @@ render_deletion(const struct request *request, const struct reply *reply, struct
     json_out_close(out, '}');
 }
 
+static void
+render_item(const struct batch_item *item, const struct item_result *result, struct json_out *out)
+{
+    json_out_open(out, '{');
+    json_out_key(out, "name");
+    json_out_string(out, item->name);
+    put_value(out, result->value, result->encoding);
+    put_version_and_start(out, result->version, result->valid_from_ms);
+    put_valid_to(out, result->valid_to_ms);
+    json_out_close(out, '}');
+}
+
+static void
+render_batch(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    json_out_open(out, '{');
+    json_out_key(out, "results");
+    json_out_open(out, '[');
+    for (size_t i = 0; i < reply->item_count; i++)
+        render_item(&request->items[i], &reply->items[i], out);
+    json_out_close(out, ']');
+    json_out_close(out, '}');
+}
+
 enum vault_err
 api_render(const struct request *request, const struct reply *reply, struct api_response *response)
 {
@@ -242,7 +301,10 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         struct failure failure = {.request_id = request->id,
                                   .err = reply->err,
                                   .phase = reply->phase,
-                                  .retry_after_ms = reply->retry_after_ms};
+                                  .retry_after_ms = reply->retry_after_ms,
+                                  .request = request,
+                                  .items = reply->items,
+                                  .item_count = reply->item_count};
 
         return render_failure(&failure, response);
     }
@@ -261,6 +323,7 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         render_deletion(request, reply, &out);
         break;
     case REQUEST_DELETION: render_deletion(request, reply, &out); break;
+    case REQUEST_BATCH: render_batch(request, reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: out.err = ERR_INTERNAL; break; /* api/status.h renders these */

@@ -19,6 +19,8 @@ enum {
     CREDENTIAL_BYTES_MAX = 4096,   /* bearer token or JWT */
     REQUEST_ID_BYTES_MAX = 64,     /* X-Request-Id, visible ASCII */
     IDEMPOTENCY_KEY_BYTES_MAX = 128,
+    BATCH_ITEMS_MAX = 256,            /* secrets in one batch */
+    BATCH_VALUES_BYTES_MAX = 1 << 20, /* all values written by one batch, or read by it */
     OP_IDS_MAX = 64,        /* op_ids remembered in one head */
     VERSIONS_KEPT_MAX = 64, /* versions kept per secret unless told otherwise */
     PAGE_DEFAULT = 100,

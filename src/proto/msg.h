@@ -201,6 +201,7 @@ struct msg_read {
     uint64_t version;             /* 0: latest */
     uint8_t version_id[ID_BYTES]; /* of an older version, known from the chain; zero: latest */
     struct bytes credential;
+    bool head_only; /* nothing of the version is needed */
 };
 struct msg_state {
     enum refusal refusal;

@@ -105,6 +105,7 @@ static const struct field read_fields[] = {
     UP_TO(msg_read, version, COUNTER_MAX),
     ANY(msg_read, version_id),
     UP_TO(msg_read, credential, CREDENTIAL_BYTES_MAX),
+    ANY(msg_read, head_only),
 };
 static const struct field state_fields[] = {
     UP_TO(msg_state, refusal, REFUSED_LAST),

@@ -16,6 +16,7 @@ enum request_kind {
     REQUEST_HISTORY,
     REQUEST_DELETE,
     REQUEST_DELETION, /* progress of the last deletion */
+    REQUEST_BATCH,    /* several secrets at one moment */
     REQUEST_HEALTH,   /* answered by the runtime from snapshots, no agreement needed */
     REQUEST_STATUS,
     REQUEST_METRICS,
@@ -27,6 +28,12 @@ enum value_encoding {
     VALUE_TEXT,
     VALUE_BASE64
 }; /* how the client wrote the value, kept with it as content type */
+
+/* One secret of a batch. */
+struct batch_item {
+    struct bytes name;
+    uint64_t version; /* 0 is the latest */
+};
 
 /* All views are borrowed from the exchange that carries the request, which outlives it. */
 struct request {
@@ -45,9 +52,11 @@ struct request {
     uint64_t version; /* READ: 0 is the latest */
     bool has_at;      /* READ at a time */
     uint64_t at_ms;
-    bool stale;              /* READ ?consistency=stale */
-    uint32_t limit;          /* HISTORY: 1..PAGE_MAX */
-    uint64_t before_version; /* HISTORY: versions below this one; 0: from the newest */
+    bool stale;                     /* READ ?consistency=stale */
+    uint32_t limit;                 /* HISTORY: 1..PAGE_MAX */
+    uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
+    const struct batch_item *items; /* BATCH: 1..BATCH_ITEMS_MAX, distinct */
+    size_t item_count;
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };
@@ -57,6 +66,16 @@ struct history_row {
     uint64_t valid_from_ms;
     uint64_t valid_to_ms; /* 0: still valid */
     struct bytes author;
+};
+
+/* What became of one secret of a batch; in the order of the request. */
+struct item_result {
+    enum vault_err err; /* not OK: why the batch failed, or OK: nothing was wrong with this one */
+    uint64_t version;
+    uint64_t valid_from_ms;
+    uint64_t valid_to_ms; /* 0 when it is the current version */
+    struct bytes value;
+    enum value_encoding encoding;
 };
 
 /* Views are borrowed from the step that made the reply: rendered before it ends. */
@@ -76,7 +95,9 @@ struct reply {
     unsigned required;
     unsigned replicas;
     bool shredded;
-    unsigned retry_after_ms; /* ERR_BUSY: a hint, 0 none */
+    unsigned retry_after_ms;         /* ERR_BUSY: a hint, 0 none */
+    const struct item_result *items; /* BATCH, also when some of them made it fail; or NULL */
+    size_t item_count;
 };
 
 /*

@@ -89,6 +89,21 @@ on_send(void *context, uint8_t to, struct bytes encoded)
 }
 
 static void
+keep_items(struct ac_request *r, const struct reply *reply)
+{
+    r->items = ac_need(calloc(reply->item_count + 1, sizeof(*r->items)));
+    for (size_t i = 0; i < reply->item_count; i++) {
+        struct item_result *item = &r->items[i];
+        *item = reply->items[i];
+        uint8_t *value = ac_need(malloc(item->value.size + 1));
+        if (item->value.size > 0)
+            memcpy(value, item->value.data, item->value.size);
+        item->value = bytes_of(value, item->value.size);
+    }
+    r->reply.items = r->items;
+}
+
+static void
 on_reply(struct actor_cluster *ac, const struct effect *effect)
 {
     struct ac_request *r = ac->requests;
@@ -110,6 +125,7 @@ on_reply(struct actor_cluster *ac, const struct effect *effect)
     for (size_t i = 0; i < r->reply.row_count; i++)
         r->rows[i].author = (struct bytes){0};
     r->reply.rows = r->rows;
+    keep_items(r, &effect->u.reply.reply);
     ac_trace(ac, r->exchange, (uint64_t)r->reply.err << 32 | r->reply.version);
 }
 
@@ -545,6 +561,9 @@ static void
 request_free(struct ac_request *r)
 {
     free(r->value);
+    for (size_t i = 0; i < r->reply.item_count; i++)
+        free((void *)(uintptr_t)r->items[i].value.data);
+    free(r->items);
     free(r->reply_value);
     free(r);
 }

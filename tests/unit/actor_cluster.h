@@ -49,6 +49,7 @@ struct ac_request {
     struct history_row rows[AC_VALUE_ROWS_MAX];
     uint8_t *value; /* of the request */
     uint8_t *reply_value;
+    struct item_result *items; /* of the reply, with values of their own */
     char name[64];
     char id[24];
     struct ac_request *next;
