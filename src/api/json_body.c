@@ -6,7 +6,7 @@
 #include "api/api.h"
 #include "crypto/base64.h"
 
-enum { BODY_MEMBERS_MAX = 8, BLOCK_HEADER_BYTES = 16 };
+enum { BODY_COMMAS_MAX = 7, BLOCK_HEADER_BYTES = 16 };
 
 static_assert(sizeof(size_t) <= BLOCK_HEADER_BYTES, "a block's size fits its header");
 
@@ -49,19 +49,15 @@ api_global_init(void)
     json_object_seed(0);
 }
 
-/*
- * Bodies are flat and have few members. What is not flat is refused before it is parsed: the tree
- * of 2 MiB of "[[],[],[]…" would take some hundred MiB.
- */
-static bool
-body_flat(struct bytes body)
+bool
+json_shape_within(struct bytes text, unsigned opened_max, unsigned commas_max)
 {
     unsigned opened = 0;
     unsigned commas = 0;
     bool in_string = false;
 
-    for (size_t i = 0; i < body.size; i++) {
-        uint8_t byte = body.data[i];
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
 
         if (in_string) {
             if (byte == '\\')
@@ -76,7 +72,7 @@ body_flat(struct bytes body)
             opened++;
         else if (byte == ',')
             commas++;
-        if (opened > 1 || commas >= BODY_MEMBERS_MAX)
+        if (opened > opened_max || commas > commas_max)
             return false;
     }
     return true;
@@ -230,7 +226,7 @@ json_body_parse(struct bytes body, struct arena *arena, struct request *request)
     enum vault_err err;
     json_t *object;
 
-    if (!body_flat(body))
+    if (!json_shape_within(body, 1, BODY_COMMAS_MAX))
         return ERR_BAD_JSON;
     object = json_load_strict(body, JSON_BODY_FLAGS, &err);
     if (err == OK)

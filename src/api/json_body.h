@@ -20,10 +20,24 @@ enum { JSON_BODY_FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
 json_t *json_load_strict(struct bytes text, size_t flags, enum vault_err *err);
 
 /*
+ * Whether the text has at most so many objects and arrays, and commas between members. What has
+ * more is refused before it is parsed: the tree of 2 MiB of "[[],[],[]..." would take some hundred
+ * MiB.
+ */
+bool json_shape_within(struct bytes text, unsigned opened_max, unsigned commas_max);
+
+/*
  * Fills in value, encoding and expected_version of a CREATE or UPDATE from a body; the value is
  * allocated in `arena`. Errors: ERR_BAD_JSON, ERR_TOO_LARGE value, ERR_NOMEM.
  */
 MUST_CHECK enum vault_err json_body_parse(struct bytes body, struct arena *arena,
                                           struct request *request);
+
+/*
+ * Fills in the items of a BATCH from {"read": [{"name", "version"}]}, in `arena`. Errors:
+ * ERR_BAD_JSON, ERR_BAD_NAME, ERR_TOO_LARGE too many, ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err batch_body_parse(struct bytes body, struct arena *arena,
+                                           struct request *request);
 
 #endif

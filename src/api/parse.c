@@ -24,7 +24,9 @@ static enum vault_err
 body_parse(const struct http_request *http, const struct request_headers *headers,
            struct arena *arena, struct request *request)
 {
-    if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE) {
+    bool batch = request->kind == REQUEST_BATCH;
+
+    if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch) {
         if (http->body.size == 0)
             return OK;
         request->refusal = "this request has no body";
@@ -34,7 +36,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
         return ERR_LENGTH_REQUIRED;
     if (!headers_content_is_json(headers))
         return ERR_MEDIA_TYPE;
-    return json_body_parse(http->body, arena, request);
+    return batch ? batch_body_parse(http->body, arena, request)
+                 : json_body_parse(http->body, arena, request);
 }
 
 enum vault_err

@@ -51,6 +51,12 @@ deletions_kind(enum http_method method)
 }
 
 static int
+batch_kind(enum http_method method)
+{
+    return method == HTTP_METHOD_POST ? (int)REQUEST_BATCH : -1;
+}
+
+static int
 health_kind(enum http_method method)
 {
     return kind_if_get(method, REQUEST_HEALTH);
@@ -72,6 +78,7 @@ static const struct route routes[] = {
     {"/v1/secrets/", ROUTE_WITH_NAME, "DELETE, GET, HEAD, POST, PUT", secrets_kind},
     {"/v1/history/", ROUTE_WITH_NAME, "GET, HEAD", history_kind},
     {"/v1/deletions/", ROUTE_WITH_NAME, "GET, HEAD", deletions_kind},
+    {"/v1/batch", ROUTE_EXACT, "POST", batch_kind},
     {"/v1/health", ROUTE_EXACT, "GET, HEAD", health_kind},
     {"/v1/status", ROUTE_EXACT, "GET, HEAD", status_kind},
     {"/metrics", ROUTE_EXACT, "GET, HEAD", metrics_kind},

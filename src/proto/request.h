@@ -55,7 +55,7 @@ struct request {
     bool stale;                     /* READ ?consistency=stale */
     uint32_t limit;                 /* HISTORY: 1..PAGE_MAX */
     uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
-    const struct batch_item *items; /* BATCH: 1..BATCH_ITEMS_MAX, distinct */
+    const struct batch_item *items; /* BATCH: 1..BATCH_ITEMS_MAX */
     size_t item_count;
 };
 
