@@ -208,10 +208,27 @@ job_reply(struct work *w, struct reply *reply)
         return;
     job->request = NULL;
     job_log(w, LOG_DEBUG, "answered", reply->err);
-    if (job->parent)
+    if (job->role == ROLE_READ_PART)
         batch_part_answered(w, reply);
+    else if (job->role == ROLE_MEMBER)
+        member_answered(w, reply);
+    else if (job->role == ROLE_RECORD)
+        settle_answered(w, reply);
     else
         effect_reply(w->out, job->exchange, reply);
+}
+
+/* Nobody waits any more for what the record says. */
+static void
+end_child(struct work *w)
+{
+    struct work child = {w->c, w->st, w->job->child, w->out};
+    if (!child.job)
+        return;
+    w->job->child = NULL;
+    child.job->parent = NULL;
+    child.job->request = NULL;
+    job_end(&child);
 }
 
 void
@@ -222,6 +239,8 @@ job_end(struct work *w)
         return;
     assert(!job->request); /* every client has been answered */
     batch_abandon(w);
+    end_child(w);
+    settler_done(w);
     job_leave_line(w);
     drop_answers(w->c, job);
     job->phase = JOB_ENDED;
@@ -379,6 +398,15 @@ line_of(struct coordinator *c, struct path path)
     return line;
 }
 
+static void
+has_turn(struct work *w)
+{
+    if (w->job->role == ROLE_MEMBER)
+        member_turn(w);
+    else
+        change_start_round(w);
+}
+
 void
 job_enter_line(struct work *w)
 {
@@ -392,7 +420,7 @@ job_enter_line(struct work *w)
     job->line = line;
     if (!line->active) {
         line->active = job;
-        change_start_round(w);
+        has_turn(w);
         return;
     }
     job->phase = JOB_QUEUED;
@@ -402,8 +430,8 @@ job_enter_line(struct work *w)
     else
         line->first = job;
     line->last = job;
-    if (line->active->background) { /* nobody waits for it, and what it would finish is finished
-                                       first anyway */
+    if (line->active->background && job->role != ROLE_MEMBER) { /* nobody waits for it, and what it
+                                                would finish is finished first anyway */
         struct work other = {w->c, w->st, line->active, w->out};
         job_end(&other);
     }
@@ -445,7 +473,7 @@ job_leave_line(struct work *w)
     if (!line->first)
         line->last = NULL;
     struct work other = {w->c, w->st, next, w->out};
-    change_start_round(&other);
+    has_turn(&other);
 }
 
 /* ---- requests ---- */
@@ -484,6 +512,8 @@ start_request(struct work *w)
         job_enter_line(w);
     } else if (request->kind == REQUEST_BATCH) {
         batch_start(w);
+    } else if (request->kind == REQUEST_BATCH_CREATE) {
+        create_start(w);
     } else if (request->has_at && !PLANTED(at_without_waiting) &&
                request->at_ms + CLOCK_SKEW_MS_MAX > w->st->wall_ms) {
         /* Nobody's clock may still give out a validity before that time. */
@@ -497,7 +527,8 @@ static bool
 needs_master_key(const struct coordinator *c, const struct request *request, enum vault_err *err)
 {
     bool value = request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE ||
-                 request->kind == REQUEST_READ || request->kind == REQUEST_BATCH;
+                 request->kind == REQUEST_READ || request->kind == REQUEST_BATCH ||
+                 request->kind == REQUEST_BATCH_CREATE;
     if (!value || c->membership->cluster->seal == SEAL_NONE)
         return false;
     *err = c->options.master_incorrect ? ERR_MASTER_KEY_INCORRECT : ERR_MASTER_KEY_UNAVAILABLE;
@@ -544,7 +575,9 @@ on_deadline(struct work *w)
     struct job *job = w->job;
     bool change =
         job->kind == REQUEST_CREATE || job->kind == REQUEST_UPDATE || job->kind == REQUEST_DELETE;
-    if (!job->request)
+    if (job->create)
+        create_deadline(w);
+    else if (!job->request)
         job_end(w); /* answered already, or in the background */
     else if (job->phase == JOB_ERASING)
         change_erase_deadline(w);
@@ -569,7 +602,14 @@ on_phase_timer(struct work *w)
     case JOB_READING: read_timeout(w); break;
     case JOB_LISTING: list_timeout(w); break;
     case JOB_ASKING: deletion_timeout(w); break;
-    case JOB_GATHERING: batch_continue(w); break;
+    case JOB_GATHERING:
+        if (w->job->create)
+            create_continue(w);
+        else
+            batch_continue(w);
+        break;
+    case JOB_SETTLING: settle_continue(w); break;
+    case JOB_HELD:
     case JOB_QUEUED:
     case JOB_ENDED: break;
     }

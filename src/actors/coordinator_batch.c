@@ -155,6 +155,7 @@ start_part(struct work *w, size_t number)
     part->job = job;
     part->wanted = false;
     b->under_way++;
+    job->role = ROLE_READ_PART;
     job->parent = w->job;
     job->part = number;
     job->request = &part->request;
@@ -169,15 +170,18 @@ batch_continue(struct work *w)
 {
     struct batch *b = w->job->batch;
     unsigned started = 0;
+    bool room = true;
     while (b->next < b->count && started < PARTS_PER_STEP && b->under_way < PARTS_UNDER_WAY_MAX) {
-        if (b->parts[b->next].wanted && !start_part(w, b->next))
+        bool wanted = b->parts[b->next].wanted;
+        room = !wanted || start_part(w, b->next);
+        if (!room)
             break;
-        started++;
+        started += wanted;
         b->next++;
     }
     if (b->next == b->count && b->under_way == 0)
         round_ended(w);
-    else if (b->next < b->count && b->under_way == 0)
+    else if (!room && b->under_way == 0)
         answer_batch(w, ERR_BUSY); /* there was no room for even one */
     else if (b->next < b->count && b->under_way < PARTS_UNDER_WAY_MAX)
         job_timer(w, duration_ms(0));

@@ -16,6 +16,8 @@ enum job_phase {
     JOB_LISTING,
     JOB_ASKING,    /* progress of a deletion */
     JOB_GATHERING, /* a batch: its parts are under way */
+    JOB_HELD,      /* member of a batch: does nothing until the batch tells it to */
+    JOB_SETTLING,  /* asks for the record of the batch of a pending head */
     JOB_ENDED,
 };
 
@@ -39,6 +41,8 @@ enum {
     CLOCK_SKEW_MS_MAX = 500,
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
     GENERATIONS_REMEMBERED = 64,
+    BATCH_LEASE_MS = 1000, /* how long a batch may be met undecided before it is aborted */
+    SETTLE_AGAIN_MS = 50,
     JOB_ARENA_BYTES_MAX = 24 * 1024 * 1024,
 };
 
@@ -78,6 +82,55 @@ struct batch {
     size_t value_bytes; /* of all results */
     bool comparing;     /* this round looks at heads only */
     unsigned rounds;    /* of comparing */
+};
+
+/* What a job is for. */
+enum job_role {
+    ROLE_ALONE,
+    ROLE_READ_PART, /* of a batch that reads */
+    ROLE_MEMBER,    /* of a batch that creates */
+    ROLE_RECORD,    /* reads or creates the record of a batch for its parent */
+    ROLE_SETTLER,   /* background: takes the mark off a member, or makes it void */
+};
+
+/* A member of a batch that creates, in the order in which it comes through them. */
+enum member_state {
+    MEMBER_QUEUED,
+    MEMBER_TURN,     /* first in its line */
+    MEMBER_VOTING,   /* or finding out what it did under the same key before */
+    MEMBER_FAILED,   /* ended: its result tells why */
+    MEMBER_HAPPENED, /* ended: another attempt under the same key has made it */
+    MEMBER_READY,    /* held with its votes */
+    MEMBER_WRITING,
+    MEMBER_WRITTEN, /* its pending head is chosen */
+};
+
+struct create_member {
+    struct request request; /* of its job; borrows from the batch's, until that is answered */
+    struct job *job;        /* or the one that settles it; NULL: none */
+    enum member_state state;
+    bool known_before; /* READY: there is a head on its path */
+};
+
+enum create_stage { STAGE_HOLDING, STAGE_WRITING, STAGE_DECIDING, STAGE_SETTLING, STAGE_CLOSING };
+
+/* A batch that creates. In the job's arena. */
+struct batch_create {
+    enum create_stage stage;
+    uint8_t id[BATCH_ID_BYTES];
+    struct create_member *members;
+    struct item_result *results;
+    size_t count;
+    uint8_t *hashes; /* of the members' names, ascending */
+    size_t next;     /* of the stage's walk over the members */
+    size_t reported; /* READY, FAILED or HAPPENED while HOLDING */
+    size_t failed;
+    struct instant failed_at; /* the first */
+    size_t written;
+    size_t settling; /* under way */
+    bool waking;     /* its timer runs in the next step */
+    bool unknown;    /* an attempt may have happened that is not known to have */
+    enum batch_decision wanted, decision;
 };
 
 /* A head with everything that a WRITE carries. Views are in the job's proposal_memory. */
@@ -148,8 +201,20 @@ struct job {
     bool delivery_asked;
     bool past_threshold; /* ERASING: enough have erased, waiting a little for the rest */
     struct batch *batch; /* of several secrets; in the job's arena */
-    struct job *parent;  /* the batch that this job is a part of; NULL: none */
+    struct job *parent;  /* the job that this one is a part of; NULL: none */
     size_t part;
+    enum job_role role;
+    struct batch_create *create; /* of a batch that creates */
+    struct job *child;           /* ROLE_RECORD, under way for this job; NULL: none */
+    struct bytes members;        /* ROLE_RECORD: hashes for the record; borrowed from the parent */
+    enum job_phase settle_from;  /* SETTLING: what it goes on with */
+    uint8_t batch_id[BATCH_ID_BYTES];     /* whose record has been asked for */
+    enum batch_decision batch_decision;   /* what it says; ROLE_RECORD: to be created */
+    bool settled;                         /* batch_decision is known */
+    uint8_t undecided_id[BATCH_ID_BYTES]; /* batch met without a record */
+    struct instant undecided_since;
+    bool settling;  /* the proposal takes a mark off, or is a void */
+    bool unmarking; /* FETCHING: the copy is to be written without its mark */
 };
 
 /* Changes of one path at this node. */
@@ -219,6 +284,7 @@ bool head_precedes(
 
 /* coordinator_vote.c */
 void change_start_round(struct work *w);
+void change_with_head(struct work *w); /* h* is known: absent or chosen */
 void change_on_voted(struct work *w, const struct msg *in);
 void change_on_fetched(struct work *w, const struct msg *in);
 void change_back_off(struct work *w);
@@ -227,6 +293,8 @@ void change_deadline(struct work *w);
 void job_next_fetch(struct work *w);
 /* coordinator_write.c */
 void change_propose(struct work *w);
+void change_propose_new(struct work *w);
+void change_next_head(struct work *w, struct head *next); /* follows h*, but for what it says */
 void change_answer(struct work *w); /* the result, but of a delete: that is answered when enough
                                        have erased */
 void change_start_erasing(struct work *w);
@@ -252,6 +320,37 @@ void batch_continue(struct work *w);
 /* A part's answer; the part ends by itself. */
 void batch_part_answered(struct work *w, const struct reply *reply);
 void batch_abandon(struct work *w); /* ends all parts */
+/* coordinator_create.c */
+void create_start(struct work *w);
+void create_continue(struct work *w);
+void create_deadline(struct work *w);
+void create_fail(struct work *w, enum vault_err err);
+void create_decided(struct work *w, enum vault_err err, enum batch_decision decision);
+/* Of members, or nothing if the job is none. */
+void member_turn(struct work *w);
+bool member_may_write(struct work *w);
+void member_answered(struct work *w, const struct reply *reply);
+void member_written(struct work *w);
+bool member_found_own(struct work *w); /* h* is the batch's own pending head: it is done */
+bool member_gives_way(struct work *w); /* to the undecided batch of h*: it has failed */
+void settler_done(struct work *w);     /* if it is one */
+/* coordinator_settle.c */
+/*
+ * Whether that chosen head counts: at once if that is known. False: the job has been sent to find
+ * out, keeps what it has, and goes on by settle_continue.
+ */
+bool settle_decision(struct work *w, const struct head *head, enum batch_decision *out);
+void settle_continue(struct work *w);
+void settle_wait(struct work *w, const struct head *head);
+void settle_answered(struct work *w, const struct reply *reply);
+/* h* is chosen. True: it counts as it is. False: the job is busy with it, and comes again. */
+bool settle_for_change(struct work *w);
+void settle_with_copy(struct work *w, const struct msg_fetched *copy);
+/* A ROLE_RECORD job has found what stands; job->head NULL: nothing. */
+void settle_record_found(struct work *w);
+/* Starts a ROLE_RECORD job for this one. False: no room. UNDECIDED: only reads. */
+MUST_CHECK bool settle_record(struct work *w, const uint8_t id[static BATCH_ID_BYTES],
+                              enum batch_decision decision, struct bytes members);
 /* coordinator_again.c */
 void again_start(struct work *w, const struct op_result *result);
 void again_compare(struct work *w, const struct version_record *record, struct bytes value,
@@ -259,6 +358,9 @@ void again_compare(struct work *w, const struct version_record *record, struct b
 void again_answer(struct work *w);
 /* coordinator_read.c */
 void read_start(struct work *w);
+void read_evaluate(struct work *w);
+void list_evaluate(struct work *w);
+void deletion_evaluate(struct work *w);
 void read_on_state(struct work *w, const struct msg *in);
 void read_timeout(struct work *w);
 void list_start(struct work *w);

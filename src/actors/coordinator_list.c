@@ -150,8 +150,29 @@ read_listed(struct work *w, const struct chain_entry *chain, size_t count)
     read_absent(w);
 }
 
-static void
-evaluate_list(struct work *w)
+/*
+ * A pending head that does not count. About a point in time the answer must stay true, so it waits
+ * for the decision.
+ */
+static bool
+is_nothing_yet(struct work *w)
+{
+    struct job *job = w->job;
+    enum batch_decision decision;
+    if (!settle_decision(w, job->head, &decision))
+        return true;
+    if (decision == BATCH_COMMITTED)
+        return false;
+    if (decision == BATCH_UNDECIDED && job->request->has_at &&
+        job->request->at_ms >= job->head->changed_at_ms)
+        settle_wait(w, job->head);
+    else
+        read_absent(w);
+    return true;
+}
+
+void
+list_evaluate(struct work *w)
 {
     struct job *job = w->job;
     struct chain_entry *chain;
@@ -167,6 +188,8 @@ evaluate_list(struct work *w)
         read_absent(w);
         return;
     }
+    if (is_nothing_yet(w))
+        return;
     if (!follow_chain(w, &chain, &count)) {
         if (!read_all_asked(job))
             ask_list_rest(w); /* the gap is filled from those not asked yet */
@@ -205,7 +228,7 @@ list_on_versions(struct work *w, const struct msg *in)
     if (read_cannot_succeed(w))
         return;
     if (job_good(job) >= job_majority(w))
-        evaluate_list(w);
+        list_evaluate(w);
     else if (job_refused(job) > 0 && !read_all_asked(job))
         ask_list_rest(w);
 }
@@ -232,8 +255,31 @@ deletion_start(struct work *w)
     job_timer(w, duration_ms(READ_TIMEOUT_MS));
 }
 
-static void
-answer_deletion(struct work *w)
+/*
+ * Pending: decided, it counts or is made void, and a void says whether a deletion lies below it.
+ * True: the job is busy with that.
+ */
+static bool
+deletion_settles(struct work *w)
+{
+    struct job *job = w->job;
+    enum batch_decision decision;
+    if (!settle_decision(w, job->head, &decision))
+        return true;
+    if (decision == BATCH_COMMITTED)
+        return false;
+    if (decision == BATCH_UNDECIDED) {
+        settle_wait(w, job->head);
+    } else {
+        job->resume_read = true;
+        job->attempts = 0;
+        job_enter_line(w);
+    }
+    return true;
+}
+
+void
+deletion_evaluate(struct work *w)
 {
     struct job *job = w->job;
     struct reply reply = {.required = cluster_erase_quorum(w->c->membership->cluster),
@@ -242,7 +288,11 @@ answer_deletion(struct work *w)
     enum vault_err err = read_settled_head(w);
     if (err == ERR_BUSY)
         return;
-    if (err != OK || !job->head || job->head->kind != HEAD_TOMBSTONE) {
+    if (err == OK && job->head && deletion_settles(w))
+        return;
+    bool deleted = job->head && (job->head->kind == HEAD_TOMBSTONE ||
+                                 (job->head->kind == HEAD_VOID && job->head->deleted_before));
+    if (err != OK || !deleted) {
         job_fail(w, err != OK ? ERR_INTERNAL : ERR_NOT_FOUND);
         return;
     }
@@ -275,14 +325,14 @@ deletion_on_erased(struct work *w, const struct msg *in)
     if (job_keep_accepted(w, a, &accepted) != OK)
         job_fail(w, ERR_NOMEM);
     else if (read_all_answered(job))
-        answer_deletion(w);
+        deletion_evaluate(w);
 }
 
 void
 deletion_timeout(struct work *w)
 {
     if (job_good(w->job) >= job_majority(w))
-        answer_deletion(w); /* those that are away have not erased, as far as anybody knows */
+        deletion_evaluate(w); /* those that are away have not erased, as far as anybody knows */
     else
         deletion_start(w);
 }

@@ -296,7 +296,10 @@ pin_seen_head(struct work *w)
     struct head *head = arena_alloc(&job->round, sizeof(*head));
     if (!head || head_decode(job->pinned_head, head) != OK)
         return false;
-    if (head->kind != HEAD_LIVE) {
+    enum batch_decision decision = BATCH_COMMITTED;
+    if (head->kind == HEAD_LIVE && !settle_decision(w, head, &decision))
+        return true;
+    if (head->kind != HEAD_LIVE || decision != BATCH_COMMITTED) {
         read_absent(w);
         return true;
     }
@@ -307,8 +310,21 @@ pin_seen_head(struct work *w)
     return true;
 }
 
-static void
-evaluate_read(struct work *w)
+/* h* is pending, and does not count or is not known to. True: the job is done with, or sent off. */
+static bool
+is_nothing_yet(struct work *w)
+{
+    enum batch_decision decision;
+    if (!settle_decision(w, w->job->head, &decision))
+        return true;
+    if (decision == BATCH_COMMITTED)
+        return false;
+    read_absent(w);
+    return true;
+}
+
+void
+read_evaluate(struct work *w)
 {
     struct job *job = w->job;
     struct gathered g;
@@ -322,6 +338,10 @@ evaluate_read(struct work *w)
                 job->seen = false;
             return;
         }
+        if (err == OK && job->role == ROLE_RECORD) {
+            settle_record_found(w);
+            return;
+        }
         if (err != OK || !exists(job)) {
             if (err != OK)
                 job_fail(w, ERR_INTERNAL);
@@ -329,6 +349,8 @@ evaluate_read(struct work *w)
                 read_absent(w);
             return;
         }
+        if (is_nothing_yet(w))
+            return;
     }
     if (job->head_only)
         answer_head(w);
@@ -382,7 +404,7 @@ read_on_state(struct work *w, const struct msg *in)
     if (read_cannot_succeed(w))
         return;
     if (job_good(job) >= enough)
-        evaluate_read(w);
+        read_evaluate(w);
     else if (job_refused(job) > 0 && !read_all_asked(job))
         ask_read_rest(w);
 }
@@ -413,6 +435,7 @@ void
 read_deadline(struct work *w)
 {
     struct job *job = w->job;
-    bool settled = job_good(job) >= job_majority(w) && job->head && job->kind == REQUEST_READ;
+    bool settled = job_good(job) >= job_majority(w) && job->head && job->kind == REQUEST_READ &&
+                   job->phase != JOB_SETTLING;
     job_fail(w, settled || job->delivery_asked ? ERR_VALUE_UNAVAILABLE : ERR_NO_QUORUM);
 }

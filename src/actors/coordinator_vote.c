@@ -8,7 +8,8 @@
 static enum change_kind
 purpose_of(const struct job *job)
 {
-    if (job->background || job->resume_read)
+    bool abort_only = job->role == ROLE_RECORD && job->batch_decision == BATCH_ABORTED;
+    if (job->background || job->resume_read || abort_only)
         return CHANGE_FINISH;
     switch (job->kind) {
     case REQUEST_CREATE: return CHANGE_CREATE;
@@ -18,6 +19,7 @@ purpose_of(const struct job *job)
     case REQUEST_HISTORY:
     case REQUEST_DELETION:
     case REQUEST_BATCH:
+    case REQUEST_BATCH_CREATE:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;
@@ -82,6 +84,8 @@ change_start_round(struct work *w)
     struct job *job = w->job;
     job_new_round(w);
     job->finishing = false;
+    job->settling = false;
+    job->unmarking = false;
     job->fetch_tried = 0;
     job->runaways = 0;
     if (!pick_ballot(w)) {
@@ -224,6 +228,8 @@ change_on_fetched(struct work *w, const struct msg *in)
     record_id(fetched->head, id);
     if (fetched->refusal != REFUSED_NONE || memcmp(id, job->head_id, ID_BYTES) != 0)
         job_next_fetch(w);
+    else if (job->unmarking)
+        settle_with_copy(w, fetched);
     else
         finish_with(w, fetched->head, fetched->version, fetched->dealing, fetched->boxes);
 }
@@ -263,6 +269,27 @@ list_voters_only(struct job *job)
     }
 }
 
+void
+change_with_head(struct work *w)
+{
+    struct job *job = w->job;
+    if (job->head && !settle_for_change(w))
+        return;
+    if (job->background || job->resume_read)
+        tell_chosen(w);
+    if (job->background) {
+        job_end(w);
+    } else if (job->resume_read) {
+        job->resume_read = false;
+        job->unfinished_tries = 0;
+        job->seen = false;
+        job_leave_line(w);
+        job_resume(w);
+    } else {
+        change_propose(w);
+    }
+}
+
 static void
 decide(struct work *w)
 {
@@ -278,19 +305,7 @@ decide(struct work *w)
         finish_unfinished(w);
         return;
     }
-    if (job->background || job->resume_read)
-        tell_chosen(w);
-    if (job->background) {
-        job_end(w);
-    } else if (job->resume_read) {
-        job->resume_read = false;
-        job->unfinished_tries = 0;
-        job->seen = false;
-        job_leave_line(w);
-        job_resume(w);
-    } else {
-        change_propose(w);
-    }
+    change_with_head(w);
 }
 
 /*

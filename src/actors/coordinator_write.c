@@ -24,8 +24,8 @@ remember_op(struct head *next, const struct head *before, const struct op_result
 }
 
 /* The head that follows h*, but for the version it names. */
-static void
-next_head(struct work *w, struct head *next)
+void
+change_next_head(struct work *w, struct head *next)
 {
     struct job *job = w->job;
     const struct cluster *cluster = w->c->membership->cluster;
@@ -127,12 +127,38 @@ out:
     return err;
 }
 
+static void
+fill_record(const struct job *job, struct head *next)
+{
+    next->kind = HEAD_RECORD;
+    next->version = 1;
+    next->oldest_version = 1;
+    memcpy(next->incarnation, job->batch_id, BATCH_ID_BYTES);
+    next->decision = job->batch_decision;
+    next->members = job->members;
+}
+
+/* A member of a batch counts only when its record says so. */
+static void
+mark_pending(const struct job *job, struct head *next)
+{
+    const struct head *before = job->head;
+    memcpy(next->batch, job->parent->create->id, BATCH_ID_BYTES);
+    next->deleted_before = before && (before->kind == HEAD_TOMBSTONE || before->deleted_before);
+}
+
 static enum vault_err
 fill_head(struct work *w, struct head *next, struct proposal *p)
 {
     const struct job *job = w->job;
     struct op_result result = {.at_ms = next->changed_at_ms};
     enum vault_err err = OK;
+    if (job->role == ROLE_RECORD) {
+        fill_record(job, next);
+        return OK;
+    }
+    if (job->role == ROLE_MEMBER)
+        mark_pending(job, next);
     if (job->kind == REQUEST_DELETE) {
         next->kind = HEAD_TOMBSTONE;
         result.kind = CHANGE_DELETE;
@@ -158,8 +184,8 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
     return err;
 }
 
-static void
-propose_new(struct work *w)
+void
+change_propose_new(struct work *w)
 {
     struct job *job = w->job;
     struct head *next = arena_alloc(&job->round, sizeof(*next));
@@ -170,7 +196,7 @@ propose_new(struct work *w)
         job_fail(w, ERR_NOMEM);
         return;
     }
-    next_head(w, next);
+    change_next_head(w, next);
     enum vault_err err = fill_head(w, next, &job->proposal);
     if (err == OK)
         err = head_encode(next, &encoded);
@@ -246,6 +272,13 @@ void
 change_propose(struct work *w)
 {
     struct job *job = w->job;
+    if (job->role == ROLE_RECORD) {
+        if (job->head)
+            settle_record_found(w);
+        else
+            change_propose_new(w);
+        return;
+    }
     const struct op_result *result =
         job->head && !PLANTED(operation_outside_head) ? head_find_op(job->head, job->op_id) : NULL;
     if (result) {
@@ -270,8 +303,8 @@ change_propose(struct work *w)
     enum vault_err err = precondition(job);
     if (err != OK)
         job_fail(w, err);
-    else
-        propose_new(w);
+    else if (member_may_write(w))
+        change_propose_new(w);
 }
 
 /* ---- writing ---- */
@@ -361,9 +394,18 @@ chosen(struct work *w)
     bool all = written_mask(job) == (UINT64_C(1) << job->replicas.count) - 1;
     metrics_count(w->st->metrics, METRIC_changes_chosen);
     job_log(w, LOG_INFO, "chosen", OK);
-    if (job->finishing) {
+    if (job->finishing && job->settling && job->background) {
+        settler_done(w);
+        job_leave_line(w);
+        if (all)
+            collected_all(w);
+        else
+            collect(w);
+    } else if (job->finishing) {
         change_send_chosen(w, written_mask(job));
         change_start_round(w);
+    } else if (job->role == ROLE_MEMBER) {
+        member_written(w);
     } else if (job->kind == REQUEST_DELETE) {
         change_start_erasing(w);
     } else {

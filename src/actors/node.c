@@ -80,7 +80,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                               .master = options->master,
                                               .master_incorrect = options->master_incorrect,
                                               .map_seed = seed,
-                                              .jobs_max = 4 * options->requests_max + 64,
+                                              .jobs_max =
+                                                  4 * options->requests_max + 64 + BATCH_ITEMS_MAX,
                                               .deadline = options->request_deadline,
                                               .issued_ms = options->row.horizon_ms};
     enum vault_err err = digests_init(&node->digests, &node->membership);

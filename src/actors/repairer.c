@@ -25,6 +25,7 @@ repairer_init(struct repairer *r, struct membership *membership, const struct no
     r->walks[0].table = ROW_BOXES;
     r->walks[1].table = ROW_ERASURE;
     r->walks[2].table = ROW_NEED;
+    r->walks[3].table = ROW_UNSETTLED;
 }
 
 /* ---- heartbeats ---- */
@@ -312,12 +313,12 @@ on_page(struct repairer *r, const struct step *st, const struct msg_loaded *load
         /* Stored while this node had another configuration: kept, but not this node's business. */
         if (replicas_index(&replicas, r->membership->self) < 0)
             continue;
-        if (apart || table == ROW_NEED)
+        if ((apart && table != ROW_UNSETTLED) || table == ROW_NEED)
             ask_check(r, path, table == ROW_ERASURE ? 0 : version, id, apart, out);
         else if (table == ROW_BOXES)
             visit_boxes(r, walk, path, &replicas, row->value, &asked, out);
         else
-            ask_shard_store(r, path, DELIVER_ERASURE, out);
+            ask_shard_store(r, path, table == ROW_ERASURE ? DELIVER_ERASURE : DELIVER_SETTLE, out);
     }
     if (loaded->err != OK || sim_maybe(st, repair_round_cut)) {
         walk->after.size = 0;

@@ -269,7 +269,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     }
     if (plan == PLAN_TAKE) {
         metrics_count(w->st->metrics, METRIC_heads_taken);
-        ask_for_share(w);
+        if (head->kind == HEAD_LIVE)
+            ask_for_share(w);
     }
     if (count > 0)
         shard_commit(w, list, count);
@@ -306,7 +307,7 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
     size_t count = 0;
     bool whole;
     if (!list || w->path->row.row.state != STATE_CHOSEN || chosen->head.size == 0 ||
-        head_decode(chosen->head, tombstone) != OK || tombstone->kind != HEAD_TOMBSTONE ||
+        head_decode(chosen->head, tombstone) != OK || !head_kind_erases(tombstone->kind) ||
         tombstone->generation >= own->generation)
         return;
     if (!w->rows && !w->path->clean) {
@@ -339,7 +340,7 @@ shard_on_chosen(struct shard_work *w)
         metrics_count(w->st->metrics, METRIC_messages_refused);
         return;
     }
-    if (head->kind == HEAD_TOMBSTONE) {
+    if (head_kind_erases(head->kind)) {
         struct ballot ballot = w->msg->u.chosen.ballot;
         if (plan == PLAN_PRUNE && w->path->row.row.erased)
             erased_before(w);

@@ -38,6 +38,7 @@ struct head_summary {
     uint64_t version, oldest_version;
     uint8_t version_id[ID_BYTES];
     uint8_t incarnation[INCARNATION_BYTES];
+    bool pending;
 };
 
 /* The path row with memory of its own. */
@@ -132,6 +133,7 @@ struct bytes shard_key_copy(const struct shard_work *w,
 struct store_change *shard_change(struct store_change *list, size_t *count,
                                   enum store_change_kind kind, struct bytes key,
                                   struct bytes value);
+/* One or two changes: with the row of table 'u', where that comes or goes. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
 enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };

@@ -205,6 +205,11 @@ shard_on_deliver(struct shard_work *w)
             finish_first(w);
         return;
     }
+    if (owner == DELIVER_SETTLE) {
+        if (path->row.head.pending && path->row.row.state == STATE_CHOSEN && !recent)
+            finish_first(w);
+        return;
+    }
     if (owner == DELIVER_ERASURE) {
         shard_spread_erasure(w);
         return;

@@ -24,6 +24,25 @@ shard_change(struct store_change *list, size_t *count, enum store_change_kind ki
     return &list[(*count)++];
 }
 
+/* A row as long as the accepted head is pending, so that it is found by whoever settles batches. */
+static bool
+put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
+{
+    static const uint8_t present[] = {1};
+    bool before = w->path->row.row.state != STATE_ABSENT && w->path->row.head.pending;
+    bool after = w->path->next.head.pending;
+    struct row_key key;
+    if (before == after)
+        return true;
+    row_key_unsettled(w->path->link.path, &key);
+    struct bytes key_copy = shard_key_copy(w, &key);
+    if (key_copy.size == 0)
+        return false;
+    shard_change(list, count, after ? STORE_PUT : STORE_DELETE, key_copy,
+                 after ? bytes_of(present, 1) : (struct bytes){0});
+    return true;
+}
+
 enum vault_err
 shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *count)
 {
@@ -39,6 +58,8 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     if (err != OK || key_copy.size == 0)
         return err != OK ? err : ERR_NOMEM;
     shard_change(list, count, STORE_PUT, key_copy, copy);
+    if (!put_unsettled(w, list, count))
+        return ERR_NOMEM;
     if (w->path->row.row.state != STATE_ABSENT)
         return OK;
     row_key_index(w->path->link.path, &key); /* from now on it is listed */
@@ -67,6 +88,7 @@ summarise(struct shard_row *row)
     sum->kind = head.kind;
     sum->version = head.version;
     sum->oldest_version = head.oldest_version;
+    sum->pending = head_is_pending(&head);
     return OK;
 }
 

@@ -157,7 +157,7 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->dealing);
     row_key_version(ROW_BOXES, of, in->head.version, in->head.version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->boxes);
-    return OK;
+    return OK; /* with boxes: the own share came in one */
 }
 
 /*
@@ -195,7 +195,7 @@ accept_head(struct shard_work *w, struct incoming *in)
                              write->head, same && path->row.row.erased);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);
-    if (err == OK && in->head.kind == HEAD_TOMBSTONE && !path->next.row.erased &&
+    if (err == OK && head_kind_erases(in->head.kind) && !path->next.row.erased &&
         !shard_put_erasure(w, 0, list, &count))
         err = ERR_NOMEM;
     if (err == OK && in->has_value && !in->held)
@@ -219,6 +219,14 @@ accept_head(struct shard_work *w, struct incoming *in)
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
+}
+
+/* The version is that of the head accepted here, which it replaces: only a mark is taken off. */
+static bool
+is_same_version(const struct shard_path *path, const struct incoming *in)
+{
+    return path->row.row.state != STATE_ABSENT && path->row.head.kind == HEAD_LIVE &&
+           memcmp(path->row.head.version_id, in->head.version_id, ID_BYTES) == 0;
 }
 
 /*
@@ -266,7 +274,7 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
         return;
     }
-    if (same && in->has_value && !look_for_own_share(w, in))
+    if (in->has_value && is_same_version(path, in) && !look_for_own_share(w, in))
         return;
     if (repeated && (in->held || !in->has_value)) {
         answer_written(w, shard_answer_now(w, MSG_WRITTEN), in->head_id);

@@ -187,6 +187,16 @@ take_value(const json_t *value, struct arena *arena, struct request *request)
     return arena_copy(arena, text, &request->value);
 }
 
+enum vault_err
+json_value_take(const json_t *value, const json_t *encoding, struct arena *arena,
+                struct request *request)
+{
+    enum vault_err err = take_encoding(encoding, request);
+
+    request->value = (struct bytes){0};
+    return err == OK ? take_value(value, arena, request) : err;
+}
+
 static enum vault_err
 take_members(json_t *object, struct arena *arena, struct request *request)
 {

@@ -34,8 +34,16 @@ MUST_CHECK enum vault_err json_body_parse(struct bytes body, struct arena *arena
                                           struct request *request);
 
 /*
- * Fills in the items of a BATCH from {"read": [{"name", "version"}]}, in `arena`. Errors:
- * ERR_BAD_JSON, ERR_BAD_NAME, ERR_TOO_LARGE too many, ERR_NOMEM.
+ * "value" and "encoding" as they are in every body: into value and encoding of `request`. Errors as
+ * json_body_parse.
+ */
+MUST_CHECK enum vault_err json_value_take(const json_t *value, const json_t *encoding,
+                                          struct arena *arena, struct request *request);
+
+/*
+ * Fills in the items of a BATCH from {"read": [{"name", "version"}]}, in `arena`, or of a
+ * BATCH_CREATE (then the kind is set, too) from {"create": [{"name", "value", "encoding"}]}.
+ * Errors: ERR_BAD_JSON, ERR_BAD_NAME, ERR_TOO_LARGE too many or too much, ERR_NOMEM.
  */
 MUST_CHECK enum vault_err batch_body_parse(struct bytes body, struct arena *arena,
                                            struct request *request);

@@ -281,13 +281,26 @@ render_item(const struct batch_item *item, const struct item_result *result, str
 }
 
 static void
+render_created(const struct batch_item *item, const struct item_result *result,
+               struct json_out *out)
+{
+    json_out_open(out, '{');
+    json_out_key(out, "name");
+    json_out_string(out, item->name);
+    put_version_and_start(out, result->version, result->valid_from_ms);
+    json_out_close(out, '}');
+}
+
+static void
 render_batch(const struct request *request, const struct reply *reply, struct json_out *out)
 {
+    bool created = request->kind == REQUEST_BATCH_CREATE;
+
     json_out_open(out, '{');
     json_out_key(out, "results");
     json_out_open(out, '[');
     for (size_t i = 0; i < reply->item_count; i++)
-        render_item(&request->items[i], &reply->items[i], out);
+        (created ? render_created : render_item)(&request->items[i], &reply->items[i], out);
     json_out_close(out, ']');
     json_out_close(out, '}');
 }
@@ -324,6 +337,10 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         break;
     case REQUEST_DELETION: render_deletion(request, reply, &out); break;
     case REQUEST_BATCH: render_batch(request, reply, &out); break;
+    case REQUEST_BATCH_CREATE:
+        response->status = 201;
+        render_batch(request, reply, &out);
+        break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: out.err = ERR_INTERNAL; break; /* api/status.h renders these */

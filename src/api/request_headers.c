@@ -117,7 +117,8 @@ apply_credential(const struct request_headers *headers, struct request *request)
 static bool
 changes_something(enum request_kind kind)
 {
-    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE;
+    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
+           kind == REQUEST_BATCH; /* as its body says: one that reads does without the key */
 }
 
 static bool

@@ -38,11 +38,13 @@ face(enum vault_err err)
     case ERR_METHOD: return (struct error_face){err, 405, retry_no, NULL};
     case ERR_REQUEST_TIMEOUT: return (struct error_face){err, 408, retry_safe, NULL};
     case ERR_ALREADY_EXISTS:
+    case ERR_RESULT_GONE:
     case ERR_VERSION_MISMATCH: return (struct error_face){err, 409, retry_no, NULL};
     case ERR_CONTENDED: return (struct error_face){err, 409, retry_safe, NULL};
     case ERR_LENGTH_REQUIRED: return (struct error_face){err, 411, retry_no, NULL};
     case ERR_TOO_LARGE: return (struct error_face){err, 413, retry_no, NULL};
     case ERR_MEDIA_TYPE: return (struct error_face){err, 415, retry_no, NULL};
+    case ERR_REPEATED:
     case ERR_KEY_REUSED: return (struct error_face){err, 422, retry_no, NULL};
     case ERR_HEADERS_TOO_LARGE: return (struct error_face){err, 431, retry_no, NULL};
 

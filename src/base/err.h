@@ -42,6 +42,8 @@
     X(ERR_ALREADY_EXISTS, "already_exists", "a secret of that name exists")                        \
     X(ERR_VERSION_MISMATCH, "version_mismatch", "the secret has another version than expected")    \
     X(ERR_KEY_REUSED, "idempotency_key_reused", "that Idempotency-Key belongs to another request") \
+    X(ERR_RESULT_GONE, "result_gone", "it happened, and its first result is no longer known")      \
+    X(ERR_REPEATED, "repeated", "a name comes more than once")                                     \
     X(ERR_CONTENDED, "contended", "lost to concurrent writers until the deadline")                 \
     X(ERR_NO_QUORUM, "no_quorum", "too few nodes answered")                                        \
     X(ERR_VALUE_UNAVAILABLE, "value_unavailable", "too few parts of the value can be had now")     \

@@ -21,8 +21,10 @@ enum {
     IDEMPOTENCY_KEY_BYTES_MAX = 128,
     BATCH_ITEMS_MAX = 256,            /* secrets in one batch */
     BATCH_VALUES_BYTES_MAX = 1 << 20, /* all values written by one batch, or read by it */
-    OP_IDS_MAX = 64,        /* op_ids remembered in one head */
-    VERSIONS_KEPT_MAX = 64, /* versions kept per secret unless told otherwise */
+    BATCH_ID_BYTES = 16,
+    BATCH_MEMBER_BYTES = 16, /* hash of a member's name in a batch record */
+    OP_IDS_MAX = 64,         /* op_ids remembered in one head */
+    VERSIONS_KEPT_MAX = 64,  /* versions kept per secret unless told otherwise */
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
     HEAD_BYTES_MAX = 16 * 1024,                      /* encoded head */

@@ -1,7 +1,9 @@
 /*
  * Paths, ballots and the head record: [format, tenant, name, generation, kind, incarnation,
  * version, oldest version, version id, prev, op id, [[op id, kind, version, at]...], cluster id,
- * configuration hash, changed at].
+ * configuration hash, changed at], and after that, in a pending head, batch id and whether a
+ * tombstone lies below; in a void whether a tombstone lies below; in a batch record decision and
+ * members.
  */
 #include "proto/head.h"
 
@@ -10,11 +12,12 @@
 #include "proto/codec.h"
 #include "proto/request.h"
 
-enum { HEAD_FIELDS = 15, OP_FIELDS = 4 };
+enum { HEAD_FIELDS = 15, VOID_FIELDS = 16, PENDING_FIELDS = 17, RECORD_FIELDS = 17, OP_FIELDS = 4 };
+enum { MEMBERS_BYTES_MAX = BATCH_ITEMS_MAX * BATCH_MEMBER_BYTES };
 
 /* Most that the fields can take: 9 bytes of frame each, less than that in truth. */
-static_assert(HEAD_FIELDS * 9 + TENANT_BYTES_MAX + NAME_BYTES_MAX + 3 * 16 + 3 * HASH_BYTES +
-                      OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) + 4 * 8 <=
+static_assert(RECORD_FIELDS * 9 + MEMBERS_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX + 3 * 16 +
+                      3 * HASH_BYTES + OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) + 4 * 8 <=
                   HEAD_BYTES_MAX,
               "every head fits");
 
@@ -27,7 +30,121 @@ path_equal(struct path a, struct path b)
 bool
 path_valid(struct path path)
 {
-    return tenant_name_valid(path.tenant) && secret_name_valid(path.name);
+    return tenant_name_valid(path.tenant) &&
+           (secret_name_valid(path.name) || batch_record_name_valid(path.name));
+}
+
+bool
+head_is_pending(const struct head *head)
+{
+    return !codec_all_zero(head->batch, BATCH_ID_BYTES);
+}
+
+bool
+head_kind_erases(enum head_kind kind)
+{
+    return kind == HEAD_TOMBSTONE || kind == HEAD_VOID;
+}
+
+/* ---- records of batches ---- */
+
+static const char record_prefix[] = "_batch/";
+enum { RECORD_PREFIX_BYTES = sizeof(record_prefix) - 1 };
+static_assert(RECORD_PREFIX_BYTES + 2 * BATCH_ID_BYTES == BATCH_RECORD_NAME_BYTES, "the name fits");
+static_assert((int)BATCH_ID_BYTES == (int)INCARNATION_BYTES, "a record's incarnation");
+
+struct path
+batch_record_path(struct bytes tenant, const uint8_t id[static BATCH_ID_BYTES],
+                  uint8_t memory[static BATCH_RECORD_NAME_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    memcpy(memory, record_prefix, RECORD_PREFIX_BYTES);
+    for (size_t i = 0; i < BATCH_ID_BYTES; i++) {
+        memory[RECORD_PREFIX_BYTES + 2 * i] = (uint8_t)digits[id[i] >> 4];
+        memory[RECORD_PREFIX_BYTES + 2 * i + 1] = (uint8_t)digits[id[i] & 15];
+    }
+    return (struct path){tenant, bytes_of(memory, BATCH_RECORD_NAME_BYTES)};
+}
+
+bool
+batch_record_name_valid(struct bytes name)
+{
+    if (name.size != BATCH_RECORD_NAME_BYTES ||
+        memcmp(name.data, record_prefix, RECORD_PREFIX_BYTES) != 0)
+        return false;
+    for (size_t i = RECORD_PREFIX_BYTES; i < name.size; i++) {
+        bool digit = name.data[i] >= '0' && name.data[i] <= '9';
+
+        if (!digit && (name.data[i] < 'a' || name.data[i] > 'f'))
+            return false;
+    }
+    return true;
+}
+
+void
+batch_member_hash(struct path member, uint8_t out[static BATCH_MEMBER_BYTES])
+{
+    uint8_t hash[HASH_BYTES];
+    struct bytes parts[] = {bytes_of_text("ostraka batch member 1"), member.tenant, member.name};
+
+    hash_parts(parts, 3, hash);
+    memcpy(out, hash, BATCH_MEMBER_BYTES);
+}
+
+bool
+batch_record_has(const struct head *record, struct path member)
+{
+    uint8_t hash[BATCH_MEMBER_BYTES];
+
+    batch_member_hash(member, hash);
+    for (size_t at = 0; at < record->members.size; at += BATCH_MEMBER_BYTES) {
+        if (memcmp(record->members.data + at, hash, BATCH_MEMBER_BYTES) == 0)
+            return record->kind == HEAD_RECORD && record->decision == BATCH_COMMITTED;
+    }
+    return false;
+}
+
+static bool
+members_valid(const struct head *head)
+{
+    const struct bytes *m = &head->members;
+
+    if (m->size % BATCH_MEMBER_BYTES != 0 || m->size > MEMBERS_BYTES_MAX)
+        return false;
+    for (size_t at = BATCH_MEMBER_BYTES; at < m->size; at += BATCH_MEMBER_BYTES) {
+        if (memcmp(m->data + at - BATCH_MEMBER_BYTES, m->data + at, BATCH_MEMBER_BYTES) >= 0)
+            return false;
+    }
+    return m->size > 0 || head->decision == BATCH_ABORTED;
+}
+
+/* The record lies on the path of its own batch. */
+static bool
+record_valid(const struct head *head)
+{
+    uint8_t memory[BATCH_RECORD_NAME_BYTES];
+    struct path path = batch_record_path(head->path.tenant, head->incarnation, memory);
+
+    return path_equal(head->path, path) && head->generation == 1 && head->version == 1 &&
+           head->op_count == 0 &&
+           (head->decision == BATCH_COMMITTED || head->decision == BATCH_ABORTED) &&
+           members_valid(head);
+}
+
+static bool
+batch_fields_valid(const struct head *head)
+{
+    bool pending = head_is_pending(head);
+
+    if (head->kind == HEAD_RECORD)
+        return !pending && !head->deleted_before && record_valid(head);
+    if (batch_record_name_valid(head->path.name) || head->decision != BATCH_UNDECIDED ||
+        head->members.size > 0)
+        return false;
+    if (pending && (head->kind != HEAD_LIVE || head->version != 1))
+        return false;
+    return !head->deleted_before || pending || head->kind == HEAD_VOID;
 }
 
 static int
@@ -127,7 +244,7 @@ own_op_valid(const struct head *head)
 {
     const struct op_result *own = &head->ops[0];
 
-    if (head->kind == HEAD_VOID)
+    if (head->kind == HEAD_VOID || head->kind == HEAD_RECORD)
         return true;
     if (head->op_count == 0 || memcmp(own->op_id, head->op_id, OP_ID_BYTES) != 0)
         return false;
@@ -143,7 +260,7 @@ head_valid(const struct head *head)
 
     if (!path_valid(head->path) || !counter_valid(head->generation))
         return false;
-    if (head->kind < HEAD_LIVE || head->kind > HEAD_VOID)
+    if (head->kind < HEAD_LIVE || head->kind > HEAD_RECORD)
         return false;
     if (!counter_valid(head->version) || !counter_valid(head->oldest_version))
         return false;
@@ -151,7 +268,30 @@ head_valid(const struct head *head)
         return false;
     if (first != codec_all_zero(head->prev, ID_BYTES) || head->changed_at_ms > TIME_MS_MAX)
         return false;
-    return ops_valid(head) && own_op_valid(head);
+    return ops_valid(head) && own_op_valid(head) && batch_fields_valid(head);
+}
+
+static uint64_t
+field_count(const struct head *head)
+{
+    if (head->kind == HEAD_RECORD)
+        return RECORD_FIELDS;
+    if (head->kind == HEAD_VOID)
+        return VOID_FIELDS;
+    return head_is_pending(head) ? PENDING_FIELDS : HEAD_FIELDS;
+}
+
+static void
+put_batch_fields(struct cbor_writer *w, const struct head *head)
+{
+    if (head_is_pending(head))
+        codec_put_fixed(w, head->batch, BATCH_ID_BYTES);
+    if (head_is_pending(head) || head->kind == HEAD_VOID)
+        cbor_put_uint(w, head->deleted_before);
+    if (head->kind == HEAD_RECORD) {
+        cbor_put_uint(w, head->decision);
+        cbor_put_bytes(w, head->members);
+    }
 }
 
 static void
@@ -181,7 +321,7 @@ head_encode(const struct head *head, struct buf *out)
         return ERR_RANGE;
 
     cbor_writer_init(&w, out);
-    cbor_put_array(&w, HEAD_FIELDS);
+    cbor_put_array(&w, field_count(head));
     cbor_put_uint(&w, RECORD_HEAD_1);
     cbor_put_bytes(&w, head->path.tenant);
     cbor_put_bytes(&w, head->path.name);
@@ -197,6 +337,7 @@ head_encode(const struct head *head, struct buf *out)
     codec_put_fixed(&w, head->cluster_id, CLUSTER_ID_BYTES);
     codec_put_fixed(&w, head->config_hash, HASH_BYTES);
     cbor_put_uint(&w, head->changed_at_ms);
+    put_batch_fields(&w, head);
     return codec_end(&w, start, HEAD_BYTES_MAX);
 }
 
@@ -216,14 +357,30 @@ get_ops(struct cbor_reader *r, struct head *out)
 }
 
 static void
+get_batch_fields(struct cbor_reader *r, struct head *out, uint64_t fields)
+{
+    bool pending = out->kind == HEAD_LIVE && fields == PENDING_FIELDS;
+
+    if (pending)
+        cbor_get_fixed(r, out->batch, BATCH_ID_BYTES);
+    if (pending || out->kind == HEAD_VOID)
+        out->deleted_before = cbor_get_uint_max(r, 1) == 1;
+    if (out->kind == HEAD_RECORD) {
+        out->decision = (enum batch_decision)cbor_get_uint_max(r, BATCH_ABORTED);
+        out->members = cbor_get_bytes(r, MEMBERS_BYTES_MAX);
+    }
+}
+
+static void
 get_head(struct cbor_reader *r, struct head *out)
 {
-    codec_get_array_of(r, HEAD_FIELDS);
+    uint64_t fields = cbor_get_array(r, PENDING_FIELDS);
+
     (void)codec_get_range(r, RECORD_HEAD_1, RECORD_HEAD_1);
     out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
     out->path.name = cbor_get_bytes(r, NAME_BYTES_MAX);
     out->generation = cbor_get_uint(r);
-    out->kind = (enum head_kind)cbor_get_uint_max(r, HEAD_VOID);
+    out->kind = (enum head_kind)cbor_get_uint_max(r, HEAD_RECORD);
     cbor_get_fixed(r, out->incarnation, INCARNATION_BYTES);
     out->version = cbor_get_uint(r);
     out->oldest_version = cbor_get_uint(r);
@@ -234,6 +391,8 @@ get_head(struct cbor_reader *r, struct head *out)
     cbor_get_fixed(r, out->cluster_id, CLUSTER_ID_BYTES);
     cbor_get_fixed(r, out->config_hash, HASH_BYTES);
     out->changed_at_ms = cbor_get_uint(r);
+    get_batch_fields(r, out, fields);
+    codec_expect(r, fields == field_count(out));
 }
 
 enum vault_err

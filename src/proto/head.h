@@ -21,7 +21,7 @@ enum { OP_ID_BYTES = 16, ID_BYTES = HASH_BYTES };
 
 struct path {
     struct bytes tenant; /* tenant_name_valid() */
-    struct bytes name;   /* secret_name_valid() */
+    struct bytes name;   /* secret_name_valid(), or that of a batch record */
 };
 bool path_equal(struct path a, struct path b);
 bool path_valid(struct path path);
@@ -61,7 +61,14 @@ struct op_result {
     uint64_t at_ms;        /* changed_at of the head that it made (its valid_from) */
 };
 
-enum head_kind { HEAD_LIVE = 1, HEAD_TOMBSTONE = 2, HEAD_VOID = 3 };
+/*
+ * A void says that nothing is there, as if what it replaces had never been; a record, alone on a
+ * path of its own, says how a batch was decided.
+ */
+enum head_kind { HEAD_LIVE = 1, HEAD_TOMBSTONE = 2, HEAD_VOID = 3, HEAD_RECORD = 4 };
+
+/* Wire values. */
+enum batch_decision { BATCH_UNDECIDED = 0, BATCH_COMMITTED = 1, BATCH_ABORTED = 2 };
 
 struct head {
     struct path path;
@@ -79,14 +86,34 @@ struct head {
     uint8_t cluster_id[CLUSTER_ID_BYTES];
     uint8_t config_hash[HASH_BYTES]; /* a record; never compared */
     uint64_t changed_at_ms;          /* greater than that of the head before it */
+    uint8_t batch[BATCH_ID_BYTES];   /* LIVE: pending, the record of that batch decides whether it
+                                        counts; zero: it does */
+    bool deleted_before;             /* pending or VOID: the last that counted was a tombstone */
+    enum batch_decision decision;    /* RECORD */
+    struct bytes members;            /* RECORD: hashes of the members' names, ascending; of an
+                                        aborted batch there may be none */
 };
+bool head_is_pending(const struct head *head);
+/* Nothing is left of what was below it: a tombstone or a void. */
+bool head_kind_erases(enum head_kind kind);
+
+/* Records of batches: the path of the record of a batch, whose name is written to `memory`. */
+enum { BATCH_RECORD_NAME_BYTES = 7 + 2 * BATCH_ID_BYTES };
+struct path batch_record_path(struct bytes tenant, const uint8_t id[static BATCH_ID_BYTES],
+                              uint8_t memory[static BATCH_RECORD_NAME_BYTES]);
+bool batch_record_name_valid(struct bytes name);
+void batch_member_hash(struct path member, uint8_t out[static BATCH_MEMBER_BYTES]);
+/* `record` is the record of a committed batch that has that member. */
+bool batch_record_has(const struct head *record, struct path member);
 
 /*
  * What holds of every head, beyond the range of each field; encoder and decoder insist on it:
  * generation 1 has no head before it and every other has one; 1 <= oldest_version <= version; the
  * remembered operations are distinct and ever older. The first of them is the change itself in a
  * live head (CREATE of version 1 or UPDATE, of the latest version) and in a tombstone (DELETE); a
- * void need not have an operation of its own.
+ * void need not have an operation of its own. Only a live head of version 1 may be pending. A record
+ * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
+ * nothing else lies on such a path.
  *
  * Appends the encoding; `out` is as before on error.
  * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would

@@ -13,6 +13,7 @@ request_kind_name(enum request_kind kind)
     case REQUEST_DELETE: return "delete";
     case REQUEST_DELETION: return "deletion";
     case REQUEST_BATCH: return "batch";
+    case REQUEST_BATCH_CREATE: return "batch_create";
     case REQUEST_HEALTH: return "health";
     case REQUEST_STATUS: return "status";
     case REQUEST_METRICS: return "metrics";

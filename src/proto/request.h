@@ -15,9 +15,10 @@ enum request_kind {
     REQUEST_READ,
     REQUEST_HISTORY,
     REQUEST_DELETE,
-    REQUEST_DELETION, /* progress of the last deletion */
-    REQUEST_BATCH,    /* several secrets at one moment */
-    REQUEST_HEALTH,   /* answered by the runtime from snapshots, no agreement needed */
+    REQUEST_DELETION,     /* progress of the last deletion */
+    REQUEST_BATCH,        /* reads several secrets at one moment */
+    REQUEST_BATCH_CREATE, /* creates several secrets, all or none */
+    REQUEST_HEALTH,       /* answered by the runtime from snapshots, no agreement needed */
     REQUEST_STATUS,
     REQUEST_METRICS,
 };
@@ -31,8 +32,10 @@ enum value_encoding {
 
 /* One secret of a batch. */
 struct batch_item {
-    struct bytes name;
-    uint64_t version; /* 0 is the latest */
+    struct bytes name;            /* BATCH_CREATE: another one in each item */
+    uint64_t version;             /* BATCH: 0 is the latest */
+    struct bytes value;           /* BATCH_CREATE: raw bytes; all together BATCH_VALUES_BYTES_MAX */
+    enum value_encoding encoding; /* BATCH_CREATE */
 };
 
 /* All views are borrowed from the exchange that carries the request, which outlives it. */
@@ -44,7 +47,7 @@ struct request {
     struct bytes tenant; /* X-Ostraka-Tenant, or "default" */
     struct bytes name;   /* valid by secret_name_valid() */
     struct bytes credential;      /* bearer token as presented; empty: none */
-    struct bytes idempotency_key; /* CREATE, UPDATE, DELETE; empty: none */
+    struct bytes idempotency_key; /* of what changes something; empty: none */
     struct bytes value;           /* CREATE, UPDATE: raw bytes (base64 already undone) */
     enum value_encoding encoding; /* CREATE, UPDATE */
     bool has_expected_version;    /* UPDATE, DELETE */
@@ -55,7 +58,7 @@ struct request {
     bool stale;                     /* READ ?consistency=stale */
     uint32_t limit;                 /* HISTORY: 1..PAGE_MAX */
     uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
-    const struct batch_item *items; /* BATCH: 1..BATCH_ITEMS_MAX */
+    const struct batch_item *items; /* both batches: 1..BATCH_ITEMS_MAX */
     size_t item_count;
 };
 
@@ -68,7 +71,10 @@ struct history_row {
     struct bytes author;
 };
 
-/* What became of one secret of a batch; in the order of the request. */
+/*
+ * What became of one secret of a batch; in the order of the request. Of BATCH_CREATE version and
+ * valid_from alone.
+ */
 struct item_result {
     enum vault_err err; /* not OK: why the batch failed, or OK: nothing was wrong with this one */
     uint64_t version;
@@ -96,7 +102,7 @@ struct reply {
     unsigned replicas;
     bool shredded;
     unsigned retry_after_ms;         /* ERR_BUSY: a hint, 0 none */
-    const struct item_result *items; /* BATCH, also when some of them made it fail; or NULL */
+    const struct item_result *items; /* batches, also when some of them made it fail; or NULL */
     size_t item_count;
 };
 

@@ -100,7 +100,7 @@ static bool
 has_versions(enum row_table table)
 {
     return table == ROW_VERSION || table == ROW_DEALING || table == ROW_BOXES ||
-           table == ROW_ERASURE || table == ROW_NEED;
+           table == ROW_ERASURE || table == ROW_NEED || table == ROW_UNSETTLED;
 }
 
 void
@@ -109,6 +109,14 @@ row_key_erasure(struct path path, struct row_key *out)
     static const uint8_t no_id[ID_BYTES];
 
     row_key_version(ROW_ERASURE, path, 1, no_id, out);
+}
+
+void
+row_key_unsettled(struct path path, struct row_key *out)
+{
+    static const uint8_t no_id[ID_BYTES];
+
+    row_key_version(ROW_UNSETTLED, path, 1, no_id, out);
 }
 
 void
@@ -188,7 +196,8 @@ row_key_parse(struct bytes key, enum row_table *table, struct path *path, uint64
         return ERR_CORRUPT;
     if (!path_valid(found) || number < 1 || number > COUNTER_MAX)
         return ERR_CORRUPT;
-    if (letter == ROW_ERASURE && (number != 1 || !codec_all_zero(id.data, id.size)))
+    if ((letter == ROW_ERASURE || letter == ROW_UNSETTLED) &&
+        (number != 1 || !codec_all_zero(id.data, id.size)))
         return ERR_CORRUPT;
 
     *table = letter;

@@ -20,6 +20,8 @@
  *   'n' path ~version version_id   something of that version is missing here and has to be got back:
  *                                  its own share, its record or its dealing. Empty value; goes when
  *                                  everything is here, or the version is not wanted any more
+ *   'u' path 1 zero                the accepted head is pending: a batch that is to be settled, if
+ *                                  nobody else does; no value but a byte
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
@@ -39,6 +41,7 @@ enum row_table {
     ROW_ERASURE = 't',
     ROW_INDEX = 'x',
     ROW_NEED = 'n',
+    ROW_UNSETTLED = 'u',
 };
 
 /* Keys are built in fixed memory. */
@@ -58,7 +61,8 @@ void row_key_of_version(enum row_table table, struct path path, uint64_t version
 void row_key_version(enum row_table table, struct path path, uint64_t version,
                      const uint8_t version_id[static ID_BYTES], struct row_key *out);
 void row_key_erasure(struct path path, struct row_key *out);
-/* Splits a key of 'v', 'd', 'b', 't' or 'n'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
+void row_key_unsettled(struct path path, struct row_key *out);
+/* Splits a key of 'v', 'd', 'b', 't', 'n' or 'u'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
 MUST_CHECK enum vault_err row_key_parse(struct bytes key, enum row_table *table, struct path *path,
                                         uint64_t *version, struct bytes *version_id);
 

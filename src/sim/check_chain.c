@@ -106,6 +106,55 @@ check_chain_incarnation(const struct check_chain *check, const uint8_t *version_
 
 /* ---- heads ---- */
 
+static bool
+is_pending(const struct chosen_head *head)
+{
+    static const uint8_t none[BATCH_ID_BYTES] = {0};
+    return memcmp(head->batch, none, BATCH_ID_BYTES) != 0;
+}
+
+/* What the record of the batch says, if it has been chosen. */
+static enum batch_decision
+decision_of(const struct check_chain *check, const uint8_t id[static BATCH_ID_BYTES])
+{
+    uint8_t name[BATCH_RECORD_NAME_BYTES];
+    struct path path = batch_record_path(bytes_of_text("default"), id, name);
+    const struct checked_path *p = check_chain_path(check, path);
+    return p && p->chosen_count > 0 ? p->chosen[0].decision : BATCH_UNDECIDED;
+}
+
+/* A pending head is overwritten only once its batch is decided, and as it was decided. */
+static void
+check_overwritten(struct check_chain *check, const struct checked_path *p,
+                  const struct chosen_head *below, const struct chosen_head *above)
+{
+    enum batch_decision due = above->kind == HEAD_VOID ? BATCH_ABORTED : BATCH_COMMITTED;
+    if (decision_of(check, below->batch) != due)
+        sim_fail(check->world, SIM_SAFETY, "batch",
+                 "%s: generation %lu replaces a pending head that was not decided so", p->name,
+                 (unsigned long)above->generation);
+}
+
+/* Committed is what has all its members. */
+static void
+check_committed(struct check_chain *check, const struct checked_path *record,
+                const struct chosen_head *head)
+{
+    size_t found = 0;
+    if (head->decision != BATCH_COMMITTED)
+        return;
+    for (const struct checked_path *p = check->paths; p; p = p->next) {
+        bool has = false;
+        for (size_t i = 0; i < p->chosen_count; i++)
+            has = has || memcmp(p->chosen[i].batch, head->incarnation, BATCH_ID_BYTES) == 0;
+        found += has;
+    }
+    if (found != head->members)
+        sim_fail(check->world, SIM_SAFETY, "batch",
+                 "%s: committed with %lu members, of which %lu are chosen", record->name,
+                 (unsigned long)head->members, (unsigned long)found);
+}
+
 /* Whatever was chosen at one generation is named by what was chosen at the next; versions and times only go up. */
 static void
 check_link(struct check_chain *check, const struct checked_path *p, const struct chosen_head *below,
@@ -129,7 +178,12 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
                    below->kind == HEAD_LIVE;
     bool updated = same && above->kind == HEAD_LIVE && below->kind == HEAD_LIVE &&
                    above->version == below->version + 1;
-    if (!created && !deleted && !updated)
+    bool unmarked = same && above->kind == HEAD_LIVE && is_pending(below) && !is_pending(above) &&
+                    above->version == below->version;
+    bool voided = same && above->kind == HEAD_VOID && is_pending(below);
+    if (is_pending(below))
+        check_overwritten(check, p, below, above);
+    if (!created && !deleted && !updated && !unmarked && !voided)
         sim_fail(world, SIM_SAFETY, "one-chain",
                  "%s: generation %lu does not follow from the one before", p->name, generation);
 }
@@ -152,6 +206,7 @@ add_chosen(struct check_chain *check, struct checked_path *p, const struct chose
         return;
     }
     *known = *head;
+    check_committed(check, p, known);
     if (index > 0)
         check_link(check, p, &p->chosen[index - 1], known);
     if (index + 1 < p->chosen_count)
@@ -201,7 +256,10 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
                                .version = head.version,
-                               .changed_at_ms = head.changed_at_ms};
+                               .changed_at_ms = head.changed_at_ms,
+                               .decision = head.decision,
+                               .members = head.members.size / BATCH_MEMBER_BYTES};
+    memcpy(seen.batch, head.batch, BATCH_ID_BYTES);
     record_id(row.head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
     memcpy(seen.version_id, head.version_id, ID_BYTES);

@@ -18,6 +18,9 @@ struct chosen_head {
     uint64_t version;
     uint64_t changed_at_ms;
     uint8_t version_id[ID_BYTES]; /* of the latest version */
+    uint8_t batch[BATCH_ID_BYTES]; /* pending; zero: it is not */
+    enum batch_decision decision;  /* of a batch record */
+    size_t members;                /* that it lists */
 };
 
 struct accepted_head {

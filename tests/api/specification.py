@@ -61,8 +61,8 @@ def check_keyword(spec, keyword, value, schema, where):
     elif keyword in ("minimum", "maximum"):
         if value is not None and (value < rule if keyword == "minimum" else value > rule):
             yield "%s beyond the %s: %r" % (where, keyword, value)
-    elif keyword in ("minLength", "maxLength"):
-        if len(value) < rule if keyword == "minLength" else len(value) > rule:
+    elif keyword in ("minLength", "maxLength", "minItems", "maxItems"):
+        if len(value) < rule if keyword.startswith("min") else len(value) > rule:
             yield "%s beyond the %s" % (where, keyword)
     elif keyword == "required":
         for name in set(rule) - set(value):

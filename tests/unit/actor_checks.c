@@ -100,7 +100,10 @@ check_link(const struct checked_path *p, const struct chosen_head *below,
                    below->kind == HEAD_LIVE;
     bool updated = above->kind == HEAD_LIVE && below->kind == HEAD_LIVE &&
                    above->version == below->version + 1;
-    if (!created && !deleted && !updated)
+    bool unmarked = above->kind == HEAD_LIVE && !above->pending && below->pending &&
+                    above->version == below->version;
+    bool voided = above->kind == HEAD_VOID && below->pending;
+    if (!created && !deleted && !updated && !unmarked && !voided)
         checks_fail("path %s: generation %lu does not follow from the one before", p->name,
                     (unsigned long)above->generation);
 }
@@ -165,7 +168,8 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
                                .version = head.version,
-                               .changed_at_ms = head.changed_at_ms};
+                               .changed_at_ms = head.changed_at_ms,
+                               .pending = head_is_pending(&head)};
     record_id(row->head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
     if (ballot_compare(row->ballot, p->highest[node]) < 0)

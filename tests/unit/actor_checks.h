@@ -16,6 +16,7 @@ struct chosen_head {
     uint64_t version;
     uint64_t changed_at_ms;
     uint64_t at_ns; /* when it was first seen to be chosen */
+    bool pending;
 };
 
 struct accepted_head {

@@ -107,6 +107,33 @@ test_largest(void **state)
     end(ac);
 }
 
+/* Of many, only the last changes while they are compared: those before it are not read again. */
+static void
+test_last_of_many_changes(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 30);
+    struct batch_item items[30];
+    char names[30][16];
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(names[i], sizeof(names[i]), "many/%u", i);
+        items[i] = (struct batch_item){.name = bytes_of_text(names[i])};
+        ac_create(ac, 0, names[i], names[i]);
+    }
+    struct ac_request *r = send_read(ac, 0, items, 30);
+    for (unsigned i = 0; !r->done; i++) {
+        char text[8];
+        snprintf(text, sizeof(text), "%u", i);
+        if (i < 3)
+            assert_int_equal(ac_update(ac, 1, names[29], text)->reply.err, OK);
+        else
+            ac_run_ms(ac, 1);
+    }
+    assert_int_equal(r->reply.err, OK);
+    assert_true(r->reply.items[29].version > 1);
+    end(ac);
+}
+
 static void
 test_values_are_bounded_together(void **state)
 {
@@ -195,6 +222,7 @@ main(void)
         cmocka_unit_test(test_values_in_order),
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_last_of_many_changes),
         cmocka_unit_test(test_values_are_bounded_together),
         cmocka_unit_test(test_without_a_majority),
         cmocka_unit_test(test_one_moment),
