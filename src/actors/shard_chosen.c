@@ -104,7 +104,7 @@ answer_erased(struct shard_work *w, struct msg *m, const uint8_t head_id[static 
 static void
 erase(struct shard_work *w, struct bytes head, struct ballot ballot)
 {
-    struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
+    struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
     bool made = list && shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) == OK;
     if (made)

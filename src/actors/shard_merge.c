@@ -315,9 +315,9 @@ shard_on_handover(struct shard_work *w)
     }
     if (!rows_are_here(w, m))
         return;
-    enum vault_err err = m->head.kind != HEAD_LIVE ? merge_tombstone(w, m, list, &count)
-                         : w->rows->err != OK      ? merge_unreadable(w, m, list, &count)
-                                                   : merge_live(w, m, list, &count);
+    enum vault_err err = head_kind_erases(m->head.kind) ? merge_tombstone(w, m, list, &count)
+                         : w->rows->err != OK           ? merge_unreadable(w, m, list, &count)
+                                                        : merge_live(w, m, list, &count);
     w->path->box_key.size = 0;
     w->path->box = (struct bytes){0};
     if (err != OK) {

@@ -183,6 +183,21 @@ tell_head(struct shard_work *w, uint8_t node, bool recent)
     metrics_count(w->st->metrics, METRIC_heads_told);
 }
 
+/* What the row says is no longer so: the path's own row had been damaged, and was had back. */
+static void
+drop_unsettled(struct shard_work *w)
+{
+    struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
+    struct row_key key;
+    size_t count = 0;
+    row_key_unsettled(w->path->link.path, &key);
+    struct bytes key_copy = shard_key_copy(w, &key);
+    if (!list || key_copy.size == 0)
+        return;
+    shard_change(list, &count, STORE_DELETE, key_copy, (struct bytes){0});
+    shard_commit(w, list, count);
+}
+
 void
 shard_on_deliver(struct shard_work *w)
 {
@@ -206,7 +221,9 @@ shard_on_deliver(struct shard_work *w)
         return;
     }
     if (owner == DELIVER_SETTLE) {
-        if (path->row.head.pending && path->row.row.state == STATE_CHOSEN && !recent)
+        if (!shard_is_unsettled(&path->row))
+            drop_unsettled(w);
+        else if (!recent)
             finish_first(w);
         return;
     }

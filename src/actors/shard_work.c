@@ -24,13 +24,26 @@ shard_change(struct store_change *list, size_t *count, enum store_change_kind ki
     return &list[(*count)++];
 }
 
-/* A row as long as the accepted head is pending, so that it is found by whoever settles batches. */
+/*
+ * A pending head; or a record that is only accepted, for which there is no escrow that would lead
+ * anybody to it.
+ */
+bool
+shard_is_unsettled(const struct shard_row *row)
+{
+    if (row->row.state == STATE_ABSENT)
+        return false;
+    return row->head.pending ||
+           (row->head.kind == HEAD_RECORD && row->row.state != STATE_CHOSEN);
+}
+
+/* A row for as long as that is so. */
 static bool
 put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
 {
     static const uint8_t present[] = {1};
-    bool before = w->path->row.row.state != STATE_ABSENT && w->path->row.head.pending;
-    bool after = w->path->next.head.pending;
+    bool before = shard_is_unsettled(&w->path->row);
+    bool after = shard_is_unsettled(&w->path->next);
     struct row_key key;
     if (before == after)
         return true;

@@ -181,7 +181,7 @@ accept_head(struct shard_work *w, struct incoming *in)
     struct shard_path *path = w->path;
     const struct msg_write *write = &w->msg->u.write;
     bool same = is_accepted_already(path, in);
-    struct store_change *list = arena_alloc(w->st->arena, 8 * sizeof(*list));
+    struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
 
     path->promised = write->ballot;

@@ -20,8 +20,9 @@
  *   'n' path ~version version_id   something of that version is missing here and has to be got back:
  *                                  its own share, its record or its dealing. Empty value; goes when
  *                                  everything is here, or the version is not wanted any more
- *   'u' path 1 zero                the accepted head is pending: a batch that is to be settled, if
- *                                  nobody else does; no value but a byte
+ *   'u' path 1 zero                the accepted head is pending, or is a batch record that is only
+ *                                  accepted: to be settled, if nobody else does; the value is a
+ *                                  byte
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest

@@ -17,7 +17,7 @@ struct chosen_head {
     enum head_kind kind;
     uint64_t version;
     uint64_t changed_at_ms;
-    uint8_t version_id[ID_BYTES]; /* of the latest version */
+    uint8_t version_id[ID_BYTES];  /* of the latest version */
     uint8_t batch[BATCH_ID_BYTES]; /* pending; zero: it is not */
     enum batch_decision decision;  /* of a batch record */
     size_t members;                /* that it lists */

@@ -159,7 +159,7 @@ unlike(const struct world *world, struct path path, bool with_shares, unsigned *
             return "has another head";
         if (head_decode(row.head, &head) != OK)
             return "has a head that does not decode";
-        if (head.kind == HEAD_TOMBSTONE && !row.erased)
+        if (head_kind_erases(head.kind) && !row.erased)
             return "has not erased";
         if (head.kind == HEAD_LIVE && with_shares && !holds_versions(world, *node, &head))
             return "has not all versions and shares";

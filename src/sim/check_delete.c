@@ -86,7 +86,7 @@ check_delete_all(struct world *world)
         struct path path = {bytes_of_text("default"), bytes_of_text(p->name)};
         for (size_t i = 0; i < p->chosen_count; i++) {
             const struct chosen_head *head = &p->chosen[i];
-            if (head->kind == HEAD_TOMBSTONE &&
+            if (head_kind_erases(head->kind) &&
                 check_delete_erased(world, path, head->incarnation) != n)
                 sim_fail(world, SIM_SAFETY, "deletion",
                          "%s: what was deleted in generation %lu is still on some disk", p->name,

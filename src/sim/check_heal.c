@@ -206,11 +206,14 @@ drain(struct world *world)
         uint64_t next = world->now_ns + ms_to_ns(500);
         while (world_step(world, next))
             continue;
-        if (outstanding(world, ROW_BOXES) == 0 && outstanding(world, ROW_ERASURE) == 0)
+        if (outstanding(world, ROW_BOXES) == 0 && outstanding(world, ROW_ERASURE) == 0 &&
+            outstanding(world, ROW_UNSETTLED) == 0)
             return;
     }
-    sim_fail(world, SIM_LIVENESS, "drained", "%zu rows of boxes and %zu of erasures remain",
-             outstanding(world, ROW_BOXES), outstanding(world, ROW_ERASURE));
+    sim_fail(world, SIM_LIVENESS, "drained",
+             "%zu rows of boxes, %zu of erasures and %zu of batches remain",
+             outstanding(world, ROW_BOXES), outstanding(world, ROW_ERASURE),
+             outstanding(world, ROW_UNSETTLED));
 }
 
 /* ---- shredding ---- */

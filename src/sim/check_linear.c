@@ -25,16 +25,33 @@ outcome_of(const struct op *op)
     return op->outcome == OP_REFUSED ? LINEAR_REFUSED : LINEAR_OPEN;
 }
 
+/*
+ * Once one secret of a batch has been read, all of them are there: the batch has happened by then,
+ * whatever was answered to whoever asked for it.
+ */
+static bool
+has_been_seen(const struct op *op)
+{
+    return op->request.kind == REQUEST_CREATE && op->batch && op->batch->seen_ns != 0;
+}
+
+static uint64_t
+ended_ns(const struct op *op)
+{
+    bool earlier = op->outcome != OP_DONE || (op->batch && op->batch->seen_ns < op->ended_ns);
+    return has_been_seen(op) && earlier ? op->batch->seen_ns : op->ended_ns;
+}
+
 static struct linear_op
 as_checked(const struct op *op)
 {
     return (struct linear_op){
         .number = op->number,
         .kind = op->request.kind,
-        .outcome = outcome_of(op),
+        .outcome = has_been_seen(op) ? LINEAR_DONE : outcome_of(op),
         .refusal = op->reply.err,
         .called_ns = op->called_ns,
-        .ended_ns = op->ended_ns,
+        .ended_ns = ended_ns(op),
         .has_expected_version = op->request.has_expected_version,
         .expected_version = op->request.expected_version,
         .version_asked = op->request.version,

@@ -282,7 +282,7 @@ static const struct chosen_head *
 tombstone_of(const struct checked_path *p, uint64_t changed_at_ms)
 {
     for (size_t i = 0; p && i < p->chosen_count; i++) {
-        if (p->chosen[i].kind == HEAD_TOMBSTONE && p->chosen[i].changed_at_ms == changed_at_ms)
+        if (head_kind_erases(p->chosen[i].kind) && p->chosen[i].changed_at_ms == changed_at_ms)
             return &p->chosen[i];
     }
     return NULL;

@@ -1,4 +1,4 @@
-#include "sim/client.h"
+#include "sim/client_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +96,8 @@ clients_close(struct world *world)
     for (size_t i = 0; i < c->count; i++) {
         free(c->ops[i]->value);
         free(c->ops[i]->valid_from);
+        if (c->ops[i]->batch && c->ops[i]->batch->members[0] == c->ops[i])
+            free(c->ops[i]->batch);
         free(c->ops[i]);
     }
     free(c->ops);
@@ -103,7 +105,7 @@ clients_close(struct world *world)
     free(c->paths);
 }
 
-static struct op *
+struct op *
 op_new(struct world *world, unsigned client, unsigned node, unsigned path)
 {
     struct clients *c = &world->clients;
@@ -136,8 +138,8 @@ is_change(const struct op *op)
 }
 
 /* Sends the operation to a node, for the first time or again. */
-static void
-attempt_begin(struct world *world, struct op *op, unsigned node)
+void
+op_attempt(struct world *world, struct op *op, unsigned node)
 {
     const struct sim_node *n = &world->nodes[node];
     uint64_t left = n->paused_until_ns > world->now_ns ? n->paused_until_ns - world->now_ns : 0;
@@ -149,10 +151,23 @@ attempt_begin(struct world *world, struct op *op, unsigned node)
                                                        .called_ns = world->now_ns,
                                                        .paused_ns = n->paused_total_ns - left};
     /* A key that has been used before is compared with what it wrote: that is a read. */
-    if (op->request.kind == REQUEST_READ || op->request.idempotency_key.size > 0)
+    bool read = op->request.kind == REQUEST_READ || op->request.idempotency_key.size > 0;
+    if (read)
         world->clients.paths[op->path].reads_at |= UINT64_C(1) << node;
+    for (size_t i = 0; read && op->batch && i < op->batch->count; i++)
+        world->clients.paths[op->batch->members[i]->path].reads_at |= UINT64_C(1) << node;
     event->tag = op->number | (uint64_t)op->attempt_count++ << ATTEMPT_SHIFT;
     event_push(world, event);
+}
+
+void
+op_make_value(struct world *world, struct op *op)
+{
+    op->value_size = value_size(world);
+    op->value = sim_alloc(op->value_size);
+    value_fill(world, op->number, op->value, op->value_size);
+    op->request.value = bytes_of(op->value, op->value_size);
+    op->request.encoding = VALUE_BASE64;
 }
 
 struct op *
@@ -169,13 +184,8 @@ client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
     op->request.credential = bytes_of_text(sim_token);
     if (op->request.limit == 0)
         op->request.limit = PAGE_ROWS;
-    if (request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE) {
-        op->value_size = value_size(world);
-        op->value = sim_alloc(op->value_size);
-        value_fill(world, op->number, op->value, op->value_size);
-        op->request.value = bytes_of(op->value, op->value_size);
-        op->request.encoding = VALUE_BASE64;
-    }
+    if (request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE)
+        op_make_value(world, op);
     if (is_change(op)) {
         c->paths[path].changes++;
         if (prng_chance(&world->client_prng, 500)) {
@@ -187,7 +197,7 @@ client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
     c->clients[client].gone = false;
     c->in_flight++;
     c->by_kind[request->kind]++;
-    attempt_begin(world, op, node);
+    op_attempt(world, op, node);
     trace_line(&world->trace, world->now_ns, "op %lu client %u at node %u: %s %s version %lu",
                (unsigned long)op->number, client, node, request_kind_name(request->kind), op->name,
                (unsigned long)(request->has_expected_version ? request->expected_version
@@ -211,7 +221,7 @@ client_deliver(struct world *world, uint64_t exchange)
     struct msg msg = {.kind = MSG_REQUEST};
     unsigned attempt;
     struct op *op = op_of(world, exchange, &attempt);
-    msg.u.request.request = &op->request;
+    msg.u.request.request = op->batch ? &op->batch->request : &op->request;
     msg.u.request.exchange = exchange;
     op->attempts[attempt].delivered = true;
     node_hand(world, op->attempts[attempt].node, ACTOR_GATEWAY, &msg);
@@ -292,12 +302,23 @@ next_turn(struct world *world, unsigned client)
     event_push(world, event_new(world, EVENT_CLIENT, client, 1000 * us, 0));
 }
 
+/* The paths of a batch, too, may have seen so many. */
+static bool
+has_seen_many(const struct world *world, const struct op *op)
+{
+    bool many = world->clients.paths[op->path].changes > CHANGES_RETRIED_MAX;
+    for (size_t i = 0; op->batch && i < op->batch->count; i++)
+        many =
+            many || world->clients.paths[op->batch->members[i]->path].changes > CHANGES_RETRIED_MAX;
+    return many;
+}
+
 static bool
 may_retry(const struct world *world, const struct op *op)
 {
     return is_change(op) && op->request.idempotency_key.size > 0 &&
            op->attempt_count < ATTEMPTS_MAX && !world->clients.clients[op->client].gone &&
-           world->clients.paths[op->path].changes <= CHANGES_RETRIED_MAX;
+           !has_seen_many(world, op);
 }
 
 /* At another node, if there is one; false: none is up. */
@@ -310,7 +331,7 @@ retry(struct world *world, struct op *op)
         if (!node_up(world, node) || node == op->node)
             continue;
         op->unsettled = true;
-        attempt_begin(world, op, node);
+        op_attempt(world, op, node);
         trace_line(&world->trace, world->now_ns, "op %lu again at node %u",
                    (unsigned long)op->number, node);
         return true;
@@ -339,10 +360,13 @@ client_turn(struct world *world, unsigned number)
         next_turn(world, number);
         return;
     }
-    unsigned path = pick_path(world);
-    struct request request = pick_request(world, path);
     c->budget--;
-    struct op *op = client_begin(world, number, (unsigned)node, path, &request);
+    struct op *op = batch_begin(world, number, (unsigned)node);
+    if (!op) {
+        unsigned path = pick_path(world);
+        struct request request = pick_request(world, path);
+        op = client_begin(world, number, (unsigned)node, path, &request);
+    }
     if (fault_strikes_frame(world, FAULT_client_gone)) {
         client->gone = true;
         next_turn(world, number);
@@ -356,8 +380,8 @@ client_turn(struct world *world, unsigned number)
 
 /* ---- answers ---- */
 
-static enum op_outcome
-outcome_of(struct world *world, const struct op *op)
+enum op_outcome
+op_outcome_of(struct world *world, const struct op *op)
 {
     const struct reply *r = &op->reply;
     switch ((int)r->err) {
@@ -365,6 +389,7 @@ outcome_of(struct world *world, const struct op *op)
     case ERR_NOT_FOUND:
     case ERR_ALREADY_EXISTS:
     case ERR_VERSION_MISMATCH: return OP_REFUSED;
+    case ERR_RESULT_GONE: return OP_OPEN; /* it happened, nobody knows when */
     case ERR_NO_QUORUM:
     case ERR_CONTENDED: return is_change(op) && r->phase == PHASE_WRITING ? OP_OPEN : OP_NOTHING;
     case ERR_DISK_FULL:
@@ -381,8 +406,8 @@ outcome_of(struct world *world, const struct op *op)
 }
 
 /* Version and validity of a write are the same for whoever is told of them. */
-static void
-check_told(struct world *world, struct op *write, uint64_t version, uint64_t valid_from_ms)
+void
+op_check_told(struct world *world, struct op *write, uint64_t version, uint64_t valid_from_ms)
 {
     if (write->seen_version != 0 && write->seen_version != version)
         sim_fail(world, SIM_SAFETY, "versions",
@@ -396,8 +421,8 @@ check_told(struct world *world, struct op *write, uint64_t version, uint64_t val
     write->valid_from_ms = valid_from_ms;
 }
 
-static void
-take_value(struct world *world, struct op *op)
+void
+op_take_value(struct world *world, struct op *op)
 {
     const struct reply *r = &op->reply;
     op->read_number = value_number(world, r->value);
@@ -411,7 +436,7 @@ take_value(struct world *world, struct op *op)
     if (write->outcome == OP_NOTHING || write->outcome == OP_REFUSED)
         sim_fail(world, SIM_SAFETY, "values", "op %lu read the value of op %lu, which had failed",
                  (unsigned long)op->number, (unsigned long)write->number);
-    check_told(world, write, r->version, r->valid_from_ms);
+    op_check_told(world, write, r->version, r->valid_from_ms);
     if (r->valid_to_ms != 0 && r->valid_to_ms <= r->valid_from_ms)
         sim_fail(world, SIM_SAFETY, "validity", "op %lu: valid to is not after valid from",
                  (unsigned long)op->number);
@@ -475,16 +500,22 @@ learn(struct world *world, const struct op *op)
 static void
 free_value(struct op *op)
 {
+    if (op->batch && op->batch->members[0] != op)
+        return; /* with the first */
     for (unsigned i = 0; i < op->attempt_count; i++) {
         if (op->attempts[i].live)
             return;
+    }
+    for (size_t i = 1; op->batch && i < op->batch->count; i++) {
+        free(op->batch->members[i]->value);
+        op->batch->members[i]->value = NULL;
     }
     free(op->value);
     op->value = NULL;
     memset(&op->request.value, 0, sizeof(op->request.value));
 }
 
-static void
+void
 op_ended(struct world *world, struct op *op, enum op_outcome outcome)
 {
     struct clients *c = &world->clients;
@@ -493,7 +524,7 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
     op->ended_ns = world->now_ns;
     c->by_outcome[outcome]++;
     c->by_error[op->reply.err]++;
-    c->in_flight--;
+    c->in_flight -= !op->batch || op->batch->members[0] == op;
     free_value(op);
     op->reply.value = (struct bytes){0};
     op->reply.rows = NULL;
@@ -532,8 +563,10 @@ outcome_of_all(const struct op *op, enum op_outcome last)
 static void
 late_reply(struct world *world, struct op *op, const struct reply *reply)
 {
-    if (reply->err == OK && is_write(op))
-        check_told(world, op, reply->version, reply->valid_from_ms);
+    if (op->batch)
+        batch_late_reply(world, op, reply);
+    else if (reply->err == OK && is_write(op))
+        op_check_told(world, op, reply->version, reply->valid_from_ms);
     if (op->outcome != OP_PENDING)
         free_value(op);
 }
@@ -554,17 +587,21 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
         return;
     }
     op->reply = *reply;
-    enum op_outcome outcome = outcome_of(world, op);
+    enum op_outcome outcome = op_outcome_of(world, op);
     if (outcome == OP_OPEN && may_retry(world, op) && prng_chance(&world->client_prng, 700) &&
         retry(world, op))
         return;
     outcome = outcome_of_all(op, outcome);
+    if (op->batch) {
+        batch_take_reply(world, op, reply, outcome);
+        return;
+    }
     if (outcome == OP_DONE && op->request.kind == REQUEST_READ)
-        take_value(world, op);
+        op_take_value(world, op);
     else if (outcome == OP_DONE && op->request.kind == REQUEST_HISTORY)
         take_history(world, op);
     else if (outcome == OP_DONE && is_write(op))
-        check_told(world, op, reply->version, reply->valid_from_ms);
+        op_check_told(world, op, reply->version, reply->valid_from_ms);
     if (is_write(op) && op->seen_version != 0 && outcome != OP_DONE && outcome != OP_OPEN)
         sim_fail(world, SIM_SAFETY, "values", "op %lu failed, and its value has been read",
                  (unsigned long)op->number);
@@ -592,7 +629,11 @@ attempts_crashed(struct world *world, struct op *op, unsigned node)
     if (!last ||
         (may_retry(world, op) && prng_chance(&world->client_prng, 700) && retry(world, op)))
         return;
-    op_ended(world, op, is_change(op) ? OP_OPEN : OP_NOTHING);
+    enum op_outcome outcome = is_change(op) ? OP_OPEN : OP_NOTHING;
+    if (op->batch)
+        batch_end(world, op, outcome);
+    else
+        op_ended(world, op, outcome);
 }
 
 void

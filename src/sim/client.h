@@ -27,6 +27,17 @@ struct attempt {
     uint64_t paused_ns; /* total pause of its node before it began */
 };
 
+enum { BATCH_OPS_MAX = 8 };
+
+/* Operations that are one request; the first of them leads. */
+struct sim_batch {
+    struct op *members[BATCH_OPS_MAX];
+    struct batch_item items[BATCH_OPS_MAX];
+    size_t count;
+    struct request request;
+    uint64_t seen_ns; /* when a read of one of its values first returned; 0: none did */
+};
+
 struct op {
     uint64_t number; /* from 1 */
     unsigned path;
@@ -46,6 +57,7 @@ struct op {
     uint64_t seen_version;   /* of a write, likewise */
     uint64_t newest_version; /* HISTORY: first row */
     uint64_t *valid_from;    /* HISTORY: of each row */
+    struct sim_batch *batch; /* that it is a member of; owned by the first */
 };
 
 struct client {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/check_batch.h"
 #include "sim/options.h"
 
 enum { PHASE_1_MS_MAX = 180000 };
@@ -80,6 +81,8 @@ run_seed(const struct sim_options *options, struct sim_result *result)
         check_status_counters(world);
         check_at(world);
         check_blinding_end(world);
+        check_batch_evidence(world);
+        check_batch_reads(world);
         result->undecided = !check_linear(world);
     }
     fill_result(world, result);
