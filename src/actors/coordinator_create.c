@@ -52,7 +52,7 @@ by_hash(const void *a, const void *b)
     return memcmp(a, b, BATCH_MEMBER_BYTES);
 }
 
-/* The sorted list of hashes for the record. False: some name comes twice, and results tell which. */
+/* The sorted hashes for the record. False: some name comes twice, and results tell which. */
 static bool
 list_members(struct job *job, struct batch_create *b)
 {

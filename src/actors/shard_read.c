@@ -117,7 +117,7 @@ shard_on_fetch(struct shard_work *w)
         return;
     }
     struct version_row row;
-    /* No box is left when everybody has its share: of a head that is chosen, or has lost its mark. */
+    /* No box is left when all have their share: of a head that is chosen, or has lost its mark. */
     if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found ||
         version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
         answer_fetched(w, REFUSED_ABSENT);

@@ -33,8 +33,7 @@ shard_is_unsettled(const struct shard_row *row)
 {
     if (row->row.state == STATE_ABSENT)
         return false;
-    return row->head.pending ||
-           (row->head.kind == HEAD_RECORD && row->row.state != STATE_CHOSEN);
+    return row->head.pending || (row->head.kind == HEAD_RECORD && row->row.state != STATE_CHOSEN);
 }
 
 /* A row for as long as that is so. */

@@ -1,6 +1,6 @@
 /*
- * The body of a batch: {"read": [{"name": "a/b", "version": 3}, ...]} or {"create": [{"name": "a/b",
- * "value": "x", "encoding": "text"}, ...]}.
+ * The body of a batch: {"read": [{"name": "a/b", "version": 3}, ...]} or
+ * {"create": [{"name": "a/b", "value": "x", "encoding": "text"}, ...]}.
  */
 #include <string.h>
 

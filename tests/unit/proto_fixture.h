@@ -197,6 +197,10 @@ dice_head(struct dice *dice)
         if (head.kind == HEAD_TOMBSTONE)
             head.ops[0].kind = CHANGE_DELETE;
     }
+    if (head.kind == HEAD_LIVE && head.version == 1)
+        dice_fill(dice, head.batch, BATCH_ID_BYTES);
+    if (head.kind == HEAD_VOID || head.batch[0] > 0x7f)
+        head.deleted_before = dice_number(dice, 0, 1) == 1;
     return head;
 }
 

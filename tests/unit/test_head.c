@@ -306,6 +306,115 @@ test_head_operations(void **state)
     ACCEPTED_HEAD((head.kind = HEAD_VOID, head.op_id[0] = 9));
 }
 
+static struct head
+pending_head(void)
+{
+    struct head head = plain_head();
+    head.version = head.oldest_version = 1;
+    head.op_count = 1;
+    head.ops[0].kind = CHANGE_CREATE;
+    head.ops[0].version = 1;
+    head.batch[3] = 1;
+    return head;
+}
+
+/* The record of the batch whose id is a 1 and zeros, with two members. */
+static struct head
+record_head(uint8_t name[static BATCH_RECORD_NAME_BYTES])
+{
+    static const uint8_t members[2 * BATCH_MEMBER_BYTES] = {1, [BATCH_MEMBER_BYTES] = 2};
+    struct head head = plain_head();
+    head.path = batch_record_path(head.path.tenant, head.incarnation, name);
+    head.kind = HEAD_RECORD;
+    head.generation = head.version = head.oldest_version = 1;
+    memset(head.prev, 0, ID_BYTES);
+    head.op_count = 0;
+    head.decision = BATCH_COMMITTED;
+    head.members = bytes_of(members, sizeof(members));
+    return head;
+}
+
+static bool
+comes_back(const struct head *head)
+{
+    struct buf out = {0}, again = {0};
+    struct head back;
+    bool same = head_encode(head, &out) == OK && head_decode(buf_bytes(&out), &back) == OK &&
+                head_encode(&back, &again) == OK &&
+                bytes_equal(buf_bytes(&out), buf_bytes(&again)) &&
+                memcmp(back.batch, head->batch, BATCH_ID_BYTES) == 0 &&
+                back.deleted_before == head->deleted_before && back.decision == head->decision &&
+                bytes_equal(back.members, head->members);
+    buf_close(&again);
+    buf_close(&out);
+    return same;
+}
+
+static void
+test_heads_of_batches(void **state)
+{
+    uint8_t name[BATCH_RECORD_NAME_BYTES];
+    struct head head = pending_head();
+    (void)state;
+    assert_true(head_is_pending(&head));
+    assert_true(comes_back(&head));
+    head.deleted_before = true;
+    assert_true(comes_back(&head));
+    head.kind = HEAD_VOID;
+    assert_false(comes_back(&head));
+    memset(head.batch, 0, BATCH_ID_BYTES);
+    assert_true(comes_back(&head));
+    head = plain_head();
+    assert_false(head_is_pending(&head));
+    head.deleted_before = true;
+    assert_false(comes_back(&head));
+    head = plain_head();
+    head.batch[0] = 1; /* only a create is pending */
+    assert_false(comes_back(&head));
+
+    head = record_head(name);
+    assert_true(comes_back(&head));
+    head.members.size--;
+    assert_false(comes_back(&head));
+    head.members.size = 0;
+    assert_false(comes_back(&head));
+    head.decision = BATCH_ABORTED;
+    assert_true(comes_back(&head));
+    head.decision = BATCH_UNDECIDED;
+    assert_false(comes_back(&head));
+    head = record_head(name);
+    head.incarnation[0] = 2; /* the record of another batch */
+    assert_false(comes_back(&head));
+    head = record_head(name);
+    head.kind = HEAD_VOID; /* nothing else lies on its path */
+    assert_false(comes_back(&head));
+    head = record_head(name);
+    head.path.name = bytes_of_text("a");
+    assert_false(comes_back(&head));
+    head = record_head(name);
+    head.generation = 2;
+    head.prev[0] = 1;
+    assert_false(comes_back(&head));
+}
+
+static void
+test_names_of_records(void **state)
+{
+    uint8_t id[BATCH_ID_BYTES] = {0xab, 1}, name[BATCH_RECORD_NAME_BYTES];
+    struct path path = batch_record_path(bytes_of_text("t"), id, name);
+    (void)state;
+    assert_true(bytes_equal(path.name, bytes_of_text("_batch/ab010000000000000000000000000000")));
+    assert_true(path_valid(path));
+    assert_false(secret_name_valid(path.name));
+    name[7] = 'A';
+    assert_false(path_valid(path));
+    name[7] = 'g';
+    assert_false(path_valid(path));
+    name[7] = '0';
+    path.name.size--;
+    assert_false(path_valid(path));
+}
+
 static void
 test_head_full_of_operations(void **state)
 {
@@ -765,6 +874,8 @@ main(void)
         cmocka_unit_test(test_head_stays_the_same),
         cmocka_unit_test(test_head_relations),
         cmocka_unit_test(test_head_operations),
+        cmocka_unit_test(test_heads_of_batches),
+        cmocka_unit_test(test_names_of_records),
         cmocka_unit_test(test_head_full_of_operations),
         cmocka_unit_test(test_head_items),
         cmocka_unit_test(test_head_find_op),
