@@ -45,6 +45,7 @@ face(enum vault_err err)
     case ERR_TOO_LARGE: return (struct error_face){err, 413, retry_no, NULL};
     case ERR_MEDIA_TYPE: return (struct error_face){err, 415, retry_no, NULL};
     case ERR_REPEATED:
+    case ERR_BAD_ENV:
     case ERR_KEY_REUSED: return (struct error_face){err, 422, retry_no, NULL};
     case ERR_HEADERS_TOO_LARGE: return (struct error_face){err, 431, retry_no, NULL};
 

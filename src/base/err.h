@@ -52,6 +52,7 @@
     X(ERR_MASTER_KEY_INCORRECT, "master_key_incorrect", "the master key is not the right one")     \
     X(ERR_BUSY, "busy", "too much work waits already")                                             \
     X(ERR_NOT_READY, "not_ready", "this node does not serve yet")                                  \
+    X(ERR_BAD_ENV, "bad_env", "the .env text is not usable as it is")                              \
     X(ERR_INTERNAL, "internal", "the request could not be completed")
 
 enum vault_err {

@@ -37,6 +37,10 @@ enum {
     HEADER_BYTES_MAX = 16 * 1024,     /* all header lines of one HTTP request */
     TARGET_BYTES_MAX = 4 * 1024,      /* request target of one HTTP request */
     HEADERS_MAX = 64,                 /* header lines of one HTTP request */
+    ENV_TEXT_BYTES_MAX = 1024 * 1024, /* .env text of one request */
+    ENV_RESULT_BYTES_MAX = 4 * 1024 * 1024, /* and what becomes of it */
+    ENV_REFERENCES_MAX = BATCH_ITEMS_MAX,   /* secret() in one text, however often each */
+    ENV_FAULTS_MAX = 100,                   /* told of one text */
 };
 
 static_assert(REPLICAS_MAX <= NODES_MAX, "a replica is a node");

@@ -15,6 +15,12 @@ dotenv_fault_name(enum dotenv_fault fault)
     case DOTENV_BAD_QUOTE: return "bad_quote";
     case DOTENV_BAD_REFERENCE: return "bad_reference";
     case DOTENV_BAD_NAME: return "bad_name";
+    case DOTENV_UNRESOLVED: return "unresolved";
+    case DOTENV_REPEATED: return "repeated";
+    case DOTENV_TOO_MANY: return "too_many";
+    case DOTENV_NUL: return "nul";
+    case DOTENV_NOT_TEXT: return "not_text";
+    case DOTENV_UNEXPECTED_ENC: return "unexpected_enc";
     }
     return "bad_line";
 }
@@ -222,6 +228,8 @@ read_enc(struct dotenv_item *item, struct bytes text, size_t at)
         item->raw = first(text, next_line(text, at));
         return;
     }
+    while (!quoted && is_blank(text.data[end - 1]))
+        end--;
     set_value(item, text, begin, end, quoted ? (char)text.data[begin] : 0);
     item->before = first(text, at);
     set_after(item, text, close + 1);

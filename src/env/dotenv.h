@@ -22,7 +22,14 @@ enum dotenv_fault {
     DOTENV_GOOD,
     DOTENV_BAD_QUOTE,     /* a quote that does not end, or text behind its end */
     DOTENV_BAD_REFERENCE, /* secret( without its ), or enc( not of a known form */
-    DOTENV_BAD_NAME,      /* not the name of a secret */
+    DOTENV_BAD_NAME,      /* not the name of a secret, or none that secret() could refer to */
+    /* of a plan, env_plan.h */
+    DOTENV_UNRESOLVED,     /* enc(NAME), and nobody says what NAME is */
+    DOTENV_REPEATED,       /* two secrets of one name, or two assignments that enc() could mean */
+    DOTENV_TOO_MANY,       /* references, or secrets to be created */
+    DOTENV_NUL,            /* no environment can hold it */
+    DOTENV_NOT_TEXT,       /* a value that is not UTF-8, where the answer must be */
+    DOTENV_UNEXPECTED_ENC, /* where nothing is to be created */
 };
 const char *dotenv_fault_name(enum dotenv_fault fault);
 

@@ -108,7 +108,7 @@ put_escaped(struct bytes value, bool all, struct buf *out)
     return err == OK ? buf_append_text(out, "\"") : err;
 }
 
-/* "enc(" at the beginning would be read as something else. */
+/* "enc(" at the beginning would be read as something else; so would a comment after "secret(". */
 static bool
 looks_like_enc(struct bytes value)
 {
@@ -120,7 +120,7 @@ dotenv_quote(struct bytes value, struct buf *out)
 {
     struct traits t = look_at(value);
     bool plain = value.size > 0 && !t.newline && !t.carriage && !t.hash && !t.edge_blank &&
-                 !t.first_is_quote && !looks_like_enc(value);
+                 !t.first_is_quote && !looks_like_enc(value) && !dotenv_has_reference(value);
     if (value.size > 0 && memchr(value.data, 0, value.size))
         return ERR_RANGE;
     if (t.safe)

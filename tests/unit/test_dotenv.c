@@ -233,6 +233,7 @@ test_quoting(void **state)
     assert_quoted("a'b\"c", "a'b\"c");
     assert_quoted("\r", "\"\\r\"");
     assert_quoted("enc(x)", "'enc(x)'");
+    assert_quoted("'\"secret(x", "\"'\\\"secret(x\""); /* a ')' in a comment would end it */
     struct buf out = {0};
     assert_int_equal(dotenv_quote(bytes_of("a\0b", 3), &out), ERR_RANGE);
     assert_int_equal(out.size, 0);
