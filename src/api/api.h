@@ -69,6 +69,9 @@ MUST_CHECK enum vault_err api_render_error(struct bytes request_id, enum vault_e
  */
 MUST_CHECK enum vault_err api_render_refusal(const struct request *request, enum vault_err err,
                                              const char *allow, struct api_response *response);
+/* A .env text as an ENV is answered. Takes the text, also on error. */
+MUST_CHECK enum vault_err api_render_env(const struct request *request, struct buf *take_text,
+                                         struct api_response *response);
 /* The whole head of the HTTP response, with its empty line, into `out`. */
 MUST_CHECK enum vault_err api_render_head(const struct api_response *response,
                                           struct bytes request_id, bool keep_alive,

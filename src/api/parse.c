@@ -3,6 +3,7 @@
  * several faults gets: route, query, headers, body.
  */
 #include "api/api.h"
+#include "api/env_body.h"
 #include "api/json_body.h"
 #include "api/request_headers.h"
 #include "api/target.h"
@@ -26,7 +27,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
 {
     bool batch = request->kind == REQUEST_BATCH;
 
-    if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch) {
+    if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch &&
+        request->kind != REQUEST_ENV) {
         if (http->body.size == 0)
             return OK;
         request->refusal = "this request has no body";
@@ -34,6 +36,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
     }
     if (!body_announced(http))
         return ERR_LENGTH_REQUIRED;
+    if (request->kind == REQUEST_ENV)
+        return env_body_parse(http, headers, arena, request);
     if (!headers_content_is_json(headers))
         return ERR_MEDIA_TYPE;
     return batch ? batch_body_parse(http->body, arena, request)

@@ -7,7 +7,7 @@
 #include "api/target.h"
 #include "base/instant.h"
 
-enum { PARAMETER_VALUE_BYTES_MAX = 64 };
+enum { PARAMETER_VALUE_BYTES_MAX = NAME_BYTES_MAX };
 
 struct parameter {
     const char *name;
@@ -120,6 +120,22 @@ apply_after(struct request *request, struct bytes value)
     return page_token_parse(value, &request->before_version);
 }
 
+static bool
+apply_mode(struct request *request, struct bytes value)
+{
+    request->env_mode = value;
+    return bytes_equal(value, bytes_of_text("both")) ||
+           bytes_equal(value, bytes_of_text("encrypt")) ||
+           bytes_equal(value, bytes_of_text("expand"));
+}
+
+static bool
+apply_prefix(struct request *request, struct bytes value)
+{
+    request->env_prefix = value;
+    return true;
+}
+
 static const struct parameter parameters[] = {
     {"version", 1u << REQUEST_READ, apply_version, "version must be a number from 1"},
     {"at", 1u << REQUEST_READ, apply_at, "at must be a date and time as RFC 3339 has it"},
@@ -129,6 +145,8 @@ static const struct parameter parameters[] = {
      "expected_version must be a number from 1"},
     {"limit", 1u << REQUEST_HISTORY, apply_limit, "limit must be a number from 1 to 1000"},
     {"after", 1u << REQUEST_HISTORY, apply_after, "after must be the next of the page before"},
+    {"mode", 1u << REQUEST_ENV, apply_mode, "mode must be both, encrypt or expand"},
+    {"prefix", 1u << REQUEST_ENV, apply_prefix, "prefix must be at most 512 bytes"},
 };
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");
@@ -176,16 +194,18 @@ parameter_find(struct bytes name, enum request_kind kind)
 
 /* One `name=value`. `seen` has a bit per row of the table. */
 static enum vault_err
-parameter_apply(struct bytes piece, struct request *request, unsigned *seen)
+parameter_apply(struct bytes piece, struct arena *arena, struct request *request, unsigned *seen)
 {
     const uint8_t *mark = piece.size > 0 ? memchr(piece.data, '=', piece.size) : NULL;
     size_t name_size = mark ? (size_t)(mark - piece.data) : piece.size;
     const struct parameter *parameter =
         parameter_find(bytes_of(piece.data, name_size), request->kind);
-    uint8_t decoded[PARAMETER_VALUE_BYTES_MAX];
+    uint8_t *decoded = arena_alloc(arena, PARAMETER_VALUE_BYTES_MAX);
     struct bytes value;
     unsigned bit;
 
+    if (!decoded)
+        return ERR_NOMEM;
     if (!parameter)
         return ERR_BAD_PARAMETER;
     request->refusal = parameter->refusal;
@@ -202,14 +222,14 @@ parameter_apply(struct bytes piece, struct request *request, unsigned *seen)
 }
 
 enum vault_err
-query_parse(struct bytes query, struct request *request)
+query_parse(struct bytes query, struct arena *arena, struct request *request)
 {
     unsigned seen = 0;
 
     while (query.size > 0) {
         const uint8_t *mark = memchr(query.data, '&', query.size);
         size_t size = mark ? (size_t)(mark - query.data) : query.size;
-        enum vault_err err = parameter_apply(bytes_of(query.data, size), request, &seen);
+        enum vault_err err = parameter_apply(bytes_of(query.data, size), arena, request, &seen);
 
         if (err != OK)
             return err;

@@ -7,6 +7,7 @@
 #include "api/status_table.h"
 #include "api/target.h"
 #include "base/cbor.h"
+#include "env/env_plan.h"
 
 static const char content_json[] = "application/json";
 
@@ -70,31 +71,53 @@ struct failure {
     const char *allow;   /* or NULL */
     const char *message; /* instead of the error's own text, or NULL */
     unsigned retry_after_ms;
-    const struct request *request; /* BATCH: whose items failed; or NULL */
+    const struct request *request; /* whose details are told; or NULL */
     const struct item_result *items;
     size_t item_count;
 };
 
-/* Which secrets of a batch made it fail, and why. */
+static void
+put_detail(struct json_out *out, bool first, size_t line, struct bytes name, const char *code)
+{
+    if (first) {
+        json_out_key(out, "details");
+        json_out_open(out, '[');
+    }
+    json_out_open(out, '{');
+    if (line > 0) {
+        json_out_key(out, "line");
+        json_out_u64(out, line);
+    }
+    json_out_key(out, "name");
+    json_out_string(out, name);
+    json_out_key(out, "code");
+    json_out_text(out, code);
+    json_out_close(out, '}');
+}
+
+/* What in a .env text is wrong, or which secrets of a batch made it fail, and why. */
 static void
 put_details(struct json_out *out, const struct failure *failure)
 {
+    const struct request *request = failure->request;
+    const struct env_plan *plan = request && failure->err == ERR_BAD_ENV ? request->env : NULL;
     bool any = false;
 
-    for (size_t i = 0; i < failure->item_count; i++) {
-        if (failure->items[i].err == OK)
-            continue;
-        if (!any) {
-            json_out_key(out, "details");
-            json_out_open(out, '[');
-        }
+    for (size_t i = 0; plan && i < plan->fault_count; i++) {
+        const struct env_fault *fault = &plan->faults[i];
+
+        put_detail(out, !any, fault->line, fault->name, dotenv_fault_name(fault->code));
         any = true;
-        json_out_open(out, '{');
-        json_out_key(out, "name");
-        json_out_string(out, failure->request->items[i].name);
-        json_out_key(out, "code");
-        json_out_text(out, vault_err_name(error_face(failure->items[i].err, PHASE_NONE).shown));
-        json_out_close(out, '}');
+    }
+    for (size_t i = 0; i < failure->item_count; i++) {
+        enum vault_err err = failure->items[i].err;
+        size_t line = request->item_lines ? request->item_lines[i] : 0;
+
+        if (err == OK)
+            continue;
+        put_detail(out, !any, line, request->items[i].name,
+                   vault_err_name(error_face(err, PHASE_NONE).shown));
+        any = true;
     }
     if (any)
         json_out_close(out, ']');
@@ -146,7 +169,8 @@ api_render_refusal(const struct request *request, enum vault_err err, const char
     struct failure failure = {.request_id = request->id,
                               .err = err,
                               .allow = allow,
-                              .message = as_it_is ? request->refusal : NULL};
+                              .message = as_it_is ? request->refusal : NULL,
+                              .request = request};
 
     assert(err != OK);
     return render_failure(&failure, response);
@@ -343,8 +367,31 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
-    case REQUEST_METRICS: out.err = ERR_INTERNAL; break; /* api/status.h renders these */
+    case REQUEST_METRICS: /* api/status.h renders these */
+    case REQUEST_ENV: out.err = ERR_INTERNAL; break;
     }
+    return rendered(&out, response);
+}
+
+enum vault_err
+api_render_env(const struct request *request, struct buf *take_text, struct api_response *response)
+{
+    struct json_out out;
+
+    *response = (struct api_response){.status = 200, .content_type = content_json};
+    if (!request->env_as_json) {
+        response->content_type = "text/plain; charset=utf-8";
+        response->body = *take_text;
+        *take_text = (struct buf){0};
+        return OK;
+    }
+    json_out_init(&out, &response->body);
+    out.err = buf_reserve(&response->body, REPLY_ROOM + take_text->size);
+    json_out_open(&out, '{');
+    json_out_key(&out, "content");
+    json_out_string(&out, buf_bytes(take_text));
+    json_out_close(&out, '}');
+    buf_close(take_text);
     return rendered(&out, response);
 }
 

@@ -118,6 +118,7 @@ static bool
 changes_something(enum request_kind kind)
 {
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
+           kind == REQUEST_ENV ||
            kind == REQUEST_BATCH; /* as its body says: one that reads does without the key */
 }
 
@@ -155,12 +156,12 @@ headers_apply(const struct request_headers *headers, struct request *request)
     return apply_credential(headers, request);
 }
 
-bool
-headers_content_is_json(const struct request_headers *headers)
+static bool
+content_is(const struct request_headers *headers, const char *media)
 {
     struct bytes type = headers->values[REQUEST_HEADER_content_type];
 
-    if (headers->present[REQUEST_HEADER_content_type] != 1 || !take_word(&type, "application/json"))
+    if (headers->present[REQUEST_HEADER_content_type] != 1 || !take_word(&type, media))
         return false;
     (void)take_space(&type);
     if (type.size == 0)
@@ -172,4 +173,49 @@ headers_content_is_json(const struct request_headers *headers)
         return false;
     (void)take_space(&type);
     return type.size == 0;
+}
+
+bool
+headers_content_is_json(const struct request_headers *headers)
+{
+    return content_is(headers, "application/json");
+}
+
+bool
+headers_content_is_text(const struct request_headers *headers)
+{
+    return content_is(headers, "text/plain");
+}
+
+/* Whether one of the media ranges is that one; preferences are of no interest. */
+static bool
+names_media(struct bytes list, const char *media)
+{
+    while (list.size > 0) {
+        (void)take_space(&list);
+        if (take_word(&list, media) &&
+            (list.size == 0 || list.data[0] == ',' || list.data[0] == ';' || list.data[0] == ' '))
+            return true;
+        while (list.size > 0 && list.data[0] != ',')
+            list = bytes_of(list.data + 1, list.size - 1);
+        if (list.size > 0)
+            list = bytes_of(list.data + 1, list.size - 1);
+    }
+    return false;
+}
+
+void
+headers_accept(const struct http_request *http, bool *json)
+{
+    bool text_named = false;
+    bool json_named = false;
+
+    for (size_t i = 0; i < http->header_count; i++) {
+        if (!bytes_equal(http->headers[i].name, bytes_of_text("accept")))
+            continue;
+        json_named = json_named || names_media(http->headers[i].value, "application/json");
+        text_named = text_named || names_media(http->headers[i].value, "text/plain");
+    }
+    if (json_named || text_named)
+        *json = json_named;
 }

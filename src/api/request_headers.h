@@ -42,5 +42,9 @@ MUST_CHECK enum vault_err headers_apply(const struct request_headers *headers,
 
 /* application/json, with or without charset=utf-8. */
 bool headers_content_is_json(const struct request_headers *headers);
+/* text/plain, likewise. */
+bool headers_content_is_text(const struct request_headers *headers);
+/* Whether JSON, or else plain text, is named by some Accept header; *json stays when neither is. */
+void headers_accept(const struct http_request *http, bool *json);
 
 #endif

@@ -57,6 +57,12 @@ batch_kind(enum http_method method)
 }
 
 static int
+env_kind(enum http_method method)
+{
+    return method == HTTP_METHOD_POST ? (int)REQUEST_ENV : -1;
+}
+
+static int
 health_kind(enum http_method method)
 {
     return kind_if_get(method, REQUEST_HEALTH);
@@ -79,6 +85,7 @@ static const struct route routes[] = {
     {"/v1/history/", ROUTE_WITH_NAME, "GET, HEAD", history_kind},
     {"/v1/deletions/", ROUTE_WITH_NAME, "GET, HEAD", deletions_kind},
     {"/v1/batch", ROUTE_EXACT, "POST", batch_kind},
+    {"/v1/env", ROUTE_EXACT, "POST", env_kind},
     {"/v1/health", ROUTE_EXACT, "GET, HEAD", health_kind},
     {"/v1/status", ROUTE_EXACT, "GET, HEAD", status_kind},
     {"/metrics", ROUTE_EXACT, "GET, HEAD", metrics_kind},
@@ -212,5 +219,5 @@ target_parse(const struct http_request *http, struct arena *arena, struct reques
         if (err != OK)
             return err;
     }
-    return query_parse(query, request);
+    return query_parse(query, arena, request);
 }

@@ -21,8 +21,12 @@
 MUST_CHECK enum vault_err target_parse(const struct http_request *http, struct arena *arena,
                                        struct request *request, const char **allow);
 
-/* Query of a request whose kind is set. Errors: ERR_BAD_PARAMETER. */
-MUST_CHECK enum vault_err query_parse(struct bytes query, struct request *request);
+/*
+ * Query of a request whose kind is set. What the request keeps of it is in `arena`. Errors:
+ * ERR_BAD_PARAMETER, ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err query_parse(struct bytes query, struct arena *arena,
+                                      struct request *request);
 
 /* 1..2^63-1, decimal digits only, without leading zeros. */
 bool parse_version(struct bytes text, uint64_t *version);

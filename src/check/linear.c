@@ -172,6 +172,7 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_DELETION: return state->kind == MODEL_DELETED ? state : NULL;
     case REQUEST_BATCH:
     case REQUEST_BATCH_CREATE:
+    case REQUEST_ENV:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;

@@ -17,6 +17,7 @@ request_kind_name(enum request_kind kind)
     case REQUEST_HEALTH: return "health";
     case REQUEST_STATUS: return "status";
     case REQUEST_METRICS: return "metrics";
+    case REQUEST_ENV: return "env";
     }
     return "none";
 }

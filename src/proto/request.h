@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
+struct env_plan; /* env/env_plan.h */
+
 enum request_kind {
     REQUEST_CREATE,
     REQUEST_UPDATE,
@@ -21,8 +23,9 @@ enum request_kind {
     REQUEST_HEALTH,       /* answered by the runtime from snapshots, no agreement needed */
     REQUEST_STATUS,
     REQUEST_METRICS,
+    REQUEST_ENV, /* .env text; the runtime makes a BATCH and a BATCH_CREATE of it */
 };
-enum { REQUEST_KINDS = REQUEST_METRICS + 1 };
+enum { REQUEST_KINDS = REQUEST_ENV + 1 };
 const char *request_kind_name(enum request_kind kind);
 
 enum value_encoding {
@@ -60,6 +63,10 @@ struct request {
     uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
     const struct batch_item *items; /* both batches: 1..BATCH_ITEMS_MAX */
     size_t item_count;
+    const size_t *item_lines; /* batches of an ENV: where in its text each item stands; or NULL */
+    struct bytes env_mode, env_prefix; /* ENV: as the query has them; data is NULL: it has not */
+    struct env_plan *env;              /* ENV: what its text asks for */
+    bool env_as_json;                  /* ENV: the answer */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

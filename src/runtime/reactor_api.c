@@ -12,13 +12,6 @@
 #include "runtime/reactor_internal.h"
 #include "store/store_wt.h"
 
-/* A request on its way; lives in the exchange's arena. */
-struct pending {
-    struct https_exchange *exchange;
-    struct request request;
-    struct instant started;
-};
-
 enum { MADE_ID_BYTES = 8 };
 
 static void
@@ -38,20 +31,21 @@ count(struct reactor *r, const struct pending *p, unsigned status, enum vault_er
         log_u64("status", status), log_u64("duration_us", us), log_err("outcome", err));
 }
 
-static void
-respond(struct reactor *r, struct pending *p, struct api_response *response, enum vault_err err)
+void
+reactor_respond(struct reactor *r, struct pending *p, struct api_response *response,
+                enum vault_err err)
 {
     count(r, p, response->status, err);
     https_respond(p->exchange, p->request.id, response);
 }
 
-static void
-respond_error(struct reactor *r, struct pending *p, enum vault_err err, const char *allow)
+void
+reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err err, const char *allow)
 {
     struct api_response response = {0};
     if (api_render_refusal(&p->request, err, allow, &response) != OK)
         response.status = 500; /* no memory even for the error */
-    respond(r, p, &response, err);
+    reactor_respond(r, p, &response, err);
 }
 
 void
@@ -59,12 +53,16 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
 {
     struct pending *p = (struct pending *)(uintptr_t)exchange;
     struct api_response response = {0};
-    if (api_render(&p->request, reply, &response) != OK) {
-        api_response_close(&response);
-        respond_error(r, p, ERR_NOMEM, NULL);
+    if (p->env) {
+        reactor_env_reply(r, p, reply);
         return;
     }
-    respond(r, p, &response, reply->err);
+    if (api_render(&p->request, reply, &response) != OK) {
+        api_response_close(&response);
+        reactor_respond_error(r, p, ERR_NOMEM, NULL);
+        return;
+    }
+    reactor_respond(r, p, &response, reply->err);
 }
 
 /* ---- status ---- */
@@ -251,7 +249,7 @@ answer_locally(struct reactor *r, struct pending *p)
     if (p->request.kind == REQUEST_HEALTH) {
         err = api_render_health(&status, &response);
     } else if (!authority_permits(status.cluster, p->request.credential)) {
-        respond_error(r, p, ERR_UNAUTHENTICATED, NULL);
+        reactor_respond_error(r, p, ERR_UNAUTHENTICATED, NULL);
         return;
     } else if (p->request.kind == REQUEST_STATUS) {
         err = api_render_status(&status, &response);
@@ -260,10 +258,10 @@ answer_locally(struct reactor *r, struct pending *p)
     }
     if (err != OK) {
         api_response_close(&response);
-        respond_error(r, p, err, NULL);
+        reactor_respond_error(r, p, err, NULL);
         return;
     }
-    respond(r, p, &response, OK);
+    reactor_respond(r, p, &response, OK);
 }
 
 /* ---- requests ---- */
@@ -307,12 +305,16 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     if (err == OK)
         err = api_parse(http, id, arena, &p->request, &allow);
     if (err != OK) {
-        respond_error(r, p, err, allow);
+        reactor_respond_error(r, p, err, allow);
         return;
     }
     if (p->request.kind == REQUEST_HEALTH || p->request.kind == REQUEST_STATUS ||
         p->request.kind == REQUEST_METRICS) {
         answer_locally(r, p);
+        return;
+    }
+    if (p->request.kind == REQUEST_ENV) {
+        reactor_env_start(r, p);
         return;
     }
     struct msg msg = {.kind = MSG_REQUEST,

@@ -36,10 +36,28 @@ void reactor_step(struct reactor *r, struct step *st);
 void reactor_step_done(struct reactor *r);
 void reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg);
 
+/* A request on its way; lives in the exchange's arena. */
+struct pending {
+    struct https_exchange *exchange;
+    struct request request;
+    struct instant started;
+    struct env_exchange *env; /* ENV under way; NULL: none */
+};
+
 /* reactor_api.c */
+/* Both answer and end the request; the response is taken. */
+void reactor_respond(struct reactor *r, struct pending *p, struct api_response *response,
+                     enum vault_err err);
+void reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err err,
+                           const char *allow);
 bool reactor_may_send_body(void *context, const struct http_request *head);
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);
+
+/* reactor_env.c */
+void reactor_env_start(struct reactor *r, struct pending *p);
+/* What became of the batch that was made of it last. */
+void reactor_env_reply(struct reactor *r, struct pending *p, const struct reply *reply);
 
 #endif

@@ -71,9 +71,11 @@ def check_keyword(spec, keyword, value, schema, where):
         for name in set(rule) & set(value):
             yield from spec.faults(value[name], rule[name], where + "." + name)
     elif keyword == "additionalProperties":
-        assert rule is False
         for name in set(value) - set(schema.get("properties", {})):
-            yield "%s has %s, which is not in the schema" % (where, name)
+            if rule is False:
+                yield "%s has %s, which is not in the schema" % (where, name)
+            else:
+                yield from spec.faults(value[name], rule, where + "." + name)
     elif keyword == "items":
         for number, item in enumerate(value):
             yield from spec.faults(item, rule, "%s[%d]" % (where, number))

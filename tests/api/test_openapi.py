@@ -61,6 +61,9 @@ class Document(unittest.TestCase):
     def test_objects_are_closed(self):
         for where, node in SPEC.walk():
             if node.get("type") == "object":
+                if "properties" not in node:  # a map, of values that are described
+                    self.assertEqual(set(node["additionalProperties"]), {"type"}, where)
+                    continue
                 self.assertIs(node.get("additionalProperties"), False, where)
                 self.assertLessEqual(set(node["required"]), set(node["properties"]), where)
 
@@ -107,7 +110,8 @@ class Document(unittest.TestCase):
         self.assertEqual(routes, said)
 
     def test_every_query_parameter_of_the_server(self):
-        operations = {"READ": "readSecret", "HISTORY": "readHistory", "DELETE": "deleteSecret"}
+        operations = {"READ": "readSecret", "HISTORY": "readHistory", "DELETE": "deleteSecret",
+                      "ENV": "transformEnv"}
         known = set()
         for name, kinds in re.findall(r'\{"(\w+)", ([^,]*REQUEST_[^,]*),', source("api/query.c")):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
@@ -180,10 +184,12 @@ class Server(unittest.TestCase):
     def body_of(self, method, path=SECRET):
         if path == "/v1/batch":
             return {"create": [{"name": "o/batch", "value": "x"}]}
+        if path == "/v1/env":
+            return {"content": "A=secret(o/later)"}
         return {"value": "x"} if method in ("POST", "PUT") else None
 
     def large_body_of(self, path):
-        body = {"value": "x" * (1024 * 1024 + 1)}
+        body = {"content" if path == "/v1/env" else "value": "x" * (1024 * 1024 + 1)}
         return {"create": [{"name": "o/large", **body}]} if path == "/v1/batch" else body
 
     # -- all nodes there --
@@ -238,6 +244,19 @@ class Server(unittest.TestCase):
         create["create"][0]["name"] = "o/b2"
         self.expect(422, "repeated", cluster, 2, "POST", batch, create)
 
+    def env(self, cluster):
+        secret, mode = "A=secret(o/env)\n", "/v1/env?mode="
+        self.expect(404, "not_found", cluster, 1, "POST", mode + "expand", {"content": secret})
+        self.expect(422, "bad_env", cluster, 2, "POST", mode + "expand", {"content": "A=enc('x')"})
+        for status, code in ((200, None), (409, "already_exists")):
+            self.expect(status, code, cluster, 3, "POST", "/v1/env?prefix=o/",
+                        {"content": "env=enc('x')\n"})
+        answer = self.expect(200, None, cluster, 4, "POST", mode + "expand", {"content": secret})
+        self.assertEqual(answer.json(), {"content": "A=x\n"})
+        answer = self.expect(200, None, cluster, 5, "POST", "/v1/env", secret.encode(),
+                             fields={"Content-Type": "text/plain"})
+        self.assertEqual(answer.content, b"A=x\n")
+
     def operations_resources(self, cluster):
         for node in cluster.nodes():
             self.expect(200, None, cluster, node, "GET", "/v1/health", token=None)
@@ -278,7 +297,7 @@ class Server(unittest.TestCase):
             self.expect(413, "too_large", cluster, node, method, target,
                         self.large_body_of(path))
             self.expect(415, "unsupported_media_type", cluster, node, method, target, body,
-                        fields={"Content-Type": "text/plain"})
+                        fields={"Content-Type": "text/html"})
         else:
             self.expect(400, "bad_request", cluster, node, method, target, {"a": 1})
         if method in ("POST", "PUT", "DELETE"):
@@ -356,11 +375,12 @@ class Server(unittest.TestCase):
                 error = self.expect(503, "no_quorum", cluster, 1, method, target_of(path, name),
                                     self.body_of(method, path)).json()["error"]
                 self.assertEqual((error.get("phase"), error["retry"]),
-                                 ("voting" if method != "GET" else None, "safe"))
+                                 ("voting" if method != "GET" and path != "/v1/env" else None,
+                                  "safe"))
             except (AssertionError, Failed) as error:
                 self.recorder.faults.append("%s %s: %s" % (method, path, error))
         threads = [threading.Thread(target=fails, args=resource) for resource in RESOURCES
-                   if "{name}" in resource[1] or resource[1] == "/v1/batch"]
+                   if "{name}" in resource[1] or resource[1] in ("/v1/batch", "/v1/env")]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -412,6 +432,7 @@ class Server(unittest.TestCase):
                         self.body_of(method))
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/batch",
                     self.body_of("POST", "/v1/batch"))
+        self.expect(507, "disk_full", cluster, 1, "POST", "/v1/env", {"content": "A=enc('x')"})
         self.expect(200, None, cluster, 1, "GET", "/v1/secrets/o/one")
         return True
 
@@ -429,6 +450,7 @@ class Server(unittest.TestCase):
             try:
                 self.life_of_a_secret(cluster)
                 self.batches(cluster)
+                self.env(cluster)
                 self.operations_resources(cluster)
                 for number, (method, path) in enumerate(RESOURCES):
                     self.refusals(cluster, number % 5 + 1, method, path)
@@ -497,7 +519,8 @@ class Server(unittest.TestCase):
                               str(2**63 - 1), str(2**63)],
                   "date-time": ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678+02:00",
                                 "2026-01-02", "now", ""],
-                  "enum": ["linearizable", "stale", "Stale", ""],
+                  "enum": ["linearizable", "stale", "Stale", "", "both", "expand", "Both"],
+                  "string": ["", "x", "a" * 512, "a" * 513],
                   "header": ["default", "a" * 64, "a" * 65, "-a", "A", "a b"]}
         with Cluster(1) as cluster:
             self.recorder.send(cluster, 1, "POST", "/v1/secrets/o/one", {"value": "x"})
@@ -514,7 +537,7 @@ class Server(unittest.TestCase):
         schema = SPEC.at(schema)
         kind = "header" if parameter["in"] == "header" else schema.get("format")
         if kind not in values:
-            kind = "enum" if "enum" in schema else "integer"
+            kind = "enum" if "enum" in schema else schema["type"]
         for text in values[kind]:
             value = text
             if kind == "integer":
