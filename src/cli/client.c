@@ -22,7 +22,7 @@ enum {
     ADDRESSES_MAX = 16,
     ADDRESS_BYTES_MAX = 8 + HOST_BYTES_MAX + 8, /* https://[host]:65535 */
     CONNECT_MS = 2000,
-    TOTAL_MS = 10 * 1000, /* the server's own deadline is 5 s */
+    TOTAL_MS = 15 * 1000, /* the server's own deadline is 5 s, and 10 s for what takes two steps */
     /* A control character takes six bytes in JSON. */
     ANSWER_BYTES_MAX = 6 * VALUE_BYTES_MAX + 64 * 1024,
 };
@@ -35,6 +35,7 @@ struct client {
     char addresses[ADDRESSES_MAX][ADDRESS_BYTES_MAX + 1];
     size_t address_count;
     size_t preferred;    /* the one that answered last */
+    bool quiet;          /* says nothing about failures */
     const char *ca_file; /* borrowed; NULL: the system's */
 };
 
@@ -48,6 +49,7 @@ struct call {
     const char *method;
     const char *target;
     struct buf body;
+    bool plain; /* body and answer are text, not JSON */
     bool change;
     struct buf answer;
     long status;                   /* HTTP status of the answer */
@@ -56,6 +58,8 @@ struct call {
     struct buf tried;              /* a line for each address that did not help */
     bool unknown;                  /* an attempt may have had an effect, now or later */
     char key[sizeof idempotency_header + 2 * KEY_RANDOM_BYTES]; /* header line of a change */
+    char type[sizeof "Content-Type: application/json"];
+    char accept[sizeof "Accept: application/json"];
 };
 
 enum attempt { ATTEMPT_ANSWERED, ATTEMPT_NOT_SENT, ATTEMPT_BROKEN_OFF };
@@ -185,13 +189,9 @@ make_headers(struct client *client, const struct client_options *options)
             buf_append(&line, buf_bytes(&token)) == OK && buf_append(&line, bytes_of("", 1)) == OK)
             status = add_header(client, (const char *)line.data);
     }
-    if (status == EXIT_OK)
-        status = add_header(client, "Accept: application/json");
     /* libcurl would wait for leave before it sends a long body. */
     if (status == EXIT_OK)
         status = add_header(client, "Expect:");
-    if (status == EXIT_OK)
-        status = add_header(client, "Content-Type: application/json");
     buf_close(&token);
     buf_close(&line);
     return status;
@@ -248,6 +248,12 @@ client_close(struct client *client)
     curl_easy_cleanup(client->curl);
     curl_global_cleanup();
     free(client);
+}
+
+void
+client_set_quiet(struct client *client, bool quiet)
+{
+    client->quiet = quiet;
 }
 
 /* ---- one attempt ---- */
@@ -363,7 +369,9 @@ attempt(struct call *call, const char *address)
 {
     CURL *curl = call->client->curl;
     struct buf url = {0};
-    struct curl_slist keyed = {.data = call->key, .next = call->client->headers};
+    struct curl_slist type = {.data = call->type, .next = call->client->headers};
+    struct curl_slist accept = {.data = call->accept, .next = &type};
+    struct curl_slist keyed = {.data = call->key, .next = &accept};
     CURLcode code = CURLE_OUT_OF_MEMORY;
 
     buf_close(&call->answer);
@@ -374,8 +382,7 @@ attempt(struct call *call, const char *address)
         buf_append(&url, bytes_of("", 1)) == OK)
         code = prepare_transport(call->client);
     if (!code)
-        code = prepare_request(call, (const char *)url.data,
-                               call->change ? &keyed : call->client->headers);
+        code = prepare_request(call, (const char *)url.data, call->change ? &keyed : &accept);
     if (!code)
         code = curl_easy_perform(curl);
     buf_close(&url);
@@ -469,6 +476,7 @@ static int
 report_refused(const struct call *call, const struct failure *failure)
 {
     failure_report(failure, call->change);
+    failure_report_details(buf_bytes(&call->answer));
     if (call->unknown) {
         output_hint("an attempt before that broke off: whether it had or will have an effect is "
                     "unknown");
@@ -493,7 +501,7 @@ run_call(struct call *call, struct client_answer *answer)
 
         if (outcome == ATTEMPT_ANSWERED && call->status >= 200 && call->status < 300) {
             client->preferred = which;
-            return take_json(call, answer);
+            return call->plain ? EXIT_OK : take_json(call, answer);
         }
         if (outcome != ATTEMPT_ANSWERED) {
             call->unknown = call->unknown || (outcome == ATTEMPT_BROKEN_OFF && call->change);
@@ -510,6 +518,8 @@ run_call(struct call *call, struct client_answer *answer)
         if (!failure_may_move_on(&failure, call->change))
             break;
     }
+    if (client->quiet)
+        return refused ? failure_exit_status(&failure, call->change) : EXIT_UNAVAILABLE;
     if (refused)
         return report_refused(call, &failure);
     return call->unknown ? report_unknown(call) : report_unreachable(call);
@@ -539,6 +549,50 @@ make_key(struct call *call)
     return err;
 }
 
+static void
+make_type(struct call *call)
+{
+    const char *media = call->plain ? "text/plain" : "application/json";
+
+    snprintf(call->type, sizeof call->type, "Content-Type: %s", media);
+    snprintf(call->accept, sizeof call->accept, "Accept: %s", media);
+}
+
+static void
+end_call(struct call *call)
+{
+    /* It must not keep pointers into this call. */
+    curl_easy_reset(call->client->curl);
+    buf_close(&call->body);
+    buf_close(&call->answer);
+    buf_close(&call->tried);
+}
+
+int
+client_post_text(struct client *client, const char *target, struct bytes text, bool change,
+                 struct buf *answer)
+{
+    struct call call = {
+        .client = client, .method = "POST", .target = target, .plain = true, .change = change};
+    struct client_answer none = {0};
+    int status = EXIT_FAILED;
+
+    *answer = (struct buf){0};
+    make_type(&call);
+    if (make_key(&call) != OK)
+        output_error("the system gave no randomness");
+    else if (buf_append(&call.body, text) != OK)
+        output_error("out of memory");
+    else
+        status = run_call(&call, &none);
+    if (status == EXIT_OK) {
+        *answer = call.answer;
+        call.answer = (struct buf){0};
+    }
+    end_call(&call);
+    return status;
+}
+
 int
 client_call(struct client *client, enum client_method method, const char *target,
             const json_t *body, struct client_answer *answer)
@@ -550,17 +604,14 @@ client_call(struct client *client, enum client_method method, const char *target
     int status = EXIT_FAILED;
 
     *answer = (struct client_answer){0};
+    make_type(&call);
     if (make_key(&call) != OK)
         output_error("the system gave no randomness");
     else if (body && json_dump_callback(body, append_json, &call.body, JSON_COMPACT))
         output_error("out of memory");
     else
         status = run_call(&call, answer);
-    /* It must not keep pointers into this call. */
-    curl_easy_reset(client->curl);
-    buf_close(&call.body);
-    buf_close(&call.answer);
-    buf_close(&call.tried);
+    end_call(&call);
     return status;
 }
 

@@ -34,6 +34,8 @@ struct client;
  */
 int client_open(const struct client_options *options, struct client **out);
 void client_close(struct client *client); /* wipes; NULL is fine */
+/* While it is quiet, failures are told by the exit status alone. */
+void client_set_quiet(struct client *client, bool quiet);
 
 enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE };
 
@@ -49,6 +51,12 @@ struct client_answer {
  */
 int client_call(struct client *client, enum client_method method, const char *target,
                 const json_t *body, struct client_answer *answer);
+/*
+ * Posts plain text and takes plain text for an answer, which is empty on error and stays with the
+ * caller. `change`: it is not to happen twice. Returns as client_call.
+ */
+int client_post_text(struct client *client, const char *target, struct bytes text, bool change,
+                     struct buf *answer);
 void client_answer_close(struct client_answer *answer);
 
 /* Says that the server's answer is not what the API promises. Returns EXIT_FAILED. */

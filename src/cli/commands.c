@@ -101,6 +101,72 @@ const struct command cli_commands[] = {
         command_secret_delete,
     },
     {
+        "env encrypt",
+        "store the new secrets of a .env file",
+        "Usage: ostraka env encrypt FILE|- [options]\n"
+        "\n"
+        "Stores what the file marks with enc() as new secrets and puts references in its place:\n"
+        "  NAME=enc(\"value\")    becomes NAME=secret(PREFIXNAME)\n"
+        "  NAME=enc(OTHER)       becomes NAME=secret(OTHER), and so does OTHER=value\n"
+        "References that are there already are checked. All of it is done or nothing: when one\n"
+        "of the names exists, say, no secret is stored and the file stays as it is.\n"
+        "\n"
+        "Options:\n"
+        "  --prefix P          put before the names of variables\n"
+        "  --output FILE|-     write the result there (default: in place)\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka env encrypt .env --prefix myapp/\n",
+        command_env_encrypt,
+    },
+    {
+        "env expand",
+        "print a .env file with the values of its references",
+        "Usage: ostraka env expand FILE|- [options]\n"
+        "\n"
+        "Prints the file with values in place of secret(NAME) and secret(NAME@VERSION), quoted\n"
+        "so that other readers of .env files see just those values. `ostraka run` gives them to\n"
+        "a program without writing them anywhere.\n"
+        "\n"
+        "Options:\n"
+        "  --output FILE       write the result there, mode 0600 if it is new\n" CONNECTION_HELP,
+        command_env_expand,
+    },
+    {
+        "env check",
+        "check a .env file without changing anything",
+        "Usage: ostraka env check FILE|- [options]\n"
+        "\n"
+        "Says what `ostraka env encrypt` or `ostraka run` would refuse: lines that are not of a\n"
+        "known form, and references to secrets that are not there.\n"
+        "\n"
+        "Options:\n"
+        "  --prefix P          as for `ostraka env encrypt`\n"
+        "  --offline           look at the file only\n" CONNECTION_HELP,
+        command_env_check,
+    },
+    {
+        "run",
+        "run a program with secrets in its environment",
+        "Usage: ostraka run [options] -- COMMAND [ARGUMENT...]\n"
+        "\n"
+        "Runs the command with the variables of .env files in its environment, values in place\n"
+        "of secret(NAME). They are nowhere else: not on disk, not among its arguments. A variable\n"
+        "of a file overrides the same one of the environment, and later files override earlier.\n"
+        "Exit status and signals are those of the command; 127 when it is not found, 126 when\n"
+        "it cannot be run. Like this program it leaves no core dumps.\n"
+        "\n"
+        "Options:\n"
+        "  --env-file FILE     may be given several times (default: .env)\n"
+        "  --watch             start the command anew when a secret it got has another version\n"
+        "  --signal NAME       with --watch: send it that signal instead, such as HUP\n"
+        "  --interval S        with --watch: seconds between two looks (default: "
+        "5)\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka run -- ./server\n"
+        "  ostraka run --env-file prod.env --watch -- ./server\n",
+        command_run,
+    },
+    {
         "status",
         "show the cluster as one node sees it",
         "Usage: ostraka status [options]\n"

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "env/dotenv.h"
 
 /* The hint follows from the code, the exit status does where the HTTP status does not tell. */
 static const struct rule {
@@ -33,6 +34,7 @@ static const struct rule {
     {"corrupt_value", EXIT_FAILED, "the nodes' logs say which shares did not verify"},
     {"no_such_resource", EXIT_FAILED, "the server is of another version than this program"},
     {"too_large", EXIT_FAILED, "a value is at most 1 MiB"},
+    {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
 
 static const struct rule *
@@ -129,4 +131,48 @@ failure_report(const struct failure *failure, bool change)
         output_hint("check that the address is one of an Ostraka node");
     if (failure->status >= 500 && failure->request_id[0])
         output_hint("request %s in the nodes' logs tells more", failure->request_id);
+}
+
+/* The codes of details in words; others speak for themselves. */
+static const char *
+detail_text(const char *code)
+{
+    if (strcmp(code, "already_exists") == 0)
+        return "exists already";
+    if (strcmp(code, "not_found") == 0)
+        return "there is no such secret or version";
+    for (int fault = DOTENV_GOOD; fault < DOTENV_FAULTS; fault++) {
+        if (strcmp(code, dotenv_fault_name((enum dotenv_fault)fault)) == 0)
+            return dotenv_fault_text((enum dotenv_fault)fault);
+    }
+    return code;
+}
+
+static void
+report_detail(const json_t *detail)
+{
+    json_int_t line = json_integer_value(json_object_get(detail, "line"));
+    const char *name = json_string_value(json_object_get(detail, "name"));
+    const char *code = json_string_value(json_object_get(detail, "code"));
+
+    fputs("  ", stderr);
+    if (line > 0)
+        fprintf(stderr, "line %" JSON_INTEGER_FORMAT ": ", line);
+    if (name && *name) {
+        output_text(stderr, COLOUR_NONE, name);
+        fputs(": ", stderr);
+    }
+    output_text(stderr, COLOUR_NONE, detail_text(code ? code : ""));
+    fputc('\n', stderr);
+}
+
+void
+failure_report_details(struct bytes body)
+{
+    json_t *json = json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *details = json_object_get(json_object_get(json, "error"), "details");
+
+    for (size_t i = 0; i < json_array_size(details); i++)
+        report_detail(json_array_get(details, i));
+    json_decref(json);
 }

@@ -32,5 +32,7 @@ bool failure_is_unknown(const struct failure *failure, bool change);
 int failure_exit_status(const struct failure *failure, bool change);
 /* Says on standard error what happened and what to do next. */
 void failure_report(const struct failure *failure, bool change);
+/* Says what the error body of an answer tells of each item or line, if it does. */
+void failure_report_details(struct bytes body);
 
 #endif

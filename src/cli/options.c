@@ -81,7 +81,7 @@ parse_option(struct parse *parse, int argc, char **argv, int *at)
 
     if (!spec)
         return unknown_option(parse, word, size);
-    if (repeated)
+    if (repeated && !spec->list)
         return cli_usage_error(parse->command, "%s is given twice", spec->name);
     if (spec->flag) {
         if (value)
@@ -93,7 +93,11 @@ parse_option(struct parse *parse, int argc, char **argv, int *at)
         value = argv[++*at];
     if (!value)
         return cli_usage_error(parse->command, "%s needs a value", spec->name);
-    if (spec->text)
+    if (spec->list && spec->list->count == TEXT_LIST_MAX)
+        return cli_usage_error(parse->command, "%s is given too often", spec->name);
+    if (spec->list)
+        spec->list->values[spec->list->count++] = value;
+    else if (spec->text)
         *spec->text = value;
     else if (!parse_number(value, spec->number))
         return cli_usage_error(parse->command, "%s needs a whole number from 1", spec->name);

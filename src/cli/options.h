@@ -9,12 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TEXT_LIST_MAX = 16 };
+
+/* Values of an option that may come several times, borrowed from argv. */
+struct text_list {
+    const char *values[TEXT_LIST_MAX];
+    size_t count;
+};
+
 /* Exactly one target is set; it stays untouched unless the option is given. */
 struct option_spec {
-    const char *name;  /* with its dashes */
-    bool *flag;        /* takes no value */
-    const char **text; /* borrowed from argv */
-    uint64_t *number;  /* decimal, 1..2^63-1 */
+    const char *name;       /* with its dashes */
+    bool *flag;             /* takes no value */
+    const char **text;      /* borrowed from argv */
+    uint64_t *number;       /* decimal, 1..2^63-1 */
+    struct text_list *list; /* may come several times */
 };
 
 enum { ARGUMENTS_MAX = 4 };

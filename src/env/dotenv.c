@@ -25,6 +25,24 @@ dotenv_fault_name(enum dotenv_fault fault)
     return "bad_line";
 }
 
+const char *
+dotenv_fault_text(enum dotenv_fault fault)
+{
+    switch (fault) {
+    case DOTENV_GOOD: return "nothing is wrong";
+    case DOTENV_BAD_QUOTE: return "a quote does not end, or text follows its end";
+    case DOTENV_BAD_REFERENCE: return "not of the form secret(NAME) or enc(...)";
+    case DOTENV_BAD_NAME: return "not the name of a secret, or none that secret() can refer to";
+    case DOTENV_UNRESOLVED: return "enc(NAME), and nothing says what NAME is";
+    case DOTENV_REPEATED: return "comes more than once";
+    case DOTENV_TOO_MANY: return "too many references or new secrets: at most 256 of each";
+    case DOTENV_NUL: return "has a NUL, which no environment can hold";
+    case DOTENV_NOT_TEXT: return "has a value that is not UTF-8";
+    case DOTENV_UNEXPECTED_ENC: return "is not stored yet; `ostraka env encrypt FILE` does that";
+    }
+    return "is not usable";
+}
+
 /* ---- views ---- */
 
 static struct bytes

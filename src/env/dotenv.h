@@ -31,7 +31,9 @@ enum dotenv_fault {
     DOTENV_NOT_TEXT,       /* a value that is not UTF-8, where the answer must be */
     DOTENV_UNEXPECTED_ENC, /* where nothing is to be created */
 };
+enum { DOTENV_FAULTS = DOTENV_UNEXPECTED_ENC + 1 };
 const char *dotenv_fault_name(enum dotenv_fault fault);
+const char *dotenv_fault_text(enum dotenv_fault fault); /* for people */
 
 enum dotenv_kind {
     DOTENV_OTHER,

@@ -1,0 +1,237 @@
+/*
+ * ostraka env encrypt, expand and check. What is to be written is made sure to be writable before
+ * the vault is asked, since what it has stored stays stored.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/env_file.h"
+#include "cli/output.h"
+#include "cli/secret_common.h"
+#include "env/env_plan.h"
+
+struct work {
+    const char *command;
+    const char *file;
+    struct client_options connection;
+    const char *prefix, *output; /* NULL: none */
+    bool offline;
+};
+
+static int
+to_stdout(struct bytes text)
+{
+    if (output_write(STDOUT_FILENO, text) == OK)
+        return EXIT_OK;
+    output_error("the result cannot be written: %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* ---- encrypt and expand ---- */
+
+/* References only: they may be shown, and are all that is left of what was stored. */
+static int
+rescue(struct bytes result)
+{
+    output_hint("the secrets are stored; this is what the file has to be now:");
+    (void)to_stdout(result);
+    return EXIT_FAILED;
+}
+
+static int
+transform(const struct work *work, const char *mode, struct env_replacement *place)
+{
+    struct client *client;
+    struct buf text, result = {0};
+    bool changed;
+    int status = env_file_read(work->file, &text);
+
+    if (status)
+        return status;
+    status = client_open(&work->connection, &client);
+    if (status == EXIT_OK) {
+        status = env_file_transform(client, buf_bytes(&text), mode, work->prefix, &result);
+        client_close(client);
+    }
+    changed = !bytes_equal(buf_bytes(&text), buf_bytes(&result));
+    buf_close(&text);
+    if (status == EXIT_OK && place->fd < 0)
+        status = to_stdout(buf_bytes(&result));
+    else if (status == EXIT_OK && (changed || work->output))
+        status = env_replacement_finish(place, buf_bytes(&result));
+    if (status && result.size > 0 && place->fd >= 0 && strcmp(mode, "encrypt") == 0)
+        status = rescue(buf_bytes(&result));
+    buf_close(&result);
+    return status;
+}
+
+/* `target`: the file to be written; "-": standard output. */
+static int
+transform_to(const struct work *work, const char *mode, const char *target)
+{
+    struct env_replacement place = {.fd = -1};
+    int status = EXIT_OK;
+
+    if (strcmp(target, "-") != 0)
+        status = env_replacement_open(target, &place);
+    if (status == EXIT_OK)
+        status = transform(work, mode, &place);
+    env_replacement_close(&place);
+    return status;
+}
+
+static int
+parse(struct work *work, int argc, char **argv, const struct option_spec *specs, size_t count)
+{
+    struct arguments arguments;
+    int status = options_parse(work->command, argc, argv, specs, count, "FILE", 1, 1, &arguments);
+
+    work->file = arguments.values[0];
+    return status;
+}
+
+int
+command_env_encrypt(int argc, char **argv)
+{
+    struct work work = {.command = "env encrypt"};
+    const struct option_spec specs[] = {
+        {.name = "--prefix", .text = &work.prefix},
+        {.name = "--output", .text = &work.output},
+        CLIENT_OPTION_SPECS(&work.connection),
+    };
+    int status = parse(&work, argc, argv, specs, sizeof specs / sizeof specs[0]);
+
+    if (status)
+        return status;
+    return transform_to(&work, "encrypt", work.output ? work.output : work.file);
+}
+
+int
+command_env_expand(int argc, char **argv)
+{
+    struct work work = {.command = "env expand"};
+    const struct option_spec specs[] = {
+        {.name = "--output", .text = &work.output},
+        CLIENT_OPTION_SPECS(&work.connection),
+    };
+    int status = parse(&work, argc, argv, specs, sizeof specs / sizeof specs[0]);
+
+    if (status)
+        return status;
+    return transform_to(&work, "expand", work.output ? work.output : "-");
+}
+
+/* ---- check ---- */
+
+static int
+report_faults(const struct work *work, const struct env_plan *plan)
+{
+    for (size_t i = 0; i < plan->fault_count; i++) {
+        const struct env_fault *fault = &plan->faults[i];
+
+        fprintf(stderr, "%s:%zu: %.*s%s%s\n", work->file, fault->line, (int)fault->name.size,
+                (const char *)fault->name.data, fault->name.size > 0 ? ": " : "",
+                dotenv_fault_text(fault->code));
+    }
+    if (plan->fault_count == 0)
+        return EXIT_OK;
+    output_error("%s is not usable as it is", work->file);
+    return EXIT_FAILED;
+}
+
+/* A text with nothing but the references, each in its line, so that refusals name that line. */
+static enum vault_err
+references_only(const struct env_plan *plan, struct buf *out)
+{
+    enum vault_err err = OK;
+    size_t line = 0;
+
+    for (size_t i = 0; i < plan->reference_count && err == OK; i++) {
+        const struct env_reference *reference = &plan->references[i];
+
+        for (; line < reference->line && err == OK; line++)
+            err = buf_append_text(out, line + 1 < reference->line ? "\n" : "\nA=");
+        if (err == OK && reference->created > 0)
+            continue;
+        if (err == OK)
+            err = buf_printf(out, "secret(%.*s", (int)reference->name.size,
+                             (const char *)reference->name.data);
+        if (err == OK && reference->version > 0)
+            err = buf_printf(out, "@%llu", (unsigned long long)reference->version);
+        if (err == OK)
+            err = buf_append_text(out, ")");
+    }
+    if (err == OK && out->size > 0)
+        buf_consume(out, 1); /* the line end before the first */
+    return err;
+}
+
+static int
+look_references_up(const struct work *work, const struct env_plan *plan)
+{
+    struct client *client;
+    struct buf text = {0}, result = {0};
+    int status;
+
+    if (references_only(plan, &text) != OK) {
+        buf_close(&text);
+        return secret_out_of_memory();
+    }
+    status = client_open(&work->connection, &client);
+    if (status == EXIT_OK) {
+        status = env_file_transform(client, buf_bytes(&text), "encrypt", NULL, &result);
+        client_close(client);
+    }
+    buf_close(&text);
+    buf_close(&result);
+    return status;
+}
+
+static int
+check_plan(const struct work *work, struct bytes text, struct arena *arena)
+{
+    struct env_input input = {.text = text, .prefix = bytes_of_text(work->prefix)};
+    struct env_plan plan;
+    enum vault_err err = env_plan_make(&input, arena, &plan);
+    int status;
+
+    if (err != OK) {
+        output_error("%s cannot be checked: %s", work->file, vault_err_text(err));
+        return EXIT_FAILED;
+    }
+    status = report_faults(work, &plan);
+    if (status == EXIT_OK && !work->offline && plan.reference_count > 0)
+        status = look_references_up(work, &plan);
+    if (status)
+        return status;
+    printf("%zu references%s, %zu to be stored\n", plan.reference_count,
+           work->offline ? "" : ", all of them there", plan.creation_count);
+    return EXIT_OK;
+}
+
+int
+command_env_check(int argc, char **argv)
+{
+    struct work work = {.command = "env check", .prefix = ""};
+    const struct option_spec specs[] = {
+        {.name = "--prefix", .text = &work.prefix},
+        {.name = "--offline", .flag = &work.offline},
+        CLIENT_OPTION_SPECS(&work.connection),
+    };
+    struct arena arena;
+    struct buf text;
+    int status = parse(&work, argc, argv, specs, sizeof specs / sizeof specs[0]);
+
+    if (status == EXIT_OK)
+        status = env_file_read(work.file, &text);
+    if (status)
+        return status;
+    arena_init(&arena, (size_t)8 * 1024 * 1024);
+    status = check_plan(&work, buf_bytes(&text), &arena);
+    arena_close(&arena);
+    buf_close(&text);
+    return status;
+}

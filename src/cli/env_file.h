@@ -1,0 +1,31 @@
+/* .env files: reading them, having the vault work on them, and writing them in place. */
+#ifndef OSTRAKA_CLI_ENV_FILE_H
+#define OSTRAKA_CLI_ENV_FILE_H
+
+#include "base/bytes.h"
+#include "cli/client.h"
+
+/* Each returns EXIT_OK, or another exit status having said why. */
+
+/* "-": standard input. *out is empty on error. */
+int env_file_read(const char *path, struct buf *out);
+
+/* What a text becomes in that mode of POST /v1/env; `prefix` may be NULL. */
+int env_file_transform(struct client *client, struct bytes text, const char *mode,
+                       const char *prefix, struct buf *out);
+
+/*
+ * A file that will take the place of `path` at once, or not at all: nobody ever sees half of it. It
+ * has the mode of what was there, and 0600 where nothing was.
+ */
+struct env_replacement {
+    char *path; /* of the file itself, behind symbolic links */
+    char *aside;
+    int fd; /* -1: none */
+};
+int env_replacement_open(const char *path, struct env_replacement *out);
+int env_replacement_finish(struct env_replacement *replacement, struct bytes text);
+/* Removes what was not finished. */
+void env_replacement_close(struct env_replacement *replacement);
+
+#endif

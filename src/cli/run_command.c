@@ -1,0 +1,238 @@
+/*
+ * ostraka run: a program with the values of secrets in its environment, and nowhere else. Without
+ * --watch this process becomes the program, so that signals and the exit status are its own.
+ */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/env_file.h"
+#include "cli/output.h"
+#include "cli/secret_common.h"
+#include "cli/wiped_memory.h"
+#include "env/dotenv.h"
+
+enum { INTERVAL_S = 5, INTERVAL_S_MAX = 24 * 60 * 60 };
+
+/* ---- the environment ---- */
+
+void
+environment_close(struct environment *environment)
+{
+    for (size_t i = 0; i < environment->count; i++)
+        wiped_free(environment->entries[i]);
+    wiped_free(environment->entries);
+    *environment = (struct environment){0};
+}
+
+/* Takes `entry`, also on error. */
+static enum vault_err
+add_entry(struct environment *environment, char *entry)
+{
+    if (!entry)
+        return ERR_NOMEM;
+    if (environment->count + 1 >= environment->capacity) {
+        size_t capacity = environment->capacity * 2 + 64;
+        char **more = wiped_realloc(environment->entries, capacity * sizeof *more);
+
+        if (!more) {
+            wiped_free(entry);
+            return ERR_NOMEM;
+        }
+        environment->entries = more;
+        environment->capacity = capacity;
+    }
+    environment->entries[environment->count++] = entry;
+    environment->entries[environment->count] = NULL;
+    return OK;
+}
+
+static enum vault_err
+set_variable(struct environment *environment, struct bytes name, struct bytes value)
+{
+    char *entry = wiped_malloc(name.size + value.size + 2);
+
+    if (!entry)
+        return ERR_NOMEM;
+    memcpy(entry, name.data, name.size);
+    entry[name.size] = '=';
+    if (value.size > 0)
+        memcpy(entry + name.size + 1, value.data, value.size);
+    entry[name.size + 1 + value.size] = '\0';
+    for (size_t i = 0; i < environment->count; i++) {
+        if (strncmp(environment->entries[i], entry, name.size + 1) == 0) {
+            wiped_free(environment->entries[i]);
+            environment->entries[i] = entry;
+            return OK;
+        }
+    }
+    return add_entry(environment, entry);
+}
+
+static enum vault_err
+set_variables(struct environment *environment, struct bytes text)
+{
+    struct dotenv_reader reader;
+    struct dotenv_item item;
+    struct buf value = {0};
+    enum vault_err err = OK;
+
+    dotenv_read(&reader, text);
+    while (err == OK && dotenv_next(&reader, &item)) {
+        if (item.kind != DOTENV_ASSIGNMENT)
+            continue;
+        buf_close(&value);
+        err = dotenv_decode(&item, &value);
+        if (err == OK)
+            err = set_variable(environment, item.name, buf_bytes(&value));
+    }
+    buf_close(&value);
+    return err;
+}
+
+static int
+add_file(struct client *client, const char *file, struct environment *environment)
+{
+    struct buf text, expanded = {0};
+    int status = env_file_read(file, &text);
+
+    if (status == EXIT_OK)
+        status = env_file_transform(client, buf_bytes(&text), "expand", NULL, &expanded);
+    if (status)
+        output_hint("that is about %s", file);
+    else if (set_variables(environment, buf_bytes(&expanded)) != OK)
+        status = secret_out_of_memory();
+    buf_close(&text);
+    buf_close(&expanded);
+    return status;
+}
+
+int
+run_environment(const struct run *run, struct client *client, struct environment *out)
+{
+    int status = EXIT_OK;
+
+    *out = (struct environment){0};
+    for (char **entry = environ; *entry && status == EXIT_OK; entry++) {
+        if (add_entry(out, wiped_strdup(*entry)) != OK)
+            status = secret_out_of_memory();
+    }
+    for (size_t i = 0; i < run->files.count && status == EXIT_OK; i++)
+        status = add_file(client, run->files.values[i], out);
+    if (status)
+        environment_close(out);
+    return status;
+}
+
+/* ---- becoming the program ---- */
+
+static void
+note_descriptors(struct run *run)
+{
+    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+        run->inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Connections to the vault are not the program's business; libcurl leaves some open. */
+static void
+keep_descriptors(const struct run *run)
+{
+    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+        if (!run->inherited[fd])
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+}
+
+int
+run_exec(const struct run *run, const struct environment *environment)
+{
+    int saved;
+
+    keep_descriptors(run);
+    execvpe(run->command[0], run->command, environment->entries);
+    saved = errno;
+    output_error("%s cannot be run: %s", run->command[0], strerror(saved));
+    return saved == ENOENT ? EXIT_NO_COMMAND : EXIT_NOT_EXECUTABLE;
+}
+
+static int
+become(const struct run *run)
+{
+    struct environment environment;
+    struct client *client;
+    int status = client_open(&run->connection, &client);
+
+    if (status)
+        return status;
+    status = run_environment(run, client, &environment);
+    client_close(client);
+    if (status)
+        return status;
+    status = run_exec(run, &environment);
+    environment_close(&environment);
+    return status;
+}
+
+static int
+watch(const struct run *run)
+{
+    struct client *client;
+    int status = client_open(&run->connection, &client);
+
+    if (status)
+        return status;
+    status = run_watch(run, client);
+    client_close(client);
+    return status;
+}
+
+/* ---- the command line ---- */
+
+static int
+check_options(const struct run *run)
+{
+    static const char command[] = "run";
+
+    if (!run->command[0])
+        return cli_usage_error(command, "the program to run comes after the options and \"--\"");
+    if (run->signal && !run->watch)
+        return cli_usage_error(command, "--signal is for --watch");
+    if (run->interval_s > INTERVAL_S_MAX)
+        return cli_usage_error(command, "--interval is at most a day");
+    return EXIT_OK;
+}
+
+int
+command_run(int argc, char **argv)
+{
+    struct run run = {.interval_s = INTERVAL_S};
+    const struct option_spec specs[] = {
+        {.name = "--env-file", .list = &run.files},
+        {.name = "--watch", .flag = &run.watch},
+        {.name = "--interval", .number = &run.interval_s},
+        {.name = "--signal", .text = &run.signal},
+        CLIENT_OPTION_SPECS(&run.connection),
+    };
+    struct arguments arguments;
+    int own = 1;
+    int status;
+
+    while (own < argc && strcmp(argv[own], "--") != 0)
+        own++;
+    run.command = argv + (own < argc ? own + 1 : argc);
+    status = options_parse("run", own, argv, specs, sizeof specs / sizeof specs[0], "-- COMMAND", 0,
+                           0, &arguments);
+    if (status == EXIT_OK)
+        status = check_options(&run);
+    if (status)
+        return status;
+    note_descriptors(&run);
+    if (run.files.count == 0)
+        run.files.values[run.files.count++] = ".env";
+    return run.watch ? watch(&run) : become(&run);
+}
