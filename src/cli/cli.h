@@ -46,12 +46,15 @@ int command_secret_update(int argc, char **argv);
 int command_secret_get(int argc, char **argv);
 int command_secret_history(int argc, char **argv);
 int command_secret_delete(int argc, char **argv);
+int command_secret_edit(int argc, char **argv);
 /* cli/env_command.c */
 int command_env_encrypt(int argc, char **argv);
 int command_env_expand(int argc, char **argv);
 int command_env_check(int argc, char **argv);
 /* cli/run_command.c */
 int command_run(int argc, char **argv);
+/* cli/completion_command.c */
+int command_completion(int argc, char **argv);
 /* cli/status_command.c */
 int command_status(int argc, char **argv);
 

@@ -88,6 +88,19 @@ const struct command cli_commands[] = {
         command_secret_history,
     },
     {
+        "secret edit",
+        "change a secret's value in an editor",
+        "Usage: ostraka secret edit NAME [options]\n"
+        "\n"
+        "Opens the current value in $VISUAL or $EDITOR (else vi) and stores what it became as a\n"
+        "new version, unless somebody else has changed the secret meanwhile. The value is in a\n"
+        "file of memory-backed storage while it is edited, and is overwritten there afterwards.\n"
+        "A newline that the editor adds at the end of a value without one is not stored.\n"
+        "\n"
+        "Options:\n" CONNECTION_HELP,
+        command_secret_edit,
+    },
+    {
         "secret delete",
         "delete a secret with all its versions",
         "Usage: ostraka secret delete NAME [options]\n"
@@ -236,6 +249,18 @@ const struct command cli_commands[] = {
         "  --dir DIR           keep the files there, and use those that are there already\n"
         "                      (default: a temporary folder, removed at the end)\n",
         command_dev,
+    },
+    {
+        "completion",
+        "print what a shell needs to complete commands",
+        "Usage: ostraka completion bash|zsh\n"
+        "\n"
+        "Prints a script that makes the shell complete commands, options and files.\n"
+        "\n"
+        "Examples:\n"
+        "  source <(ostraka completion bash)            # in ~/.bashrc\n"
+        "  source <(ostraka completion zsh)             # in ~/.zshrc, after compinit\n",
+        command_completion,
     },
     {
         "version",

@@ -2,6 +2,8 @@
 #ifndef OSTRAKA_CLI_SECRET_COMMON_H
 #define OSTRAKA_CLI_SECRET_COMMON_H
 
+#include <jansson.h>
+
 #include "base/bytes.h"
 
 /* Says so and returns EXIT_FAILED. */
@@ -19,5 +21,16 @@ int secret_target(const char *prefix, const char *name, struct buf *out);
 int secret_target_parameter(struct buf *target, char *separator, const char *key,
                             const char *value);
 int secret_target_end(struct buf *target);
+
+/*
+ * The value of an answer that has "value" and "encoding", its own bytes. Returns EXIT_OK, or another
+ * status having said why; then *out is empty.
+ */
+int secret_value_of(const json_t *json, struct buf *out);
+/*
+ * {"value": ..., "encoding": "base64" where needed, "expected_version": ... unless 0}; NULL: no
+ * memory. `is_base64`: the value is already in that form.
+ */
+json_t *secret_body_of(struct bytes value, bool is_base64, uint64_t expected_version);
 
 #endif

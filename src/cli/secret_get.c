@@ -10,7 +10,6 @@
 #include "cli/client.h"
 #include "cli/output.h"
 #include "cli/secret_common.h"
-#include "crypto/base64.h"
 
 struct reading {
     struct client_options connection;
@@ -39,35 +38,6 @@ make_read_target(const struct reading *reading, const char *name, struct buf *ta
     if (status)
         buf_close(target);
     return status;
-}
-
-/* The value's own bytes. */
-static enum vault_err
-decode_base64(struct bytes text, struct buf *out)
-{
-    size_t room = base64_decoded_size_max(text.size);
-    enum vault_err err = buf_reserve(out, room);
-
-    return err ? err : base64_decode(text, out->data, room, &out->size);
-}
-
-static int
-decode_value(const json_t *json, struct buf *out)
-{
-    const json_t *value = json_object_get(json, "value");
-    const char *encoding = json_string_value(json_object_get(json, "encoding"));
-    struct bytes text = bytes_of(json_string_value(value), json_string_length(value));
-    enum vault_err err = ERR_MALFORMED;
-
-    *out = (struct buf){0};
-    if (json_is_string(value) && encoding && strcmp(encoding, "base64") == 0)
-        err = decode_base64(text, out);
-    else if (json_is_string(value) && (!encoding || strcmp(encoding, "text") == 0))
-        err = buf_append(out, text);
-    if (err == OK)
-        return EXIT_OK;
-    buf_close(out);
-    return err == ERR_NOMEM ? secret_out_of_memory() : client_bad_answer();
 }
 
 static int
@@ -108,7 +78,7 @@ show_value(const struct reading *reading, const json_t *json)
 
     if (reading->json)
         return output_json(json) == OK ? EXIT_OK : EXIT_FAILED;
-    status = decode_value(json, &value);
+    status = secret_value_of(json, &value);
     if (status)
         return status;
     if (reading->output)

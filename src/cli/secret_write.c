@@ -6,14 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cbor.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/secret_common.h"
-#include "crypto/base64.h"
 
 enum { BASE64_BYTES_MAX = (VALUE_BYTES_MAX + 2) / 3 * 4 + 2 };
 
@@ -55,41 +53,6 @@ read_value(const char *argument, bool base64, struct buf *out)
     if (base64)
         input_trim_end(out);
     return EXIT_OK;
-}
-
-/* JSON has text only, and a NUL in it is more than some readers bear. */
-static bool
-is_plain_text(struct bytes value)
-{
-    return utf8_valid(value) && (value.size == 0 || !memchr(value.data, 0, value.size));
-}
-
-/* {"value": ..., "encoding": "base64" where needed, "expected_version": ...} or NULL. */
-static json_t *
-make_body(struct bytes value, bool is_base64, uint64_t expected_version)
-{
-    struct buf encoded = {0};
-    json_t *body = json_object();
-    bool binary = !is_base64 && !is_plain_text(value);
-    bool good = body != NULL;
-
-    if (good && binary) {
-        good = base64_encode(value, &encoded) == OK;
-        value = buf_bytes(&encoded);
-    }
-    good = good && json_object_set_new(
-                       body, "value",
-                       json_stringn(value.size ? (const char *)value.data : "", value.size)) == 0;
-    if (good && (binary || is_base64))
-        good = json_object_set_new(body, "encoding", json_string("base64")) == 0;
-    if (good && expected_version)
-        good = json_object_set_new(body, "expected_version",
-                                   json_integer((json_int_t)expected_version)) == 0;
-    buf_close(&encoded);
-    if (good)
-        return body;
-    json_decref(body);
-    return NULL;
 }
 
 struct change {
@@ -150,7 +113,7 @@ read_and_send(const struct change *change, struct client *client, const struct a
 
     if (status)
         return status;
-    body = make_body(buf_bytes(&value), change->base64, change->expected_version);
+    body = secret_body_of(buf_bytes(&value), change->base64, change->expected_version);
     buf_close(&value);
     if (!body)
         return secret_out_of_memory();

@@ -253,28 +253,81 @@ class Run(EnvCli):
             self.assertEqual(process.stdout.readline(), b"hup\n")
             self.assertEqual(process.wait(20 * SLOW), 0)
 
+    def command_lines(self):
+        found = []
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                found.append(self.content("/proc/%s/cmdline" % number))
+            except OSError:
+                continue
+        return found
+
     def test_values_are_nowhere_else(self):
         self.create("canary/a", CANARY)
         self.write(b"A=secret(canary/a)\n")
         for options in ((), ("--watch",)):
-            with self.popen("run", *options, "--", "sh", "-c", "echo ready; exec sleep 100") as process:
-                self.assertEqual(process.stdout.readline(), b"ready\n")
-                seen = b""
-                for number in filter(str.isdigit, os.listdir("/proc")):
-                    try:
-                        seen += self.content("/proc/%s/cmdline" % number)
-                    except OSError:
-                        continue
-                self.assertIn(b"sleep\0" + b"100", seen)
-                self.assertNotIn(CANARY.encode(), seen)
-                process.send_signal(signal.SIGTERM)
-                process.wait(20 * SLOW)
+            with self.popen("run", *options, "--", "sh", "-c", "echo ready; exec sleep 77") as process:
+                try:
+                    self.assertEqual(process.stdout.readline(), b"ready\n")
+                    wait_until(lambda: b"sleep\0" b"77\0" in self.command_lines(), 10, "sleep runs")
+                    self.assertFalse([1 for line in self.command_lines() if CANARY.encode() in line])
+                finally:
+                    process.send_signal(signal.SIGTERM)
+                    process.wait(20 * SLOW)
         for folder in (self.folder, self.cluster.directory):
             for place, _, names in os.walk(folder):
                 for name in names:
                     path = os.path.join(place, name)
                     if os.path.isfile(path):
-                        self.assertNotIn(CANARY.encode(), self.content(path), path)
+                        self.assertFalse(CANARY.encode() in self.content(path), path)
+
+
+class Edit(EnvCli):
+    def edit(self, name, script, expect=OK):
+        """The editor is a shell script; $1 is the file."""
+        path = self.write(b"#!/bin/sh\n" + script.encode(), "editor", 0o755)
+        done = self.run_cli("secret", "edit", name, EDITOR=path + " --wait", VISUAL="",
+                            expect=expect)
+        self.assertEqual([entry for entry in os.listdir("/dev/shm") if "ostraka-edit" in entry], [])
+        return done
+
+    def test_a_value_is_edited(self):
+        self.create("edit/a", CANARY)
+        look = os.path.join(self.folder, "look")
+        self.edit("edit/a", "stat -f -c %%T \"$2\" > %s; stat -c '%%a' \"$2\" \"$(dirname \"$2\")\" >> %s;"
+                  " cp \"$2\" \"$2~\"; echo \"new value\" > \"$2\"" % (look, look))
+        self.assertEqual(self.content(look).split(), [b"tmpfs", b"600", b"700"])
+        self.assertEqual(self.get("edit/a"), b"new value")
+        self.edit("edit/a", "printf 'two\\nlines\\n\\n' > \"$2\"")
+        self.assertEqual(self.get("edit/a"), b"two\nlines\n")
+        self.edit("edit/a", "printf '\\377\\000' > \"$2\"")
+        self.assertEqual(self.get("edit/a"), b"\xff\0")
+
+    def test_nothing_is_stored_without_a_change(self):
+        self.create("edit/b", "x")
+        self.edit("edit/b", "echo x > \"$2\"")
+        self.edit("edit/b", "exit 1", expect=FAILED)
+        self.edit("edit/b", "rm \"$2\"", expect=FAILED)
+        self.edit("edit/b", "head -c 1048578 /dev/zero > \"$2\"", expect=FAILED)
+        self.edit("edit/none", "exit 0", expect=NOT_FOUND)
+        self.assertEqual(len(self.run_cli("secret", "history", "edit/b").stdout.splitlines()), 2)
+
+    def test_a_change_by_somebody_else_is_kept(self):
+        self.create("edit/c", "x")
+        self.edit("edit/c", "%s secret update edit/c theirs && echo mine > \"$2\"" %
+                  self.cluster.program, expect=CONFLICT)
+        self.assertEqual(self.get("edit/c"), b"theirs")
+
+    def test_nothing_stays_behind_when_it_is_ended(self):
+        self.create("edit/d", CANARY)
+        path = self.write(b"#!/bin/sh\necho ready\nsleep 1\necho new > \"$1\"\n", "editor", 0o755)
+        with subprocess.Popen([self.cluster.program, "secret", "edit", "edit/d"],
+                              stdout=subprocess.PIPE, env=self.environment(EDITOR=path, VISUAL="")) as process:
+            self.assertEqual(process.stdout.readline(), b"ready\n")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(20 * SLOW), -signal.SIGTERM)
+        self.assertEqual([entry for entry in os.listdir("/dev/shm") if "ostraka-edit" in entry], [])
+        self.assertEqual(self.get("edit/d"), CANARY.encode())
 
 
 if __name__ == "__main__":
