@@ -116,7 +116,7 @@ run(struct bytes text, enum env_mode mode, size_t seed)
     struct env_value given = {bytes_of_text("n"), bytes_of_text("it's \"x\"")};
     struct env_input input = {
         .text = text, .mode = mode, .prefix = bytes_of_text("p/"), .values = &given, 1};
-    struct bytes values[ENV_REFERENCES_MAX];
+    struct bytes values[ENV_REFERENCES_MAX] = {{0}};
     struct arena arena;
     struct env_plan plan;
     struct buf out = {0};

@@ -171,7 +171,7 @@ static _Noreturn void
 become_child(const struct watch *w, const struct environment *environment, pid_t parent)
 {
     sigprocmask(SIG_SETMASK, &w->mask_before, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(EXIT_FAILED);
     _exit(run_exec(w->run, environment));

@@ -168,10 +168,12 @@ plain_end(struct bytes text, size_t begin)
 {
     size_t end = line_end(text, begin);
     size_t at = begin;
+    /* Without it, each of many that do not end would be looked for up to the line's end. */
+    const uint8_t *last = end > begin ? memrchr(text.data + begin, ')', end - begin) : NULL;
     while (at < end) {
         struct bytes rest = bytes_of(text.data + at, end - at);
-        const uint8_t *close =
-            begins_with(rest, secret_open) ? memchr(rest.data, ')', rest.size) : NULL;
+        bool closed = last && rest.data < last && begins_with(rest, secret_open);
+        const uint8_t *close = closed ? memchr(rest.data, ')', rest.size) : NULL;
         if (close)
             at = (size_t)(close - text.data) + 1;
         else if (text.data[at] == '#' && (at == begin || is_blank(text.data[at - 1])))
@@ -248,7 +250,7 @@ read_enc(struct dotenv_item *item, struct bytes text, size_t at)
     }
     while (!quoted && is_blank(text.data[end - 1]))
         end--;
-    set_value(item, text, begin, end, quoted ? (char)text.data[begin] : 0);
+    set_value(item, text, begin, end, quoted ? (char)text.data[begin] : '\0');
     item->before = first(text, at);
     set_after(item, text, close + 1);
     if (item->fault != DOTENV_GOOD)

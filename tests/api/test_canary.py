@@ -74,6 +74,10 @@ class Canary(unittest.TestCase):
                                       path.replace("/secrets/", "/history/"), None))
             replies.append(self.reply(cluster, node, "GET", "/v1/status", None))
             replies.append(self.reply(cluster, node, "GET", "/metrics", None))
+            env = NAME + "/env%s%d/" % (prefix.strip("/"), node)
+            replies.append(self.reply(cluster, node, "POST", "/v1/env", {
+                "content": "A=enc('%s')\nB=enc(%sN)\n" % (VALUE, env), "prefix": env, "mode": "encrypt",
+                "values": {env + "N": VALUE}}))
             if node == 1:
                 replies.append(self.reply(cluster, node, "DELETE", path, None))
         return replies
@@ -93,6 +97,12 @@ class Canary(unittest.TestCase):
                      b'{"value": "' + text + b'", "encoding": "base64"}',
                      b'{"value": "' + text * 50000 + b'"}'):
             replies.append(self.reply(cluster, 1, "POST", path, body))
+        for body in (b"A='" + text + b"\n", b"A=enc(" + text + b")\n", b"A=enc('" + text + b"'\n",
+                     b"A=secret(" + text + b"//)\n", b"A='" + text + b"'x\nB=secret(b\n",
+                     b"A=enc('" + text + b"')\n"):
+            replies.append(self.reply(cluster, 1, "POST", "/v1/env", body,
+                                      headers={"Content-Type": "text/plain"}))
+            replies.append(self.reply(cluster, 1, "POST", "/v1/env", {"content": body.decode()}))
         replies.append(self.reply(cluster, 1, "GET", path, None, token=VALUE))
         replies.append(self.reply(cluster, 1, "GET", path, None, token=cluster.token + "x"))
         replies.append(self.reply(cluster, 1, "GET", path + "?version=" + VALUE, None))

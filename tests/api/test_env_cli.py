@@ -322,7 +322,8 @@ class Edit(EnvCli):
         self.create("edit/d", CANARY)
         path = self.write(b"#!/bin/sh\necho ready\nsleep 1\necho new > \"$1\"\n", "editor", 0o755)
         with subprocess.Popen([self.cluster.program, "secret", "edit", "edit/d"],
-                              stdout=subprocess.PIPE, env=self.environment(EDITOR=path, VISUAL="")) as process:
+                              stdout=subprocess.PIPE,
+                              env=self.environment(EDITOR=path, VISUAL="")) as process:
             self.assertEqual(process.stdout.readline(), b"ready\n")
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(20 * SLOW), -signal.SIGTERM)
