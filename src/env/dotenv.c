@@ -250,7 +250,10 @@ read_enc(struct dotenv_item *item, struct bytes text, size_t at)
     }
     while (!quoted && is_blank(text.data[end - 1]))
         end--;
-    set_value(item, text, begin, end, quoted ? (char)text.data[begin] : '\0');
+    char quote = 0;
+    if (quoted)
+        quote = (char)text.data[begin];
+    set_value(item, text, begin, end, quote);
     item->before = first(text, at);
     set_after(item, text, close + 1);
     if (item->fault != DOTENV_GOOD)

@@ -122,7 +122,7 @@ test_last_of_many_changes(void **state)
     }
     struct ac_request *r = send_read(ac, 0, items, 30);
     for (unsigned i = 0; !r->done; i++) {
-        char text[8];
+        char text[12];
         snprintf(text, sizeof(text), "%u", i);
         if (i < 3)
             assert_int_equal(ac_update(ac, 1, names[29], text)->reply.err, OK);
@@ -187,7 +187,7 @@ snapshot_while_written(uint64_t seed)
     ac_create(ac, 0, "a", "1");
     ac_create(ac, 0, "b", "1");
     for (int i = 2; i < 42; i++) {
-        char text[8];
+        char text[12];
         snprintf(text, sizeof(text), "%d", i);
         reads[count++] = send_read(ac, 1 + (unsigned)ac_dice(ac, 2), items, 2);
         assert_int_equal(ac_update(ac, 0, "a", text)->reply.err, OK);
