@@ -8,6 +8,7 @@
 #include "actors/path_count.h"
 #include "base/instant.h"
 #include "crypto/pair_keys.h"
+#include "crypto/signing.h"
 #include "proto/cluster.h"
 #include "proto/msg.h"
 #include "proto/placement.h"
@@ -74,6 +75,9 @@ struct membership {
     uint64_t incarnation_told;   /* highest that anybody has named for this node */
     struct pair_keys *pair_keys; /* borrowed from the node; NULL: none */
     struct repair_progress repair;
+    const struct signing_key *signing; /* of this node; borrowed; NULL: none */
+    struct signing_keys
+        signers[NODES_MAX]; /* proven signing keys of all nodes, this one included */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

@@ -60,6 +60,11 @@ take_peers(struct node *node, const struct node_options *options)
     }
     if (own)
         node->membership.members[options->self].share_key = *own;
+    memcpy(node->membership.signers, options->signers, sizeof(options->signers));
+    node->membership.signing = options->signing;
+    if (options->signing)
+        (void)signing_keys_learn(&node->membership.signers[options->self],
+                                 &options->signing->public_half);
 }
 
 static enum vault_err

@@ -41,11 +41,13 @@ struct node_options {
     bool master_incorrect;
     size_t requests_max;
     struct duration request_deadline;
-    size_t paths_max;               /* 0: default */
-    struct bucket_keys *buckets;    /* borrowed */
-    struct duration shred_interval; /* 0: default */
-    uint64_t scrub_rows_per_s;      /* 0: no scrubbing */
-    struct duration scrub_pause;    /* between two passes */
+    size_t paths_max;                       /* 0: default */
+    struct bucket_keys *buckets;            /* borrowed */
+    struct duration shred_interval;         /* 0: default */
+    uint64_t scrub_rows_per_s;              /* 0: no scrubbing */
+    struct duration scrub_pause;            /* between two passes */
+    const struct signing_key *signing;      /* borrowed; NULL: none */
+    struct signing_keys signers[NODES_MAX]; /* as found */
 };
 
 /*

@@ -65,9 +65,18 @@ send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
     }
 }
 
+static bool
+put_row(const struct step *st, const struct row_key *key, const struct buf *value,
+        struct store_change *out)
+{
+    *out = (struct store_change){.kind = STORE_PUT};
+    return arena_copy(st->arena, row_key_bytes(key), &out->key) == OK &&
+           arena_copy(st->arena, buf_bytes(value), &out->value) == OK;
+}
+
 /*
  * What must be known of a peer while it is away, after a restart too: its newest share key above
- * all.
+ * all, and the keys with which it signed what others will have to believe later.
  */
 static void
 remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct effects *out)
@@ -80,22 +89,23 @@ remember_peer(struct repairer *r, const struct step *st, uint8_t peer, struct ef
     standing_peer_row(r->membership, peer, &row);
     char name[16];
     struct row_key key;
-    struct buf value = {0};
-    struct bytes key_copy, value_copy;
-    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
+    struct buf value = {0}, signers = {0};
+    struct store_change *changes = arena_alloc(st->arena, 2 * sizeof(*changes));
     snprintf(name, sizeof(name), "peer/%u", (unsigned)peer);
     row_key_meta(name, &key);
-    if (change && peer_row_encode(&row, &value) == OK &&
-        arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
-        arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK) {
-        *change = (struct store_change){STORE_PUT, key_copy, value_copy};
-        effect_store(out, ACTOR_REPAIRER, TAG_PEER_ROW + peer, change, 1);
+    bool made = changes && peer_row_encode(&row, &value) == OK &&
+                put_row(st, &key, &value, &changes[0]) &&
+                signing_row_encode(&r->membership->signers[peer], &signers) == OK;
+    row_key_signing(peer, &key);
+    if (made && put_row(st, &key, &signers, &changes[1])) {
+        effect_store(out, ACTOR_REPAIRER, TAG_PEER_ROW + peer, changes, 2);
         r->rows[peer].busy = true;
         r->rows[peer].again = false;
         r->rows[peer].incarnation = row.incarnation;
         memcpy(r->rows[peer].store_id, row.store_id, STORE_ID_BYTES);
     }
     buf_close(&value);
+    buf_close(&signers);
 }
 
 /* What could not be written is written again with the next heartbeat of the peer. */
@@ -366,6 +376,15 @@ on_timer(struct repairer *r, const struct step *st, uint64_t tag, struct effects
     effect_timer(out, ACTOR_REPAIRER, TAG_ROUND, duration_ms(more ? page_ms : REPAIR_ROUND_MS));
 }
 
+/* Written with the peer's row, with its next heartbeat. */
+static void
+learn_signer(struct repairer *r, const struct msg *in)
+{
+    if (in->u.peer_up.signing &&
+        signing_keys_learn(&r->membership->signers[in->from], in->u.peer_up.signing))
+        r->rows[in->from].again = true;
+}
+
 enum vault_err
 repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
                 struct effects *out)
@@ -376,6 +395,7 @@ repairer_handle(struct repairer *r, const struct step *st, const struct msg *in,
     case MSG_HEARTBEAT: on_heartbeat(r, st, in, out); return OK;
     case MSG_PEER_UP:
         member->connected = true;
+        learn_signer(r, in);
         send_heartbeats(r, st, out);
         return OK;
     case MSG_PEER_DOWN:

@@ -391,6 +391,9 @@ struct msg_loaded {
 struct msg_timer {
     uint64_t tag; /* of the TIMER effect */
 };
+struct msg_peer_up {
+    const struct signing_public *signing; /* proven; borrowed; NULL: not known */
+};
 
 struct msg {
     enum msg_kind kind;
@@ -431,6 +434,7 @@ struct msg {
         struct msg_stored stored;
         struct msg_loaded loaded;
         struct msg_timer timer;
+        struct msg_peer_up peer_up;
     } u;
 };
 

@@ -5,6 +5,7 @@
 #include "proto/rows.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -457,4 +458,74 @@ dirty_row_decode(struct bytes key, struct bytes value, unsigned *bucket, uint64_
     *bucket = found;
     *generation = found_generation;
     return OK;
+}
+
+void
+row_key_signing(unsigned node, struct row_key *out)
+{
+    char name[24];
+
+    snprintf(name, sizeof(name), "signing/%u", node);
+    row_key_meta(name, out);
+}
+
+static unsigned
+signing_keys_count(const struct signing_keys *keys)
+{
+    unsigned count = 0;
+
+    while (count < SIGNING_KEYS_KEPT && signing_public_is_set(&keys->list[count]))
+        count++;
+    return count;
+}
+
+/* Key and proof in turn. */
+enum vault_err
+signing_row_encode(const struct signing_keys *keys, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+    unsigned count = signing_keys_count(keys);
+
+    row_writer_init(&w, out, 1);
+    cbor_put_array(&w, (uint64_t)2 * count);
+    for (unsigned i = 0; i < count; i++) {
+        codec_put_fixed(&w, keys->list[i].key, SIGNING_PUBLIC_BYTES);
+        cbor_put_bytes(&w, bytes_of(keys->list[i].proof, keys->list[i].proof_size));
+    }
+    return codec_end(&w, start, ROW_BYTES_MAX);
+}
+
+static void
+signing_public_read(struct cbor_reader *r, struct signing_public *out)
+{
+    struct bytes proof;
+
+    cbor_get_fixed(r, out->key, SIGNING_PUBLIC_BYTES);
+    proof = cbor_get_bytes(r, sizeof(out->proof));
+    if (r->err == OK && !signing_public_is_set(out))
+        r->err = ERR_MALFORMED;
+    if (r->err != OK || proof.size == 0)
+        return;
+    memcpy(out->proof, proof.data, proof.size);
+    out->proof_size = proof.size;
+}
+
+enum vault_err
+signing_row_decode(struct bytes encoded, struct signing_keys *out)
+{
+    struct cbor_reader r;
+    enum vault_err err;
+
+    memset(out, 0, sizeof(*out));
+    row_reader_init(&r, encoded, 1);
+    uint64_t count = cbor_get_array(&r, (size_t)2 * SIGNING_KEYS_KEPT);
+    if (r.err == OK && count % 2 != 0)
+        r.err = ERR_MALFORMED;
+    for (unsigned i = 0; r.err == OK && i < count / 2; i++)
+        signing_public_read(&r, &out->list[i]);
+    err = row_reader_end(&r);
+    if (err != OK)
+        memset(out, 0, sizeof(*out));
+    return err;
 }

@@ -31,6 +31,7 @@
 #ifndef OSTRAKA_PROTO_ROWS_H
 #define OSTRAKA_PROTO_ROWS_H
 
+#include "crypto/signing.h"
 #include "proto/msg.h"
 
 enum row_table {
@@ -148,5 +149,11 @@ struct peer_row {
 MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
 MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded,
                                           struct peer_row *out); /* ERR_CORRUPT */
+
+/* 'm' "signing/<node number>": the signing keys that a peer has had, newest first. */
+void row_key_signing(unsigned node, struct row_key *out);
+MUST_CHECK enum vault_err signing_row_encode(const struct signing_keys *keys, struct buf *out);
+MUST_CHECK enum vault_err signing_row_decode(struct bytes encoded,
+                                             struct signing_keys *out); /* ERR_CORRUPT */
 
 #endif

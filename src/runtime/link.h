@@ -5,8 +5,9 @@
  * with back-off and jitter.
  *
  * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration
- * hash, node number, store id, incarnation, boot counter); a mismatch refuses the link and says so
- * in one clear log line (once per change, not per attempt).
+ * hash, node number, store id, incarnation, boot counter, signing key with its proof); a mismatch
+ * refuses the link and says so in one clear log line (once per change, not per attempt). So does a
+ * signing key that the certificate of this very connection has not signed.
  *
  * All calls are from the reactor thread.
  */
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/rng.h"
+#include "crypto/signing.h"
 #include "runtime/tls.h"
 
 struct links;
@@ -31,8 +33,9 @@ struct link_hello {
     uint8_t store_id[16];
     uint64_t incarnation;
     uint64_t boot;
+    struct signing_public signing; /* its signing key, with the proof by its certificate */
 };
-enum { LINK_PROTOCOL = 1 };
+enum { LINK_PROTOCOL = 2 };
 
 struct links_options {
     struct event_base *base;

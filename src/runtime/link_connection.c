@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runtime/link_internal.h"
+#include "runtime/node_signing.h"
 
 enum { INPUT_KEPT_BYTES = 256 * 1024 }; /* capacity that an empty input buffer keeps */
 
@@ -149,6 +150,17 @@ send_hello(struct link_connection *c)
 
 /* ---- input ---- */
 
+/* Against the certificate of this connection, which names the peer and has been verified. */
+static bool
+signing_is_proven(struct link_connection *c, const struct link_hello *hello)
+{
+    const struct cluster *cluster = c->links->options.cluster;
+    struct bytes certificate = tls_peer_certificate(c->session);
+
+    return node_signing_verify(certificate, cluster->id, cluster->nodes[c->peer->number].name,
+                               &hello->signing) == OK;
+}
+
 static void
 take_hello(struct link_connection *c, struct bytes frame)
 {
@@ -163,6 +175,9 @@ take_hello(struct link_connection *c, struct bytes frame)
     /* Last, for a cluster.conf in another order explains a wrong role. */
     if (fault == LINK_FAULT_NONE && !c->dialed && c->peer->number > c->links->options.self)
         fault = LINK_FAULT_ROLE;
+
+    if (fault == LINK_FAULT_NONE && !signing_is_proven(c, &hello))
+        fault = LINK_FAULT_SIGNING;
 
     if (fault == LINK_FAULT_HELLO)
         metrics_count(c->links->options.metrics, METRIC_messages_refused);

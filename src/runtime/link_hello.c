@@ -1,5 +1,5 @@
 /*
- * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 6 in the order of struct
+ * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 8 in the order of struct
  * link_hello. Key 0, the protocol version, stays readable for all versions; whatever else a version
  * says is its own.
  */
@@ -16,6 +16,8 @@ enum hello_key {
     HELLO_STORE_ID,
     HELLO_INCARNATION,
     HELLO_BOOT,
+    HELLO_SIGNING_KEY,
+    HELLO_SIGNING_PROOF,
     HELLO_KEYS,
 };
 
@@ -42,6 +44,10 @@ link_hello_encode(const struct link_hello *hello, struct buf *out)
     cbor_put_uint(&w, hello->incarnation);
     cbor_put_uint(&w, HELLO_BOOT);
     cbor_put_uint(&w, hello->boot);
+    cbor_put_uint(&w, HELLO_SIGNING_KEY);
+    cbor_put_bytes(&w, bytes_of(hello->signing.key, sizeof(hello->signing.key)));
+    cbor_put_uint(&w, HELLO_SIGNING_PROOF);
+    cbor_put_bytes(&w, bytes_of(hello->signing.proof, hello->signing.proof_size));
     return w.err;
 }
 
@@ -50,6 +56,21 @@ expect_key(struct cbor_reader *r, enum hello_key key)
 {
     if (cbor_get_uint(r) != (uint64_t)key && r->err == OK)
         r->err = ERR_MALFORMED;
+}
+
+static void
+read_signing(struct cbor_reader *r, struct signing_public *out)
+{
+    struct bytes proof;
+
+    expect_key(r, HELLO_SIGNING_KEY);
+    cbor_get_fixed(r, out->key, sizeof(out->key));
+    expect_key(r, HELLO_SIGNING_PROOF);
+    proof = cbor_get_bytes(r, sizeof(out->proof));
+    if (r->err != OK || proof.size == 0)
+        return;
+    memcpy(out->proof, proof.data, proof.size);
+    out->proof_size = proof.size;
 }
 
 static void
@@ -67,6 +88,7 @@ read_fields(struct cbor_reader *r, struct link_hello *out)
     out->incarnation = cbor_get_uint(r);
     expect_key(r, HELLO_BOOT);
     out->boot = cbor_get_uint(r);
+    read_signing(r, &out->signing);
 }
 
 enum vault_err

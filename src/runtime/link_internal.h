@@ -13,7 +13,7 @@
 #include "runtime/link.h"
 
 enum {
-    LINK_HELLO_BYTES_MAX = 512,    /* a HELLO; nothing longer is read before the peer is known */
+    LINK_HELLO_BYTES_MAX = 1024,   /* a HELLO; nothing longer is read before the peer is known */
     LINK_FRAME_HEADER_BYTES = 4,   /* length of the frame, big endian */
     LINK_RECORD_BYTES = 16 * 1024, /* most that one TLS record carries */
     LINK_RECORDS_PER_TURN = 32,    /* read or written on one connection before others have a turn */
@@ -42,7 +42,8 @@ static_assert((int)LINK_HELLO_BYTES_MAX < (int)FRAME_BYTES_MAX, "a HELLO is a fr
     X(LINK_FAULT_SILENT, "the node was silent for too long")                                       \
     X(LINK_FAULT_REPLACED, "the node connected anew")                                              \
     X(LINK_FAULT_CROWDED, "too many connections wait for their handshake")                         \
-    X(LINK_FAULT_MEMORY, "this node is out of memory")
+    X(LINK_FAULT_MEMORY, "this node is out of memory")                                             \
+    X(LINK_FAULT_SIGNING, "its signing key is not signed by the key of its certificate")
 
 enum link_fault {
 #define X(code, text) code,

@@ -273,23 +273,18 @@ on_storage(evutil_socket_t fd, short what, void *context)
 /* ---- links ---- */
 
 static void
-on_peer(struct reactor *r, enum msg_kind kind, unsigned peer)
-{
-    struct msg msg = {.kind = kind, .from = (uint8_t)peer};
-    reactor_deliver(r, ACTOR_REPAIRER, &msg);
-}
-
-static void
 on_up(void *context, unsigned peer, const struct link_hello *hello)
 {
-    (void)hello;
-    on_peer(context, MSG_PEER_UP, peer);
+    struct msg msg = {
+        .kind = MSG_PEER_UP, .from = (uint8_t)peer, .u.peer_up = {.signing = &hello->signing}};
+    reactor_deliver(context, ACTOR_REPAIRER, &msg);
 }
 
 static void
 on_down(void *context, unsigned peer)
 {
-    on_peer(context, MSG_PEER_DOWN, peer);
+    struct msg msg = {.kind = MSG_PEER_DOWN, .from = (uint8_t)peer};
+    reactor_deliver(context, ACTOR_REPAIRER, &msg);
 }
 
 static bool
@@ -413,6 +408,7 @@ hello_of(const struct reactor_options *o)
     memcpy(hello.cluster_id, o->config->cluster.id, CLUSTER_ID_BYTES);
     memcpy(hello.config_hash, o->config->cluster.config_hash, HASH_BYTES);
     memcpy(hello.store_id, o->row.store_id, sizeof(hello.store_id));
+    hello.signing = o->signing->public_half;
     return hello;
 }
 
@@ -436,9 +432,11 @@ make_node(struct reactor *r)
                                    .buckets = o->buckets,
                                    .shred_interval = duration_ms(local->shred_interval_ms),
                                    .scrub_rows_per_s = local->scrub_rows_per_s,
-                                   .scrub_pause = duration_ms(SCRUB_PAUSE_MS)};
+                                   .scrub_pause = duration_ms(SCRUB_PAUSE_MS),
+                                   .signing = o->signing};
     struct step st;
     memcpy(options.peers, o->peers, sizeof(options.peers));
+    memcpy(options.signers, o->signers, sizeof(options.signers));
     reactor_step(r, &st);
     enum vault_err err = node_new(&options, &st, &r->node);
     arena_reset(&r->step_arena);

@@ -36,6 +36,8 @@ struct reactor_options {
     uint64_t incarnation_known;
     /* The node's store is a new incarnation, durably; before anybody hears of it. */
     void (*on_incarnation)(void *context, uint64_t incarnation);
+    const struct signing_key *signing; /* borrowed */
+    struct signing_keys signers[NODES_MAX];
 };
 
 /* Makes the node, listens. Errors with a sentence in `why`. */

@@ -20,6 +20,7 @@
 #include "crypto/rng_kernel.h"
 #include "crypto/storage_key.h"
 #include "runtime/keyfile.h"
+#include "runtime/node_signing.h"
 #include "runtime/reactor.h"
 #include "runtime/store_start.h"
 
@@ -44,6 +45,7 @@ struct server {
     struct secret bucket_file_key; /* the file of bucket keys is sealed under it */
     struct bucket_keys buckets;
     struct tls_context *api, *link_server, *link_client;
+    struct signing_key signing;
     int directory_fd; /* locked: one process for each node's folder */
     struct store_start found;
     struct storage_io *storage;
@@ -248,6 +250,12 @@ load_certificates(struct server *s)
         err = tls_context_new(TLS_LINK_SERVER, &files, &s->link_server, s->why, sizeof(s->why));
     if (err == OK)
         err = tls_context_new(TLS_LINK_CLIENT, &files, &s->link_client, s->why, sizeof(s->why));
+    if (err != OK)
+        return err;
+    secret_arena_open(s->secrets);
+    err = node_signing_load(node->key, s->config->cluster.id, self_of(s)->name, s->secrets,
+                            &s->signing, s->why, sizeof(s->why));
+    secret_arena_close(s->secrets);
     return err;
 }
 
@@ -312,8 +320,10 @@ start_reactor(struct server *s)
                                       .save_share_keys = save_share_keys,
                                       .buckets = &s->buckets,
                                       .save_bucket_keys = save_bucket_keys,
-                                      .on_incarnation = on_incarnation};
+                                      .on_incarnation = on_incarnation,
+                                      .signing = &s->signing};
     memcpy(options.peers, s->found.peers, sizeof(options.peers));
+    memcpy(options.signers, s->found.signers, sizeof(options.signers));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
 }
 
@@ -363,6 +373,7 @@ close_all(struct server *s)
     if (s->secrets) {
         secret_arena_open(s->secrets);
         share_keyring_close(&s->ring);
+        signing_key_close(&s->signing, s->secrets);
         secret_free(s->secrets, &s->master.key);
         secret_free(s->secrets, &s->share_file_key);
         secret_free(s->secrets, &s->bucket_file_key);

@@ -209,6 +209,13 @@ read_peer_rows(struct store_start *s, struct store_reader *reader, struct arena 
             continue;
         if (err == OK)
             err = peer_row_decode(value, &s->peers[i]);
+        row_key_signing(i, &key);
+        if (err == OK)
+            err = s->store->ops->get(reader, row_key_bytes(&key), arena, &value);
+        if (err == ERR_NOT_FOUND)
+            continue;
+        if (err == OK)
+            err = signing_row_decode(value, &s->signers[i]);
         if (err != OK)
             return err;
     }

@@ -41,6 +41,7 @@ struct store_start {
     struct sequence_file *sequence;
     struct node_row row;
     struct peer_row peers[NODES_MAX]; /* what it remembers of the others; all zero: nothing */
+    struct signing_keys signers[NODES_MAX];
     enum store_finding finding;
     uint64_t incarnation_known; /* highest that this node itself remembers to have had; 0: none */
 

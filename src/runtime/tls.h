@@ -60,6 +60,8 @@ tls_error_text(struct tls_session *session); /* why the last call failed; valid 
  */
 MUST_CHECK enum vault_err tls_peer_node(struct tls_session *session, const struct cluster *cluster,
                                         unsigned *node);
+/* The certificate of the peer (DER), verified; empty: none. Valid as long as the session. */
+struct bytes tls_peer_certificate(struct tls_session *session);
 /* Issuing: see runtime/certificates.h */
 
 #endif

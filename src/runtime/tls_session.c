@@ -378,3 +378,13 @@ tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsign
     wolfSSL_ERR_clear_error();
     return err;
 }
+
+struct bytes
+tls_peer_certificate(struct tls_session *session)
+{
+    WOLFSSL_X509_CHAIN *chain = wolfSSL_get_peer_chain(session->ssl);
+
+    if (!chain || wolfSSL_get_chain_count(chain) < 1)
+        return (struct bytes){0};
+    return bytes_of(wolfSSL_get_chain_cert(chain, 0), (size_t)wolfSSL_get_chain_length(chain, 0));
+}

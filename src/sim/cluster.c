@@ -401,6 +401,10 @@ load_facts(struct world *world, unsigned node, struct node_options *options)
         row = disk_find(&n->disk.durable, row_key_bytes(&key));
         if (row && peer_row_decode(row->value, &options->peers[i]) != OK)
             sim_fail(world, SIM_SAFETY, "facts", "a peer row does not decode");
+        row_key_signing(i, &key);
+        row = disk_find(&n->disk.durable, row_key_bytes(&key));
+        if (row && signing_row_decode(row->value, &options->signers[i]) != OK)
+            sim_fail(world, SIM_SAFETY, "facts", "a row of signing keys does not decode");
     }
 }
 
@@ -423,6 +427,7 @@ node_boot(struct world *world, unsigned node)
         .shred_interval = duration_ms(world->options.shred_ms),
         .scrub_rows_per_s = 200,
         .scrub_pause = duration_ms(2000),
+        .signing = &n->signing,
     };
     load_facts(world, node, &options);
     store_finding(world, node, &options);
@@ -443,6 +448,19 @@ node_boot(struct world *world, unsigned node)
     step_end(world, node);
     event_push(world, event_new(world, EVENT_KEYS, node, ms_to_ns(KEYS_LOOK_MS), 0));
     net_links_changed(world, node, 20);
+}
+
+/* Of the seed alone: nothing is drawn for it. */
+static enum vault_err
+make_signing_key(struct world *world, unsigned node)
+{
+    const uint64_t from[] = {world->options.seed, node};
+    uint8_t seed[SIGNING_SEED_BYTES];
+    enum vault_err err = signing_seed_derive(bytes_of(from, sizeof(from)), world->cluster.id,
+                                             (struct bytes){0}, seed);
+    return err == OK
+               ? signing_key_init(&world->nodes[node].signing, world->nodes[node].secrets, seed)
+               : err;
 }
 
 void
@@ -468,7 +486,8 @@ node_init_sim(struct world *world, unsigned node)
     secret_arena_open(n->secrets);
     if (share_keyring_generate(&n->ring, &n->rng) != OK ||
         secret_copy(n->secrets, bytes_of(key, sizeof(key)), &n->wrap_key) != OK ||
-        bucket_keys_init(&n->buckets, n->secrets, world->options.buckets, 1, &n->rng) != OK)
+        bucket_keys_init(&n->buckets, n->secrets, world->options.buckets, 1, &n->rng) != OK ||
+        make_signing_key(world, node) != OK)
         sim_fail(world, SIM_CRASH, "setup", "no keys");
     secret_arena_close(n->secrets);
     world->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
@@ -486,6 +505,7 @@ node_close_sim(struct world *world, unsigned node)
     secret_arena_open(n->secrets);
     share_keyring_close(&n->ring);
     secret_free(n->secrets, &n->wrap_key);
+    signing_key_close(&n->signing, n->secrets);
     bucket_keys_close(&n->buckets);
     buf_close(&n->bucket_file);
     secret_arena_close(n->secrets);

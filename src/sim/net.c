@@ -55,6 +55,7 @@ net_link_event(struct world *world, const struct event *event)
                up ? "up" : "down");
     struct msg msg = {
         .kind = up ? MSG_PEER_UP : MSG_PEER_DOWN, .from = (uint8_t)b, .to = (uint8_t)a};
+    msg.u.peer_up.signing = up ? &world->nodes[b].signing.public_half : NULL;
     node_hand(world, a, ACTOR_REPAIRER, &msg);
 }
 

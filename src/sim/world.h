@@ -107,6 +107,7 @@ struct sim_node {
     bool lose_store; /* with the present step */
     bool restart_soon;
     uint64_t checked_incarnation; /* that its promises are held against */
+    struct signing_key signing;
     unsigned effects_left; /* until it crashes in the present step; UINT32_MAX: it does not */
     bool dying;
 };

@@ -212,6 +212,7 @@ run_link(struct actor_cluster *ac, const struct ac_event *event)
     ac->connected[a][b] = up;
     struct msg msg = {
         .kind = up ? MSG_PEER_UP : MSG_PEER_DOWN, .from = (uint8_t)b, .to = (uint8_t)a};
+    msg.u.peer_up.signing = up ? &ac->nodes[b].signing.public_half : NULL;
     ac_deliver(ac, a, ACTOR_REPAIRER, &msg);
 }
 
@@ -391,6 +392,9 @@ load_facts(struct actor_cluster *ac, unsigned node, struct node_options *options
         if (!ac_get(ac, node, &key, &value))
             continue;
         ac_require(peer_row_decode(value, &options->peers[i]) == OK, "a peer row decodes");
+        row_key_signing(i, &key);
+        if (ac_get(ac, node, &key, &value))
+            ac_require(signing_row_decode(value, &options->signers[i]) == OK, "signing keys");
     }
 }
 
@@ -424,6 +428,7 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .shred_interval = duration_ms(ac->options.shred_interval_ms),
         .scrub_rows_per_s = ac->options.scrub_rows_per_s,
         .scrub_pause = duration_ms(1000),
+        .signing = &n->signing,
     };
     ac_require(n->node == NULL, "a node is started once");
     load_facts(ac, node, &options);
@@ -478,6 +483,13 @@ ac_heal(struct actor_cluster *ac)
 
 /* ---- making ---- */
 
+static enum vault_err
+make_signing_key(struct actor_cluster *ac, unsigned node)
+{
+    uint8_t seed[SIGNING_SEED_BYTES] = {(uint8_t)(node + 1), (uint8_t)ac->options.seed};
+    return signing_key_init(&ac->nodes[node].signing, ac->nodes[node].secrets, seed);
+}
+
 static void
 node_init(struct actor_cluster *ac, unsigned node)
 {
@@ -501,7 +513,8 @@ node_init(struct actor_cluster *ac, unsigned node)
                    secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK &&
                    bucket_keys_init(&n->buckets, n->secrets, ac->options.buckets, 1, &bucket_rng) ==
                        OK &&
-                   bucket_keys_encode(&n->buckets, &n->bucket_file) == OK,
+                   bucket_keys_encode(&n->buckets, &n->bucket_file) == OK &&
+                   make_signing_key(ac, node) == OK,
                "a node's keys");
     ac->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
     secret_arena_close(n->secrets);
@@ -582,6 +595,7 @@ ac_free(struct actor_cluster *ac)
         secret_arena_open(n->secrets);
         share_keyring_close(&n->ring);
         secret_free(n->secrets, &n->wrap_key);
+        signing_key_close(&n->signing, n->secrets);
         bucket_keys_close(&n->buckets);
         buf_close(&n->bucket_file);
         secret_arena_close(n->secrets);

@@ -67,6 +67,7 @@ struct ac_node {
     struct share_keyring ring;
     struct secret wrap_key;
     struct bucket_keys buckets;
+    struct signing_key signing;
     struct buf bucket_file; /* what the file of bucket keys holds; outlives the process */
     unsigned bucket_saves;  /* of that file */
     bool bucket_save_fails;

@@ -20,6 +20,7 @@
 
 #include "crypto/rng_kernel.h"
 #include "runtime/link_internal.h"
+#include "runtime/node_signing.h"
 #include "tls_fixture.h"
 
 enum {
@@ -141,6 +142,27 @@ make_context(struct world *world, enum tls_role role, const char *ca, const char
     return context;
 }
 
+/* The signing key that goes with that certificate, said to be of the node of that number. */
+static inline void
+node_set_signing(struct test_node *node, const char *name)
+{
+    struct secret_arena *arena;
+    struct signing_key key;
+    char path[64], why[256];
+
+    snprintf(path, sizeof(path), "%s.key", name);
+    assert_int_equal(secret_arena_new(4, &arena), OK);
+    secret_arena_open(arena);
+    if (node_signing_load(path, node->world->cluster.id,
+                          node->world->cluster.nodes[node->number].name, arena, &key, why,
+                          sizeof(why)) != OK)
+        fail_msg("%s", why);
+    node->options.hello.signing = key.public_half;
+    signing_key_close(&key, arena);
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+}
+
 /* The node will show another certificate than its own, or trust another CA. */
 static inline void
 node_set_certificate(struct test_node *node, const char *ca, const char *name)
@@ -151,6 +173,7 @@ node_set_certificate(struct test_node *node, const char *ca, const char *name)
     node->client = make_context(node->world, TLS_LINK_CLIENT, ca, name);
     node->options.server = node->server;
     node->options.client = node->client;
+    node_set_signing(node, name);
 }
 
 static inline void

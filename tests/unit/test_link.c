@@ -494,6 +494,36 @@ test_number_must_be_the_certificates(void **state)
     expect_refusal(world, &raw, "another number than its certificate");
 }
 
+/* A link stands only with a signing key that the certificate's key has signed for that node. */
+static void
+test_signing_key_must_be_the_certificates(void **state)
+{
+    static const char refusal[] = "not signed by the key of its certificate";
+    struct world *world = *state;
+    struct raw raw = {.world = world};
+    struct link_hello hello = world->nodes[0].options.hello;
+
+    node_start(&world->nodes[1]);
+    hello.signing.key[0] ^= 1;
+    raw_secure(&raw, 1, "ca.crt", "n1");
+    raw_write_hello(&raw, &hello);
+    expect_refusal(world, &raw, refusal);
+
+    hello = world->nodes[0].options.hello;
+    hello.signing = world->nodes[2].options.hello.signing; /* another node's, well proven */
+    raw_secure(&raw, 1, "ca.crt", "n1");
+    raw_write_hello(&raw, &hello);
+    WORLD_UNTIL(world, raw_is_closed(&raw));
+    raw_close(&raw);
+
+    hello.signing = (struct signing_public){0};
+    raw_secure(&raw, 1, "ca.crt", "n1");
+    raw_write_hello(&raw, &hello);
+    WORLD_UNTIL(world, raw_is_closed(&raw));
+    raw_close(&raw);
+    assert_string_equal(world->nodes[1].events, "");
+}
+
 static void
 test_higher_number_must_not_connect(void **state)
 {
@@ -535,7 +565,7 @@ test_garbage_instead_of_hello(void **state)
 static void
 test_long_hello_is_not_waited_for(void **state)
 {
-    static const uint8_t header[] = {0, 0, 2, 1}; /* 513 */
+    static const uint8_t header[] = {0, 0, 4, 1}; /* 1025 */
     struct world *world = *state;
     struct raw raw = {.world = world};
 
@@ -772,6 +802,7 @@ main(void)
         LINK_TEST(test_certificate_of_another_node_is_refused),
         LINK_TEST(test_client_without_a_place_is_refused),
         LINK_TEST(test_number_must_be_the_certificates),
+        LINK_TEST(test_signing_key_must_be_the_certificates),
         LINK_TEST(test_higher_number_must_not_connect),
         LINK_TEST(test_garbage_before_tls),
         LINK_TEST(test_garbage_instead_of_hello),

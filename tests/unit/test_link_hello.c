@@ -19,6 +19,9 @@ sample(void)
     memset(hello.cluster_id, 0xc1, sizeof(hello.cluster_id));
     memset(hello.config_hash, 0xcf, sizeof(hello.config_hash));
     memset(hello.store_id, 0x57, sizeof(hello.store_id));
+    memset(hello.signing.key, 0x5e, sizeof(hello.signing.key));
+    memset(hello.signing.proof, 0x60, 72);
+    hello.signing.proof_size = 72;
     return hello;
 }
 
@@ -32,6 +35,7 @@ assert_same(const struct link_hello *a, const struct link_hello *b)
     assert_memory_equal(a->store_id, b->store_id, sizeof(a->store_id));
     assert_int_equal(a->incarnation, b->incarnation);
     assert_true(a->boot == b->boot);
+    assert_memory_equal(&a->signing, &b->signing, sizeof(a->signing));
 }
 
 static void
@@ -51,7 +55,7 @@ test_round_trip(void **state)
     (void)state;
     assert_int_equal(link_hello_encode(&hello, &encoded), OK);
     assert_true(encoded.size < LINK_HELLO_BYTES_MAX);
-    assert_int_equal(encoded.data[0], 0xa7);
+    assert_int_equal(encoded.data[0], 0xa9);
     assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
     assert_same(&hello, &back);
     buf_close(&encoded);
@@ -123,15 +127,15 @@ test_other_versions_are_named(void **state)
 static void
 test_wrong_keys_and_sizes(void **state)
 {
-    /* {0: 1}, {1: 1}, [0, 1], {0: 1, 1: h''}, a bare integer */
+    /* {0: 2}, {1: 1}, [0, 1], {0: 2, 1: h''}, a bare integer */
     static const struct {
         uint8_t data[8];
         size_t size;
     } cases[] = {
-        {{0xa1, 0x00, 0x01}, 3},
+        {{0xa1, 0x00, 0x02}, 3},
         {{0xa1, 0x01, 0x01}, 3},
         {{0x82, 0x00, 0x01}, 3},
-        {{0xa2, 0x00, 0x01, 0x01, 0x40}, 5},
+        {{0xa2, 0x00, 0x02, 0x01, 0x40}, 5},
         {{0x01}, 1},
     };
     uint8_t large[LINK_HELLO_BYTES_MAX + 1] = {0};

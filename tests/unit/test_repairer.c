@@ -115,7 +115,7 @@ test_heartbeats(void **state)
     assert_int_equal(m->share_key.key[0], 0xaa);
     const struct effect *store = effect_of(&b, EFFECT_STORE, 0); /* remembered over a restart */
     assert_non_null(store);
-    assert_int_equal(store->u.store.count, 1);
+    assert_int_equal(store->u.store.count, 2); /* what is known of the peer; its signing keys */
     struct peer_row row;
     assert_int_equal(peer_row_decode(store->u.store.changes[0].value, &row), OK);
     assert_int_equal(row.boot, 9);
