@@ -9,11 +9,15 @@
 Exit status 0 when everything passed. OSTRAKA_BINARY names the program, see ostraka_cluster.py.
 """
 
+import faulthandler
 import glob
 import os
+import signal
 import sys
 import time
 import unittest
+
+TEST_SECONDS_MAX = 600  # a test that takes longer hangs: it ends the run, and says where it stands
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -34,10 +38,12 @@ class TimedResult(unittest.TextTestResult):
     """Names the tests that took long, so that the suite stays quick."""
 
     def startTest(self, test):
+        faulthandler.dump_traceback_later(TEST_SECONDS_MAX * ostraka_cluster.SLOW, exit=True)
         self.begun = time.monotonic()
         super().startTest(test)
 
     def stopTest(self, test):
+        faulthandler.cancel_dump_traceback_later()
         super().stopTest(test)
         self.times = getattr(self, "times", [])
         self.times.append((time.monotonic() - self.begun, test.id()))
@@ -53,7 +59,15 @@ def matches(test, patterns, modules):
     return not patterns
 
 
+def default_signals():
+    """In the background, or under nohup, some are ignored, and the programs under test inherit that."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main(arguments):
+    default_signals()
     verbose = 2 if "-v" in arguments else 1
     patterns = [a for a in arguments if not a.startswith("-")]
     loader = unittest.TestLoader()
