@@ -19,21 +19,16 @@
 #include "crypto/rng_kernel.h"
 
 enum {
-    ADDRESSES_MAX = 16,
-    ADDRESS_BYTES_MAX = 8 + HOST_BYTES_MAX + 8, /* https://[host]:65535 */
     CONNECT_MS = 2000,
     TOTAL_MS = 15 * 1000, /* the server's own deadline is 5 s, and 10 s for what takes two steps */
     /* A control character takes six bytes in JSON. */
     ANSWER_BYTES_MAX = 6 * VALUE_BYTES_MAX + 64 * 1024,
 };
 
-static const char default_address[] = "https://127.0.0.1:7401";
-
 struct client {
     CURL *curl;
     struct curl_slist *headers;
-    char addresses[ADDRESSES_MAX][ADDRESS_BYTES_MAX + 1];
-    size_t address_count;
+    struct addresses addresses;
     size_t preferred;    /* the one that answered last */
     bool quiet;          /* says nothing about failures */
     const char *ca_file; /* borrowed; NULL: the system's */
@@ -66,104 +61,6 @@ enum attempt { ATTEMPT_ANSWERED, ATTEMPT_NOT_SENT, ATTEMPT_BROKEN_OFF };
 
 /* ---- opening ---- */
 
-static const char *
-setting(const char *option, const char *variable)
-{
-    const char *value = option ? option : getenv(variable);
-
-    return value && *value ? value : NULL;
-}
-
-static bool
-address_valid(const char *host)
-{
-    if (!*host)
-        return false;
-    for (; *host; host++) {
-        if (!isalnum((unsigned char)*host) && !strchr(".-_:[]%", *host))
-            return false;
-    }
-    return true;
-}
-
-/* One address of the list: https://HOST:PORT, or HOST:PORT, a slash after it, spaces around it. */
-static int
-add_address(struct client *client, const char *text, size_t size)
-{
-    static const char scheme[] = "https://";
-    const size_t scheme_size = sizeof scheme - 1;
-    char host[HOST_BYTES_MAX + 9]; /* [host]:65535 */
-
-    for (; size && *text == ' '; size--)
-        text++;
-    while (size && text[size - 1] == ' ')
-        size--;
-    if (size >= scheme_size && memcmp(text, scheme, scheme_size) == 0) {
-        text += scheme_size;
-        size -= scheme_size;
-    }
-    if (size && text[size - 1] == '/')
-        size--;
-    if (size >= sizeof host || client->address_count == ADDRESSES_MAX)
-        return cli_usage_error(NULL, "the list of addresses is too long");
-    memcpy(host, text, size);
-    host[size] = '\0';
-    if (!address_valid(host))
-        return cli_usage_error(NULL, "an address must be of the form https://HOST:PORT, not \"%s\"",
-                               host);
-    snprintf(client->addresses[client->address_count++], ADDRESS_BYTES_MAX + 1, "%s%s", scheme,
-             host);
-    return EXIT_OK;
-}
-
-static int
-parse_addresses(struct client *client, const char *list)
-{
-    int status;
-
-    for (;;) {
-        size_t size = strcspn(list, ",");
-        status = add_address(client, list, size);
-        if (status || !list[size])
-            return status;
-        list += size + 1;
-    }
-}
-
-static int
-read_token(const struct client_options *options, struct buf *token)
-{
-    const char *text = options->token_file ? NULL : setting(NULL, "OSTRAKA_TOKEN");
-    const char *file = setting(options->token_file, "OSTRAKA_TOKEN_FILE");
-    enum vault_err err = OK;
-
-    *token = (struct buf){0};
-    if (!text && !file) {
-        output_error("there is no access token");
-        output_hint("set OSTRAKA_TOKEN_FILE to the file that has it, such as admin.token in the "
-                    "cluster's folder");
-        return EXIT_UNAUTHORIZED;
-    }
-    if (text)
-        err = buf_append_text(token, text);
-    else
-        err = input_read_file(file, CREDENTIAL_BYTES_MAX + 2, token);
-    if (err == ERR_IO) {
-        output_error("the token file %s cannot be read: %s", file, strerror(errno));
-        return EXIT_UNAUTHORIZED;
-    }
-    input_trim_end(token);
-    for (size_t i = 0; i < token->size && err == OK; i++) {
-        if (token->data[i] <= ' ' || token->data[i] > '~')
-            err = ERR_MALFORMED;
-    }
-    if (err || token->size == 0 || token->size > CREDENTIAL_BYTES_MAX) {
-        output_error("what %s holds is not a token", text ? "OSTRAKA_TOKEN" : file);
-        return EXIT_UNAUTHORIZED;
-    }
-    return EXIT_OK;
-}
-
 static int
 add_header(struct client *client, const char *line)
 {
@@ -180,38 +77,21 @@ add_header(struct client *client, const char *line)
 static int
 make_headers(struct client *client, const struct client_options *options)
 {
-    struct buf token, line = {0};
-    int status = read_token(options, &token);
+    struct buf line;
+    int status = connection_authorization(options, &line);
 
-    if (status == EXIT_OK) {
-        status = EXIT_FAILED;
-        if (buf_append_text(&line, "Authorization: Bearer ") == OK &&
-            buf_append(&line, buf_bytes(&token)) == OK && buf_append(&line, bytes_of("", 1)) == OK)
-            status = add_header(client, (const char *)line.data);
-    }
+    if (status == EXIT_OK)
+        status = add_header(client, (const char *)line.data);
     /* libcurl would wait for leave before it sends a long body. */
     if (status == EXIT_OK)
         status = add_header(client, "Expect:");
-    buf_close(&token);
     buf_close(&line);
     return status;
-}
-
-static int
-choose_ca(struct client *client, const struct client_options *options)
-{
-    client->ca_file = setting(options->ca_file, "OSTRAKA_CACERT");
-    if (!client->ca_file || access(client->ca_file, R_OK) == 0)
-        return EXIT_OK;
-    output_error("the CA certificate %s cannot be read: %s", client->ca_file, strerror(errno));
-    output_hint("OSTRAKA_CACERT names the file ca/ca.crt of the cluster's folder");
-    return EXIT_CONFIGURATION;
 }
 
 int
 client_open(const struct client_options *options, struct client **out)
 {
-    const char *list = setting(options->addresses, "OSTRAKA_ADDR");
     struct client *client = NULL;
     int status = EXIT_FAILED;
 
@@ -226,9 +106,9 @@ client_open(const struct client_options *options, struct client **out)
         output_error("the HTTPS client cannot be started");
         goto out;
     }
-    status = parse_addresses(client, list ? list : default_address);
+    status = connection_addresses(options, &client->addresses);
     if (status == EXIT_OK)
-        status = choose_ca(client, options);
+        status = connection_ca(options, &client->ca_file);
     if (status == EXIT_OK)
         status = make_headers(client, options);
 out:
@@ -465,7 +345,7 @@ report_unreachable(const struct call *call)
 static bool
 may_try(const struct call *call, size_t tried)
 {
-    size_t count = call->client->address_count;
+    size_t count = call->client->addresses.count;
 
     if (tried == count && call->unknown)
         (void)nanosleep(&(struct timespec){.tv_nsec = SECOND_TRY_MS * 1000000L}, NULL);
@@ -482,7 +362,7 @@ report_refused(const struct call *call, const struct failure *failure)
                     "unknown");
         return EXIT_UNKNOWN;
     }
-    if (call->client->address_count > 1 && failure_may_move_on(failure, call->change))
+    if (call->client->addresses.count > 1 && failure_may_move_on(failure, call->change))
         print_attempts(call);
     return failure_exit_status(failure, call->change);
 }
@@ -495,8 +375,8 @@ run_call(struct call *call, struct client_answer *answer)
     bool refused = false;
 
     for (size_t i = 0; may_try(call, i); i++) {
-        size_t which = (client->preferred + i) % client->address_count;
-        const char *address = client->addresses[which];
+        size_t which = (client->preferred + i) % client->addresses.count;
+        const char *address = client->addresses.text[which];
         enum attempt outcome = attempt(call, address);
 
         if (outcome == ATTEMPT_ANSWERED && call->status >= 200 && call->status < 300) {

@@ -11,20 +11,8 @@
 #include <jansson.h>
 
 #include "base/bytes.h"
+#include "cli/connection.h"
 #include "cli/options.h"
-
-/* Options that every command has which talks to a server; NULL: from the environment. */
-struct client_options {
-    const char *addresses;
-    const char *ca_file;
-    const char *token_file;
-};
-#define CLIENT_OPTION_SPECS(options)                                                               \
-    {.name = "--addr", .text = &(options)->addresses},                                             \
-        {.name = "--cacert", .text = &(options)->ca_file},                                         \
-    {                                                                                              \
-        .name = "--token-file", .text = &(options)->token_file                                     \
-    }
 
 struct client;
 

@@ -1,0 +1,41 @@
+/*
+ * Where a command finds its cluster: addresses of nodes, the CA, the access token, each from an
+ * option or else from the environment.
+ */
+#ifndef OSTRAKA_CLI_CONNECTION_H
+#define OSTRAKA_CLI_CONNECTION_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+/* Options that every command has which talks to a server; NULL: from the environment. */
+struct client_options {
+    const char *addresses;
+    const char *ca_file;
+    const char *token_file;
+};
+#define CLIENT_OPTION_SPECS(options)                                                               \
+    {.name = "--addr", .text = &(options)->addresses},                                             \
+        {.name = "--cacert", .text = &(options)->ca_file},                                         \
+    {                                                                                              \
+        .name = "--token-file", .text = &(options)->token_file                                     \
+    }
+
+enum {
+    ADDRESSES_MAX = 16,
+    ADDRESS_BYTES_MAX = 8 + HOST_BYTES_MAX + 8, /* https://[host]:65535 */
+};
+
+struct addresses {
+    char text[ADDRESSES_MAX][ADDRESS_BYTES_MAX + 1]; /* https://HOST:PORT, no slash behind it */
+    size_t count;
+};
+
+/* Each returns EXIT_OK, or another exit status having said why. */
+int connection_addresses(const struct client_options *options, struct addresses *out);
+/* *out: borrowed from the options or the environment; NULL: the system's CAs. */
+int connection_ca(const struct client_options *options, const char **out);
+/* Appends the header line "Authorization: Bearer ..." with its NUL; `out` is wiped by its close. */
+int connection_authorization(const struct client_options *options, struct buf *out);
+
+#endif
