@@ -55,6 +55,8 @@ int command_env_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 /* cli/completion_command.c */
 int command_completion(int argc, char **argv);
+/* cli/bench_command.c */
+int command_bench(int argc, char **argv);
 /* cli/status_command.c */
 int command_status(int argc, char **argv);
 

@@ -251,6 +251,35 @@ const struct command cli_commands[] = {
         command_dev,
     },
     {
+        "bench",
+        "load a cluster and measure it",
+        "Usage: ostraka bench create|update|read|mixed|env [options]\n"
+        "\n"
+        "Sends requests to all the addresses given and shows rate and latencies:\n"
+        "  create   new secrets        update   new versions of the names, drawn evenly\n"
+        "  read     the latest value   mixed    nine reads, one create\n"
+        "  env      a .env text with ten references is expanded\n"
+        "Names that are loaded are created first, and stay: delete them by their prefix. Exits\n"
+        "with status 1 when a request failed.\n"
+        "\n"
+        "Options:\n"
+        "  --connections N     requests under way at most (default: 64)\n"
+        "  --duration S        seconds that are counted, after one of warming up (default: 10)\n"
+        "  --rate R            open loop: R requests per second are due whatever the answers do,\n"
+        "                      and waiting counts (default: closed loop, as fast as it goes)\n"
+        "  --names N           how many to update and to read: few are hot (default: 1000)\n"
+        "  --value-size N      bytes of a value (default: 100)\n"
+        "  --prefix P          of all names (default: bench/)\n"
+        "  --no-prepare        the names are there already\n"
+        "  --no-warm-up        count from the first request\n"
+        "  --api ostraka|etcd  etcd: speak to the JSON gateway of etcd instead, to compare\n"
+        "  --json              print the result as JSON, with the histogram\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka bench create --connections 64\n"
+        "  ostraka bench read --names 100000 --rate 5000 --duration 60 --json\n",
+        command_bench,
+    },
+    {
         "completion",
         "print what a shell needs to complete commands",
         "Usage: ostraka completion bash|zsh\n"
