@@ -433,6 +433,8 @@ class Agreement(TraceTest):
         for node in self.cluster.nodes():
             wait_until(lambda node=node: self.acquainted(node), 10, "all links up")
             wait_until(lambda node=node: not any(self.backlog(node).values()), 10, "no backlog")
+            wait_until(lambda node=node: '"paths": null' not in json.dumps(self.status(node)), 10,
+                       "every node has counted its paths")
             status = self.check_agreement(node)
             self.assertEqual(status["node"], "n%d" % node)
             self.assertEqual([peer["link"] for peer in status["peers"]].count("connected"), 2)
