@@ -9,11 +9,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { WORD_BITS = 64 };
 
 struct secret_arena {
     uint8_t *region; /* slots * SECRET_BYTES_MAX */
+    int thread_key;  /* protection key of the region's pages; -1: none, access is the process's */
     size_t slots;
     size_t free_slots;
     size_t hint; /* no free slot in the words before this one */
@@ -57,6 +60,7 @@ secret_arena_new(size_t slots, struct secret_arena **out)
     arena = calloc(1, sizeof(*arena) + words_of(slots) * sizeof(arena->taken[0]));
     if (!arena)
         return ERR_NOMEM;
+    arena->thread_key = -1;
     arena->region = region_new(slots);
     if (!arena->region) {
         free(arena);
@@ -68,24 +72,64 @@ secret_arena_new(size_t slots, struct secret_arena **out)
     return OK;
 }
 
+static void
+allow(struct secret_arena *arena)
+{
+    int rc = arena->thread_key >= 0 ? pkey_set(arena->thread_key, 0)
+                                    : sodium_mprotect_readwrite(arena->region);
+
+    assert(rc == 0);
+    (void)rc;
+}
+
+static void
+deny(struct secret_arena *arena)
+{
+    int rc = arena->thread_key >= 0 ? pkey_set(arena->thread_key, PKEY_DISABLE_ACCESS)
+                                    : sodium_mprotect_noaccess(arena->region);
+
+    assert(rc == 0);
+    (void)rc;
+}
+
 void
 secret_arena_free(struct secret_arena *arena)
 {
     if (!arena)
         return;
+    if (arena->thread_key >= 0)
+        allow(arena);
     sodium_free(arena->region); /* makes it writable, checks the canary and wipes */
+    if (arena->thread_key >= 0)
+        (void)pkey_free(arena->thread_key);
     free(arena);
+}
+
+/* The region ends with a page; with it go the canary, and what else sodium_malloc put before it. */
+bool
+secret_arena_keep_to_thread(struct secret_arena *arena)
+{
+    size_t before = (uintptr_t)arena->region % (uintptr_t)sysconf(_SC_PAGESIZE);
+    int key;
+
+    assert(arena->opens == 0 && arena->thread_key < 0);
+    key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+    if (key < 0)
+        return false;
+    if (pkey_mprotect(arena->region - before, before + arena->slots * SECRET_BYTES_MAX,
+                      PROT_READ | PROT_WRITE, key) != 0) {
+        (void)pkey_free(key);
+        return false;
+    }
+    arena->thread_key = key;
+    return true;
 }
 
 void
 secret_arena_open(struct secret_arena *arena)
 {
-    if (arena->opens == 0) {
-        int rc = sodium_mprotect_readwrite(arena->region);
-
-        assert(rc == 0);
-        (void)rc;
-    }
+    if (arena->opens == 0)
+        allow(arena);
     arena->opens++;
 }
 
@@ -94,12 +138,8 @@ secret_arena_close(struct secret_arena *arena)
 {
     assert(arena->opens > 0);
     arena->opens--;
-    if (arena->opens == 0) {
-        int rc = sodium_mprotect_noaccess(arena->region);
-
-        assert(rc == 0);
-        (void)rc;
-    }
+    if (arena->opens == 0)
+        deny(arena);
 }
 
 bool

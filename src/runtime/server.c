@@ -90,6 +90,9 @@ make_secrets(struct server *s)
                  "%zu KiB of memory for keys cannot be locked: raise the limit (ulimit -l, "
                  "LimitMEMLOCK=)",
                  slots * SECRET_BYTES_MAX / 1024 + 64);
+    else
+        (void)secret_arena_keep_to_thread(
+            s->secrets); /* else it opens to all threads, and slower */
     return err;
 }
 

@@ -5,8 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -210,12 +213,10 @@ close_it(struct secret_arena *arena, struct secret *secret)
 }
 
 static void
-misuse_is_fatal(void **state)
+misuse_of(struct secret_arena *arena)
 {
-    struct secret_arena *arena = arena_of(1);
     struct secret s, inside;
 
-    (void)state;
     secret_arena_open(arena);
     assert_int_equal(secret_copy(arena, bytes_of_text("secret"), &s), OK);
     assert_false(dies(read_it, arena, &s));
@@ -232,6 +233,82 @@ misuse_is_fatal(void **state)
     assert_true(dies(free_it, arena, &s));
     assert_true(dies(close_it, arena, &s));
     secret_arena_free(arena);
+}
+
+static void
+misuse_is_fatal(void **state)
+{
+    (void)state;
+    misuse_of(arena_of(1));
+}
+
+static void
+misuse_is_fatal_in_one_thread(void **state)
+{
+    struct secret_arena *arena = arena_of(1);
+
+    (void)state;
+    if (!secret_arena_keep_to_thread(arena)) {
+        secret_arena_free(arena);
+        skip();
+    }
+    misuse_of(arena);
+}
+
+struct other_thread {
+    struct secret_arena *arena;
+    struct secret *secret;
+    atomic_bool go;
+};
+
+static void *
+read_in_other_thread(void *context)
+{
+    struct other_thread *other = context;
+
+    while (!atomic_load(&other->go))
+        (void)sched_yield();
+    read_it(other->arena, other->secret);
+    return NULL;
+}
+
+/* A thread that was there before the arena is opened, and reads while it is open. */
+static void
+read_from_other_thread(struct secret_arena *arena, struct secret *secret)
+{
+    struct other_thread other = {.arena = arena, .secret = secret};
+    pthread_t thread;
+
+    secret_arena_close(arena);
+    if (pthread_create(&thread, NULL, read_in_other_thread, &other) != 0)
+        return;
+    secret_arena_open(arena);
+    atomic_store(&other.go, true);
+    (void)pthread_join(thread, NULL);
+    read_it(arena, secret);
+}
+
+static void
+other_threads_have_no_access(void **state)
+{
+    struct secret_arena *shared = arena_of(1), *kept = arena_of(1);
+    struct secret s;
+
+    (void)state;
+    secret_arena_open(shared);
+    assert_int_equal(secret_copy(shared, bytes_of_text("secret"), &s), OK);
+    assert_false(dies(read_from_other_thread, shared, &s));
+    secret_arena_close(shared);
+    secret_arena_free(shared);
+    if (!secret_arena_keep_to_thread(kept)) {
+        secret_arena_free(kept);
+        skip();
+    }
+    secret_arena_open(kept);
+    assert_int_equal(secret_copy(kept, bytes_of_text("secret"), &s), OK);
+    assert_true(dies(read_from_other_thread, kept, &s));
+    secret_arena_close(kept);
+    secret_arena_free(kept);
 }
 
 /* In a process without privileges and with nothing to lock, an unlocked region is no region. */
@@ -279,9 +356,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hands_out_zeroed_slots), cmocka_unit_test(checks_sizes),
-        cmocka_unit_test(reuses_many_slots),      cmocka_unit_test(counts_opens),
-        cmocka_unit_test(misuse_is_fatal),        cmocka_unit_test(needs_locked_memory),
+        cmocka_unit_test(hands_out_zeroed_slots),
+        cmocka_unit_test(checks_sizes),
+        cmocka_unit_test(reuses_many_slots),
+        cmocka_unit_test(counts_opens),
+        cmocka_unit_test(misuse_is_fatal),
+        cmocka_unit_test(misuse_is_fatal_in_one_thread),
+        cmocka_unit_test(other_threads_have_no_access),
+        cmocka_unit_test(needs_locked_memory),
         cmocka_unit_test(compares_in_full),
     };
 
