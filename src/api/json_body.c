@@ -49,35 +49,6 @@ api_global_init(void)
     json_object_seed(0);
 }
 
-bool
-json_shape_within(struct bytes text, unsigned opened_max, unsigned commas_max)
-{
-    unsigned opened = 0;
-    unsigned commas = 0;
-    bool in_string = false;
-
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
-
-        if (in_string) {
-            if (byte == '\\')
-                i++;
-            else if (byte == '"')
-                in_string = false;
-            continue;
-        }
-        if (byte == '"')
-            in_string = true;
-        else if (byte == '{' || byte == '[')
-            opened++;
-        else if (byte == ',')
-            commas++;
-        if (opened > opened_max || commas > commas_max)
-            return false;
-    }
-    return true;
-}
-
 /* The members of a body as they came; borrowed from it. */
 struct members {
     const json_t *value;
@@ -210,24 +181,6 @@ take_members(json_t *object, struct arena *arena, struct request *request)
     if (err == OK)
         err = take_value(members.value, arena, request);
     return err;
-}
-
-json_t *
-json_load_strict(struct bytes text, size_t flags, enum vault_err *err)
-{
-    json_error_t problem = {0};
-    json_t *root;
-
-    *err = ERR_BAD_JSON;
-    if (text.size == 0 || memchr(text.data, '\0', text.size))
-        return NULL;
-    root = json_loadb((const char *)text.data, text.size, flags, &problem);
-    if (root)
-        *err = OK;
-    else if (json_error_code(&problem) == json_error_out_of_memory)
-        *err = ERR_NOMEM;
-    bytes_wipe(&problem, sizeof problem); /* its text quotes the body */
-    return root;
 }
 
 enum vault_err

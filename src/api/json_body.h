@@ -4,27 +4,10 @@
 
 #include <jansson.h>
 
+#include "base/json_text.h"
 #include "proto/request.h"
 
-/*
- * Strict: no duplicate members (compared after their escapes are undone). U+0000 is permitted in
- * values, which are any bytes; jansson refuses it in member names.
- */
-enum { JSON_BODY_FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
-
-/*
- * `text` as a tree that the caller must json_decref, or NULL and *err (ERR_BAD_JSON, ERR_NOMEM).
- * A raw NUL, which jansson 2.14 overlooks after a number, is refused before. `flags`:
- * JSON_BODY_FLAGS or more.
- */
-json_t *json_load_strict(struct bytes text, size_t flags, enum vault_err *err);
-
-/*
- * Whether the text has at most so many objects and arrays, and commas between members. What has
- * more is refused before it is parsed: the tree of 2 MiB of "[[],[],[]..." would take some hundred
- * MiB.
- */
-bool json_shape_within(struct bytes text, unsigned opened_max, unsigned commas_max);
+enum { JSON_BODY_FLAGS = JSON_TEXT_FLAGS };
 
 /*
  * Fills in value, encoding and expected_version of a CREATE or UPDATE from a body; the value is
