@@ -39,6 +39,13 @@ policy_name_valid(struct bytes name)
 }
 
 bool
+policy_name_reserved(struct bytes name)
+{
+    return bytes_equal(name, bytes_of_text("operator")) ||
+           bytes_equal(name, bytes_of_text("auditor"));
+}
+
+bool
 policy_rule_valid(const struct policy_rule *rule)
 {
     bool denies = (rule->capabilities & 1u << CAPABILITY_DENY) != 0;

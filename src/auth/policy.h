@@ -55,6 +55,8 @@ struct policy {
 bool policy_rule_valid(const struct policy_rule *rule);
 /* [a-z0-9][a-z0-9_-]{0,63} */
 bool policy_name_valid(struct bytes name);
+/* "operator" and "auditor": rights of their own, and never the name of a record. */
+bool policy_name_reserved(struct bytes name);
 
 /*
  * Appends the record. Errors: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE what the decoder would refuse;

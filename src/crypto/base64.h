@@ -23,4 +23,15 @@ size_t base64_decoded_size_max(size_t text_size);
 MUST_CHECK enum vault_err base64_decode(struct bytes text, uint8_t *out, size_t capacity,
                                         size_t *size);
 
+/*
+ * The URL-safe alphabet without padding (RFC 4648, section 5), as JSON web signatures and tokens
+ * have it. Same rules: unused bits must be zero, no padding, nothing skipped.
+ */
+size_t base64url_encoded_size(size_t size);
+MUST_CHECK enum vault_err base64url_encode(struct bytes input, struct buf *out);
+/* Room that base64url_decode needs; exactly what it fills of a text that is valid. */
+size_t base64url_decoded_size(size_t text_size);
+MUST_CHECK enum vault_err base64url_decode(struct bytes text, uint8_t *out, size_t capacity,
+                                           size_t *size);
+
 #endif

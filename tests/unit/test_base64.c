@@ -57,6 +57,36 @@ appends(void **state)
 }
 
 static void
+url_safe(void **state)
+{
+    static const char *const texts[][2] = {
+        {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},           {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"\xfb\xff\xbf", "-_-_"}};
+    static const char *const refused_texts[] = {"Zg==",  "Zh",  "Zm9",  "+/+/", "Z",
+                                                "Zm9vY", "Z g", "Zg\n", "Zm8=", "\xc1\xc1"};
+    uint8_t decoded[16];
+    size_t size;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct bytes plain = bytes_of_text(texts[i][0]), text = bytes_of_text(texts[i][1]);
+        struct buf encoded = {0};
+
+        assert_int_equal(base64url_encode(plain, &encoded), OK);
+        assert_int_equal(base64url_encoded_size(plain.size), text.size);
+        assert_int_equal(base64url_decoded_size(text.size), plain.size);
+        assert_true(bytes_equal(buf_bytes(&encoded), text));
+        assert_int_equal(base64url_decode(text, decoded, plain.size, &size), OK);
+        assert_true(bytes_equal(bytes_of(decoded, size), plain));
+        buf_close(&encoded);
+    }
+    for (size_t i = 0; i < sizeof refused_texts / sizeof refused_texts[0]; i++)
+        assert_int_equal(
+            base64url_decode(bytes_of_text(refused_texts[i]), decoded, sizeof decoded, &size),
+            ERR_MALFORMED);
+}
+
+static void
 refused(void **state)
 {
     static const char *const texts[] = {
@@ -135,9 +165,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_ways),         cmocka_unit_test(appends),
-        cmocka_unit_test(refused),           cmocka_unit_test(every_length),
-        cmocka_unit_test(only_the_alphabet),
+        cmocka_unit_test(both_ways),    cmocka_unit_test(appends),
+        cmocka_unit_test(url_safe),     cmocka_unit_test(refused),
+        cmocka_unit_test(every_length), cmocka_unit_test(only_the_alphabet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,238 @@
+#include "auth/decide.h"
+
+#include <string.h>
+
+#include "auth/principal.h"
+#include "proto/request.h"
+
+static_assert((int)POLICY_SETS_MAX == 1 + (int)TOKEN_DEPTH_MAX, "identity, token, ancestors");
+
+const char *
+auth_reason_name(enum auth_reason reason)
+{
+    switch (reason) {
+#define X(code, name)                                                                              \
+    case code: return name;
+        AUTH_REASONS(X)
+#undef X
+    }
+    return "?";
+}
+
+static struct bytes
+operator_policy(void)
+{
+    return bytes_of_text("operator");
+}
+
+static struct bytes
+auditor_policy(void)
+{
+    return bytes_of_text("auditor");
+}
+
+static enum auth_answer
+answer_of(enum auth_reason reason)
+{
+    switch (reason) {
+    case REASON_ALLOWED: return ANSWER_ALLOWED;
+    case REASON_OTHER_TENANT:
+    case REASON_NO_RULE:
+    case REASON_NO_ROLE:
+    case REASON_RULE: return ANSWER_DENIED;
+    case REASON_UNAVAILABLE:
+    case REASON_CORRUPT: return ANSWER_UNDECIDED;
+    case REASON_NO_CREDENTIAL:
+    case REASON_MALFORMED_CREDENTIAL:
+    case REASON_UNKNOWN_TOKEN:
+    case REASON_EXPIRED:
+    case REASON_USED_UP:
+    case REASON_PARENT_GONE:
+    case REASON_IDENTITY_GONE:
+    case REASON_IDENTITY_DISABLED:
+    case REASON_TENANT_GONE:
+    case REASON_BAD_SIGNATURE:
+    case REASON_UNKNOWN_ISSUER:
+    case REASON_UNKNOWN_KEY:
+    case REASON_AUDIENCE:
+    case REASON_NOT_YET: break;
+    }
+    return ANSWER_UNAUTHENTICATED;
+}
+
+/* ---- policies ---- */
+
+/* Counts the policies of a set in. A name without a record says nothing: it may have been deleted. */
+static enum auth_reason
+eval_set(const struct auth_view *view, struct bytes tenant, const struct auth_names *set,
+         struct policy_eval *eval)
+{
+    enum auth_reason reason = REASON_ALLOWED;
+
+    for (size_t i = 0; i < set->count && reason == REASON_ALLOWED; i++) {
+        struct bytes record;
+
+        reason =
+            auth_lookup(view, tenant, AUTH_KIND_POLICY, set->names[i], REASON_NO_RULE, &record);
+        if (reason == REASON_ALLOWED && policy_eval_add(eval, record) != OK)
+            return REASON_CORRUPT;
+        if (reason == REASON_NO_RULE) {
+            eval->policies++; /* numbers stay those of the set */
+            reason = REASON_ALLOWED;
+        }
+    }
+    return reason;
+}
+
+/* What one set says; the rule that decided goes into `decision`, if there is one. */
+static enum auth_reason
+ask_set(const struct auth_view *view, struct bytes tenant, const struct auth_names *set,
+        const struct policy_question *question, struct auth_decision *decision)
+{
+    struct policy_eval eval;
+    struct policy_verdict verdict;
+    enum auth_reason reason;
+
+    policy_eval_init(&eval, question);
+    reason = eval_set(view, tenant, set, &eval);
+    if (reason != REASON_ALLOWED)
+        return reason;
+    verdict = policy_eval_verdict(&eval);
+    decision->policy = verdict.decided ? set->names[verdict.policy] : (struct bytes){0};
+    decision->rule = verdict.decided ? verdict.rule : 0;
+    if (verdict.allowed)
+        return REASON_ALLOWED;
+    return verdict.decided ? REASON_RULE : REASON_NO_RULE;
+}
+
+/*
+ * Every set must allow: a token that is narrowed to some policies still has all of its identity's
+ * to pass, the ones that deny among them. The rule that is told is that of the first set that does
+ * not allow, or of the identity's.
+ */
+static enum auth_reason
+ask_sets(const struct auth_view *view, struct bytes tenant, const struct principal *who,
+         const struct policy_question *question, struct auth_decision *decision)
+{
+    enum auth_reason reason = REASON_NO_RULE;
+
+    for (size_t i = 0; i < who->set_count; i++) {
+        struct auth_decision one = {0};
+
+        reason = ask_set(view, tenant, &who->sets[i], question, &one);
+        if (i == 0 || reason != REASON_ALLOWED) {
+            decision->policy = one.policy;
+            decision->rule = one.rule;
+        }
+        if (reason != REASON_ALLOWED)
+            break;
+    }
+    return reason;
+}
+
+/* Whether the caller may know that there is such a name. Asked of denials only. */
+static bool
+may_know(const struct auth_view *view, struct bytes tenant, const struct principal *who,
+         const struct policy_question *question)
+{
+    static const enum capability telling[] = {CAPABILITY_READ, CAPABILITY_LIST, CAPABILITY_HISTORY};
+    struct policy_question other = *question;
+    struct auth_decision ignored = {0};
+    bool may = false;
+
+    for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
+        other.operation = telling[i];
+        may |= ask_sets(view, tenant, who, &other, &ignored) == REASON_ALLOWED;
+    }
+    return may;
+}
+
+/* The reserved policy must be in each set: a token may be narrowed to less. */
+static enum auth_reason
+has_in_all(const struct principal *who, struct bytes policy)
+{
+    for (size_t i = 0; i < who->set_count; i++)
+        if (!auth_names_contain(&who->sets[i], policy))
+            return REASON_NO_ROLE;
+    return who->set_count > 0 ? REASON_ALLOWED : REASON_NO_ROLE;
+}
+
+/* ---- the decision ---- */
+
+static enum auth_reason
+authenticate(const struct auth_view *view, struct bytes credential,
+             const struct auth_request *request, uint64_t now_ms, struct principal *who)
+{
+    (void)request;
+    *who = (struct principal){0};
+    if (credential.size == 0)
+        return REASON_NO_CREDENTIAL;
+    if (credential.size > CREDENTIAL_BYTES_MAX)
+        return REASON_MALFORMED_CREDENTIAL;
+    return principal_of_token(view, credential, now_ms, who);
+}
+
+static enum auth_reason
+enter_tenant(const struct auth_view *view, const struct principal *who, struct bytes wanted,
+             struct bytes *tenant)
+{
+    struct bytes record;
+
+    *tenant = wanted.size > 0 ? wanted : who->tenant;
+    if (!bytes_equal(*tenant, who->tenant) && !auth_names_contain(&who->tenants, *tenant))
+        return REASON_OTHER_TENANT;
+    /* A tenant that is gone is, for whoever has an account elsewhere, one that never was. */
+    return auth_lookup(view, (struct bytes){0}, AUTH_KIND_TENANT, *tenant, REASON_OTHER_TENANT,
+                       &record);
+}
+
+static enum auth_reason
+authorise(const struct auth_view *view, const struct principal *who,
+          const struct auth_request *request, struct auth_decision *decision)
+{
+    enum auth_reason reason = enter_tenant(view, who, request->tenant, &decision->tenant);
+
+    if (reason != REASON_ALLOWED)
+        return reason;
+    switch (request->right) {
+    case RIGHT_IDENTIFIED: break;
+    case RIGHT_OPERATOR: return has_in_all(who, operator_policy());
+    case RIGHT_AUDITOR: return has_in_all(who, auditor_policy());
+    case RIGHT_SECRET:
+        reason = ask_sets(view, decision->tenant, who, &request->question, decision);
+        if (answer_of(reason) == ANSWER_DENIED)
+            decision->may_know = may_know(view, decision->tenant, who, &request->question);
+        break;
+    }
+    return reason;
+}
+
+void
+auth_decide(const struct auth_view *view, struct bytes credential,
+            const struct auth_request *request, uint64_t now_ms, struct auth_decision *decision)
+{
+    struct principal who;
+    enum auth_reason reason = authenticate(view, credential, request, now_ms, &who);
+
+    *decision = (struct auth_decision){0};
+    if (reason == REASON_ALLOWED) {
+        decision->identified = true;
+        memcpy(decision->identity, who.identity, AUTH_UUID_BYTES);
+        decision->has_accessor = who.has_accessor;
+        memcpy(decision->accessor, who.accessor, ACCESSOR_BYTES);
+        decision->counts_use = who.counts_use;
+        reason = authorise(view, &who, request, decision);
+    }
+    decision->reason = reason;
+    decision->answer = answer_of(reason);
+}
+
+void
+auth_decide_policies(const struct auth_view *view, struct bytes tenant,
+                     const struct auth_names *policies, const struct policy_question *question,
+                     struct auth_decision *decision)
+{
+    *decision = (struct auth_decision){.tenant = tenant};
+    decision->reason = ask_set(view, tenant, policies, question, decision);
+    decision->answer = answer_of(decision->reason);
+}

@@ -1,0 +1,121 @@
+/*
+ * May this caller do that? One answer, from the caller's credential as it was presented and the
+ * identity records that this node has: no I/O, no clock. Every holder of a secret asks it by itself.
+ */
+#ifndef OSTRAKA_AUTH_DECIDE_H
+#define OSTRAKA_AUTH_DECIDE_H
+
+#include "auth/policy.h"
+#include "auth/record.h"
+#include "auth/token.h"
+
+enum auth_kind {
+    AUTH_KIND_TENANT,   /* key: name of the tenant; cluster-wide */
+    AUTH_KIND_TOKEN,    /* key: accessor in hex; cluster-wide */
+    AUTH_KIND_APPROLE,  /* key: role id as UUID text; cluster-wide */
+    AUTH_KIND_IDENTITY, /* key: UUID text; of a tenant */
+    AUTH_KIND_POLICY,   /* key: name; of a tenant */
+    AUTH_KIND_ISSUER,   /* key: issuer_key(); of a tenant */
+};
+enum { AUTH_KEY_BYTES_MAX = 64 };
+
+enum auth_found {
+    AUTH_FOUND,
+    AUTH_ABSENT,
+    AUTH_UNAVAILABLE, /* whether there is one cannot be said now */
+};
+
+/*
+ * Where identity records are looked up. `tenant` is empty for cluster-wide kinds. A record that is
+ * found stays readable until the decision is made; *record is empty unless it is found.
+ */
+struct auth_view {
+    const void *context;
+    enum auth_found (*get)(const void *context, struct bytes tenant, enum auth_kind kind,
+                           struct bytes key, struct bytes *record);
+};
+
+/* What the caller needs to be allowed. */
+enum auth_right {
+    RIGHT_IDENTIFIED, /* nothing but a valid credential */
+    RIGHT_SECRET,     /* question.operation on question.name */
+    RIGHT_OPERATOR,   /* to run the cluster */
+    RIGHT_AUDITOR,    /* to read the audit log */
+};
+
+struct auth_request {
+    struct bytes tenant; /* in which to act; empty: the caller's own */
+    enum auth_right right;
+    struct policy_question question; /* RIGHT_SECRET */
+};
+
+enum auth_answer {
+    ANSWER_ALLOWED,
+    ANSWER_DENIED,          /* the caller is known, and may not */
+    ANSWER_UNAUTHENTICATED, /* the credential is not valid, for whatever reason */
+    ANSWER_UNDECIDED,       /* a record cannot be had or read now: neither yes nor no */
+};
+
+/* For the audit log and metrics alone; a client learns the answer, not the reason. */
+#define AUTH_REASONS(X)                                                                            \
+    X(REASON_ALLOWED, "allowed")                                                                   \
+    X(REASON_NO_CREDENTIAL, "no_credential")                                                       \
+    X(REASON_MALFORMED_CREDENTIAL, "malformed_credential")                                         \
+    X(REASON_UNKNOWN_TOKEN, "unknown_token")                                                       \
+    X(REASON_EXPIRED, "expired")                                                                   \
+    X(REASON_USED_UP, "used_up")                                                                   \
+    X(REASON_PARENT_GONE, "parent_gone")                                                           \
+    X(REASON_IDENTITY_GONE, "identity_gone")                                                       \
+    X(REASON_IDENTITY_DISABLED, "identity_disabled")                                               \
+    X(REASON_TENANT_GONE, "tenant_gone")                                                           \
+    X(REASON_OTHER_TENANT, "other_tenant")                                                         \
+    X(REASON_NO_RULE, "no_rule")                                                                   \
+    X(REASON_RULE, "rule")                                                                         \
+    X(REASON_NO_ROLE, "no_role")                                                                   \
+    X(REASON_BAD_SIGNATURE, "bad_signature")                                                       \
+    X(REASON_UNKNOWN_ISSUER, "unknown_issuer")                                                     \
+    X(REASON_UNKNOWN_KEY, "unknown_key")                                                           \
+    X(REASON_AUDIENCE, "audience")                                                                 \
+    X(REASON_NOT_YET, "not_yet")                                                                   \
+    X(REASON_UNAVAILABLE, "records_unavailable")                                                   \
+    X(REASON_CORRUPT, "record_corrupt")
+enum auth_reason {
+#define X(code, name) code,
+    AUTH_REASONS(X)
+#undef X
+};
+const char *auth_reason_name(enum auth_reason reason);
+
+/* Views are borrowed from records and request. */
+struct auth_decision {
+    enum auth_answer answer;
+    enum auth_reason reason;
+    bool identified; /* the fields below are set */
+    uint8_t identity[AUTH_UUID_BYTES];
+    struct bytes tenant; /* in which the caller acts */
+    bool has_accessor;   /* it came with a token */
+    uint8_t accessor[ACCESSOR_BYTES];
+    bool counts_use;     /* a use of the token must be counted before the request runs */
+    struct bytes policy; /* that decided; empty: none did */
+    size_t rule;         /* number of the rule in it */
+    bool may_know;       /* DENIED: may read, list or see the history of that name: 403, not 404 */
+};
+
+/*
+ * `credential`: what the client presented as bearer; empty: none. `now_ms`: wall clock. Nothing is
+ * changed: a use of the token is for the caller to count. Time and path are the same for what a
+ * caller may not see and for what does not exist, since no secret is looked up.
+ */
+void auth_decide(const struct auth_view *view, struct bytes credential,
+                 const struct auth_request *request, uint64_t now_ms,
+                 struct auth_decision *decision);
+
+/*
+ * Only what policies say, for POST /v1/policies:test: `policies` of that tenant, as if an identity
+ * had them. ANSWER_ALLOWED, ANSWER_DENIED or ANSWER_UNDECIDED.
+ */
+void auth_decide_policies(const struct auth_view *view, struct bytes tenant,
+                          const struct auth_names *policies, const struct policy_question *question,
+                          struct auth_decision *decision);
+
+#endif

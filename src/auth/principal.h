@@ -1,0 +1,27 @@
+/* Who a caller is, between the check of the credential and that of the policies. Internal. */
+#ifndef OSTRAKA_AUTH_PRINCIPAL_H
+#define OSTRAKA_AUTH_PRINCIPAL_H
+
+#include "auth/decide.h"
+
+enum { POLICY_SETS_MAX = TOKEN_DEPTH_MAX + 1 };
+
+struct principal {
+    uint8_t identity[AUTH_UUID_BYTES];
+    struct bytes tenant;       /* its own */
+    struct auth_names tenants; /* others */
+    size_t set_count;
+    struct auth_names sets[POLICY_SETS_MAX]; /* each must allow; the first is the identity's */
+    bool has_accessor, counts_use;
+    uint8_t accessor[ACCESSOR_BYTES];
+};
+
+/* REASON_ALLOWED when *out is who it is; else why not. */
+enum auth_reason principal_of_token(const struct auth_view *view, struct bytes credential,
+                                    uint64_t now_ms, struct principal *out);
+
+/* Looks a record up under a key; REASON_ALLOWED when found, `absent` when there is none. */
+enum auth_reason auth_lookup(const struct auth_view *view, struct bytes tenant, enum auth_kind kind,
+                             struct bytes key, enum auth_reason absent, struct bytes *record);
+
+#endif

@@ -1,0 +1,51 @@
+#include "auth/identity.h"
+#include "proto/codec.h"
+#include "proto/request.h"
+
+enum { TENANT_FIELDS = 7 };
+
+static bool
+well_formed(const struct tenant *tenant)
+{
+    return tenant_name_valid(tenant->name) && tenant->versions_max <= VERSIONS_KEPT_MAX &&
+           tenant->value_bytes_max <= VALUE_BYTES_MAX &&
+           tenant->requests_per_second <= REQUESTS_PER_SECOND_MAX;
+}
+
+enum vault_err
+tenant_encode(const struct tenant *tenant, struct buf *out)
+{
+    struct cbor_writer w;
+    size_t start = out->size;
+
+    cbor_writer_init(&w, out);
+    codec_require(&w, well_formed(tenant), ERR_RANGE);
+    cbor_put_array(&w, TENANT_FIELDS);
+    cbor_put_uint(&w, AUTH_TENANT_1);
+    cbor_put_bytes(&w, tenant->name);
+    cbor_put_uint(&w, tenant->created_ms);
+    cbor_put_uint(&w, tenant->secrets_max);
+    cbor_put_uint(&w, tenant->versions_max);
+    cbor_put_uint(&w, tenant->value_bytes_max);
+    cbor_put_uint(&w, tenant->requests_per_second);
+    return codec_end(&w, start, AUTH_RECORD_BYTES_MAX);
+}
+
+enum vault_err
+tenant_decode(struct bytes encoded, struct tenant *out)
+{
+    struct cbor_reader r;
+
+    auth_reader_init(&r, encoded, AUTH_TENANT_1, TENANT_FIELDS);
+    *out = (struct tenant){.name = cbor_get_bytes(&r, TENANT_BYTES_MAX)};
+    out->created_ms = cbor_get_uint(&r);
+    out->secrets_max = cbor_get_uint(&r);
+    out->versions_max = cbor_get_uint(&r);
+    out->value_bytes_max = cbor_get_uint(&r);
+    out->requests_per_second = cbor_get_uint(&r);
+    codec_expect(&r, r.err == OK && well_formed(out));
+    if (cbor_finish(&r) == OK)
+        return OK;
+    *out = (struct tenant){0};
+    return ERR_MALFORMED;
+}

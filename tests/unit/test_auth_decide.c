@@ -1,0 +1,417 @@
+/* What is decided from a credential and identity records. */
+#include "auth_records.h"
+
+#include "crypto/secret.h"
+
+#define NOW UINT64_C(1800000000000)
+
+#define READ_DB   "{\"rules\":[{\"path\":\"db/**\",\"capabilities\":[\"read\"]}]}"
+#define ALL       "{\"rules\":[{\"path\":\"**\",\"capabilities\":[\"read\",\"update\",\"list\"]}]}"
+#define DENY_ROOT "{\"rules\":[{\"path\":\"db/root\",\"capabilities\":[\"deny\"]}]}"
+
+static struct rng_seeded seeded;
+static struct rng rng;
+static const struct identity anna = {
+    .id = {0xa},
+    .name = {(const uint8_t *)"anna", 4},
+    .policies = {2, {{(const uint8_t *)"all", 3}, {(const uint8_t *)"no-root", 7}}}};
+
+struct world {
+    struct records records;
+    struct auth_view view;
+    struct buf text; /* of Anna's token */
+    struct token token;
+    char key[2 * ACCESSOR_BYTES + 1];
+};
+
+/* A token of an identity of tenant "a"; `text` must be empty. */
+static struct token
+new_token(struct world *world, const struct token_wish *wish, const struct identity *identity,
+          const struct token *parent, struct buf *text, char *key)
+{
+    uint8_t hash[HASH_BYTES];
+    struct token token;
+
+    assert_int_equal(ticket_make(TICKET_TOKEN, &rng, text), OK);
+    assert_int_equal(ticket_hash(TICKET_TOKEN, buf_bytes(text), hash), OK);
+    assert_int_equal(token_fill(wish, bytes_of_text("a"), identity->id, parent, NOW, hash, &token),
+                     OK);
+    records_add_token(&world->records, &token, key);
+    return token;
+}
+
+static struct world *
+open_world(void)
+{
+    static const struct token_wish wish = {.ttl_ms = 60000};
+    struct world *world = calloc(1, sizeof *world);
+
+    assert_non_null(world);
+    rng_seeded_init(&seeded, 9, &rng);
+    world->view = (struct auth_view){&world->records, records_get};
+    records_add_tenant(&world->records, "a");
+    records_add_tenant(&world->records, "b");
+    records_add_policy(&world->records, "a", "all", ALL);
+    records_add_policy(&world->records, "a", "read-db", READ_DB);
+    records_add_policy(&world->records, "a", "no-root", DENY_ROOT);
+    records_add_policy(&world->records, "b", "all", ALL);
+    records_add_identity(&world->records, "a", &anna);
+    world->token = new_token(world, &wish, &anna, NULL, &world->text, world->key);
+    return world;
+}
+
+static void
+close_world(struct world *world)
+{
+    records_close(&world->records);
+    buf_close(&world->text);
+    free(world);
+}
+
+static struct auth_decision
+decide_at(struct world *world, struct bytes credential, const char *tenant,
+          enum capability operation, const char *name, uint64_t now)
+{
+    struct auth_request request = {
+        .tenant = bytes_of_text(tenant),
+        .right = RIGHT_SECRET,
+        .question = {.name = bytes_of_text(name), .operation = operation}};
+    struct auth_decision decision;
+
+    auth_decide(&world->view, credential, &request, now, &decision);
+    return decision;
+}
+
+static struct auth_decision
+decide(struct world *world, enum capability operation, const char *name)
+{
+    return decide_at(world, buf_bytes(&world->text), "", operation, name, NOW);
+}
+
+static void
+rules_of_policies(void **state)
+{
+    struct world *world = open_world();
+    struct auth_decision decision = decide(world, CAPABILITY_READ, "db/x");
+
+    (void)state;
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    assert_true(decision.identified);
+    assert_memory_equal(decision.identity, anna.id, sizeof anna.id);
+    assert_true(bytes_equal(decision.tenant, bytes_of_text("a")));
+    assert_true(bytes_equal(decision.policy, bytes_of_text("all")));
+    assert_false(decision.counts_use);
+
+    decision = decide(world, CAPABILITY_READ, "db/root");
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    assert_int_equal(decision.reason, REASON_RULE);
+    assert_true(bytes_equal(decision.policy, bytes_of_text("no-root")));
+    assert_false(decision.may_know);
+
+    decision = decide(world, CAPABILITY_DELETE, "db/x");
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    assert_true(decision.may_know); /* it may be read: 403 tells nothing new */
+    close_world(world);
+}
+
+static void
+credentials_refused(void **state)
+{
+    struct world *world = open_world();
+    struct buf stranger = {0};
+    struct auth_decision decision;
+
+    (void)state;
+    assert_int_equal(ticket_make(TICKET_TOKEN, &rng, &stranger), OK);
+    decision = decide_at(world, buf_bytes(&stranger), "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_UNKNOWN_TOKEN);
+    assert_int_equal(decision.answer, ANSWER_UNAUTHENTICATED);
+    assert_false(decision.identified);
+    decision = decide_at(world, (struct bytes){0}, "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_NO_CREDENTIAL);
+    decision = decide_at(world, bytes_of_text("ost_x"), "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_MALFORMED_CREDENTIAL);
+    decision = decide_at(world, buf_bytes(&world->text), "", CAPABILITY_READ, "db/x", NOW + 60000);
+    assert_int_equal(decision.reason, REASON_EXPIRED);
+    assert_int_equal(decision.answer, ANSWER_UNAUTHENTICATED);
+    /* A record of another token under this accessor. */
+    world->token.hash[31] ^= 1;
+    assert_int_equal(
+        token_encode(&world->token, records_at(&world->records, "", AUTH_KIND_TOKEN, world->key)),
+        OK);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_UNKNOWN_TOKEN);
+    buf_close(&stranger);
+    close_world(world);
+}
+
+static void
+what_is_gone(void **state)
+{
+    struct world *world = open_world();
+    struct identity disabled = anna;
+    char uuid[UUID_TEXT_BYTES + 1];
+
+    (void)state;
+    uuid_format(anna.id, uuid);
+    records_set_found(&world->records, AUTH_KIND_TOKEN, world->key, AUTH_ABSENT);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").answer, ANSWER_UNAUTHENTICATED);
+    records_set_found(&world->records, AUTH_KIND_TOKEN, world->key, AUTH_FOUND);
+    records_set_found(&world->records, AUTH_KIND_IDENTITY, uuid, AUTH_ABSENT);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_IDENTITY_GONE);
+    disabled.disabled = true;
+    records_add_identity(&world->records, "a", &disabled);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_IDENTITY_DISABLED);
+    records_add_identity(&world->records, "a", &anna);
+    records_set_found(&world->records, AUTH_KIND_TENANT, "a", AUTH_ABSENT);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_TENANT_GONE);
+    records_set_found(&world->records, AUTH_KIND_TENANT, "a", AUTH_FOUND);
+    /* A policy that was deleted says nothing; the others stay. */
+    records_set_found(&world->records, AUTH_KIND_POLICY, "no-root", AUTH_ABSENT);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/root").answer, ANSWER_ALLOWED);
+    records_set_found(&world->records, AUTH_KIND_POLICY, "all", AUTH_ABSENT);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_NO_RULE);
+    close_world(world);
+}
+
+/* What cannot be had or read is neither yes nor no. */
+static void
+undecided(void **state)
+{
+    static const enum auth_kind kinds[] = {AUTH_KIND_TENANT, AUTH_KIND_TOKEN, AUTH_KIND_IDENTITY,
+                                           AUTH_KIND_POLICY};
+    char uuid[UUID_TEXT_BYTES + 1];
+
+    (void)state;
+    uuid_format(anna.id, uuid);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct world *world = open_world();
+        const char *const keys[] = {[AUTH_KIND_TENANT] = "a",
+                                    [AUTH_KIND_TOKEN] = world->key,
+                                    [AUTH_KIND_IDENTITY] = uuid,
+                                    [AUTH_KIND_POLICY] = "no-root"};
+        const char *tenant = kinds[i] == AUTH_KIND_TENANT || kinds[i] == AUTH_KIND_TOKEN ? "" : "a";
+        struct auth_decision decision;
+
+        records_set_found(&world->records, kinds[i], keys[kinds[i]], AUTH_UNAVAILABLE);
+        decision = decide(world, CAPABILITY_READ, "db/x");
+        assert_int_equal(decision.answer, ANSWER_UNDECIDED);
+        assert_int_equal(decision.reason, REASON_UNAVAILABLE);
+        if (kinds[i] != AUTH_KIND_TENANT) { /* of a tenant it is enough that it is there */
+            assert_int_equal(
+                buf_append_text(records_at(&world->records, tenant, kinds[i], keys[kinds[i]]), "?"),
+                OK);
+            decision = decide(world, CAPABILITY_READ, "db/x");
+            assert_int_equal(decision.reason, REASON_CORRUPT);
+            assert_int_equal(decision.answer, ANSWER_UNDECIDED);
+        }
+        close_world(world);
+    }
+}
+
+static void
+tenants(void **state)
+{
+    struct world *world = open_world();
+    struct identity both = anna;
+    struct bytes text = buf_bytes(&world->text);
+    struct auth_decision decision;
+
+    (void)state;
+    decision = decide_at(world, text, "b", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    assert_int_equal(decision.reason, REASON_OTHER_TENANT);
+    assert_false(decision.may_know);
+    decision = decide_at(world, text, "nowhere", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_OTHER_TENANT);
+    both.tenants = (struct auth_names){2, {bytes_of_text("b"), bytes_of_text("c")}};
+    records_add_identity(&world->records, "a", &both);
+    decision = decide_at(world, text, "b", CAPABILITY_READ, "db/root", NOW);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED); /* by the policies of b, where none denies */
+    decision = decide_at(world, text, "c", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_OTHER_TENANT); /* there is no such tenant */
+    close_world(world);
+}
+
+/* A token's policies narrow; they take no denial away. */
+static void
+narrowed_tokens(void **state)
+{
+    struct world *world = open_world();
+    struct token_wish wish = {.policies = {1, {bytes_of_text("read-db")}}};
+    struct buf text = {0}, wide = {0};
+    struct bytes narrow;
+
+    (void)state;
+    (void)new_token(world, &wish, &anna, NULL, &text, NULL);
+    narrow = buf_bytes(&text);
+    assert_int_equal(decide_at(world, narrow, "", CAPABILITY_READ, "db/x", NOW).answer,
+                     ANSWER_ALLOWED);
+    assert_int_equal(decide_at(world, narrow, "", CAPABILITY_UPDATE, "db/x", NOW).answer,
+                     ANSWER_DENIED);
+    assert_int_equal(decide_at(world, narrow, "", CAPABILITY_READ, "web/x", NOW).answer,
+                     ANSWER_DENIED);
+    assert_int_equal(decide_at(world, narrow, "", CAPABILITY_READ, "db/root", NOW).answer,
+                     ANSWER_DENIED);
+    /* A policy that the identity does not have gives nothing. */
+    records_add_policy(&world->records, "a", "more",
+                       "{\"rules\":[{\"path\":\"**\",\"capabilities\":[\"delete\"]}]}");
+    wish.policies.names[0] = bytes_of_text("more");
+    (void)new_token(world, &wish, &anna, NULL, &wide, NULL);
+    assert_int_equal(decide_at(world, buf_bytes(&wide), "", CAPABILITY_DELETE, "db/x", NOW).answer,
+                     ANSWER_DENIED);
+    buf_close(&text);
+    buf_close(&wide);
+    close_world(world);
+}
+
+static void
+children(void **state)
+{
+    struct world *world = open_world();
+    struct identity bert = {
+        .id = {0xb}, .name = bytes_of_text("bert"), .policies = {1, {bytes_of_text("all")}}};
+    struct token_wish narrow = {.policies = {1, {bytes_of_text("read-db")}}}, plain = {0};
+    struct buf texts[3] = {{0}};
+    struct token parent, child;
+    char parent_key[2 * ACCESSOR_BYTES + 1];
+
+    (void)state;
+    records_add_identity(&world->records, "a", &bert);
+    parent = new_token(world, &narrow, &anna, &world->token, &texts[0], parent_key);
+    child = new_token(world, &plain, &anna, &parent, &texts[1], NULL);
+    (void)new_token(world, &plain, &bert, &child, &texts[2], NULL);
+    /* Of the same identity: what narrowed the parent narrows the child. */
+    assert_int_equal(
+        decide_at(world, buf_bytes(&texts[1]), "", CAPABILITY_READ, "db/x", NOW).answer,
+        ANSWER_ALLOWED);
+    assert_int_equal(
+        decide_at(world, buf_bytes(&texts[1]), "", CAPABILITY_UPDATE, "db/x", NOW).answer,
+        ANSWER_DENIED);
+    /* Of another: its own policies. */
+    assert_int_equal(
+        decide_at(world, buf_bytes(&texts[2]), "", CAPABILITY_UPDATE, "db/root", NOW).answer,
+        ANSWER_ALLOWED);
+    records_set_found(&world->records, AUTH_KIND_TOKEN, parent_key, AUTH_ABSENT);
+    for (size_t i = 0; i < 3; i++) {
+        struct auth_decision decision =
+            decide_at(world, buf_bytes(&texts[i]), "", CAPABILITY_READ, "db/x", NOW);
+        assert_int_equal(decision.answer, ANSWER_UNAUTHENTICATED);
+        assert_int_equal(decision.reason, i == 0 ? REASON_UNKNOWN_TOKEN : REASON_PARENT_GONE);
+    }
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").answer, ANSWER_ALLOWED);
+    for (size_t i = 0; i < 3; i++)
+        buf_close(&texts[i]);
+    close_world(world);
+}
+
+/* Records that name each other in a circle must not hold anybody up. */
+static void
+circles(void **state)
+{
+    struct world *world = open_world();
+    struct token one = world->token;
+
+    (void)state;
+    one.has_parent = true;
+    one.depth = 1;
+    ticket_accessor(one.hash, one.parent);
+    records_add_token(&world->records, &one, NULL);
+    assert_int_equal(decide(world, CAPABILITY_READ, "db/x").reason, REASON_CORRUPT);
+    close_world(world);
+}
+
+static void
+roles(void **state)
+{
+    struct world *world = open_world();
+    struct identity boss = anna;
+    struct auth_request request = {.right = RIGHT_OPERATOR};
+    struct token_wish wish = {.policies = {1, {bytes_of_text("all")}}};
+    struct buf narrow = {0};
+    struct auth_decision decision;
+
+    (void)state;
+    auth_decide(&world->view, buf_bytes(&world->text), &request, NOW, &decision);
+    assert_int_equal(decision.reason, REASON_NO_ROLE);
+    boss.policies.names[boss.policies.count++] = bytes_of_text("operator");
+    records_add_identity(&world->records, "a", &boss);
+    auth_decide(&world->view, buf_bytes(&world->text), &request, NOW, &decision);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    (void)new_token(world, &wish, &boss, NULL, &narrow, NULL);
+    auth_decide(&world->view, buf_bytes(&narrow), &request, NOW, &decision);
+    assert_int_equal(decision.reason, REASON_NO_ROLE);
+    request.right = RIGHT_AUDITOR;
+    auth_decide(&world->view, buf_bytes(&world->text), &request, NOW, &decision);
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    request.right = RIGHT_IDENTIFIED;
+    auth_decide(&world->view, buf_bytes(&narrow), &request, NOW, &decision);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    buf_close(&narrow);
+    close_world(world);
+}
+
+static void
+counted_tokens(void **state)
+{
+    struct world *world = open_world();
+    struct token_wish wish = {.uses = 1};
+    struct buf text = {0};
+    struct token token = new_token(world, &wish, &anna, NULL, &text, NULL);
+    struct auth_decision decision =
+        decide_at(world, buf_bytes(&text), "", CAPABILITY_READ, "db/x", NOW);
+
+    (void)state;
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    assert_true(decision.counts_use);
+    assert_int_equal(token_spend(&token, NOW), OK);
+    records_add_token(&world->records, &token, NULL);
+    decision = decide_at(world, buf_bytes(&text), "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_USED_UP);
+    buf_close(&text);
+    close_world(world);
+}
+
+static void
+policies_alone(void **state)
+{
+    struct world *world = open_world();
+    struct policy_question question = {.name = bytes_of_text("db/root"),
+                                       .operation = CAPABILITY_READ};
+    struct auth_decision decision;
+
+    (void)state;
+    auth_decide_policies(&world->view, bytes_of_text("a"), &anna.policies, &question, &decision);
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    assert_true(bytes_equal(decision.policy, bytes_of_text("no-root")));
+    question.name = bytes_of_text("db/x");
+    auth_decide_policies(&world->view, bytes_of_text("a"), &anna.policies, &question, &decision);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    close_world(world);
+}
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    return crypto_init() == OK ? 0 : -1;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_of_policies),
+        cmocka_unit_test(credentials_refused),
+        cmocka_unit_test(what_is_gone),
+        cmocka_unit_test(undecided),
+        cmocka_unit_test(tenants),
+        cmocka_unit_test(narrowed_tokens),
+        cmocka_unit_test(children),
+        cmocka_unit_test(circles),
+        cmocka_unit_test(roles),
+        cmocka_unit_test(counted_tokens),
+        cmocka_unit_test(policies_alone),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
