@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "auth/jwt.h"
 #include "auth/principal.h"
 #include "proto/request.h"
 
@@ -62,7 +63,10 @@ answer_of(enum auth_reason reason)
 
 /* ---- policies ---- */
 
-/* Counts the policies of a set in. A name without a record says nothing: it may have been deleted. */
+/*
+ * Counts the policies of a set in. A name without a record says nothing: it may have been
+ * deleted.
+ */
 static enum auth_reason
 eval_set(const struct auth_view *view, struct bytes tenant, const struct auth_names *set,
          struct policy_eval *eval)
@@ -163,12 +167,13 @@ static enum auth_reason
 authenticate(const struct auth_view *view, struct bytes credential,
              const struct auth_request *request, uint64_t now_ms, struct principal *who)
 {
-    (void)request;
     *who = (struct principal){0};
     if (credential.size == 0)
         return REASON_NO_CREDENTIAL;
     if (credential.size > CREDENTIAL_BYTES_MAX)
         return REASON_MALFORMED_CREDENTIAL;
+    if (jwt_looks_like(credential))
+        return principal_of_jwt(view, credential, request->tenant, now_ms, who);
     return principal_of_token(view, credential, now_ms, who);
 }
 

@@ -1,6 +1,7 @@
 /*
  * May this caller do that? One answer, from the caller's credential as it was presented and the
- * identity records that this node has: no I/O, no clock. Every holder of a secret asks it by itself.
+ * identity records that this node has: no I/O, no clock. Every holder of a secret asks it by
+ * itself.
  */
 #ifndef OSTRAKA_AUTH_DECIDE_H
 #define OSTRAKA_AUTH_DECIDE_H

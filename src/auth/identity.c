@@ -1,6 +1,7 @@
 #include "auth/identity.h"
 
 #include "auth/policy.h"
+#include "auth/text.h"
 #include "proto/codec.h"
 #include "proto/request.h"
 
@@ -25,25 +26,10 @@ identity_kind_parse(struct bytes text, enum identity_kind *out)
     return false;
 }
 
-/* UTF-8 without U+0000..1F, U+007F..9F. */
-static bool
-printable(struct bytes text)
-{
-    if (!utf8_valid(text))
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
-            return false;
-        if (text.data[i] == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0)
-            return false;
-    }
-    return true;
-}
-
 bool
 identity_name_valid(struct bytes name)
 {
-    return name.size > 0 && name.size <= AUTH_NAME_BYTES_MAX && printable(name);
+    return text_printable(name, 1, AUTH_NAME_BYTES_MAX);
 }
 
 static bool
@@ -54,9 +40,8 @@ metadata_valid(const struct identity *identity)
     for (size_t i = 0; i < identity->metadata_count; i++) {
         const struct metadata_pair *pair = &identity->metadata[i];
 
-        if (pair->key.size == 0 || pair->key.size > AUTH_METADATA_KEY_BYTES_MAX ||
-            pair->value.size > AUTH_METADATA_VALUE_BYTES_MAX || !printable(pair->key) ||
-            !printable(pair->value))
+        if (!text_printable(pair->key, 1, AUTH_METADATA_KEY_BYTES_MAX) ||
+            !text_printable(pair->value, 0, AUTH_METADATA_VALUE_BYTES_MAX))
             return false;
         if (i > 0 && bytes_compare(pair[-1].key, pair->key) >= 0)
             return false;

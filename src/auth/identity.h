@@ -15,8 +15,8 @@ struct metadata_pair {
 };
 
 /*
- * Kept in its own tenant. Two names of policies are not records: "operator" lets an identity run the
- * cluster, "auditor" lets it read the audit log (policy_name_reserved()). Whoever may change
+ * Kept in its own tenant. Two names of policies are not records: "operator" lets an identity run
+ * the cluster, "auditor" lets it read the audit log (policy_name_reserved()). Whoever may change
  * identities must be an operator to give these, or other tenants, to one.
  */
 struct identity {
@@ -66,8 +66,8 @@ struct approle {
 MUST_CHECK enum vault_err approle_encode(const struct approle *role, struct buf *out);
 MUST_CHECK enum vault_err approle_decode(struct bytes encoded, struct approle *out);
 /*
- * Whether that secret id logs in now. `role` may be NULL, as for a role id that nobody has: the same
- * work is done, whatever is wrong.
+ * Whether that secret id logs in now. `role` may be NULL, as for a role id that nobody has: the
+ * same work is done, whatever is wrong.
  */
 bool approle_check(const struct approle *role, struct bytes secret_id, uint64_t now_ms);
 

@@ -54,7 +54,9 @@ find_identity(const struct auth_view *view, const struct token *token, struct id
     return reason;
 }
 
-/* A token, be it the caller's own or an ancestor: valid by itself, of an identity that is active. */
+/*
+ * A token, be it the caller's own or an ancestor: valid by itself, of an identity that is active.
+ */
 static enum auth_reason
 check_one(const struct auth_view *view, const struct token *token, uint64_t now_ms,
           struct identity *identity)

@@ -28,6 +28,19 @@ auth_names_contain(const struct auth_names *list, struct bytes name)
 }
 
 bool
+auth_names_join(struct auth_names *list, const struct auth_names *more)
+{
+    for (size_t i = 0; i < more->count; i++) {
+        if (auth_names_contain(list, more->names[i]))
+            continue;
+        if (list->count == AUTH_POLICIES_MAX)
+            return false;
+        list->names[list->count++] = more->names[i];
+    }
+    return true;
+}
+
+bool
 auth_names_valid(const struct auth_names *list, bool (*valid)(struct bytes))
 {
     if (list->count > AUTH_POLICIES_MAX)

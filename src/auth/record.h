@@ -33,6 +33,8 @@ struct auth_names {
 /* Each of a form that `valid` accepts, no two the same. */
 bool auth_names_valid(const struct auth_names *list, bool (*valid)(struct bytes));
 bool auth_names_contain(const struct auth_names *list, struct bytes name);
+/* Adds what is not there yet; false when not all of it fits. */
+bool auth_names_join(struct auth_names *list, const struct auth_names *more);
 /* The writer refuses (ERR_RANGE) what the reader would. */
 void auth_put_names(struct cbor_writer *w, const struct auth_names *list,
                     bool (*valid)(struct bytes));

@@ -68,8 +68,8 @@ enum {
 /*
  * The record of a new token of an identity. `parent`: NULL, or a token that is valid now; the child
  * does not outlive it. (That the policies of a parent of the same identity hold for its children
- * comes from walking up, auth/decide.h, and needs no copy.) Views are borrowed. Errors: ERR_RANGE ttl, ERR_FORBIDDEN a chain that is too long, or
- * a parent whose uses are counted.
+ * comes from walking up, auth/decide.h, and needs no copy.) Views are borrowed. Errors: ERR_RANGE
+ * ttl, ERR_FORBIDDEN a chain that is too long, or a parent whose uses are counted.
  */
 MUST_CHECK enum vault_err token_fill(const struct token_wish *wish, struct bytes tenant,
                                      const uint8_t identity[static AUTH_UUID_BYTES],

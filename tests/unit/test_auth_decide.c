@@ -1,6 +1,10 @@
 /* What is decided from a credential and identity records. */
 #include "auth_records.h"
 
+#include <sodium.h>
+
+#include "auth/jwt.h"
+#include "crypto/base64.h"
 #include "crypto/secret.h"
 
 #define NOW UINT64_C(1800000000000)
@@ -389,6 +393,62 @@ policies_alone(void **state)
     close_world(world);
 }
 
+/* Ed25519, and a token that this issuer signed, with what a caller may get by it. */
+static void
+json_web_tokens(void **state)
+{
+    static const uint8_t seed[crypto_sign_SEEDBYTES] = {1};
+    static const char head_and_claims[] =
+        "eyJhbGciOiJFZERTQSJ9." /* {"alg":"EdDSA"} */
+        "eyJpc3MiOiJpIiwiYXVkIjoidmF1bHQiLCJzdWIiOiJhbm5hIiwiZXhwIjoxODAwMDAwNjAwLCJyIjoieCJ9";
+    uint8_t public[crypto_sign_PUBLICKEYBYTES], private[crypto_sign_SECRETKEYBYTES];
+    uint8_t signature[crypto_sign_BYTES];
+    struct issuer issuer = {.name = bytes_of_text("i"),
+                            .audiences = {1, {bytes_of_text("vault")}},
+                            .ttl_ms_max = 3600000,
+                            .key_count = 1,
+                            .role_count = 1};
+    struct world *world = open_world();
+    char key[ISSUER_KEY_TEXT_BYTES + 1];
+    struct buf text = {0};
+    struct auth_decision decision;
+
+    (void)state;
+    assert_int_equal(crypto_sign_seed_keypair(public, private, seed), 0);
+    issuer.keys[0].key =
+        (struct public_key){.kind = SIGNATURE_ED25519, .key = bytes_of(public, sizeof public)};
+    issuer.roles[0] = (struct issuer_role){
+        bytes_of_text("r"), bytes_of_text("x"), {1, {bytes_of_text("read-db")}}};
+    issuer_key(issuer.name, key);
+    assert_int_equal(
+        issuer_encode(&issuer, records_at(&world->records, "a", AUTH_KIND_ISSUER, key)), OK);
+    assert_int_equal(buf_append_text(&text, head_and_claims), OK);
+    (void)crypto_sign_detached(signature, NULL, text.data, text.size, private);
+    assert_int_equal(buf_append_text(&text, "."), OK);
+    assert_int_equal(base64url_encode(bytes_of(signature, sizeof signature), &text), OK);
+
+    decision = decide_at(world, buf_bytes(&text), "a", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    assert_true(bytes_equal(decision.policy, bytes_of_text("read-db")));
+    assert_false(decision.has_accessor);
+    decision = decide_at(world, buf_bytes(&text), "a", CAPABILITY_READ, "web/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_DENIED);
+    decision = decide_at(world, buf_bytes(&text), "a", CAPABILITY_READ, "db/x", NOW + 600000);
+    assert_int_equal(decision.reason, REASON_EXPIRED);
+    /* Tenant b does not trust that issuer. */
+    decision = decide_at(world, buf_bytes(&text), "b", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.reason, REASON_UNKNOWN_ISSUER);
+    assert_int_equal(decision.answer, ANSWER_UNAUTHENTICATED);
+    text.data[text.size - 10] ^= 1;
+    decision = decide_at(world, buf_bytes(&text), "a", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_UNAUTHENTICATED);
+    records_set_found(&world->records, AUTH_KIND_ISSUER, key, AUTH_UNAVAILABLE);
+    decision = decide_at(world, buf_bytes(&text), "a", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_UNDECIDED);
+    buf_close(&text);
+    close_world(world);
+}
+
 static int
 set_up(void **state)
 {
@@ -411,6 +471,7 @@ main(void)
         cmocka_unit_test(roles),
         cmocka_unit_test(counted_tokens),
         cmocka_unit_test(policies_alone),
+        cmocka_unit_test(json_web_tokens),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
