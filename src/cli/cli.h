@@ -57,6 +57,9 @@ int command_run(int argc, char **argv);
 int command_completion(int argc, char **argv);
 /* cli/bench_command.c */
 int command_bench(int argc, char **argv);
+/* cli/policy_command.c */
+int command_policy_test(int argc, char **argv);
+int command_policy_show(int argc, char **argv);
 /* cli/status_command.c */
 int command_status(int argc, char **argv);
 

@@ -158,6 +158,41 @@ const struct command cli_commands[] = {
         command_env_check,
     },
     {
+        "policy test",
+        "say what policy files allow",
+        "Usage: ostraka policy test FILE... --operation OP --name NAME [options]\n"
+        "\n"
+        "Says whether somebody who has the policies of these files may do that, and which rule\n"
+        "decides. The files are read as they are; no node is asked. Exit status 0: allowed,\n"
+        "5: denied.\n"
+        "\n"
+        "Options:\n"
+        "  --operation OP      create, read, update, delete, list or history\n"
+        "  --name NAME         of the secret\n"
+        "  --address ADDRESS   where the caller comes from (default: from where it may)\n"
+        "  --time HH:MM        time of day in UTC (default: when it may)\n"
+        "  --no-expected-version  the change does not say which version it expects\n"
+        "  --json              print the answer as JSON\n"
+        "\n"
+        "Examples:\n"
+        "  ostraka policy test readers.json --operation read --name db/password\n"
+        "  ostraka policy test a.json b.json --operation delete --name x --address 10.0.0.7\n",
+        command_policy_test,
+    },
+    {
+        "policy show",
+        "show the rules of policy files",
+        "Usage: ostraka policy show FILE... [--matrix]\n"
+        "\n"
+        "Prints the rules of the files, or what they come to.\n"
+        "\n"
+        "Options:\n"
+        "  --matrix            a line for each pattern, the most specific first, with what is\n"
+        "                      allowed for names for which it decides: yes, if (under the\n"
+        "                      conditions of a rule), deny, or - for no\n",
+        command_policy_show,
+    },
+    {
         "run",
         "run a program with secrets in its environment",
         "Usage: ostraka run [options] -- COMMAND [ARGUMENT...]\n"

@@ -26,7 +26,7 @@ struct option_spec {
     struct text_list *list; /* may come several times */
 };
 
-enum { ARGUMENTS_MAX = 4 };
+enum { ARGUMENTS_MAX = 16 };
 
 struct arguments {
     const char *values[ARGUMENTS_MAX]; /* what is not an option, borrowed from argv */
