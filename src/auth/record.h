@@ -19,6 +19,7 @@ enum auth_format {
     AUTH_TENANT_1 = 35,
     AUTH_APPROLE_1 = 36,
     AUTH_ISSUER_1 = 37,
+    AUTH_CLIENT_AUTHORITY_1 = 38,
 };
 
 /* Begins to read a record of `fields` items, its format among them. */

@@ -1,0 +1,66 @@
+/*
+ * Login statements, certificates, and the records of authorities. The first byte picks. Nobody
+ * trusts an authority here, so that no statement may be taken.
+ */
+#include <stdlib.h>
+
+#include "auth/statement.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void
+check_statement(struct bytes text)
+{
+    static const uint8_t cluster[CLUSTER_ID_BYTES];
+    uint8_t identity[AUTH_UUID_BYTES];
+
+    require(statement_check(text, cluster, bytes_of_text("team-a"), NULL, 1800000000000,
+                            identity) != STATEMENT_VALID);
+}
+
+static void
+check_certificate(struct bytes der)
+{
+    struct certificate certificate;
+
+    if (certificate_read(der, &certificate) != OK)
+        return;
+    require(public_key_valid(&certificate.key));
+    require(certificate.uri_size <= CERTIFICATE_URI_BYTES_MAX);
+    require(!certificate.signs_others || certificate.is_authority);
+    (void)certificate_signed_by(der, der);
+}
+
+static void
+check_authority(struct bytes record)
+{
+    struct client_authority *authority = calloc(1, sizeof(*authority));
+    struct buf again = {0};
+
+    require(authority != NULL);
+    if (client_authority_decode(record, authority) == OK) {
+        require(client_authority_encode(authority, &again) == OK);
+        require(bytes_equal(record, buf_bytes(&again)));
+    }
+    buf_close(&again);
+    free(authority);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const checks[])(struct bytes) = {check_statement, check_certificate,
+                                                   check_authority};
+
+    if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
+        return 0;
+    checks[data[0]](bytes_of(data + 1, size - 1));
+    return 0;
+}

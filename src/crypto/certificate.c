@@ -1,0 +1,225 @@
+/* wolfssl/options.h must come before any other header of wolfSSL. */
+#include <wolfssl/options.h>
+
+#include "crypto/certificate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/rsa.h>
+
+#include "base/instant.h"
+
+enum { TAG_UTC_TIME = 0x17, TAG_GENERALIZED_TIME = 0x18, HALF_BYTES = P256_KEY_BYTES / 2 };
+
+/* One SEQUENCE and nothing behind it: one certificate, one text. */
+static bool
+is_whole(struct bytes der)
+{
+    if (der.size < 4 || der.size > CERTIFICATE_BYTES_MAX || der.data[0] != 0x30)
+        return false;
+    if (der.data[1] == 0x81)
+        return der.size == 3u + der.data[2];
+    return der.data[1] == 0x82 && der.size == 4u + ((size_t)der.data[2] << 8 | der.data[3]);
+}
+
+/* Parses; NULL when it is no certificate. The result is to be closed. */
+static DecodedCert *
+open_certificate(struct bytes der)
+{
+    DecodedCert *decoded;
+
+    if (!is_whole(der))
+        return NULL;
+    decoded = malloc(sizeof(*decoded));
+    if (!decoded)
+        return NULL;
+    wc_InitDecodedCert(decoded, der.data, (word32)der.size, NULL);
+    /* Neither dates nor signature: wolfCrypt would look at its own clock. */
+    if (wc_ParseCert(decoded, CERT_TYPE, NO_VERIFY, NULL) == 0)
+        return decoded;
+    wc_FreeDecodedCert(decoded);
+    free(decoded);
+    return NULL;
+}
+
+static void
+close_certificate(DecodedCert *decoded)
+{
+    wc_FreeDecodedCert(decoded);
+    free(decoded);
+}
+
+/* ---- fields ---- */
+
+/* YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, as RFC 5280 demands. */
+static bool
+read_time(const byte *field, int field_size, uint64_t *out)
+{
+    const byte *date;
+    byte format;
+    int size;
+    char text[32], digits[16];
+
+    *out = 0;
+    if (!field || wc_GetDateInfo(field, field_size, &date, &format, &size) != 0)
+        return false;
+    if (format == TAG_UTC_TIME && size == 13)
+        (void)snprintf(digits, sizeof(digits), "%s%.12s", date[0] >= '5' ? "19" : "20",
+                       (const char *)date);
+    else if (format == TAG_GENERALIZED_TIME && size == 15)
+        (void)snprintf(digits, sizeof(digits), "%.14s", (const char *)date);
+    else
+        return false;
+    (void)snprintf(text, sizeof(text), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s%c", digits, digits + 4,
+                   digits + 6, digits + 8, digits + 10, digits + 12, date[size - 1]);
+    return rfc3339_parse(bytes_of_text(text), out) == OK;
+}
+
+static void
+read_uri(const DecodedCert *decoded, struct certificate *out)
+{
+    unsigned found = 0;
+
+    for (const DNS_entry *entry = decoded->altNames; entry; entry = entry->next) {
+        if (entry->type != ASN_URI_TYPE)
+            continue;
+        found++;
+        if (found > 1 || entry->len <= 0 || (size_t)entry->len > sizeof(out->uri)) {
+            out->uri_size = 0;
+            continue;
+        }
+        out->uri_size = (size_t)entry->len;
+        memcpy(out->uri, entry->name, out->uri_size);
+    }
+}
+
+static bool
+read_p256(const DecodedCert *decoded, struct certificate *out)
+{
+    word32 at = 0, x_size = HALF_BYTES, y_size = HALF_BYTES;
+    ecc_key key;
+    bool ok;
+
+    if (wc_ecc_init(&key) != 0)
+        return false;
+    ok = wc_EccPublicKeyDecode(decoded->publicKey, &at, &key, decoded->pubKeySize) == 0 &&
+         wc_ecc_export_public_raw(&key, out->key_bytes, &x_size, out->key_bytes + HALF_BYTES,
+                                  &y_size) == 0 &&
+         x_size == HALF_BYTES && y_size == HALF_BYTES;
+    wc_ecc_free(&key);
+    out->key = (struct public_key){.kind = SIGNATURE_P256,
+                                   .key = bytes_of(out->key_bytes, P256_KEY_BYTES)};
+    return ok;
+}
+
+static struct bytes
+without_zero(const byte *data, word32 size)
+{
+    while (size > 0 && data[0] == 0) {
+        data++;
+        size--;
+    }
+    return bytes_of(data, size);
+}
+
+static bool
+read_rsa(const DecodedCert *decoded, struct certificate *out)
+{
+    const byte *n, *e;
+    word32 at = 0, n_size, e_size;
+
+    if (wc_RsaPublicKeyDecode_ex(decoded->publicKey, &at, decoded->pubKeySize, &n, &n_size, &e,
+                                 &e_size) != 0)
+        return false;
+    struct bytes modulus = without_zero(n, n_size), exponent = without_zero(e, e_size);
+    if (modulus.size > RSA_MODULUS_BYTES_MAX || exponent.size > RSA_EXPONENT_BYTES_MAX)
+        return false;
+    memcpy(out->key_bytes, modulus.data, modulus.size);
+    memcpy(out->key_bytes + modulus.size, exponent.data, exponent.size);
+    out->key =
+        (struct public_key){.kind = SIGNATURE_RSA_PSS,
+                            .key = bytes_of(out->key_bytes, modulus.size),
+                            .exponent = bytes_of(out->key_bytes + modulus.size, exponent.size)};
+    return true;
+}
+
+static bool
+read_key(const DecodedCert *decoded, struct certificate *out)
+{
+    if (decoded->keyOID == ECDSAk)
+        return read_p256(decoded, out);
+    if (decoded->keyOID == RSAk)
+        return read_rsa(decoded, out);
+    if (decoded->keyOID != ED25519k || decoded->pubKeySize != ED25519_KEY_BYTES)
+        return false;
+    memcpy(out->key_bytes, decoded->publicKey, ED25519_KEY_BYTES);
+    out->key = (struct public_key){.kind = SIGNATURE_ED25519,
+                                   .key = bytes_of(out->key_bytes, ED25519_KEY_BYTES)};
+    return true;
+}
+
+/* Uses must be said: a certificate that says nothing of them is for nothing here. */
+static void
+read_uses(const DecodedCert *decoded, struct certificate *out)
+{
+    out->is_authority = decoded->isCA != 0;
+    out->signs_others = out->is_authority && decoded->extKeyUsageSet &&
+                        (decoded->extKeyUsage & KEYUSE_KEY_CERT_SIGN) != 0;
+    out->is_client = !out->is_authority && decoded->extKeyUsageSet &&
+                     (decoded->extKeyUsage & KEYUSE_DIGITAL_SIG) != 0 &&
+                     decoded->extExtKeyUsageSet &&
+                     (decoded->extExtKeyUsage & EXTKEYUSE_CLIENT_AUTH) != 0;
+}
+
+enum vault_err
+certificate_read(struct bytes der, struct certificate *out)
+{
+    DecodedCert *decoded = open_certificate(der);
+    bool ok;
+
+    memset(out, 0, sizeof(*out));
+    if (!decoded)
+        return ERR_MALFORMED;
+    ok = read_time(decoded->beforeDate, decoded->beforeDateLen, &out->not_before_ms) &&
+         read_time(decoded->afterDate, decoded->afterDateLen, &out->not_after_ms) &&
+         decoded->serialSz > 0 && decoded->serialSz <= CERTIFICATE_SERIAL_BYTES_MAX &&
+         read_key(decoded, out) && public_key_valid(&out->key);
+    if (ok) {
+        out->serial_size = (size_t)decoded->serialSz;
+        memcpy(out->serial, decoded->serial, out->serial_size);
+        read_uses(decoded, out);
+        read_uri(decoded, out);
+    }
+    close_certificate(decoded);
+    if (!ok)
+        memset(out, 0, sizeof(*out));
+    return ok ? OK : ERR_MALFORMED;
+}
+
+/* SHA-1 and whatever else is old is not taken. */
+static bool
+signature_algorithm_taken(word32 oid)
+{
+    return oid == CTC_SHA256wECDSA || oid == CTC_SHA384wECDSA || oid == CTC_SHA256wRSA ||
+           oid == CTC_SHA384wRSA || oid == CTC_ED25519;
+}
+
+bool
+certificate_signed_by(struct bytes der, struct bytes authority_der)
+{
+    DecodedCert *one = open_certificate(der), *authority = open_certificate(authority_der);
+    bool ok = one && authority && signature_algorithm_taken(one->signatureOID) &&
+              memcmp(one->issuerHash, authority->subjectHash, sizeof(one->issuerHash)) == 0 &&
+              wc_CheckCertSigPubKey(der.data, (word32)der.size, NULL, authority->publicKey,
+                                    authority->pubKeySize, (int)authority->keyOID) == 0;
+
+    if (one)
+        close_certificate(one);
+    if (authority)
+        close_certificate(authority);
+    return ok;
+}

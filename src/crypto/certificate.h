@@ -1,0 +1,36 @@
+/*
+ * X.509 certificates of clients (RFC 5280), as much of them as a login needs: who signed it, for
+ * how long, with which key, and whose it is. One authority issues them directly: no chains. No
+ * clock: whoever asks compares the times.
+ */
+#ifndef OSTRAKA_CRYPTO_CERTIFICATE_H
+#define OSTRAKA_CRYPTO_CERTIFICATE_H
+
+#include "crypto/verify.h"
+
+enum {
+    CERTIFICATE_BYTES_MAX = 2048,
+    CERTIFICATE_SERIAL_BYTES_MAX = 20,
+    CERTIFICATE_URI_BYTES_MAX = 128,
+};
+
+/* Must not be copied: the key's views are into it. */
+struct certificate {
+    uint64_t not_before_ms, not_after_ms;
+    size_t serial_size;
+    uint8_t serial[CERTIFICATE_SERIAL_BYTES_MAX];
+    bool is_authority; /* basicConstraints */
+    bool signs_others; /* is an authority whose key may sign certificates */
+    bool is_client;    /* its key may sign, and it is for clients */
+    size_t uri_size;   /* the URI of its alternative names; 0: none, or several */
+    uint8_t uri[CERTIFICATE_URI_BYTES_MAX];
+    struct public_key key; /* RSA: to be used with SIGNATURE_RSA_PSS */
+    uint8_t key_bytes[RSA_MODULUS_BYTES_MAX + RSA_EXPONENT_BYTES_MAX];
+};
+
+/* Errors: ERR_MALFORMED, also for keys that are not public_key_valid(). */
+MUST_CHECK enum vault_err certificate_read(struct bytes der, struct certificate *out);
+/* Whether the authority's key signed it, and it names that authority as its issuer. */
+bool certificate_signed_by(struct bytes der, struct bytes authority_der);
+
+#endif
