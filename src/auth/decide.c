@@ -56,6 +56,8 @@ answer_of(enum auth_reason reason)
     case REASON_UNKNOWN_ISSUER:
     case REASON_UNKNOWN_KEY:
     case REASON_AUDIENCE:
+    case REASON_CERTIFICATE:
+    case REASON_CERTIFICATE_REVOKED:
     case REASON_NOT_YET: break;
     }
     return ANSWER_UNAUTHENTICATED;

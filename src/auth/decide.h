@@ -80,7 +80,9 @@ enum auth_answer {
     X(REASON_AUDIENCE, "audience")                                                                 \
     X(REASON_NOT_YET, "not_yet")                                                                   \
     X(REASON_UNAVAILABLE, "records_unavailable")                                                   \
-    X(REASON_CORRUPT, "record_corrupt")
+    X(REASON_CORRUPT, "record_corrupt")                                                            \
+    X(REASON_CERTIFICATE, "certificate")                                                           \
+    X(REASON_CERTIFICATE_REVOKED, "certificate_revoked")
 enum auth_reason {
 #define X(code, name) code,
     AUTH_REASONS(X)

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "auth/jwt.h"
+#include "auth/login.h"
 #include "crypto/base64.h"
 #include "crypto/secret.h"
 
@@ -449,6 +450,51 @@ json_web_tokens(void **state)
     close_world(world);
 }
 
+static void
+machine_logins(void **state)
+{
+    struct world *world = open_world();
+    struct approle role = {
+        .role_id = {1}, .tenant = bytes_of_text("a"), .ttl_ms = 60000, .secret_count = 1};
+    char key[UUID_TEXT_BYTES + 1], uuid[UUID_TEXT_BYTES + 1];
+    struct buf secret = {0}, other = {0};
+    struct bytes id;
+    struct login login;
+
+    (void)state;
+    memcpy(role.identity, anna.id, sizeof role.identity);
+    assert_int_equal(ticket_make(TICKET_SECRET_ID, &rng, &secret), OK);
+    assert_int_equal(ticket_make(TICKET_SECRET_ID, &rng, &other), OK);
+    assert_int_equal(ticket_hash(TICKET_SECRET_ID, buf_bytes(&secret), role.secrets[0].hash), OK);
+    uuid_format(role.role_id, key);
+    uuid_format(anna.id, uuid);
+    id = bytes_of_text(key);
+    assert_int_equal(approle_encode(&role, records_at(&world->records, "", AUTH_KIND_APPROLE, key)),
+                     OK);
+    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+                     REASON_ALLOWED);
+    assert_memory_equal(login.identity, anna.id, sizeof anna.id);
+    assert_int_equal(login.ttl_ms, 60000);
+    assert_int_equal(login_approle(&world->view, id, buf_bytes(&other), NOW, &login),
+                     REASON_UNKNOWN_TOKEN);
+    assert_int_equal(login.tenant.size, 0);
+    assert_int_equal(
+        login_approle(&world->view, bytes_of_text(uuid), buf_bytes(&secret), NOW, &login),
+        REASON_UNKNOWN_TOKEN);
+    assert_int_equal(
+        login_approle(&world->view, bytes_of_text("x"), buf_bytes(&secret), NOW, &login),
+        REASON_UNKNOWN_TOKEN);
+    records_set_found(&world->records, AUTH_KIND_IDENTITY, uuid, AUTH_ABSENT);
+    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+                     REASON_IDENTITY_GONE);
+    records_set_found(&world->records, AUTH_KIND_APPROLE, key, AUTH_UNAVAILABLE);
+    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+                     REASON_UNAVAILABLE);
+    buf_close(&secret);
+    buf_close(&other);
+    close_world(world);
+}
+
 static int
 set_up(void **state)
 {
@@ -472,6 +518,7 @@ main(void)
         cmocka_unit_test(counted_tokens),
         cmocka_unit_test(policies_alone),
         cmocka_unit_test(json_web_tokens),
+        cmocka_unit_test(machine_logins),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -1,14 +1,9 @@
 /* Logins with client certificates. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "auth_records.h"
 
-#include <cmocka.h>
 #include <sodium.h>
 
+#include "auth/login.h"
 #include "auth/statement.h"
 #include "crypto/base64.h"
 #include "crypto/secret.h"
@@ -262,6 +257,47 @@ authority_records(void **state)
     free(again);
 }
 
+static void
+logins(void **state)
+{
+    static const uint8_t serial[] = {0x10, 0x92};
+    struct records *records = calloc(1, sizeof *records);
+    struct auth_view view = {records, records_get};
+    struct identity identity = {.id = {[8] = 0x80, [6] = 0x40, [15] = 0xaa},
+                                .name = bytes_of_text("ed")};
+    struct client_authority authority = {.certificate = trust.certificate};
+    struct statement ed = statement_of(certificate_ed);
+    struct buf text = text_of(&ed, NULL);
+    struct bytes team = bytes_of_text("team-a");
+    struct login login;
+
+    (void)state;
+    assert_non_null(records);
+    records_add_tenant(records, "team-a");
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_CERTIFICATE); /* the tenant trusts nobody */
+    assert_int_equal(
+        client_authority_encode(&authority,
+                                records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "ca")),
+        OK);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_IDENTITY_GONE);
+    records_add_identity(records, "team-a", &identity);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_ALLOWED);
+    assert_memory_equal(login.identity, identity.id, sizeof identity.id);
+    authority.revoked[authority.revoked_count++] = bytes_of(serial, sizeof serial);
+    assert_int_equal(
+        client_authority_encode(&authority,
+                                records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "ca")),
+        OK);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_CERTIFICATE_REVOKED);
+    buf_close(&text);
+    records_close(records);
+    free(records);
+}
+
 int
 main(void)
 {
@@ -273,6 +309,7 @@ main(void)
         cmocka_unit_test(times_and_places),
         cmocka_unit_test(every_letter_counts),
         cmocka_unit_test(authority_records),
+        cmocka_unit_test(logins),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
