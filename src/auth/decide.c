@@ -20,6 +20,21 @@ auth_reason_name(enum auth_reason reason)
     return "?";
 }
 
+const char *
+auth_kind_name(enum auth_kind kind)
+{
+    switch (kind) {
+    case AUTH_KIND_TENANT: return "tenant";
+    case AUTH_KIND_TOKEN: return "token";
+    case AUTH_KIND_APPROLE: return "approle";
+    case AUTH_KIND_IDENTITY: return "identity";
+    case AUTH_KIND_POLICY: return "policy";
+    case AUTH_KIND_ISSUER: return "issuer";
+    case AUTH_KIND_CLIENT_AUTHORITY: return "authority";
+    }
+    return "?";
+}
+
 static struct bytes
 operator_policy(void)
 {
@@ -70,7 +85,7 @@ answer_of(enum auth_reason reason)
  * deleted.
  */
 static enum auth_reason
-eval_set(const struct auth_view *view, struct bytes tenant, const struct auth_names *set,
+eval_set(const struct auth_records *view, struct bytes tenant, const struct auth_names *set,
          struct policy_eval *eval)
 {
     enum auth_reason reason = REASON_ALLOWED;
@@ -92,7 +107,7 @@ eval_set(const struct auth_view *view, struct bytes tenant, const struct auth_na
 
 /* What one set says; the rule that decided goes into `decision`, if there is one. */
 static enum auth_reason
-ask_set(const struct auth_view *view, struct bytes tenant, const struct auth_names *set,
+ask_set(const struct auth_records *view, struct bytes tenant, const struct auth_names *set,
         const struct policy_question *question, struct auth_decision *decision)
 {
     struct policy_eval eval;
@@ -117,7 +132,7 @@ ask_set(const struct auth_view *view, struct bytes tenant, const struct auth_nam
  * not allow, or of the identity's.
  */
 static enum auth_reason
-ask_sets(const struct auth_view *view, struct bytes tenant, const struct principal *who,
+ask_sets(const struct auth_records *view, struct bytes tenant, const struct principal *who,
          const struct policy_question *question, struct auth_decision *decision)
 {
     enum auth_reason reason = REASON_NO_RULE;
@@ -138,7 +153,7 @@ ask_sets(const struct auth_view *view, struct bytes tenant, const struct princip
 
 /* Whether the caller may know that there is such a name. Asked of denials only. */
 static bool
-may_know(const struct auth_view *view, struct bytes tenant, const struct principal *who,
+may_know(const struct auth_records *view, struct bytes tenant, const struct principal *who,
          const struct policy_question *question)
 {
     static const enum capability telling[] = {CAPABILITY_READ, CAPABILITY_LIST, CAPABILITY_HISTORY};
@@ -166,7 +181,7 @@ has_in_all(const struct principal *who, struct bytes policy)
 /* ---- the decision ---- */
 
 static enum auth_reason
-authenticate(const struct auth_view *view, struct bytes credential,
+authenticate(const struct auth_records *view, struct bytes credential,
              const struct auth_request *request, uint64_t now_ms, struct principal *who)
 {
     *who = (struct principal){0};
@@ -180,7 +195,7 @@ authenticate(const struct auth_view *view, struct bytes credential,
 }
 
 static enum auth_reason
-enter_tenant(const struct auth_view *view, const struct principal *who, struct bytes wanted,
+enter_tenant(const struct auth_records *view, const struct principal *who, struct bytes wanted,
              struct bytes *tenant)
 {
     struct bytes record;
@@ -194,7 +209,7 @@ enter_tenant(const struct auth_view *view, const struct principal *who, struct b
 }
 
 static enum auth_reason
-authorise(const struct auth_view *view, const struct principal *who,
+authorise(const struct auth_records *view, const struct principal *who,
           const struct auth_request *request, struct auth_decision *decision)
 {
     enum auth_reason reason = enter_tenant(view, who, request->tenant, &decision->tenant);
@@ -215,7 +230,7 @@ authorise(const struct auth_view *view, const struct principal *who,
 }
 
 void
-auth_decide(const struct auth_view *view, struct bytes credential,
+auth_decide(const struct auth_records *view, struct bytes credential,
             const struct auth_request *request, uint64_t now_ms, struct auth_decision *decision)
 {
     struct principal who;
@@ -235,7 +250,7 @@ auth_decide(const struct auth_view *view, struct bytes credential,
 }
 
 void
-auth_decide_policies(const struct auth_view *view, struct bytes tenant,
+auth_decide_policies(const struct auth_records *view, struct bytes tenant,
                      const struct auth_names *policies, const struct policy_question *question,
                      struct auth_decision *decision)
 {

@@ -19,7 +19,9 @@ enum auth_kind {
     AUTH_KIND_ISSUER,           /* key: issuer_key(); of a tenant */
     AUTH_KIND_CLIENT_AUTHORITY, /* key: "ca"; of a tenant */
 };
-enum { AUTH_KEY_BYTES_MAX = 64 };
+enum { AUTH_KINDS = AUTH_KIND_CLIENT_AUTHORITY + 1, AUTH_KEY_BYTES_MAX = 64 };
+/* The word for a kind in the path of a record: letters a-z. */
+const char *auth_kind_name(enum auth_kind kind);
 
 enum auth_found {
     AUTH_FOUND,
@@ -31,7 +33,7 @@ enum auth_found {
  * Where identity records are looked up. `tenant` is empty for cluster-wide kinds. A record that is
  * found stays readable until the decision is made; *record is empty unless it is found.
  */
-struct auth_view {
+struct auth_records {
     const void *context;
     enum auth_found (*get)(const void *context, struct bytes tenant, enum auth_kind kind,
                            struct bytes key, struct bytes *record);
@@ -110,7 +112,7 @@ struct auth_decision {
  * changed: a use of the token is for the caller to count. Time and path are the same for what a
  * caller may not see and for what does not exist, since no secret is looked up.
  */
-void auth_decide(const struct auth_view *view, struct bytes credential,
+void auth_decide(const struct auth_records *view, struct bytes credential,
                  const struct auth_request *request, uint64_t now_ms,
                  struct auth_decision *decision);
 
@@ -118,7 +120,7 @@ void auth_decide(const struct auth_view *view, struct bytes credential,
  * Only what policies say, for POST /v1/policies:test: `policies` of that tenant, as if an identity
  * had them. ANSWER_ALLOWED, ANSWER_DENIED or ANSWER_UNDECIDED.
  */
-void auth_decide_policies(const struct auth_view *view, struct bytes tenant,
+void auth_decide_policies(const struct auth_records *view, struct bytes tenant,
                           const struct auth_names *policies, const struct policy_question *question,
                           struct auth_decision *decision);
 

@@ -9,7 +9,7 @@
 
 /* The identity that a login names must be active, in a tenant that is there. */
 static enum auth_reason
-check_identity(const struct auth_view *view, const struct login *login)
+check_identity(const struct auth_records *view, const struct login *login)
 {
     char key[UUID_TEXT_BYTES + 1];
     struct identity identity;
@@ -30,7 +30,7 @@ check_identity(const struct auth_view *view, const struct login *login)
 
 /* A role that is not known, or is no id at all, is checked against nobody's secrets. */
 enum auth_reason
-login_approle(const struct auth_view *view, struct bytes role_id, struct bytes secret_id,
+login_approle(const struct auth_records *view, struct bytes role_id, struct bytes secret_id,
               uint64_t now_ms, struct login *out)
 {
     uint8_t id[AUTH_UUID_BYTES];
@@ -75,7 +75,7 @@ reason_of(enum statement_verdict verdict)
 }
 
 enum auth_reason
-login_statement(const struct auth_view *view, struct bytes text,
+login_statement(const struct auth_records *view, struct bytes text,
                 const uint8_t cluster_id[static CLUSTER_ID_BYTES], struct bytes tenant,
                 uint64_t now_ms, struct login *out)
 {

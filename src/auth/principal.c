@@ -6,7 +6,7 @@
 #include "crypto/secret.h"
 
 enum auth_reason
-auth_lookup(const struct auth_view *view, struct bytes tenant, enum auth_kind kind,
+auth_lookup(const struct auth_records *view, struct bytes tenant, enum auth_kind kind,
             struct bytes key, enum auth_reason absent, struct bytes *record)
 {
     *record = (struct bytes){0};
@@ -19,7 +19,7 @@ auth_lookup(const struct auth_view *view, struct bytes tenant, enum auth_kind ki
 }
 
 static enum auth_reason
-find_token(const struct auth_view *view, const uint8_t accessor[static ACCESSOR_BYTES],
+find_token(const struct auth_records *view, const uint8_t accessor[static ACCESSOR_BYTES],
            enum auth_reason absent, struct token *out)
 {
     char key[2 * ACCESSOR_BYTES + 1];
@@ -36,7 +36,7 @@ find_token(const struct auth_view *view, const uint8_t accessor[static ACCESSOR_
 }
 
 static enum auth_reason
-find_identity(const struct auth_view *view, const struct token *token, struct identity *out)
+find_identity(const struct auth_records *view, const struct token *token, struct identity *out)
 {
     char key[UUID_TEXT_BYTES + 1];
     struct bytes record;
@@ -58,7 +58,7 @@ find_identity(const struct auth_view *view, const struct token *token, struct id
  * A token, be it the caller's own or an ancestor: valid by itself, of an identity that is active.
  */
 static enum auth_reason
-check_one(const struct auth_view *view, const struct token *token, uint64_t now_ms,
+check_one(const struct auth_records *view, const struct token *token, uint64_t now_ms,
           struct identity *identity)
 {
     struct bytes record;
@@ -88,7 +88,7 @@ add_set(struct principal *out, const struct auth_names *names)
  * identity: one of another identity has that one's policies.
  */
 static enum auth_reason
-climb(const struct auth_view *view, struct token *token, uint64_t now_ms, struct principal *out)
+climb(const struct auth_records *view, struct token *token, uint64_t now_ms, struct principal *out)
 {
     enum auth_reason reason = REASON_ALLOWED;
     struct identity ignored;
@@ -112,7 +112,7 @@ climb(const struct auth_view *view, struct token *token, uint64_t now_ms, struct
 }
 
 enum auth_reason
-principal_of_token(const struct auth_view *view, struct bytes credential, uint64_t now_ms,
+principal_of_token(const struct auth_records *view, struct bytes credential, uint64_t now_ms,
                    struct principal *out)
 {
     uint8_t hash[HASH_BYTES];

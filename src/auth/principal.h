@@ -17,18 +17,19 @@ struct principal {
 };
 
 /* REASON_ALLOWED when *out is who it is; else why not. */
-enum auth_reason principal_of_token(const struct auth_view *view, struct bytes credential,
+enum auth_reason principal_of_token(const struct auth_records *view, struct bytes credential,
                                     uint64_t now_ms, struct principal *out);
 
 /*
  * Same of a JSON web token, by the issuers of that tenant (empty: "default"): an issuer is trusted
  * by a tenant, and a token names none.
  */
-enum auth_reason principal_of_jwt(const struct auth_view *view, struct bytes credential,
+enum auth_reason principal_of_jwt(const struct auth_records *view, struct bytes credential,
                                   struct bytes tenant, uint64_t now_ms, struct principal *out);
 
 /* Looks a record up under a key; REASON_ALLOWED when found, `absent` when there is none. */
-enum auth_reason auth_lookup(const struct auth_view *view, struct bytes tenant, enum auth_kind kind,
-                             struct bytes key, enum auth_reason absent, struct bytes *record);
+enum auth_reason auth_lookup(const struct auth_records *view, struct bytes tenant,
+                             enum auth_kind kind, struct bytes key, enum auth_reason absent,
+                             struct bytes *record);
 
 #endif

@@ -19,7 +19,7 @@ reason_of(enum jwt_verdict verdict)
 }
 
 static enum auth_reason
-find_issuer(const struct auth_view *view, struct bytes tenant, struct bytes name,
+find_issuer(const struct auth_records *view, struct bytes tenant, struct bytes name,
             struct issuer *out)
 {
     char key[ISSUER_KEY_TEXT_BYTES + 1];
@@ -36,8 +36,8 @@ find_issuer(const struct auth_view *view, struct bytes tenant, struct bytes name
 
 /* The signature is verified whether or not anybody knows the issuer. */
 static enum auth_reason
-check(const struct auth_view *view, const struct jwt *jwt, uint64_t now_ms, struct issuer *issuer,
-      struct principal *out)
+check(const struct auth_records *view, const struct jwt *jwt, uint64_t now_ms,
+      struct issuer *issuer, struct principal *out)
 {
     enum auth_reason found = find_issuer(view, out->tenant, jwt_issuer(jwt), issuer);
     enum jwt_verdict verdict = jwt_check(jwt, found == REASON_ALLOWED ? issuer : NULL, now_ms);
@@ -53,7 +53,7 @@ check(const struct auth_view *view, const struct jwt *jwt, uint64_t now_ms, stru
 }
 
 enum auth_reason
-principal_of_jwt(const struct auth_view *view, struct bytes credential, struct bytes tenant,
+principal_of_jwt(const struct auth_records *view, struct bytes credential, struct bytes tenant,
                  uint64_t now_ms, struct principal *out)
 {
     struct issuer *issuer;

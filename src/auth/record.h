@@ -3,7 +3,7 @@
  * says what it is and in which format, so that none can pass for another; the other items are the
  * fields of its struct, in order. What a decoder accepts, the encoder writes back byte for byte.
  *
- * A record is found by tenant, kind and key (struct auth_view, auth/decide.h).
+ * A record is found by tenant, kind and key (struct auth_records, auth/decide.h).
  */
 #ifndef OSTRAKA_AUTH_RECORD_H
 #define OSTRAKA_AUTH_RECORD_H

@@ -23,7 +23,7 @@ static const struct identity anna = {
 
 struct world {
     struct records records;
-    struct auth_view view;
+    struct auth_records view;
     struct buf text; /* of Anna's token */
     struct token token;
     char key[2 * ACCESSOR_BYTES + 1];
@@ -53,7 +53,7 @@ open_world(void)
 
     assert_non_null(world);
     rng_seeded_init(&seeded, 9, &rng);
-    world->view = (struct auth_view){&world->records, records_get};
+    world->view = (struct auth_records){&world->records, records_get};
     records_add_tenant(&world->records, "a");
     records_add_tenant(&world->records, "b");
     records_add_policy(&world->records, "a", "all", ALL);
