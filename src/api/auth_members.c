@@ -20,7 +20,8 @@ member_text(const json_t *string)
 }
 
 enum vault_err
-members_take(const json_t *object, const struct member *members, size_t count, const char **refusal)
+members_take(const json_t *object, const struct json_member *members, size_t count,
+             const char **refusal)
 {
     const char *key;
     json_t *value;
@@ -43,8 +44,8 @@ members_take(const json_t *object, const struct member *members, size_t count, c
 }
 
 json_t *
-members_load(struct bytes body, const struct member *members, size_t count, enum vault_err *err,
-             const char **refusal)
+members_load(struct bytes body, const struct json_member *members, size_t count,
+             enum vault_err *err, const char **refusal)
 {
     json_t *root;
 

@@ -7,7 +7,7 @@
 #include "auth/record.h"
 
 /* A member that a body may have; *value is NULL when it has not, borrowed from the tree else. */
-struct member {
+struct json_member {
     const char *name;
     const json_t **value;
 };
@@ -16,10 +16,10 @@ struct member {
  * The body as an object with no members but these. NULL and *err (with *refusal) on error; else the
  * caller must json_decref it.
  */
-json_t *members_load(struct bytes body, const struct member *members, size_t count,
+json_t *members_load(struct bytes body, const struct json_member *members, size_t count,
                      enum vault_err *err, const char **refusal);
 /* Same for an object within a body. */
-MUST_CHECK enum vault_err members_take(const json_t *object, const struct member *members,
+MUST_CHECK enum vault_err members_take(const json_t *object, const struct json_member *members,
                                        size_t count, const char **refusal);
 
 struct bytes member_text(const json_t *string); /* empty when it is not one */

@@ -13,10 +13,10 @@ static enum vault_err
 take_limits(const json_t *object, struct tenant *out, const char **refusal)
 {
     const json_t *secrets, *versions, *value_bytes, *rate;
-    const struct member members[] = {{"secrets", &secrets},
-                                     {"versions", &versions},
-                                     {"value_bytes", &value_bytes},
-                                     {"requests_per_second", &rate}};
+    const struct json_member members[] = {{"secrets", &secrets},
+                                          {"versions", &versions},
+                                          {"value_bytes", &value_bytes},
+                                          {"requests_per_second", &rate}};
     const struct {
         const json_t *const *value;
         uint64_t max, *out;
@@ -43,7 +43,7 @@ tenant_body_parse(struct bytes body, const struct tenant *existing, struct arena
                   struct tenant *out, const char **refusal)
 {
     const json_t *name, *limits;
-    const struct member members[] = {{"limits", &limits}, {"name", &name}};
+    const struct json_member members[] = {{"limits", &limits}, {"name", &name}};
     enum vault_err err;
     json_t *root = members_load(body, members, existing ? 1 : 2, &err, refusal);
 
@@ -153,12 +153,12 @@ identity_body_parse(struct bytes body, const struct identity *existing, struct a
                     struct identity *out, const char **refusal)
 {
     struct identity_members in = {0};
-    const struct member members[] = {{"name", &in.name},
-                                     {"policies", &in.policies},
-                                     {"metadata", &in.metadata},
-                                     {"tenants", &in.tenants},
-                                     existing ? (struct member){"disabled", &in.disabled}
-                                              : (struct member){"kind", &in.kind}};
+    const struct json_member members[] = {{"name", &in.name},
+                                          {"policies", &in.policies},
+                                          {"metadata", &in.metadata},
+                                          {"tenants", &in.tenants},
+                                          existing ? (struct json_member){"disabled", &in.disabled}
+                                                   : (struct json_member){"kind", &in.kind}};
     enum vault_err err;
     json_t *root = members_load(body, members, sizeof(members) / sizeof(members[0]), &err, refusal);
 
@@ -211,11 +211,11 @@ token_body_parse(struct bytes body, struct arena *arena, struct token_body *out,
                  const char **refusal)
 {
     struct token_members in;
-    const struct member members[] = {{"identity", &in.identity},
-                                     {"ttl", &in.ttl},
-                                     {"uses", &in.uses},
-                                     {"renewable", &in.renewable},
-                                     {"policies", &in.policies}};
+    const struct json_member members[] = {{"identity", &in.identity},
+                                          {"ttl", &in.ttl},
+                                          {"uses", &in.uses},
+                                          {"renewable", &in.renewable},
+                                          {"policies", &in.policies}};
     enum vault_err err;
     json_t *root = members_load(body, members, sizeof(members) / sizeof(members[0]), &err, refusal);
 
@@ -230,7 +230,7 @@ enum vault_err
 accessor_body_parse(struct bytes body, uint8_t out[static ACCESSOR_BYTES], const char **refusal)
 {
     const json_t *accessor;
-    const struct member members[] = {{"accessor", &accessor}};
+    const struct json_member members[] = {{"accessor", &accessor}};
     enum vault_err err;
     json_t *root = members_load(body, members, 1, &err, refusal);
 
@@ -259,7 +259,7 @@ approle_login_parse(struct bytes body, struct arena *arena, struct login_body *o
                     const char **refusal)
 {
     const json_t *role_id, *secret_id;
-    const struct member members[] = {{"role_id", &role_id}, {"secret_id", &secret_id}};
+    const struct json_member members[] = {{"role_id", &role_id}, {"secret_id", &secret_id}};
     enum vault_err err;
     json_t *root = members_load(body, members, 2, &err, refusal);
 
@@ -277,7 +277,7 @@ jwt_login_parse(struct bytes body, struct arena *arena, struct login_body *out,
                 const char **refusal)
 {
     const json_t *jwt;
-    const struct member members[] = {{"jwt", &jwt}};
+    const struct json_member members[] = {{"jwt", &jwt}};
     enum vault_err err;
     json_t *root = members_load(body, members, 1, &err, refusal);
 

@@ -11,7 +11,7 @@ policy_body_parse(struct bytes body, struct arena *arena, struct policy_body *ou
                   const char **refusal)
 {
     const json_t *rules, *expected;
-    const struct member members[] = {{"rules", &rules}, {"expected_version", &expected}};
+    const struct json_member members[] = {{"rules", &rules}, {"expected_version", &expected}};
     struct policy_fault fault = {0};
     struct buf record = {0};
     enum vault_err err;
@@ -102,10 +102,11 @@ policy_test_body_parse(struct bytes body, struct arena *arena, struct policy_tes
                        const char **refusal)
 {
     struct test_members in;
-    const struct member members[] = {{"identity", &in.identity},        {"policies", &in.policies},
-                                     {"operation", &in.operation},      {"name", &in.name},
-                                     {"address", &in.address},          {"time", &in.time},
-                                     {"expected_version", &in.expected}};
+    const struct json_member members[] = {
+        {"identity", &in.identity},        {"policies", &in.policies},
+        {"operation", &in.operation},      {"name", &in.name},
+        {"address", &in.address},          {"time", &in.time},
+        {"expected_version", &in.expected}};
     enum vault_err err;
     json_t *root = members_load(body, members, sizeof(members) / sizeof(members[0]), &err, refusal);
 

@@ -84,7 +84,7 @@ is_revoked(const struct client_authority *authority, struct bytes serial)
 /* ---- making ---- */
 
 enum vault_err
-statement_to_sign(const struct statement *statement, struct buf *out, size_t *payload_at)
+statement_to_sign(const struct client_statement *statement, struct buf *out, size_t *payload_at)
 {
     struct cbor_writer w;
     enum vault_err err = buf_append_text(out, label);
@@ -127,11 +127,11 @@ struct parts {
     size_t signed_size;
     uint8_t signature[SIGNATURE_BYTES_MAX];
     size_t signature_size;
-    struct statement statement; /* views into signed_bytes */
+    struct client_statement statement; /* views into signed_bytes */
 };
 
 static bool
-read_payload(struct bytes payload, struct statement *out)
+read_payload(struct bytes payload, struct client_statement *out)
 {
     struct cbor_reader r;
 
@@ -184,9 +184,9 @@ names_identity(const struct certificate *certificate, uint8_t identity[static AU
 }
 
 static enum statement_verdict
-check_certificate(const struct statement *statement, const struct client_authority *authority,
-                  uint64_t now_ms, struct certificate *certificate,
-                  uint8_t identity[static AUTH_UUID_BYTES])
+check_certificate(const struct client_statement *statement,
+                  const struct client_authority *authority, uint64_t now_ms,
+                  struct certificate *certificate, uint8_t identity[static AUTH_UUID_BYTES])
 {
     struct certificate above;
 
@@ -209,7 +209,7 @@ static enum statement_verdict
 check(const struct parts *parts, const uint8_t *cluster_id, struct bytes tenant,
       const struct client_authority *authority, uint64_t now_ms, uint8_t *identity)
 {
-    const struct statement *statement = &parts->statement;
+    const struct client_statement *statement = &parts->statement;
     struct certificate certificate;
     enum statement_verdict verdict;
 

@@ -37,7 +37,7 @@ MUST_CHECK enum vault_err client_authority_encode(const struct client_authority 
 MUST_CHECK enum vault_err client_authority_decode(struct bytes encoded,
                                                   struct client_authority *out);
 
-struct statement {
+struct client_statement {
     uint8_t cluster_id[CLUSTER_ID_BYTES];
     struct bytes tenant;
     uint64_t time_ms;
@@ -45,8 +45,8 @@ struct statement {
     struct bytes certificate;
 };
 /* What is to be signed: the label, then the payload, which begins at *payload_at. */
-MUST_CHECK enum vault_err statement_to_sign(const struct statement *statement, struct buf *out,
-                                            size_t *payload_at);
+MUST_CHECK enum vault_err statement_to_sign(const struct client_statement *statement,
+                                            struct buf *out, size_t *payload_at);
 /* The text, of a payload and its signature. */
 MUST_CHECK enum vault_err statement_text(struct bytes payload, struct bytes signature,
                                          struct buf *out);

@@ -50,10 +50,10 @@ tear_down(void **state)
     return 0;
 }
 
-static struct statement
+static struct client_statement
 statement_of(const char *certificate)
 {
-    struct statement statement = {
+    struct client_statement statement = {
         .tenant = bytes_of_text("team-a"), .time_ms = NOW, .certificate = unbase64(certificate)};
 
     memcpy(statement.cluster_id, cluster, sizeof cluster);
@@ -64,7 +64,7 @@ statement_of(const char *certificate)
 
 /* Signed with the key of Ed25519, or with what is given. */
 static struct buf
-text_of(const struct statement *statement, const char *signature_text)
+text_of(const struct client_statement *statement, const char *signature_text)
 {
     uint8_t signature[SIGNATURE_BYTES_MAX];
     size_t at, size = crypto_sign_BYTES;
@@ -99,7 +99,7 @@ check_of(struct bytes text, uint64_t now)
 }
 
 static enum statement_verdict
-check(const struct statement *statement, const char *signature_text, uint64_t now)
+check(const struct client_statement *statement, const char *signature_text, uint64_t now)
 {
     struct buf text = text_of(statement, signature_text);
     enum statement_verdict verdict = check_of(buf_bytes(&text), now);
@@ -111,8 +111,8 @@ check(const struct statement *statement, const char *signature_text, uint64_t no
 static void
 taken(void **state)
 {
-    struct statement ed = statement_of(certificate_ed), ec = statement_of(certificate_ec);
-    struct statement rsa = statement_of(certificate_rsa);
+    struct client_statement ed = statement_of(certificate_ed), ec = statement_of(certificate_ec);
+    struct client_statement rsa = statement_of(certificate_rsa);
 
     (void)state;
     assert_int_equal(check(&ed, NULL, NOW), STATEMENT_VALID);
@@ -125,9 +125,10 @@ taken(void **state)
 static void
 certificates_refused(void **state)
 {
-    struct statement server = statement_of(certificate_srv), ed = statement_of(certificate_ed);
-    struct statement forged = statement_of(certificate_forged);
-    struct statement itself = statement_of(certificate_ca);
+    struct client_statement server = statement_of(certificate_srv),
+                            ed = statement_of(certificate_ed);
+    struct client_statement forged = statement_of(certificate_forged);
+    struct client_statement itself = statement_of(certificate_ca);
     struct buf longer = {0};
 
     (void)state;
@@ -171,7 +172,7 @@ static void
 revoked(void **state)
 {
     static const uint8_t serials[][2] = {{0x00, 0x01}, {0x10, 0x92}, {0x20, 0x00}}; /* 4242 */
-    struct statement ed = statement_of(certificate_ed), ec = statement_of(certificate_ec);
+    struct client_statement ed = statement_of(certificate_ed), ec = statement_of(certificate_ec);
 
     (void)state;
     trust.revoked_count = 3;
@@ -186,7 +187,7 @@ revoked(void **state)
 static void
 times_and_places(void **state)
 {
-    struct statement ed = statement_of(certificate_ed);
+    struct client_statement ed = statement_of(certificate_ed);
     struct buf text = text_of(&ed, NULL);
     uint8_t identity[AUTH_UUID_BYTES];
 
@@ -210,7 +211,7 @@ times_and_places(void **state)
 static void
 every_letter_counts(void **state)
 {
-    struct statement ed = statement_of(certificate_ed);
+    struct client_statement ed = statement_of(certificate_ed);
     struct buf text = text_of(&ed, NULL);
 
     (void)state;
@@ -266,7 +267,7 @@ logins(void **state)
     struct identity identity = {.id = {[8] = 0x80, [6] = 0x40, [15] = 0xaa},
                                 .name = bytes_of_text("ed")};
     struct client_authority authority = {.certificate = trust.certificate};
-    struct statement ed = statement_of(certificate_ed);
+    struct client_statement ed = statement_of(certificate_ed);
     struct buf text = text_of(&ed, NULL);
     struct bytes team = bytes_of_text("team-a");
     struct login login;
