@@ -143,6 +143,13 @@ most_specific_decides(void **state)
     assert_true(ask(text, CAPABILITY_DELETE, "db/y").allowed);
     assert_false(ask(text, CAPABILITY_READ, "db/y").allowed);
     assert_true(ask(text, CAPABILITY_UPDATE, "db/y/z").allowed);
+    /* Of several rules of that pattern, none of which allows it, the first is told. */
+    verdict = ask("{\"rules\":[{\"path\":\"**\",\"capabilities\":[\"list\"]},"
+                  "{\"path\":\"a\",\"capabilities\":[\"list\"]},"
+                  "{\"path\":\"a\",\"capabilities\":[\"update\"]}]}",
+                  CAPABILITY_READ, "a");
+    assert_false(verdict.allowed);
+    assert_int_equal(verdict.rule, 1);
     verdict = ask(text, CAPABILITY_READ, "web/x");
     assert_false(verdict.allowed);
     assert_false(verdict.decided);
