@@ -278,12 +278,15 @@ keep_page(struct recovery_source *s, const struct msg_recovered *in)
     return true;
 }
 
-/* The median of the clocks that are heard, this node's among them, but not below its own. */
+/*
+ * Of the clocks that are heard, this node's among them, the m-th highest, but not below its own: a
+ * ballot that m replicas of a path have voted for is within the drift bound of as many clocks.
+ */
 static uint64_t
-clock_of_all(const struct membership *ms, const struct step *st)
+clock_of_majority(const struct membership *ms, const struct step *st)
 {
     int64_t offsets[NODES_MAX] = {0};
-    size_t count = 1;
+    size_t count = 1, majority = cluster_majority(ms->cluster);
     for (unsigned i = 0; i < ms->cluster->node_count; i++) {
         if (i == ms->self || !ms->members[i].told)
             continue;
@@ -292,8 +295,8 @@ clock_of_all(const struct membership *ms, const struct step *st)
             offsets[at] = offsets[at - 1];
         offsets[at] = ms->members[i].clock_offset_ms;
     }
-    int64_t median = offsets[count / 2];
-    return median > 0 ? st->wall_ms + (uint64_t)median : st->wall_ms;
+    int64_t offset = offsets[count > majority ? count - majority : 0];
+    return offset > 0 ? st->wall_ms + (uint64_t)offset : st->wall_ms;
 }
 
 /*
@@ -304,7 +307,7 @@ clock_of_all(const struct membership *ms, const struct step *st)
 static struct ballot
 within_drift(const struct membership *ms, const struct step *st, struct ballot promised)
 {
-    uint64_t limit_ms = clock_of_all(ms, st) + CLOCK_DRIFT_MS_MAX;
+    uint64_t limit_ms = clock_of_majority(ms, st) + CLOCK_DRIFT_MS_MAX;
     if (ballot_ms(promised) <= limit_ms)
         return promised;
     return (struct ballot){.time = limit_ms << 16 | 0xffff, .incarnation = 1};

@@ -62,11 +62,12 @@ struct recovery_help {
 /* A look at what this node has: unfinished heads, own shares that are missing. */
 struct recovery_look {
     bool busy, in_path;
+    bool names_only; /* the next path row does not verify: only its key is wanted */
     uint64_t turn;
     struct instant next;
     struct row_key path_key;
-    uint8_t incarnation[INCARNATION_BYTES];
     uint64_t version, oldest_version;
+    uint8_t version_id[ID_BYTES]; /* of the head's version */
     uint64_t unfinished, missing; /* so far in this look */
 };
 

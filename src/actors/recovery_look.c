@@ -22,7 +22,20 @@ scan(struct recovery *r, const struct step *st, const struct row_key *prefix,
     look->busy = true;
     look->turn = ++r->turns;
     effect_scan(out, ACTOR_RECOVERY, recovery_tag(RECOVERY_TAG_LOOK, look->turn, 0), prefix_copy,
-                after_copy, limit, true);
+                after_copy, limit, !look->names_only);
+}
+
+/* What does not verify is looked at row by row, and got back. */
+static void
+have_checked(struct recovery *r, struct path path, uint64_t version, const uint8_t *version_id,
+             struct effects *out)
+{
+    struct msg *m = effect_send(out, MSG_CHECK, r->membership->self, NULL);
+    m->path = path;
+    m->u.check.version = version;
+    if (version > 0)
+        memcpy(m->u.check.version_id, version_id, ID_BYTES);
+    m->u.check.scrub = true;
 }
 
 static void
@@ -73,6 +86,7 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
 {
     struct recovery_look *look = &r->look;
     struct path_row row;
+    struct path path;
     struct row_key prefix, none = {.size = 0};
     struct head *head = arena_alloc(st->arena, sizeof(*head));
     if (rows->count == 0) {
@@ -81,6 +95,14 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
     }
     look->path_key.size = rows->rows[0].key.size;
     memcpy(look->path_key.data, rows->rows[0].key.data, look->path_key.size);
+    if (look->names_only) {
+        look->names_only = false;
+        look->missing++;
+        if (row_key_path_of(row_key_bytes(&look->path_key), &path) == OK)
+            have_checked(r, path, 0, NULL, out);
+        next_path(r, st, out);
+        return;
+    }
     if (!head || path_row_decode(rows->rows[0].value, &row) != OK ||
         head_decode(row.head, head) != OK) {
         look->missing++;
@@ -95,26 +117,70 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
     look->in_path = true;
     look->version = head->version;
     look->oldest_version = head->oldest_version;
-    memcpy(look->incarnation, head->incarnation, INCARNATION_BYTES);
+    memcpy(look->version_id, head->version_id, ID_BYTES);
     row_key_versions(ROW_VERSION, head->path, &prefix);
     scan(r, st, &prefix, &none, LOOK_VERSIONS_MAX, out);
 }
 
+/* That row of the chain: whether the own share in it opens; *prev: what the chain names below it. */
+static bool
+is_held(struct recovery *r, const struct step *st, struct path path,
+        const struct loaded_row *loaded, uint8_t prev[static ID_BYTES], bool *followed)
+{
+    struct version_row row;
+    struct version_record record;
+    *followed =
+        version_row_decode(loaded->value, &row) == OK && version_decode(row.record, &record) == OK;
+    if (!*followed)
+        return false;
+    memcpy(prev, record.prev, ID_BYTES);
+    return row.share.size > 0 &&
+           shard_store_share_opens(r->shard_store, st, path, loaded->key, row.share);
+}
+
+/* Down the chain: a share that is there and does not open is as good as none. */
 static void
 on_versions(struct recovery *r, const struct step *st, const struct msg_loaded *rows,
             struct effects *out)
 {
     struct recovery_look *look = &r->look;
-    uint64_t held = 0, wanted = look->version - look->oldest_version + 1;
-    for (size_t i = 0; i < rows->count; i++) {
-        struct version_row row;
-        struct version_record record;
-        held += version_row_decode(rows->rows[i].value, &row) == OK &&
-                version_decode(row.record, &record) == OK && row.share.size > 0 &&
-                record.version <= look->version && record.version >= look->oldest_version &&
-                memcmp(record.incarnation, look->incarnation, INCARNATION_BYTES) == 0;
+    uint64_t held = 0, wanted = look->version - look->oldest_version + 1, next = look->version;
+    uint8_t expected[ID_BYTES];
+    bool followed = true, asked = false;
+    struct path path, of;
+    struct bytes id;
+    memcpy(expected, look->version_id, ID_BYTES);
+    followed = row_key_path_of(row_key_bytes(&look->path_key), &path) == OK;
+    for (size_t i = 0; followed && i < rows->count && next >= look->oldest_version; i++) {
+        enum row_table table;
+        uint64_t version;
+        if (row_key_parse(rows->rows[i].key, &table, &of, &version, &id) != OK || version != next ||
+            memcmp(id.data, expected, ID_BYTES) != 0)
+            continue;
+        bool good = is_held(r, st, path, &rows->rows[i], expected, &followed);
+        if (!good && !asked)
+            have_checked(r, path, version, id.data, out);
+        asked = asked || !good; /* one in a look: the next look comes to the others */
+        held += good;
+        next--;
     }
-    look->missing += held < wanted ? wanted - held : 0;
+    look->missing += wanted - held;
+    next_path(r, st, out);
+}
+
+/* The row of a path, or one of its versions, cannot be read. */
+static void
+on_unreadable(struct recovery *r, const struct step *st, struct effects *out)
+{
+    struct recovery_look *look = &r->look;
+    struct path path;
+    if (!look->in_path) {
+        look->names_only = true;
+    } else {
+        look->missing++;
+        if (row_key_path_of(row_key_bytes(&look->path_key), &path) == OK)
+            have_checked(r, path, 0, NULL, out);
+    }
     next_path(r, st, out);
 }
 
@@ -125,8 +191,11 @@ recovery_look_loaded(struct recovery *r, const struct step *st, const struct msg
     struct recovery_look *look = &r->look;
     if (rows->tag != recovery_tag(RECOVERY_TAG_LOOK, look->turn, 0))
         return;
-    if (rows->err != OK) {
+    if (rows->err == ERR_CORRUPT && !look->names_only) {
+        on_unreadable(r, st, out);
+    } else if (rows->err != OK) {
         look->busy = false;
+        look->names_only = false;
         look->next = instant_add(st->now, duration_ms(RECOVERY_LOOK_MS));
     } else if (look->in_path) {
         on_versions(r, st, rows, out);

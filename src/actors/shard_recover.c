@@ -254,7 +254,7 @@ ask_helpers(struct shard_work *w, struct share_recovery *r, const struct replica
     r->asked = helpers;
     r->for_records = false;
     r->share_size = 0;
-    struct incarnations keys = {.count = replicas->count};
+    struct pair_key_ids keys = {.count = replicas->count};
     for (unsigned i = 0; i < replicas->count; i++) {
         if (helpers >> i & 1)
             keys.of[i] = pair_keys_peer_id(w->s->membership->pair_keys, replicas->nodes[i]);
@@ -270,6 +270,16 @@ ask_helpers(struct shard_work *w, struct share_recovery *r, const struct replica
 }
 
 /*
+ * With n = k the others have fewer than k shares: nobody can compute this one. Whoever keeps its box
+ * delivers it unasked; until then, or for good, nothing is asked for.
+ */
+static bool
+cannot_be_computed(const struct lacking *lacking, const struct replicas *replicas)
+{
+    return !lacking->records && lacking->threshold >= replicas->count;
+}
+
+/*
  * `lacking` was found out on the way down the chain of the chosen head. That head is remembered:
  * what comes is stored only while it is still the one.
  */
@@ -280,6 +290,11 @@ shard_recover(struct shard_work *w, const struct lacking *lacking)
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
+    if (cannot_be_computed(lacking, &replicas)) {
+        if (r)
+            recovery_free(w->s, r);
+        return;
+    }
     if (!r)
         r = own >= 0 ? begin(w, lacking) : NULL;
     if (!r || !r->due)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/standing.h"
 #include "base/planted.h"
 
 enum vault_err
@@ -54,6 +55,16 @@ shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
         return false;
     share.x = (uint8_t)(own + 1);
     return dealing_share_matches(dealing, &share);
+}
+
+bool
+shard_store_share_opens(struct shard_store *s, const struct step *st, struct path path,
+                        struct bytes key, struct bytes sealed)
+{
+    struct shard_path of = {.link.path = path};
+    struct shard_work w = {.s = s, .st = st, .path = &of};
+    struct bytes share;
+    return shard_share_unseal(&w, key, sealed, &share) == OK;
 }
 
 enum vault_err
@@ -258,6 +269,10 @@ shard_on_shared(struct shard_work *w)
     row_key_version(ROW_BOXES, w->path->link.path, shared->version, shared->version_id, &key);
     if (owner < 0 || shared->outcome == SHARED_LATER || shared->outcome == SHARED_BAD)
         return;
+    /* What an older life has stored may be gone with its store: the box is delivered again. */
+    if (!w->rows &&
+        !standing_counts(w->s->membership, &replicas, w->msg->from, &shared->incarnations))
+        return;
     if (!w->rows) {
         metrics_count(w->st->metrics, shared->repair                     ? METRIC_repairs_done
                                       : shared->outcome == SHARED_STORED ? METRIC_shares_delivered
@@ -299,6 +314,7 @@ answer_shared(struct shard_work *w, struct msg *m, const struct arrival *a,
     m->u.shared.version = a->version.version;
     memcpy(m->u.shared.version_id, a->version_id, ID_BYTES);
     m->u.shared.repair = w->msg->u.share.repair;
+    shard_incarnations(w, &m->u.shared.incarnations);
 }
 
 static bool

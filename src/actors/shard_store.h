@@ -119,4 +119,8 @@ struct shard_view {
 bool shard_store_view(const struct shard_store *s, const struct step *st, struct path path,
                       struct shard_view *out);
 
+/* An own share of that path, as it rests under that key of a version row, opens. */
+bool shard_store_share_opens(struct shard_store *s, const struct step *st, struct path path,
+                             struct bytes key, struct bytes sealed);
+
 #endif

@@ -96,6 +96,15 @@ codec_put_incarnations(struct cbor_writer *w, const struct incarnations *incarna
         cbor_put_uint(w, incarnations->of[i]);
 }
 
+void
+codec_put_pair_key_ids(struct cbor_writer *w, const struct pair_key_ids *ids)
+{
+    codec_require(w, ids->count <= REPLICAS_MAX, ERR_RANGE);
+    cbor_put_array(w, ids->count);
+    for (unsigned i = 0; i < ids->count && i < REPLICAS_MAX; i++)
+        cbor_put_uint(w, ids->of[i]);
+}
+
 enum vault_err
 codec_end(struct cbor_writer *w, size_t start, size_t size_max)
 {
@@ -174,6 +183,14 @@ codec_get_incarnations(struct cbor_reader *r, struct incarnations *out)
     out->life = cbor_get_uint(r);
     out->sequence = cbor_get_uint(r);
     out->placed = cbor_get_uint(r);
+    for (unsigned i = 0; i < out->count; i++)
+        out->of[i] = cbor_get_uint(r);
+}
+
+void
+codec_get_pair_key_ids(struct cbor_reader *r, struct pair_key_ids *out)
+{
+    out->count = (uint8_t)cbor_get_array(r, REPLICAS_MAX);
     for (unsigned i = 0; i < out->count; i++)
         out->of[i] = cbor_get_uint(r);
 }

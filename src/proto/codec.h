@@ -40,6 +40,7 @@ void codec_put_range(struct cbor_writer *w, uint64_t value, uint64_t min, uint64
 void codec_put_ballot(struct cbor_writer *w, struct ballot ballot);
 void codec_put_accepted(struct cbor_writer *w, const struct accepted *accepted);
 void codec_put_incarnations(struct cbor_writer *w, const struct incarnations *incarnations);
+void codec_put_pair_key_ids(struct cbor_writer *w, const struct pair_key_ids *ids);
 /*
  * Ends a record that began where the buffer's size was `start` and may have `size_max` bytes. On
  * error the buffer is cut back to that, and what was written is wiped.
@@ -54,5 +55,6 @@ void codec_get_array_of(struct cbor_reader *r, uint64_t count); /* of exactly th
 void codec_get_ballot(struct cbor_reader *r, struct ballot *out);
 void codec_get_accepted(struct cbor_reader *r, struct accepted *out);
 void codec_get_incarnations(struct cbor_reader *r, struct incarnations *out);
+void codec_get_pair_key_ids(struct cbor_reader *r, struct pair_key_ids *out);
 
 #endif

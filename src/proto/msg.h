@@ -145,6 +145,12 @@ struct incarnations {
                         places the path elsewhere, and its list is about others */
 };
 
+/* Ids of the pair keys of the path's replicas, by replica (x - 1); 0: not named. */
+struct pair_key_ids {
+    uint64_t of[REPLICAS_MAX];
+    uint8_t count;
+};
+
 /* What a replica says of a path. */
 struct accepted {
     struct ballot ballot; /* none when absent */
@@ -241,6 +247,7 @@ struct msg_shared {
     uint64_t version;
     uint8_t version_id[ID_BYTES];
     bool repair; /* echoed */
+    struct incarnations incarnations;
 };
 struct msg_heartbeat {
     uint64_t incarnation, boot, horizon_ms, sequence;
@@ -346,7 +353,7 @@ struct msg_help {
     uint8_t version_id[ID_BYTES];
     bool records;             /* version record and public part are wanted */
     uint64_t helpers;         /* bit j: replica j; 0: no share is wanted */
-    struct incarnations keys; /* a list of the same form: ids of the helpers' pair keys; 0: none */
+    struct pair_key_ids keys; /* of the helpers */
 };
 struct msg_helped {
     enum helped_outcome outcome;

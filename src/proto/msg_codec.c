@@ -22,6 +22,7 @@ enum field_type {
     FIELD_BALLOT, /* min 1: not none */
     FIELD_ACCEPTED,
     FIELD_INCARNATIONS,
+    FIELD_PAIR_KEY_IDS,
 };
 
 struct field {
@@ -45,7 +46,8 @@ static_assert(sizeof(enum refusal) == sizeof(unsigned), "enums are read and writ
         struct bytes: FIELD_BYTES,                                                                 \
         struct ballot: FIELD_BALLOT,                                                               \
         struct accepted: FIELD_ACCEPTED,                                                           \
-        struct incarnations: FIELD_INCARNATIONS)
+        struct incarnations: FIELD_INCARNATIONS,                                                   \
+        struct pair_key_ids: FIELD_PAIR_KEY_IDS)
 /* clang-format on */
 #define BETWEEN(s, f, min, max)                                                                    \
     {                                                                                              \
@@ -150,6 +152,7 @@ static const struct field shared_fields[] = {
     UP_TO(msg_shared, version, COUNTER_MAX),
     ANY(msg_shared, version_id),
     ANY(msg_shared, repair),
+    ANY(msg_shared, incarnations),
 };
 static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, incarnation),
@@ -321,6 +324,7 @@ put_field(struct cbor_writer *w, const struct field *field, const void *member)
         break;
     case FIELD_ACCEPTED: codec_put_accepted(w, member); break;
     case FIELD_INCARNATIONS: codec_put_incarnations(w, member); break;
+    case FIELD_PAIR_KEY_IDS: codec_put_pair_key_ids(w, member); break;
     }
 }
 
@@ -366,6 +370,7 @@ get_field(struct cbor_reader *r, const struct field *field, void *member)
         break;
     case FIELD_ACCEPTED: codec_get_accepted(r, member); break;
     case FIELD_INCARNATIONS: codec_get_incarnations(r, member); break;
+    case FIELD_PAIR_KEY_IDS: codec_get_pair_key_ids(r, member); break;
     }
 }
 

@@ -86,11 +86,11 @@ lose_notice(struct world *world, const struct checked_path *p)
     buf_close(&encoded);
 }
 
-bool
+void
 lose_backlog(struct world *world)
 {
     if (!world->faults.on[FAULT_backlog_lost])
-        return false;
+        return;
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_crash(world, i);
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
@@ -106,7 +106,6 @@ lose_backlog(struct world *world)
         lose_notice(world, p);
     }
     fault_count(world, FAULT_backlog_lost);
-    return true;
 }
 
 /* ---- the same heads everywhere ---- */

@@ -288,7 +288,7 @@ void check_at(struct world *world);
  * check_converged.c: the same chosen heads everywhere, with their shares if wanted, and right digests. Losing the backlog makes all
  * nodes crash and forget what is outstanding, if the seed has that fault.
  */
-bool lose_backlog(struct world *world);
+void lose_backlog(struct world *world);
 void check_converged(struct world *world, bool with_shares);
 /* check_whole.c: everything lost or rotten has been got back by then */
 void check_whole(struct world *world, uint64_t until);

@@ -367,6 +367,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.shared.outcome = (enum shared_outcome)dice_between(dice, SHARED_STORED, SHARED_BAD);
         msg->u.shared.version = dice_number(dice, 0, COUNTER_MAX);
         msg->u.shared.repair = dice_coin(dice);
+        msg->u.shared.incarnations = known;
         ID(msg->u.shared.version_id);
         break;
     case MSG_HEARTBEAT:
@@ -453,7 +454,8 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.help = (struct msg_help){.version = dice_number(dice, 1, COUNTER_MAX),
                                         .records = dice_coin(dice),
                                         .helpers = dice_between(dice, 0, (1u << REPLICAS_MAX) - 1),
-                                        .keys = known};
+                                        .keys.count = known.count};
+        memcpy(msg->u.help.keys.of, known.of, sizeof(msg->u.help.keys.of));
         ID(msg->u.help.version_id);
         break;
     case MSG_HELPED:

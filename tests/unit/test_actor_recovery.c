@@ -181,6 +181,43 @@ test_share_comes_back(void **state)
     share_comes_back(7, 4);
 }
 
+static enum ac_verdict
+count_questions(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    unsigned *questions = context;
+    *questions += from == 1 && to == 0 && (msg->kind == MSG_HELP || msg->kind == MSG_DELIVER);
+    return AC_PASS;
+}
+
+/* With n = k nobody can compute a lost share, so nobody is asked; the loss stays visible. */
+static void
+test_as_many_shares_as_needed(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 2, .threshold = 2, .seed = 7};
+    struct actor_cluster *ac = ac_new(&options);
+    unsigned questions = 0;
+    prepare(ac, 1);
+    ac->filter = count_questions;
+    ac->filter_context = &questions;
+    lose_share(ac, 1, 1);
+    ac_run_ms(ac, 20000);
+    const struct repair_progress *progress = &node_membership(ac->nodes[1].node)->repair;
+    assert_int_equal(questions, 0);
+    assert_int_equal(progress->lacking, 1);
+    assert_int_equal(progress->under_way, 0);
+    assert_int_equal(progress->room, SHARE_RECOVERIES_MAX);
+    struct ac_request *read = ac_read(ac, 0, "a");
+    assert_int_equal(read->reply.err, ERR_VALUE_UNAVAILABLE);
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK); /* has shares of its own */
+    assert_true(ac_value_is(ac_read(ac, 1, "a"), "two"));
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    ac_run_ms(ac, 2000);
+    assert_int_equal(ac_rows(ac, 1, ROW_NEED), 0);
+    assert_int_equal(progress->lacking, 0);
+    end(ac);
+}
+
 /* With k others, and not with fewer. */
 static void
 test_needs_k_others(void **state)
@@ -270,6 +307,98 @@ test_path_row_forgotten(void **state)
     assert_true(node_store_damaged(ac->nodes[1].node));
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK); /* the others go on */
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
+    end(ac);
+}
+
+/* A node that counts as recovered has opened its shares: one that is there and bad is no share. */
+static void
+test_recovered_with_good_shares(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 5, 0);
+    struct row_key key;
+    struct bytes value;
+    struct node_row row;
+    struct buf encoded = {0};
+    struct recovery_progress progress;
+    prepare(ac, 3);
+    ac_crash(ac, 1);
+    flip_last_byte(ac, 1, ROW_VERSION, 2);
+    row_key_meta("node", &key);
+    assert_true(ac_get(ac, 1, &key, &value));
+    assert_int_equal(node_row_decode(value, &row), OK);
+    row.recovery = RECOVERY_SHARES;
+    assert_int_equal(node_row_encode(&row, &encoded), OK);
+    ac_put(ac, 1, &key, buf_bytes(&encoded));
+    buf_close(&encoded);
+    ac_start(ac, 1);
+    for (unsigned i = 0; i < 2000; i++) {
+        ac_run_ms(ac, 10);
+        node_recovery(ac->nodes[1].node, &progress);
+        if (progress.state == RECOVERY_NONE)
+            break;
+    }
+    assert_int_equal(progress.state, RECOVERY_NONE);
+    assert_true(share_is_good(ac, 1, 2));
+    end(ac);
+}
+
+/* ---- boxes ---- */
+
+struct keeper {
+    struct buf shared; /* the first SHARED of node 2 to node 0, kept back */
+    bool no_share;     /* to node 2 */
+};
+
+static enum ac_verdict
+keep_back(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct keeper *k = context;
+    if (msg->kind == MSG_SHARE && to == 2 && k->no_share)
+        return AC_DROP;
+    if (msg->kind != MSG_SHARED || from != 2 || to != 0)
+        return AC_PASS;
+    if (k->shared.size == 0)
+        assert_int_equal(msg_encode(msg, &k->shared), OK);
+    return AC_DROP;
+}
+
+/* What a store said in an earlier life, before it went back, does not take a box away. */
+static void
+test_shared_of_an_older_life(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 6, 0);
+    struct keeper k = {{0}, false};
+    struct msg late;
+    ac->filter = keep_back;
+    ac->filter_context = &k;
+    ac_snapshot(ac, 2);
+    ac_isolate(ac, 2, true);
+    ac_run_ms(ac, 1500);
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2000);
+    assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 1);
+    ac_isolate(ac, 2, false);
+    for (unsigned i = 0; i < 500 && k.shared.size == 0; i++)
+        ac_run_ms(ac, 10);
+    assert_true(k.shared.size > 0);
+    k.no_share = true;
+    ac_crash(ac, 2);
+    ac_roll_back(ac, 2, false);
+    ac_start(ac, 2);
+    ac_run_ms(ac, 1000);
+    assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 1);
+    assert_int_equal(msg_decode(buf_bytes(&k.shared), &late), OK);
+    assert_int_equal(ac_inject(ac, 2, 0, &late), OK);
+    ac_run_ms(ac, 200);
+    assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 1);
+    k.no_share = false;
+    ac->filter = NULL;
+    ac_run_ms(ac, 5000);
+    assert_true(share_is_good(ac, 2, 1));
+    assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 0);
+    buf_close(&k.shared);
     end(ac);
 }
 
@@ -551,9 +680,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_share_comes_back),
         cmocka_unit_test(test_needs_k_others),
+        cmocka_unit_test(test_as_many_shares_as_needed),
         cmocka_unit_test(test_scrubber_finds),
         cmocka_unit_test(test_path_row_at_hand),
         cmocka_unit_test(test_path_row_forgotten),
+        cmocka_unit_test(test_recovered_with_good_shares),
+        cmocka_unit_test(test_shared_of_an_older_life),
         cmocka_unit_test(test_deleted_meanwhile),
         cmocka_unit_test(test_deleted_while_records_come),
         cmocka_unit_test(test_updated_meanwhile),

@@ -75,6 +75,14 @@ assert_incarnations_equal(struct incarnations a, struct incarnations b)
         assert_int_equal(a.of[i], b.of[i]);
 }
 
+static void
+assert_pair_key_ids_equal(struct pair_key_ids a, struct pair_key_ids b)
+{
+    assert_int_equal(a.count, b.count);
+    for (unsigned i = 0; i < REPLICAS_MAX; i++)
+        assert_int_equal(a.of[i], b.of[i]);
+}
+
 #define NUMBER(m, f)    assert_int_equal(a->u.m.f, b->u.m.f)
 #define FIXED(m, f)     assert_memory_equal(a->u.m.f, b->u.m.f, sizeof(a->u.m.f))
 #define BYTES(m, f)     assert_bytes_equal(a->u.m.f, b->u.m.f)
@@ -144,7 +152,7 @@ assert_questions_equal(const struct msg *a, const struct msg *b)
         FIXED(help, version_id);
         NUMBER(help, records);
         NUMBER(help, helpers);
-        assert_incarnations_equal(a->u.help.keys, b->u.help.keys);
+        assert_pair_key_ids_equal(a->u.help.keys, b->u.help.keys);
     } else if (a->kind == MSG_CHECK) {
         NUMBER(check, version);
         FIXED(check, version_id);
@@ -200,6 +208,7 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(shared, version);
         FIXED(shared, version_id);
         NUMBER(shared, repair);
+        INCARNATIONS(shared);
     } else if (a->kind == MSG_HEARTBEAT) {
         NUMBER(heartbeat, incarnation);
         NUMBER(heartbeat, boot);

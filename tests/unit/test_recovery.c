@@ -639,6 +639,30 @@ test_floor_of_a_runaway_clock(void **state)
     end(ac);
 }
 
+/* The only clock that a new incarnation has heard has run away: its floor is not taken for good. */
+static void
+test_page_of_a_runaway_clock(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3, 20);
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    ac->nodes[0].skew_ms += 3600 * 1000;
+    ac_run_ms(ac, 1000);
+    assert_int_not_equal(ac_update(ac, 0, "a", "x")->reply.err, OK); /* only its own vote */
+    ac_crash(ac, 2);
+    lose(ac, 1, true);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 2000);
+    ac_start(ac, 2);
+    assert_true(recovers(ac, 1, 5000));
+    ac_crash(ac, 0);
+    ac_run_ms(ac, 15000);
+    assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
+    assert_true(exists(ac, 1, "a", "two"));
+    end(ac);
+}
+
 /* The clocks of all had run away: shedding all floors at once would leave nobody to hand over. */
 static void
 test_floors_of_all(void **state)
@@ -683,6 +707,7 @@ main(void)
         cmocka_unit_test(test_votes_of_an_older_incarnation),
         cmocka_unit_test(test_strangers_hand_over_nothing),
         cmocka_unit_test(test_floor_of_a_runaway_clock),
+        cmocka_unit_test(test_page_of_a_runaway_clock),
         cmocka_unit_test(test_floors_of_all),
         cmocka_unit_test(test_promise_of_the_lost_store),
     };
