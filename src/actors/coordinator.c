@@ -314,12 +314,29 @@ job_answers_outdated(const struct work *w)
     return false;
 }
 
+/*
+ * Any majority that answers will do: one of which nobody reports the head that cannot be finished
+ * tells as much as one in which everybody was asked. What it was chosen by, if it was, meets every
+ * majority, and so is never passed over whole.
+ */
+static void
+pass_over(struct job *job, struct answer *answer)
+{
+    if (!job->passing || answer->refusal != REFUSED_NONE ||
+        answer->accepted.state == STATE_ABSENT || answer->accepted.state == STATE_CHOSEN ||
+        memcmp(answer->head_id, job->passed_id, ID_BYTES) != 0)
+        return;
+    answer->refusal = REFUSED_CORRUPT;
+    job->passed = true;
+}
+
 enum vault_err
 job_keep_accepted(struct work *w, struct answer *answer, const struct accepted *accepted)
 {
     answer->accepted = *accepted;
     if (accepted->state != STATE_ABSENT)
         record_id(accepted->head, answer->head_id);
+    pass_over(w->job, answer);
     return arena_copy(&w->job->round, accepted->head, &answer->accepted.head);
 }
 

@@ -215,6 +215,10 @@ struct job {
     struct instant undecided_since;
     bool settling;  /* the proposal takes a mark off, or is a void */
     bool unmarking; /* FETCHING: the copy is to be written without its mark */
+    /* An unfinished head of which no whole copy could be had: who reports it is passed over. */
+    uint8_t passed_id[ID_BYTES];
+    bool pass_next, passing; /* in the next round of votes; in this one, and reads that follow */
+    bool passed;             /* somebody was, in this round */
 };
 
 /* Changes of one path at this node. */

@@ -89,6 +89,8 @@ change_start_round(struct work *w)
     job->unmarking = false;
     job->fetch_tried = 0;
     job->runaways = 0;
+    job->passing = job->pass_next;
+    job->pass_next = job->passed = false;
     if (!pick_ballot(w)) {
         job->disk_full = w->c->membership->disk_full;
         if (job->disk_full && !job->write_left && job->request && !job->resume_read)
@@ -196,6 +198,9 @@ job_next_fetch(struct work *w)
             best = i;
     }
     if (best < 0) {
+        /* A round without those, then one with them again: it may be readable by then. */
+        job->pass_next = !job->unmarking && !job->passing;
+        memcpy(job->passed_id, job->head_id, ID_BYTES);
         change_back_off(w);
         return;
     }
@@ -217,6 +222,22 @@ finish_unfinished(struct work *w)
         finish_with(w, job->head_encoded, (struct bytes){0}, (struct bytes){0}, (struct bytes){0});
 }
 
+/* What has rotted without its keeper's knowing would be refused by everybody. */
+static bool
+copy_is_whole(struct work *w, const struct msg_fetched *copy)
+{
+    struct version_record version;
+    struct dealing *dealing = arena_alloc(w->st->arena, sizeof(*dealing));
+    uint8_t id[ID_BYTES], hash[HASH_BYTES];
+    record_id(copy->version, id);
+    record_id(copy->dealing, hash);
+    return w->job->head->kind != HEAD_LIVE ||
+           (dealing && memcmp(id, w->job->head->version_id, ID_BYTES) == 0 &&
+            version_decode(copy->version, &version) == OK &&
+            memcmp(hash, version.dealing_hash, HASH_BYTES) == 0 &&
+            dealing_decode(copy->dealing, copy->boxes, dealing) == OK);
+}
+
 void
 change_on_fetched(struct work *w, const struct msg *in)
 {
@@ -227,7 +248,8 @@ change_on_fetched(struct work *w, const struct msg *in)
         memcmp(fetched->head_id, job->head_id, ID_BYTES) != 0)
         return;
     record_id(fetched->head, id);
-    if (fetched->refusal != REFUSED_NONE || memcmp(id, job->head_id, ID_BYTES) != 0)
+    if (fetched->refusal != REFUSED_NONE || memcmp(id, job->head_id, ID_BYTES) != 0 ||
+        !copy_is_whole(w, fetched))
         job_next_fetch(w);
     else if (job->unmarking)
         settle_with_copy(w, fetched);
@@ -302,7 +324,10 @@ decide(struct work *w)
         job_fail(w, ERR_INTERNAL);
         return;
     }
-    if (knowledge == HEAD_IS_UNFINISHED) {
+    /* Written once more, what is chosen takes the place of what could not be finished. */
+    bool again =
+        job->passed && knowledge == HEAD_IS_CHOSEN && (job->background || job->resume_read);
+    if (knowledge == HEAD_IS_UNFINISHED || again) {
         finish_unfinished(w);
         return;
     }

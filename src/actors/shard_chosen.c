@@ -218,7 +218,10 @@ ask_for_share(struct shard_work *w)
     m->u.deliver.owner = (uint64_t)own;
 }
 
-/* Rows that the chain of the new head does not contain may be here. */
+/*
+ * Rows that the chain of the new head does not contain may be here. Where one of them cannot be read
+ * the head is taken all the same, and nothing is dropped: the scrubber finds out which it is.
+ */
 static bool
 needs_scan(const struct shard_path *path, enum chosen_plan plan)
 {
@@ -233,7 +236,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     struct ballot ballot = w->msg->u.chosen.ballot;
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
-    bool scanned = w->rows && needs_scan(path, plan);
+    bool unreadable = w->rows && w->rows->err != OK;
+    bool scanned = w->rows && !unreadable && needs_scan(path, plan);
     bool whole = true;
 
     if (ballot_compare(path->row.row.ballot, ballot) > 0)
@@ -246,7 +250,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
             path->has_next = false;
             return;
         }
-        path->next_clean = path->clean;
+        path->next_clean = path->clean && !unreadable;
         drop_oldest(w, head, list, &count);
     }
     if (scanned) {
@@ -260,7 +264,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     uint64_t mask = PLANTED(prune_before_ack) ? all_replicas(w) : written_by(w);
     if (plan != PLAN_TAKE && mask == all_replicas(w))
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
-    else if (plan != PLAN_TAKE && !scanned && w->rows && w->rows->rows[0].found)
+    else if (plan != PLAN_TAKE && !scanned && w->rows && !unreadable && w->rows->rows[0].found)
         shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
     if (plan == PLAN_TAKE && !shard_rows_have_share(w, head->version, head->version_id) &&
         !shard_put_need(w, head->version, head->version_id, list, &count)) {
@@ -314,6 +318,8 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }
+    if (w->rows && w->rows->err != OK)
+        return;
     if (w->rows && (shard_prune_to_chain(w, &chain, list, &count, &whole) != OK || w->rows->more))
         return;
     answer_erased(w,

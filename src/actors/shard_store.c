@@ -389,7 +389,8 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
 static bool
 judges_rows_itself(const struct msg *msg)
 {
-    return msg->kind == MSG_CHECK || msg->kind == MSG_HELPED || msg->kind == MSG_HANDOVER;
+    return msg->kind == MSG_CHECK || msg->kind == MSG_HELPED || msg->kind == MSG_HANDOVER ||
+           msg->kind == MSG_CHOSEN;
 }
 
 static void

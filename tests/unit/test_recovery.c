@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -451,6 +452,83 @@ test_unfinished(void **state)
     end(ac);
 }
 
+/* ---- an unfinished change of which there is no whole copy ---- */
+
+static enum ac_verdict
+no_write_of_0(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    return from == 0 && to != 0 && msg->kind == MSG_WRITE ? AC_DROP : AC_PASS;
+}
+
+/* Node 0 alone has accepted the change when it dies, and a row of that rots. */
+static void
+leave_rotten(struct actor_cluster *ac, enum request_kind kind, enum row_table table, bool flipped)
+{
+    struct path_row row;
+    struct head head;
+    struct row_key key;
+    struct bytes value;
+    uint8_t copy[16384] = {0};
+    struct request request = ac_make(kind, "a", "never");
+    ac->filter = no_write_of_0;
+    (void)ac_send(ac, 0, &request);
+    while (!ac_path_row(ac, 0, "a", &row, &head) || row.state != STATE_ACCEPTED)
+        assert_true(ac_step(ac, ac->now_ns + UINT64_C(1000000000)));
+    ac_run_ms(ac, 1); /* durable by then */
+    ac_crash_losing(ac, 0, false);
+    ac->filter = NULL;
+    assert_true(ac_path_row(ac, 0, "a", &row, &head));
+    row_key_version(table, ac_path("a"), head.version, head.version_id, &key);
+    assert_true(ac_get(ac, 0, &key, &value));
+    assert_true(value.size <= sizeof(copy));
+    memcpy(copy, value.data, value.size);
+    copy[value.size / 2] ^= 1;
+    ac_put(ac, 0, &key, flipped ? bytes_of(copy, value.size) : bytes_of_text(ac_unreadable));
+    ac_start(ac, 0);
+    ac_run_ms(ac, 600);
+}
+
+static void
+no_whole_copy(enum row_table table, bool flipped)
+{
+    struct ac_options options = {.nodes = 3, .seed = 21, .scrub_rows_per_s = 200};
+    struct actor_cluster *ac = ac_new(&options);
+    struct path_row row;
+    struct head head;
+    leave_rotten(ac, REQUEST_CREATE, table, flipped); /* nothing was there before */
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(is_absent(ac, i, "a"));
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(exists(ac, i, "a", "one"));
+    leave_rotten(ac, REQUEST_UPDATE, table, flipped); /* on top of one that is chosen */
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(exists(ac, i, "a", "one"));
+    ac_run_ms(ac, 15000);
+    assert_true(ac_path_row(ac, 0, "a", &row, &head));
+    assert_int_equal(head.version, 1);
+    assert_int_equal(row.state, STATE_CHOSEN);
+    assert_int_equal(ac_rows(ac, 0, ROW_VERSION), 1);
+    ac_crash(ac, 1);
+    assert_true(exists(ac, 2, "a", "one"));
+    assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
+    ac_heal(ac);
+    end(ac);
+}
+
+/* What only one has accepted, and nobody can hand out, keeps nobody from going on without it. */
+static void
+test_no_whole_copy(void **state)
+{
+    (void)state;
+    no_whole_copy(ROW_VERSION, false);
+    no_whole_copy(ROW_DEALING, false);
+    no_whole_copy(ROW_DEALING, true);
+    no_whole_copy(ROW_BOXES, true);
+}
+
 /* ---- what the older incarnation has promised ---- */
 
 /*
@@ -703,6 +781,7 @@ main(void)
         cmocka_unit_test(test_noticed_late),
         cmocka_unit_test(test_deleted_stays_deleted),
         cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_no_whole_copy),
         cmocka_unit_test(test_dealing_of_another_configuration),
         cmocka_unit_test(test_votes_of_an_older_incarnation),
         cmocka_unit_test(test_strangers_hand_over_nothing),
