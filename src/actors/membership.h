@@ -54,7 +54,8 @@ struct repair_progress {
     uint64_t scrub_rows, scrub_bytes;     /* read in the present pass */
     uint64_t scrub_rows_expected;         /* as many as the last pass read; 0: unknown */
     uint64_t scrub_rows_per_s;            /* bound; 0: no scrubbing */
-    uint64_t paths_damaged; /* paths whose own row does not verify: this node is silent on them */
+    uint64_t paths_damaged;               /* rows of paths that did not verify, since the start */
+    unsigned paths_in_doubt;              /* this node is silent on them: doubts.h */
 };
 
 struct membership {

@@ -598,7 +598,7 @@ node_set_sequence(struct node *node, uint64_t sequence)
 bool
 node_store_damaged(const struct node *node)
 {
-    return node->membership.repair.paths_damaged > 0;
+    return node->membership.repair.paths_in_doubt > 0;
 }
 
 bool

@@ -103,8 +103,8 @@ must_be_reborn(const struct recovery *r, const struct step *st)
 
 /* ---- asking ---- */
 
-static void
-ask(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out)
+void
+recovery_ask(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out)
 {
     struct recovery_source *s = &r->sources[peer];
     struct msg *m = effect_send(out, MSG_RECOVER, peer, NULL);
@@ -114,20 +114,21 @@ ask(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out
     m->u.recover.incarnation = self_of(r)->incarnation;
     memcpy(m->u.recover.store_id, self_of(r)->store_id, STORE_ID_BYTES);
     m->u.recover.cursor = row_key_bytes(&s->cursor);
+    m->u.recover.only = s->only;
 }
 
-static bool
-is_due(struct instant now, struct instant since)
+bool
+recovery_is_due(struct instant now, struct instant since)
 {
     return instant_since(now, since).ns >= duration_ms(RECOVERY_AGAIN_MS).ns;
 }
 
 /* The next versions of a page go to the shard store, and those that it has not answered again. */
-static void
-hand_on(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out)
+void
+recovery_hand_on(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out)
 {
     struct recovery_source *s = &r->sources[peer];
-    bool again = is_due(st->now, s->sent_at);
+    bool again = recovery_is_due(st->now, s->sent_at);
     unsigned in_hand = 0;
     for (unsigned i = 0; i < s->count && in_hand < RECOVERY_WINDOW; i++) {
         struct msg decoded;
@@ -137,6 +138,11 @@ hand_on(struct recovery *r, const struct step *st, uint8_t peer, struct effects 
         if ((s->sent >> i & 1) && !again)
             continue;
         if (msg_decode(s->items[i], &decoded) != OK || decoded.kind != MSG_HANDOVER) {
+            s->merged |= 1u << i;
+            continue;
+        }
+        if (s->only && decoded.u.handover.kind == HANDOVER_UNKNOWN) {
+            s->unknown = true; /* that is known: the path is in doubt */
             s->merged |= 1u << i;
             continue;
         }
@@ -155,14 +161,20 @@ page_done(struct recovery *r, const struct step *st, uint8_t peer, struct effect
     uint32_t all = s->count == 32 ? UINT32_MAX : (1u << s->count) - 1;
     if (s->page.size == 0 || s->merged != all)
         return;
-    bool last = s->last;
-    struct row_key next = s->next;
+    bool last = s->last, only = s->only, unknown = s->unknown;
+    struct row_key next = s->next, about = s->about;
     source_reset(s);
-    s->cursor = next;
-    if (last)
+    if (!last) {
+        s->cursor = next;
+        s->only = only;
+        s->unknown = unknown;
+        s->about = about;
+        recovery_ask(r, st, peer, out);
+    } else if (only) {
+        recovery_doubt_told(r, st, peer, unknown, &about, out);
+    } else {
         r->membership->members[peer].handed_over = true;
-    else
-        ask(r, st, peer, out);
+    }
 }
 
 static unsigned
@@ -208,9 +220,10 @@ ask_all(struct recovery *r, const struct step *st, struct effects *out)
             out->count + RECOVERY_WINDOW + 4 > EFFECTS_MAX)
             continue;
         if (s->page.size > 0)
-            hand_on(r, st, i, out);
-        else if (m->recovery != RECOVERY_HANDOVER && (!s->asking || is_due(st->now, s->asked)))
-            ask(r, st, i, out);
+            recovery_hand_on(r, st, i, out);
+        else if (m->recovery != RECOVERY_HANDOVER &&
+                 (!s->asking || recovery_is_due(st->now, s->asked)))
+            recovery_ask(r, st, i, out);
     }
 }
 
@@ -223,21 +236,31 @@ on_tick(struct recovery *r, const struct step *st, struct effects *out)
         shard_store_reincarnate(r->shard_store, st, next_incarnation(r), out);
         return;
     }
+    if (recovery_must_mend(r, st)) {
+        shard_store_mend(r->shard_store, st, next_incarnation(r), out);
+        return;
+    }
     tell_blocked(r, st);
     if (self_of(r)->incarnation == 0 || self_of(r)->recovery == RECOVERY_NONE)
         return;
-    if (r->incarnation != self_of(r)->incarnation) {
+    bool news = r->incarnation != self_of(r)->incarnation;
+    if (news || r->state != self_of(r)->recovery) {
         for (unsigned i = 0; i < NODES_MAX; i++)
             source_reset(&r->sources[i]);
         r->incarnation = self_of(r)->incarnation;
+        r->state = self_of(r)->recovery;
+    }
+    if (news) {
         effect_timer(out, ACTOR_REPAIRER, REPAIR_TAG_ANNOUNCE, duration_us(0));
     }
     if (self_of(r)->recovery == RECOVERY_SHARES)
-        recovery_look_on(r, st, out);
+        recovery_ask_about_doubts(r, st, out);
     else if (complete(r) >= needed(r))
         shard_store_recovered(r->shard_store, st, RECOVERY_SHARES, out);
     if (self_of(r)->recovery == RECOVERY_HANDOVER)
         ask_all(r, st, out);
+    if (self_of(r)->recovery == RECOVERY_SHARES && out->count + 4 <= EFFECTS_MAX)
+        recovery_look_on(r, st, out);
 }
 
 /* ---- answers ---- */
@@ -319,8 +342,8 @@ on_recovered(struct recovery *r, const struct step *st, const struct msg *in, st
     const struct msg_recovered *page = &in->u.recovered;
     struct recovery_source *s = &r->sources[in->from];
     const struct member *self = self_of(r);
-    if (self->recovery != RECOVERY_HANDOVER || page->incarnation != self->incarnation ||
-        r->incarnation != self->incarnation ||
+    if (self->recovery != (s->only ? RECOVERY_SHARES : RECOVERY_HANDOVER) ||
+        page->incarnation != self->incarnation || r->incarnation != self->incarnation ||
         memcmp(page->store_id, self->store_id, STORE_ID_BYTES) != 0)
         return;
     if (!s->asking || !bytes_equal(page->cursor, row_key_bytes(&s->cursor)))
@@ -329,10 +352,11 @@ on_recovered(struct recovery *r, const struct step *st, const struct msg *in, st
     if (page->refusal != REFUSED_NONE || r->membership->behind || !keep_page(s, page))
         return; /* asked again after a while */
     s->asking = false;
-    shard_store_raise_floor(r->shard_store, within_drift(r->membership, st, page->promised));
+    if (!s->only) /* what was promised on that path, this node knows */
+        shard_store_raise_floor(r->shard_store, within_drift(r->membership, st, page->promised));
     r->versions += s->count;
     r->bytes += page->items.size;
-    hand_on(r, st, in->from, out);
+    recovery_hand_on(r, st, in->from, out);
     page_done(r, st, in->from, out);
 }
 
@@ -352,7 +376,7 @@ on_handed(struct recovery *r, const struct step *st, const struct msg *in, struc
         log_event(st->log, LOG_ERROR, "recovery", "handover_refused", log_u64("from", peer),
                   log_text("refusal", refusal_name(in->u.handed.refusal)));
     s->merged |= 1u << item;
-    hand_on(r, st, peer, out);
+    recovery_hand_on(r, st, peer, out);
     page_done(r, st, peer, out);
 }
 
@@ -395,5 +419,6 @@ recovery_report(const struct recovery *r, struct recovery_progress *out)
                                       .versions = r->versions,
                                       .bytes = r->bytes,
                                       .unfinished = r->unfinished,
-                                      .missing = r->missing};
+                                      .missing = r->missing,
+                                      .in_doubt = r->shard_store->doubts.count};
 }

@@ -38,6 +38,9 @@ struct recovery_source {
     struct instant sent_at;
     struct row_key next;
     bool last;
+    bool only;            /* it is asked for one path that is in doubt, and not for everything */
+    bool unknown;         /* which it cannot tell either */
+    struct row_key about; /* the path's key */
 };
 
 enum help_stage { HELP_IDLE, HELP_PATH, HELP_VERSION, HELP_DEALING };
@@ -51,6 +54,8 @@ struct recovery_help {
     struct row_key cursor;        /* that was asked for */
     struct row_key path_key;      /* of the present path, or the last one */
     struct row_key version_after; /* of the present path: the last version row; size 0: none */
+    bool only;                    /* nothing after this path is wanted */
+    bool names_only;              /* the next path row does not verify: its key alone is read */
     bool any_version;  /* one of the present path has gone into this page or an earlier */
     struct buf row;    /* value of the present path row */
     struct buf record; /* of the present version */
@@ -80,12 +85,14 @@ struct recovery_progress {
     unsigned peers_complete, peers_needed;
     uint64_t versions, bytes;     /* handed over in this life */
     uint64_t unfinished, missing; /* as the last whole look found */
+    unsigned in_doubt;            /* paths: doubts.h */
 };
 
 struct recovery {
     struct membership *membership;   /* borrowed */
     struct shard_store *shard_store; /* borrowed */
     uint64_t incarnation;            /* that the sources are about */
+    enum recovery_state state;       /* likewise */
     struct recovery_source sources[NODES_MAX];
     struct recovery_help helps[NODES_MAX];
     struct recovery_look look;
@@ -104,6 +111,16 @@ MUST_CHECK enum vault_err recovery_handle(struct recovery *r, const struct step 
                                           const struct msg *in, struct effects *out);
 void recovery_report(const struct recovery *r, struct recovery_progress *out);
 
+/* recovery.c */
+void recovery_ask(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out);
+void recovery_hand_on(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out);
+bool recovery_is_due(struct instant now, struct instant since);
+/* recovery_doubt.c: paths in doubt, one by one */
+bool recovery_must_mend(const struct recovery *r, const struct step *st);
+void recovery_ask_about_doubts(struct recovery *r, const struct step *st, struct effects *out);
+/* The peer has handed over the path that it was asked for, or cannot tell. */
+void recovery_doubt_told(struct recovery *r, const struct step *st, uint8_t peer, bool unknown,
+                         const struct row_key *about, struct effects *out);
 /* recovery_help.c */
 void recovery_on_recover(struct recovery *r, const struct step *st, const struct msg *in,
                          struct effects *out);

@@ -80,7 +80,7 @@ scan_one(struct recovery *r, const struct step *st, uint8_t asker, const struct 
         return;
     }
     effect_scan(out, ACTOR_RECOVERY, recovery_tag(RECOVERY_TAG_HELP, h->turn, asker), prefix_copy,
-                after_copy, 1, true);
+                after_copy, 1, !h->names_only);
 }
 
 static void
@@ -127,6 +127,18 @@ page_is_full(const struct recovery_help *h)
     return h->count == RECOVER_PAGE_ROWS || h->items.size >= RECOVER_PAGE_BYTES;
 }
 
+/* On to the next path, if one is wanted, or to the next page. */
+static void
+path_over(struct recovery *r, const struct step *st, uint8_t asker, struct effects *out)
+{
+    struct recovery_help *h = &r->helps[asker];
+    h->version_after.size = 0;
+    if (h->only || page_is_full(h))
+        send_page(r, st, asker, h->only, out);
+    else
+        next_path(r, st, asker, out);
+}
+
 /* The present path has nothing more; a path without versions goes as its head alone. */
 static void
 path_done(struct recovery *r, const struct step *st, uint8_t asker, const struct path_row *row,
@@ -134,15 +146,42 @@ path_done(struct recovery *r, const struct step *st, uint8_t asker, const struct
 {
     struct recovery_help *h = &r->helps[asker];
     struct msg_handover nothing = {0};
-    if (!h->any_version && !add_item(h, row, path, &nothing)) {
+    if (!h->any_version && !add_item(h, row, path, &nothing))
+        refuse(r, asker, REFUSED_BUSY, out);
+    else
+        path_over(r, st, asker, out);
+}
+
+/*
+ * What was accepted on the path is not known here any more. The asker is told so, and is no surer
+ * of it than it was; this node's own store has a look at the row.
+ */
+static void
+path_unknown(struct recovery *r, const struct step *st, uint8_t asker, struct effects *out)
+{
+    struct recovery_help *h = &r->helps[asker];
+    struct msg item = {.kind = MSG_HANDOVER, .u.handover.kind = HANDOVER_UNKNOWN};
+    struct replicas replicas;
+    size_t before = h->items.size;
+    h->names_only = false;
+    if (row_key_path_of(row_key_bytes(&h->path_key), &item.path) != OK) {
+        refuse(r, asker, REFUSED_CORRUPT, out);
+        return;
+    }
+    membership_replicas(r->membership, item.path, &replicas);
+    if (replicas_index(&replicas, asker) < 0) {
+        path_over(r, st, asker, out);
+        return;
+    }
+    if (msg_encode(&item, &h->items) != OK) {
         refuse(r, asker, REFUSED_BUSY, out);
         return;
     }
-    h->version_after.size = 0;
-    if (page_is_full(h))
-        send_page(r, st, asker, false, out);
-    else
-        next_path(r, st, asker, out);
+    h->sizes[h->count++] = h->items.size - before;
+    struct msg *m = effect_send(out, MSG_CHECK, r->membership->self, NULL);
+    m->path = item.path;
+    m->u.check.scrub = true;
+    path_over(r, st, asker, out);
 }
 
 static bool
@@ -163,20 +202,28 @@ on_path(struct recovery *r, const struct step *st, uint8_t asker, const struct m
         send_page(r, st, asker, true, out);
         return;
     }
+    if (!rows->rows[0].found) { /* of a path that was asked for by its name */
+        path_over(r, st, asker, out);
+        return;
+    }
     h->path_key.size = rows->rows[0].key.size;
     memcpy(h->path_key.data, rows->rows[0].key.data, h->path_key.size);
     buf_close(&h->row);
+    if (h->names_only) {
+        path_unknown(r, st, asker, out);
+        return;
+    }
     if (!head || buf_append(&h->row, rows->rows[0].value) != OK) {
         refuse(r, asker, REFUSED_BUSY, out);
         return;
     }
-    if (!decode_row(h, &row, head)) {
-        refuse(r, asker, REFUSED_CORRUPT, out);
+    if (!decode_row(h, &row, head) || shard_store_in_doubt(r->shard_store, head->path)) {
+        path_unknown(r, st, asker, out);
         return;
     }
     membership_replicas(r->membership, head->path, &replicas);
     if (replicas_index(&replicas, asker) < 0)
-        next_path(r, st, asker, out);
+        path_over(r, st, asker, out);
     else if (!standing_ready(r->membership, &replicas))
         refuse(r, asker, REFUSED_NOT_READY, out);
     else if (head->kind != HEAD_LIVE)
@@ -255,8 +302,8 @@ on_dealing(struct recovery *r, const struct step *st, uint8_t asker, const struc
 }
 
 /*
- * A path row that does not verify ends the help: what it said, nobody here knows. Of a version that
- * does not, others may have a copy; the head goes without it.
+ * A path row that does not verify: which one it is, its key tells. Of a version that does not,
+ * others may have a copy; the head goes without it.
  */
 static void
 on_failed(struct recovery *r, const struct step *st, uint8_t asker, enum vault_err err,
@@ -266,12 +313,21 @@ on_failed(struct recovery *r, const struct step *st, uint8_t asker, enum vault_e
     struct head *head = arena_alloc(st->arena, sizeof(*head));
     struct path_row row;
     bool corrupt = err != ERR_IO && err != ERR_NOMEM;
-    if (!corrupt || h->stage == HELP_PATH || !head || !decode_row(h, &row, head))
+    bool known = h->only || h->version_after.size > 0;
+    if (!corrupt || h->names_only) {
         refuse(r, asker, corrupt ? REFUSED_CORRUPT : REFUSED_BUSY, out);
-    else if (h->stage == HELP_DEALING)
+    } else if (h->stage == HELP_PATH && known) {
+        path_unknown(r, st, asker, out);
+    } else if (h->stage == HELP_PATH) {
+        h->names_only = true;
+        next_path(r, st, asker, out);
+    } else if (!head || !decode_row(h, &row, head)) {
+        refuse(r, asker, REFUSED_BUSY, out);
+    } else if (h->stage == HELP_DEALING) {
         next_version(r, st, asker, head->path, out);
-    else
+    } else {
         path_done(r, st, asker, &row, head->path, out);
+    }
 }
 
 void
@@ -308,21 +364,22 @@ is_known(const struct recovery *r, const struct msg *in)
 
 /* Where the page begins: after a path, or after a version of one. */
 static bool
-take_cursor(struct recovery_help *h, struct bytes cursor)
+take_cursor(struct recovery_help *h, struct bytes cursor, bool only)
 {
     enum row_table table;
     struct path path;
     uint64_t version;
     struct bytes id;
     h->path_key.size = h->version_after.size = 0;
-    h->any_version = false;
+    h->any_version = h->names_only = false;
+    h->only = only;
     h->cursor.size = cursor.size;
     if (cursor.size == 0)
-        return true;
+        return !only;
     memcpy(h->cursor.data, cursor.data, cursor.size);
     if (cursor.data[0] == ROW_PATH) {
         h->path_key = h->cursor;
-        return true;
+        return row_key_path_of(cursor, &path) == OK;
     }
     if (row_key_parse(cursor, &table, &path, &version, &id) != OK || table != ROW_VERSION)
         return false;
@@ -332,13 +389,13 @@ take_cursor(struct recovery_help *h, struct bytes cursor)
     return true;
 }
 
-/* A page that begins within a path needs its row first. */
+/* A page that begins with a path, or within one, needs its row first. */
 static void
 begin_page(struct recovery *r, const struct step *st, uint8_t asker, struct effects *out)
 {
     struct recovery_help *h = &r->helps[asker];
     struct bytes *key = arena_alloc(st->arena, sizeof(*key));
-    if (h->version_after.size == 0) {
+    if (h->version_after.size == 0 && !h->only) {
         next_path(r, st, asker, out);
     } else if (!key || arena_copy(st->arena, row_key_bytes(&h->path_key), key) != OK) {
         refuse(r, asker, REFUSED_BUSY, out);
@@ -355,7 +412,7 @@ recovery_on_recover(struct recovery *r, const struct step *st, const struct msg 
     struct recovery_help *h = &r->helps[in->from];
     const struct msg_recover *ask = &in->u.recover;
     bool same = h->incarnation == ask->incarnation &&
-                memcmp(h->store_id, ask->store_id, STORE_ID_BYTES) == 0 &&
+                memcmp(h->store_id, ask->store_id, STORE_ID_BYTES) == 0 && h->only == ask->only &&
                 bytes_equal(row_key_bytes(&h->cursor), ask->cursor);
     if (!is_known(r, in))
         return; /* its heartbeats tell, the disk takes its time, and it asks again */
@@ -366,11 +423,11 @@ recovery_on_recover(struct recovery *r, const struct step *st, const struct msg 
     memcpy(h->store_id, ask->store_id, STORE_ID_BYTES);
     buf_close(&h->items);
     h->count = 0;
-    if (!take_cursor(h, ask->cursor))
+    if (!take_cursor(h, ask->cursor, ask->only))
         refuse(r, in->from, REFUSED_DEALING, out);
     else if (memcmp(ask->config_hash, r->membership->cluster->config_hash, HASH_BYTES) != 0)
         refuse(r, in->from, REFUSED_CONFIG, out);
-    else if (!standing_ready_overall(r->membership))
+    else if (!standing_ready_overall(r->membership) || !r->shard_store->doubts.known)
         refuse(r, in->from, REFUSED_NOT_READY, out);
     else
         begin_page(r, st, in->from, out);

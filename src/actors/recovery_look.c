@@ -56,7 +56,7 @@ end_look(struct recovery *r, const struct step *st, struct effects *out)
     look->busy = false;
     look->path_key.size = 0;
     look->next = instant_add(st->now, duration_ms(RECOVERY_LOOK_MS));
-    if (look->unfinished == 0 && look->missing == 0)
+    if (look->unfinished == 0 && look->missing == 0 && r->shard_store->doubts.count == 0)
         shard_store_recovered(r->shard_store, st, RECOVERY_NONE, out);
 }
 
@@ -122,7 +122,7 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
     scan(r, st, &prefix, &none, LOOK_VERSIONS_MAX, out);
 }
 
-/* That row of the chain: whether the own share in it opens; *prev: what the chain names below it. */
+/* Whether the own share in that row of the chain opens; *prev: what the chain names below it. */
 static bool
 is_held(struct recovery *r, const struct step *st, struct path path,
         const struct loaded_row *loaded, uint8_t prev[static ID_BYTES], bool *followed)

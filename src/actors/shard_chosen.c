@@ -219,8 +219,8 @@ ask_for_share(struct shard_work *w)
 }
 
 /*
- * Rows that the chain of the new head does not contain may be here. Where one of them cannot be read
- * the head is taken all the same, and nothing is dropped: the scrubber finds out which it is.
+ * Rows that the chain of the new head does not contain may be here. Where one of them cannot be
+ * read the head is taken all the same, and nothing is dropped: the scrubber finds out which it is.
  */
 static bool
 needs_scan(const struct shard_path *path, enum chosen_plan plan)

@@ -74,6 +74,7 @@ struct shard_path {
     struct msg answer;         /* sent when the batch is durable */
     bool has_answer;
     uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
+    enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
 };
 
 /* One message in the hands of its handler. */
@@ -94,7 +95,8 @@ enum shard_tag {
     SHARD_TAG_PARKED = 4,
     SHARD_TAG_PUMP = 5,
     SHARD_TAG_NODE = 6,
-    SHARD_TAG_RECOVERY = 7
+    SHARD_TAG_RECOVERY = 7,
+    SHARD_TAG_DOUBTS = 8
 };
 static inline uint64_t
 shard_tag(enum shard_tag what, uint32_t slot)
@@ -109,6 +111,23 @@ void shard_on_horizon_stored(struct shard_store *s, const struct step *st, enum 
                              struct effects *out);
 void shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
                           struct effects *out);
+
+/* shard_doubt.c: paths in doubt */
+void shard_doubts_load(const struct step *st, struct effects *out);
+void shard_doubts_loaded(struct shard_store *s, const struct step *st,
+                         const struct msg_loaded *rows, struct effects *out);
+void shard_doubts_changed(struct shard_store *s); /* how many there are, for those who look on */
+/* The row of the path does not verify. False: that is known already. */
+bool shard_doubt_notice(struct shard_store *s, const struct step *st, struct path path);
+/* Something whole has taken the place of the row. */
+void shard_doubt_replaced(struct shard_store *s, struct path path);
+void shard_doubt_begin(struct shard_work *w);
+void shard_doubt_end(struct shard_work *w);
+void shard_doubt_stored(struct shard_store *s, struct shard_path *path, enum vault_err err);
+/* The rows of all that are not durable yet; they are, when the new incarnation is. */
+MUST_CHECK bool shard_doubts_mend(struct shard_store *s, const struct step *st,
+                                  struct store_change *list, size_t *count);
+void shard_doubts_mended(struct shard_store *s, enum vault_err err);
 
 /* shard_work.c: asking for rows, storing, answering */
 /* Copies the row. Errors: ERR_NOMEM, ERR_MALFORMED head. */

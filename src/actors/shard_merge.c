@@ -304,6 +304,14 @@ shard_on_handover(struct shard_work *w)
     struct merge *m = arena_alloc(w->st->arena, sizeof(*m));
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
+    if (in->kind == HANDOVER_UNKNOWN) {
+        shard_doubt_begin(w);
+        return;
+    }
+    if (in->kind == HANDOVER_SETTLED) {
+        shard_doubt_end(w);
+        return;
+    }
     if (!m || !list) {
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;

@@ -21,22 +21,29 @@ shard_node_announce(struct shard_store *s)
 /* ---- promise horizon ---- */
 
 static bool
-node_row_store(const struct node_row *row, const struct step *st, enum shard_tag tag,
-               struct effects *out)
+node_row_change(const struct node_row *row, const struct step *st, struct store_change *change)
 {
     struct row_key key;
     struct buf value = {0};
     struct bytes key_copy, value_copy;
-    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
     row_key_meta("node", &key);
     bool made = change && node_row_encode(row, &value) == OK &&
                 arena_copy(st->arena, row_key_bytes(&key), &key_copy) == OK &&
                 arena_copy(st->arena, buf_bytes(&value), &value_copy) == OK;
-    if (made) {
+    if (made)
         *change = (struct store_change){STORE_PUT, key_copy, value_copy};
-        effect_store(out, ACTOR_SHARD_STORE, shard_tag(tag, 0), change, 1);
-    }
     buf_close(&value);
+    return made;
+}
+
+static bool
+node_row_store(const struct node_row *row, const struct step *st, enum shard_tag tag,
+               struct effects *out)
+{
+    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
+    bool made = node_row_change(row, st, change);
+    if (made)
+        effect_store(out, ACTOR_SHARD_STORE, shard_tag(tag, 0), change, 1);
     return made;
 }
 
@@ -116,6 +123,28 @@ shard_store_reincarnate(struct shard_store *s, const struct step *st, uint64_t i
 }
 
 void
+shard_store_mend(struct shard_store *s, const struct step *st, uint64_t incarnation,
+                 struct effects *out)
+{
+    struct store_change *list = arena_alloc(st->arena, (DOUBTS_MAX + 1) * sizeof(*list));
+    uint64_t horizon_ms = st->wall_ms + HORIZON_AHEAD_MS;
+    size_t count = 1;
+    if (s->node_pending || s->horizon_pending_ms != 0)
+        return;
+    s->node_next = s->node;
+    s->node_next.incarnation = incarnation;
+    s->node_next.recovery = s->doubts.too_many ? RECOVERY_HANDOVER : RECOVERY_SHARES;
+    /* What was promised under the older horizon still binds this node after a restart. */
+    if (horizon_ms > s->node.horizon_ms)
+        s->node_next.horizon_ms = horizon_ms;
+    if (!node_row_change(&s->node_next, st, list) || !shard_doubts_mend(s, st, list, &count))
+        return;
+    s->node_keeps = !s->doubts.too_many;
+    s->node_pending = true;
+    effect_store(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_NODE, 0), list, count);
+}
+
+void
 shard_store_recovered(struct shard_store *s, const struct step *st, enum recovery_state recovery,
                       struct effects *out)
 {
@@ -172,14 +201,17 @@ shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_er
 {
     struct membership *ms = s->membership;
     bool reborn = s->node_next.incarnation != s->node.incarnation;
-    s->node_pending = false;
+    bool keeps = s->node_keeps;
+    s->node_pending = s->node_keeps = false;
+    shard_doubts_mended(s, err);
     if (err != OK)
         return; /* whoever wanted it asks again */
     s->node = s->node_next;
     shard_node_announce(s);
     ms->horizon_ms = s->node.horizon_ms;
     if (reborn) {
-        forget_promises(s);
+        if (!keeps)
+            forget_promises(s);
         forget_peers(ms);
         ms->behind = ms->incarnation_told > s->node.incarnation;
         s->serving = true;
@@ -194,6 +226,7 @@ shard_store_start(struct shard_store *s, const struct step *st, struct effects *
 {
     s->node.boot++;
     shard_node_announce(s);
+    shard_doubts_load(st, out);
     shard_horizon_move(s, st, out);
     effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_HORIZON_TIMER, 0),
                  duration_ms(HORIZON_LOOK_MS));

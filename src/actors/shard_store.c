@@ -201,6 +201,7 @@ shard_store_close(struct shard_store *s)
 {
     free_done(s);
     shard_recoveries_close(s);
+    doubts_close(&s->doubts);
     while (s->paths.oldest)
         path_free(s, (struct shard_path *)s->paths.oldest);
     path_map_close(&s->paths);
@@ -221,15 +222,16 @@ is_ready_for(const struct shard_work *w)
 {
     const struct shard_store *s = w->s;
     struct replicas replicas;
+    bool sure = !shard_store_in_doubt(w->s, w->path->link.path);
     membership_replicas(s->membership, w->path->link.path, &replicas);
     switch ((int)w->msg->kind) {
     case MSG_VOTE:
-    case MSG_WRITE: return s->serving && standing_ready(s->membership, &replicas);
+    case MSG_WRITE: return sure && s->serving && standing_ready(s->membership, &replicas);
     case MSG_READ:
     case MSG_LIST:
     case MSG_FETCH:
     case MSG_HELP:
-    case MSG_ASK_ERASED: return standing_ready(s->membership, &replicas);
+    case MSG_ASK_ERASED: return sure && standing_ready(s->membership, &replicas);
     default: return s->node.incarnation != 0;
     }
 }
@@ -237,12 +239,12 @@ is_ready_for(const struct shard_work *w)
 static void
 dispatch(struct shard_work *w)
 {
-    if (!is_ready_for(w)) {
-        shard_refuse(w, REFUSED_NOT_READY, (struct ballot){0});
-        return;
-    }
     if (w->path->corrupt && w->msg->kind != MSG_HANDOVER) {
         shard_refuse(w, REFUSED_CORRUPT, (struct ballot){0});
+        return;
+    }
+    if (!is_ready_for(w)) {
+        shard_refuse(w, REFUSED_NOT_READY, (struct ballot){0});
         return;
     }
     switch ((int)w->msg->kind) {
@@ -374,8 +376,7 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
     } else if (!path->corrupt) {
         path->clean = true; /* nothing is there */
     }
-    if (path->corrupt) {
-        s->membership->repair.paths_damaged++;
+    if (path->corrupt && shard_doubt_notice(s, st, path->link.path)) {
         metrics_count(st->metrics, METRIC_records_corrupt);
         log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt",
                   log_err("error", rows->err));
@@ -491,11 +492,14 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
     path->stage = SHARD_IDLE;
     if (err == OK && path->has_next) {
         path->touched = st->now;
-        if (path->row.row.state == STATE_ABSENT)
+        if (path->row.row.state == STATE_ABSENT && !path->corrupt)
             path_count_made(&s->membership->held, path->link.path);
         take_next_row(s, path);
-        path->corrupt = false; /* only a handover replaces a row that does not verify */
+        if (path->corrupt) /* only a handover replaces a row that does not verify */
+            shard_doubt_replaced(s, path->link.path);
+        path->corrupt = false;
     }
+    shard_doubt_stored(s, path, err);
     path->has_next = false;
     if (err != OK)
         log_event(st->log, LOG_ERROR, "shard_store", "store_failed", log_err("error", err));
@@ -514,6 +518,10 @@ on_timer(struct shard_store *s, const struct step *st, uint64_t tag, struct effe
     if (tag >> 32 == SHARD_TAG_HORIZON_TIMER) {
         shard_horizon_move(s, st, out);
         effect_timer(out, ACTOR_SHARD_STORE, tag, duration_ms(HORIZON_LOOK_MS));
+        return;
+    }
+    if (tag >> 32 == SHARD_TAG_DOUBTS) {
+        shard_doubts_load(st, out);
         return;
     }
     if (tag >> 32 == SHARD_TAG_RECOVERY) {
@@ -558,6 +566,10 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
         take_message(s, st, in, out);
         return OK;
     case MSG_LOADED: {
+        if (in->u.loaded.tag >> 32 == SHARD_TAG_DOUBTS) {
+            shard_doubts_loaded(s, st, &in->u.loaded, out);
+            return OK;
+        }
         struct shard_path *path = s->slots[(uint32_t)in->u.loaded.tag];
         assert(path);
         on_loaded(s, st, path, &in->u.loaded, out);

@@ -15,6 +15,7 @@
 
 #include "actors/actor.h"
 #include "actors/anti_entropy_digests.h"
+#include "actors/doubts.h"
 #include "actors/membership.h"
 #include "actors/path_map.h"
 #include "crypto/bucket_keys.h"
@@ -81,6 +82,8 @@ struct shard_store {
     uint64_t recovery_ops; /* counts questions */
     struct instant recoveries_since;
     unsigned recoveries_begun; /* since then */
+    struct doubts doubts;
+    bool node_keeps; /* the incarnation that is on its way knows what it accepted and promised */
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,
@@ -104,6 +107,15 @@ void shard_store_reincarnate(struct shard_store *s, const struct step *st, uint6
 /* The present incarnation has come so far; takes effect when it is durable. */
 void shard_store_recovered(struct shard_store *s, const struct step *st,
                            enum recovery_state recovery, struct effects *out);
+/*
+ * Rows of paths do not verify: makes this store that incarnation, with these paths in doubt. What
+ * was accepted and promised on all others stays. When there are too many of them, everything has to
+ * be handed over, as with shard_store_reincarnate.
+ */
+void shard_store_mend(struct shard_store *s, const struct step *st, uint64_t incarnation,
+                      struct effects *out);
+/* What was accepted on the path is not known for sure. */
+bool shard_store_in_doubt(struct shard_store *s, struct path path);
 /* This node has promised nothing above that. */
 struct ballot shard_store_promised(const struct shard_store *s);
 /* Nothing at or below it is voted for or accepted from now on. */

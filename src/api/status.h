@@ -37,11 +37,12 @@ struct anti_entropy_status {
 
 /* What this node lacks and gets back from the others, and how far it has looked. */
 struct repair_status {
-    uint64_t lacking;       /* versions of which something is missing here, as last counted */
-    uint64_t recovering;    /* of them: under way */
-    uint64_t recovered;     /* shares got back blinded, since the start */
-    uint64_t restored;      /* records got back, since the start */
-    uint64_t paths_damaged; /* rows of paths that did not verify, since the start */
+    uint64_t lacking;        /* versions of which something is missing here, as last counted */
+    uint64_t recovering;     /* of them: under way */
+    uint64_t recovered;      /* shares got back blinded, since the start */
+    uint64_t restored;       /* records got back, since the start */
+    uint64_t paths_damaged;  /* rows of paths that did not verify, since the start */
+    uint64_t paths_in_doubt; /* now: this node is silent on them */
     uint64_t scrub_rows_per_s;
     uint64_t scrub_passes, scrub_last_ms;
     uint64_t scrub_rows, scrub_bytes, scrub_rows_expected; /* of the present pass; 0: unknown */

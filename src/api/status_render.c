@@ -203,6 +203,7 @@ put_repair(struct json_out *out, const struct node_status *status)
     put_number(out, "recovered", status->repair.recovered);
     put_number(out, "restored", status->repair.restored);
     put_number(out, "paths_damaged", status->repair.paths_damaged);
+    put_number(out, "paths_in_doubt", status->repair.paths_in_doubt);
     json_out_close(out, '}');
 }
 

@@ -253,9 +253,9 @@ print_repair(const json_t *status)
            " under way, %" JSON_INTEGER_FORMAT " got back\n",
            number_of(repair, "lacking"), number_of(repair, "recovering"),
            number_of(repair, "recovered") + number_of(repair, "restored"));
-    if (number_of(repair, "paths_damaged") > 0) {
+    if (number_of(repair, "paths_in_doubt") > 0) {
         output_text(stdout, COLOUR_RED,
-                    "records of paths are damaged: this node is silent on them");
+                    "what was stored of some secrets is in doubt: this node is silent on them");
         putchar('\n');
     }
     if (number_of(scrub, "rows_per_s") == 0) {

@@ -329,6 +329,7 @@ struct msg_recover {
     uint64_t incarnation; /* the sender's new one */
     uint8_t store_id[STORE_ID_BYTES];
     struct bytes cursor; /* key of the last row of the page before; empty: from the first */
+    bool only;           /* this path alone: the cursor is its own key, or of one of its versions */
 };
 struct msg_recovered {
     uint64_t incarnation; /* these three are echoed: the page is for that incarnation alone */
@@ -341,9 +342,16 @@ struct msg_recovered {
     struct bytes items;     /* bytes_list of encoded HANDOVER messages */
     struct ballot promised; /* the sender has promised nothing above it, on any path */
 };
+/* What an item of a handover says. Wire values. */
+enum handover_kind {
+    HANDOVER_HEAD = 0,    /* the head, perhaps with one of its versions */
+    HANDOVER_UNKNOWN = 1, /* what was accepted there has been forgotten: its row does not verify */
+    HANDOVER_SETTLED = 2, /* of this node's own: enough others have handed over the path */
+};
 struct msg_handover {
     struct accepted accepted;
     struct bytes version, dealing, boxes; /* of one version; empty: the head alone */
+    enum handover_kind kind;
 };
 struct msg_handed {
     enum refusal refusal; /* BUSY: again */

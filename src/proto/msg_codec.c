@@ -209,6 +209,7 @@ static const struct field recover_fields[] = {
     BETWEEN(msg_recover, incarnation, 1, UINT64_MAX),
     ANY(msg_recover, store_id),
     UP_TO(msg_recover, cursor, KEY_BYTES_MAX),
+    ANY(msg_recover, only),
 };
 static const struct field recovered_fields[] = {
     BETWEEN(msg_recovered, incarnation, 1, UINT64_MAX),
@@ -226,6 +227,7 @@ static const struct field handover_fields[] = {
     UP_TO(msg_handover, version, VERSION_BYTES_MAX),
     UP_TO(msg_handover, dealing, DEALING_BYTES_MAX),
     UP_TO(msg_handover, boxes, BOXES_BYTES_MAX),
+    UP_TO(msg_handover, kind, HANDOVER_SETTLED),
 };
 static const struct field handed_fields[] = {
     UP_TO(msg_handed, refusal, REFUSED_LAST),

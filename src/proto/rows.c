@@ -101,7 +101,8 @@ static bool
 has_versions(enum row_table table)
 {
     return table == ROW_VERSION || table == ROW_DEALING || table == ROW_BOXES ||
-           table == ROW_ERASURE || table == ROW_NEED || table == ROW_UNSETTLED;
+           table == ROW_ERASURE || table == ROW_NEED || table == ROW_UNSETTLED ||
+           table == ROW_DOUBT;
 }
 
 void
@@ -118,6 +119,14 @@ row_key_unsettled(struct path path, struct row_key *out)
     static const uint8_t no_id[ID_BYTES];
 
     row_key_version(ROW_UNSETTLED, path, 1, no_id, out);
+}
+
+void
+row_key_doubt(struct path path, struct row_key *out)
+{
+    static const uint8_t no_id[ID_BYTES];
+
+    row_key_version(ROW_DOUBT, path, 1, no_id, out);
 }
 
 void
@@ -197,7 +206,7 @@ row_key_parse(struct bytes key, enum row_table *table, struct path *path, uint64
         return ERR_CORRUPT;
     if (!path_valid(found) || number < 1 || number > COUNTER_MAX)
         return ERR_CORRUPT;
-    if ((letter == ROW_ERASURE || letter == ROW_UNSETTLED) &&
+    if ((letter == ROW_ERASURE || letter == ROW_UNSETTLED || letter == ROW_DOUBT) &&
         (number != 1 || !codec_all_zero(id.data, id.size)))
         return ERR_CORRUPT;
 

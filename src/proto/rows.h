@@ -23,6 +23,8 @@
  *   'u' path 1 zero                the accepted head is pending, or is a batch record that is only
  *                                  accepted: to be settled, if nobody else does; the value is a
  *                                  byte
+ *   'q' path 1 zero                what this store accepted of the path may have been forgotten; empty
+ *                                  value; goes when enough others have handed the path over
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
@@ -44,6 +46,7 @@ enum row_table {
     ROW_INDEX = 'x',
     ROW_NEED = 'n',
     ROW_UNSETTLED = 'u',
+    ROW_DOUBT = 'q',
 };
 
 /* Keys are built in fixed memory. */
@@ -64,7 +67,11 @@ void row_key_version(enum row_table table, struct path path, uint64_t version,
                      const uint8_t version_id[static ID_BYTES], struct row_key *out);
 void row_key_erasure(struct path path, struct row_key *out);
 void row_key_unsettled(struct path path, struct row_key *out);
-/* Splits a key of 'v', 'd', 'b', 't', 'n' or 'u'. Views are borrowed from `key`. Errors: ERR_CORRUPT. */
+void row_key_doubt(struct path path, struct row_key *out);
+/*
+ * Splits a key of 'v', 'd', 'b', 't', 'n', 'u' or 'q'. Views are borrowed from `key`. Errors:
+ * ERR_CORRUPT.
+ */
 MUST_CHECK enum vault_err row_key_parse(struct bytes key, enum row_table *table, struct path *path,
                                         uint64_t *version, struct bytes *version_id);
 

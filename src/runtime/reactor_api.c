@@ -138,6 +138,7 @@ fill_repair(const struct reactor *r, struct repair_status *s)
         .recovered = r->metrics.counters[METRIC_shares_recovered],
         .restored = r->metrics.counters[METRIC_records_restored],
         .paths_damaged = progress->paths_damaged,
+        .paths_in_doubt = progress->paths_in_doubt,
         .scrub_rows_per_s = progress->scrub_rows_per_s,
         .scrub_passes = progress->scrub_passes,
         .scrub_last_ms = progress->scrub_last_ms,

@@ -105,6 +105,10 @@ node_whole(struct world *world, unsigned node, struct complaint *why)
     row_key_table(ROW_NEED, &need);
     for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
          i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++) {
+        if (disk->rows[i]->corrupt) {
+            snprintf(why->text, sizeof(why->text), "node %u cannot read the row of a path", node);
+            return false;
+        }
         if (!path_whole(world, node, disk->rows[i]->value, why))
             return false;
     }

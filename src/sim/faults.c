@@ -207,9 +207,8 @@ strike_corrupt(struct world *world, unsigned node)
     bool refused = which == ROW_PATH || which == ROW_ERASURE || which == ROW_INDEX ||
                    prng_chance(&world->fault_prng, 500);
     if (which == ROW_PATH)
-        n->spoilt = true;
-    else
-        n->rotten = true;
+        store_forget_path(world, node, table->rows[index]->key);
+    n->rotten = true;
     disk_rot(&n->disk, index, bit, refused);
     fault_count(world, FAULT_corrupt_record);
     trace_line(&world->trace, world->now_ns, "a row '%c' of node %u rots", which, node);

@@ -55,6 +55,21 @@ forget_in_checkers(struct world *world, unsigned node)
     }
 }
 
+/* The same of one path, whose row has rotted. */
+void
+store_forget_path(struct world *world, unsigned node, struct bytes key)
+{
+    for (struct checked_path *p = world->chain.paths; p; p = p->next) {
+        struct row_key own;
+        row_key_path((struct path){bytes_of_text("default"), bytes_of_text(p->name)}, &own);
+        if (!bytes_equal(row_key_bytes(&own), key))
+            continue;
+        p->highest[node] = (struct ballot){0};
+        for (size_t i = 0; i < p->accepted_count; i++)
+            p->accepted[i].by &= ~(UINT64_C(1) << node);
+    }
+}
+
 static uint64_t
 incarnation_on_disk(const struct sim_node *n)
 {

@@ -252,6 +252,7 @@ bool store_is_recovered(const struct world *world, unsigned node);
 bool store_may_be_spoilt(const struct world *world, unsigned node);
 /* The node ends and loses its store, or finds an older copy; false: not now. */
 bool store_lose(struct world *world, unsigned node);
+void store_forget_path(struct world *world, unsigned node, struct bytes key); /* its row rots */
 bool store_roll_back(struct world *world, unsigned node);
 void store_finding(const struct world *world, unsigned node, struct node_options *options);
 void store_look(struct world *world, unsigned node);

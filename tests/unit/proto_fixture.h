@@ -424,6 +424,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.recover = (struct msg_recover){
             .incarnation = dice_number(dice, 1, UINT64_MAX),
             .cursor = dice_bytes(dice, 0, 60),
+            .only = dice_coin(dice),
         };
         ID(msg->u.recover.store_id);
         dice_fill(dice, msg->u.recover.config_hash, HASH_BYTES);
@@ -447,6 +448,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .version = dice_bytes(dice, 0, 60),
             .dealing = dice_bytes(dice, 0, 60),
             .boxes = dice_bytes(dice, 0, 60),
+            .kind = (enum handover_kind)dice_between(dice, HANDOVER_HEAD, HANDOVER_SETTLED),
         };
         break;
     case MSG_HANDED: msg->u.handed.refusal = refusal; break;

@@ -288,28 +288,6 @@ test_path_row_at_hand(void **state)
     end(ac);
 }
 
-/* Found after a restart nothing is at hand: the node is silent about the path, and says so. */
-static void
-test_path_row_forgotten(void **state)
-{
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 4, 200);
-    struct row_key key;
-    struct path_row row;
-    struct head head;
-    prepare(ac, 1);
-    ac_crash(ac, 1);
-    row_key_path(ac_path("a"), &key);
-    ac_put(ac, 1, &key, bytes_of_text("rubbish"));
-    ac_start(ac, 1);
-    ac_run_ms(ac, 8000);
-    assert_false(ac_path_row(ac, 1, "a", &row, &head));
-    assert_true(node_store_damaged(ac->nodes[1].node));
-    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK); /* the others go on */
-    assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
-    end(ac);
-}
-
 /* A node that counts as recovered has opened its shares: one that is there and bad is no share. */
 static void
 test_recovered_with_good_shares(void **state)
@@ -683,7 +661,6 @@ main(void)
         cmocka_unit_test(test_as_many_shares_as_needed),
         cmocka_unit_test(test_scrubber_finds),
         cmocka_unit_test(test_path_row_at_hand),
-        cmocka_unit_test(test_path_row_forgotten),
         cmocka_unit_test(test_recovered_with_good_shares),
         cmocka_unit_test(test_shared_of_an_older_life),
         cmocka_unit_test(test_deleted_meanwhile),

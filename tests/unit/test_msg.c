@@ -142,11 +142,13 @@ assert_questions_equal(const struct msg *a, const struct msg *b)
         NUMBER(recover, incarnation);
         FIXED(recover, store_id);
         BYTES(recover, cursor);
+        NUMBER(recover, only);
     } else if (a->kind == MSG_HANDOVER) {
         ACCEPTED(handover);
         BYTES(handover, version);
         BYTES(handover, dealing);
         BYTES(handover, boxes);
+        NUMBER(handover, kind);
     } else if (a->kind == MSG_HELP) {
         NUMBER(help, version);
         FIXED(help, version_id);
@@ -443,6 +445,7 @@ static const struct bound bounds[] = {
     {MSG_HANDOVER, 1, true, 0, VERSION_BYTES_MAX},
     {MSG_HANDOVER, 2, true, 0, DEALING_BYTES_MAX},
     {MSG_HANDOVER, 3, true, 0, BOXES_BYTES_MAX},
+    {MSG_HANDOVER, 4, false, 0, HANDOVER_SETTLED},
     {MSG_HANDED, 0, false, 0, REFUSAL_MAX},
     {MSG_HEARTBEAT, 23, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 24, true, X25519_BYTES, X25519_BYTES},

@@ -187,6 +187,14 @@ test_erasure_keys(void **state)
     assert_key_corrupt(row_key_bytes(&key));
     row_key_version(ROW_ERASURE, path, 1, some, &key);
     assert_key_corrupt(row_key_bytes(&key));
+    row_key_doubt(path, &key);
+    row_key_table(ROW_DOUBT, &prefix);
+    assert_true(key_begins(&key, &prefix));
+    assert_int_equal(row_key_parse(row_key_bytes(&key), &table, &found, &version, &id), OK);
+    assert_int_equal(table, ROW_DOUBT);
+    assert_true(path_equal(found, path));
+    row_key_version(ROW_DOUBT, path, 2, none, &key);
+    assert_key_corrupt(row_key_bytes(&key));
 }
 
 /* A scan of a path meets its newest version first, and nothing of any other path. */
