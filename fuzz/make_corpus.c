@@ -25,7 +25,7 @@ write_seed(const char *directory, const char *fuzzer, const char *name, struct b
 static void
 write_messages(struct dice *dice, const char *directory)
 {
-    for (int kind = MSG_VOTE; kind <= MSG_CHECKED; kind++) {
+    for (int kind = MSG_VOTE; kind <= MSG_SCANNED; kind++) {
         if (strcmp(msg_kind_name((enum msg_kind)kind), "?") == 0)
             continue; /* numbers between may be reserved */
         struct msg msg = dice_msg(dice, (enum msg_kind)kind);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/entries.h"
+#include "proto/names.h"
 #include "proto/rows.h"
 #include "store/store_chain.h"
 
@@ -155,6 +156,25 @@ check_entries(struct bytes input)
         check_same(path_entries_encode(entries, count, &again), input, &again);
 }
 
+/* What a node says of its names; or the key of one of them. */
+static void
+check_names(struct bytes input)
+{
+    struct listed_name names[SCAN_NAMES_MAX];
+    struct row_key key;
+    struct path path;
+    size_t count;
+    struct buf again = {0};
+
+    if (listed_names_decode(input, names, &count) == OK)
+        check_same(listed_names_encode(names, count, &again), input, &again);
+    if (row_key_name_of(input, &path) != OK)
+        return;
+    row_key_name(path, &key);
+    if (!bytes_equal(input, row_key_bytes(&key)))
+        abort();
+}
+
 /* Key and value, which has a fixed size. */
 static void
 check_dirty_row(struct bytes input)
@@ -196,7 +216,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static void (*const checks[])(struct bytes) = {
         check_path_row, check_version_row, check_node_row, check_peer_row, check_key,
         check_head,     check_version,     check_list,     check_dealing,  check_index_key,
-        check_entries,  check_dirty_row,   check_mark,
+        check_entries,  check_dirty_row,   check_mark,     check_names,
     };
 
     if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))

@@ -38,6 +38,7 @@ enum actor_id {
     ACTOR_ANTI_ENTROPY,
     ACTOR_RECOVERY,
     ACTOR_SCRUBBER,
+    ACTOR_LISTER,
 };
 
 enum effect_kind {

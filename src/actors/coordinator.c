@@ -210,6 +210,8 @@ job_reply(struct work *w, struct reply *reply)
     job_log(w, LOG_DEBUG, "answered", reply->err);
     if (job->role == ROLE_READ_PART)
         batch_part_answered(w, reply);
+    else if (job->role == ROLE_NAME_PART)
+        names_part_answered(w, reply);
     else if (job->role == ROLE_MEMBER)
         member_answered(w, reply);
     else if (job->role == ROLE_RECORD)
@@ -239,6 +241,7 @@ job_end(struct work *w)
         return;
     assert(!job->request); /* every client has been answered */
     batch_abandon(w);
+    names_abandon(w);
     end_child(w);
     settler_done(w);
     job_leave_line(w);
@@ -531,6 +534,8 @@ start_request(struct work *w)
         batch_start(w);
     } else if (request->kind == REQUEST_BATCH_CREATE) {
         create_start(w);
+    } else if (request->kind == REQUEST_NAMES) {
+        names_start(w);
     } else if (request->has_at && !PLANTED(at_without_waiting) &&
                request->at_ms + CLOCK_SKEW_MS_MAX > w->st->wall_ms) {
         /* Nobody's clock may still give out a validity before that time. */
@@ -602,6 +607,8 @@ on_deadline(struct work *w)
         job_fail(w, ERR_CONTENDED); /* its turn never came: nothing of it has left */
     else if (change)
         change_deadline(w);
+    else if (job->names)
+        names_deadline(w);
     else
         read_deadline(w);
 }
@@ -626,6 +633,7 @@ on_phase_timer(struct work *w)
             batch_continue(w);
         break;
     case JOB_SETTLING: settle_continue(w); break;
+    case JOB_NAMING: names_continue(w); break;
     case JOB_HELD:
     case JOB_QUEUED:
     case JOB_ENDED: break;
@@ -691,6 +699,15 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
             on_answer(&w, in);
         return OK;
     }
+    case MSG_SCANNED: {
+        uint64_t slot = in->op & slot_mask;
+        struct job *job = slot < c->options.jobs_max ? c->jobs[slot] : NULL;
+        struct work w = {c, st, job, out};
+        if (job && in->op == job->op && job->names)
+            names_on_scanned(&w, in);
+        return OK;
+    }
+    case MSG_SCAN:
     case MSG_VOTE:
     case MSG_WRITE:
     case MSG_CHOSEN:

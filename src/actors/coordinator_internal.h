@@ -18,6 +18,7 @@ enum job_phase {
     JOB_GATHERING, /* a batch: its parts are under way */
     JOB_HELD,      /* member of a batch: does nothing until the batch tells it to */
     JOB_SETTLING,  /* asks for the record of the batch of a pending head */
+    JOB_NAMING,    /* a list of names: pages are asked for, or its parts are under way */
     JOB_ENDED,
 };
 
@@ -90,6 +91,7 @@ enum job_role {
     ROLE_READ_PART, /* of a batch that reads */
     ROLE_MEMBER,    /* of a batch that creates */
     ROLE_RECORD,    /* reads or creates the record of a batch for its parent */
+    ROLE_NAME_PART, /* of a list of names: finds out whether one of them is there */
     ROLE_SETTLER,   /* background: takes the mark off a member, or makes it void */
 };
 
@@ -219,6 +221,7 @@ struct job {
     uint8_t passed_id[ID_BYTES];
     bool pass_next, passing; /* in the next round of votes; in this one, and reads that follow */
     bool passed;             /* somebody was, in this round */
+    struct names *names;     /* of a list of names; in the job's arena */
 };
 
 /* Changes of one path at this node. */
@@ -355,6 +358,13 @@ void settle_record_found(struct work *w);
 /* Starts a ROLE_RECORD job for this one. False: no room. UNDECIDED: only reads. */
 MUST_CHECK bool settle_record(struct work *w, const uint8_t id[static BATCH_ID_BYTES],
                               enum batch_decision decision, struct bytes members);
+/* coordinator_names.c */
+void names_start(struct work *w);
+void names_continue(struct work *w);
+void names_on_scanned(struct work *w, const struct msg *in);
+void names_part_answered(struct work *w, const struct reply *reply);
+void names_abandon(struct work *w); /* ends all parts */
+void names_deadline(struct work *w);
 /* coordinator_again.c */
 void again_start(struct work *w, const struct op_result *result);
 void again_compare(struct work *w, const struct version_record *record, struct bytes value,

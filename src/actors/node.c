@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/lister.h"
 #include "actors/share_rotation.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -42,6 +43,7 @@ struct node {
     struct anti_entropy anti_entropy;
     struct recovery recovery;
     struct scrubber scrubber;
+    struct lister lister;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -115,6 +117,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
         node->membership.behind = true;
     scrubber_init(&node->scrubber, &node->membership, options->scrub_rows_per_s,
                   options->scrub_pause);
+    lister_init(&node->lister, &node->membership, &node->shard_store);
     return OK;
 }
 
@@ -169,6 +172,7 @@ node_free(struct node *node)
         return;
     secret_arena_open(node->secrets);
     recovery_close(&node->recovery);
+    lister_close(&node->lister);
     coordinator_close(&node->coordinator);
     shard_store_close(&node->shard_store);
     anti_entropy_close(&node->anti_entropy);
@@ -189,7 +193,9 @@ actor_of_wire(const struct msg *msg)
     case MSG_WRITTEN:
     case MSG_STATE:
     case MSG_FETCHED:
-    case MSG_VERSIONS: return ACTOR_COORDINATOR;
+    case MSG_VERSIONS:
+    case MSG_SCANNED: return ACTOR_COORDINATOR;
+    case MSG_SCAN: return ACTOR_LISTER;
     case MSG_ERASED: return msg->op != 0 ? ACTOR_COORDINATOR : ACTOR_SHARD_STORE;
     case MSG_HEARTBEAT: return ACTOR_REPAIRER;
     case MSG_COMPARE:
@@ -239,6 +245,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
         return anti_entropy_handle(&node->anti_entropy, st, msg, &node->effects);
     case ACTOR_RECOVERY: return recovery_handle(&node->recovery, st, msg, &node->effects);
     case ACTOR_SCRUBBER: return scrubber_handle(&node->scrubber, st, msg, &node->effects);
+    case ACTOR_LISTER: return lister_handle(&node->lister, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -421,6 +428,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     recovery_start(&node->recovery, st, &node->effects);
     execute(node, st, executor);
     scrubber_start(&node->scrubber, st, &node->effects);
+    execute(node, st, executor);
+    lister_start(&node->lister, st, &node->effects);
     execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);

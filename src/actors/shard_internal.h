@@ -155,7 +155,7 @@ struct store_change *shard_change(struct store_change *list, size_t *count,
                                   struct bytes value);
 /* The row belongs into table 'u'. */
 bool shard_is_unsettled(const struct shard_row *row);
-/* One to three changes: with the rows of tables 'u' and 'x', where they come or go. */
+/* One to four changes: with the rows of tables 'u', 'x' and 'l', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
 enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };

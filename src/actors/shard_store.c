@@ -602,6 +602,8 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_RECOVERED:
     case MSG_HANDED:
     case MSG_CHECKED:
+    case MSG_SCAN:
+    case MSG_SCANNED:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

@@ -79,6 +79,13 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     if (key_copy.size == 0)
         return ERR_NOMEM;
     shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
+    if (!secret_name_valid(w->path->link.path.name))
+        return OK; /* reserved: no list shows it */
+    row_key_name(w->path->link.path, &key);
+    key_copy = shard_key_copy(w, &key);
+    if (key_copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
     return OK;
 }
 

@@ -188,6 +188,28 @@ standing_counts(struct membership *ms, const struct replicas *replicas, uint8_t 
     return true;
 }
 
+uint64_t
+standing_config(const struct membership *ms)
+{
+    uint64_t word;
+    memcpy(&word, ms->cluster->config_hash, sizeof(word));
+    return word;
+}
+
+bool
+standing_counts_whole(struct membership *ms, uint8_t from, const struct incarnations *said)
+{
+    struct member *m = &ms->members[from];
+    if (PLANTED(count_lost_stores_votes))
+        return true;
+    if (said->count != 1 || said->placed != standing_config(ms) || said->life != m->life ||
+        said->of[0] < m->incarnation)
+        return false;
+    if (said->sequence > m->sequence)
+        m->sequence = said->sequence;
+    return true;
+}
+
 /* ---- readiness ---- */
 
 static bool
@@ -224,6 +246,17 @@ standing_ready_overall(const struct membership *ms)
         told += i != ms->self && ms->members[i].told;
     return is_sure(ms) && ms->members[ms->self].recovery != RECOVERY_HANDOVER &&
            told + 1 >= cluster_majority(ms->cluster);
+}
+
+bool
+standing_ready_for_all(const struct membership *ms)
+{
+    const struct cluster *cluster = ms->cluster;
+    unsigned told = 0, silent_most = cluster->share_count - cluster_majority(cluster);
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        told += i != ms->self && ms->members[i].told;
+    return is_sure(ms) && ms->members[ms->self].recovery != RECOVERY_HANDOVER &&
+           cluster->node_count - 1U - told <= silent_most;
 }
 
 unsigned

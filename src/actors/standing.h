@@ -38,10 +38,19 @@ void standing_named(struct membership *ms, uint64_t incarnation);
 bool standing_counts(struct membership *ms, const struct replicas *replicas, uint8_t from,
                      const struct incarnations *said);
 
+/*
+ * The same of an answer about all of the sender's paths: its list is of itself alone, and in place
+ * of the replicas it names the configuration that places the paths.
+ */
+uint64_t standing_config(const struct membership *ms);
+bool standing_counts_whole(struct membership *ms, uint8_t from, const struct incarnations *said);
+
 /* This node may vote, accept and answer reads of a path with these replicas. */
 bool standing_ready(const struct membership *ms, const struct replicas *replicas);
 /* The same for all paths, as far as can be said without one. */
 bool standing_ready_overall(const struct membership *ms);
+/* The same for every path that there could be, whatever its replicas. */
+bool standing_ready_for_all(const struct membership *ms);
 /* Others that were heard in this life and are not waiting for a handover themselves. */
 unsigned standing_heard_count(const struct membership *ms);
 

@@ -2,12 +2,13 @@
  * Query parameters. A '+' is a plus, as RFC 3986 has it (not a space, as HTML forms have it), so
  * that `at=2026-01-02T03:04:05+02:00` means what it says. Names are compared as they were sent.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "api/target.h"
 #include "base/instant.h"
 
-enum { PARAMETER_VALUE_BYTES_MAX = NAME_BYTES_MAX };
+enum { PARAMETER_VALUE_BYTES_MAX = NAME_TOKEN_BYTES_MAX };
 
 struct parameter {
     const char *name;
@@ -76,6 +77,41 @@ page_token_parse(struct bytes text, uint64_t *version)
     return true;
 }
 
+/* 'n' and the bytes of the name in lower-case hex. */
+size_t
+name_token_make(struct bytes name, uint8_t out[static NAME_TOKEN_BYTES_MAX])
+{
+    size_t at = 0;
+
+    assert(name.size <= NAME_BYTES_MAX);
+    out[at++] = 'n';
+    for (size_t i = 0; i < name.size; i++) {
+        out[at++] = (uint8_t) "0123456789abcdef"[name.data[i] >> 4];
+        out[at++] = (uint8_t) "0123456789abcdef"[name.data[i] & 15];
+    }
+    return at;
+}
+
+bool
+name_token_parse(struct bytes text, uint8_t memory[static NAME_BYTES_MAX], struct bytes *name)
+{
+    *name = (struct bytes){0};
+    if (text.size < 3 || text.size > NAME_TOKEN_BYTES_MAX || text.size % 2 == 0 ||
+        text.data[0] != 'n')
+        return false;
+    for (size_t i = 1; i < text.size; i += 2) {
+        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+        bool capital = (text.data[i] >= 'A' && text.data[i] <= 'F') ||
+                       (text.data[i + 1] >= 'A' && text.data[i + 1] <= 'F');
+
+        if (high < 0 || low < 0 || capital)
+            return false;
+        memory[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    *name = bytes_of(memory, text.size / 2);
+    return secret_name_valid(*name);
+}
+
 static bool
 apply_version(struct request *request, struct bytes value)
 {
@@ -114,10 +150,20 @@ apply_limit(struct request *request, struct bytes value)
     return true;
 }
 
+/* The parameter's memory is the request's own, and a name is shorter than its token. */
 static bool
 apply_after(struct request *request, struct bytes value)
 {
-    return page_token_parse(value, &request->before_version);
+    uint8_t name[NAME_BYTES_MAX];
+    struct bytes parsed;
+
+    if (request->kind != REQUEST_NAMES)
+        return page_token_parse(value, &request->before_version);
+    if (!name_token_parse(value, name, &parsed))
+        return false;
+    memcpy((uint8_t *)(uintptr_t)value.data, parsed.data, parsed.size);
+    request->names_after = bytes_of(value.data, parsed.size);
+    return true;
 }
 
 static bool
@@ -132,8 +178,11 @@ apply_mode(struct request *request, struct bytes value)
 static bool
 apply_prefix(struct request *request, struct bytes value)
 {
-    request->env_prefix = value;
-    return true;
+    if (request->kind == REQUEST_NAMES)
+        request->names_prefix = value;
+    else
+        request->env_prefix = value;
+    return value.size <= NAME_BYTES_MAX;
 }
 
 static const struct parameter parameters[] = {
@@ -143,10 +192,13 @@ static const struct parameter parameters[] = {
      "consistency must be linearizable or stale"},
     {"expected_version", 1u << REQUEST_DELETE, apply_expected_version,
      "expected_version must be a number from 1"},
-    {"limit", 1u << REQUEST_HISTORY, apply_limit, "limit must be a number from 1 to 1000"},
-    {"after", 1u << REQUEST_HISTORY, apply_after, "after must be the next of the page before"},
+    {"limit", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_limit,
+     "limit must be a number from 1 to 1000"},
+    {"after", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_after,
+     "after must be the next of the page before"},
     {"mode", 1u << REQUEST_ENV, apply_mode, "mode must be both, encrypt or expand"},
-    {"prefix", 1u << REQUEST_ENV, apply_prefix, "prefix must be at most 512 bytes"},
+    {"prefix", 1u << REQUEST_ENV | 1u << REQUEST_NAMES, apply_prefix,
+     "prefix must be at most 512 bytes"},
 };
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");

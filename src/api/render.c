@@ -281,6 +281,24 @@ render_history(const struct request *request, const struct reply *reply, struct 
 }
 
 static void
+render_names(const struct reply *reply, struct json_out *out)
+{
+    uint8_t next[NAME_TOKEN_BYTES_MAX];
+
+    json_out_open(out, '{');
+    json_out_key(out, "names");
+    json_out_open(out, '[');
+    for (size_t i = 0; i < reply->name_count; i++)
+        json_out_string(out, reply->names[i]);
+    json_out_close(out, ']');
+    if (reply->has_next) {
+        json_out_key(out, "next");
+        json_out_string(out, bytes_of(next, name_token_make(reply->names_next, next)));
+    }
+    json_out_close(out, '}');
+}
+
+static void
 render_deletion(const struct request *request, const struct reply *reply, struct json_out *out)
 {
     put_name(out, request);
@@ -365,6 +383,7 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         response->status = 201;
         render_batch(request, reply, &out);
         break;
+    case REQUEST_NAMES: render_names(reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: /* api/status.h renders these */

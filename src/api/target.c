@@ -39,6 +39,12 @@ kind_if_get(enum http_method method, enum request_kind kind)
 }
 
 static int
+names_kind(enum http_method method)
+{
+    return kind_if_get(method, REQUEST_NAMES);
+}
+
+static int
 history_kind(enum http_method method)
 {
     return kind_if_get(method, REQUEST_HISTORY);
@@ -82,6 +88,7 @@ metrics_kind(enum http_method method)
 
 static const struct route routes[] = {
     {"/v1/secrets/", ROUTE_WITH_NAME, "DELETE, GET, HEAD, POST, PUT", secrets_kind},
+    {"/v1/secrets", ROUTE_EXACT, "GET, HEAD", names_kind},
     {"/v1/history/", ROUTE_WITH_NAME, "GET, HEAD", history_kind},
     {"/v1/deletions/", ROUTE_WITH_NAME, "GET, HEAD", deletions_kind},
     {"/v1/batch", ROUTE_EXACT, "POST", batch_kind},

@@ -42,5 +42,9 @@ bool uri_pchar(uint8_t byte);
 enum { PAGE_TOKEN_BYTES = 18 }; /* with its NUL */
 void page_token_make(uint64_t version, char out[static PAGE_TOKEN_BYTES]);
 bool page_token_parse(struct bytes text, uint64_t *version);
+/* The same of a page of names that ended with `name`. */
+enum { NAME_TOKEN_BYTES_MAX = 1 + 2 * NAME_BYTES_MAX };
+size_t name_token_make(struct bytes name, uint8_t out[static NAME_TOKEN_BYTES_MAX]);
+bool name_token_parse(struct bytes text, uint8_t memory[static NAME_BYTES_MAX], struct bytes *name);
 
 #endif

@@ -170,6 +170,7 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_READ: return read_fits(state, op) ? state : NULL;
     case REQUEST_HISTORY: return history_fits(state, op) ? state : NULL;
     case REQUEST_DELETION: return state->kind == MODEL_DELETED ? state : NULL;
+    case REQUEST_NAMES: return state->kind == MODEL_LIVE ? state : NULL;
     case REQUEST_BATCH:
     case REQUEST_BATCH_CREATE:
     case REQUEST_ENV:

@@ -88,6 +88,31 @@ const struct command cli_commands[] = {
         command_secret_history,
     },
     {
+        "secret list",
+        "list the names of secrets",
+        "Usage: ostraka secret list [PREFIX] [options]\n"
+        "\n"
+        "Prints the names that begin with PREFIX, one a line, in the order of their bytes. A\n"
+        "prefix need not end at a '/'. Values are not read.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the names as JSON\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka secret list myapp/\n",
+        command_secret_list,
+    },
+    {
+        "secret tree",
+        "show the names of secrets as a tree",
+        "Usage: ostraka secret tree [PREFIX] [options]\n"
+        "\n"
+        "Prints the names that begin with PREFIX, part by part.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the names as JSON, as a list\n" CONNECTION_HELP,
+        command_secret_tree,
+    },
+    {
         "secret edit",
         "change a secret's value in an editor",
         "Usage: ostraka secret edit NAME [options]\n"

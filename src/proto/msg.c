@@ -33,7 +33,7 @@ msg_has_path(enum msg_kind kind)
 {
     return kind != MSG_HEARTBEAT && kind != MSG_RECOVER && kind != MSG_RECOVERED &&
            kind != MSG_COMPARE && kind != MSG_COMPARED && kind != MSG_ASK_ENTRIES &&
-           kind != MSG_ENTRIES;
+           kind != MSG_ENTRIES && kind != MSG_SCAN && kind != MSG_SCANNED;
 }
 
 size_t
@@ -48,6 +48,7 @@ msg_incarnations_at(enum msg_kind kind)
     case MSG_STATE: return offsetof(struct msg, u.state.incarnations);
     case MSG_VERSIONS: return offsetof(struct msg, u.versions.incarnations);
     case MSG_SHARED: return offsetof(struct msg, u.shared.incarnations);
+    case MSG_SCANNED: return offsetof(struct msg, u.scanned.incarnations);
     default: return 0;
     }
 }

@@ -44,7 +44,9 @@
     X(HELP, 28) /* replica -> replica: what I lack of this version */                              \
     X(HELPED, 29)                                                                                  \
     X(CHECK, 30) /* a node to itself: is everything of this version here and whole? */             \
-    X(CHECKED, 31)
+    X(CHECKED, 31)                                                                                 \
+    X(SCAN, 44) /* which names of this tenant do you keep? */                                      \
+    X(SCANNED, 45)
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -381,6 +383,24 @@ struct msg_checked {
     uint8_t version_id[ID_BYTES];
     uint64_t rows, bytes; /* read for it */
 };
+/*
+ * Names of a tenant, in the order of their bytes (proto/names.h). A page says up to which name it
+ * is everything that the sender keeps.
+ */
+struct msg_scan {
+    struct bytes tenant;
+    struct bytes prefix, after; /* empty: any; from the first */
+    uint64_t limit;             /* 1..SCAN_NAMES_MAX */
+    struct bytes credential;
+};
+enum { SCAN_NAMES_MAX = 256, SCAN_NAMES_BYTES_MAX = SCAN_NAMES_MAX * (NAME_BYTES_MAX + 64) };
+struct msg_scanned {
+    enum refusal refusal;
+    struct bytes until; /* empty: to the end */
+    struct bytes names; /* listed_names_encode() */
+    /* One: the sender's own. It holds no path of which it could name the replicas. */
+    struct incarnations incarnations;
+};
 
 /* Local ones. */
 struct msg_request {
@@ -445,6 +465,8 @@ struct msg {
         struct msg_helped helped;
         struct msg_check check;
         struct msg_checked checked;
+        struct msg_scan scan;
+        struct msg_scanned scanned;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 25, KINDS_END = MSG_CHECKED + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 25, KINDS_END = MSG_SCANNED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -259,6 +259,19 @@ static const struct field checked_fields[] = {
     ANY(msg_checked, rows),
     ANY(msg_checked, bytes),
 };
+static const struct field scan_fields[] = {
+    BETWEEN(msg_scan, tenant, 1, TENANT_BYTES_MAX),
+    UP_TO(msg_scan, prefix, NAME_BYTES_MAX),
+    UP_TO(msg_scan, after, NAME_BYTES_MAX),
+    BETWEEN(msg_scan, limit, 1, SCAN_NAMES_MAX),
+    UP_TO(msg_scan, credential, CREDENTIAL_BYTES_MAX),
+};
+static const struct field scanned_fields[] = {
+    UP_TO(msg_scanned, refusal, REFUSED_LAST),
+    UP_TO(msg_scanned, until, NAME_BYTES_MAX),
+    UP_TO(msg_scanned, names, SCAN_NAMES_BYTES_MAX),
+    ANY(msg_scanned, incarnations),
+};
 /* clang-format on */
 
 struct layout {
@@ -286,7 +299,8 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_RECOVERED] = LAYOUT(recovered_fields), [MSG_HANDOVER] = LAYOUT(handover_fields),
     [MSG_HANDED] = LAYOUT(handed_fields),       [MSG_HELP] = LAYOUT(help_fields),
     [MSG_HELPED] = LAYOUT(helped_fields),       [MSG_CHECK] = LAYOUT(check_fields),
-    [MSG_CHECKED] = LAYOUT(checked_fields),
+    [MSG_CHECKED] = LAYOUT(checked_fields),     [MSG_SCAN] = LAYOUT(scan_fields),
+    [MSG_SCANNED] = LAYOUT(scanned_fields),
 };
 
 static const struct layout *

@@ -18,6 +18,7 @@ request_kind_name(enum request_kind kind)
     case REQUEST_STATUS: return "status";
     case REQUEST_METRICS: return "metrics";
     case REQUEST_ENV: return "env";
+    case REQUEST_NAMES: return "list";
     }
     return "none";
 }

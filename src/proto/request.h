@@ -23,9 +23,10 @@ enum request_kind {
     REQUEST_HEALTH,       /* answered by the runtime from snapshots, no agreement needed */
     REQUEST_STATUS,
     REQUEST_METRICS,
-    REQUEST_ENV, /* .env text; the runtime makes a BATCH and a BATCH_CREATE of it */
+    REQUEST_ENV,   /* .env text; the runtime makes a BATCH and a BATCH_CREATE of it */
+    REQUEST_NAMES, /* names of secrets by prefix */
 };
-enum { REQUEST_KINDS = REQUEST_ENV + 1 };
+enum { REQUEST_KINDS = REQUEST_NAMES + 1 };
 const char *request_kind_name(enum request_kind kind);
 
 enum value_encoding {
@@ -59,7 +60,7 @@ struct request {
     bool has_at;      /* READ at a time */
     uint64_t at_ms;
     bool stale;                     /* READ ?consistency=stale */
-    uint32_t limit;                 /* HISTORY: 1..PAGE_MAX */
+    uint32_t limit;                 /* HISTORY, NAMES: 1..PAGE_MAX */
     uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
     const struct batch_item *items; /* both batches: 1..BATCH_ITEMS_MAX */
     size_t item_count;
@@ -67,6 +68,8 @@ struct request {
     struct bytes env_mode, env_prefix; /* ENV: as the query has them; data is NULL: it has not */
     struct env_plan *env;              /* ENV: what its text asks for */
     bool env_as_json;                  /* ENV: the answer */
+    struct bytes names_prefix;         /* NAMES: those that begin with it */
+    struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };
@@ -103,7 +106,7 @@ struct reply {
     bool stale;                     /* READ: answered with consistency=stale */
     const struct history_row *rows; /* HISTORY, newest first */
     size_t row_count;
-    bool has_next;      /* HISTORY: there are older versions */
+    bool has_next;      /* HISTORY: there are older versions; NAMES */
     unsigned erased_on; /* DELETE, DELETION */
     unsigned required;
     unsigned replicas;
@@ -111,6 +114,9 @@ struct reply {
     unsigned retry_after_ms;         /* ERR_BUSY: a hint, 0 none */
     const struct item_result *items; /* batches, also when some of them made it fail; or NULL */
     size_t item_count;
+    const struct bytes *names; /* NAMES, in the order of their bytes */
+    size_t name_count;
+    struct bytes names_next; /* NAMES: has_next: there may be more after this one */
 };
 
 /*

@@ -260,6 +260,34 @@ row_key_path_of(struct bytes key, struct path *out)
     return OK;
 }
 
+void
+row_key_name(struct path path, struct row_key *out)
+{
+    assert(path.tenant.size <= TENANT_BYTES_MAX);
+    assert(path.name.size <= NAME_BYTES_MAX);
+    row_key_table(ROW_NAME, out);
+    key_add_number(out, path.tenant.size, 1);
+    key_add(out, path.tenant);
+    key_add(out, path.name);
+}
+
+enum vault_err
+row_key_name_of(struct bytes key, struct path *out)
+{
+    struct key_cursor cursor = {.rest = key};
+    enum row_table letter = (enum row_table)key_take_number(&cursor, 1);
+    struct path found;
+
+    *out = (struct path){0};
+    found.tenant = key_take(&cursor, (size_t)key_take_number(&cursor, 1));
+    found.name = cursor.rest;
+    if (cursor.bad || letter != ROW_NAME || !tenant_name_valid(found.tenant) ||
+        !secret_name_valid(found.name))
+        return ERR_CORRUPT;
+    *out = found;
+    return OK;
+}
+
 /* Values */
 
 /* Begins a row of `fields` fields. An empty value is refused by its missing array. */

@@ -20,6 +20,9 @@
  *   'n' path ~version version_id   something of that version is missing here and has to be got back:
  *                                  its own share, its record or its dealing. Empty value; goes when
  *                                  everything is here, or the version is not wanted any more
+ *   'l' tenant name                empty: the names of secrets that this node has a 'p' row of, in
+ *                                  the order of their bytes (tenant length (1), tenant, name to the
+ *                                  end). Written with the first 'p' row of the path and never again
  *   'u' path 1 zero                the accepted head is pending, or is a batch record that is only
  *                                  accepted: to be settled, if nobody else does; the value is a
  *                                  byte
@@ -47,6 +50,7 @@ enum row_table {
     ROW_NEED = 'n',
     ROW_UNSETTLED = 'u',
     ROW_DOUBT = 'q',
+    ROW_NAME = 'l',
 };
 
 /* Keys are built in fixed memory. */
@@ -84,6 +88,10 @@ uint16_t path_leaf(struct path path);
 /* 'x': the row of a path; the prefix of all rows of a leaf. */
 void row_key_index(struct path path, struct row_key *out);
 void row_key_leaf(uint16_t leaf, struct row_key *out);
+/* 'l': the row of a path; with the beginning of a name: the prefix of all rows of such names. */
+void row_key_name(struct path path, struct row_key *out);
+/* Path of a key of 'l', borrowed from `key`. Errors: ERR_CORRUPT. */
+MUST_CHECK enum vault_err row_key_name_of(struct bytes key, struct path *out);
 /*
  * Path of a key of 'p' or 'x', borrowed from `key`; the leaf of an 'x' must be that of its path.
  * Errors: ERR_CORRUPT.

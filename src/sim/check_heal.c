@@ -141,6 +141,22 @@ read_everything(struct world *world, uint64_t until)
         insist(world, -1, i, &read, until, "readable");
 }
 
+/*
+ * In one page: what it says of each path is an answer about it. It needs all nodes but n - m, since
+ * a name that nobody names could be on any n of them.
+ */
+static void
+list_everything(struct world *world, uint64_t until)
+{
+    unsigned n = world->options.nodes, away = 0;
+    for (unsigned i = 0; i < n; i++)
+        away += world->nodes[i].dead;
+    if (away > world->options.shares - world_majority(world))
+        return;
+    struct request list = {.kind = REQUEST_NAMES, .limit = PAGE_MAX};
+    insist(world, -1, 0, &list, until, "listed");
+}
+
 /* Every path takes a change. Others may be faster, so a refusal is an answer, too; the next kind then fits. */
 static void
 write_everything(struct world *world, uint64_t until)
@@ -324,6 +340,7 @@ everybody_back(struct world *world)
     for (unsigned i = 0; i < world->clients.path_count; i++)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
     handed_over(world);
+    list_everything(world, until);
     check_delete_all(world);
     shred_some(world);
 }
@@ -340,7 +357,9 @@ check_heal(struct world *world)
         sim_fail(world, SIM_LIVENESS, "every-operation-ends", "%lu operations have no answer",
                  (unsigned long)world->clients.in_flight);
     read_everything(world, until);
+    list_everything(world, until);
     write_everything(world, until);
+    list_everything(world, until);
     check_status_backlog(world);
     everybody_back(world);
 }

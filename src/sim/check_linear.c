@@ -12,6 +12,8 @@ judged(const struct op *op)
 {
     if (op->request.kind == REQUEST_READ && op->request.stale)
         return false;
+    if (op->request.kind == REQUEST_NAMES)
+        return false; /* of many paths: said_of() */
     if (op->outcome == OP_REFUSED && op->request.has_at)
         return false;
     return op->outcome == OP_DONE || op->outcome == OP_REFUSED || op->outcome == OP_OPEN;
@@ -68,12 +70,33 @@ as_checked(const struct op *op)
     };
 }
 
+/* What a list says of the path; false: nothing. */
+static bool
+said_of(const struct op *op, unsigned path, struct linear_op *out)
+{
+    if (!op->listed || op->listed[path] == SAID_NOTHING)
+        return false;
+    bool there = op->listed[path] == SAID_THERE;
+    *out = (struct linear_op){.number = op->number,
+                              .kind = REQUEST_NAMES,
+                              .outcome = there ? LINEAR_DONE : LINEAR_REFUSED,
+                              .refusal = there ? OK : ERR_NOT_FOUND,
+                              .called_ns = op->called_ns,
+                              .ended_ns = op->ended_ns};
+    return true;
+}
+
 static void
 print_history(struct world *world, unsigned path)
 {
     const struct clients *c = &world->clients;
     for (size_t i = 0; i < c->count; i++) {
         const struct op *op = c->ops[i];
+        if (op->listed && op->listed[path] != SAID_NOTHING)
+            trace_line(&world->trace, op->called_ns, "history: op %lu list: %s, until %lu ms",
+                       (unsigned long)op->number,
+                       op->listed[path] == SAID_THERE ? "there" : "not there",
+                       (unsigned long)(op->ended_ns / 1000000));
         if (op->path != path || !judged(op))
             continue;
         trace_line(&world->trace, op->called_ns,
@@ -96,6 +119,8 @@ judge_path(const struct world *world, unsigned path)
     for (size_t i = 0; i < c->count; i++) {
         if (c->ops[i]->path == path && judged(c->ops[i]))
             ops[count++] = as_checked(c->ops[i]);
+        else if (said_of(c->ops[i], path, &ops[count]))
+            count++;
     }
     enum linear_verdict verdict = linear_check(ops, count, LINEAR_STEPS_MAX);
     free(ops);

@@ -96,6 +96,7 @@ clients_close(struct world *world)
     for (size_t i = 0; i < c->count; i++) {
         free(c->ops[i]->value);
         free(c->ops[i]->valid_from);
+        free(c->ops[i]->listed);
         if (c->ops[i]->batch && c->ops[i]->batch->members[0] == c->ops[i])
             free(c->ops[i]->batch);
         free(c->ops[i]);
@@ -362,6 +363,8 @@ client_turn(struct world *world, unsigned number)
     }
     c->budget--;
     struct op *op = batch_begin(world, number, (unsigned)node);
+    if (!op)
+        op = names_begin(world, number, (unsigned)node);
     if (!op) {
         unsigned path = pick_path(world);
         struct request request = pick_request(world, path);
@@ -479,6 +482,8 @@ learn(struct world *world, const struct op *op)
 {
     struct sim_path *path = &world->clients.paths[op->path];
     const struct reply *r = &op->reply;
+    if (op->request.kind == REQUEST_NAMES)
+        return; /* it is about no path of its own */
     if (op->outcome == OP_REFUSED && r->err == ERR_NOT_FOUND && op->request.version == 0)
         path->version = 0;
     if (op->outcome == OP_REFUSED && r->err == ERR_ALREADY_EXISTS && path->version == 0)
@@ -528,6 +533,8 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
     free_value(op);
     op->reply.value = (struct bytes){0};
     op->reply.rows = NULL;
+    op->reply.names = NULL;
+    op->reply.names_next = (struct bytes){0};
     trace_line(&world->trace, world->now_ns, "op %lu %s: %s version %lu", (unsigned long)op->number,
                op_outcome_name(outcome), vault_err_name(op->reply.err),
                (unsigned long)op->reply.version);
@@ -600,6 +607,8 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
         op_take_value(world, op);
     else if (outcome == OP_DONE && op->request.kind == REQUEST_HISTORY)
         take_history(world, op);
+    else if (outcome == OP_DONE && op->request.kind == REQUEST_NAMES)
+        names_take_reply(world, op);
     else if (outcome == OP_DONE && is_write(op))
         op_check_told(world, op, reply->version, reply->valid_from_ms);
     if (is_write(op) && op->seen_version != 0 && outcome != OP_DONE && outcome != OP_OPEN)

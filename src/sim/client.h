@@ -38,6 +38,8 @@ struct sim_batch {
     uint64_t seen_ns; /* when a read of one of its values first returned; 0: none did */
 };
 
+enum listed_said { SAID_NOTHING, SAID_ABSENT, SAID_THERE };
+
 struct op {
     uint64_t number; /* from 1 */
     unsigned path;
@@ -57,6 +59,7 @@ struct op {
     uint64_t seen_version;   /* of a write, likewise */
     uint64_t newest_version; /* HISTORY: first row */
     uint64_t *valid_from;    /* HISTORY: of each row */
+    uint8_t *listed;         /* NAMES: what it says of each path: enum listed_said */
     struct sim_batch *batch; /* that it is a member of; owned by the first */
 };
 

@@ -13,6 +13,10 @@ void op_take_value(struct world *world, struct op *op);
 void op_check_told(struct world *world, struct op *write, uint64_t version, uint64_t valid_from_ms);
 void op_ended(struct world *world, struct op *op, enum op_outcome outcome);
 
+/* client_names.c */
+/* Whether this turn is a list's, which has begun then. */
+struct op *names_begin(struct world *world, unsigned client, unsigned node);
+void names_take_reply(struct world *world, struct op *op);
 /* client_batch.c */
 /* Whether this turn is a batch's, which has begun then. */
 struct op *batch_begin(struct world *world, unsigned client, unsigned node);

@@ -208,7 +208,7 @@ on_scan(struct world *world, const struct event *event)
     struct bytes prefix = bytes_of(event->data.data, event->sizes[0]);
     struct bytes after = bytes_of(event->data.data + event->sizes[0], event->sizes[1]);
     struct loaded_row *rows = sim_alloc(event->limit * sizeof(*rows));
-    size_t count = 0, i = disk_at_least(table, after.size > 0 ? after : prefix);
+    size_t count = 0, i = disk_at_least(table, bytes_compare(after, prefix) > 0 ? after : prefix);
     enum vault_err err = OK;
     bool more = false;
     for (; i < table->count && disk_has_prefix(table->rows[i]->key, prefix); i++) {

@@ -111,7 +111,7 @@ class Document(unittest.TestCase):
 
     def test_every_query_parameter_of_the_server(self):
         operations = {"READ": "readSecret", "HISTORY": "readHistory", "DELETE": "deleteSecret",
-                      "ENV": "transformEnv"}
+                      "ENV": "transformEnv", "NAMES": "listSecrets"}
         known = set()
         for name, kinds in re.findall(r'\{"(\w+)", ([^,]*REQUEST_[^,]*),', source("api/query.c")):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
@@ -227,6 +227,16 @@ class Server(unittest.TestCase):
                         fields={"Idempotency-Key": "k"})
         self.expect(422, "idempotency_key_reused", cluster, 4, "POST", name, {"value": "x"},
                     fields={"Idempotency-Key": "k"})
+
+    def lists(self, cluster):
+        for name in ("l/1", "l/2"):
+            self.expect(201, None, cluster, 1, "POST", "/v1/secrets/" + name, {"value": "x"})
+        page = self.expect(200, None, cluster, 2, "GET", "/v1/secrets?prefix=l/&limit=1").json()
+        self.assertEqual(page["names"], ["l/1"])
+        page = self.expect(200, None, cluster, 3, "GET",
+                           "/v1/secrets?prefix=l/&after=" + page["next"]).json()
+        self.assertEqual(page, {"names": ["l/2"]})
+        self.expect(400, "bad_parameter", cluster, 4, "GET", "/v1/secrets?after=v1")
 
     def batches(self, cluster):
         batch = "/v1/batch"
@@ -380,7 +390,7 @@ class Server(unittest.TestCase):
             except (AssertionError, Failed) as error:
                 self.recorder.faults.append("%s %s: %s" % (method, path, error))
         threads = [threading.Thread(target=fails, args=resource) for resource in RESOURCES
-                   if "{name}" in resource[1] or resource[1] in ("/v1/batch", "/v1/env")]
+                   if "{name}" in resource[1] or resource[1] in ("/v1/batch", "/v1/env", "/v1/secrets")]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -450,6 +460,7 @@ class Server(unittest.TestCase):
             try:
                 self.life_of_a_secret(cluster)
                 self.batches(cluster)
+                self.lists(cluster)
                 self.env(cluster)
                 self.operations_resources(cluster)
                 for number, (method, path) in enumerate(RESOURCES):

@@ -104,6 +104,25 @@ keep_items(struct ac_request *r, const struct reply *reply)
 }
 
 static void
+keep_names(struct ac_request *r, const struct reply *reply)
+{
+    size_t size = reply->names_next.size, at = 0;
+    for (size_t i = 0; i < reply->name_count; i++)
+        size += reply->names[i].size;
+    r->names = ac_need(malloc((reply->name_count + 1) * sizeof(*r->names) + size));
+    uint8_t *memory = (uint8_t *)(r->names + reply->name_count + 1);
+    for (size_t i = 0; i <= reply->name_count; i++) {
+        struct bytes name = i < reply->name_count ? reply->names[i] : reply->names_next;
+        if (name.size > 0)
+            memcpy(memory + at, name.data, name.size);
+        r->names[i] = bytes_of(memory + at, name.size);
+        at += name.size;
+    }
+    r->reply.names = r->names;
+    r->reply.names_next = r->names[reply->name_count];
+}
+
+static void
 on_reply(struct actor_cluster *ac, const struct effect *effect)
 {
     struct ac_request *r = ac->requests;
@@ -126,6 +145,7 @@ on_reply(struct actor_cluster *ac, const struct effect *effect)
         r->rows[i].author = (struct bytes){0};
     r->reply.rows = r->rows;
     keep_items(r, &effect->u.reply.reply);
+    keep_names(r, &effect->u.reply.reply);
     ac_trace(ac, r->exchange, (uint64_t)r->reply.err << 32 | r->reply.version);
 }
 
@@ -577,6 +597,7 @@ request_free(struct ac_request *r)
     for (size_t i = 0; i < r->reply.item_count; i++)
         free((void *)(uintptr_t)r->items[i].value.data);
     free(r->items);
+    free(r->names);
     free(r->reply_value);
     free(r);
 }

@@ -50,6 +50,7 @@ struct ac_request {
     uint8_t *value; /* of the request */
     uint8_t *reply_value;
     struct item_result *items; /* of the reply, with values of their own */
+    struct bytes *names;       /* of the reply, one after the other behind the array */
     char name[64];
     char id[24];
     struct ac_request *next;

@@ -484,6 +484,23 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         };
         ID(msg->u.checked.version_id);
         break;
+    case MSG_SCAN:
+        msg->u.scan = (struct msg_scan){
+            .tenant = dice_bytes(dice, 1, TENANT_BYTES_MAX),
+            .prefix = dice_bytes(dice, 0, NAME_BYTES_MAX),
+            .after = dice_bytes(dice, 0, NAME_BYTES_MAX),
+            .limit = dice_number(dice, 1, SCAN_NAMES_MAX),
+            .credential = dice_bytes(dice, 0, 60),
+        };
+        break;
+    case MSG_SCANNED:
+        msg->u.scanned = (struct msg_scanned){
+            .refusal = refusal,
+            .until = dice_bytes(dice, 0, NAME_BYTES_MAX),
+            .names = dice_bytes(dice, 0, 200),
+            .incarnations = known,
+        };
+        break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:

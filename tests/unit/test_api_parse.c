@@ -93,7 +93,6 @@ no_such_route(void **state)
         "/",
         "/v1",
         "/v1/",
-        "/v1/secrets",
         "/v1/history",
         "/v1/health/",
         "/v1/healthy",
@@ -109,7 +108,6 @@ no_such_route(void **state)
         "/v2/secrets/a",
         "/v1/x/../health",
         "/metric",
-        "/v1/secrets?limit=1",
     };
 
     (void)state;
@@ -323,6 +321,36 @@ other_parameters(void **state)
 }
 
 static void
+lists_of_names(void **state)
+{
+    uint8_t longest[NAME_TOKEN_BYTES_MAX], memory[NAME_BYTES_MAX], name[NAME_BYTES_MAX];
+    struct bytes back;
+    struct api_fixture f;
+
+    (void)state;
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_int_equal(f.request.kind, REQUEST_NAMES);
+    assert_int_equal(f.request.limit, PAGE_DEFAULT);
+    assert_int_equal(f.request.names_prefix.size, 0);
+    assert_int_equal(f.request.names_after.size, 0);
+    fixture_end(&f);
+
+    fixture_start(&f, HTTP_METHOD_GET, "/v1/secrets?prefix=a/%C3%A9&limit=7&after=n612f62");
+    assert_int_equal(fixture_parse(&f), OK);
+    assert_text(f.request.names_prefix, "a/\xc3\xa9");
+    assert_text(f.request.names_after, "a/b");
+    assert_int_equal(f.request.limit, 7);
+    fixture_end(&f);
+
+    memset(name, 'x', sizeof name);
+    assert_int_equal(name_token_make(bytes_of(name, sizeof name), longest), sizeof longest);
+    assert_true(name_token_parse(bytes_of(longest, sizeof longest), memory, &back));
+    assert_true(bytes_equal(back, bytes_of(name, sizeof name)));
+    assert_int_equal(target_err(HTTP_METHOD_POST, "/v1/secrets"), ERR_METHOD);
+}
+
+static void
 parameters_refused(void **state)
 {
     static const char *const targets[] = {
@@ -376,6 +404,19 @@ parameters_refused(void **state)
         "/v1/history/a?after=v10000000000000001",
         "/v1/history/a?after=vg",
         "/v1/history/a?version=1",
+        "/v1/history/a?after=n61",
+        "/v1/secrets?after=v1",
+        "/v1/secrets?after=",
+        "/v1/secrets?after=n",
+        "/v1/secrets?after=n6",
+        "/v1/secrets?after=n6162x",
+        "/v1/secrets?after=n6A",
+        "/v1/secrets?after=n5f61", /* "_a" is no name */
+        "/v1/secrets?after=n00",
+        "/v1/secrets?limit=0",
+        "/v1/secrets?limit=1001",
+        "/v1/secrets?prefix=a&prefix=a",
+        "/v1/secrets?version=1",
         "/v1/deletions/a?limit=1",
         "/v1/health?x",
         "/v1/status?verbose=1",
@@ -901,6 +942,7 @@ main(void)
         cmocka_unit_test(targets_are_visible_ascii),
         cmocka_unit_test(read_parameters),
         cmocka_unit_test(other_parameters),
+        cmocka_unit_test(lists_of_names),
         cmocka_unit_test(parameters_refused),
         cmocka_unit_test(page_tokens_come_back),
         cmocka_unit_test(credentials),

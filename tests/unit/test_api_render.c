@@ -216,6 +216,25 @@ history(void **state)
 }
 
 static void
+names(void **state)
+{
+    struct bytes there[] = {bytes_of_text("a"), bytes_of_text("a/\"b")};
+    struct request request = request_of(REQUEST_NAMES);
+    struct reply reply = {.names = there, .name_count = 2};
+    struct api_response response;
+
+    (void)state;
+    assert_int_equal(api_render(&request, &reply, &response), OK);
+    assert_int_equal(response.status, 200);
+    assert_body(&response, "{\"names\":[\"a\",\"a/\\\"b\"]}");
+    api_response_close(&response);
+    reply = (struct reply){.has_next = true, .names_next = bytes_of_text("a/b")};
+    assert_int_equal(api_render(&request, &reply, &response), OK);
+    assert_body(&response, "{\"names\":[],\"next\":\"n612f62\"}");
+    api_response_close(&response);
+}
+
+static void
 what_next_says_is_taken_again(void **state)
 {
     struct history_row row = {.version = 300};
@@ -712,6 +731,7 @@ main(void)
         cmocka_unit_test(values_come_back),
         cmocka_unit_test(largest_value),
         cmocka_unit_test(history),
+        cmocka_unit_test(names),
         cmocka_unit_test(what_next_says_is_taken_again),
         cmocka_unit_test(deletions),
         cmocka_unit_test(error_bodies),

@@ -11,7 +11,7 @@
 
 #include "proto_fixture.h"
 
-enum { ROUNDS = 200, COMMON = 5, KIND_FIRST = MSG_VOTE, KIND_LAST = MSG_CHECKED };
+enum { ROUNDS = 200, COMMON = 5, KIND_FIRST = MSG_VOTE, KIND_LAST = MSG_SCANNED };
 
 /* Numbers between may be reserved. */
 static bool
@@ -271,6 +271,16 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         FIXED(checked, version_id);
         NUMBER(checked, rows);
         NUMBER(checked, bytes);
+    } else if (a->kind == MSG_SCAN) {
+        BYTES(scan, tenant);
+        BYTES(scan, prefix);
+        BYTES(scan, after);
+        NUMBER(scan, limit);
+        BYTES(scan, credential);
+    } else if (a->kind == MSG_SCANNED) {
+        NUMBER(scanned, refusal);
+        BYTES(scanned, until);
+        BYTES(scanned, names);
     }
 }
 
@@ -463,6 +473,13 @@ static const struct bound bounds[] = {
     {MSG_CHECKED, 0, false, 0, CHECKED_CORRUPT},
     {MSG_CHECKED, 1, false, 0, COUNTER_MAX},
     {MSG_CHECKED, 3, false, 0, UINT64_MAX},
+    {MSG_SCAN, 0, true, 1, TENANT_BYTES_MAX},
+    {MSG_SCAN, 1, true, 0, NAME_BYTES_MAX},
+    {MSG_SCAN, 2, true, 0, NAME_BYTES_MAX},
+    {MSG_SCAN, 3, false, 1, SCAN_NAMES_MAX},
+    {MSG_SCAN, 4, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_SCANNED, 1, true, 0, NAME_BYTES_MAX},
+    {MSG_SCANNED, 2, true, 0, SCAN_NAMES_BYTES_MAX},
 };
 
 static struct bytes

@@ -1,0 +1,391 @@
+/*
+ * Lists of names: what they show, that no acknowledged change is left out, and when there is none.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "proto/names.h"
+#include "proto_fixture.h"
+
+enum { NODES = 5, SHARES = 3 };
+
+/* ---- the codec ---- */
+
+static bool
+recode(struct bytes in, struct buf *out)
+{
+    struct listed_name *names = calloc(SCAN_NAMES_MAX, sizeof(*names));
+    size_t count;
+    bool good = listed_names_decode(in, names, &count) == OK;
+    if (good)
+        assert_int_equal(listed_names_encode(names, count, out), OK);
+    free(names);
+    return good;
+}
+
+static void
+test_codec(void **state)
+{
+    struct listed_name names[] = {
+        {bytes_of_text("a"), {5, 1, 0}, STATE_ACCEPTED, LISTED_LIVE},
+        {bytes_of_text("a/b"), {7, 2, 1}, STATE_CHOSEN, LISTED_NOTHING},
+        {bytes_of_text("b"), {9, 1, 2}, STATE_RECEIVED, LISTED_PENDING},
+    };
+    struct buf out = {0};
+    (void)state;
+    assert_int_equal(listed_names_encode(names, 3, &out), OK);
+    assert_true(refuses_other_lengths(recode, buf_bytes(&out)));
+    buf_close(&out);
+    names[1].name = bytes_of_text("a"); /* twice */
+    assert_int_equal(listed_names_encode(names, 3, &out), ERR_RANGE);
+    names[1].name = bytes_of_text("_batch/x"); /* reserved */
+    assert_int_equal(listed_names_encode(names, 2, &out), ERR_RANGE);
+    assert_int_equal(listed_names_encode(names, SCAN_NAMES_MAX + 1, &out), ERR_TOO_LARGE);
+}
+
+/* Keys of the table are in the order of the names' bytes, and say which name they are. */
+static void
+test_keys(void **state)
+{
+    static const char *const names[] = {"B", "a", "a-b", "a/b", "a/b/c", "ab", "b"};
+    struct row_key before, key;
+    struct path path = {.tenant = bytes_of_text("acme")}, back;
+    (void)state;
+    row_key_name(path, &before); /* the prefix of all of the tenant */
+    assert_int_equal(row_key_name_of(row_key_bytes(&before), &back), ERR_CORRUPT);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        path.name = bytes_of_text(names[i]);
+        row_key_name(path, &key);
+        assert_true(bytes_compare(row_key_bytes(&before), row_key_bytes(&key)) < 0);
+        assert_int_equal(row_key_name_of(row_key_bytes(&key), &back), OK);
+        assert_true(path_equal(path, back));
+        before = key;
+    }
+    key.data[0] = ROW_PATH;
+    assert_int_equal(row_key_name_of(row_key_bytes(&key), &back), ERR_CORRUPT);
+    assert_int_equal(row_key_name_of(bytes_of("l\x05"
+                                              "ac",
+                                              4),
+                                     &back),
+                     ERR_CORRUPT);
+    assert_int_equal(row_key_name_of(bytes_of("l\x04"
+                                              "acme_x",
+                                              8),
+                                     &back),
+                     ERR_CORRUPT);
+}
+
+/* ---- lists ---- */
+
+static struct ac_request *
+list(struct actor_cluster *ac, unsigned node, const char *prefix, const char *after, uint32_t limit)
+{
+    struct request request = ac_make(REQUEST_NAMES, "", NULL);
+    request.names_prefix = bytes_of_text(prefix);
+    request.names_after = bytes_of_text(after);
+    request.limit = limit;
+    return ac_wait(ac, ac_send(ac, node, &request));
+}
+
+/* All pages as one text, with a space after each name. */
+static char *
+list_all(struct actor_cluster *ac, unsigned node, const char *prefix, uint32_t limit)
+{
+    struct buf text = {0};
+    char after[NAME_BYTES_MAX + 1] = "";
+    bool more = true;
+    while (more) {
+        struct ac_request *r = list(ac, node, prefix, after, limit);
+        assert_int_equal(r->reply.err, OK);
+        assert_true(r->reply.name_count <= limit);
+        for (size_t i = 0; i < r->reply.name_count; i++) {
+            assert_int_equal(buf_append(&text, r->reply.names[i]), OK);
+            assert_int_equal(buf_append_text(&text, " "), OK);
+        }
+        more = r->reply.has_next;
+        if (more)
+            snprintf(after, sizeof(after), "%.*s", (int)r->reply.names_next.size,
+                     (const char *)r->reply.names_next.data);
+    }
+    assert_int_equal(buf_append(&text, bytes_of("", 1)), OK);
+    return (char *)text.data;
+}
+
+static void
+shows(struct actor_cluster *ac, unsigned node, const char *prefix, const char *expected)
+{
+    for (uint32_t limit = 1; limit <= 128; limit *= 4) {
+        char *found = list_all(ac, node, prefix, limit);
+        assert_string_equal(found, expected);
+        free(found);
+    }
+}
+
+static struct actor_cluster *
+cluster(unsigned nodes, unsigned shares, uint64_t seed)
+{
+    struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
+    return ac_new(&options);
+}
+
+/* The order is that of the bytes, whatever the lengths; other tenants and batches are not shown. */
+static void
+test_order(void **state)
+{
+    static const char *const names[] = {"b", "a", "a/b", "ab", "a-b", "B", "a/b/c", "z", "abc"};
+    struct actor_cluster *ac = cluster(NODES, SHARES, 1);
+    struct batch_item items[] = {{.name = bytes_of_text("m1"), .value = bytes_of_text("x")},
+                                 {.name = bytes_of_text("m2"), .value = bytes_of_text("y")}};
+    struct request batch = ac_make(REQUEST_BATCH_CREATE, "", NULL);
+    struct request other = ac_make(REQUEST_CREATE, "a/other", "v");
+    (void)state;
+    shows(ac, 0, "", "");
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_int_equal(ac_create(ac, i % NODES, names[i], "v")->reply.err, OK);
+    other.tenant = bytes_of_text("elsewhere");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &other))->reply.err, OK);
+    batch.items = items;
+    batch.item_count = 2;
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &batch))->reply.err, OK);
+    for (unsigned i = 0; i < NODES; i++) {
+        shows(ac, i, "", "B a a-b a/b a/b/c ab abc b m1 m2 z ");
+        shows(ac, i, "a", "a a-b a/b a/b/c ab abc ");
+        shows(ac, i, "a/", "a/b a/b/c ");
+        shows(ac, i, "none", "");
+    }
+    assert_int_equal(ac_delete(ac, 3, "a/b")->reply.err, OK);
+    assert_int_equal(ac_delete(ac, 4, "z")->reply.err, OK);
+    shows(ac, 2, "", "B a a-b a/b/c ab abc b m1 m2 ");
+    assert_int_equal(ac_create(ac, 2, "z", "again")->reply.err, OK);
+    shows(ac, 1, "m", "m1 m2 ");
+    shows(ac, 1, "z", "z ");
+    checks_at_end(&ac->checks);
+    ac_free(ac);
+}
+
+/* More names than any page of a node holds, most of them deleted. */
+static void
+test_many(void **state)
+{
+    enum { NAMES = 700 };
+    struct actor_cluster *ac = cluster(NODES, SHARES, 2);
+    struct buf expected = {0};
+    char name[32];
+    (void)state;
+    for (unsigned i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof(name), "n%03u", i);
+        assert_int_equal(ac_create(ac, i % NODES, name, "v")->reply.err, OK);
+        if (i % 7 != 0)
+            assert_int_equal(ac_delete(ac, (i + 1) % NODES, name)->reply.err, OK);
+        else
+            assert_int_equal(buf_printf(&expected, "%s ", name), OK);
+    }
+    assert_int_equal(buf_append(&expected, bytes_of("", 1)), OK);
+    char *found = list_all(ac, 3, "", 30);
+    assert_string_equal(found, (const char *)expected.data);
+    free(found);
+    found = list_all(ac, 4, "", PAGE_MAX);
+    assert_string_equal(found, (const char *)expected.data);
+    free(found);
+    buf_close(&expected);
+    ac_free(ac);
+}
+
+/* With n - m nodes away there is a list, with one more there is none: a name could be missing. */
+static void
+test_quorum(void **state)
+{
+    struct actor_cluster *ac = cluster(NODES, SHARES, 3);
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "v")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 1, "b", "v")->reply.err, OK);
+    ac_crash(ac, 2);
+    for (unsigned i = 0; i < NODES; i++) {
+        if (i != 2)
+            shows(ac, i, "", "a b ");
+    }
+    ac_crash(ac, 4);
+    assert_int_equal(list(ac, 0, "", "", 10)->reply.err, ERR_NO_QUORUM);
+    ac_start(ac, 4);
+    ac_run_ms(ac, 3000);
+    shows(ac, 4, "", "a b ");
+    ac_free(ac);
+}
+
+struct only {
+    uint64_t to; /* bit per node that a WRITE of the name gets through to */
+    const char *name;
+};
+
+static enum ac_verdict
+writes_only_to(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    const struct only *only = context;
+    bool about = msg_has_path(msg->kind) && bytes_equal(msg->path.name, bytes_of_text(only->name));
+    (void)from;
+    return about && msg->kind == MSG_WRITE && !(only->to >> to & 1) ? AC_DROP : AC_PASS;
+}
+
+/*
+ * A change that was accepted by one node and by no majority: the list settles it, and what it says
+ * is what reads say afterwards.
+ */
+static void
+test_unfinished(void **state)
+{
+    (void)state;
+    for (unsigned seed = 10; seed < 16; seed++) {
+        struct actor_cluster *ac = cluster(3, 3, seed);
+        struct only only = {.to = UINT64_C(1) << seed % 3, .name = "half"};
+        unsigned away = (seed / 3) % 3;
+        ac->filter = writes_only_to;
+        ac->filter_context = &only;
+        struct request create = ac_make(REQUEST_CREATE, "half", "v");
+        struct ac_request *r = ac_send(ac, 0, &create);
+        ac_run_ms(ac, 200);
+        ac_crash(ac, 0);
+        bool acknowledged = r->done && r->reply.err == OK; /* the node itself and another */
+        ac->filter = NULL;
+        ac_start(ac, 0);
+        ac_run_ms(ac, 2000);
+        if (away != 1)
+            ac_isolate(ac, away, true);
+        struct ac_request *found = list(ac, 1, "", "", 10);
+        assert_int_equal(found->reply.err, OK);
+        enum vault_err expected = found->reply.name_count == 1 ? OK : ERR_NOT_FOUND;
+        assert_true(!acknowledged || expected == OK);
+        assert_int_equal(ac_read(ac, 1, "half")->reply.err, expected);
+        ac_heal(ac);
+        ac_run_ms(ac, 1000);
+        assert_int_equal(ac_read(ac, 2, "half")->reply.err, expected);
+        ac_free(ac);
+    }
+}
+
+/* A node that was away knows an old head as chosen; what the others have since agreed on decides. */
+static void
+test_old_heads(void **state)
+{
+    struct actor_cluster *ac = cluster(3, 3, 20);
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "gone", "v")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "stays", "v")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    ac_isolate(ac, 2, true);
+    assert_int_equal(ac_delete(ac, 0, "gone")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "new", "v")->reply.err, OK);
+    shows(ac, 0, "", "new stays ");
+    assert_int_equal(list(ac, 2, "", "", 10)->reply.err, ERR_NO_QUORUM);
+    ac_isolate(ac, 2, false);
+    ac_run_ms(ac, 1200);
+    ac_crash(ac, 1); /* who remain: one that knows, and one that was away */
+    shows(ac, 2, "", "new stays ");
+    ac_free(ac);
+}
+
+/* A node whose store is lost does not answer before it has been handed everything. */
+static void
+test_lost_store(void **state)
+{
+    struct actor_cluster *ac = cluster(3, 3, 30);
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%02u", i);
+        assert_int_equal(ac_create(ac, i % 3, name, "v")->reply.err, OK);
+    }
+    ac_crash(ac, 1);
+    ac_lose_store(ac, 1, true);
+    ac_start(ac, 1);
+    for (unsigned i = 0; i < 100; i++) { /* while it is handed what it lost */
+        struct ac_request *r = list(ac, 1, "", "", 100);
+        if (r->reply.err == OK)
+            assert_int_equal(r->reply.name_count, 20);
+        else
+            assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+        ac_run_ms(ac, 5);
+    }
+    ac_run_ms(ac, 3000);
+    assert_true(ac_recovered(ac, 1));
+    ac_crash(ac, 0);
+    assert_int_equal(list(ac, 1, "", "", 100)->reply.name_count, 20);
+    ac_free(ac);
+}
+
+/* A store that has no table of names: it is made after the start, before the first answer. */
+static void
+test_old_store(void **state)
+{
+    struct actor_cluster *ac = cluster(3, 3, 40);
+    struct row_key mark;
+    (void)state;
+    for (unsigned i = 0; i < 150; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%03u", i);
+        assert_int_equal(ac_create(ac, i % 3, name, "v")->reply.err, OK);
+    }
+    ac_run_ms(ac, 500);
+    row_key_meta("names", &mark);
+    for (unsigned i = 0; i < 3; i++) {
+        struct store_change forget = {.kind = STORE_DELETE, .key = row_key_bytes(&mark)};
+        ac_crash(ac, i);
+        ac_forget(ac, i, ROW_NAME);
+        assert_int_equal(ac->nodes[i].store->ops->commit(ac->nodes[i].store, &forget, 1), OK);
+        assert_int_equal(ac->nodes[i].store->ops->sync(ac->nodes[i].store), OK);
+        assert_int_equal(ac_rows(ac, i, ROW_NAME), 0);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        ac_start(ac, i);
+    ac_run_ms(ac, 3000);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ac_rows(ac, i, ROW_NAME), 150);
+    assert_int_equal(list(ac, 2, "", "", PAGE_MAX)->reply.name_count, 150);
+    ac_free(ac);
+}
+
+static enum ac_verdict
+lying(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    unsigned *seen = context;
+    *seen += msg->kind == MSG_SCAN && from == 0 && to == 1;
+    return msg->kind == MSG_SCANNED && from == 1 ? AC_DROP : AC_PASS;
+}
+
+/* An answer that comes from nobody who was asked, or that does not fit the question, is none. */
+static void
+test_answers_that_do_not_fit(void **state)
+{
+    struct actor_cluster *ac = cluster(3, 3, 50);
+    unsigned seen = 0;
+    struct msg bad = {.kind = MSG_SCANNED, .op = 12345};
+    struct msg scan = {.kind = MSG_SCAN, .op = 1, .u.scan = {.tenant = bytes_of_text("A b")}};
+    (void)state;
+    scan.u.scan.limit = 1;
+    assert_int_equal(ac_create(ac, 0, "a", "v")->reply.err, OK);
+    assert_int_equal(ac_inject(ac, 1, 0, &bad), OK); /* of no round: no news */
+    assert_int_equal(ac_inject(ac, 1, 0, &scan), ERR_UNEXPECTED);
+    ac->filter = lying;
+    ac->filter_context = &seen;
+    shows(ac, 0, "", "a ");
+    assert_true(seen > 0);
+    ac_free(ac);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_codec),     cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_order),     cmocka_unit_test(test_many),
+        cmocka_unit_test(test_quorum),    cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_old_heads), cmocka_unit_test(test_lost_store),
+        cmocka_unit_test(test_old_store), cmocka_unit_test(test_answers_that_do_not_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
