@@ -22,6 +22,7 @@ purpose_of(const struct job *job)
     case REQUEST_BATCH_CREATE:
     case REQUEST_ENV:
     case REQUEST_NAMES:
+    case REQUEST_COPY:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;

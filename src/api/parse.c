@@ -3,6 +3,7 @@
  * several faults gets: route, query, headers, body.
  */
 #include "api/api.h"
+#include "api/copy_body.h"
 #include "api/env_body.h"
 #include "api/json_body.h"
 #include "api/request_headers.h"
@@ -28,7 +29,7 @@ body_parse(const struct http_request *http, const struct request_headers *header
     bool batch = request->kind == REQUEST_BATCH;
 
     if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch &&
-        request->kind != REQUEST_ENV) {
+        request->kind != REQUEST_ENV && request->kind != REQUEST_COPY) {
         if (http->body.size == 0)
             return OK;
         request->refusal = "this request has no body";
@@ -40,6 +41,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
         return env_body_parse(http, headers, arena, request);
     if (!headers_content_is_json(headers))
         return ERR_MEDIA_TYPE;
+    if (request->kind == REQUEST_COPY)
+        return copy_body_parse(http->body, arena, request);
     return batch ? batch_body_parse(http->body, arena, request)
                  : json_body_parse(http->body, arena, request);
 }

@@ -299,6 +299,14 @@ render_names(const struct reply *reply, struct json_out *out)
 }
 
 static void
+render_copied(const struct reply *reply, struct json_out *out)
+{
+    json_out_open(out, '{');
+    put_number(out, "copied", reply->item_count);
+    json_out_close(out, '}');
+}
+
+static void
 render_deletion(const struct request *request, const struct reply *reply, struct json_out *out)
 {
     put_name(out, request);
@@ -384,6 +392,7 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         render_batch(request, reply, &out);
         break;
     case REQUEST_NAMES: render_names(reply, &out); break;
+    case REQUEST_COPY: render_copied(reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: /* api/status.h renders these */

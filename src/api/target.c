@@ -63,6 +63,12 @@ batch_kind(enum http_method method)
 }
 
 static int
+copy_kind(enum http_method method)
+{
+    return method == HTTP_METHOD_POST ? (int)REQUEST_COPY : -1;
+}
+
+static int
 env_kind(enum http_method method)
 {
     return method == HTTP_METHOD_POST ? (int)REQUEST_ENV : -1;
@@ -92,6 +98,7 @@ static const struct route routes[] = {
     {"/v1/history/", ROUTE_WITH_NAME, "GET, HEAD", history_kind},
     {"/v1/deletions/", ROUTE_WITH_NAME, "GET, HEAD", deletions_kind},
     {"/v1/batch", ROUTE_EXACT, "POST", batch_kind},
+    {"/v1/copy", ROUTE_EXACT, "POST", copy_kind},
     {"/v1/env", ROUTE_EXACT, "POST", env_kind},
     {"/v1/health", ROUTE_EXACT, "GET, HEAD", health_kind},
     {"/v1/status", ROUTE_EXACT, "GET, HEAD", status_kind},

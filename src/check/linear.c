@@ -173,6 +173,7 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_NAMES: return state->kind == MODEL_LIVE ? state : NULL;
     case REQUEST_BATCH:
     case REQUEST_BATCH_CREATE:
+    case REQUEST_COPY:
     case REQUEST_ENV:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:

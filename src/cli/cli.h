@@ -47,6 +47,8 @@ int command_secret_get(int argc, char **argv);
 int command_secret_history(int argc, char **argv);
 int command_secret_list(int argc, char **argv);
 int command_secret_tree(int argc, char **argv);
+int command_secret_copy(int argc, char **argv);
+int command_secret_move(int argc, char **argv);
 int command_secret_delete(int argc, char **argv);
 int command_secret_edit(int argc, char **argv);
 /* cli/env_command.c */

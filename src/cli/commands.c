@@ -113,6 +113,37 @@ const struct command cli_commands[] = {
         command_secret_tree,
     },
     {
+        "secret copy",
+        "copy a secret, or all below a name",
+        "Usage: ostraka secret copy FROM TO [options]\n"
+        "\n"
+        "Copies the current value to a new secret TO, inside the vault. Nothing is overwritten. Up\n"
+        "to 256 secrets with 1 MiB of values in all are copied all or none, as they were at one\n"
+        "moment; more go one after the other.\n"
+        "\n"
+        "Options:\n"
+        "  -r, --recursive     all secrets below FROM/, to the same names below TO/\n"
+        "  --one-by-one        with -r: one after the other, not all or nothing\n"
+        "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
+        "  --json              print the counts as JSON\n" CONNECTION_HELP,
+        command_secret_copy,
+    },
+    {
+        "secret move",
+        "move a secret, or all below a name",
+        "Usage: ostraka secret move FROM TO [options]\n"
+        "\n"
+        "Copies as `ostraka secret copy` does, and then deletes what was copied, with its earlier\n"
+        "versions. A secret that was changed in between is copied and stays.\n"
+        "\n"
+        "Options:\n"
+        "  -r, --recursive     all secrets below FROM/, to the same names below TO/\n"
+        "  --one-by-one        with -r: one after the other, not all or nothing\n"
+        "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
+        "  --json              print the counts as JSON\n" CONNECTION_HELP,
+        command_secret_move,
+    },
+    {
         "secret edit",
         "change a secret's value in an editor",
         "Usage: ostraka secret edit NAME [options]\n"

@@ -19,6 +19,7 @@ request_kind_name(enum request_kind kind)
     case REQUEST_METRICS: return "metrics";
     case REQUEST_ENV: return "env";
     case REQUEST_NAMES: return "list";
+    case REQUEST_COPY: return "copy";
     }
     return "none";
 }

@@ -25,8 +25,9 @@ enum request_kind {
     REQUEST_METRICS,
     REQUEST_ENV,   /* .env text; the runtime makes a BATCH and a BATCH_CREATE of it */
     REQUEST_NAMES, /* names of secrets by prefix */
+    REQUEST_COPY,  /* the runtime makes NAMES, a BATCH, a BATCH_CREATE and DELETEs of it */
 };
-enum { REQUEST_KINDS = REQUEST_NAMES + 1 };
+enum { REQUEST_KINDS = REQUEST_COPY + 1 };
 const char *request_kind_name(enum request_kind kind);
 
 enum value_encoding {
@@ -68,6 +69,8 @@ struct request {
     struct bytes env_mode, env_prefix; /* ENV: as the query has them; data is NULL: it has not */
     struct env_plan *env;              /* ENV: what its text asks for */
     bool env_as_json;                  /* ENV: the answer */
+    struct bytes copy_from, copy_to;   /* COPY: valid names */
+    bool copy_recursive, copy_move;    /* COPY */
     struct bytes names_prefix;         /* NAMES: those that begin with it */
     struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
 };
@@ -113,8 +116,8 @@ struct reply {
     bool shredded;
     unsigned retry_after_ms;         /* ERR_BUSY: a hint, 0 none */
     const struct item_result *items; /* batches, also when some of them made it fail; or NULL */
-    size_t item_count;
-    const struct bytes *names; /* NAMES, in the order of their bytes */
+    size_t item_count;               /* COPY: how many were copied */
+    const struct bytes *names;       /* NAMES, in the order of their bytes */
     size_t name_count;
     struct bytes names_next; /* NAMES: has_next: there may be more after this one */
 };

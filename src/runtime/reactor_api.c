@@ -57,6 +57,10 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
         reactor_env_reply(r, p, reply);
         return;
     }
+    if (p->copy) {
+        reactor_copy_reply(r, p, reply);
+        return;
+    }
     if (api_render(&p->request, reply, &response) != OK) {
         api_response_close(&response);
         reactor_respond_error(r, p, ERR_NOMEM, NULL);
@@ -316,6 +320,10 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     }
     if (p->request.kind == REQUEST_ENV) {
         reactor_env_start(r, p);
+        return;
+    }
+    if (p->request.kind == REQUEST_COPY) {
+        reactor_copy_start(r, p);
         return;
     }
     struct msg msg = {.kind = MSG_REQUEST,

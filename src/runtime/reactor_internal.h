@@ -41,7 +41,8 @@ struct pending {
     struct https_exchange *exchange;
     struct request request;
     struct instant started;
-    struct env_exchange *env; /* ENV under way; NULL: none */
+    struct env_exchange *env;   /* ENV under way; NULL: none */
+    struct copy_exchange *copy; /* COPY under way; NULL: none */
 };
 
 /* reactor_api.c */
@@ -59,5 +60,10 @@ void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *rep
 void reactor_env_start(struct reactor *r, struct pending *p);
 /* What became of the batch that was made of it last. */
 void reactor_env_reply(struct reactor *r, struct pending *p, const struct reply *reply);
+
+/* reactor_copy.c */
+void reactor_copy_start(struct reactor *r, struct pending *p);
+/* What became of the step that is under way. */
+void reactor_copy_reply(struct reactor *r, struct pending *p, const struct reply *reply);
 
 #endif

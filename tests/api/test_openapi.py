@@ -186,6 +186,8 @@ class Server(unittest.TestCase):
             return {"create": [{"name": "o/batch", "value": "x"}]}
         if path == "/v1/env":
             return {"content": "A=secret(o/later)"}
+        if path == "/v1/copy":
+            return {"from": "o/later", "to": "o/copy"}
         return {"value": "x"} if method in ("POST", "PUT") else None
 
     def large_body_of(self, path):
@@ -237,6 +239,22 @@ class Server(unittest.TestCase):
                            "/v1/secrets?prefix=l/&after=" + page["next"]).json()
         self.assertEqual(page, {"names": ["l/2"]})
         self.expect(400, "bad_parameter", cluster, 4, "GET", "/v1/secrets?after=v1")
+
+    def copies(self, cluster):
+        copy = "/v1/copy"
+        body = {"from": "c/1", "to": "c/2"}
+        self.expect(404, "not_found", cluster, 1, "POST", copy, body)
+        self.expect(201, None, cluster, 1, "POST", "/v1/secrets/c/1", {"value": "x"})
+        self.expect(200, None, cluster, 2, "POST", copy, body, fields={"Idempotency-Key": "c"})
+        self.expect(200, None, cluster, 3, "POST", copy, body, fields={"Idempotency-Key": "c"})
+        self.expect(409, "already_exists", cluster, 4, "POST", copy, body)
+        self.expect(200, None, cluster, 1, "PUT", "/v1/secrets/c/1", {"value": "y"})
+        self.expect(422, "idempotency_key_reused", cluster, 4, "POST", copy, body,
+                    fields={"Idempotency-Key": "c"})
+        answer = self.expect(200, None, cluster, 5, "POST", copy,
+                             {"from": "c", "to": "d", "recursive": True, "move": True})
+        self.assertEqual(answer.json(), {"copied": 2})
+        self.expect(400, "bad_name", cluster, 1, "POST", copy, {"from": "c", "to": "c"})
 
     def batches(self, cluster):
         batch = "/v1/batch"
@@ -304,8 +322,9 @@ class Server(unittest.TestCase):
         if body:
             self.expect(400, "bad_json", cluster, node, method, target, b"{")
             self.expect(411, "length_required", cluster, node, method, target)
-            self.expect(413, "too_large", cluster, node, method, target,
-                        self.large_body_of(path))
+            if path != "/v1/copy":
+                self.expect(413, "too_large", cluster, node, method, target,
+                            self.large_body_of(path))
             self.expect(415, "unsupported_media_type", cluster, node, method, target, body,
                         fields={"Content-Type": "text/html"})
         else:
@@ -390,7 +409,7 @@ class Server(unittest.TestCase):
             except (AssertionError, Failed) as error:
                 self.recorder.faults.append("%s %s: %s" % (method, path, error))
         threads = [threading.Thread(target=fails, args=resource) for resource in RESOURCES
-                   if "{name}" in resource[1] or resource[1] in ("/v1/batch", "/v1/env", "/v1/secrets")]
+                   if "{name}" in resource[1] or resource[1] in ("/v1/batch", "/v1/env", "/v1/secrets", "/v1/copy")]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -461,6 +480,7 @@ class Server(unittest.TestCase):
                 self.life_of_a_secret(cluster)
                 self.batches(cluster)
                 self.lists(cluster)
+                self.copies(cluster)
                 self.env(cluster)
                 self.operations_resources(cluster)
                 for number, (method, path) in enumerate(RESOURCES):

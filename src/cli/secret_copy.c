@@ -1,0 +1,185 @@
+/*
+ * ostraka secret copy and move. All at once where the server takes it so: all copies or none. More
+ * than that goes one secret after the other, and what has been done is told.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/names.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/secret_common.h"
+
+struct copying {
+    const char *command;
+    struct client_options connection;
+    bool move, recursive, short_recursive, one_by_one, skip_existing, json;
+    const char *from, *to;
+    size_t done, skipped, all;
+};
+
+static int
+copy_once(struct client *client, const struct copying *c, const char *from, const char *to,
+          bool recursive, size_t *copied)
+{
+    struct client_answer answer = {0};
+    json_t *body = json_pack("{s:s, s:s, s:b, s:b}", "from", from, "to", to, "recursive",
+                             (int)recursive, "move", (int)c->move);
+    int status =
+        body ? client_call(client, CLIENT_POST, "/v1/copy", body, &answer) : secret_out_of_memory();
+
+    *copied =
+        status == EXIT_OK ? (size_t)json_integer_value(json_object_get(answer.json, "copied")) : 0;
+    json_decref(body);
+    client_answer_close(&answer);
+    return status;
+}
+
+static int
+copy_name(struct client *client, struct copying *c, const char *name)
+{
+    char to[2 * NAME_BYTES_MAX + 1];
+    size_t copied;
+    int status;
+
+    snprintf(to, sizeof to, "%s%s", c->to, name + strlen(c->from));
+    client_set_quiet(client, c->skip_existing);
+    status = copy_once(client, c, name, to, false, &copied);
+    client_set_quiet(client, false);
+    if (status == EXIT_CONFLICT && c->skip_existing) {
+        c->skipped++;
+        return EXIT_OK;
+    }
+    if (status && c->skip_existing)
+        output_error("%s was not copied", name);
+    c->done += copied;
+    return status;
+}
+
+static int
+copy_each(struct client *client, struct copying *c, const json_t *names)
+{
+    struct progress progress;
+    const json_t *name;
+    int status = EXIT_OK;
+    size_t i;
+
+    progress_begin(&progress, c->move ? "moved" : "copied", c->all);
+    json_array_foreach(names, i, name)
+    {
+        status = copy_name(client, c, json_string_value(name));
+        if (status)
+            break;
+        progress_step(&progress);
+    }
+    progress_end(&progress);
+    if (status && status != EXIT_USAGE)
+        output_hint("%zu of %zu are done; %s", c->done + c->skipped, c->all,
+                    c->move ? "the same command goes on with what is left"
+                            : "the same command with --skip-existing goes on with what is left");
+    return status;
+}
+
+static int
+copy_all(struct client *client, struct copying *c)
+{
+    char prefix[NAME_BYTES_MAX + 2];
+    json_t *names;
+    int status;
+
+    snprintf(prefix, sizeof prefix, "%s/", c->from);
+    status = names_collect(client, prefix, &names);
+    if (status)
+        return status;
+    c->all = json_array_size(names);
+    if (c->all == 0) {
+        output_error("there is no secret below %s", prefix);
+        status = EXIT_NOT_FOUND;
+    } else if (c->all > BATCH_ITEMS_MAX || c->one_by_one || c->skip_existing) {
+        status = copy_each(client, c, names);
+    } else {
+        status = copy_once(client, c, c->from, c->to, true, &c->done);
+    }
+    json_decref(names);
+    return status;
+}
+
+static int
+report(const struct copying *c)
+{
+    if (c->json) {
+        json_t *whole = json_pack("{s:I, s:I}", "copied", (json_int_t)c->done, "skipped",
+                                  (json_int_t)c->skipped);
+        enum vault_err err = whole ? output_json(whole) : ERR_NOMEM;
+
+        json_decref(whole);
+        return err == OK ? EXIT_OK : EXIT_FAILED;
+    }
+    printf("%s %zu secret%s", c->move ? "moved" : "copied", c->done, c->done == 1 ? "" : "s");
+    if (c->skipped > 0)
+        printf(", left out %zu that exist", c->skipped);
+    putchar('\n');
+    return EXIT_OK;
+}
+
+static int
+run_copying(struct copying *c)
+{
+    struct client *client;
+    int status = client_open(&c->connection, &client);
+
+    if (status)
+        return status;
+    if (c->recursive)
+        status = copy_all(client, c);
+    else
+        status = copy_once(client, c, c->from, c->to, false, &c->done);
+    client_close(client);
+    return status ? status : report(c);
+}
+
+static int
+copy(struct copying *c, int argc, char **argv)
+{
+    const struct option_spec specs[] = {
+        {.name = "--recursive", .flag = &c->recursive},
+        {.name = "-r", .flag = &c->short_recursive},
+        {.name = "--one-by-one", .flag = &c->one_by_one},
+        {.name = "--skip-existing", .flag = &c->skip_existing},
+        {.name = "--json", .flag = &c->json},
+        CLIENT_OPTION_SPECS(&c->connection),
+    };
+    struct arguments arguments;
+    int status = options_parse(c->command, argc, argv, specs, sizeof specs / sizeof specs[0],
+                               "FROM TO", 2, 2, &arguments);
+
+    for (size_t i = 0; i < 2 && status == EXIT_OK; i++)
+        status = secret_check_name(c->command, arguments.values[i]);
+    if (status)
+        return status;
+    c->recursive = c->recursive || c->short_recursive;
+    if (!c->recursive && (c->one_by_one || c->skip_existing))
+        return cli_usage_error(c->command, "--one-by-one and --skip-existing are for --recursive");
+    c->from = arguments.values[0];
+    c->to = arguments.values[1];
+    return run_copying(c);
+}
+
+int
+command_secret_copy(int argc, char **argv)
+{
+    struct copying c = {.command = "secret copy"};
+
+    return copy(&c, argc, argv);
+}
+
+int
+command_secret_move(int argc, char **argv)
+{
+    struct copying c = {.command = "secret move", .move = true};
+
+    return copy(&c, argc, argv);
+}
