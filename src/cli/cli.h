@@ -48,6 +48,8 @@ int command_secret_history(int argc, char **argv);
 int command_secret_list(int argc, char **argv);
 int command_secret_tree(int argc, char **argv);
 int command_secret_copy(int argc, char **argv);
+int command_secret_import(int argc, char **argv);
+int command_secret_export(int argc, char **argv);
 int command_secret_move(int argc, char **argv);
 int command_secret_delete(int argc, char **argv);
 int command_secret_edit(int argc, char **argv);

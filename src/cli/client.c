@@ -29,9 +29,10 @@ struct client {
     CURL *curl;
     struct curl_slist *headers;
     struct addresses addresses;
-    size_t preferred;    /* the one that answered last */
-    bool quiet;          /* says nothing about failures */
-    const char *ca_file; /* borrowed; NULL: the system's */
+    size_t preferred;      /* the one that answered last */
+    bool quiet;            /* says nothing about failures */
+    const char *given_key; /* of the changes from now on; NULL: each has a key of its own */
+    const char *ca_file;   /* borrowed; NULL: the system's */
 };
 
 /* One request on its way through the addresses. */
@@ -52,7 +53,7 @@ struct call {
     bool untrusted;                /* the certificate was not accepted */
     struct buf tried;              /* a line for each address that did not help */
     bool unknown;                  /* an attempt may have had an effect, now or later */
-    char key[sizeof idempotency_header + 2 * KEY_RANDOM_BYTES]; /* header line of a change */
+    char key[sizeof idempotency_header + IDEMPOTENCY_KEY_BYTES_MAX]; /* header line of a change */
     char type[sizeof "Content-Type: application/json"];
     char accept[sizeof "Accept: application/json"];
 };
@@ -134,6 +135,12 @@ void
 client_set_quiet(struct client *client, bool quiet)
 {
     client->quiet = quiet;
+}
+
+void
+client_set_key(struct client *client, const char *key)
+{
+    client->given_key = key;
 }
 
 /* ---- one attempt ---- */
@@ -425,6 +432,10 @@ make_key(struct call *call)
     enum vault_err err = rng_fill(&rng, random, sizeof random);
 
     memcpy(call->key, idempotency_header, sizeof idempotency_header);
+    if (call->client->given_key) {
+        snprintf(call->key, sizeof call->key, "%s%s", idempotency_header, call->client->given_key);
+        return OK;
+    }
     hex_encode(bytes_of(random, sizeof random), call->key + sizeof idempotency_header - 1);
     return err;
 }

@@ -25,6 +25,12 @@ void client_close(struct client *client); /* wipes; NULL is fine */
 /* While it is quiet, failures are told by the exit status alone. */
 void client_set_quiet(struct client *client, bool quiet);
 
+/*
+ * The Idempotency-Key of the changes that follow, borrowed: 1 to 128 visible ASCII. NULL: each has
+ * one of its own.
+ */
+void client_set_key(struct client *client, const char *key);
+
 enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE };
 
 struct client_answer {

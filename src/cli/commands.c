@@ -117,9 +117,9 @@ const struct command cli_commands[] = {
         "copy a secret, or all below a name",
         "Usage: ostraka secret copy FROM TO [options]\n"
         "\n"
-        "Copies the current value to a new secret TO, inside the vault. Nothing is overwritten. Up\n"
-        "to 256 secrets with 1 MiB of values in all are copied all or none, as they were at one\n"
-        "moment; more go one after the other.\n"
+        "Copies the current value to a new secret TO, inside the vault. Nothing is overwritten.\n"
+        "Up to 256 secrets with 1 MiB of values in all are copied all or none, as they were at\n"
+        "one moment; more go one after the other.\n"
         "\n"
         "Options:\n"
         "  -r, --recursive     all secrets below FROM/, to the same names below TO/\n"
@@ -142,6 +142,42 @@ const struct command cli_commands[] = {
         "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_move,
+    },
+    {
+        "secret import",
+        "store the secrets of a file",
+        "Usage: ostraka secret import --from dotenv|json|vault-kv FILE|- [options]\n"
+        "\n"
+        "Stores every value of the file as a new secret:\n"
+        "  dotenv    NAME=value\n"
+        "  json      {\"a\": {\"b\": \"value\"}} as a/b, or what `ostraka secret export` wrote\n"
+        "  vault-kv  what `vault kv get -format=json` prints\n"
+        "256 at a time are stored all or none. Where it breaks off, the same command goes on:\n"
+        "how far it has come is in FILE.ostraka-import, without names or values.\n"
+        "\n"
+        "Options:\n"
+        "  --from FORMAT       what the file is\n"
+        "  --prefix P          put before every name\n"
+        "  --dry-run           only say what would be created, and what exists\n"
+        "  --skip-existing     leave out what exists\n"
+        "  --state FILE        keep there how far it has come\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka secret import --from dotenv prod.env --prefix myapp/\n",
+        command_secret_import,
+    },
+    {
+        "secret export",
+        "print all secrets below a prefix",
+        "Usage: ostraka secret export [PREFIX] [options]\n"
+        "\n"
+        "Prints the current values of the secrets whose names begin with PREFIX. As dotenv each\n"
+        "is a variable: its name behind the prefix, in upper case, with '_' for what no variable\n"
+        "has.\n"
+        "\n"
+        "Options:\n"
+        "  --format dotenv|json  (default: dotenv)\n"
+        "  --output FILE       write it there, mode 0600 if it is new\n" CONNECTION_HELP,
+        command_secret_export,
     },
     {
         "secret edit",
@@ -260,7 +296,10 @@ const struct command cli_commands[] = {
         "it cannot be run. Like this program it leaves no core dumps.\n"
         "\n"
         "Options:\n"
-        "  --env-file FILE     may be given several times (default: .env)\n"
+        "  --env-file FILE     may be given several times (default: .env, but not with --prefix)\n"
+        "  --prefix P          all secrets whose names begin with P, each as a variable: its name\n"
+        "                      behind P in upper case, with '_' for what no variable has; files\n"
+        "                      override them\n"
         "  --watch             start the command anew when a secret it got has another version\n"
         "  --signal NAME       with --watch: send it that signal instead, such as HUP\n"
         "  --interval S        with --watch: seconds between two looks (default: "

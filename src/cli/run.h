@@ -9,7 +9,8 @@ enum { DESCRIPTORS_MAX = 1024 };
 struct run {
     struct client_options connection;
     struct text_list files;
-    char **command; /* argv of the program, ended by NULL */
+    struct text_list prefixes; /* all secrets below each, before the files */
+    char **command;            /* argv of the program, ended by NULL */
     bool watch;
     uint64_t interval_s;             /* between two looks */
     bool inherited[DESCRIPTORS_MAX]; /* open before this program opened anything */

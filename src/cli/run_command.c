@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/bulk.h"
 #include "cli/cli.h"
 #include "cli/env_file.h"
 #include "cli/output.h"
@@ -112,6 +113,29 @@ add_file(struct client *client, const char *file, struct environment *environmen
     return status;
 }
 
+static int
+add_prefix(struct client *client, const char *prefix, struct environment *environment)
+{
+    struct bulk bulk = {0};
+    int status = bulk_read(client, prefix, &bulk);
+
+    if (status == EXIT_OK)
+        status = bulk_name_variables(&bulk, prefix);
+    for (size_t i = 0; i < bulk.count && status == EXIT_OK; i++) {
+        struct bytes value = buf_bytes(&bulk.items[i].value);
+
+        if (value.size > 0 && memchr(value.data, 0, value.size)) {
+            output_error("the value of %.*s has a NUL, which no environment can hold",
+                         (int)bulk.items[i].name.size, (const char *)bulk.items[i].name.data);
+            status = EXIT_FAILED;
+        } else if (set_variable(environment, buf_bytes(&bulk.items[i].name), value) != OK) {
+            status = secret_out_of_memory();
+        }
+    }
+    bulk_close(&bulk);
+    return status;
+}
+
 int
 run_environment(const struct run *run, struct client *client, struct environment *out)
 {
@@ -122,6 +146,8 @@ run_environment(const struct run *run, struct client *client, struct environment
         if (add_entry(out, wiped_strdup(*entry)) != OK)
             status = secret_out_of_memory();
     }
+    for (size_t i = 0; i < run->prefixes.count && status == EXIT_OK; i++)
+        status = add_prefix(client, run->prefixes.values[i], out);
     for (size_t i = 0; i < run->files.count && status == EXIT_OK; i++)
         status = add_file(client, run->files.values[i], out);
     if (status)
@@ -213,6 +239,7 @@ command_run(int argc, char **argv)
     struct run run = {.interval_s = INTERVAL_S};
     const struct option_spec specs[] = {
         {.name = "--env-file", .list = &run.files},
+        {.name = "--prefix", .list = &run.prefixes},
         {.name = "--watch", .flag = &run.watch},
         {.name = "--interval", .number = &run.interval_s},
         {.name = "--signal", .text = &run.signal},
@@ -232,7 +259,7 @@ command_run(int argc, char **argv)
     if (status)
         return status;
     note_descriptors(&run);
-    if (run.files.count == 0)
+    if (run.files.count == 0 && run.prefixes.count == 0)
         run.files.values[run.files.count++] = ".env";
     return run.watch ? watch(&run) : become(&run);
 }

@@ -17,6 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/env_file.h"
+#include "cli/names.h"
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/secret_common.h"
@@ -103,6 +104,12 @@ add_references(struct watch *w, struct bytes text)
     return status;
 }
 
+static int
+add_name(void *context, const char *name)
+{
+    return add_watched(context, bytes_of_text(name));
+}
+
 /* The files are read anew each time: they may have changed, too. */
 static int
 find_watched(struct watch *w)
@@ -110,6 +117,8 @@ find_watched(struct watch *w)
     int status = EXIT_OK;
 
     w->count = 0;
+    for (size_t i = 0; i < w->run->prefixes.count && status == EXIT_OK; i++)
+        status = names_visit(w->client, w->run->prefixes.values[i], add_name, w);
     for (size_t i = 0; i < w->run->files.count && status == EXIT_OK; i++) {
         struct buf text;
 
