@@ -514,7 +514,9 @@ job_resume(struct work *w)
         return;
     }
     assert(job->request);
-    if (job->kind == REQUEST_DELETION)
+    if (job->kind == REQUEST_BATCH)
+        batch_start(w);
+    else if (job->kind == REQUEST_DELETION)
         deletion_start(w);
     else if (needs_list(job) && !job->listed)
         list_start(w);
@@ -530,8 +532,6 @@ start_request(struct work *w)
                   request->kind == REQUEST_DELETE;
     if (change) {
         job_enter_line(w);
-    } else if (request->kind == REQUEST_BATCH) {
-        batch_start(w);
     } else if (request->kind == REQUEST_BATCH_CREATE) {
         create_start(w);
     } else if (request->kind == REQUEST_NAMES) {

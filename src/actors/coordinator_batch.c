@@ -28,7 +28,9 @@ part_init(struct batch_part *part, const struct request *request, const struct b
                                      .tenant = request->tenant,
                                      .name = item->name,
                                      .credential = request->credential,
-                                     .version = item->version};
+                                     .version = item->version,
+                                     .has_at = request->has_at && item->version == 0,
+                                     .at_ms = request->at_ms};
     part->wanted = true;
 }
 
@@ -129,7 +131,8 @@ round_ended(struct work *w)
 {
     struct batch *b = w->job->batch;
     enum vault_err err = first_error(b);
-    if (err != OK || b->count == 1 || PLANTED(batch_read_once))
+    /* What was there at a time in the past does not change any more. */
+    if (err != OK || b->count == 1 || w->job->request->has_at || PLANTED(batch_read_once))
         answer_batch(w, err);
     else if (!b->comparing)
         next_round(w, true);

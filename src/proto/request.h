@@ -58,7 +58,7 @@ struct request {
     bool has_expected_version;    /* UPDATE, DELETE */
     uint64_t expected_version;
     uint64_t version; /* READ: 0 is the latest */
-    bool has_at;      /* READ at a time */
+    bool has_at;      /* READ at a time; BATCH: all that name no version, as they were then */
     uint64_t at_ms;
     bool stale;                     /* READ ?consistency=stale */
     uint32_t limit;                 /* HISTORY, NAMES: 1..PAGE_MAX */

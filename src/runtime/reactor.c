@@ -28,8 +28,8 @@ reactor_now(void)
     return (struct instant){(uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
 }
 
-static uint64_t
-wall_ms(void)
+uint64_t
+reactor_wall_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -44,7 +44,7 @@ reactor_step(struct reactor *r, struct step *st)
         node_turn_begin(r->node);
     }
     *st = (struct step){.now = reactor_now(),
-                        .wall_ms = wall_ms(),
+                        .wall_ms = reactor_wall_ms(),
                         .rng = &r->options.rng,
                         .log = r->options.log,
                         .metrics = &r->metrics,

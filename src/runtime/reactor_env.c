@@ -2,6 +2,10 @@
  * .env texts. Everything that a text refers to is read by one batch, the result is made, and only
  * then is everything that it creates created by another: what could still be refused has been by
  * then, and whoever gets the result finds all of it in the vault.
+ *
+ * Under an Idempotency-Key the answer must be the same each time. What is remembered is the
+ * creation, with the moment from which it holds: so the values in the result are those of that moment, read
+ * after it, which no later change alters.
  */
 #include "actors/authority.h"
 #include "base/cbor.h"
@@ -13,6 +17,7 @@ struct env_exchange {
     struct reactor *reactor;
     struct request batch; /* under way */
     struct buf text;      /* the result, once it is made; wiped */
+    bool again;           /* it is being made once more, as of the moment of the creation */
 };
 
 static void
@@ -49,6 +54,23 @@ deliver_batch(struct reactor *r, struct pending *p)
                       .request_id = p->request.id,
                       .u.request = {.request = &p->env->batch, .exchange = (uint64_t)(uintptr_t)p}};
     reactor_deliver(r, ACTOR_GATEWAY, &msg);
+}
+
+static void
+on_deliver(evutil_socket_t fd, short what, void *context)
+{
+    struct pending *p = context;
+    (void)fd;
+    (void)what;
+    deliver_batch(p->env->reactor, p);
+}
+
+static bool
+deliver_later(struct reactor *r, struct pending *p, uint64_t ms)
+{
+    struct timeval after = {.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    return event_base_once(r->base, -1, EV_TIMEOUT, on_deliver, p, &after) == 0;
 }
 
 /* ---- creating ---- */
@@ -122,6 +144,11 @@ make_result(struct reactor *r, struct pending *p, const struct reply *reply)
     const struct bytes *values = collect_values(p, reply);
     struct timeval now = {0};
     enum vault_err err = values ? env_plan_render(plan, values, &p->env->text) : ERR_NOMEM;
+    if (p->env->again) {
+        /* All has been created, and the values of that moment have no form, or are too many. */
+        end(r, p, err == OK || err == ERR_NOMEM ? err : ERR_RESULT_GONE);
+        return;
+    }
     if (err == ERR_TOO_LARGE)
         p->request.refusal = "the result exceeds 4 MiB";
     if (err != OK || plan->creation_count == 0)
@@ -158,6 +185,59 @@ make_reading_batch(struct pending *p)
     return OK;
 }
 
+/* ---- the result once more ---- */
+
+static bool
+depends_on_time(const struct pending *p)
+{
+    const struct env_plan *plan = p->request.env;
+    if (p->request.idempotency_key.size == 0 || plan->input.mode == ENV_ENCRYPT)
+        return false;
+    for (size_t i = 0; i < plan->reference_count; i++) {
+        if (plan->references[i].created == 0 && plan->references[i].version == 0)
+            return true;
+    }
+    return false;
+}
+
+/* From when on everything that was created was there: the same for each who asks under the key. */
+static uint64_t
+created_at_ms(const struct reply *reply)
+{
+    uint64_t at_ms = 0;
+    for (size_t i = 0; i < reply->item_count; i++) {
+        if (reply->items[i].valid_from_ms > at_ms)
+            at_ms = reply->items[i].valid_from_ms;
+    }
+    return at_ms;
+}
+
+/* This node's clock may be behind the one that the moment comes from. */
+static void
+read_once_more(struct reactor *r, struct pending *p, uint64_t at_ms)
+{
+    uint64_t now_ms = reactor_wall_ms();
+    enum vault_err err = make_reading_batch(p);
+    p->env->again = true;
+    p->env->batch.has_at = true;
+    p->env->batch.at_ms = at_ms;
+    buf_close(&p->env->text);
+    if (err == OK && !deliver_later(r, p, at_ms > now_ms ? at_ms - now_ms : 0))
+        err = ERR_NOMEM;
+    if (err != OK)
+        end(r, p, err);
+}
+
+/* Everything has been created: what is not there any more was erased since. */
+static void
+end_without_result(struct reactor *r, struct pending *p, const struct reply *reply)
+{
+    struct reply answer = {.err = ERR_RESULT_GONE};
+    if (reply->err != ERR_NOT_FOUND)
+        answer = (struct reply){.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
+    end_refused(r, p, &answer);
+}
+
 void
 reactor_env_start(struct reactor *r, struct pending *p)
 {
@@ -182,10 +262,14 @@ reactor_env_start(struct reactor *r, struct pending *p)
 void
 reactor_env_reply(struct reactor *r, struct pending *p, const struct reply *reply)
 {
-    if (reply->err != OK)
+    if (reply->err != OK && p->env->again)
+        end_without_result(r, p, reply);
+    else if (reply->err != OK)
         end_refused(r, p, reply);
     else if (p->env->batch.kind == REQUEST_BATCH)
         make_result(r, p, reply);
+    else if (depends_on_time(p))
+        read_once_more(r, p, created_at_ms(reply));
     else
         end(r, p, OK);
 }

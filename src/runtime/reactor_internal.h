@@ -32,6 +32,7 @@ struct reactor {
 };
 
 struct instant reactor_now(void);
+uint64_t reactor_wall_ms(void);
 void reactor_step(struct reactor *r, struct step *st);
 void reactor_step_done(struct reactor *r);
 void reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg);

@@ -221,6 +221,29 @@ class Env(unittest.TestCase):
         self.assertEqual(self.post(b"A=enc('y')", "?prefix=k/", 2,
                                    **{"Idempotency-Key": "env-key"})[0], 422)
 
+    def test_the_same_key_gives_the_same_bytes(self):
+        """Whatever becomes of the references between the first answer and the next."""
+        self.create("idem/r", "first")
+        text = b"A=enc('x')\nB=secret(idem/r)\nC=secret(idem/r@1)\nD=secret(idem/A)\n"
+        asked = {"query": "?prefix=idem/", "Idempotency-Key": "bytes"}
+        status, _, first = self.post(text, **asked)
+        self.assertEqual((status, first),
+                         (200, b"A=secret(idem/A)\nB=first\nC=first\nD=x\n"))
+        for node in (2, 3, 1):
+            for _ in range(3):
+                status, _, body = self.cluster.request(node, "PUT", "/v1/secrets/idem/r",
+                                                       {"value": "later"})
+                self.assertEqual(status, 200, body)
+            self.assertEqual(self.post(text, node=node, **asked)[::2], (200, first))
+        # Under another key it is another request, whose names exist.
+        self.assertEqual(self.post(text, query="?prefix=idem/", **{"Idempotency-Key": "o"})[0], 409)
+        # The values of that moment are gone: never others in their place.
+        self.assertIn(self.cluster.request(1, "DELETE", "/v1/secrets/idem/r")[0], (200, 202))
+        self.assertEqual(self.post(text, **asked)[0], 404)
+        self.create("idem/r", "another")
+        status, _, body = self.post(text.replace(b"C=secret(idem/r@1)\n", b""), **asked)
+        self.assertEqual((status, body["error"]["code"]), (409, "result_gone"))
+
     def test_references_are_read_at_one_moment(self):
         """A writer changes a, then b, to the same number: b is never ahead of a."""
         for name in "ab":

@@ -462,6 +462,7 @@ class Server(unittest.TestCase):
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/batch",
                     self.body_of("POST", "/v1/batch"))
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/env", {"content": "A=enc('x')"})
+        self.expect(507, "disk_full", cluster, 1, "POST", "/v1/copy", {"from": "o/one", "to": "o/c"})
         self.expect(200, None, cluster, 1, "GET", "/v1/secrets/o/one")
         return True
 

@@ -88,6 +88,39 @@ test_all_or_nothing(void **state)
     end(ac);
 }
 
+/* As of a time: later versions are not seen, and what was there at no such time is not. */
+static void
+test_at_a_time(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 5);
+    struct batch_item items[] = {{.name = bytes_of_text("a")},
+                                 {.name = bytes_of_text("b")},
+                                 {.name = bytes_of_text("b"), .version = 2}};
+    struct request request = ac_make(REQUEST_BATCH, "", NULL);
+    ac_create(ac, 0, "a", "a1");
+    ac_create(ac, 0, "b", "b1");
+    ac_run_ms(ac, 20);
+    request.has_at = true;
+    request.at_ms = ac_wall_ms(ac, 0);
+    request.items = items;
+    request.item_count = 3;
+    ac_run_ms(ac, 20);
+    ac_update(ac, 1, "a", "a2");
+    ac_update(ac, 1, "b", "b2");
+    for (unsigned node = 0; node < 3; node++) {
+        struct ac_request *r = ac_wait(ac, ac_send(ac, node, &request));
+        assert_int_equal(r->reply.err, OK);
+        assert_true(item_is(r, 0, "a1"));
+        assert_true(item_is(r, 1, "b1"));
+        assert_true(item_is(r, 2, "b2"));
+        assert_true(ac_wall_ms(ac, node) >= request.at_ms + 500);
+    }
+    ac_delete(ac, 2, "a");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &request))->reply.err, ERR_NOT_FOUND);
+    end(ac);
+}
+
 static void
 test_largest(void **state)
 {
@@ -221,6 +254,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_in_order),
         cmocka_unit_test(test_all_or_nothing),
+        cmocka_unit_test(test_at_a_time),
         cmocka_unit_test(test_largest),
         cmocka_unit_test(test_last_of_many_changes),
         cmocka_unit_test(test_values_are_bounded_together),
