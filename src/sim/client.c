@@ -93,7 +93,8 @@ void
 clients_close(struct world *world)
 {
     struct clients *c = &world->clients;
-    for (size_t i = 0; i < c->count; i++) {
+    /* The last first: a batch goes with its first member, and the others look at it. */
+    for (size_t i = c->count; i-- > 0;) {
         free(c->ops[i]->value);
         free(c->ops[i]->valid_from);
         free(c->ops[i]->listed);
