@@ -25,11 +25,11 @@ test_known_after_a_restart(void **state)
     struct actor_cluster *ac = ac_new(&options);
 
     (void)state;
+    ac_run_ms(ac, 1000); /* all links are up, and the rows of the peers are durable */
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned j = 0; j < 3; j++)
             assert_true(knows(ac, i, j));
     }
-    ac_run_ms(ac, 1000); /* the rows of the peers are durable */
     for (unsigned i = 0; i < 3; i++)
         ac_crash_losing(ac, i, true);
     ac_start(ac, 0);
