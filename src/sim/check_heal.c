@@ -31,21 +31,40 @@ run_until_idle(struct world *world, uint64_t until)
 
 /* ---- who lives ---- */
 
-/* How many of the path's replicas are in the set. */
-static unsigned
-replicas_in(const struct world *world, unsigned path, uint64_t set)
+static bool
+has_majority(const struct world *world, struct path path, uint64_t set)
 {
-    struct path of = {bytes_of_text("default"), bytes_of_text(world->clients.paths[path].name)};
-    return (unsigned)__builtin_popcountll(world_replicas(world, of) & set);
+    return (unsigned)__builtin_popcountll(world_replicas(world, path) & set) >=
+           world_majority(world);
+}
+
+/* The records of all batches that anybody has accepted a secret of: without them nobody could go on there. */
+static bool
+is_enough_for_batches(const struct world *world, uint64_t set)
+{
+    static const uint8_t none[BATCH_ID_BYTES] = {0};
+    uint8_t name[BATCH_RECORD_NAME_BYTES];
+    bool enough = true;
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
+        for (size_t i = 0; i < p->accepted_count && enough; i++) {
+            const uint8_t *batch = p->accepted[i].head.batch;
+            enough =
+                memcmp(batch, none, BATCH_ID_BYTES) == 0 ||
+                has_majority(world, batch_record_path(bytes_of_text("default"), batch, name), set);
+        }
+    }
+    return enough;
 }
 
 /* With that set alone, every path has a majority of its replicas. */
 static bool
 is_enough(const struct world *world, uint64_t set)
 {
-    bool enough = true;
-    for (unsigned i = 0; i < world->clients.path_count; i++)
-        enough = enough && replicas_in(world, i, set) >= world_majority(world);
+    bool enough = is_enough_for_batches(world, set);
+    for (unsigned i = 0; i < world->clients.path_count; i++) {
+        struct path path = {bytes_of_text("default"), bytes_of_text(world->clients.paths[i].name)};
+        enough = enough && has_majority(world, path, set);
+    }
     return enough;
 }
 
