@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sim/check_choice.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -18,6 +19,7 @@ check_chain_close(struct check_chain *check)
         struct checked_path *next = check->paths->next;
         free(check->paths->accepted);
         free(check->paths->chosen);
+        free(check->paths->voted);
         free(check->paths);
         check->paths = next;
     }
@@ -34,8 +36,8 @@ check_chain_path(const struct check_chain *check, struct path path)
     return NULL;
 }
 
-static struct checked_path *
-path_of(struct check_chain *check, struct path path)
+struct checked_path *
+check_chain_path_of(struct check_chain *check, struct path path)
 {
     for (struct checked_path *p = check->paths; p; p = p->next) {
         if (bytes_equal(bytes_of_text(p->name), path.name))
@@ -203,9 +205,14 @@ add_chosen(struct check_chain *check, struct checked_path *p, const struct chose
             sim_fail(check->world, SIM_SAFETY, "one-chain",
                      "%s: two heads chosen at generation %lu", p->name,
                      (unsigned long)head->generation);
+        if (ballot_compare(head->ballot, known->ballot) < 0) {
+            known->ballot = head->ballot;
+            check_choice_chosen(check, p, known);
+        }
         return;
     }
     *known = *head;
+    check_choice_chosen(check, p, known);
     check_committed(check, p, known);
     if (index > 0)
         check_link(check, p, &p->chosen[index - 1], known);
@@ -252,7 +259,7 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     if (path_row_decode(value, &row) != OK || head_decode(row.head, &head) != OK)
         sim_fail(check->world, SIM_SAFETY, "rows", "a path row that does not decode was stored");
     check_placement(check, node, head.path);
-    struct checked_path *p = path_of(check, head.path);
+    struct checked_path *p = check_chain_path_of(check, head.path);
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
                                .version = head.version,
@@ -264,15 +271,21 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     memcpy(seen.prev, head.prev, ID_BYTES);
     memcpy(seen.version_id, head.version_id, ID_BYTES);
     memcpy(seen.incarnation, head.incarnation, INCARNATION_BYTES);
+    seen.ballot = row.ballot;
     if (ballot_compare(row.ballot, p->highest[node]) < 0)
         sim_fail(check->world, SIM_SAFETY, "ballots", "%s: node %u went back to a lower ballot",
                  p->name, node);
     p->highest[node] = row.ballot;
+    if (row.state == STATE_CHOSEN)
+        check_choice_claimed(check, p, node, seen.id);
     struct accepted_head *a = accepted_at(check, p, row.ballot, &seen);
-    if (row.state != STATE_RECEIVED)
-        a->by |= (UINT64_C(1) << node) & world_replicas(check->world, head.path);
-    if (row.state == STATE_CHOSEN ||
-        (unsigned)__builtin_popcountll(a->by) >= world_majority(check->world))
+    a->foreign = a->foreign || check->world->nodes[node].mismatched;
+    check_choice_built(check, p, a);
+    bool chosen = row.state == STATE_CHOSEN;
+    bool counts = world_replicas(check->world, head.path) >> node & 1;
+    if (row.state != STATE_RECEIVED && counts)
+        chosen = check_choice_accepted(check->world, a, node) || chosen;
+    if (chosen)
         add_chosen(check, p, &seen);
 }
 
@@ -312,7 +325,7 @@ void
 check_chain_promise(struct check_chain *check, unsigned node, struct path path,
                     struct ballot ballot)
 {
-    struct checked_path *p = path_of(check, path);
+    struct checked_path *p = check_chain_path_of(check, path);
     if (ballot_compare(ballot, p->promised[node]) < 0)
         sim_fail(check->world, SIM_SAFETY, "promises", "%s: node %u forgot what it had promised",
                  p->name, node);

@@ -5,6 +5,7 @@
 #ifndef OSTRAKA_SIM_CHECK_CHAIN_H
 #define OSTRAKA_SIM_CHECK_CHAIN_H
 
+#include "proto/msg.h"
 #include "proto/rows.h"
 
 struct world;
@@ -21,12 +22,24 @@ struct chosen_head {
     uint8_t batch[BATCH_ID_BYTES]; /* pending; zero: it is not */
     enum batch_decision decision;  /* of a batch record */
     size_t members;                /* that it lists */
+    struct ballot ballot;          /* lowest at which it is known to be chosen */
 };
 
 struct accepted_head {
     struct ballot ballot;
     struct chosen_head head;
-    uint64_t by; /* bit per node: durable there */
+    unsigned ever; /* bit per node: was durable there, be it in a store that is lost by now */
+    uint64_t known[NODES_MAX][NODES_MAX]; /* by each of them: the incarnations it knew then */
+    bool chosen;                          /* at this ballot: check_choice.h */
+    bool foreign;                         /* accepted with another configuration */
+};
+
+/* The votes for one ballot. */
+struct voted_ballot {
+    struct ballot ballot;
+    uint64_t incarnation[NODES_MAX]; /* in which each has voted; 0: it has not */
+    bool used;                       /* a WRITE at this ballot has left */
+    uint64_t named[NODES_MAX];       /* by it */
 };
 
 struct checked_path {
@@ -38,6 +51,8 @@ struct checked_path {
     size_t chosen_count;
     struct ballot highest[NODES_MAX];  /* accepted and durable, by node */
     struct ballot promised[NODES_MAX]; /* voted for, by node */
+    struct voted_ballot *voted;
+    size_t voted_count, voted_capacity;
 };
 
 struct known_version {
@@ -64,6 +79,8 @@ void check_chain_promise(struct check_chain *check, unsigned node, struct path p
 void check_chain_new_incarnation(struct check_chain *check, unsigned node);
 /* NULL: nothing was ever accepted there. */
 const struct checked_path *check_chain_path(const struct check_chain *check, struct path path);
+/* The same, made when it is not there yet. */
+struct checked_path *check_chain_path_of(struct check_chain *check, struct path path);
 /* Incarnation of the secret that a version id belongs to; NULL: unknown. */
 const uint8_t *check_chain_incarnation(const struct check_chain *check, const uint8_t *version_id);
 /* Every generation below a chosen one has been chosen too. */

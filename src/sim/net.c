@@ -7,6 +7,7 @@
  * overtake each other; a direction is cut, or stands still and then delivers everything. A frame in flight outlives its
  * sender, never its receiver.
  */
+#include "sim/check_choice.h"
 #include "sim/world.h"
 
 enum { LINK_NOTICE_MS = 1000, DELAY_MS_MAX = 2000 };
@@ -95,6 +96,7 @@ fly(struct world *world, unsigned from, unsigned to, struct bytes frame, uint64_
     uint64_t after = travel_time(world, from, to) + late_ns;
     struct event *event = event_new(world, EVENT_FRAME, to, after, frame.size);
     event->from = from;
+    event->tag = world->plot.passes;
     event_append(event, 0, frame);
     event_push(world, event);
 }
@@ -165,6 +167,7 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     check_store(world, from, &msg);
     if (!world->window)
         check_durable(world, from, &msg);
+    check_choice_frame(&world->chain, from, &msg);
     costs_message(&world->costs, from, to, &msg);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));

@@ -9,7 +9,8 @@
  * early vote:   the victim votes at once and is lost; the others of a bare majority are asked late, when the coordinator has
  *               heard of the new incarnation. What that one and all the rest agree on meanwhile has lower ballots.
  * late writes:  the victim writes first and is lost; the others of a bare majority get their copy when the new incarnation
- *               has been handed everything; then they and the coordinator are cut off.
+ *               has been handed everything; then they and the coordinator are cut off. Who else asks the company for votes
+ *               has to wait (rivals wait).
  * silent voter: a late-writes plot whose victim has not voted.
  */
 #include "sim/world.h"
@@ -119,6 +120,15 @@ begin(struct world *world, enum plot_kind kind, unsigned coordinator, unsigned v
     }
 }
 
+/* But for the frame that is just on its way. */
+static void
+part_for_long(struct world *world, unsigned a, unsigned b)
+{
+    cut_one_way(world, a, b, ms_to_ns(PLOT_MS));
+    cut_one_way(world, b, a, ms_to_ns(PLOT_MS));
+    world->plot.passes = true;
+}
+
 static void
 written(struct world *world)
 {
@@ -127,16 +137,15 @@ written(struct world *world)
     unsigned with = 1u << plot->coordinator;
     victim_dies(world);
     if (plot->kind == PLOT_LATE_WRITES) {
-        for (unsigned i = 0; i < 2; i++)
-            cut_one_way(world, i ? plot->victim : plot->coordinator,
-                        i ? plot->coordinator : plot->victim, ms_to_ns(PLOT_MS));
-        plot->passes = true;
+        part_for_long(world, plot->coordinator, plot->victim);
         with |= plot->company & ~(1u << plot->victim);
         arrived += ms_to_ns(plot->write_again * WRITES_APART_MS + LINK_MS);
     }
     later(world, arrived, with, true);
     later(world, arrived + ms_to_ns(prng_between(&world->fault_prng, 800, PLOT_MS)), with, false);
-    plot->kind = PLOT_NONE;
+    bool late = plot->kind == PLOT_LATE_WRITES;
+    plot->kind = late ? PLOT_RIVALS_WAIT : PLOT_NONE;
+    plot->until_ns = late ? world->now_ns + arrived : plot->until_ns;
 }
 
 /* From now on only the coordinator and the victim reach the company, and some time later no victim either. */
@@ -164,6 +173,18 @@ static bool
 is_hot(const struct msg *msg)
 {
     return msg->path.name.size > 0 && msg->path.name.data[0] == 'h';
+}
+
+static bool
+is_cold(const struct msg *msg)
+{
+    return msg->path.name.size > 0 && msg->path.name.data[0] == 'c';
+}
+
+static bool
+is_about_it(const struct world *world, const struct msg *msg)
+{
+    return bytes_equal(msg->path.name, bytes_of_text(world->clients.paths[world->plot.path].name));
 }
 
 /*
@@ -196,8 +217,8 @@ may_begin(struct world *world, unsigned coordinator, unsigned victim, const stru
 {
     const struct sim_node *n = &world->nodes[victim];
     struct recovery_progress progress;
-    if (!n->node || !is_hot(msg))
-        return false; /* only where others are likely to change the path meanwhile */
+    if (!n->node || (!is_hot(msg) && !is_cold(msg)))
+        return false;
     node_recovery(n->node, &progress);
     return progress.state != RECOVERY_HANDOVER && !progress.behind && !n->rolled_back &&
            !n->store_lost && !n->dying && !n->mismatched && !n->spoilt &&
@@ -218,7 +239,8 @@ may_be_begun_by(struct world *world, unsigned from, unsigned to, const struct ms
     struct plot *plot = &world->plot;
     if (world->phase != PHASE_FAULTS || !world->faults.on[FAULT_store_lost] ||
         world->now_ns < plot->next_ns || (msg->kind != MSG_VOTE && msg->kind != MSG_WRITE) ||
-        !prng_chance(&world->fault_prng, 200) || !may_begin(world, from, to, msg))
+        !prng_chance(&world->fault_prng, is_hot(msg) ? 200 : 50) ||
+        !may_begin(world, from, to, msg))
         return; /* not always the first, or it would always be a vote of the first replica */
     static const enum plot_kind of_votes[] = {PLOT_LATE_VOTE, PLOT_EARLY_VOTE, PLOT_EARLY_VOTE,
                                               PLOT_SILENT_VOTER, PLOT_SILENT_VOTER};
@@ -226,6 +248,9 @@ may_be_begun_by(struct world *world, unsigned from, unsigned to, const struct ms
     bool vote = msg->kind == MSG_VOTE, room = has_room(world, from, msg->path);
     enum plot_kind kind = vote ? of_votes[prng_below(&world->fault_prng, 5)]
                                : of_writes[prng_below(&world->fault_prng, 2)];
+    /* Where others are not likely to change the path meanwhile, nobody asks for promises that would be in the way. */
+    if (room && is_cold(msg))
+        kind = vote ? PLOT_SILENT_VOTER : PLOT_LATE_WRITES;
     if (!room || (kind == PLOT_EARLY_VOTE && world->options.shares % 2 == 0))
         kind = vote ? PLOT_LATE_VOTE : PLOT_LONELY_WRITE;
     begin(world, kind, from, to, msg->path);
@@ -249,6 +274,15 @@ of_coordinator(struct world *world, unsigned to, const struct msg *msg)
     return 0;
 }
 
+/* Whoever asks the company for votes meanwhile is heard when it has got its WRITE, which another promise would refuse. */
+static uint64_t
+of_rival(const struct world *world, unsigned to, const struct msg *msg)
+{
+    const struct plot *plot = &world->plot;
+    bool to_company = to != plot->victim && (plot->company >> to & 1);
+    return msg->kind == MSG_VOTE && to_company ? plot->until_ns - world->now_ns : 0;
+}
+
 static uint64_t
 of_victim(struct world *world, const struct msg *msg)
 {
@@ -264,6 +298,8 @@ of_victim(struct world *world, const struct msg *msg)
     else if (voted && plot->kind == PLOT_LATE_VOTE) {
         victim_dies(world);
         plot->kind = PLOT_NONE;
+        if (prng_chance(&world->fault_prng, 500))
+            part_for_long(world, plot->coordinator, plot->victim);
         return ms_to_ns(prng_between(&world->fault_prng, LATE_MS_MIN, LATE_MS_MAX));
     }
     return 0;
@@ -273,13 +309,18 @@ uint64_t
 plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg)
 {
     struct plot *plot = &world->plot;
+    uint64_t late = 0;
     if (world->phase != PHASE_FAULTS || plot->until_ns <= world->now_ns)
         plot->kind = PLOT_NONE; /* what it would cut after the faults, nobody would join again */
     if (plot->kind == PLOT_NONE)
         may_be_begun_by(world, from, to, msg);
-    if (plot->kind == PLOT_NONE || !is_hot(msg))
+    if (plot->kind == PLOT_NONE || !is_about_it(world, msg))
         return 0;
     if (from == plot->coordinator)
         return of_coordinator(world, to, msg);
+    if (plot->kind == PLOT_RIVALS_WAIT || plot->kind == PLOT_LATE_WRITES)
+        late = of_rival(world, to, msg);
+    if (late > 0)
+        return late;
     return from == plot->victim && to == plot->coordinator ? of_victim(world, msg) : 0;
 }

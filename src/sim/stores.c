@@ -44,15 +44,12 @@ store_may_be_spoilt(const struct world *world, unsigned node)
 
 /* ---- striking ---- */
 
-/* What the older incarnation accepted, and nobody knows to be chosen, counts for nothing any more. */
+/* Ballots begin anew with the next incarnation. */
 static void
 forget_in_checkers(struct world *world, unsigned node)
 {
-    for (struct checked_path *p = world->chain.paths; p; p = p->next) {
+    for (struct checked_path *p = world->chain.paths; p; p = p->next)
         p->highest[node] = (struct ballot){0};
-        for (size_t i = 0; i < p->accepted_count; i++)
-            p->accepted[i].by &= ~(UINT64_C(1) << node);
-    }
 }
 
 /* The same of one path, whose row has rotted. */
@@ -62,16 +59,13 @@ store_forget_path(struct world *world, unsigned node, struct bytes key)
     for (struct checked_path *p = world->chain.paths; p; p = p->next) {
         struct row_key own;
         row_key_path((struct path){bytes_of_text("default"), bytes_of_text(p->name)}, &own);
-        if (!bytes_equal(row_key_bytes(&own), key))
-            continue;
-        p->highest[node] = (struct ballot){0};
-        for (size_t i = 0; i < p->accepted_count; i++)
-            p->accepted[i].by &= ~(UINT64_C(1) << node);
+        if (bytes_equal(row_key_bytes(&own), key))
+            p->highest[node] = (struct ballot){0};
     }
 }
 
-static uint64_t
-incarnation_on_disk(const struct sim_node *n)
+uint64_t
+store_incarnation_on_disk(const struct sim_node *n)
 {
     struct node_row row;
     struct row_key key;
@@ -87,7 +81,7 @@ store_lose(struct world *world, unsigned node)
     if (n->mismatched || n->spoilt || !store_may_be_spoilt(world, node))
         return false;
     node_crash(world, node);
-    n->incarnation_in_file = incarnation_on_disk(n);
+    n->incarnation_in_file = store_incarnation_on_disk(n);
     n->file_lost = prng_chance(&world->fault_prng, 500);
     disk_lose(&n->disk);
     disk_snapshot_drop(&n->disk);
@@ -109,12 +103,12 @@ store_roll_back(struct world *world, unsigned node)
         !store_may_be_spoilt(world, node))
         return false;
     node_crash(world, node);
-    n->incarnation_in_file = incarnation_on_disk(n);
+    n->incarnation_in_file = store_incarnation_on_disk(n);
     n->file_lost = prng_chance(&world->fault_prng, 500);
     n->sequence_cut = n->disk.sequence - n->disk.snapshot_sequence;
     disk_roll_back(&n->disk);
     n->rolled_back = true;
-    n->rolled_back_incarnation = incarnation_on_disk(n);
+    n->rolled_back_incarnation = store_incarnation_on_disk(n);
     forget_in_checkers(world, node);
     fault_count(world, FAULT_store_rolled_back);
     trace_line(&world->trace, world->now_ns, "node %u goes back by %lu batches to %lu%s", node,
@@ -146,7 +140,7 @@ store_look(struct world *world, unsigned node)
     struct sim_node *n = &world->nodes[node];
     if (!n->node || (!n->store_lost && !n->rolled_back))
         return;
-    uint64_t on_disk = incarnation_on_disk(n);
+    uint64_t on_disk = store_incarnation_on_disk(n);
     if (n->store_lost ? on_disk != 0 : on_disk > n->rolled_back_incarnation) {
         n->store_lost = false;
         n->rolled_back = false;

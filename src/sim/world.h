@@ -140,7 +140,8 @@ enum plot_kind {
     PLOT_LATE_VOTE,
     PLOT_EARLY_VOTE,
     PLOT_SILENT_VOTER,
-    PLOT_LATE_WRITES
+    PLOT_LATE_WRITES,
+    PLOT_RIVALS_WAIT
 };
 struct plot {
     enum plot_kind kind;
@@ -248,6 +249,7 @@ void storage_crash(struct world *world, unsigned node);
 
 /* stores.c */
 bool store_is_recovered(const struct world *world, unsigned node);
+uint64_t store_incarnation_on_disk(const struct sim_node *n);
 /* One more node that is spoilt or has to recover leaves enough others. */
 bool store_may_be_spoilt(const struct world *world, unsigned node);
 /* The node ends and loses its store, or finds an older copy; false: not now. */
