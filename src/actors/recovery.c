@@ -6,6 +6,7 @@
 
 #include "actors/repairer.h"
 #include "actors/standing.h"
+#include "base/planted.h"
 
 static_assert(EFFECTS_MAX >= NODES_MAX + RECOVERY_WINDOW + 4,
               "a tick asks every peer once, or hands on one page at least");
@@ -352,7 +353,8 @@ on_recovered(struct recovery *r, const struct step *st, const struct msg *in, st
     if (page->refusal != REFUSED_NONE || r->membership->behind || !keep_page(s, page))
         return; /* asked again after a while */
     s->asking = false;
-    if (!s->only) /* what was promised on that path, this node knows */
+    /* What was promised on one path, this node knows. */
+    if (!s->only && !PLANTED(recovery_forgets_promises))
         shard_store_raise_floor(r->shard_store, within_drift(r->membership, st, page->promised));
     r->versions += s->count;
     r->bytes += page->items.size;
