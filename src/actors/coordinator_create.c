@@ -268,11 +268,38 @@ judge_reports(struct batch_create *b, bool *happened)
     return err;
 }
 
+/*
+ * Another attempt under the same key may have written between the votes of one member and those of
+ * another: what was seen before it is asked for once more. True: the answers are waited for.
+ */
+static bool
+ask_ready_again(struct work *w)
+{
+    struct batch_create *b = w->job->create;
+    size_t ready = 0, happened = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        ready += b->members[i].state == MEMBER_READY;
+        happened += b->members[i].state == MEMBER_HAPPENED;
+    }
+    if (ready == 0 || happened == 0 || b->asked_again)
+        return false;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->members[i].state == MEMBER_READY)
+            b->members[i].state = MEMBER_TURN;
+    }
+    b->asked_again = true;
+    b->reported -= ready;
+    wake(w);
+    return true;
+}
+
 static void
 all_reported(struct work *w)
 {
     struct batch_create *b = w->job->create;
     bool happened;
+    if (ask_ready_again(w))
+        return;
     enum vault_err err = judge_reports(b, &happened);
     if (err != OK) {
         create_fail(w, err);

@@ -129,9 +129,10 @@ struct batch_create {
     size_t failed;
     struct instant failed_at; /* the first */
     size_t written;
-    size_t settling; /* under way */
-    bool waking;     /* its timer runs in the next step */
-    bool unknown;    /* an attempt may have happened that is not known to have */
+    size_t settling;  /* under way */
+    bool waking;      /* its timer runs in the next step */
+    bool unknown;     /* an attempt may have happened that is not known to have */
+    bool asked_again; /* those that were READY, since others had happened */
     enum batch_decision wanted, decision;
 };
 

@@ -389,6 +389,33 @@ test_same_key(void **state)
     end(ac);
 }
 
+static enum ac_verdict
+no_votes_of_1_for_b(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    (void)to;
+    bool b = bytes_equal(msg->path.name, bytes_of_text("b"));
+    return from == 1 && msg->kind == MSG_VOTE && b ? AC_DROP : AC_PASS;
+}
+
+/* One member was looked at before the other attempt wrote, and one after: the same request still. */
+static void
+test_same_key_in_between(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 32);
+    ac->filter = no_votes_of_1_for_b;
+    struct ac_request *slow = send_batch(ac, 1, two, 2, "key");
+    ac_run_ms(ac, 50);
+    struct ac_request *fast = ac_wait(ac, send_batch(ac, 0, two, 2, "key"));
+    assert_int_equal(fast->reply.err, OK);
+    ac->filter = NULL;
+    assert_int_equal(ac_wait(ac, slow)->reply.err, OK);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(slow->reply.items[i].valid_from_ms, fast->reply.items[i].valid_from_ms);
+    end(ac);
+}
+
 /* An aborted attempt under a key has not happened. */
 static void
 test_same_key_after_an_abort(void **state)
@@ -472,6 +499,7 @@ main(void)
         cmocka_unit_test(test_outcome_unknown_without_the_record),
         cmocka_unit_test(test_no_majority),
         cmocka_unit_test(test_same_key),
+        cmocka_unit_test(test_same_key_in_between),
         cmocka_unit_test(test_same_key_after_an_abort),
         cmocka_unit_test(test_overlapping),
     };
