@@ -80,8 +80,47 @@ versions_grow(struct check_chain *check)
     free(old);
 }
 
+/* False only if the chain of the head is known, and the version is not in it. */
+static bool
+may_be_in_chain(const struct check_chain *check, const struct head *head, const uint8_t *version_id)
+{
+    const uint8_t *id = head->version_id;
+    for (uint64_t v = head->version; v >= head->oldest_version; v--) {
+        if (memcmp(id, version_id, ID_BYTES) == 0)
+            return true;
+        const struct known_version *known = version_slot(check, id);
+        if (memcmp(known->id, id, ID_BYTES) != 0)
+            return true;
+        id = known->prev;
+    }
+    return false;
+}
+
+/*
+ * What comes late, from escrow or repair, belongs to the secret as this node knows it to be now.
+ * (What lies here already is sealed anew now and then, the leavings of losers too.)
+ */
 static void
-version_row_seen(struct check_chain *check, struct bytes value)
+check_kept(struct check_chain *check, unsigned node, struct path path, const uint8_t *version_id)
+{
+    const struct disk_table *disk = &check->world->nodes[node].disk.durable;
+    struct row_key key;
+    struct path_row row;
+    struct head head;
+    row_key_path(path, &key);
+    const struct disk_row *found = disk_find(disk, row_key_bytes(&key));
+    if (!found || found->corrupt || path_row_decode(found->value, &row) != OK ||
+        row.state != STATE_CHOSEN || head_decode(row.head, &head) != OK)
+        return;
+    if (head.kind != HEAD_LIVE || !may_be_in_chain(check, &head, version_id))
+        sim_fail(check->world, SIM_SAFETY, "kept",
+                 "%.*s: node %u stored a version which is not of the head that it knows chosen",
+                 (int)path.name.size, (const char *)path.name.data, node);
+}
+
+static void
+version_row_seen(struct check_chain *check, unsigned node, struct path path, struct bytes value,
+                 bool replaces)
 {
     struct version_row row;
     struct version_record record;
@@ -95,6 +134,9 @@ version_row_seen(struct check_chain *check, struct bytes value)
     check->version_count += memcmp(v->id, id, ID_BYTES) != 0;
     memcpy(v->id, id, ID_BYTES);
     memcpy(v->incarnation, record.incarnation, INCARNATION_BYTES);
+    memcpy(v->prev, record.prev, ID_BYTES);
+    if (!replaces && !check->world->nodes[node].was_mismatched)
+        check_kept(check, node, path, id);
 }
 
 const uint8_t *
@@ -305,7 +347,8 @@ dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
 }
 
 void
-check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)
+check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value,
+                bool replaces)
 {
     enum row_table table;
     struct path path;
@@ -316,7 +359,7 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
     if (key.data[0] == ROW_PATH)
         path_row_seen(check, node, value);
     else if (key.data[0] == ROW_VERSION)
-        version_row_seen(check, value);
+        version_row_seen(check, node, path, value, replaces);
     else if (key.data[0] == ROW_DEALING)
         dealing_row_seen(check, node, value);
 }

@@ -57,6 +57,7 @@ struct checked_path {
 
 struct known_version {
     uint8_t id[ID_BYTES];
+    uint8_t prev[ID_BYTES];
     uint8_t incarnation[INCARNATION_BYTES];
 };
 
@@ -69,9 +70,9 @@ struct check_chain {
 
 void check_chain_init(struct check_chain *check, struct world *world);
 void check_chain_close(struct check_chain *check);
-/* A row that has become durable at `node`. */
-void check_chain_row(struct check_chain *check, unsigned node, struct bytes key,
-                     struct bytes value);
+/* A row has become durable at `node`; `replaces`: in the place of one that was there before. */
+void check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value,
+                     bool replaces);
 /* A vote or an acknowledgement at that ballot leaves `node`: none before it may have been for a higher one. */
 void check_chain_promise(struct check_chain *check, unsigned node, struct path path,
                          struct ballot ballot);

@@ -26,8 +26,9 @@ known_on_disk(const struct world *world, unsigned node, unsigned of)
 }
 
 /*
- * Two acceptances count together when neither was made by a node that had already learned of a newer incarnation of the other:
- * before it has learned that durably it has handed nothing over to it, so whatever it hands over later contains this head.
+ * Two acceptances count together when neither was made by a node that had already learned of a
+ * newer incarnation of the other: before it has learned that durably it has handed nothing over to
+ * it, so whatever it hands over later contains this head.
  */
 static bool
 count_together(const struct accepted_head *head, unsigned a, unsigned b)
@@ -145,9 +146,10 @@ votes_at(struct check_chain *check, struct ballot ballot, struct path path)
 }
 
 /*
- * A WRITE that names the older incarnation of a store has the votes of a majority that did not know the newer one, and so had not
- * handed over to it: one of those who did had promised that ballot by then, and the newer incarnation is bound by it. (But for
- * ballots so far ahead that the newer one need not believe them.)
+ * A WRITE that names the older incarnation of a store has the votes of a majority that did not know
+ * the newer one, and so had not handed over to it: one of those who did had promised that ballot by
+ * then, and the newer incarnation is bound by it. (But for ballots so far ahead that the newer one
+ * need not believe them.)
  */
 static void
 must_be_bound(const struct check_chain *check, const struct checked_path *p, unsigned node,

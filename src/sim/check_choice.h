@@ -1,8 +1,10 @@
 /*
- * Property "choice": nobody decides more than majorities of the stores that are there have given. A WRITE leaves only with votes
- * of a majority, each given by the incarnation that the WRITE names; what is called chosen has been accepted by a majority whose
- * acceptances count together; what votes of a lost store were used for binds the next one; and whatever is accepted at a ballot above that of a chosen head is that head or built on it.
- * So a mistake shows where it is made, whether or not two clients come to see different answers of it.
+ * Property "choice": nobody decides more than majorities of the stores that are there have given. A
+ * WRITE leaves only with votes of a majority, each given by the incarnation that the WRITE names;
+ * what is called chosen has been accepted by a majority whose acceptances count together; what
+ * votes of a lost store were used for binds the next one; and whatever is accepted at a ballot
+ * above that of a chosen head is that head or built on it. So a mistake shows where it is made,
+ * whether or not two clients come to see different answers of it.
  */
 #ifndef OSTRAKA_SIM_CHECK_CHOICE_H
 #define OSTRAKA_SIM_CHECK_CHOICE_H

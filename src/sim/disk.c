@@ -96,13 +96,16 @@ table_clear(struct disk_table *table)
 }
 
 static void
-table_apply(struct disk_table *table, const struct disk_batch *batch)
+table_apply(struct disk_table *table, struct disk_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct bytes key = batch->changes[i].row->key;
         size_t from = disk_at_least(table, key), to = from;
         switch (batch->changes[i].kind) {
-        case STORE_PUT: table_put(table, batch->changes[i].row); break;
+        case STORE_PUT:
+            batch->changes[i].replaces = disk_find(table, key) != NULL;
+            table_put(table, batch->changes[i].row);
+            break;
         case STORE_DELETE:
             if (to < table->count && bytes_equal(table->rows[to]->key, key))
                 to++;

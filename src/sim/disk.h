@@ -32,6 +32,7 @@ struct disk_batch {
     struct {
         enum store_change_kind kind;
         struct disk_row *row; /* PUT: the row; else only its key counts */
+        bool replaces;        /* PUT: there was such a row before */
     } changes[];
 };
 

@@ -61,7 +61,7 @@ became_durable(struct world *world, unsigned node, const struct disk_batch *batc
         if (batch->changes[i].kind != STORE_PUT)
             continue;
         const struct disk_row *row = batch->changes[i].row;
-        check_chain_row(&world->chain, node, row->key, row->value);
+        check_chain_row(&world->chain, node, row->key, row->value, batch->changes[i].replaces);
         check_shred_row(&world->shred, node, row->key, row->value);
     }
 }

@@ -153,7 +153,8 @@ make_other_cluster(struct world *world)
     struct cluster *other = &world->other_cluster;
     unsigned majority = cluster_majority(&world->cluster);
     *other = world->cluster;
-    if (other->share_count < other->node_count) {
+    bool places = prng_chance(&world->prng, 500);
+    if (other->share_count < other->node_count && (places || majority == 2)) {
         /* Other names place every path anew: the node asks those who keep nothing of it. */
         for (unsigned i = 0; i < other->node_count; i++)
             snprintf(other->nodes[i].name, sizeof(other->nodes[i].name), "another-%u", i);
