@@ -143,7 +143,7 @@ unlike(const struct world *world, struct path path, bool with_shares, unsigned *
     for (*node = 0; *node < world->options.nodes; ++*node) {
         struct path_row row;
         struct head head;
-        if (world->nodes[*node].spoilt || !(replicas >> *node & 1))
+        if (world->nodes[*node].left_out || !(replicas >> *node & 1))
             continue;
         if (!row_of(world, *node, path, &row)) {
             absent++;
@@ -219,7 +219,7 @@ static int
 wrong_digests(struct world *world)
 {
     for (unsigned i = 0; i < world->options.nodes; i++) {
-        if (!world->nodes[i].spoilt && (!node_up(world, i) || !digests_right(world, i)))
+        if (!world->nodes[i].left_out && (!node_up(world, i) || !digests_right(world, i)))
             return (int)i;
     }
     return -1;

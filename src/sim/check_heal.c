@@ -197,10 +197,10 @@ write_everything(struct world *world, uint64_t until)
 /* ---- everybody back ---- */
 
 static bool
-any_spoilt(const struct world *world)
+any_left_out(const struct world *world)
 {
     for (unsigned i = 0; i < world->options.nodes; i++) {
-        if (world->nodes[i].spoilt)
+        if (world->nodes[i].left_out)
             return true;
     }
     return false;
@@ -337,7 +337,7 @@ everybody_back(struct world *world)
     struct request read = {.kind = REQUEST_READ};
     world->phase = PHASE_WHOLE;
     trace_line(&world->trace, world->now_ns, "everybody comes back");
-    if (!any_spoilt(world))
+    if (!any_left_out(world))
         lose_backlog(world);
     for (unsigned i = 0; i < world->options.nodes; i++) {
         returning |= (uint64_t)world->nodes[i].dead << i;
@@ -347,7 +347,7 @@ everybody_back(struct world *world)
             node_boot(world, i);
     }
     meet_first(world, returning);
-    if (any_spoilt(world)) {
+    if (any_left_out(world)) {
         check_converged(world, false);
         return;
     }

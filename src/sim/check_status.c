@@ -94,7 +94,7 @@ wrong_backlog(const struct world *world, unsigned *of, uint64_t *on_disk, uint64
 {
     uint64_t boxes[NODES_MAX];
     for (unsigned node = 0; node < world->options.nodes; node++) {
-        if (!node_up(world, node) || world->nodes[node].spoilt)
+        if (!node_up(world, node) || world->nodes[node].left_out)
             continue;
         const struct membership *ms = node_membership(world->nodes[node].node);
         count_boxes(world, node, boxes);
@@ -143,7 +143,7 @@ check_status_backlog(struct world *world)
                  "node %d says that %lu boxed shares wait for node %u, and %lu do", node,
                  (unsigned long)told, of, (unsigned long)on_disk);
     for (unsigned i = 0; i < world->options.nodes; i++) {
-        if (node_up(world, i) && !world->nodes[i].spoilt)
+        if (node_up(world, i) && !world->nodes[i].left_out)
             check_paths(world, i);
     }
 }
@@ -161,25 +161,39 @@ check_sent(struct world *world, unsigned node, enum metric metric, enum msg_kind
                  node, (unsigned long)counted, msg_kind_name(kind), (unsigned long)frames);
 }
 
+uint64_t
+node_damage_counted(const struct sim_node *n)
+{
+    return n->metrics.counters[METRIC_records_corrupt] + n->metrics.counters[METRIC_shares_bad];
+}
+
+/*
+ * Records that a node counts as damaged are its own. Shares may be others', as long as any node has
+ * bad ones. With another configuration a node's own shares are not what they should be.
+ */
+static void
+check_damage(struct world *world, unsigned node)
+{
+    const struct sim_node *n = &world->nodes[node];
+    uint64_t counted = node_damage_counted(n) - n->excused;
+    uint64_t records = n->metrics.counters[METRIC_records_corrupt];
+    bool anywhere = false;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        anywhere = anywhere || world->nodes[i].damaged;
+    if ((counted > 0 && !anywhere) || (records > n->excused && !n->damaged))
+        sim_fail(world, SIM_SAFETY, "metrics", "node %u counts damage, and nothing has rotted",
+                 node);
+}
+
 static void
 check_node_counters(struct world *world, unsigned node)
 {
     const struct sim_node *n = &world->nodes[node];
+    check_damage(world, node);
     check_sent(world, node, METRIC_votes_sent, MSG_VOTE);
     check_sent(world, node, METRIC_writes_sent, MSG_WRITE);
     if (world->votes_seen[node] > n->metrics.counters[METRIC_votes_granted])
         sim_fail(world, SIM_SAFETY, "metrics", "node %u granted more votes than it counted", node);
-    /*
-     * The bucket keys stay when a store goes back: what lies under one replaced since does not open. And by another configuration
-     * a node's own shares are not what they should be.
-     */
-    uint64_t rotten =
-        world->faults.struck[FAULT_corrupt_record] + world->faults.struck[FAULT_share_lost] +
-        world->faults.struck[FAULT_dealing_lost] + world->faults.struck[FAULT_store_rolled_back];
-    if (rotten == 0 && !n->was_mismatched &&
-        n->metrics.counters[METRIC_records_corrupt] + n->metrics.counters[METRIC_shares_bad] > 0)
-        sim_fail(world, SIM_SAFETY, "metrics", "node %u counts damage, and nothing has rotted",
-                 node);
 }
 
 void

@@ -209,6 +209,7 @@ strike_corrupt(struct world *world, unsigned node)
     if (which == ROW_PATH)
         store_forget_path(world, node, table->rows[index]->key);
     n->rotten = true;
+    n->damaged = true;
     disk_rot(&n->disk, index, bit, refused);
     fault_count(world, FAULT_corrupt_record);
     trace_line(&world->trace, world->now_ns, "a row '%c' of node %u rots", which, node);
@@ -231,6 +232,7 @@ strike_version(struct world *world, enum fault fault, unsigned node)
     size_t index = first + (size_t)prng_below(&world->fault_prng, last - first);
     size_t size = table->rows[index]->value.size;
     n->rotten = true;
+    n->damaged = true;
     disk_rot(&n->disk, index, 8 * (size - 1 - (size_t)prng_below(&world->fault_prng, 16)), !share);
     fault_count(world, fault);
 }
@@ -273,9 +275,13 @@ strike_mismatch(struct world *world, unsigned node)
     if (!link_knows && !may_spoil(world, node))
         return;
     n->spoilt = n->spoilt || !link_knows;
+    n->left_out = n->left_out || !link_knows;
     node_crash(world, node);
     n->mismatched = true;
     n->was_mismatched = true;
+    n->damaged =
+        n->damaged || !link_knows; /* what it then stores itself is of another k, or not its own */
+    n->excused_from = node_damage_counted(n);
     n->link_knows_config = link_knows;
     event_push(world, event_new(world, EVENT_START, node, ms_to_ns(10), 0));
     end_later(world, FAULT_config_mismatch, node, 0, 8000);
@@ -372,6 +378,7 @@ strike_store(struct world *world, enum fault fault, unsigned node)
             end_later(world, FAULT_crash, node, 0, 4000);
     } else if (!disk->has_snapshot && disk->durable.count > 0) {
         disk_snapshot(disk);
+        hash_bytes(buf_bytes(&world->nodes[node].bucket_file), world->nodes[node].copied_keys);
         end_later(world, fault, node, 0, 20000);
     }
 }
@@ -477,6 +484,13 @@ faults_strike(struct world *world, enum fault fault)
     next_strike(world, fault);
 }
 
+static void
+end_mismatch(struct sim_node *n)
+{
+    n->mismatched = false;
+    n->excused += node_damage_counted(n) - n->excused_from;
+}
+
 void
 faults_end(struct world *world, enum fault fault, unsigned a, unsigned b)
 {
@@ -508,7 +522,7 @@ faults_end(struct world *world, enum fault fault, unsigned a, unsigned b)
     case FAULT_clock_hour: world->nodes[a].wall_offset_ms = 0; break;
     case FAULT_config_mismatch:
         node_crash(world, a);
-        world->nodes[a].mismatched = false;
+        end_mismatch(&world->nodes[a]);
         node_boot(world, a);
         break;
     default: break;
@@ -533,9 +547,10 @@ faults_stop(struct world *world)
         n->wall_offset_ms = (int64_t)prng_below(prng, 401) - 200;
         n->entropy_fails = false;
         n->paused_until_ns = 0;
-        if (n->mismatched)
+        if (n->mismatched) {
             node_crash(world, a);
-        n->mismatched = false;
+            end_mismatch(n);
+        }
         net_links_changed(world, a, 20);
     }
 }

@@ -9,6 +9,8 @@
  * At most n - m nodes are not recovered (or spoilt in other ways) at a time. A store that has gone back without anybody left
  * who could tell it is the window of docs/security.md: the run ends there, is counted, and proves nothing.
  */
+#include <string.h>
+
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -98,6 +100,7 @@ bool
 store_roll_back(struct world *world, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
+    uint8_t keys_now[HASH_BYTES];
     bool nothing = !n->disk.has_snapshot || n->disk.snapshot_sequence == n->disk.sequence;
     if (nothing || n->store_lost || n->rolled_back || n->mismatched || n->spoilt ||
         !store_may_be_spoilt(world, node))
@@ -106,6 +109,9 @@ store_roll_back(struct world *world, unsigned node)
     n->incarnation_in_file = store_incarnation_on_disk(n);
     n->file_lost = prng_chance(&world->fault_prng, 500);
     n->sequence_cut = n->disk.sequence - n->disk.snapshot_sequence;
+    hash_bytes(buf_bytes(&n->bucket_file), keys_now);
+    /* What lies under a bucket key that has been replaced since does not open. */
+    n->damaged = n->damaged || memcmp(keys_now, n->copied_keys, HASH_BYTES) != 0;
     disk_roll_back(&n->disk);
     n->rolled_back = true;
     n->rolled_back_incarnation = store_incarnation_on_disk(n);

@@ -92,11 +92,16 @@ struct sim_node {
     bool mismatched;        /* runs with another configuration */
     bool was_mismatched;    /* in some life */
     bool link_knows_config; /* and its peers refuse its links for it */
-    bool
-        spoilt; /* a row of a path has rotten, or its clock was an hour ahead: no help is demanded of it later */
-    bool
-        rotten; /* another row has: phase 2 does without it, phase 3 demands that it is whole again */
+    bool spoilt;            /* its clock was an hour wrong, or as below: phase 2 does without it */
+    /* It took part with another configuration: phase 3 asks nothing of it either. */
+    bool left_out;
+    bool rotten; /* a row has: phase 2 does without it, phase 3 demands that it is whole again */
     bool dead; /* for good */
+
+    /* What it may count as damage: check_status.c. */
+    bool damaged; /* something here has rotted, or lies under a key that is gone */
+    uint64_t excused_from, excused;  /* what it counted while it had another configuration */
+    uint8_t copied_keys[HASH_BYTES]; /* of the file of bucket keys when the older copy was made */
 
     /* stores.c: until the node has become a new incarnation */
     bool store_lost;
@@ -283,6 +288,8 @@ void check_delete_all(struct world *world);
 void check_status(struct world *world);
 void check_status_backlog(struct world *world);
 void check_status_counters(struct world *world);
+/* Records and shares that the node has counted as damaged so far. */
+uint64_t node_damage_counted(const struct sim_node *n);
 
 /* check_at.c: at the end */
 void check_at(struct world *world);
