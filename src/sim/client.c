@@ -557,6 +557,18 @@ check_in_time(struct world *world, const struct op *op, const struct attempt *at
                  (unsigned long)((world->now_ns - attempt->called_ns) / 1000000));
 }
 
+/* Until the deadline there is somebody to ask again for shares, or to deliver them. */
+static void
+check_patience(struct world *world, const struct op *op, const struct attempt *attempt,
+               enum vault_err err)
+{
+    uint64_t ms = (world->now_ns - attempt->called_ns) / 1000000;
+    if (err == ERR_VALUE_UNAVAILABLE && ms < REQUEST_DEADLINE_MS - 100)
+        sim_fail(world, SIM_SAFETY, "answer",
+                 "op %lu was answered with value_unavailable after %lu ms",
+                 (unsigned long)op->number, (unsigned long)ms);
+}
+
 /*
  * What the last attempt's answer says of the whole operation. Others may still happen, or have:
  * that this one did not is no news then.
@@ -590,6 +602,7 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
     attempt->live = false;
     if (!op->request.has_at)
         check_in_time(world, op, attempt);
+    check_patience(world, op, attempt, reply->err);
     if (op->outcome != OP_PENDING || number + 1 < op->attempt_count) {
         late_reply(world, op, reply);
         return;

@@ -321,6 +321,19 @@ node_has_share_key(const struct world *world, unsigned node, uint64_t id)
     return false;
 }
 
+static void
+check_destroyed(struct world *world, unsigned node, const uint64_t before[static SHARE_KEYS_MAX])
+{
+    const struct share_keyring *ring = &world->nodes[node].ring;
+    for (unsigned i = 0; i < SHARE_KEYS_MAX; i++) {
+        bool held = before[i] == 0;
+        for (unsigned k = 0; k < SHARE_KEYS_MAX; k++)
+            held = held || ring->keys[k].public_half.id == before[i];
+        if (!held)
+            check_boxes_destroyed(world, node, before[i]);
+    }
+}
+
 /* As the reactor does it; the process may end between making a key and saving it, and before saving what was destroyed. */
 void
 node_look_after_keys(struct world *world, unsigned node, bool rotate)
@@ -340,7 +353,11 @@ node_look_after_keys(struct world *world, unsigned node, bool rotate)
                        node_share_keys_held(n->node));
         }
     } else {
+        uint64_t before[SHARE_KEYS_MAX];
+        for (unsigned i = 0; i < SHARE_KEYS_MAX; i++)
+            before[i] = n->ring.keys[i].public_half.id;
         unsigned destroyed = node_share_keys_destroy(n->node, &st);
+        check_destroyed(world, node, before);
         if (destroyed > 0 && !ends) {
             save_keys(n);
             node_share_keys_saved(n->node);

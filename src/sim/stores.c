@@ -113,7 +113,7 @@ store_roll_back(struct world *world, unsigned node)
     /* What lies under a bucket key that has been replaced since does not open. */
     n->damaged = n->damaged || memcmp(keys_now, n->copied_keys, HASH_BYTES) != 0;
     disk_roll_back(&n->disk);
-    n->rolled_back = true;
+    n->rolled_back = n->went_back = true;
     n->rolled_back_incarnation = store_incarnation_on_disk(n);
     forget_in_checkers(world, node);
     fault_count(world, FAULT_store_rolled_back);

@@ -106,6 +106,7 @@ struct sim_node {
     /* stores.c: until the node has become a new incarnation */
     bool store_lost;
     bool rolled_back;
+    bool went_back;               /* the same, and for ever */
     bool file_lost;               /* the sequence file beside the store too */
     uint64_t incarnation_in_file; /* while it is there */
     uint64_t rolled_back_incarnation, sequence_cut;
@@ -275,6 +276,9 @@ void check_secrets_bytes(struct world *world, struct bytes bytes, const char *wh
 
 /* check_durable.c: no answer promises what is not durable */
 void check_durable(struct world *world, unsigned node, const struct msg *msg);
+
+/* check_boxes.c: that share key of the node has just been destroyed */
+void check_boxes_destroyed(struct world *world, unsigned owner, uint64_t id);
 
 /* check_delete.c */
 void check_delete_answer(struct world *world, const struct op *op);
