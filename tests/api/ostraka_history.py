@@ -65,6 +65,7 @@ class History:
         self.numbers = itertools.count(1)
         self.counts = collections.Counter()   # (kind, outcome or code)
         self.successes = []                   # (moment, node, client) of each change that succeeded
+        self.waits = []                       # (from, to) of each change, as its client saw it
         self.paths = set()
 
     def number(self):
@@ -77,8 +78,12 @@ class History:
             self.paths.add(record["path"])
             self.counts[record["kind"], record.get("code") or record["outcome"]] += 1
 
-    def succeeded(self, node, client):
-        self.successes.append((time.monotonic(), node, client))
+    def changed(self, record):
+        """Of a change: how long its client waited, and whether it succeeded."""
+        end = record["returned_ns"] / 1e9
+        self.waits.append((record["called_ns"] / 1e9, end))
+        if record["outcome"] == "ok":
+            self.successes.append((end, record["node"], record["client"]))
 
     def close(self):
         self.file.close()
@@ -159,8 +164,8 @@ class Recorder:
             self.on_away(node)
         record.setdefault("returned_ns", time.monotonic_ns())
         self.history.write(record)
-        if record["outcome"] == "ok" and kind in CHANGES:
-            self.history.succeeded(node, self.number)
+        if kind in CHANGES:
+            self.history.changed(record)
         return record["outcome"], answer
 
     @staticmethod

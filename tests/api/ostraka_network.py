@@ -119,8 +119,8 @@ class NetworkCluster(Cluster):
 
     RELAY = "relay"
 
-    def __init__(self, n=3, k=None, proxied=()):
-        super().__init__(n, k, base_port=7400)
+    def __init__(self, n=3, k=None, proxied=(), shares=None):
+        super().__init__(n, k, base_port=7400, shares=shares)
         self.proxied = sorted(proxied)
         self.network = None
         self.proxy = None
@@ -132,6 +132,8 @@ class NetworkCluster(Cluster):
         for node in self.nodes():
             command += ["--node", "%s=%s:%d" % (self.name(node), self.host(node),
                                                 self.api_port(node))]
+        if self.shares != self.n:
+            command += ["--shares", str(self.shares)]
         if self.k:
             command += ["--threshold", str(self.k)]
         done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(),

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Real processes under real faults, recorded and judged.
 
-usage: torture.py [--minutes M | --seconds S] [--nodes 3|5] [--seed N] [--rate OPERATIONS_A_SECOND]
-                  [--without FAULT,...] [--only FAULT,...] [--disk] [--keep DIR] [--list]
+usage: torture.py [--minutes M | --seconds S] [--nodes 3|5] [--shares 3|5] [--seed N]
+                  [--rate OPERATIONS_A_SECOND] [--clients C] [--without FAULT,...] [--only FAULT,...] [--disk] [--keep DIR] [--list]
 
 Every node is a process in a network namespace of its own. A schedule of faults is drawn from the seed, while
 clients at all nodes create, update, read and delete and write down what they are told. In the end everything is
@@ -17,6 +17,7 @@ with it is not.
 """
 
 import argparse
+import bisect
 import collections
 import itertools
 import os
@@ -41,6 +42,8 @@ EPOCH_SECONDS = 12   # then new names are used, so that no path's history grows 
 HOT, COLD = 3, 40    # names of an epoch
 DURATIONS = ((0.05, 1), (1, 4), (5.5, 8))   # seconds of a fault; the last outlasts a request
 PROBES = 4           # of the clients write unique names only
+HOUR = 3600          # seconds that a clock may be wrong by: far beyond what nodes follow each other
+SETTLING = 2         # seconds after which what was just restarted or mended should be in use again
 FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1" % os.uname().machine
 
 
@@ -187,6 +190,23 @@ class Trap:
         return came
 
 
+class Asked:
+    """When clients waited for a change."""
+
+    def __init__(self, waits):
+        waits = sorted(waits)
+        self.calls = [call for call, _ in waits]
+        # The latest return of all that were called up to then.
+        self.ends = list(itertools.accumulate((end for _, end in waits), max))
+
+    def since(self, moment):
+        """The first moment from this one on in which some client waits."""
+        at = bisect.bisect(self.calls, moment)
+        if at > 0 and self.ends[at - 1] > moment:
+            return moment
+        return self.calls[at] if at < len(self.calls) else moment
+
+
 # ---- faults: each begins, returns how it ends (or None: it cannot strike now), and is counted ----
 
 class Faults:
@@ -199,6 +219,7 @@ class Faults:
         self.active = []          # (end time, what, function)
         self.copies = disk_damage.Copies(self.cluster)
         self.slowed = set()       # pairs whose link is slow or stalled
+        self.recovering = set()   # nodes that run, and may not vote yet, because they lost something
         self.quiet_since = None   # a majority is up and its links are whole, since then
         self.quiet = []           # (begin, end) of such times that are over
 
@@ -206,6 +227,10 @@ class Faults:
 
     def minority(self):
         return (self.cluster.n - 1) // 2
+
+    def needed(self):
+        """Nodes that must work together so that each secret has a majority of its replicas."""
+        return self.cluster.n - (self.cluster.shares - 1) // 2
 
     def victim(self, at_most=None):
         """A node that nothing has struck, unless too many are struck already."""
@@ -387,6 +412,25 @@ class Faults:
         self.clocks[node] = offset
         return "n%d by %+g s" % (node, offset), lambda: self.start(node)
 
+    def fault_clock_hour(self):
+        """kill -9, the node comes back with a clock that is an hour wrong, and later with the right time"""
+        node = self.victim(1)
+        if node is None or not os.path.exists(FAKETIME) or not self.torture.disk_healed():
+            return None
+        # It may make itself a new incarnation to get rid of what the clock made it promise: that is a lost store.
+        self.lost(node)
+        offset = self.random.choice((-HOUR, HOUR))
+        self.cluster.kill9(node)
+        right, self.clocks[node] = self.clocks.get(node, 0), offset
+        self.start(node)
+        self.take(node)
+
+        def end():
+            self.cluster.kill9(node)
+            self.clocks[node] = right
+            self.start(node)
+        return "n%d by %+d s" % (node, offset), end
+
     def fault_clock_right(self):
         """kill -9, and the node comes back with the right time"""
         wrong = [node for node, offset in sorted(self.clocks.items())
@@ -407,9 +451,9 @@ class Faults:
         if node is None or not self.torture.disk_healed():
             return None
         self.take(node)
+        self.lost(node)
         self.cluster.kill9(node)
         what = self.copies.damage(node, self.random)
-        self.torture.damaged = node
         self.counts["disk: " + what] += 1
         return "n%d: %s" % (node, what), lambda: self.start(node)
 
@@ -423,14 +467,30 @@ class Faults:
         self.copies.take(node)
         return "n%d" % node, lambda: self.start(node)
 
+    def lost(self, node):
+        """What the node had promised or kept may be gone: no other may lose anything before it has recovered."""
+        self.torture.damaged = node
+        self.recovering.add(node)
+
+    def watch_recovering(self):
+        """In a thread of its own: takes those off that are as good as any other again."""
+        while not self.torture.stop.is_set():
+            for node in list(self.recovering - self.struck):
+                status = self.torture.status(node)
+                if status and status["status"] == "ready" and node not in self.struck:
+                    if status.get("recovery", {}).get("state", "none") == "none":
+                        self.recovering.discard(node)
+            time.sleep(0.2)
+
     # -- when all should go well --
 
     def note_quiet(self):
-        """Remembers the times in which a majority of nodes was up, with whole and fast links among it."""
+        """Remembers the times in which enough nodes were up and none the worse, with whole and fast links."""
         broken = self.cluster.cuts | self.slowed
-        free = [node for node in self.cluster.nodes() if node not in self.struck]
+        free = [node for node in self.cluster.nodes()
+                if node not in self.struck and node not in self.recovering]
         good = any(not any((a, b) in broken for a in group for b in group)
-                   for group in itertools.combinations(free, self.cluster.n // 2 + 1))
+                   for group in itertools.combinations(free, self.needed()))
         if good and self.quiet_since is None:
             self.quiet_since = time.monotonic()
         elif not good and self.quiet_since is not None:
@@ -469,7 +529,7 @@ class Faults:
 WEIGHTS = {"kill": 3, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 2,
            "kill_at_change": 6, "pause_at_change": 5, "cut": 3,
            "cut_one_way": 4, "isolate": 3, "mute": 2, "deaf": 2, "delay": 3, "stall": 3,
-           "clock": 2, "clock_right": 1}
+           "clock": 2, "clock_right": 1, "clock_hour": 1}
 DISK_WEIGHTS = {"disk": 4, "disk_copy": 2}
 
 
@@ -479,13 +539,15 @@ class Torture:
     """What a run needs; `run` returns the exit status, and `lines` tell the story."""
 
     def __init__(self, nodes=3, seconds=60.0, seed=None, rate=150, weights=None,
-                 clients=12, keep=None, quiet=False):
+                 clients=12, keep=None, quiet=False, shares=None):
         self.seed = random.SystemRandom().randrange(10 ** 9) if seed is None else seed
         self.random = random.Random("%d faults %d" % (self.seed, nodes))
         self.seconds, self.nodes, self.keep, self.quiet = seconds, nodes, keep, quiet
+        self.shares = shares or nodes
         self.clients, self.think = clients, clients / rate
         self.weights = dict(WEIGHTS if weights is None else weights)
-        self.damaged = None          # node whose disk was damaged last
+        self.damaged = None          # node that lost something last
+        self.pauses = []             # (begin, end): the clients were told to wait
         self.known, self.times = {}, collections.deque(maxlen=50)
         self.trap = Trap()
         self.away = {}               # node -> when a client last found nobody there
@@ -508,15 +570,15 @@ class Torture:
         for kind in self.random.sample(sorted(self.weights),
                                        self.random.randint(0, len(self.weights) // 4)):
             self.weights[kind] = 0
-        self.say("seed %d, %d nodes, %g s; proxied: %s; without: %s" % (
-            self.seed, n, self.seconds, proxied,
+        self.say("seed %d, %d nodes, %d shares, %g s; proxied: %s; without: %s" % (
+            self.seed, n, self.shares, self.seconds, proxied,
             " ".join(kind for kind, weight in self.weights.items() if not weight) or "nothing"))
         directory = self.keep or tempfile.mkdtemp(prefix="ostraka-torture-")
         os.makedirs(directory, exist_ok=True)
         status = 1
         try:
             self.history = History(os.path.join(directory, "history.jsonl"))
-            self.cluster = NetworkCluster(n, None, proxied)
+            self.cluster = NetworkCluster(n, None, proxied, self.shares)
             self.cluster.create()
             self.cluster.set_server_option("log_level", '"warn"')
             try:
@@ -547,6 +609,8 @@ class Torture:
                         for i in range(self.clients)]
         for worker in self.workers:
             worker.start()
+        watcher = threading.Thread(target=self.faults.watch_recovering, daemon=True)
+        watcher.start()
         try:
             self.strike_for(self.seconds)
         finally:
@@ -606,15 +670,19 @@ class Torture:
         if self.faults.active:
             return False
         self.go.clear()
+        begun = time.monotonic()
         try:
             end = time.monotonic() + timeout * SLOW
             while not self.whole():
                 if time.monotonic() > end:
                     return False
                 time.sleep(0.1)
+            self.faults.recovering.discard(self.damaged)
+            self.damaged = None
             return True
         finally:
             self.go.set()
+            self.pauses.append((begun, time.monotonic()))
 
     def wait_whole(self, timeout=60):
         begun = time.monotonic()
@@ -674,16 +742,26 @@ class Torture:
                 last[key] = moment
         return longest
 
-    def quiet_gap(self):
-        """The longest time without a change anywhere while a majority was whole (and just restarted, perhaps)."""
+    def quiet_gap(self, settling=0):
+        """The longest that clients waited for a change anywhere while enough nodes were up for so long already.
+
+        Returns (seconds, when it began). A wait begins when a client asks: while none does, nobody waits.
+        """
         moments = sorted(moment for moment, _, _ in self.history.successes)
+        asked = Asked(self.history.waits)
         times = list(self.faults.quiet)
         if self.faults.quiet_since is not None:
             times.append((self.faults.quiet_since, self.ended))
-        longest = 0.0
+        longest = (0.0, 0.0)
         for begin, end in times:
-            inside = [begin] + [m for m in moments if begin < m < end] + [end]
-            longest = max(longest, max(b - a for a, b in zip(inside, inside[1:])))
+            begin += settling
+            if begin >= end:
+                continue
+            inside = moments[bisect.bisect(moments, begin):bisect.bisect_left(moments, end)]
+            for a, b in zip([begin] + inside, inside + [end]):
+                since = asked.since(a)
+                paused = sum(max(0.0, min(b, to) - max(since, of)) for of, to in self.pauses)
+                longest = max(longest, (b - since - paused, since - self.begun))
         return longest
 
     def judge(self):
@@ -703,8 +781,10 @@ class Torture:
         self.say("longest time without a change: %s" % ", ".join(
             "%s %.0f ms" % ("n%d" % node if node else "anywhere", gap * 1000)
             for node, gap in sorted(gaps.items())))
-        self.say("anywhere, while a majority was up and its links whole: %.0f ms" % (
-            self.quiet_gap() * 1000))
+        self.say("anywhere, while every secret had a majority with whole links: %.0f ms (at %.1f s)" % (
+            self.quiet_gap()[0] * 1000, self.quiet_gap()[1]))
+        self.say("the same, from %d s after that was so: %.0f ms (at %.1f s)" % (
+            SETTLING, self.quiet_gap(SETTLING)[0] * 1000, self.quiet_gap(SETTLING)[1]))
         for line in text.splitlines():
             self.say("judge: " + line)
         for error in self.errors:
@@ -717,6 +797,7 @@ def parse(arguments):
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--nodes", type=int, choices=(3, 5), default=3)
+    parser.add_argument("--shares", type=int, choices=(3, 5))
     parser.add_argument("--seed", type=int)
     parser.add_argument("--rate", type=int, default=150)
     parser.add_argument("--clients", type=int, default=12)
@@ -756,7 +837,7 @@ def main(arguments):
         return 77
     seconds = options.minutes * 60 if options.minutes else options.seconds
     return Torture(options.nodes, seconds, options.seed, options.rate, options.weights,
-                   options.clients, options.keep).run()
+                   options.clients, options.keep, shares=options.shares).run()
 
 
 if __name__ == "__main__":
