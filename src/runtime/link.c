@@ -5,6 +5,10 @@
  * of two. An accepted connection replaces the link to the same peer once its HELLO was good, and
  * not before: the old one may be dead without our knowing, and whoever cannot complete a handshake
  * must not cut a link.
+ *
+ * A connection on a path that loses everything hangs, and TCP tries again later and later: it would
+ * miss the moment at which the path is whole again by seconds. So a hanging one is joined by
+ * another, and the first that is made wins.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,9 +25,10 @@ enum {
     HANDSHAKE_MS_DEFAULT = 3000,
     SILENCE_MS_DEFAULT = 1000,
     RECONNECT_MS_MIN_DEFAULT = 20,
-    RECONNECT_MS_MAX_DEFAULT = 1000,
-    MISMATCH_FACTOR = 5, /* of the longest wait, for a peer that was set up differently */
-    ATTEMPTS_MAX = 16,   /* from here on the wait does not grow */
+    RECONNECT_MS_MAX_DEFAULT = 500,
+    HANG_MS_DEFAULT = 500,
+    MISMATCH_FACTOR = 10, /* of the longest wait, for a peer that was set up differently */
+    ATTEMPTS_MAX = 16,    /* from here on the wait does not grow */
     ACCEPTS_PER_TURN = 16,
     RELISTEN_MS = 100,  /* pause after the process ran out of descriptors */
     RESOLVE_MS = 10000, /* a resolver that may block is asked at most so often per peer */
@@ -113,12 +118,22 @@ log_stranger(struct links *links, const struct link_connection *c, enum link_fau
 
 /* ---- dialing ---- */
 
+/* Half of a wait is drawn, so that nodes that lost a peer together do not return together. */
+static uint64_t
+drawn_ms(struct link_peer *peer, uint64_t wait)
+{
+    uint64_t jitter = 0;
+
+    if (rng_below(&peer->links->options.rng, wait / 2 + 1, &jitter) != OK)
+        jitter = 0;
+    return wait - wait / 2 + jitter;
+}
+
 static uint64_t
 redial_wait_ms(struct link_peer *peer, enum link_fault fault)
 {
     const struct links_options *options = &peer->links->options;
     uint64_t wait = (uint64_t)options->reconnect_ms_min << peer->attempts;
-    uint64_t jitter = 0;
 
     if (wait > options->reconnect_ms_max)
         wait = options->reconnect_ms_max;
@@ -126,10 +141,7 @@ redial_wait_ms(struct link_peer *peer, enum link_fault fault)
         wait = (uint64_t)options->reconnect_ms_max * MISMATCH_FACTOR;
     if (peer->attempts < ATTEMPTS_MAX)
         peer->attempts++;
-    /* Half of the wait is drawn, so that nodes that lost a peer together do not return together. */
-    if (rng_below(&options->rng, wait / 2 + 1, &jitter) != OK)
-        jitter = 0;
-    return wait - wait / 2 + jitter;
+    return drawn_ms(peer, wait);
 }
 
 static void
@@ -177,8 +189,10 @@ dial(struct link_peer *peer, char *why, size_t why_size)
     if ((err = link_connection_new(peer->links, peer, fd, &connection)) != OK) {
         snprintf(why, why_size, "%s", vault_err_text(err));
         close(fd);
+        return err;
     }
-    return err;
+    peer->dials++;
+    return OK;
 }
 
 static void
@@ -189,10 +203,52 @@ on_redial(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (dial(peer, why, sizeof(why)) == OK)
+    if (peer->dials == LINK_DIALS_MAX || dial(peer, why, sizeof(why)) == OK) {
+        links_arm(&peer->redial, drawn_ms(peer, peer->links->options.hang_ms));
         return;
+    }
     log_refusal(peer, LINK_FAULT_UNREACHABLE, why);
     redial(peer, LINK_FAULT_UNREACHABLE);
+}
+
+/* Another connection to the same peer that this node dialed and that has come so far, or NULL. */
+static struct link_connection *
+other_dial(const struct link_connection *c, enum link_phase phase_min)
+{
+    struct link_connection *other;
+
+    TAILQ_FOREACH(other, &c->links->open, entry)
+    {
+        if (other != c && other->dialed && other->peer == c->peer && other->phase >= phase_min)
+            return other;
+    }
+    return NULL;
+}
+
+bool
+links_may_greet(struct link_connection *c)
+{
+    struct link_connection *other = other_dial(c, LINK_HELLO);
+
+    if (!other)
+        return true;
+    /* What has not been answered since may never be. */
+    if (other->phase == LINK_UP || !has_passed(other->heard, c->links->options.hang_ms))
+        return false;
+    link_connection_close(other, LINK_FAULT_TIMEOUT);
+    return true;
+}
+
+/* It is the link: nothing else is dialed any more. */
+static void
+end_dialing(struct link_connection *c)
+{
+    struct link_connection *other;
+
+    c->peer->dials--;
+    event_del(&c->peer->redial);
+    while ((other = other_dial(c, LINK_CONNECTING)) != NULL)
+        link_connection_close(other, LINK_FAULT_SPARE);
 }
 
 /* ---- a link comes and goes ---- */
@@ -210,6 +266,8 @@ links_up(struct link_connection *c, const struct link_hello *hello)
     peer->since = links_now();
     peer->mismatch = false;
     peer->logged = LINK_FAULT_NONE;
+    if (c->dialed)
+        end_dialing(c);
     log_event(options->log, LOG_INFO, "link", "peer_up", log_text("peer", peer_name(peer)),
               log_u64("incarnation", hello->incarnation), log_u64("boot", hello->boot));
     options->on_up(options->context, peer->number, hello);
@@ -236,12 +294,19 @@ links_lost(struct link_connection *c, enum link_fault fault)
         log_stranger(c->links, c, fault);
         return;
     }
-    if (c->dialed)
-        redial(peer, fault);
     if (peer->connection == c) {
+        if (c->dialed)
+            redial(peer, fault);
         peer_down(peer, fault, fault_detail(c, fault));
         return;
     }
+    if (c->dialed)
+        peer->dials--;
+    if (fault == LINK_FAULT_SPARE || (fault == LINK_FAULT_CLOSED && peer->connection))
+        return;
+    /* While others are being made the next is due in any case. */
+    if (c->dialed && peer->dials == 0 && !peer->connection)
+        redial(peer, fault);
     peer->mismatch = peer->mismatch || link_fault_is_mismatch(fault);
     log_refusal(peer, fault, fault_detail(c, fault));
 }
@@ -338,6 +403,8 @@ set_defaults(struct links_options *options)
         options->reconnect_ms_min = RECONNECT_MS_MIN_DEFAULT;
     if (options->reconnect_ms_max == 0)
         options->reconnect_ms_max = RECONNECT_MS_MAX_DEFAULT;
+    if (options->hang_ms == 0)
+        options->hang_ms = HANG_MS_DEFAULT;
 }
 
 static void

@@ -47,7 +47,8 @@ struct links_options {
     size_t queue_bytes_max; /* per link; a frame beyond it is dropped and counted; default 32 MiB */
     uint32_t handshake_ms;  /* 3000 */
     uint32_t silence_ms;    /* 1000: a link without a frame for so long is closed */
-    uint32_t reconnect_ms_min, reconnect_ms_max; /* 20, 1000 */
+    uint32_t reconnect_ms_min, reconnect_ms_max; /* 20, 500 */
+    uint32_t hang_ms; /* 500: a connection that is not made after so long is joined by another */
     const struct log_sink *log;
     struct metrics *metrics;
     struct rng rng; /* jitter */

@@ -309,7 +309,12 @@ shake_hands(struct link_connection *c)
         link_connection_close(c, LINK_FAULT_IDENTITY);
         return;
     }
+    if (c->dialed && !links_may_greet(c)) {
+        link_connection_close(c, LINK_FAULT_SPARE);
+        return;
+    }
     enter(c, LINK_HELLO);
+    c->heard = links_now();
     send_hello(c);
     receive(c);
 }

@@ -17,8 +17,10 @@ enum {
     LINK_FRAME_HEADER_BYTES = 4,   /* length of the frame, big endian */
     LINK_RECORD_BYTES = 16 * 1024, /* most that one TLS record carries */
     LINK_RECORDS_PER_TURN = 32,    /* read or written on one connection before others have a turn */
-    LINK_UNPROVEN_MAX = 2 * NODES_MAX + 16, /* accepted connections that have not said HELLO yet */
-    LINK_ADDRESSES_MAX = 4,                 /* addresses of one host name that are tried in turn */
+    LINK_DIALS_MAX = 6,            /* connections to one peer that are being made at a time */
+    /* Accepted connections that have not said HELLO yet: those of nodes, and as many of strangers. */
+    LINK_UNPROVEN_MAX = LINK_DIALS_MAX * NODES_MAX + 16,
+    LINK_ADDRESSES_MAX = 4, /* addresses of one host name that are tried in turn */
 };
 
 static_assert((int)LINK_HELLO_BYTES_MAX < (int)FRAME_BYTES_MAX, "a HELLO is a frame");
@@ -41,6 +43,7 @@ static_assert((int)LINK_HELLO_BYTES_MAX < (int)FRAME_BYTES_MAX, "a HELLO is a fr
     X(LINK_FAULT_BROKEN, "the connection broke")                                                   \
     X(LINK_FAULT_SILENT, "the node was silent for too long")                                       \
     X(LINK_FAULT_REPLACED, "the node connected anew")                                              \
+    X(LINK_FAULT_SPARE, "another connection to the node was made sooner")                          \
     X(LINK_FAULT_CROWDED, "too many connections wait for their handshake")                         \
     X(LINK_FAULT_MEMORY, "this node is out of memory")                                             \
     X(LINK_FAULT_SIGNING, "its signing key is not signed by the key of its certificate")
@@ -148,7 +151,7 @@ struct link_connection {
     bool blocked;                /* output waits for the socket */
     struct buf in;               /* at most one incomplete frame between turns */
     struct link_queue out;
-    struct instant heard; /* when the last frame came */
+    struct instant heard; /* when the last frame came; before: when TLS was agreed on */
     TAILQ_ENTRY(link_connection) entry;
 };
 TAILQ_HEAD(link_connections, link_connection);
@@ -177,7 +180,8 @@ struct link_peer {
     struct links *links;
     unsigned number;
     struct link_connection *connection; /* the link while it is up, else NULL */
-    struct event redial;                /* pending while this node should connect and does not */
+    struct event redial;                /* pending while this node should connect, and has not */
+    unsigned dials;                     /* connections that are being made, none of them up */
     unsigned attempts;                  /* since the last frame; lengthens the wait */
     unsigned next_address;
     struct link_addresses addresses;
@@ -209,6 +213,11 @@ struct instant links_now(void); /* monotonic clock */
 void links_arm(struct event *timer, uint64_t ms);
 /* The HELLO of connection->peer was good: the connection becomes the link. */
 void links_up(struct link_connection *connection, const struct link_hello *hello);
+/*
+ * TLS has been agreed on for a connection that this node dialed: whether it goes on to the HELLO.
+ * Of several that were dialed one after the other only one must, for each HELLO replaces the link.
+ */
+bool links_may_greet(struct link_connection *connection);
 /* The connection was closed; called once for each. */
 void links_lost(struct link_connection *connection, enum link_fault fault);
 

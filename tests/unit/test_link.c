@@ -724,6 +724,147 @@ test_redial_backs_off(void **state)
     close(listener);
 }
 
+/* ---- connections that hang ---- */
+
+/* Takes connections for node 2, and keeps what comes until it is told to deliver. */
+struct relay {
+    struct cluster cluster; /* as node 1 has it: node 2 is here */
+    uint16_t port;          /* of the real one */
+    int listener;
+    int near[LINK_DIALS_MAX], far[LINK_DIALS_MAX];
+    unsigned count;
+    bool delivers;
+};
+
+static void
+relay_open(struct world *world, struct relay *relay)
+{
+    *relay = (struct relay){.cluster = world->cluster, .port = world->cluster.nodes[1].link_port};
+    relay->cluster.nodes[1].link_port = free_port();
+    relay->listener = listener_on(relay->cluster.nodes[1].link_port);
+    world->nodes[0].options.cluster = &relay->cluster;
+}
+
+static void
+relay_close(struct relay *relay)
+{
+    unsigned i;
+
+    for (i = 0; i < relay->count; i++) {
+        close(relay->near[i]);
+        close(relay->far[i]);
+    }
+    close(relay->listener);
+}
+
+static void
+relay_accept(struct relay *relay)
+{
+    int near = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK);
+
+    if (near < 0)
+        return;
+    assert_true(relay->count < LINK_DIALS_MAX);
+    relay->near[relay->count] = near;
+    relay->far[relay->count++] = socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static void
+relay_deliver(struct relay *relay)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(relay->port)};
+    unsigned i;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (i = 0; i < relay->count; i++)
+        assert_int_equal(connect(relay->far[i], (struct sockaddr *)&address, sizeof(address)), 0);
+    relay->delivers = true;
+}
+
+static void
+relay_carry(int from, int to)
+{
+    char data[4096];
+    ssize_t size = recv(from, data, sizeof(data), MSG_DONTWAIT);
+
+    if (size > 0)
+        (void)!send(to, data, (size_t)size, MSG_NOSIGNAL); /* it may be closed by now */
+    else if (size == 0)
+        shutdown(to, SHUT_WR);
+}
+
+static void
+relay_turn(struct world *world, struct relay *relay)
+{
+    unsigned i;
+
+    relay_accept(relay);
+    for (i = 0; i < relay->count && relay->delivers; i++) {
+        relay_carry(relay->near[i], relay->far[i]);
+        relay_carry(relay->far[i], relay->near[i]);
+    }
+    world_turn(world);
+}
+
+static void
+relay_run_ms(struct world *world, struct relay *relay, uint64_t ms)
+{
+    struct instant begin = links_now();
+
+    while (ms_since(begin) < ms)
+        relay_turn(world, relay);
+}
+
+/* Once the path is whole again the link is up with the next attempt, whatever became of the earlier ones. */
+static void
+test_what_hangs_does_not_keep_the_next_back(void **state)
+{
+    struct world *world = *state;
+    struct relay relay;
+    struct instant begin;
+
+    relay_open(world, &relay);
+    world->nodes[0].options.handshake_ms = 60000;
+    world->nodes[0].options.hang_ms = 100;
+    node_start(&world->nodes[0]);
+    relay_run_ms(world, &relay, 300);
+    assert_in_range(relay.count, 1, LINK_DIALS_MAX - 1);
+    relay.cluster.nodes[1].link_port = relay.port;
+    world->nodes[0].links->peers[1].resolved = (struct instant){0};
+    node_start(&world->nodes[1]);
+    begin = links_now();
+    while (!node_is_up(&world->nodes[0], 1) && ms_since(begin) < 5000)
+        relay_turn(world, &relay);
+    assert_in_range(ms_since(begin), 0, 1000);
+    assert_int_equal(world->nodes[0].links->peers[1].dials, 0);
+    relay_close(&relay);
+}
+
+/* At most so many at a time; and when all are answered at once, one link comes of it, and none is cut. */
+static void
+test_of_many_that_hang_one_is_used(void **state)
+{
+    struct world *world = *state;
+    struct relay relay;
+
+    relay_open(world, &relay);
+    world->nodes[0].options.handshake_ms = world->nodes[1].options.handshake_ms = 60000;
+    world->nodes[0].options.hang_ms = 40;
+    node_start(&world->nodes[1]);
+    node_start(&world->nodes[0]);
+    while (relay.count < LINK_DIALS_MAX)
+        relay_turn(world, &relay);
+    relay_run_ms(world, &relay, 200);
+    assert_int_equal(world->nodes[0].links->peers[1].dials, LINK_DIALS_MAX);
+    world->nodes[0].links->options.hang_ms = 5000;
+    relay_deliver(&relay);
+    relay_run_ms(world, &relay, 500);
+    assert_string_equal(world->nodes[0].events, "u");
+    assert_string_equal(world->nodes[1].events, "u");
+    assert_int_equal(world->nodes[0].links->peers[1].dials, 0);
+    relay_close(&relay);
+}
+
 static void
 test_port_in_use(void **state)
 {
@@ -812,6 +953,8 @@ main(void)
         LINK_TEST(test_crowd_does_not_keep_nodes_out),
         LINK_TEST(test_second_connection_replaces_the_first),
         LINK_TEST(test_redial_backs_off),
+        LINK_TEST(test_what_hangs_does_not_keep_the_next_back),
+        LINK_TEST(test_of_many_that_hang_one_is_used),
         LINK_TEST(test_port_in_use),
         LINK_TEST(test_address_that_is_not_ours),
         LINK_TEST(test_names_and_ipv6),
