@@ -9,6 +9,7 @@ ever signalled. What the environment says:
     OSTRAKA_BINARY       the program (default: build/ostraka of the repository)
     OSTRAKA_TEST_SLOW    factor on all waiting times, for builds with sanitizers (default 1)
     OSTRAKA_TEST_KEEP    set to anything: keep the folders of the clusters
+    OSTRAKA_TEST_PORTS   "1/3": the second of three parts of the ports, so that runs do not take each other's
 """
 
 import http.client
@@ -53,8 +54,10 @@ def port_is_free(port):
 
 def free_base_port(count):
     """A base P so that P+1..P+count and P+101..P+100+count are free, below the ephemeral ports."""
+    part, parts = map(int, os.environ.get("OSTRAKA_TEST_PORTS", "0/1").split("/"))
+    width = 12000 // parts
     for _ in range(200):
-        base = random.SystemRandom().randrange(20000, 32000, 10)
+        base = random.SystemRandom().randrange(20000 + part * width, 20000 + (part + 1) * width - 120, 10)
         ports = [base + i for i in range(1, count + 1)]
         ports += [base + 100 + i for i in range(1, count + 1)]
         if all(port_is_free(port) for port in ports):

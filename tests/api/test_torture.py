@@ -1,7 +1,8 @@
 """Real processes under real faults, recorded and judged: the short form of scripts/torture; and how long the
 clients of the other nodes wait when a node is killed.
 
-OSTRAKA_TORTURE_SECONDS  of the run with three nodes (default 12; five nodes: two thirds of it)
+OSTRAKA_TORTURE_SECONDS  of the run with three nodes (default 12; five nodes, with five and with three shares: half of it
+                         each)
 OSTRAKA_TORTURE_SEED     seed of the faults; printed when a test fails
 """
 
@@ -37,12 +38,12 @@ class Torture(unittest.TestCase):
             raise unittest.SkipTest(missing)
         need_judge()
 
-    def run_with(self, nodes, seconds):
+    def run_with(self, nodes, seconds, shares=None):
         seed = int(os.environ.get("OSTRAKA_TORTURE_SEED") or
                    random.SystemRandom().randrange(10 ** 9))
-        run = torture.Torture(nodes, seconds, seed, quiet=True)
+        run = torture.Torture(nodes, seconds, seed, quiet=True, shares=shares)
         status = run.run()
-        print("\n".join(run.lines[:1] + run.lines[-14:-1]), flush=True)
+        print("\n".join(run.lines[:1] + run.lines[-15:-1]), flush=True)
         self.assertEqual(status, 0, "seed %d\n%s" % (seed, "\n".join(run.lines)))
         self.assertGreater(sum(run.faults.counts.values()), 3)
         self.assertGreater(len(run.history.successes), 100)
@@ -51,7 +52,16 @@ class Torture(unittest.TestCase):
         self.run_with(3, SECONDS)
 
     def test_five_nodes(self):
-        self.run_with(5, SECONDS * 2 / 3)
+        self.run_with(5, SECONDS / 2)
+
+    def test_five_nodes_with_three_shares(self):
+        self.run_with(5, SECONDS / 2, shares=3)
+
+    def test_waits_are_the_clients(self):
+        """What counts as waiting is what a client asked for and was not told; not a time in which nobody asks."""
+        asked = torture.Asked([(1, 2), (1.5, 5), (3, 4), (8, 9)])
+        for moment, since in ((0, 1), (1.2, 1.2), (4.5, 4.5), (6, 8), (8.5, 8.5), (9.5, 9.5)):
+            self.assertEqual(asked.since(moment), since)
 
 
 class Links(unittest.TestCase):
