@@ -39,9 +39,12 @@ from ostraka_network import NetworkCluster, why_no_namespaces  # noqa: E402
 import disk_damage  # noqa: E402
 
 EPOCH_SECONDS = 12   # then new names are used, so that no path's history grows without end
+EPISODE_SECONDS = 60   # then other kinds of faults are left out
 HOT, COLD = 3, 40    # names of an epoch
 DURATIONS = ((0.05, 1), (1, 4), (5.5, 8))   # seconds of a fault; the last outlasts a request
 PROBES = 4           # of the clients write unique names only
+LOSSES = ("disk", "clock_hour")   # after which a node may have to recover: everybody is whole before the next
+CALM = 25            # seconds that the schedule waits for that
 HOUR = 3600          # seconds that a clock may be wrong by: far beyond what nodes follow each other
 SETTLING = 2         # seconds after which what was just restarted or mended should be in use again
 FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1" % os.uname().machine
@@ -52,17 +55,21 @@ def refusal(answer):
     return answer["error"]["code"] if answer and "error" in answer else None
 
 
-def is_whole(status):
-    """A node by itself, as it says."""
+def why_not_whole(status):
+    """What a node by itself still lacks or owes, as it says, or None."""
     if not status or status["status"] != "ready":
-        return False
+        return "not ready"
     repair, recovery = status["repair"], status.get("recovery", {})
-    if repair["backlog"] or repair.get("lacking") or recovery.get("missing"):
-        return False
-    if recovery.get("state", "none") != "none" or status.get("anti_entropy", {}).get("backlog"):
-        return False
-    return all(peer["link"] == "self" or (peer["link"] == "connected" and peer.get("in_sync", True))
-               for peer in status["peers"])
+    if recovery.get("missing") or recovery.get("state", "none") != "none":
+        return "recovery"
+    if repair["backlog"] or repair.get("lacking"):
+        return "shares"
+    if any(peer["link"] not in ("self", "connected") for peer in status["peers"]):
+        return "links"
+    if status.get("anti_entropy", {}).get("backlog") or any(
+            peer["link"] == "connected" and not peer.get("in_sync", True) for peer in status["peers"]):
+        return "differences"
+    return None
 
 
 # ---- clients ----
@@ -530,7 +537,7 @@ WEIGHTS = {"kill": 3, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 2,
            "kill_at_change": 6, "pause_at_change": 5, "cut": 3,
            "cut_one_way": 4, "isolate": 3, "mute": 2, "deaf": 2, "delay": 3, "stall": 3,
            "clock": 2, "clock_right": 1, "clock_hour": 1}
-DISK_WEIGHTS = {"disk": 4, "disk_copy": 2}
+DISK_WEIGHTS = {"disk": 3, "disk_copy": 2}
 
 
 # ---- the run ----
@@ -566,13 +573,8 @@ class Torture:
         n = self.nodes
         pairs = [(a, b) for a in range(1, n + 1) for b in range(a + 1, n + 1)]
         proxied = self.random.sample(pairs, len(pairs) // 3)
-        # Some kinds do not strike at all in this run, so that others have room.
-        for kind in self.random.sample(sorted(self.weights),
-                                       self.random.randint(0, len(self.weights) // 4)):
-            self.weights[kind] = 0
-        self.say("seed %d, %d nodes, %d shares, %g s; proxied: %s; without: %s" % (
-            self.seed, n, self.shares, self.seconds, proxied,
-            " ".join(kind for kind, weight in self.weights.items() if not weight) or "nothing"))
+        self.say("seed %d, %d nodes, %d shares, %g s; proxied: %s" % (
+            self.seed, n, self.shares, self.seconds, proxied))
         directory = self.keep or tempfile.mkdtemp(prefix="ostraka-torture-")
         os.makedirs(directory, exist_ok=True)
         status = 1
@@ -627,19 +629,37 @@ class Torture:
         return self.judge()
 
     def strike_for(self, seconds):
-        kinds, weights = zip(*sorted(self.weights.items()))
         end = time.monotonic() + seconds
         next_strike = time.monotonic() + 0.5
+        next_kinds = 0
+        self.due, self.calm_until = None, 0   # the kind that waits until all others have ended
         while time.monotonic() < end:
             time.sleep(0.02)
             self.faults.end_due()
             self.look_after_processes()
             self.faults.note_quiet()
+            if time.monotonic() >= next_kinds:
+                kinds, weights = self.draw_kinds()
+                next_kinds = time.monotonic() + EPISODE_SECONDS
             if time.monotonic() >= next_strike and len(self.faults.active) < self.nodes:
-                kind = self.random.choices(kinds, weights)[0]
-                self.faults.strike(kind, self.random.uniform(*self.random.choices(
-                    DURATIONS, (7, 3, 1))[0]))
+                self.next_fault(self.due or self.random.choices(kinds, weights)[0])
                 next_strike = time.monotonic() + self.random.expovariate(1 / 0.4)
+
+    def draw_kinds(self):
+        """For each minute some kinds do not strike at all, so that others have room."""
+        silent = self.random.sample(sorted(self.weights), self.random.randint(0, len(self.weights) // 4))
+        self.say("from now on without: %s" % (" ".join(silent) or "nothing"))
+        return zip(*sorted((kind, weight) for kind, weight in self.weights.items() if kind not in silent))
+
+    def next_fault(self, kind):
+        if kind in LOSSES and self.damaged is not None:
+            if self.due is None:
+                self.due, self.calm_until = kind, time.monotonic() + CALM * SLOW
+            if not self.disk_healed():
+                self.due = self.due if time.monotonic() < self.calm_until else None
+                return
+        self.due = None
+        self.faults.strike(kind, self.random.uniform(*self.random.choices(DURATIONS, (7, 3, 1))[0]))
 
     def look_after_processes(self):
         for node in self.cluster.nodes():
@@ -659,12 +679,22 @@ class Torture:
             return None
         return body if status == 200 else None
 
-    def whole(self):
-        """Everybody serves, hears everybody, owes nothing and lacks nothing."""
-        return all(is_whole(self.status(node)) for node in self.cluster.nodes())
+    def whole(self, reasons=None, enough=()):
+        """Everybody serves, hears everybody, owes nothing and lacks nothing.
+
+        reasons: is told {"n1 shares": until when}; enough: what nodes may say and count as whole
+        """
+        found = ["n%d %s" % (node, why) for node in self.cluster.nodes()
+                 for why in [why_not_whole(self.status(node))] if why and why not in enough]
+        if reasons is not None:
+            reasons.update((why, time.monotonic()) for why in found)
+        return not found
 
     def disk_healed(self, timeout=10):
-        """Another disk may be damaged when everybody has everything again; the clients wait meanwhile."""
+        """Another disk may be damaged when those before have recovered, shares too; the clients wait meanwhile.
+
+        Nodes may still differ in changes that one of them missed: a majority has those.
+        """
         if self.damaged is None:
             return True
         if self.faults.active:
@@ -673,7 +703,7 @@ class Torture:
         begun = time.monotonic()
         try:
             end = time.monotonic() + timeout * SLOW
-            while not self.whole():
+            while not self.whole(enough=("differences",)):
                 if time.monotonic() > end:
                     return False
                 time.sleep(0.1)
@@ -685,15 +715,17 @@ class Torture:
             self.pauses.append((begun, time.monotonic()))
 
     def wait_whole(self, timeout=60):
-        begun = time.monotonic()
-        while not self.whole():
+        begun, reasons = time.monotonic(), {}
+        while not self.whole(reasons):
             self.look_after_processes()
             if time.monotonic() - begun > timeout * SLOW:
                 self.errors.append("not whole %g s after everything was healed: %s" % (
                     timeout * SLOW, [self.status(node) for node in self.cluster.nodes()]))
                 break
             time.sleep(0.1)
-        self.say("whole %.1f s after everything was healed" % (time.monotonic() - begun))
+        self.say("whole %.1f s after everything was healed%s" % (time.monotonic() - begun, "".join(
+            "; %s %.1f s" % (why, until - begun) for why, until in sorted(
+                reasons.items(), key=lambda item: item[1])[-4:])))
 
     def read_everything(self):
         """Each secret at one node or another, hot ones at all, and each hot one takes one more change."""
