@@ -2,7 +2,8 @@
 """Real processes under real faults, recorded and judged.
 
 usage: torture.py [--minutes M | --seconds S] [--nodes 3|5] [--shares 3|5] [--seed N]
-                  [--rate OPERATIONS_A_SECOND] [--clients C] [--without FAULT,...] [--only FAULT,...] [--disk] [--keep DIR] [--list]
+                  [--rate OPERATIONS_A_SECOND] [--clients C] [--without FAULT,...] [--only FAULT,...] [--disk]
+                  [--keep DIR] [--list]
 
 Every node is a process in a network namespace of its own. A schedule of faults is drawn from the seed, while
 clients at all nodes create, update, read and delete and write down what they are told. In the end everything is
@@ -197,6 +198,23 @@ class Trap:
         return came
 
 
+class Quiet:
+    """Times in which something held."""
+
+    def __init__(self):
+        self.times, self.begun = [], None
+
+    def note(self, moment, holds):
+        if holds and self.begun is None:
+            self.begun = moment
+        elif not holds and self.begun is not None:
+            self.times.append((self.begun, moment))
+            self.begun = None
+
+    def until(self, end):
+        return self.times + ([] if self.begun is None else [(self.begun, end)])
+
+
 class Asked:
     """When clients waited for a change."""
 
@@ -227,8 +245,8 @@ class Faults:
         self.copies = disk_damage.Copies(self.cluster)
         self.slowed = set()       # pairs whose link is slow or stalled
         self.recovering = set()   # nodes that run, and may not vote yet, because they lost something
-        self.quiet_since = None   # a majority is up and its links are whole, since then
-        self.quiet = []           # (begin, end) of such times that are over
+        self.disturbed = {}       # node or pair -> when something of it was last seen not to be whole
+        self.quiet = {0: Quiet(), SETTLING: Quiet()}   # by the seconds that all has been whole before
 
     # -- helpers --
 
@@ -493,16 +511,14 @@ class Faults:
 
     def note_quiet(self):
         """Remembers the times in which enough nodes were up and none the worse, with whole and fast links."""
-        broken = self.cluster.cuts | self.slowed
-        free = [node for node in self.cluster.nodes()
-                if node not in self.struck and node not in self.recovering]
-        good = any(not any((a, b) in broken for a in group for b in group)
-                   for group in itertools.combinations(free, self.needed()))
-        if good and self.quiet_since is None:
-            self.quiet_since = time.monotonic()
-        elif not good and self.quiet_since is not None:
-            self.quiet.append((self.quiet_since, time.monotonic()))
-            self.quiet_since = None
+        now = time.monotonic()
+        for what in self.struck | self.recovering | self.cluster.cuts | self.slowed:
+            self.disturbed[what] = now
+        for settling, quiet in self.quiet.items():
+            bad = {what for what, moment in self.disturbed.items() if now - moment <= settling}
+            free = [node for node in self.cluster.nodes() if node not in bad]
+            quiet.note(now, any(not any((a, b) in bad for a in group for b in group)
+                                for group in itertools.combinations(free, self.needed())))
 
     # -- the schedule --
 
@@ -774,27 +790,23 @@ class Torture:
                 last[key] = moment
         return longest
 
-    def quiet_gap(self, settling=0):
-        """The longest that clients waited for a change anywhere while enough nodes were up for so long already.
+    def quiet_gap(self, settling):
+        """The longest that clients waited for a change anywhere while enough nodes were up, for so long already.
 
-        Returns (seconds, when it began). A wait begins when a client asks: while none does, nobody waits.
+        Returns (seconds, when it began, seconds of such times in all). A wait begins when a client asks: while
+        none does, nobody waits.
         """
         moments = sorted(moment for moment, _, _ in self.history.successes)
         asked = Asked(self.history.waits)
-        times = list(self.faults.quiet)
-        if self.faults.quiet_since is not None:
-            times.append((self.faults.quiet_since, self.ended))
+        times = self.faults.quiet[settling].until(self.ended)
         longest = (0.0, 0.0)
         for begin, end in times:
-            begin += settling
-            if begin >= end:
-                continue
             inside = moments[bisect.bisect(moments, begin):bisect.bisect_left(moments, end)]
             for a, b in zip([begin] + inside, inside + [end]):
                 since = asked.since(a)
                 paused = sum(max(0.0, min(b, to) - max(since, of)) for of, to in self.pauses)
                 longest = max(longest, (b - since - paused, since - self.begun))
-        return longest
+        return (*longest, sum(end - begin for begin, end in times))
 
     def judge(self):
         status, text = self.history.judge()
@@ -813,10 +825,11 @@ class Torture:
         self.say("longest time without a change: %s" % ", ".join(
             "%s %.0f ms" % ("n%d" % node if node else "anywhere", gap * 1000)
             for node, gap in sorted(gaps.items())))
-        self.say("anywhere, while every secret had a majority with whole links: %.0f ms (at %.1f s)" % (
-            self.quiet_gap()[0] * 1000, self.quiet_gap()[1]))
-        self.say("the same, from %d s after that was so: %.0f ms (at %.1f s)" % (
-            SETTLING, self.quiet_gap(SETTLING)[0] * 1000, self.quiet_gap(SETTLING)[1]))
+        for settling in sorted(self.faults.quiet):
+            gap, at, quiet = self.quiet_gap(settling)
+            self.say("anywhere, of %.0f s in which every secret had a majority with whole links%s: "
+                     "%.0f ms (at %.1f s)" % (quiet, ", for %d s already" % settling if settling else "",
+                                              gap * 1000, at))
         for line in text.splitlines():
             self.say("judge: " + line)
         for error in self.errors:
