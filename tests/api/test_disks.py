@@ -512,21 +512,34 @@ class Devices(DiskTest):
         self.assertEqual([event for event, _ in self.events(begun)], ["fatal", "verified_after_failure"])
 
     def test_slow_disk_does_not_slow_the_others(self):
-        """A sync that takes 50 ms, a hundred times the usual, on one node of three."""
-        usual, slow = [], []
+        """A sync that takes 50 ms, a hundred times the usual, on one node of three.
+
+        With three, a change waits for the second quickest of three disks; with one of them slow, for the slower
+        of two. So the measure is what it takes while the third node is down: there nobody can wait for it.
+        """
+        usual, slow, down = [], [], []
+
+        def measure(into):
+            time.sleep(0.5)
+            load.taken()
+            time.sleep(2)
+            into.append(load.taken())
         with Load(self.cluster, [1, 2], names=4) as load:
             for _ in range(2):
                 for delay_ms, into in ((0, usual), (50, slow)):
                     self.faults(delay_ms=delay_ms)
-                    time.sleep(0.5)
-                    load.taken()
-                    time.sleep(2)
-                    into.append(load.taken())
+                    measure(into)
+                self.cluster.kill9(HEALED)
+                measure(down)
+                self.faults()
+                self.start()
         self.assertEqual((load.wrong, load.refused), ([], 0))
-        # Twice the usual, and what a busy machine adds now and then; whoever waits for the slow one takes 100 ms.
-        for i, slack in ((0, 0.002), (1, 0.020)):
-            self.assertLess(min(t[i] for t in slow), 2 * min(t[i] for t in usual) + slack,
-                            (usual, slow))
+        print("median, 99 %% in ms: usual %s, one slow %s, one down %s" % tuple(
+            ["%.1f %.1f" % (t[0] * 1000, t[1] * 1000) for t in of] for of in (usual, slow, down)))
+        # Whoever waits for the slow one takes 50 ms and more; a busy machine adds some now and then.
+        for i, slack in ((0, 0.002), (1, 0.010)):
+            best = max(min(t[i] for t in usual), min(t[i] for t in down))
+            self.assertLess(min(t[i] for t in slow), 2 * best + slack, (usual, slow, down))
 
     def test_damage_met_while_running_ends_the_node(self):
         """The storage engine panics; the next start finds that the table does not verify."""
@@ -685,8 +698,15 @@ class FullDisk(DiskTest):
         self.read(HEALED, "others")
         cluster.kill9(1)
         for node in (2, HEALED):
-            status, answer = self.write(node, "refused%d" % node)
-            self.assertIn((status, answer["error"]["code"]), ((507, "disk_full"), (503, "no_quorum")))
+            # At first the link to the killed node may still count as there, and its silence as the reason.
+            def refused(node=node):
+                status, answer = self.write(node, "refused%d" % node)
+                self.assertIn((status, answer["error"]["code"]), ((507, "disk_full"), (503, "no_quorum")))
+                return status == 507
+            wait_until(refused, 15, "n%d says that the disk is full" % node)
+            begun = time.monotonic()
+            self.assertTrue(refused())
+            self.assertLess(time.monotonic() - begun, 2 * SLOW, "early, not at the deadline")
             self.read(node, "before")
         self.fill(left_mb=0)  # nothing is left at all, the reserve is gone
         time.sleep(0.5)
