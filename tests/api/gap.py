@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How long do the clients of the other nodes wait when a node is killed?
 
-usage: gap.py [--rounds R] [--nodes N] [--clients C] [--link] [--what names|shared|read|delete]
+usage: gap.py [--rounds R] [--nodes N] [--shares S] [--clients C] [--link] [--what names|shared|read|delete]
 
 In each round each node in turn is killed with kill -9, and started again. C clients at each other node, each a
 process of its own, create unique names one after the other. Shown are the times between two successes of a client
@@ -154,8 +154,8 @@ def wait_whole(cluster):
     wait_until(lambda: links_whole(cluster), 30, "the cluster is whole again")
 
 
-def measure(rounds=2, nodes=3, clients=2, link=False, what="names"):
-    made = NetworkCluster(nodes) if link else Cluster(nodes)
+def measure(rounds=2, nodes=3, clients=2, link=False, what="names", shares=None):
+    made = NetworkCluster(nodes, shares=shares) if link else Cluster(nodes, shares=shares)
     measurement = Measurement()
     with made as cluster:
         wait_whole(cluster)
@@ -187,6 +187,7 @@ def main(arguments):
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--shares", type=int)
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--what", choices=("names", "shared", "read", "delete"), default="names")
     parser.add_argument("--link", action="store_true")
@@ -196,7 +197,7 @@ def main(arguments):
         print("skipped: " + missing)
         return 77
     print(measure(options.rounds, options.nodes, options.clients, options.link,
-                  options.what).report())
+                  options.what, options.shares).report())
     return 0
 
 
