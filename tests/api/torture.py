@@ -3,7 +3,7 @@
 
 usage: torture.py [--minutes M | --seconds S] [--nodes 3|5] [--shares 3|5] [--seed N]
                   [--rate OPERATIONS_A_SECOND] [--clients C] [--without FAULT,...] [--only FAULT,...] [--disk]
-                  [--keep DIR] [--list]
+                  [--rotate S] [--keep DIR] [--list]
 
 Every node is a process in a network namespace of its own. A schedule of faults is drawn from the seed, while
 clients at all nodes create, update, read and delete and write down what they are told. In the end everything is
@@ -11,6 +11,7 @@ healed, every secret is read at every node, and ostraka-judge looks for an order
 answers. Exit status: 0 it found one and all came back, 1 it did not, 2 usage, 3 undecided, 77 not permitted here.
 
     --disk    damage of one node's disk at a time, too
+    --rotate  seconds after which each node replaces its share key (5)
     --list    the kinds of faults
 
 The schedule is the same for the same seed, nodes, duration and faults; how the processes and the clients fall in
@@ -44,7 +45,7 @@ EPISODE_SECONDS = 60   # then other kinds of faults are left out
 HOT, COLD = 3, 40    # names of an epoch
 DURATIONS = ((0.05, 1), (1, 4), (5.5, 8))   # seconds of a fault; the last outlasts a request
 PROBES = 4           # of the clients write unique names only
-LOSSES = ("disk", "clock_hour")   # after which a node may have to recover: everybody is whole before the next
+LOSSES = ("disk", "clock_hour", "clock_step_hour")   # after which a node may have to recover: everybody is whole before the next
 CALM = 25            # seconds that the schedule waits for that
 HOUR = 3600          # seconds that a clock may be wrong by: far beyond what nodes follow each other
 SETTLING = 2         # seconds after which what was just restarted or mended should be in use again
@@ -267,11 +268,22 @@ class Faults:
     def take(self, node):
         self.struck.add(node)
 
+    def clock_file(self, node):
+        return os.path.join(self.cluster.directory, "clock-%d" % node)
+
+    def set_clock(self, node, offset):
+        """From now on the node's wall clock is so many seconds wrong, within a second if it runs."""
+        self.clocks[node] = offset
+        with open(self.clock_file(node) + ".new", "w") as file:
+            file.write("%+.3fs\n" % offset)
+        os.replace(self.clock_file(node) + ".new", self.clock_file(node))
+
     def start(self, node):
         environment = {}
-        if self.clocks.get(node):
-            environment = {"LD_PRELOAD": FAKETIME, "FAKETIME": "%+.3fs" % self.clocks[node],
-                           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        if os.path.exists(FAKETIME):
+            self.set_clock(node, self.clocks.get(node, 0))
+            environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.clock_file(node),
+                           "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.cluster.start(node, environment=environment)
         self.struck.discard(node)
 
@@ -434,8 +446,28 @@ class Faults:
         offset = self.random.choice((-1, 1)) * self.random.choice((0.2, 1, 5, 30))
         self.take(node)
         self.cluster.kill9(node)
-        self.clocks[node] = offset
+        self.set_clock(node, offset)
         return "n%d by %+g s" % (node, offset), lambda: self.start(node)
+
+    def step(self, node, offset):
+        before = self.clocks.get(node, 0)
+        self.set_clock(node, offset)
+        return "n%d to %+g s" % (node, offset), lambda: self.set_clock(node, before)
+
+    def fault_clock_step(self):
+        """the clock of a node that runs jumps by seconds, and back later"""
+        node = self.victim(self.cluster.n)
+        if node is None or not os.path.exists(FAKETIME):
+            return None
+        return self.step(node, self.random.choice((-1, 1)) * self.random.choice((0.2, 1, 5, 30)))
+
+    def fault_clock_step_hour(self):
+        """the clock of a node that runs jumps by an hour, and back later"""
+        node = self.victim(1)
+        if node is None or not os.path.exists(FAKETIME) or not self.torture.disk_healed():
+            return None
+        self.lost(node)
+        return self.step(node, self.random.choice((-HOUR, HOUR)))
 
     def fault_clock_hour(self):
         """kill -9, the node comes back with a clock that is an hour wrong, and later with the right time"""
@@ -446,13 +478,14 @@ class Faults:
         self.lost(node)
         offset = self.random.choice((-HOUR, HOUR))
         self.cluster.kill9(node)
-        right, self.clocks[node] = self.clocks.get(node, 0), offset
+        before = self.clocks.get(node, 0)
+        self.set_clock(node, offset)
         self.start(node)
         self.take(node)
 
         def end():
             self.cluster.kill9(node)
-            self.clocks[node] = right
+            self.set_clock(node, before)
             self.start(node)
         return "n%d by %+d s" % (node, offset), end
 
@@ -465,7 +498,7 @@ class Faults:
         node = self.random.choice(wrong)
         self.take(node)
         self.cluster.kill9(node)
-        self.clocks[node] = 0
+        self.set_clock(node, 0)
         return "n%d" % node, lambda: self.start(node)
 
     # -- disks: one node at a time, and only while all others are whole --
@@ -545,14 +578,15 @@ class Faults:
         for node, offset in self.clocks.items():
             if offset:
                 self.cluster.kill9(node)
-                self.clocks[node] = 0
+                self.set_clock(node, 0)
                 self.start(node)
 
 
 WEIGHTS = {"kill": 3, "kill_any": 1, "kill_all": 1, "term": 1, "pause": 2,
            "kill_at_change": 6, "pause_at_change": 5, "cut": 3,
            "cut_one_way": 4, "isolate": 3, "mute": 2, "deaf": 2, "delay": 3, "stall": 3,
-           "clock": 2, "clock_right": 1, "clock_hour": 1}
+           "clock": 2, "clock_right": 1, "clock_hour": 1,
+           "clock_step": 2, "clock_step_hour": 1}
 DISK_WEIGHTS = {"disk": 3, "disk_copy": 2}
 
 
@@ -562,11 +596,11 @@ class Torture:
     """What a run needs; `run` returns the exit status, and `lines` tell the story."""
 
     def __init__(self, nodes=3, seconds=60.0, seed=None, rate=150, weights=None,
-                 clients=12, keep=None, quiet=False, shares=None):
+                 clients=12, keep=None, quiet=False, shares=None, rotate=5):
         self.seed = random.SystemRandom().randrange(10 ** 9) if seed is None else seed
         self.random = random.Random("%d faults %d" % (self.seed, nodes))
         self.seconds, self.nodes, self.keep, self.quiet = seconds, nodes, keep, quiet
-        self.shares = shares or nodes
+        self.shares, self.rotate = shares or nodes, rotate
         self.clients, self.think = clients, clients / rate
         self.weights = dict(WEIGHTS if weights is None else weights)
         self.damaged = None          # node that lost something last
@@ -599,6 +633,7 @@ class Torture:
             self.cluster = NetworkCluster(n, None, proxied, self.shares)
             self.cluster.create()
             self.cluster.set_server_option("log_level", '"warn"')
+            self.cluster.set_server_option("share_key_rotation_s", self.rotate)
             try:
                 status = self.run_with(directory)
             finally:
@@ -620,7 +655,8 @@ class Torture:
 
     def run_with(self, directory):
         self.faults = Faults(self)
-        self.cluster.start_all()
+        for node in self.cluster.nodes():
+            self.faults.start(node)
         self.cluster.wait_ready()
         self.begun = time.monotonic()
         self.workers = [(Probe if i < PROBES else Worker)(self, i + 1)
@@ -845,6 +881,7 @@ def parse(arguments):
     parser.add_argument("--shares", type=int, choices=(3, 5))
     parser.add_argument("--seed", type=int)
     parser.add_argument("--rate", type=int, default=150)
+    parser.add_argument("--rotate", type=int, default=5)
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--without", default="")
     parser.add_argument("--only", default="")
@@ -882,7 +919,8 @@ def main(arguments):
         return 77
     seconds = options.minutes * 60 if options.minutes else options.seconds
     return Torture(options.nodes, seconds, options.seed, options.rate, options.weights,
-                   options.clients, options.keep, shares=options.shares).run()
+                   options.clients, options.keep, shares=options.shares,
+                   rotate=options.rotate).run()
 
 
 if __name__ == "__main__":
