@@ -136,23 +136,75 @@ class Recorder:
     def deletion(self, node, path):
         return self._ask(node, "deletion", "GET", "/v1/deletions/", path, "", None, {})
 
+    # A batch is, for each of its secrets, an operation of its own: the judge takes each path by itself.
+
+    def batch_create(self, node, paths, size=20):
+        """All or none. Returns (outcome, answer, {path: value})."""
+        records = [{"path": path, "kind": "create", "value": "w%d" % number, "op": number}
+                   for path in paths for number in [self.history.number()]]
+        items = [{"name": record["path"], "value": value_of(record["op"], size)} for record in records]
+        outcome, answer = self._batch(node, {"create": items}, records, "already_exists")
+        return outcome, answer, {item["name"]: item["value"] for item in items}
+
+    def batch_read(self, node, paths):
+        """All at one moment. Returns (outcome, answer)."""
+        records = [{"path": path, "kind": "read", "op": self.history.number()} for path in paths]
+        items = [{"name": path} for path in paths]
+        return self._batch(node, {"read": items}, records, "not_found")
+
+    def _batch(self, node, body, records, told):
+        called = time.monotonic_ns()
+        status, answer, outcome = 0, None, "timeout"
+        if "create" in body:
+            self.on_change(node)
+        try:
+            status, _, answer = self._client(node).request("POST", "/v1/batch", body)
+        except Unreachable:
+            outcome = "unreachable"
+            self.on_away(node)
+        except Failed:
+            self.on_away(node)
+        returned = time.monotonic_ns()
+        for index, record in enumerate(records):
+            record.update(client=self.number, node=node, called_ns=called, returned_ns=returned)
+            if not status:
+                record.update({"outcome": "timeout"} if outcome == "timeout" else
+                              {"outcome": "refused", "code": outcome})
+            elif status >= 400:
+                self._note(record, status, self._of_member(answer, record["path"], told))
+            else:
+                self._note(record, status, answer["results"][index])
+            self.history.write(record)
+        return records[0]["outcome"] if status < 400 else "refused", answer
+
+    @staticmethod
+    def _of_member(answer, path, told):
+        """What a refusal says of one secret: that it is there or not there, if it names it; else nothing."""
+        error = dict(answer["error"])
+        if error["code"] == told and path not in [one.get("name") for one in error.get("details", [])]:
+            error["code"] = "batch_failed"
+        return {"error": error}
+
     def _write(self, node, kind, method, path, size, body, asked):
         number = self.history.number()
         asked["value"] = "w%d" % number
         return self._ask(node, kind, method, "/v1/secrets/", path, "",
                          dict(body, value=value_of(number, size)), asked, number)
 
+    def _client(self, node):
+        if node not in self.clients:
+            self.clients[node] = self.cluster.client(node, timeout=self.timeout)
+        return self.clients[node]
+
     def _ask(self, node, kind, method, prefix, path, query, body, asked, number=None):
         record = {"client": self.number, "op": number or self.history.number(), "path": path,
                   "node": node, "kind": kind, "called_ns": time.monotonic_ns()}
         record.update(asked)
-        if node not in self.clients:
-            self.clients[node] = self.cluster.client(node, timeout=self.timeout)
         answer = None
         if kind in CHANGES:
             self.on_change(node)
         try:
-            status, _, answer = self.clients[node].request(
+            status, _, answer = self._client(node).request(
                 method, prefix + urllib.parse.quote(path) + query, body)
             record["returned_ns"] = time.monotonic_ns()
             self._note(record, status, answer)

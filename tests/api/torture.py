@@ -121,7 +121,24 @@ class Worker(threading.Thread):
         here = [node for node in nodes if self.torture.away.get(node, 0) < now - 0.5]
         return self.random.choice(here or nodes)
 
+    def batch(self):
+        """Some secrets together: those that all use, or such as nobody else does, which must be whole in the end."""
+        node, count = self.pick_node(), self.random.randint(2, 6)
+        ticket = self.random.random()
+        if ticket < 0.4:
+            self.recorder.batch_read(node, sorted({self.pick_path() for _ in range(count)}))
+        elif ticket < 0.7:
+            self.recorder.batch_create(node, sorted({self.pick_path() for _ in range(count)}))
+        else:
+            number = self.torture.history.number()
+            _, _, values = self.recorder.batch_create(
+                node, ["batch/%d/%d" % (number, i) for i in range(count)])
+            self.torture.batches.append(values)
+
     def one(self):
+        if self.random.random() < 0.06:
+            self.batch()
+            return
         path, node = self.pick_path(), self.pick_node()
         size = 20 if self.random.random() < 0.97 else self.random.randrange(20, 100000)
         known = self.torture.known.get(path)   # latest version heard of; None: nothing there
@@ -605,6 +622,7 @@ class Torture:
         self.weights = dict(WEIGHTS if weights is None else weights)
         self.damaged = None          # node that lost something last
         self.pauses = []             # (begin, end): the clients were told to wait
+        self.batches = []            # {path: value} of each batch of names of its own
         self.known, self.times = {}, collections.deque(maxlen=50)
         self.trap = Trap()
         self.away = {}               # node -> when a client last found nobody there
@@ -678,6 +696,7 @@ class Torture:
                 self.errors.append("client %d hangs" % worker.number)
         self.wait_whole()
         self.read_everything()
+        self.check_batches()
         return self.judge()
 
     def strike_for(self, seconds):
@@ -804,6 +823,22 @@ class Torture:
                 self.insist(lambda: recorder.update(2, path), "update of " + path)
                 self.insist(lambda: recorder.read(3, path), "read %s at n3" % path)
         recorder.close()
+
+    def check_batches(self):
+        """Of each batch all is there or nothing, whatever its client was told; the judge compares with that."""
+        client, whole = self.cluster.client(1), 0
+        for values in self.batches:
+            found = 0
+            for path, value in values.items():
+                status, _, answer = client.request("GET", "/v1/secrets/" + path)
+                found += status == 200 and answer["value"] == value
+                if status not in (200, 404):
+                    self.errors.append("%s answers %d %s" % (path, status, answer))
+            whole += found == len(values)
+            if found not in (0, len(values)):
+                self.errors.append("%d of the batch %s are there" % (found, sorted(values)))
+        client.close()
+        self.say("%d batches of names of their own; %d happened" % (len(self.batches), whole))
 
     def insist(self, operation, what):
         for _ in range(20):
