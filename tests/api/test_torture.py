@@ -46,7 +46,7 @@ class Torture(unittest.TestCase):
         print("\n".join(run.lines[:1] + run.lines[-15:-1]), flush=True)
         self.assertEqual(status, 0, "seed %d\n%s" % (seed, "\n".join(run.lines)))
         self.assertGreater(sum(run.faults.counts.values()), 3)
-        self.assertGreater(len(run.history.successes), 100)
+        self.assertGreater(len(run.history.successes), 30)
 
     def test_three_nodes(self):
         self.run_with(3, SECONDS)
