@@ -18,7 +18,7 @@ enum {
     LINK_RECORD_BYTES = 16 * 1024, /* most that one TLS record carries */
     LINK_RECORDS_PER_TURN = 32,    /* read or written on one connection before others have a turn */
     LINK_DIALS_MAX = 6,            /* connections to one peer that are being made at a time */
-    /* Accepted connections that have not said HELLO yet: those of nodes, and as many of strangers. */
+    /* Accepted connections that have not said HELLO yet: what all nodes dial, and some more. */
     LINK_UNPROVEN_MAX = LINK_DIALS_MAX * NODES_MAX + 16,
     LINK_ADDRESSES_MAX = 4, /* addresses of one host name that are tried in turn */
 };

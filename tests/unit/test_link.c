@@ -815,7 +815,7 @@ relay_run_ms(struct world *world, struct relay *relay, uint64_t ms)
         relay_turn(world, relay);
 }
 
-/* Once the path is whole again the link is up with the next attempt, whatever became of the earlier ones. */
+/* Once the path is whole again the link is up with the next attempt, though earlier ones hang. */
 static void
 test_what_hangs_does_not_keep_the_next_back(void **state)
 {
@@ -840,7 +840,7 @@ test_what_hangs_does_not_keep_the_next_back(void **state)
     relay_close(&relay);
 }
 
-/* At most so many at a time; and when all are answered at once, one link comes of it, and none is cut. */
+/* At most so many at a time; when all are answered at once, one link comes of it, and stays. */
 static void
 test_of_many_that_hang_one_is_used(void **state)
 {
