@@ -10,6 +10,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ import unittest
 
 import gap
 import torture
+import wall_clock
 from ostraka_cluster import SLOW, Cluster
 from ostraka_history import History, Recorder, judge_program, value_of, written_by
 from ostraka_network import NetworkCluster, why_no_namespaces
@@ -95,6 +97,27 @@ class Links(unittest.TestCase):
             gap.wait_until(lambda: not self.connected(cluster, 1, 2), 5, "the stalled link is down")
             cluster.mend_all()
             gap.wait_whole(cluster)
+
+
+class Clocks(unittest.TestCase):
+    PROGRAM = ("import sys, time\n"
+               "for line in sys.stdin:\n"
+               "    print(time.time(), time.monotonic(), flush=True)\n")
+
+    def test_a_wall_clock_is_set_while_the_program_runs(self):
+        with tempfile.TemporaryDirectory(prefix="ostraka-test-") as folder:
+            clocks = wall_clock.WallClocks(folder)
+            with subprocess.Popen([sys.executable, "-c", self.PROGRAM], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, **clocks.environment(1))) as process:
+                for offset in (0, 3600, -3600, 0.2, -1.7, 0):
+                    clocks.set(1, offset)
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                    wall, monotonic = map(float, process.stdout.readline().split())
+                    self.assertAlmostEqual(wall, time.time() + offset, delta=0.15)
+                    self.assertAlmostEqual(monotonic, time.monotonic(), delta=0.15)
+                process.stdin.close()
 
 
 class Recording(unittest.TestCase):

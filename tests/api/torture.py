@@ -39,6 +39,7 @@ from ostraka_cluster import SLOW, Failed  # noqa: E402
 from ostraka_history import History, Recorder, milliseconds  # noqa: E402
 from ostraka_network import NetworkCluster, why_no_namespaces  # noqa: E402
 import disk_damage  # noqa: E402
+import wall_clock  # noqa: E402
 
 EPOCH_SECONDS = 12   # then new names are used, so that no path's history grows without end
 EPISODE_SECONDS = 60   # then other kinds of faults are left out
@@ -49,7 +50,6 @@ LOSSES = ("disk", "clock_hour", "clock_step_hour")   # after which a node may ha
 CALM = 25            # seconds that the schedule waits for that
 HOUR = 3600          # seconds that a clock may be wrong by: far beyond what nodes follow each other
 SETTLING = 2         # seconds after which what was just restarted or mended should be in use again
-FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1" % os.uname().machine
 
 
 def refusal(answer):
@@ -261,6 +261,7 @@ class Faults:
         self.clocks = {}          # node -> seconds of its clock's offset
         self.active = []          # (end time, what, function)
         self.copies = disk_damage.Copies(self.cluster)
+        self.wall_clocks = wall_clock.WallClocks(self.cluster.parent)
         self.slowed = set()       # pairs whose link is slow or stalled
         self.recovering = set()   # nodes that run, and may not vote yet, because they lost something
         self.disturbed = {}       # node or pair -> when something of it was last seen not to be whole
@@ -285,23 +286,13 @@ class Faults:
     def take(self, node):
         self.struck.add(node)
 
-    def clock_file(self, node):
-        return os.path.join(self.cluster.directory, "clock-%d" % node)
-
     def set_clock(self, node, offset):
-        """From now on the node's wall clock is so many seconds wrong, within a second if it runs."""
+        """From now on the node's wall clock is so many seconds wrong, whether it runs or not."""
         self.clocks[node] = offset
-        with open(self.clock_file(node) + ".new", "w") as file:
-            file.write("%+.3fs\n" % offset)
-        os.replace(self.clock_file(node) + ".new", self.clock_file(node))
+        self.wall_clocks.set(node, offset)
 
     def start(self, node):
-        environment = {}
-        if os.path.exists(FAKETIME):
-            self.set_clock(node, self.clocks.get(node, 0))
-            environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.clock_file(node),
-                           "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        self.cluster.start(node, environment=environment)
+        self.cluster.start(node, environment=self.wall_clocks.environment(node))
         self.struck.discard(node)
 
     def pair(self):
@@ -458,7 +449,7 @@ class Faults:
     def fault_clock(self):
         """kill -9, and the node comes back with a clock that is seconds wrong"""
         node = self.victim()
-        if node is None or not os.path.exists(FAKETIME):
+        if node is None:
             return None
         offset = self.random.choice((-1, 1)) * self.random.choice((0.2, 1, 5, 30))
         self.take(node)
@@ -474,14 +465,14 @@ class Faults:
     def fault_clock_step(self):
         """the clock of a node that runs jumps by seconds, and back later"""
         node = self.victim(self.cluster.n)
-        if node is None or not os.path.exists(FAKETIME):
+        if node is None:
             return None
         return self.step(node, self.random.choice((-1, 1)) * self.random.choice((0.2, 1, 5, 30)))
 
     def fault_clock_step_hour(self):
         """the clock of a node that runs jumps by an hour, and back later"""
         node = self.victim(1)
-        if node is None or not os.path.exists(FAKETIME) or not self.torture.disk_healed():
+        if node is None or not self.torture.disk_healed():
             return None
         self.lost(node)
         return self.step(node, self.random.choice((-HOUR, HOUR)))
@@ -489,7 +480,7 @@ class Faults:
     def fault_clock_hour(self):
         """kill -9, the node comes back with a clock that is an hour wrong, and later with the right time"""
         node = self.victim(1)
-        if node is None or not os.path.exists(FAKETIME) or not self.torture.disk_healed():
+        if node is None or not self.torture.disk_healed():
             return None
         # It may make itself a new incarnation to get rid of what the clock made it promise: that is a lost store.
         self.lost(node)
