@@ -110,13 +110,13 @@ class Clocks(unittest.TestCase):
             with subprocess.Popen([sys.executable, "-c", self.PROGRAM], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True,
                                   env=dict(os.environ, **clocks.environment(1))) as process:
-                for offset in (0, 3600, -3600, 0.2, -1.7, 0):
+                for offset in (0, 3600, -3600, 1.2, -1.7, 0):
                     clocks.set(1, offset)
                     process.stdin.write("\n")
                     process.stdin.flush()
                     wall, monotonic = map(float, process.stdout.readline().split())
-                    self.assertAlmostEqual(wall, time.time() + offset, delta=0.15)
-                    self.assertAlmostEqual(monotonic, time.monotonic(), delta=0.15)
+                    self.assertAlmostEqual(wall, time.time() + offset, delta=0.5)
+                    self.assertAlmostEqual(monotonic, time.monotonic(), delta=0.5)
                 process.stdin.close()
 
 
