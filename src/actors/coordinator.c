@@ -340,7 +340,8 @@ job_keep_accepted(struct work *w, struct answer *answer, const struct accepted *
     if (accepted->state != STATE_ABSENT)
         record_id(accepted->head, answer->head_id);
     pass_over(w->job, answer);
-    return arena_copy(&w->job->round, accepted->head, &answer->accepted.head);
+    enum vault_err err = arena_copy(&w->job->round, accepted->head, &answer->accepted.head);
+    return err == OK ? arena_copy(&w->job->round, accepted->proof, &answer->accepted.proof) : err;
 }
 
 unsigned

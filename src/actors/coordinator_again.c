@@ -44,8 +44,10 @@ answer_delete(struct work *w)
 {
     struct job *job = w->job;
     if (job->head->kind == HEAD_TOMBSTONE) {
-        job->proposal = (struct proposal){.ballot = job->ballot};
-        if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK) {
+        job->proposal = (struct proposal){.ballot = job->head_ballot};
+        struct bytes proof = proof_of_head(w, &job->proposal.ballot);
+        if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK ||
+            arena_copy(&job->proposal_memory, proof, &job->proposal.chosen) != OK) {
             job_fail(w, ERR_NOMEM);
             return;
         }

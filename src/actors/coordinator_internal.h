@@ -58,7 +58,8 @@ struct answer {
     enum share_state share_state;
     struct bytes records; /* VERSIONS */
     bool written, erased, shredded;
-    uint64_t incarnation; /* of the store that answered */
+    uint64_t incarnation;            /* of the store that answered */
+    struct bytes macs, written_macs; /* VOTED, WRITTEN: what it vouches for */
 };
 
 /* One secret of a batch, and the job that is reading it. */
@@ -141,6 +142,8 @@ struct proposal {
     struct bytes head, version, dealing, boxes;
     uint8_t head_id[ID_BYTES];
     struct ballot ballot;
+    struct bytes proof, origin; /* of the votes; of those that another's change was written with */
+    struct bytes chosen;        /* proof of the writes that chose it */
 };
 
 struct job {
@@ -220,9 +223,10 @@ struct job {
     bool unmarking; /* FETCHING: the copy is to be written without its mark */
     /* An unfinished head of which no whole copy could be had: who reports it is passed over. */
     uint8_t passed_id[ID_BYTES];
-    bool pass_next, passing; /* in the next round of votes; in this one, and reads that follow */
-    bool passed;             /* somebody was, in this round */
-    struct names *names;     /* of a list of names; in the job's arena */
+    bool pass_next, passing;  /* in the next round of votes; in this one, and reads that follow */
+    bool passed;              /* somebody was, in this round */
+    struct names *names;      /* of a list of names; in the job's arena */
+    enum change_kind purpose; /* that the votes of this round were asked for */
 };
 
 /* Changes of one path at this node. */
@@ -289,6 +293,16 @@ MUST_CHECK enum vault_err job_judge_head(struct work *w, enum head_knowledge *ou
 bool head_precedes(
     const struct job *job,
     const uint8_t head_id[static ID_BYTES]); /* some answer's head names it as predecessor */
+
+/* coordinator_proof.c: what the answers vouch for, gathered. Empty: no memory, or no keys. */
+/* Into the proposal, from the votes of this round. */
+void proof_of_votes(struct work *w);
+/* Proof that the proposal is chosen, from what has been written in this round; in the step's arena. */
+struct bytes proof_of_writes(struct work *w);
+/* Proof that h* is chosen, from the votes; *ballot is the one that it is for. */
+struct bytes proof_of_head(struct work *w, struct ballot *ballot);
+MUST_CHECK enum vault_err job_keep_macs(struct work *w, struct answer *answer, struct bytes macs,
+                                        struct bytes written_macs);
 
 /* coordinator_vote.c */
 void change_start_round(struct work *w);

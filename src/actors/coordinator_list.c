@@ -315,7 +315,8 @@ deletion_on_erased(struct work *w, const struct msg *in)
 {
     struct job *job = w->job;
     const struct msg_erased *erased = &in->u.erased;
-    struct accepted accepted = {erased->ballot, erased->state, erased->head};
+    struct accepted accepted = {
+        .ballot = erased->ballot, .state = erased->state, .head = erased->head};
     int replica;
     struct answer *a = job_answer(w, in, &replica);
     if (!a)

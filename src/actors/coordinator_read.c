@@ -111,17 +111,23 @@ gather(struct work *w, struct gathered *g)
 
 /* ---- read repair ---- */
 
-/* Ballot of the answer that h* was taken from. */
-static struct ballot
-ballot_of_head(const struct job *job)
+/* h* as somebody told it who has it, if possible one that knows it chosen and can prove it. */
+static struct accepted
+accepted_head(const struct job *job)
 {
+    struct accepted found = {.state = STATE_CHOSEN, .head = job->head_encoded};
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
-        if (a->answered && a->refusal == REFUSED_NONE && a->accepted.state != STATE_ABSENT &&
-            memcmp(a->head_id, job->head_id, ID_BYTES) == 0)
-            return a->accepted.ballot;
+        if (!a->answered || a->refusal != REFUSED_NONE || a->accepted.state == STATE_ABSENT ||
+            memcmp(a->head_id, job->head_id, ID_BYTES) != 0)
+            continue;
+        bool knows = a->accepted.state == STATE_CHOSEN;
+        if (ballot_is_none(found.ballot) || (knows && found.proof.size == 0)) {
+            found.ballot = a->accepted.ballot;
+            found.proof = knows ? a->accepted.proof : (struct bytes){0};
+        }
     }
-    return (struct ballot){0};
+    return found;
 }
 
 static void
@@ -143,8 +149,7 @@ repair_one(struct work *w, const struct gathered *g, const struct dealing_place 
                           &box_size) == OK) {
         struct msg *m = job_send(w, MSG_SHARE, replica);
         m->op = 0;
-        m->u.share.accepted = (struct accepted){
-            .ballot = ballot_of_head(job), .state = STATE_CHOSEN, .head = job->head_encoded};
+        m->u.share.accepted = accepted_head(job);
         m->u.share.version = g->sample->version;
         m->u.share.dealing = g->sample->dealing;
         m->u.share.box = bytes_of(box, box_size);

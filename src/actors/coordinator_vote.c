@@ -103,10 +103,11 @@ change_start_round(struct work *w)
     }
     job->attempts++;
     job->phase = JOB_VOTING;
+    job->purpose = purpose_of(job);
     for (unsigned i = 0; i < job->replicas.count; i++) {
         struct msg *m = job_send(w, MSG_VOTE, i);
         m->u.vote.ballot = job->ballot;
-        m->u.vote.purpose = purpose_of(job);
+        m->u.vote.purpose = job->purpose;
         memcpy(m->u.vote.op_id, job->op_id, OP_ID_BYTES);
         if (m->u.vote.purpose != CHANGE_FINISH)
             m->u.vote.credential = job->credential;
@@ -267,8 +268,10 @@ tell_chosen(struct work *w)
 {
     struct job *job = w->job;
     struct bytes head; /* outlives this round */
+    struct ballot ballot = job->head_ballot;
     if (!job->head || arena_copy(w->st->arena, job->head_encoded, &head) != OK)
         return;
+    struct bytes proof = proof_of_head(w, &ballot);
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
         if (a->answered && a->accepted.state == STATE_CHOSEN &&
@@ -276,9 +279,10 @@ tell_chosen(struct work *w)
             continue;
         struct msg *m = job_send(w, MSG_CHOSEN, i);
         m->op = 0; /* whoever erases tells the shard store of this node */
-        m->u.chosen.ballot = job->head_ballot;
+        m->u.chosen.ballot = ballot;
         memcpy(m->u.chosen.head_id, job->head_id, ID_BYTES);
         m->u.chosen.head = head;
+        m->u.chosen.proof = proof;
         membership_incarnations(w->c->membership, &job->replicas, &m->u.chosen.incarnations);
     }
 }
@@ -365,7 +369,9 @@ change_on_voted(struct work *w, const struct msg *in)
         return;
     a->refusal = voted->refusal;
     learn_beat(w, voted->beat);
-    if (job_keep_accepted(w, a, &voted->accepted) != OK || sim_maybe(w->st, vote_no_memory)) {
+    if (job_keep_accepted(w, a, &voted->accepted) != OK ||
+        job_keep_macs(w, a, voted->macs, voted->written_macs) != OK ||
+        sim_maybe(w->st, vote_no_memory)) {
         job_fail(w, ERR_NOMEM);
         return;
     }

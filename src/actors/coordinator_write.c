@@ -322,6 +322,8 @@ send_write(struct work *w, unsigned replica)
     m->u.write.boxes = p->boxes;
     memcpy(m->u.write.config_hash, w->c->membership->cluster->config_hash, HASH_BYTES);
     m->u.write.incarnations = job->incarnations;
+    m->u.write.proof = p->proof;
+    m->u.write.origin = p->origin;
     metrics_count(w->st->metrics, METRIC_writes_sent);
 }
 
@@ -339,6 +341,7 @@ void
 change_write(struct work *w)
 {
     struct job *job = w->job;
+    proof_of_votes(w);
     job_new_round(w);
     job->phase = JOB_WRITING;
     write_to_silent(w);
@@ -360,8 +363,11 @@ void
 change_send_chosen(struct work *w, uint64_t written)
 {
     struct job *job = w->job;
+    bool collecting = job->phase == JOB_WRITING || job->phase == JOB_COLLECTING;
+    struct bytes proof = collecting ? proof_of_writes(w) : job->proposal.chosen;
     for (unsigned i = 0; i < job->replicas.count; i++) {
         struct msg *m = job_send(w, MSG_CHOSEN, i);
+        m->u.chosen.proof = proof;
         m->u.chosen.ballot = job->proposal.ballot;
         memcpy(m->u.chosen.head_id, job->proposal.head_id, ID_BYTES);
         if (!(written >> i & 1))
@@ -407,6 +413,8 @@ chosen(struct work *w)
     } else if (job->role == ROLE_MEMBER) {
         member_written(w);
     } else if (job->kind == REQUEST_DELETE) {
+        if (arena_copy(&job->proposal_memory, proof_of_writes(w), &job->proposal.chosen) != OK)
+            job->proposal.chosen = (struct bytes){0};
         change_start_erasing(w);
     } else {
         change_answer(w);
@@ -464,7 +472,8 @@ change_on_written(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = written->refusal;
-    a->written = written->refusal == REFUSED_NONE;
+    a->written = written->refusal == REFUSED_NONE &&
+                 job_keep_macs(w, a, (struct bytes){0}, written->macs) == OK;
     if (ballot_ms(written->beat) <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
         ballot_compare(written->beat, job->beat) > 0)
         job->beat = written->beat;

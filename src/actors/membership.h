@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "crypto/pair_keys.h"
 #include "crypto/signing.h"
+#include "crypto/vote_keys.h"
 #include "proto/cluster.h"
 #include "proto/msg.h"
 #include "proto/placement.h"
@@ -79,6 +80,8 @@ struct membership {
     const struct signing_key *signing; /* of this node; borrowed; NULL: none */
     struct signing_keys
         signers[NODES_MAX]; /* proven signing keys of all nodes, this one included */
+    struct vote_keys
+        *vote_keys; /* borrowed from the node; NULL: nothing is vouched for or checked */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

@@ -31,6 +31,7 @@ struct node {
     struct share_keyring *ring;
     struct pair_keys pair_keys;
     struct instant pair_keys_renewed;
+    struct vote_keys vote_keys;
     struct share_rotation rotation;
     struct duration request_deadline;
     bool failed;
@@ -59,6 +60,7 @@ take_peers(struct node *node, const struct node_options *options)
         if (key->id > node->membership.members[i].share_key.id)
             node->membership.members[i].share_key = *key;
         standing_load_peer(&node->membership, i, &options->peers[i]);
+        (void)vote_keys_learn(&node->vote_keys, i, options->peers[i].vote_key);
     }
     if (own)
         node->membership.members[options->self].share_key = *own;
@@ -135,7 +137,6 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     share_keyring_saved(options->ring);
     node->request_deadline = options->request_deadline;
     membership_init(&node->membership, options->cluster, options->self);
-    take_peers(node, options);
 
     secret_arena_open(options->secrets);
     box_sender_init(&node->sender, options->secrets);
@@ -144,6 +145,12 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     enum vault_err err = box_sender_renew(&node->sender, st->rng);
     if (err == OK)
         err = pair_keys_renew(&node->pair_keys, st->rng);
+    if (err == OK)
+        err = vote_keys_init(&node->vote_keys, options->secrets, options->cluster->id,
+                             options->self, options->share_wrap_key);
+    if (err == OK)
+        take_peers(node, options);
+    node->membership.vote_keys = &node->vote_keys;
     secret_arena_close(options->secrets);
     node->sender_renewed = st->now;
     node->pair_keys_renewed = st->now;
@@ -157,6 +164,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
         pair_keys_close(&node->pair_keys);
+        vote_keys_close(&node->vote_keys);
         secret_arena_close(options->secrets);
         free(node);
         return err;
@@ -179,6 +187,7 @@ node_free(struct node *node)
     digests_close(&node->digests);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
+    vote_keys_close(&node->vote_keys);
     secret_arena_close(node->secrets);
     free(node);
 }

@@ -113,8 +113,8 @@ add_item(struct recovery_help *h, const struct path_row *row, struct path path,
     struct msg item = {.kind = MSG_HANDOVER, .path = path};
     size_t before = h->items.size;
     item.u.handover = *version;
-    item.u.handover.accepted =
-        (struct accepted){.ballot = row->ballot, .state = row->state, .head = row->head};
+    item.u.handover.accepted = (struct accepted){
+        .ballot = row->ballot, .state = row->state, .head = row->head, .proof = row->proof};
     if (msg_encode(&item, &h->items) != OK)
         return false;
     h->sizes[h->count++] = h->items.size - before;

@@ -53,6 +53,8 @@ send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct eff
         h->pair_key_id = pair_keys_own(ms->pair_keys)->id;
         memcpy(h->pair_key, pair_keys_own(ms->pair_keys)->key, X25519_BYTES);
     }
+    if (ms->vote_keys)
+        memcpy(h->vote_key, ms->vote_keys->public_half, X25519_BYTES);
 }
 
 static void
@@ -164,6 +166,9 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
         memcpy(key.key, h->pair_key, X25519_BYTES);
         pair_keys_learn(r->membership->pair_keys, in->from, &key);
     }
+    if (r->membership->vote_keys &&
+        vote_keys_learn(r->membership->vote_keys, in->from, h->vote_key))
+        to_remember = true;
     if (to_remember || r->rows[in->from].again)
         remember_peer(r, st, in->from, out);
     if (news.life && member->connected)

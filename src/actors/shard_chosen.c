@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "actors/shard_internal.h"
+#include "actors/shard_proof.h"
 #include "base/planted.h"
 
 enum chosen_plan {
@@ -108,6 +108,8 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     size_t count = 0;
     bool made = list && shard_next_row(w->path, ballot, STATE_CHOSEN, head, true) == OK;
     if (made)
+        made = shard_next_proof(w->path, w->msg->u.chosen.proof) == OK;
+    if (made)
         shard_note_keys(w);
     if (!made || shard_put_path_row(w, list, &count) != OK ||
         !shard_put_erasure(w, own_bit(w), list, &count)) {
@@ -138,8 +140,9 @@ written_by(const struct shard_work *w)
     struct incarnations known;
     shard_incarnations(w, &known);
     uint64_t mask = 0;
+    uint64_t written = chosen->written & w->vouched;
     for (unsigned i = 0; i < known.count && i < chosen->incarnations.count; i++) {
-        if ((chosen->written >> i & 1) && chosen->incarnations.of[i] >= known.of[i])
+        if ((written >> i & 1) && chosen->incarnations.of[i] >= known.of[i])
             mask |= UINT64_C(1) << i;
     }
     return mask;
@@ -246,6 +249,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         return;
     if (plan != PLAN_PRUNE) {
         if (shard_next_row(path, ballot, STATE_CHOSEN, encoded, false) != OK ||
+            shard_next_proof(path, w->msg->u.chosen.proof) != OK ||
             shard_put_path_row(w, list, &count) != OK) {
             path->has_next = false;
             return;
@@ -286,7 +290,7 @@ erased_before(struct shard_work *w)
 {
     struct store_change *list;
     size_t count = 0;
-    if (written_by(w) != all_replicas(w)) {
+    if (w->msg->u.chosen.written != all_replicas(w)) {
         answer_erased(w, shard_answer_now(w, MSG_ERASED), w->path->row.head.id,
                       shard_is_shredded(w));
         return;
@@ -335,8 +339,15 @@ shard_on_chosen(struct shard_work *w)
     struct head *head = arena_alloc(w->st->arena, sizeof(*head));
     struct bytes encoded;
     enum chosen_plan plan = plan_of(w);
+    struct ballot ballot = w->msg->u.chosen.ballot;
     if (!head)
         return;
+    if (!shard_chosen_proven(w, w->msg->u.chosen.head_id, w->msg->u.chosen.proof, &ballot,
+                             &w->vouched) ||
+        ballot_compare(ballot, w->msg->u.chosen.ballot) != 0) {
+        shard_log(w, LOG_WARN, "chosen_not_proven", REFUSED_PROOF);
+        return;
+    }
     if (plan == PLAN_IGNORE) {
         erase_below_later_head(w, head);
         return;
@@ -347,7 +358,6 @@ shard_on_chosen(struct shard_work *w)
         return;
     }
     if (head_kind_erases(head->kind)) {
-        struct ballot ballot = w->msg->u.chosen.ballot;
         if (plan == PLAN_PRUNE && w->path->row.row.erased)
             erased_before(w);
         else
@@ -421,9 +431,10 @@ shard_spread_erasure(struct shard_work *w)
             continue;
         struct msg *m = effect_send(w->out, MSG_CHOSEN, replicas.nodes[i], w->msg);
         m->op = 0;
-        m->u.chosen.ballot = row->ballot;
+        m->u.chosen.ballot = shard_told_ballot(w->path);
         memcpy(m->u.chosen.head_id, w->path->row.head.id, ID_BYTES);
         m->u.chosen.head = row->head;
+        m->u.chosen.proof = row->proof;
         shard_incarnations(w, &m->u.chosen.incarnations);
     }
 }

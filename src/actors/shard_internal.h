@@ -75,6 +75,8 @@ struct shard_path {
     bool has_answer;
     uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
     enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
+    uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
+    unsigned claimed_by;          /* bit per node */
 };
 
 /* One message in the hands of its handler. */
@@ -85,6 +87,7 @@ struct shard_work {
     const struct msg *msg;
     const struct msg_loaded *rows; /* NULL until loaded */
     struct effects *out;
+    uint64_t vouched; /* CHOSEN: replicas whose writes are proven, bit per replica */
 };
 
 /* Tags of the shard store's effects: what for, and of which path. */
@@ -147,6 +150,8 @@ void shard_accepted(const struct shard_path *path, struct accepted *out);
 /* Begins path->next with that content. Errors: ERR_NOMEM, ERR_MALFORMED head. */
 MUST_CHECK enum vault_err shard_next_row(struct shard_path *path, struct ballot ballot,
                                          enum accepted_state state, struct bytes head, bool erased);
+/* What proves the head of path->next; without it, what proved the same head before. ERR_NOMEM. */
+MUST_CHECK enum vault_err shard_next_proof(struct shard_path *path, struct bytes proof);
 bool shard_ballot_too_far(const struct shard_work *w, struct ballot b);
 struct bytes shard_key_copy(const struct shard_work *w,
                             const struct row_key *key); /* in the step's arena; empty: no memory */

@@ -166,6 +166,16 @@ delete_all(struct shard_work *w, struct store_change *list, size_t *count)
 
 /* ---- the whole ---- */
 
+/* What proves the head afterwards is what was handed over with it. */
+static bool
+proof_comes_with(const struct shard_work *w, const struct merge *m)
+{
+    const struct accepted *in = &w->msg->u.handover.accepted;
+    bool same = bytes_equal(in->head, w->path->row.row.head);
+    return bytes_equal(in->head, m->encoded) &&
+           (!same || (in->state == STATE_CHOSEN && w->path->row.row.state != STATE_CHOSEN));
+}
+
 static enum vault_err
 begin_row(struct shard_work *w, const struct merge *m, bool erased, struct store_change *list,
           size_t *count)
@@ -174,6 +184,8 @@ begin_row(struct shard_work *w, const struct merge *m, bool erased, struct store
         return OK;
     enum vault_err err = shard_next_row(w->path, m->ballot, m->state, m->encoded, erased);
     w->path->next_clean = false;
+    if (err == OK && proof_comes_with(w, m))
+        err = shard_next_proof(w->path, w->msg->u.handover.accepted.proof);
     if (err == OK && erased)
         shard_note_keys(w);
     return err == OK ? shard_put_path_row(w, list, count) : err;

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "actors/shard_internal.h"
+#include "actors/shard_proof.h"
 #include "actors/standing.h"
 #include "base/planted.h"
 
@@ -187,9 +187,10 @@ tell_head(struct shard_work *w, uint8_t node, bool recent)
     }
     struct msg *m = effect_send(w->out, MSG_CHOSEN, node, w->msg);
     m->op = 0;
-    m->u.chosen.ballot = row->ballot;
+    m->u.chosen.ballot = shard_told_ballot(w->path);
     memcpy(m->u.chosen.head_id, w->path->row.head.id, ID_BYTES);
     m->u.chosen.head = row->head;
+    m->u.chosen.proof = row->proof;
     shard_incarnations(w, &m->u.chosen.incarnations);
     metrics_count(w->st->metrics, METRIC_heads_told);
 }
@@ -300,8 +301,9 @@ struct arrival {
     struct version_record version;
     struct dealing dealing;
     uint8_t version_id[ID_BYTES];
-    struct head head; /* the sender's chosen head */
-    bool take_head;   /* newer than ours: taken over first */
+    struct head head;     /* the sender's chosen head */
+    bool take_head;       /* newer than ours: taken over first */
+    struct ballot ballot; /* at which it is chosen */
     uint8_t x;
     struct bytes share;
 };
@@ -333,10 +335,19 @@ decode_arrival(struct shard_work *w, struct arrival *a)
     if (memcmp(hash, a->version.dealing_hash, HASH_BYTES) != 0)
         return false;
     const struct shard_row *own = &w->path->row;
+    uint8_t head_id[ID_BYTES];
+    uint64_t written;
+    a->ballot = share->accepted.ballot;
     a->take_head = own->row.state != STATE_CHOSEN
-                       ? ballot_compare(own->row.ballot, share->accepted.ballot) < 0
+                       ? ballot_compare(own->row.ballot, a->ballot) < 0
                        : own->head.generation < a->head.generation &&
-                             ballot_compare(own->row.ballot, share->accepted.ballot) < 0;
+                             ballot_compare(own->row.ballot, a->ballot) < 0;
+    if (!a->take_head)
+        return true;
+    record_id(share->accepted.head, head_id);
+    if (!shard_chosen_proven(w, head_id, share->accepted.proof, &a->ballot, &written))
+        return false;
+    a->take_head = ballot_compare(own->row.ballot, a->ballot) < 0;
     return true;
 }
 
@@ -463,7 +474,9 @@ store_arrival(struct shard_work *w, struct arrival *a, const struct chain_head *
     size_t count = 0;
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK && a->take_head) {
-        err = shard_next_row(w->path, accepted->ballot, STATE_CHOSEN, accepted->head, false);
+        err = shard_next_row(w->path, a->ballot, STATE_CHOSEN, accepted->head, false);
+        if (err == OK)
+            err = shard_next_proof(w->path, accepted->proof);
         if (err == OK)
             err = shard_put_path_row(w, list, &count);
         w->path->next_clean = false;

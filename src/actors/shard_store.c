@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/shard_internal.h"
+#include "actors/shard_proof.h"
 #include "actors/standing.h"
 #include "base/planted.h"
 
@@ -506,6 +506,8 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
     if (path->has_answer && (err == OK || answer_failed(path, err))) {
         struct msg *answer = effect_send(out, path->answer.kind, path->answer.to, &path->answer);
         answer->u = path->answer.u;
+        if (answer->kind == MSG_WRITTEN && answer->u.written.refusal == REFUSED_NONE)
+            shard_vouch_written(s->membership, st, path->link.path, &answer->u.written);
     }
     path->has_answer = false;
     shard_unpark(s, path);

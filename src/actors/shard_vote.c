@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "actors/authority.h"
-#include "actors/shard_internal.h"
+#include "actors/shard_proof.h"
 
 /*
  * Parks a vote while another coordinator, for which this node voted a moment ago, has not written
@@ -67,6 +67,7 @@ grant(struct shard_work *w)
     m->u.voted.ballot = b;
     shard_accepted(path, &m->u.voted.accepted);
     shard_incarnations(w, &m->u.voted.incarnations);
+    shard_vouch_vote(w, &m->u.voted);
     metrics_count(w->st->metrics, METRIC_votes_granted);
     shard_log(w, LOG_INFO, "voted", REFUSED_NONE);
 }

@@ -116,12 +116,19 @@ shard_row_set(struct shard_row *to, const struct path_row *row)
 {
     struct buf memory = {0};
     enum vault_err err = buf_append(&memory, row->head);
-    if (err != OK)
+    if (err == OK)
+        err = buf_append(&memory, row->proof);
+    if (err != OK) {
+        buf_close(&memory);
         return err;
+    }
     buf_close(&to->memory);
     to->memory = memory;
     to->row = *row;
-    to->row.head = buf_bytes(&to->memory);
+    to->row.head = bytes_of(memory.data, row->head.size);
+    to->row.proof = (struct bytes){0};
+    if (row->proof.size > 0)
+        to->row.proof = bytes_of(memory.data + row->head.size, row->proof.size);
     return summarise(to);
 }
 
@@ -132,6 +139,8 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
     path->has_next = false;
     path->next_clean = path->clean;
+    if (bytes_equal(head, path->row.row.head))
+        row.proof = path->row.row.proof;
     enum vault_err err = shard_row_set(&path->next, &row);
     path->has_next = err == OK;
     /* The same tombstone again: it stays erased since when it was. */
@@ -143,6 +152,22 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     if (err == OK && ballot_compare(ballot, path->promised) > 0)
         path->promised = ballot;
     return err;
+}
+
+enum vault_err
+shard_next_proof(struct shard_path *path, struct bytes proof)
+{
+    struct path_row row = path->next.row;
+    struct shard_row next = {0};
+    row.proof = proof;
+    enum vault_err err = shard_row_set(&next, &row);
+    if (err != OK) {
+        buf_close(&next.memory);
+        return err;
+    }
+    buf_close(&path->next.memory);
+    path->next = next;
+    return OK;
 }
 
 bool
@@ -167,8 +192,10 @@ shard_incarnations(const struct shard_work *w, struct incarnations *out)
 void
 shard_accepted(const struct shard_path *path, struct accepted *out)
 {
-    *out = (struct accepted){
-        .ballot = path->row.row.ballot, .state = path->row.row.state, .head = path->row.row.head};
+    *out = (struct accepted){.ballot = path->row.row.ballot,
+                             .state = path->row.row.state,
+                             .head = path->row.row.head,
+                             .proof = path->row.row.proof};
 }
 
 struct msg *

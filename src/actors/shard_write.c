@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "actors/shard_internal.h"
+#include "actors/shard_proof.h"
 #include "base/planted.h"
 
 /* What a WRITE brings, decoded and checked. */
@@ -14,6 +14,7 @@ struct incoming {
     bool has_value;     /* version and dealing are there */
     bool held;          /* this very head is accepted here, with its rows and the own share */
     uint8_t x;          /* this node's */
+    struct bytes proof; /* to be kept with the head */
     struct bytes share; /* own share, opened; in the step's arena */
 };
 
@@ -193,6 +194,8 @@ accept_head(struct shard_work *w, struct incoming *in)
                              same && path->row.row.state == STATE_CHOSEN ? STATE_CHOSEN
                                                                          : STATE_ACCEPTED,
                              write->head, same && path->row.row.erased);
+    if (err == OK && in->proof.size > 0)
+        err = shard_next_proof(path, in->proof);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);
     if (err == OK && head_kind_erases(in->head.kind) && !path->next.row.erased &&
@@ -212,10 +215,11 @@ accept_head(struct shard_work *w, struct incoming *in)
                      (struct bytes){0});
     }
     path->next_clean = clean;
-    answer_written(w,
-                   PLANTED(acknowledge_before_sync) ? shard_answer_now(w, MSG_WRITTEN)
-                                                    : shard_answer_later(w, MSG_WRITTEN),
-                   in->head_id);
+    struct msg *m = PLANTED(acknowledge_before_sync) ? shard_answer_now(w, MSG_WRITTEN)
+                                                     : shard_answer_later(w, MSG_WRITTEN);
+    answer_written(w, m, in->head_id);
+    if (PLANTED(acknowledge_before_sync))
+        shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
@@ -263,6 +267,13 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, refusal, beat);
         return;
     }
+    refusal =
+        shard_write_proven(w, &in->head, in->head_id,
+                           in->has_value ? in->version.author : (struct bytes){0}, &in->proof);
+    if (refusal != REFUSED_NONE) {
+        shard_refuse(w, refusal, (struct ballot){0});
+        return;
+    }
     bool same = is_accepted_already(path, in);
     bool repeated = ballot_compare(w->msg->u.write.ballot, path->row.row.ballot) == 0;
     if (repeated && !same) {
@@ -277,7 +288,9 @@ shard_on_write(struct shard_work *w)
     if (in->has_value && is_same_version(path, in) && !look_for_own_share(w, in))
         return;
     if (repeated && (in->held || !in->has_value)) {
-        answer_written(w, shard_answer_now(w, MSG_WRITTEN), in->head_id);
+        struct msg *m = shard_answer_now(w, MSG_WRITTEN);
+        answer_written(w, m, in->head_id);
+        shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);
         return;
     }
     if (in->has_value && !in->held && !open_own_share(w, in)) {

@@ -31,6 +31,7 @@ enum {
     VERSION_BYTES_MAX = 512,                         /* encoded version record */
     DEALING_BYTES_MAX = VALUE_BYTES_MAX + 16 * 1024, /* encoded dealing, boxes included */
     FRAME_BYTES_MAX = 4 * 1024 * 1024,               /* one message between nodes */
+    PROOF_BYTES_MAX = HEAD_BYTES_MAX + 2048,         /* encoded proof of votes or of writes */
     KEY_BYTES_MAX = 768,                             /* key of a row in the store */
     ROW_BYTES_MAX = DEALING_BYTES_MAX + 1024,        /* value of a row in the store */
     BODY_BYTES_MAX = 2 * 1024 * 1024, /* HTTP request body: 1 MiB of value in base64, and JSON */

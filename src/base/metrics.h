@@ -45,7 +45,9 @@
     X(anti_entropy_lost, "comparisons given up for want of an answer")                             \
     X(anti_entropy_ranges, "digests of ranges of paths compared")                                  \
     X(anti_entropy_differences, "paths found unlike")                                              \
-    X(anti_entropy_finished, "of them, changes that this node then began to finish")
+    X(anti_entropy_finished, "of them, changes that this node then began to finish")               \
+    X(proofs_refused, "writes and notices refused for want of a proof: some node misbehaves")      \
+    X(proofs_unknown, "proofs that this node lacked a key to check, and did not take")
 
 enum metric {
 #define X(name, help) METRIC_##name,

@@ -31,7 +31,8 @@ accepted_well_formed(const struct accepted *accepted)
 {
     bool absent = accepted->state == STATE_ABSENT;
 
-    return absent == ballot_is_none(accepted->ballot) && absent == (accepted->head.size == 0);
+    return absent == ballot_is_none(accepted->ballot) && absent == (accepted->head.size == 0) &&
+           !(absent && accepted->proof.size > 0);
 }
 
 /* Writer */
@@ -78,10 +79,12 @@ void
 codec_put_accepted(struct cbor_writer *w, const struct accepted *accepted)
 {
     codec_require(w, accepted_well_formed(accepted), ERR_RANGE);
-    cbor_put_array(w, 3);
+    cbor_put_array(w, accepted->proof.size > 0 ? 4 : 3);
     codec_put_ballot(w, accepted->ballot);
     codec_put_range(w, accepted->state, STATE_ABSENT, STATE_RECEIVED);
     codec_put_bytes(w, accepted->head, 0, HEAD_BYTES_MAX);
+    if (accepted->proof.size > 0)
+        codec_put_bytes(w, accepted->proof, 1, PROOF_BYTES_MAX);
 }
 
 void
@@ -166,10 +169,13 @@ codec_get_ballot(struct cbor_reader *r, struct ballot *out)
 void
 codec_get_accepted(struct cbor_reader *r, struct accepted *out)
 {
-    codec_get_array_of(r, 3);
+    uint64_t fields = cbor_get_array(r, 4);
+    codec_expect(r, fields >= 3);
     codec_get_ballot(r, &out->ballot);
     out->state = (enum accepted_state)cbor_get_uint_max(r, STATE_RECEIVED);
     out->head = cbor_get_bytes(r, HEAD_BYTES_MAX);
+    if (fields == 4)
+        out->proof = codec_get_bytes(r, 1, PROOF_BYTES_MAX);
     codec_expect(r, accepted_well_formed(out));
 }
 

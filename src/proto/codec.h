@@ -20,7 +20,7 @@ enum {
 };
 enum {
     HANDOVER_BYTES_MAX = HEAD_BYTES_MAX + VERSION_BYTES_MAX + DEALING_BYTES_MAX + BOXES_BYTES_MAX +
-                         TENANT_BYTES_MAX + NAME_BYTES_MAX + 256,
+                         TENANT_BYTES_MAX + NAME_BYTES_MAX + PROOF_BYTES_MAX + 256,
     /* a page ends with the item that fills it */
     RECOVERED_ITEMS_BYTES_MAX = RECOVER_PAGE_BYTES + HANDOVER_BYTES_MAX + 64,
 };

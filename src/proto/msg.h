@@ -80,7 +80,8 @@ bool msg_has_path(enum msg_kind kind);         /* about a path, not about nodes 
     X(DISK_FULL, 10)                                                                               \
     X(NOT_READY, 11) /* the node does not vote yet */                                              \
     X(CORRUPT, 12)   /* the node's own record of the path does not verify */                       \
-    X(ABSENT, 13)    /* FETCH: it has no such head */
+    X(ABSENT, 13)    /* FETCH: it has no such head */                                              \
+    X(PROOF, 14)     /* WRITE: without a proof of votes that this node can check */
 
 enum refusal {
 #define X(name, value) REFUSED_##name = value,
@@ -157,7 +158,9 @@ struct pair_key_ids {
 struct accepted {
     struct ballot ballot; /* none when absent */
     enum accepted_state state;
-    struct bytes head; /* encoded; empty when absent */
+    struct bytes head;  /* encoded; empty when absent */
+    struct bytes proof; /* encoded (proto/proof.h): CHOSEN: of the writes that chose it; else of the
+                           votes that it was written with. Empty: none is known */
 };
 
 struct msg_vote {
@@ -172,6 +175,8 @@ struct msg_voted {
     struct ballot beat;       /* with BALLOT, FLOOR */
     struct accepted accepted; /* when not refused */
     struct incarnations incarnations;
+    struct bytes macs;         /* vouch for this vote, to each replica; proto/proof.h */
+    struct bytes written_macs; /* ACCEPTED: vouch for having written that head at that ballot */
 };
 struct msg_write {
     struct ballot ballot;
@@ -181,6 +186,9 @@ struct msg_write {
     struct bytes boxes;   /* all n, unless the finished copy lacks some; empty for a tombstone */
     uint8_t config_hash[HASH_BYTES];
     struct incarnations incarnations; /* of all n */
+    struct bytes proof;               /* of the votes with this ballot */
+    struct bytes
+        origin; /* of the votes that the head was first written with, when it is another's */
 };
 struct msg_written {
     struct ballot ballot;
@@ -188,6 +196,7 @@ struct msg_written {
     enum refusal refusal;
     struct ballot beat;
     struct incarnations incarnations;
+    struct bytes macs; /* vouch for it, to each replica */
 };
 struct msg_chosen {
     struct ballot ballot;
@@ -195,6 +204,7 @@ struct msg_chosen {
     struct bytes head;                /* empty for those that have written */
     uint64_t written;                 /* bit j: replica j has it durable with its own share */
     struct incarnations incarnations; /* in which they have written */
+    struct bytes proof;               /* of m writes, with the same ballot */
 };
 struct msg_erased {
     uint8_t head_id[ID_BYTES]; /* the tombstone */
@@ -274,6 +284,7 @@ struct msg_heartbeat {
     uint64_t known_sequence; /* highest of the lives before that one */
     uint64_t pair_key_id;
     uint8_t pair_key[X25519_BYTES]; /* public half of the sender's present pair key */
+    uint8_t vote_key[X25519_BYTES]; /* public half of the key that it vouches with */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the

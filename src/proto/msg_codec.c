@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 25, KINDS_END = MSG_SCANNED + 1 };
+#include "proto/proof.h"
+
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 26, KINDS_END = MSG_SCANNED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -70,6 +72,8 @@ static const struct field voted_fields[] = {
     ANY(msg_voted, beat),
     ANY(msg_voted, accepted),
     ANY(msg_voted, incarnations),
+    UP_TO(msg_voted, macs, MACS_BYTES_MAX),
+    UP_TO(msg_voted, written_macs, MACS_BYTES_MAX),
 };
 static const struct field write_fields[] = {
     PRESENT(msg_write, ballot),
@@ -79,6 +83,8 @@ static const struct field write_fields[] = {
     UP_TO(msg_write, boxes, BOXES_BYTES_MAX),
     ANY(msg_write, config_hash),
     ANY(msg_write, incarnations),
+    UP_TO(msg_write, proof, PROOF_BYTES_MAX),
+    UP_TO(msg_write, origin, PROOF_BYTES_MAX),
 };
 static const struct field written_fields[] = {
     PRESENT(msg_written, ballot),
@@ -86,6 +92,7 @@ static const struct field written_fields[] = {
     UP_TO(msg_written, refusal, REFUSED_LAST),
     ANY(msg_written, beat),
     ANY(msg_written, incarnations),
+    UP_TO(msg_written, macs, MACS_BYTES_MAX),
 };
 static const struct field chosen_fields[] = {
     PRESENT(msg_chosen, ballot),
@@ -93,6 +100,7 @@ static const struct field chosen_fields[] = {
     UP_TO(msg_chosen, head, HEAD_BYTES_MAX),
     UP_TO(msg_chosen, written, (UINT64_C(1) << REPLICAS_MAX) - 1),
     ANY(msg_chosen, incarnations),
+    UP_TO(msg_chosen, proof, PROOF_BYTES_MAX),
 };
 static const struct field erased_fields[] = {
     ANY(msg_erased, head_id),
@@ -180,6 +188,7 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, known_sequence),
     ANY(msg_heartbeat, pair_key_id),
     ANY(msg_heartbeat, pair_key),
+    ANY(msg_heartbeat, vote_key),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),

@@ -302,6 +302,20 @@ row_reader_init(struct cbor_reader *r, struct bytes encoded, uint64_t fields)
     codec_get_array_of(r, fields);
 }
 
+/* The same where the last fields are left out when they are empty. */
+static uint64_t
+row_reader_init_between(struct cbor_reader *r, struct bytes encoded, uint64_t least, uint64_t most)
+{
+    static const uint8_t nothing[1];
+
+    if (encoded.size == 0)
+        encoded.data = nothing;
+    cbor_reader_init(r, encoded);
+    uint64_t fields = cbor_get_array(r, most);
+    codec_expect(r, fields >= least);
+    return fields;
+}
+
 /* What does not decode was damaged on its way through the disk. */
 static enum vault_err
 row_reader_end(const struct cbor_reader *r)
@@ -322,7 +336,7 @@ path_row_encode(const struct path_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 6);
+    row_writer_init(&w, out, row->proof.size > 0 ? 7 : 6);
     codec_require(&w, !ballot_is_none(row->ballot), ERR_RANGE);
     codec_put_ballot(&w, row->ballot);
     codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_RECEIVED);
@@ -330,6 +344,8 @@ path_row_encode(const struct path_row *row, struct buf *out)
     cbor_put_bool(&w, row->erased);
     cbor_put_uint(&w, row->erased_generation);
     cbor_put_uint(&w, row->erased_share_key);
+    if (row->proof.size > 0)
+        codec_put_bytes(&w, row->proof, 1, PROOF_BYTES_MAX);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -340,7 +356,7 @@ path_row_decode(struct bytes encoded, struct path_row *out)
     enum vault_err err;
 
     *out = (struct path_row){0};
-    row_reader_init(&r, encoded, 6);
+    uint64_t fields = row_reader_init_between(&r, encoded, 6, 7);
     codec_get_ballot(&r, &out->ballot);
     codec_expect(&r, !ballot_is_none(out->ballot));
     out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_RECEIVED);
@@ -348,6 +364,8 @@ path_row_decode(struct bytes encoded, struct path_row *out)
     out->erased = cbor_get_bool(&r);
     out->erased_generation = cbor_get_uint(&r);
     out->erased_share_key = cbor_get_uint(&r);
+    if (fields == 7)
+        out->proof = codec_get_bytes(&r, 1, PROOF_BYTES_MAX);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct path_row){0};
@@ -433,7 +451,8 @@ peer_row_encode(const struct peer_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 9);
+    bool has_vote_key = !codec_all_zero(row->vote_key, X25519_BYTES);
+    row_writer_init(&w, out, has_vote_key ? 10 : 9);
     cbor_put_uint(&w, row->incarnation);
     cbor_put_uint(&w, row->boot);
     cbor_put_uint(&w, row->horizon_ms);
@@ -443,6 +462,8 @@ peer_row_encode(const struct peer_row *row, struct buf *out)
     codec_put_fixed(&w, row->store_id, sizeof(row->store_id));
     cbor_put_uint(&w, row->life);
     cbor_put_uint(&w, row->sequence_before);
+    if (has_vote_key)
+        codec_put_fixed(&w, row->vote_key, X25519_BYTES);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -453,7 +474,7 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     enum vault_err err;
 
     *out = (struct peer_row){0};
-    row_reader_init(&r, encoded, 9);
+    uint64_t fields = row_reader_init_between(&r, encoded, 9, 10);
     out->incarnation = cbor_get_uint(&r);
     out->boot = cbor_get_uint(&r);
     out->horizon_ms = cbor_get_uint(&r);
@@ -463,6 +484,10 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
     out->life = cbor_get_uint(&r);
     out->sequence_before = cbor_get_uint(&r);
+    if (fields == 10) {
+        cbor_get_fixed(&r, out->vote_key, X25519_BYTES);
+        codec_expect(&r, !codec_all_zero(out->vote_key, X25519_BYTES));
+    }
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct peer_row){0};

@@ -112,6 +112,7 @@ struct path_row {
     /* When it was erased, newest of: the keys of the path's bucket, this node's share keys. */
     uint64_t erased_generation;
     uint64_t erased_share_key;
+    struct bytes proof; /* as in struct accepted; empty: none, and then it is not written */
 };
 MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);
 MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
@@ -160,6 +161,8 @@ struct peer_row {
     uint8_t store_id[STORE_ID_BYTES];  /* zero: not known */
     uint64_t life;                     /* the last one heard of */
     uint64_t sequence_before;          /* highest of the lives before it */
+    uint8_t vote_key[X25519_BYTES]; /* public half of its key (crypto/vote_keys.h); zero: not known,
+                                       and then it is not written */
 };
 MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
 MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded,

@@ -152,6 +152,7 @@ dice_accepted(struct dice *dice)
         .ballot = dice_ballot(dice),
         .state = (enum accepted_state)dice_between(dice, STATE_ACCEPTED, STATE_RECEIVED),
         .head = dice_bytes(dice, 1, 80),
+        .proof = dice_bytes(dice, 0, 80),
     };
 }
 
@@ -264,7 +265,7 @@ static inline void
 dice_msg_fields(struct dice *dice, struct msg *msg)
 {
     uint8_t id[ID_BYTES];
-    enum refusal refusal = (enum refusal)dice_between(dice, REFUSED_NONE, REFUSED_ABSENT);
+    enum refusal refusal = (enum refusal)dice_between(dice, REFUSED_NONE, REFUSED_PROOF);
     struct incarnations known = dice_incarnations(dice);
 
     dice_fill(dice, id, sizeof(id));
@@ -279,8 +280,10 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         ID(msg->u.vote.op_id);
         break;
     case MSG_VOTED:
-        msg->u.voted = (struct msg_voted){dice_ballot(dice), refusal, dice_ballot_or_none(dice),
-                                          dice_accepted(dice), known};
+        msg->u.voted =
+            (struct msg_voted){dice_ballot(dice),      refusal, dice_ballot_or_none(dice),
+                               dice_accepted(dice),    known,   dice_bytes(dice, 0, 60),
+                               dice_bytes(dice, 0, 60)};
         break;
     case MSG_WRITE:
         msg->u.write = (struct msg_write){
@@ -290,6 +293,8 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .dealing = dice_bytes(dice, 0, 60),
             .boxes = dice_bytes(dice, 0, 60),
             .incarnations = known,
+            .proof = dice_bytes(dice, 0, 60),
+            .origin = dice_bytes(dice, 0, 60),
         };
         ID(msg->u.write.config_hash);
         break;
@@ -299,6 +304,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .refusal = refusal,
             .beat = dice_ballot_or_none(dice),
             .incarnations = known,
+            .macs = dice_bytes(dice, 0, 60),
         };
         ID(msg->u.written.head_id);
         break;
@@ -308,6 +314,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .head = dice_bytes(dice, 0, 60),
             .written = dice_between(dice, 0, (1u << REPLICAS_MAX) - 1),
             .incarnations = known,
+            .proof = dice_bytes(dice, 0, 60),
         };
         ID(msg->u.chosen.head_id);
         break;

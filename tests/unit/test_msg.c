@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "proto/proof.h"
 #include "proto_fixture.h"
 
 enum { ROUNDS = 200, COMMON = 5, KIND_FIRST = MSG_VOTE, KIND_LAST = MSG_SCANNED };
@@ -378,7 +379,7 @@ struct bound {
     uint64_t min, max;
 };
 
-#define REFUSAL_MAX REFUSED_ABSENT
+#define REFUSAL_MAX REFUSED_PROOF
 static const struct bound bounds[] = {
     {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_FINISH},
     {MSG_VOTE, 2, true, OP_ID_BYTES, OP_ID_BYTES},
@@ -459,6 +460,13 @@ static const struct bound bounds[] = {
     {MSG_HANDED, 0, false, 0, REFUSAL_MAX},
     {MSG_HEARTBEAT, 23, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 24, true, X25519_BYTES, X25519_BYTES},
+    {MSG_HEARTBEAT, 25, true, X25519_BYTES, X25519_BYTES},
+    {MSG_VOTED, 5, true, 0, MACS_BYTES_MAX},
+    {MSG_VOTED, 6, true, 0, MACS_BYTES_MAX},
+    {MSG_WRITE, 7, true, 0, PROOF_BYTES_MAX},
+    {MSG_WRITE, 8, true, 0, PROOF_BYTES_MAX},
+    {MSG_WRITTEN, 5, true, 0, MACS_BYTES_MAX},
+    {MSG_CHOSEN, 5, true, 0, PROOF_BYTES_MAX},
     {MSG_HELP, 0, false, 1, COUNTER_MAX},
     {MSG_HELP, 1, true, ID_BYTES, ID_BYTES},
     {MSG_HELP, 3, false, 0, (1u << REPLICAS_MAX) - 1},

@@ -303,6 +303,7 @@ dice_path_row(struct dice *dice)
         .erased = dice_coin(dice),
         .erased_generation = dice_number(dice, 0, UINT64_MAX),
         .erased_share_key = dice_number(dice, 0, UINT64_MAX),
+        .proof = dice_bytes(dice, 0, 80),
     };
 }
 
@@ -341,6 +342,8 @@ dice_peer_row(struct dice *dice)
 
     dice_fill(dice, row.store_id, STORE_ID_BYTES);
     dice_fill(dice, row.share_key.key, X25519_BYTES);
+    if (dice_coin(dice))
+        dice_fill(dice, row.vote_key, X25519_BYTES);
     return row;
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "actor_cluster.h"
+#include "proof_maker.h"
 
 enum { SELF = 2, ANSWERS_MAX = 128, CAUGHT_MAX = 8 };
 
@@ -22,6 +23,7 @@ struct probe {
     struct buf frames[ANSWERS_MAX]; /* what node 2 has sent since the last question */
     struct msg answers[ANSWERS_MAX];
     size_t answer_count;
+    struct proof_maker maker;
 };
 
 static void
@@ -71,12 +73,14 @@ probe_new(uint64_t seed, size_t paths_max)
     ac_run_ms(p->ac, 300); /* all have heard of all */
     p->ac->filter = cut_off;
     p->ac->filter_context = p;
+    proof_maker_init(&p->maker, p->ac);
     return p;
 }
 
 static void
 probe_free(struct probe *p)
 {
+    proof_maker_close(&p->maker);
     ac_free(p->ac);
     for (size_t i = 0; i < CAUGHT_MAX; i++)
         buf_close(&p->caught[i]);
@@ -88,8 +92,21 @@ probe_free(struct probe *p)
 static void
 tell(struct probe *p, unsigned from, const struct msg *msg)
 {
+    struct msg proven = *msg;
     p->answer_count = 0;
-    assert_int_equal(ac_inject(p->ac, from, SELF, msg), OK);
+    if (msg->kind == MSG_CHOSEN)
+        prove_chosen(&p->maker, &proven);
+    struct proof votes;
+    if (msg->kind == MSG_WRITE && proof_decode(msg->u.write.proof, &votes) == OK &&
+        ballot_compare(votes.ballot, msg->u.write.ballot) != 0)
+        prove_write(&p->maker, &proven);
+    if (msg->kind == MSG_SHARE) {
+        uint8_t id[ID_BYTES];
+        record_id(msg->u.share.accepted.head, id);
+        proven.u.share.accepted.proof =
+            proof_of_written(&p->maker, msg->path, msg->u.share.accepted.ballot, id, 3);
+    }
+    assert_int_equal(ac_inject(p->ac, from, SELF, &proven), OK);
 }
 
 /* The last answer of that kind, NULL: none. */
@@ -696,8 +713,8 @@ share_of(const struct msg *write, const struct msg *head_of, struct arena *arena
     struct msg m = {.kind = MSG_SHARE, .path = write->path};
     struct dealing *dealing = arena_alloc(arena, sizeof(*dealing));
     assert_int_equal(dealing_decode(write->u.write.dealing, write->u.write.boxes, dealing), OK);
-    m.u.share.accepted =
-        (struct accepted){head_of->u.write.ballot, STATE_CHOSEN, head_of->u.write.head};
+    m.u.share.accepted = (struct accepted){
+        .ballot = head_of->u.write.ballot, .state = STATE_CHOSEN, .head = head_of->u.write.head};
     m.u.share.version = write->u.write.version;
     m.u.share.dealing = write->u.write.dealing;
     m.u.share.box = dealing->boxes[SELF];

@@ -1,0 +1,306 @@
+#include "actors/shard_proof.h"
+
+#include <string.h>
+
+#include "actors/authority.h"
+#include "base/planted.h"
+
+/* One node may be broken: what two say, each for itself, a sound one says. */
+enum { WITNESSES = 2 };
+
+/* ---- vouching ---- */
+
+void
+shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
+{
+    const struct msg_vote *vote = &w->msg->u.vote;
+    const struct membership *ms = w->s->membership;
+    const struct shard_row *row = &w->path->row;
+    bool present = row->row.state != STATE_ABSENT;
+    struct statement s = {.path = w->path->link.path,
+                          .ballot = vote->ballot,
+                          .purpose = vote->purpose,
+                          .op_id = vote->op_id,
+                          .accepted = row->row.ballot,
+                          .state = row->row.state,
+                          .head_id = present ? row->head.id : NULL,
+                          .incarnation = ms->members[ms->self].incarnation};
+    if (vote->purpose != CHANGE_FINISH)
+        s.caller = authority_caller(vote->credential);
+    voted->macs = vouch(ms, w->st, &s);
+    if (row->row.state != STATE_ACCEPTED)
+        return;
+    s = (struct statement){.path = s.path,
+                           .ballot = row->row.ballot,
+                           .head_id = row->head.id,
+                           .incarnation = s.incarnation};
+    voted->written_macs = vouch(ms, w->st, &s);
+}
+
+void
+shard_vouch_written(const struct membership *ms, const struct step *st, struct path path,
+                    struct msg_written *written)
+{
+    struct statement s = {.path = path,
+                          .ballot = written->ballot,
+                          .head_id = written->head_id,
+                          .incarnation = ms->members[ms->self].incarnation};
+    written->macs = vouch(ms, st, &s);
+}
+
+/* ---- votes ---- */
+
+static unsigned
+majority(const struct shard_work *w)
+{
+    return cluster_majority(w->s->membership->cluster);
+}
+
+/* Leaves the entries that are vouched for to this node. How many of the others may have been. */
+static unsigned
+keep_vouched(const struct shard_work *w, struct proof *proof)
+{
+    unsigned unknown = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < proof->count; i++) {
+        const struct proof_entry *e = &proof->entries[i];
+        enum vouched v = vouch_check(w->s->membership, w->path->link.path, proof, e, NULL);
+        unknown += v == VOUCHED_UNKNOWN;
+        if (v == VOUCHED_FOR)
+            proof->entries[kept++] = *e;
+    }
+    proof->count = kept;
+    return unknown;
+}
+
+/* What an older incarnation of a voter's store promised counts for nothing. */
+static bool
+voters_are_current(const struct shard_work *w, const struct proof *proof)
+{
+    for (size_t i = 0; i < proof->count && !PLANTED(count_lost_stores_votes); i++) {
+        const struct proof_entry *e = &proof->entries[i];
+        if (e->incarnation < w->s->membership->members[e->node].incarnation)
+            return false;
+    }
+    return true;
+}
+
+/* What a void or a head without mark replaces: pending, and the very head that the voters had. */
+static bool
+decode_replaced(const struct proof *proof, const struct head *head, struct head *out)
+{
+    uint8_t id[ID_BYTES];
+    if (head_decode(proof->replaced, out) != OK || !head_is_pending(out))
+        return false;
+    record_id(proof->replaced, id);
+    return memcmp(id, head->prev, ID_BYTES) == 0 && path_equal(out->path, head->path);
+}
+
+static bool
+is_void_of(const struct head *head, const struct head *pending)
+{
+    return head->kind == HEAD_VOID && head->deleted_before == pending->deleted_before;
+}
+
+static bool
+is_without_mark(const struct head *head, const struct head *pending)
+{
+    return head->kind == HEAD_LIVE && !head_is_pending(head) && head->version == pending->version &&
+           head->oldest_version == pending->oldest_version &&
+           memcmp(head->incarnation, pending->incarnation, INCARNATION_BYTES) == 0 &&
+           memcmp(head->version_id, pending->version_id, ID_BYTES) == 0 &&
+           memcmp(head->op_id, pending->op_id, OP_ID_BYTES) == 0;
+}
+
+/* A head that the votes of a client's operation allow: its kind, its operation, its author. */
+static bool
+is_of_operation(const struct proof *proof, const struct head *head, struct bytes author)
+{
+    if (head->kind == HEAD_RECORD)
+        return proof->purpose == CHANGE_CREATE;
+    if (memcmp(head->op_id, proof->op_id, OP_ID_BYTES) != 0)
+        return false;
+    if (head->kind == HEAD_TOMBSTONE)
+        return proof->purpose == CHANGE_DELETE;
+    if (head->kind != HEAD_LIVE || !bytes_equal(author, proof->caller))
+        return false;
+    return proof->purpose == (head->version == 1 ? CHANGE_CREATE : CHANGE_UPDATE);
+}
+
+/* Votes without a caller allow no more than what settles a batch. */
+static bool
+is_allowed(struct shard_work *w, const struct proof *proof, const struct head *head,
+           struct bytes author)
+{
+    struct head *pending = arena_alloc(w->st->arena, sizeof(*pending));
+    if (!pending)
+        return false;
+    if (proof->replaced.size > 0)
+        return decode_replaced(proof, head, pending) &&
+               (is_void_of(head, pending) || is_without_mark(head, pending));
+    if (proof->purpose == CHANGE_FINISH)
+        return head->kind == HEAD_RECORD && head->decision == BATCH_ABORTED;
+    return is_of_operation(proof, head, author);
+}
+
+/* It is built on the head that the voters had, the newest of them. */
+static bool
+follows_votes(const struct proof *proof, const struct head *head)
+{
+    const struct proof_entry *top = proof_highest(proof);
+    return top ? memcmp(top->head_id, head->prev, ID_BYTES) == 0 : head->generation == 1;
+}
+
+static uint64_t
+oldest_after(const struct head_summary *have)
+{
+    uint64_t version = have->version + 1;
+    bool full = version >= VERSIONS_KEPT_MAX && have->oldest_version <= version - VERSIONS_KEPT_MAX;
+    return full ? version - VERSIONS_KEPT_MAX + 1 : have->oldest_version;
+}
+
+/* Where the head before it is at hand: nothing is cut off, and nothing made anew, on the way. */
+static bool
+continues(const struct shard_path *path, const struct head *head)
+{
+    const struct head_summary *have = &path->row.head;
+    if (path->row.row.state == STATE_ABSENT || memcmp(have->id, head->prev, ID_BYTES) != 0)
+        return true;
+    bool same = memcmp(have->incarnation, head->incarnation, INCARNATION_BYTES) == 0;
+    bool unmarked = memcmp(have->version_id, head->version_id, ID_BYTES) == 0;
+    if (head->kind == HEAD_TOMBSTONE)
+        return have->kind == HEAD_LIVE && same && unmarked && head->version == have->version;
+    if (head->kind != HEAD_LIVE)
+        return true;
+    if (have->kind != HEAD_LIVE)
+        return head->version == 1;
+    if (unmarked)
+        return same && head->version == have->version;
+    return same && head->version == have->version + 1 && head->oldest_version == oldest_after(have);
+}
+
+static bool
+allows(struct shard_work *w, const struct proof *proof, const struct head *head,
+       struct bytes author)
+{
+    return follows_votes(proof, head) && is_allowed(w, proof, head, author);
+}
+
+/* Voters who had accepted that head by themselves. */
+static unsigned
+witnesses(const struct proof *proof, const uint8_t head_id[static ID_BYTES])
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < proof->count; i++) {
+        const struct proof_entry *e = &proof->entries[i];
+        bool accepted = e->state == STATE_ACCEPTED || e->state == STATE_CHOSEN;
+        count += accepted && memcmp(e->head_id, head_id, ID_BYTES) == 0;
+    }
+    return count;
+}
+
+/* Another's change: it was allowed when it was first written, or is here already. */
+static bool
+repeats(struct shard_work *w, const struct proof *votes, const struct head *head,
+        const uint8_t head_id[static ID_BYTES], struct bytes author, struct bytes *keep)
+{
+    const struct shard_row *row = &w->path->row;
+    struct proof *origin = arena_alloc(w->st->arena, sizeof(*origin));
+    bool here = (row->row.state == STATE_ACCEPTED || row->row.state == STATE_CHOSEN) &&
+                memcmp(row->head.id, head_id, ID_BYTES) == 0;
+    if (here)
+        return true;
+    *keep = w->msg->u.write.origin;
+    if (origin && proof_decode(*keep, origin) == OK && origin->purpose != CHANGE_NONE) {
+        (void)keep_vouched(w, origin);
+        if (origin->count >= majority(w))
+            return allows(w, origin, head, author);
+    }
+    return witnesses(votes, head_id) >= WITNESSES;
+}
+
+static enum refusal
+refuse(struct shard_work *w, bool unknown)
+{
+    metrics_count(w->st->metrics, unknown ? METRIC_proofs_unknown : METRIC_proofs_refused);
+    return REFUSED_PROOF;
+}
+
+enum refusal
+shard_write_proven(struct shard_work *w, const struct head *head,
+                   const uint8_t head_id[static ID_BYTES], struct bytes author, struct bytes *keep)
+{
+    const struct msg_write *write = &w->msg->u.write;
+    const struct membership *ms = w->s->membership;
+    struct proof *votes = arena_alloc(w->st->arena, sizeof(*votes));
+    *keep = (struct bytes){0};
+    if (!ms->vote_keys || PLANTED(write_without_proof))
+        return REFUSED_NONE;
+    if (!votes)
+        return REFUSED_BUSY;
+    if (proof_decode(write->proof, votes) != OK || votes->purpose == CHANGE_NONE ||
+        ballot_compare(votes->ballot, write->ballot) != 0)
+        return refuse(w, false);
+    unsigned unknown = keep_vouched(w, votes);
+    if (votes->count < majority(w))
+        return refuse(w, votes->count + unknown >= majority(w));
+    if (!voters_are_current(w, votes))
+        return REFUSED_INCARNATION;
+    const struct proof_entry *top = proof_highest(votes);
+    if (top && memcmp(top->head_id, head_id, ID_BYTES) == 0)
+        return repeats(w, votes, head, head_id, author, keep) ? REFUSED_NONE : refuse(w, false);
+    *keep = write->proof;
+    return allows(w, votes, head, author) && continues(w->path, head) ? REFUSED_NONE
+                                                                      : refuse(w, false);
+}
+
+/* ---- writes ---- */
+
+/* What is told without a proof that can be checked here counts when two have told it. */
+static bool
+claimed(struct shard_work *w, const uint8_t head_id[static ID_BYTES])
+{
+    struct shard_path *path = w->path;
+    if (w->msg->from == w->s->membership->self)
+        return false;
+    if (memcmp(path->claimed_id, head_id, ID_BYTES) != 0)
+        path->claimed_by = 0;
+    memcpy(path->claimed_id, head_id, ID_BYTES);
+    path->claimed_by |= 1u << w->msg->from;
+    return (path->claimed_by & (path->claimed_by - 1)) != 0;
+}
+
+bool
+shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES],
+                    struct bytes encoded, struct ballot *ballot, uint64_t *written)
+{
+    const struct membership *ms = w->s->membership;
+    struct proof *proof = arena_alloc(w->st->arena, sizeof(*proof));
+    unsigned unknown = 0;
+    *written = UINT64_MAX;
+    if (!ms->vote_keys || PLANTED(chosen_without_proof))
+        return true;
+    *written = 0;
+    if (!proof)
+        return false;
+    if (proof_decode(encoded, proof) == OK && proof->purpose == CHANGE_NONE) {
+        unsigned good = vouch_count(ms, w->path->link.path, proof, head_id, &unknown, written);
+        if (good >= majority(w)) {
+            *ballot = proof->ballot;
+            return true;
+        }
+    }
+    bool checkable = unknown == 0 && proof->purpose == CHANGE_NONE && proof->count > 0;
+    metrics_count(w->st->metrics, checkable ? METRIC_proofs_refused : METRIC_proofs_unknown);
+    return !checkable && claimed(w, head_id);
+}
+
+struct ballot
+shard_told_ballot(const struct shard_path *path)
+{
+    struct proof proof;
+    if (path->row.row.state != STATE_CHOSEN || proof_decode(path->row.row.proof, &proof) != OK ||
+        proof.purpose != CHANGE_NONE)
+        return path->row.row.ballot;
+    return proof.ballot;
+}

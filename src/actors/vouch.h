@@ -1,0 +1,44 @@
+/*
+ * Vouching for votes and writes, and checking what others have vouched for: docs/protocol.md,
+ * "Proofs".
+ */
+#ifndef OSTRAKA_ACTORS_VOUCH_H
+#define OSTRAKA_ACTORS_VOUCH_H
+
+#include "actors/actor.h"
+#include "actors/membership.h"
+#include "proto/proof.h"
+
+/* What a MAC is over, but for who gives it to whom. */
+struct statement {
+    struct path path;
+    struct ballot ballot;
+    enum change_kind purpose;  /* NONE: a write of head_id at that ballot */
+    const uint8_t *op_id;      /* of a vote */
+    struct bytes caller;       /* of a vote */
+    struct ballot accepted;    /* what the voter had accepted */
+    enum accepted_state state; /* the same; ABSENT for a write */
+    const uint8_t *head_id;    /* the same; for a write the head written; NULL: none */
+    uint64_t incarnation;      /* of its store */
+};
+
+/* This node's MACs for all replicas, in the step's arena. Empty: no memory, or no keys here. */
+struct bytes vouch(const struct membership *ms, const struct step *st, const struct statement *s);
+
+enum vouched {
+    VOUCHED_FOR,
+    VOUCHED_UNKNOWN /* that key is not known, here or there */,
+    VOUCHED_NOT
+};
+/* Whether that entry's node, a replica of the path, says so to this node. `head_id` of writes. */
+enum vouched vouch_check(const struct membership *ms, struct path path, const struct proof *proof,
+                         const struct proof_entry *entry, const uint8_t *head_id);
+
+/*
+ * How many replicas have vouched to this node. *unknown: how many more may have, but a key is not
+ * known. *mask, unless NULL: which (bit per replica).
+ */
+unsigned vouch_count(const struct membership *ms, struct path path, const struct proof *proof,
+                     const uint8_t *head_id, unsigned *unknown, uint64_t *mask);
+
+#endif

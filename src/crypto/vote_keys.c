@@ -1,0 +1,109 @@
+#include "crypto/vote_keys.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/cbor.h"
+
+static const char private_label[] = "ostraka vote key, private half 1";
+static const char own_label[] = "ostraka vote key, own 1";
+static const char pair_label[] = "ostraka vote key 1";
+
+enum vault_err
+vote_keys_init(struct vote_keys *keys, struct secret_arena *arena,
+               const uint8_t cluster_id[static CLUSTER_ID_BYTES], uint8_t self,
+               const struct secret *root)
+{
+    uint8_t half[X25519_BYTES] = {0}, own[KEY_BYTES] = {0};
+    struct bytes ikm = bytes_of(root->data, root->size);
+    struct bytes salt = bytes_of(cluster_id, CLUSTER_ID_BYTES);
+    *keys = (struct vote_keys){.arena = arena, .self = self};
+    memcpy(keys->cluster_id, cluster_id, CLUSTER_ID_BYTES);
+    enum vault_err err = hkdf_sha256(ikm, salt, bytes_of_text(private_label), half, sizeof(half));
+    if (err == OK)
+        err = hkdf_sha256(ikm, salt, bytes_of_text(own_label), own, sizeof(own));
+    if (err == OK)
+        err = secret_copy(arena, bytes_of(half, sizeof(half)), &keys->private_half);
+    if (err == OK)
+        err = secret_copy(arena, bytes_of(own, sizeof(own)), &keys->peers[self].key);
+    if (err == OK)
+        x25519_public(half, keys->public_half);
+    sodium_memzero(half, sizeof(half));
+    sodium_memzero(own, sizeof(own));
+    if (err != OK)
+        vote_keys_close(keys);
+    return err;
+}
+
+void
+vote_keys_close(struct vote_keys *keys)
+{
+    if (!keys->arena)
+        return;
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        secret_free(keys->arena, &keys->peers[i].key);
+    secret_free(keys->arena, &keys->private_half);
+    *keys = (struct vote_keys){0};
+}
+
+bool
+vote_keys_learn(struct vote_keys *keys, uint8_t peer,
+                const uint8_t public_half[static X25519_BYTES])
+{
+    static const uint8_t none[X25519_BYTES];
+    if (peer >= NODES_MAX || peer == keys->self || memcmp(public_half, none, sizeof(none)) == 0 ||
+        memcmp(keys->peers[peer].public_half, public_half, X25519_BYTES) == 0)
+        return false;
+    memcpy(keys->peers[peer].public_half, public_half, X25519_BYTES);
+    secret_free(keys->arena, &keys->peers[peer].key);
+    return true;
+}
+
+/* From the agreement of both halves; the node of the lower number comes first. */
+static enum vault_err
+make_key(struct vote_keys *keys, uint8_t peer)
+{
+    const uint8_t *half = keys->peers[peer].public_half;
+    bool first = keys->self < peer;
+    uint8_t agreement[X25519_BYTES] = {0}, key[KEY_BYTES] = {0};
+    struct cbor_writer w;
+    struct buf info = {0};
+    enum vault_err err = x25519_agree(&keys->private_half, half, agreement);
+    cbor_writer_init(&w, &info);
+    cbor_put_array(&w, 6);
+    cbor_put_bytes(&w, bytes_of_text(pair_label));
+    cbor_put_bytes(&w, bytes_of(keys->cluster_id, CLUSTER_ID_BYTES));
+    cbor_put_uint(&w, first ? keys->self : peer);
+    cbor_put_uint(&w, first ? peer : keys->self);
+    cbor_put_bytes(&w, bytes_of(first ? keys->public_half : half, X25519_BYTES));
+    cbor_put_bytes(&w, bytes_of(first ? half : keys->public_half, X25519_BYTES));
+    if (err == OK)
+        err = w.err;
+    if (err == OK)
+        err = hkdf_sha256(bytes_of(agreement, X25519_BYTES), (struct bytes){0}, buf_bytes(&info),
+                          key, KEY_BYTES);
+    if (err == OK)
+        err = secret_copy(keys->arena, bytes_of(key, KEY_BYTES), &keys->peers[peer].key);
+    sodium_memzero(agreement, sizeof(agreement));
+    sodium_memzero(key, sizeof(key));
+    buf_close(&info);
+    return err;
+}
+
+bool
+vote_keys_mac(struct vote_keys *keys, uint8_t peer, const struct bytes *parts, size_t count,
+              uint8_t out[static VOTE_MAC_BYTES])
+{
+    static const uint8_t none[X25519_BYTES];
+    uint8_t mac[HASH_BYTES];
+    memset(out, 0, VOTE_MAC_BYTES);
+    if (peer >= NODES_MAX)
+        return false;
+    if (!keys->peers[peer].key.data &&
+        (memcmp(keys->peers[peer].public_half, none, sizeof(none)) == 0 ||
+         make_key(keys, peer) != OK))
+        return false;
+    mac_parts(keys->peers[peer].key.data, parts, count, mac);
+    memcpy(out, mac, VOTE_MAC_BYTES);
+    return true;
+}

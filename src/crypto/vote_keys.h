@@ -1,0 +1,58 @@
+/*
+ * Keys under which the nodes of a cluster vouch for votes and writes to each other: one for each
+ * pair of nodes, and one that a node has for itself.
+ *
+ * What a node vouches for is kept with the heads on disk and shown for as long as the path exists,
+ * so these keys neither change nor go with a restart: a node's private half is derived from what its
+ * storage key gives, and its public half is told in heartbeats and remembered. The key of nodes i
+ * and j, i < j, is
+ *
+ *   K = HKDF-SHA-256(X25519(i, j), label, cluster id, i, j, public half of i, public half of j)
+ *
+ * It authenticates and hides nothing, so static halves do no harm here: whoever gets a node's
+ * storage key can speak as that node from then on, and reads nothing by it.
+ */
+#ifndef OSTRAKA_CRYPTO_VOTE_KEYS_H
+#define OSTRAKA_CRYPTO_VOTE_KEYS_H
+
+#include "base/limits.h"
+#include "crypto/dealing.h"
+#include "crypto/hash.h"
+#include "crypto/x25519.h"
+
+enum { VOTE_MAC_BYTES = 16, VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */ };
+
+/* Must not be copied. */
+struct vote_keys {
+    struct secret_arena *arena; /* borrowed */
+    uint8_t cluster_id[CLUSTER_ID_BYTES];
+    uint8_t self;
+    struct secret private_half;
+    uint8_t public_half[X25519_BYTES];
+    struct {
+        uint8_t public_half[X25519_BYTES]; /* zero: not known */
+        struct secret key;                 /* made when it is first needed */
+    } peers[NODES_MAX];                    /* this node's own key among them */
+};
+
+/*
+ * `root` is this node's secret that outlives restarts; borrowed for the call.
+ * Errors: ERR_BUSY no slot left, ERR_NOMEM; nothing is held then.
+ */
+MUST_CHECK enum vault_err vote_keys_init(struct vote_keys *keys, struct secret_arena *arena,
+                                         const uint8_t cluster_id[static CLUSTER_ID_BYTES],
+                                         uint8_t self, const struct secret *root);
+void vote_keys_close(struct vote_keys *keys); /* wipes everything; also of what was all zero */
+
+/* The peer's public half as it tells it. True: it is another one than was known. Zero is ignored. */
+bool vote_keys_learn(struct vote_keys *keys, uint8_t peer,
+                     const uint8_t public_half[static X25519_BYTES]);
+
+/*
+ * MAC over the parts under the key of this node and `peer` (or this node itself). False, and all
+ * zero: that key is not known.
+ */
+bool vote_keys_mac(struct vote_keys *keys, uint8_t peer, const struct bytes *parts, size_t count,
+                   uint8_t out[static VOTE_MAC_BYTES]);
+
+#endif
