@@ -56,6 +56,7 @@ take_peers(struct node *node, const struct node_options *options)
 {
     const struct share_key_public *own = share_keyring_current(options->ring);
     for (uint8_t i = 0; i < options->cluster->node_count; i++) {
+        (void)vote_keys_learn(&node->vote_keys, i, options->cluster->nodes[i].vote_key);
         const struct share_key_public *key = &options->peers[i].share_key;
         if (key->id > node->membership.members[i].share_key.id)
             node->membership.members[i].share_key = *key;

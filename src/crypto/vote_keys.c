@@ -10,6 +10,20 @@ static const char own_label[] = "ostraka vote key, own 1";
 static const char pair_label[] = "ostraka vote key 1";
 
 enum vault_err
+vote_key_public(struct bytes root, const uint8_t cluster_id[static CLUSTER_ID_BYTES],
+                uint8_t out[static X25519_BYTES])
+{
+    uint8_t half[X25519_BYTES] = {0};
+    memset(out, 0, X25519_BYTES);
+    enum vault_err err = hkdf_sha256(root, bytes_of(cluster_id, CLUSTER_ID_BYTES),
+                                     bytes_of_text(private_label), half, sizeof(half));
+    if (err == OK)
+        x25519_public(half, out);
+    sodium_memzero(half, sizeof(half));
+    return err;
+}
+
+enum vault_err
 vote_keys_init(struct vote_keys *keys, struct secret_arena *arena,
                const uint8_t cluster_id[static CLUSTER_ID_BYTES], uint8_t self,
                const struct secret *root)

@@ -22,6 +22,14 @@
 
 enum { VOTE_MAC_BYTES = 16, VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */ };
 
+/*
+ * The public half that belongs to `root`, as cluster.conf names it, so that nodes know it before they
+ * have heard of each other. Errors: ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err vote_key_public(struct bytes root,
+                                          const uint8_t cluster_id[static CLUSTER_ID_BYTES],
+                                          uint8_t out[static X25519_BYTES]);
+
 /* Must not be copied. */
 struct vote_keys {
     struct secret_arena *arena; /* borrowed */

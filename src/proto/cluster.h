@@ -18,6 +18,8 @@ struct cluster_node {
     uint16_t api_port;
     uint16_t link_port;
     struct share_key_public first_share_key; /* made by `cluster create`: its public half, id 1 */
+    uint8_t vote_key[X25519_BYTES]; /* public half of the key it vouches with; zero: not given, and
+                                       learned from its heartbeats */
 };
 
 /* Equal on all nodes. Node numbers are indexes into `nodes`. */

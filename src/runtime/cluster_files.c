@@ -13,6 +13,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/storage_key.h"
+#include "crypto/vote_keys.h"
 #include "runtime/certificates.h"
 #include "runtime/keyfile.h"
 
@@ -238,7 +239,7 @@ save_ring(struct making *m, const struct cluster_node *node, const struct share_
 static void
 make_node_keys(struct making *m, struct cluster_node *node, struct birth *birth)
 {
-    uint8_t storage_key[KEY_BYTES];
+    uint8_t storage_key[KEY_BYTES], shares_key[KEY_BYTES] = {0};
     struct share_keyring ring;
     enum vault_err err;
 
@@ -247,6 +248,11 @@ make_node_keys(struct making *m, struct cluster_node *node, struct birth *birth)
     write_key(m, node->name, "storage.key", storage_key);
     err = storage_key_derive(storage_key, bytes_of(m->cluster->id, CLUSTER_ID_BYTES),
                              bytes_of_text(node->name), "check", birth->key_check);
+    if (err == OK)
+        err = storage_key_derive(storage_key, bytes_of(m->cluster->id, CLUSTER_ID_BYTES),
+                                 bytes_of_text(node->name), "shares", shares_key);
+    if (err == OK)
+        err = vote_key_public(bytes_of(shares_key, KEY_BYTES), m->cluster->id, node->vote_key);
     if (err == OK)
         err = share_keyring_generate(&ring, m->rng);
     if (err == OK)
@@ -257,6 +263,7 @@ make_node_keys(struct making *m, struct cluster_node *node, struct birth *birth)
         save_ring(m, node, &ring, storage_key);
     share_keyring_close(&ring);
     bytes_wipe(storage_key, sizeof(storage_key));
+    bytes_wipe(shares_key, sizeof(shares_key));
 }
 
 static void
@@ -283,20 +290,22 @@ make_node(struct making *m, struct cluster_node *node)
 static enum vault_err
 append_node(const struct cluster_node *node, struct buf *out)
 {
-    char key[2 * X25519_BYTES + 1];
+    char key[2 * X25519_BYTES + 1], vote_key[2 * X25519_BYTES + 1];
 
     hex_encode(bytes_of(node->first_share_key.key, X25519_BYTES), key);
+    hex_encode(bytes_of(node->vote_key, X25519_BYTES), vote_key);
     return buf_printf(out,
                       "\nnode \"%s\" {\n"
                       "    host = \"%s\"\n"
                       "    api_port = %u\n"
                       "    link_port = %u\n"
                       "    share_key = \"%s\"\n"
+                      "    vote_key = \"%s\"\n"
                       "    # listen = \"0.0.0.0\"   # address to bind, when it is not `host`\n"
                       "    # directory = \"%s\"     # where this node's keys and data are\n"
                       "}\n",
                       node->name, node->host, (unsigned)node->api_port, (unsigned)node->link_port,
-                      key, node->name);
+                      key, vote_key, node->name);
 }
 
 static enum vault_err

@@ -184,6 +184,8 @@ read_node(struct parser *p, cfg_t *section, struct cluster_node *node)
     node->link_port = (uint16_t)cfg_getint(section, "link_port");
     node->first_share_key.id = 1;
     read_hex(section, "share_key", node->first_share_key.key, X25519_BYTES);
+    if (cfg_getstr(section, "vote_key"))
+        read_hex(section, "vote_key", node->vote_key, X25519_BYTES);
 }
 
 /* Node `a` uses the port that node `b` (or itself) uses on the same host. */
@@ -426,6 +428,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("api_port", 0, CFGF_NONE),
         CFG_INT("link_port", 0, CFGF_NONE),
         CFG_STR("share_key", NULL, CFGF_NONE),
+        CFG_STR("vote_key", NULL, CFGF_NONE),
         CFG_STR("listen", NULL, CFGF_NONE),
         CFG_STR("directory", NULL, CFGF_NONE),
         CFG_END(),

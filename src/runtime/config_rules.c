@@ -57,6 +57,7 @@ static const struct config_rule rules[] = {
     {"cluster_id", hex16_valid, NULL, 0, 0, "32 hexadecimal digits"},
     {"admin_token_hash", hex32_valid, NULL, 0, 0, "64 hexadecimal digits"},
     {"share_key", hex32_valid, NULL, 0, 0, "64 hexadecimal digits"},
+    {"vote_key", hex32_valid, NULL, 0, 0, "64 hexadecimal digits"},
     {"check", hex32_valid, NULL, 0, 0, "64 hexadecimal digits"},
     {"host", host_valid, NULL, 0, 0, "an address or a host name"},
     {"listen", host_valid, NULL, 0, 0, "an address or a host name"},

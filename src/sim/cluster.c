@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/vote_keys.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -505,6 +506,8 @@ node_init_sim(struct world *world, unsigned node)
     if (share_keyring_generate(&n->ring, &n->rng) != OK ||
         secret_copy(n->secrets, bytes_of(key, sizeof(key)), &n->wrap_key) != OK ||
         bucket_keys_init(&n->buckets, n->secrets, world->options.buckets, 1, &n->rng) != OK ||
+        vote_key_public(bytes_of(key, sizeof(key)), world->cluster.id,
+                        world->cluster.nodes[node].vote_key) != OK ||
         make_signing_key(world, node) != OK)
         sim_fail(world, SIM_CRASH, "setup", "no keys");
     secret_arena_close(n->secrets);

@@ -537,6 +537,9 @@ node_init(struct actor_cluster *ac, unsigned node)
                    make_signing_key(ac, node) == OK,
                "a node's keys");
     ac->cluster.nodes[node].first_share_key = *share_keyring_current(&n->ring);
+    ac_require(vote_key_public(bytes_of(key, KEY_BYTES), ac->cluster.id,
+                               ac->cluster.nodes[node].vote_key) == OK,
+               "a node's key to vouch with");
     secret_arena_close(n->secrets);
     snprintf(ac->cluster.nodes[node].name, NODE_NAME_BYTES_MAX, "node-%u", node);
 }
