@@ -301,6 +301,9 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     if (path_row_decode(value, &row) != OK || head_decode(row.head, &head) != OK)
         sim_fail(check->world, SIM_SAFETY, "rows", "a path row that does not decode was stored");
     check_placement(check, node, head.path);
+    if (forger_made(&head))
+        sim_fail(check->world, SIM_SAFETY, "forged", "node %u took a head that no client asked for",
+                 node);
     struct checked_path *p = check_chain_path_of(check, head.path);
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,

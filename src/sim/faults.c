@@ -95,6 +95,7 @@ interval_s(enum fault fault)
     case FAULT_share_lost: return 2;
     case FAULT_curious_node: return 2;
     case FAULT_dealing_lost: return 2;
+    case FAULT_forger: return 1;
     default: return 0;
     }
 }
@@ -476,6 +477,10 @@ faults_strike(struct world *world, enum fault fault)
             blinding_ask_all(world, a);
             fault_count(world, fault);
         }
+        break;
+    case FAULT_forger:
+        if (forger_strike(world))
+            fault_count(world, fault);
         break;
     case FAULT_clock_jump: strike_clock(world, a); break;
     case FAULT_clock_hour: strike_hour(world, a); break;

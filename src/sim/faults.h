@@ -48,7 +48,8 @@
     X(share_lost, "a bit of an own share flips")                                                   \
     X(curious_node, "a node asks every set of helpers for its own share")                          \
     X(dealing_lost, "a dealing rots")                                                              \
-    X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")
+    X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")    \
+    X(forger, "a broken node writes deletions that no client asked for, and calls them chosen")
 
 enum fault {
 #define X(name, text) FAULT_##name,

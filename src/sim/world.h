@@ -312,6 +312,9 @@ void check_blinding_frame(struct world *world, unsigned from, unsigned to, const
 void check_blinding_end(struct world *world);
 void check_blinding_free(struct world *world);
 void blinding_ask_all(struct world *world, unsigned node);
+/* forger.c: one broken node; false: it had nothing to forge with. */
+bool forger_strike(struct world *world);
+bool forger_made(const struct head *head);
 
 /* check_linear.c: false when the search was given up */
 bool check_linear(struct world *world);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "actor_cluster.h"
+#include "proof_maker.h"
 
 enum { SENT_MAX = 256 };
 
@@ -20,6 +21,7 @@ struct probe {
     struct msg sent[SENT_MAX]; /* by node 0 to 1 and 2 */
     uint64_t at_ms[SENT_MAX];
     size_t count;
+    struct proof_maker maker;
 };
 
 static enum ac_verdict catch (void *context, unsigned from, unsigned to, const struct msg *msg) {
@@ -46,12 +48,14 @@ probe_new(uint64_t seed)
     ac_run_ms(p->ac, 300);
     p->ac->filter = catch;
     p->ac->filter_context = p;
+    proof_maker_init(&p->maker, p->ac);
     return p;
 }
 
 static void
 probe_free(struct probe *p)
 {
+    proof_maker_close(&p->maker);
     ac_free(p->ac);
     for (size_t i = 0; i < SENT_MAX; i++)
         buf_close(&p->frames[i]);
@@ -116,6 +120,35 @@ written(const struct msg *write, enum refusal refusal)
     return m;
 }
 
+/* As that node would vouch for it. */
+static void
+vouch_for(struct probe *p, unsigned from, struct msg *m)
+{
+    const struct membership *ms = &p->maker.members[from];
+    const struct msg *vote = last(p, MSG_VOTE, from);
+    struct statement s = {.path = m->path};
+    uint8_t head_id[ID_BYTES];
+    if (m->kind == MSG_WRITTEN && m->u.written.refusal == REFUSED_NONE) {
+        s.ballot = m->u.written.ballot;
+        s.head_id = m->u.written.head_id;
+        s.incarnation = m->u.written.incarnations.of[from];
+        m->u.written.macs = vouch(ms, &p->maker.st, &s);
+    }
+    if (m->kind != MSG_VOTED || m->u.voted.refusal != REFUSED_NONE || !vote)
+        return;
+    s.ballot = m->u.voted.ballot;
+    s.purpose = vote->u.vote.purpose;
+    s.op_id = vote->u.vote.op_id;
+    if (s.purpose != CHANGE_FINISH)
+        s.caller = bytes_of_text("admin");
+    s.accepted = m->u.voted.accepted.ballot;
+    s.state = m->u.voted.accepted.state;
+    record_id(m->u.voted.accepted.head, head_id);
+    s.head_id = s.state != STATE_ABSENT ? head_id : NULL;
+    s.incarnation = m->u.voted.incarnations.of[from];
+    m->u.voted.macs = vouch(ms, &p->maker.st, &s);
+}
+
 /* As from the present life of that node. */
 static enum vault_err
 inject(struct probe *p, unsigned from, const struct msg *msg)
@@ -125,6 +158,7 @@ inject(struct probe *p, unsigned from, const struct msg *msg)
     if (at != 0)
         ((struct incarnations *)((uint8_t *)&m + at))->life =
             node_membership(p->ac->nodes[0].node)->members[from].life;
+    vouch_for(p, from, &m);
     return ac_inject(p->ac, from, 0, &m);
 }
 
