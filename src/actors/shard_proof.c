@@ -278,7 +278,7 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
     struct proof *proof = arena_alloc(w->st->arena, sizeof(*proof));
     unsigned unknown = 0;
     *written = UINT64_MAX;
-    if (!ms->vote_keys || PLANTED(chosen_without_proof))
+    if (!ms->vote_keys || PLANTED(chosen_without_proof) || PLANTED(anti_entropy_takes_unchosen))
         return true;
     *written = 0;
     if (!proof)

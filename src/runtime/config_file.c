@@ -424,14 +424,10 @@ static enum vault_err
 parse_with(struct parser *p, const char *text, const char *node, struct config *out)
 {
     cfg_opt_t node_options[] = {
-        CFG_STR("host", NULL, CFGF_NONE),
-        CFG_INT("api_port", 0, CFGF_NONE),
-        CFG_INT("link_port", 0, CFGF_NONE),
-        CFG_STR("share_key", NULL, CFGF_NONE),
-        CFG_STR("vote_key", NULL, CFGF_NONE),
-        CFG_STR("listen", NULL, CFGF_NONE),
-        CFG_STR("directory", NULL, CFGF_NONE),
-        CFG_END(),
+        CFG_STR("host", NULL, CFGF_NONE),      CFG_INT("api_port", 0, CFGF_NONE),
+        CFG_INT("link_port", 0, CFGF_NONE),    CFG_STR("share_key", NULL, CFGF_NONE),
+        CFG_STR("vote_key", NULL, CFGF_NONE),  CFG_STR("listen", NULL, CFGF_NONE),
+        CFG_STR("directory", NULL, CFGF_NONE), CFG_END(),
     };
     cfg_opt_t seal_options[] = {
         CFG_STR("type", "none", CFGF_NONE),
