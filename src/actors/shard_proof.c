@@ -211,6 +211,12 @@ repeats(struct shard_work *w, const struct proof *votes, const struct head *head
     if (here)
         return true;
     *keep = w->msg->u.write.origin;
+    if (origin && proof_decode(*keep, origin) == OK && origin->purpose == CHANGE_NONE) {
+        unsigned unknown; /* it is chosen, though its holder has forgotten that it knew */
+        if (vouch_count(w->s->membership, w->path->link.path, origin, head_id, &unknown, NULL) >=
+            majority(w))
+            return true;
+    }
     if (origin && proof_decode(*keep, origin) == OK && origin->purpose != CHANGE_NONE) {
         (void)keep_vouched(w, origin);
         if (origin->count >= majority(w))

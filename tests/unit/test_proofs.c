@@ -348,6 +348,9 @@ test_finishing_needs_the_first_votes(void **state)
     assert_int_equal(told_write(s, &m), REFUSED_PROOF);
     m.u.write.origin = m.u.write.proof; /* votes for finishing are no origin */
     assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    m.u.write.origin =
+        proof_of_written(&s->maker, m.path, write.u.write.ballot, had.head_id, 1); /* m-1 writes */
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
     m.u.write.origin = write.u.write.proof;
     assert_int_equal(told_write(s, &m), REFUSED_NONE);
     struct path_row row;
