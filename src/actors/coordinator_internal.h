@@ -297,7 +297,9 @@ bool head_precedes(
 /* coordinator_proof.c: what the answers vouch for, gathered. Empty: no memory, or no keys. */
 /* Into the proposal, from the votes of this round. */
 void proof_of_votes(struct work *w);
-/* Proof that the proposal is chosen, from what has been written in this round; in the step's arena. */
+/*
+ * Proof that the proposal is chosen, from what has been written in this round; in the step's arena.
+ */
 struct bytes proof_of_writes(struct work *w);
 /* Proof that h* is chosen, from the votes; *ballot is the one that it is for. */
 struct bytes proof_of_head(struct work *w, struct ballot *ballot);

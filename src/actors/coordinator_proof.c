@@ -40,7 +40,9 @@ is_vote(const struct answer *a)
     return a->answered && a->refusal == REFUSED_NONE && a->macs.size > 0;
 }
 
-/* What h* was first written with, as one of those that have accepted it tells: another each time. */
+/*
+ * What h* was first written with, as one of those that have accepted it tells: another each time.
+ */
 static struct bytes
 origin_of_head(const struct job *job)
 {

@@ -3,9 +3,9 @@
  * pair of nodes, and one that a node has for itself.
  *
  * What a node vouches for is kept with the heads on disk and shown for as long as the path exists,
- * so these keys neither change nor go with a restart: a node's private half is derived from what its
- * storage key gives, and its public half is told in heartbeats and remembered. The key of nodes i
- * and j, i < j, is
+ * so these keys neither change nor go with a restart: a node's private half is derived from what
+ * its storage key gives, and its public half is told in heartbeats and remembered. The key of
+ * nodes i and j, i < j, is
  *
  *   K = HKDF-SHA-256(X25519(i, j), label, cluster id, i, j, public half of i, public half of j)
  *
@@ -23,8 +23,8 @@
 enum { VOTE_MAC_BYTES = 16, VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */ };
 
 /*
- * The public half that belongs to `root`, as cluster.conf names it, so that nodes know it before they
- * have heard of each other. Errors: ERR_NOMEM.
+ * The public half that belongs to `root`, as cluster.conf names it, so that nodes know it before
+ * they have heard of each other. Errors: ERR_NOMEM.
  */
 MUST_CHECK enum vault_err vote_key_public(struct bytes root,
                                           const uint8_t cluster_id[static CLUSTER_ID_BYTES],
@@ -52,7 +52,9 @@ MUST_CHECK enum vault_err vote_keys_init(struct vote_keys *keys, struct secret_a
                                          uint8_t self, const struct secret *root);
 void vote_keys_close(struct vote_keys *keys); /* wipes everything; also of what was all zero */
 
-/* The peer's public half as it tells it. True: it is another one than was known. Zero is ignored. */
+/*
+ * The peer's public half as it tells it. True: it is another one than was known. Zero is ignored.
+ */
 bool vote_keys_learn(struct vote_keys *keys, uint8_t peer,
                      const uint8_t public_half[static X25519_BYTES]);
 

@@ -1,6 +1,7 @@
 /*
- * Vouches as the nodes of an actor cluster would, with their own keys: for tests that make WRITE and
- * CHOSEN by hand. What a broken node can do alone is what it makes with the key of that node only.
+ * Vouches as the nodes of an actor cluster would, with their own keys: for tests that make WRITE
+ * and CHOSEN by hand. What a broken node can do alone is what it makes with the key of that node
+ * only.
  */
 #ifndef OSTRAKA_TESTS_PROOF_MAKER_H
 #define OSTRAKA_TESTS_PROOF_MAKER_H
@@ -68,8 +69,8 @@ proof_maker_encode(struct proof_maker *m, const struct proof *proof)
 }
 
 /*
- * Entries of the nodes in `mask`, each made with the key of `as`, or of the node itself when that is
- * NODES_MAX. `head_id` of writes.
+ * Entries of the nodes in `mask`, each made with the key of `as`, or of the node itself when that
+ * is NODES_MAX. `head_id` of writes.
  */
 static inline struct bytes
 proof_maker_make(struct proof_maker *m, struct path path, struct proof proof, unsigned mask,
