@@ -51,6 +51,7 @@ enum {
 struct answer {
     bool asked, answered;
     enum refusal refusal;
+    struct ballot beat; /* VOTED: that the refusal names; else none */
     struct accepted accepted;
     uint8_t head_id[ID_BYTES];     /* of accepted.head */
     struct bytes version, dealing; /* STATE */
@@ -172,7 +173,6 @@ struct job {
     bool comparing; /* it has happened: reads what it wrote, to compare it with this request */
     struct ballot ballot;
     struct ballot beat; /* highest that a refusal named */
-    unsigned runaways;  /* refusals of this round that named a ballot no other node would follow */
     struct answer answers[REPLICAS_MAX];
     struct head *head;         /* h*, decoded; NULL: absent. In the round's arena */
     struct bytes head_encoded; /* of h* */

@@ -1,5 +1,6 @@
 /* The voting phase: docs/protocol.md, "Voting phase" and "What is there". */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actors/coordinator_internal.h"
@@ -90,7 +91,6 @@ change_start_round(struct work *w)
     job->settling = false;
     job->unmarking = false;
     job->fetch_tried = 0;
-    job->runaways = 0;
     job->passing = job->pass_next;
     job->pass_next = job->passed = false;
     if (!pick_ballot(w)) {
@@ -340,20 +340,38 @@ decide(struct work *w)
     change_with_head(w);
 }
 
+static int
+by_ballot(const void *a, const void *b)
+{
+    return ballot_compare(*(const struct ballot *)a, *(const struct ballot *)b);
+}
+
 /*
- * A ballot from a clock that had run away: nobody else would follow one above it, so the nodes
- * that name it must not draw the others' votes away as long as these are a majority by themselves.
+ * A ballot from a clock that had run away: nobody else would follow one above it, so the nodes that
+ * name one must not draw the others' votes away as long as these are a majority by themselves. When
+ * they are not, no more of them are followed than a majority needs, the least far ahead: above the
+ * farthest, this node's own horizon, and after a restart its votes, would go as far.
  */
 static void
-learn_beat(struct work *w, struct ballot beat)
+learn_beats(struct work *w)
 {
     struct job *job = w->job;
-    bool runaway = ballot_ms(beat) > w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
-    job->runaways += runaway;
-    if (runaway && job->replicas.count - job->runaways >= job_majority(w))
+    uint64_t near_ms = w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
+    struct ballot far[REPLICAS_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        struct ballot beat = job->answers[i].beat;
+        if (ballot_ms(beat) > near_ms)
+            far[count++] = beat;
+        else if (ballot_compare(beat, job->beat) > 0)
+            job->beat = beat;
+    }
+    unsigned near = job->replicas.count - count, majority = job_majority(w);
+    if (near >= majority)
         return;
-    if (ballot_compare(beat, job->beat) > 0)
-        job->beat = beat;
+    qsort(far, count, sizeof(far[0]), by_ballot);
+    if (ballot_compare(far[majority - near - 1], job->beat) > 0)
+        job->beat = far[majority - near - 1];
 }
 
 void
@@ -368,7 +386,8 @@ change_on_voted(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = voted->refusal;
-    learn_beat(w, voted->beat);
+    a->beat = voted->beat;
+    learn_beats(w);
     if (job_keep_accepted(w, a, &voted->accepted) != OK ||
         job_keep_macs(w, a, voted->macs, voted->written_macs) != OK ||
         sim_maybe(w->st, vote_no_memory)) {

@@ -167,7 +167,8 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     check_store(world, from, &msg);
     if (!world->window)
         check_durable(world, from, &msg);
-    check_choice_frame(&world->chain, from, &msg);
+    if (!world->forging)
+        check_choice_frame(&world->chain, from, &msg);
     costs_message(&world->costs, from, to, &msg);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));

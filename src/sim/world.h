@@ -193,6 +193,7 @@ struct world {
     struct check_chain chain;
     struct check_shred shred;
     bool frame_late;                 /* the frame on its way out is struck by help_late */
+    bool forging;    /* what is being sent is a forger's */
     struct check_blinding *blinding; /* made when the first question for help leaves */
     uint8_t canary[CANARY_BYTES];
     struct costs costs;

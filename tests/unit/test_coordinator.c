@@ -314,6 +314,29 @@ test_runaway_clock(void **state)
     probe_free(p);
 }
 
+/*
+ * Two of three name ballots from clocks that had run away: the one less far ahead is followed, which
+ * leaves a majority, whichever of them is heard last.
+ */
+static void
+test_two_runaway_clocks(void **state)
+{
+    static const uint64_t ahead_ms[] = {100 * 1000, 3600 * 1000};
+    (void)state;
+    for (unsigned farther = 1; farther <= 2; farther++) {
+        struct probe *p = probe_new(18);
+        (void)begin(p, REQUEST_CREATE, "a", "one");
+        uint64_t first_ms = ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot), second_ms;
+        answer_vote(p, 1, REFUSED_FLOOR, ahead_ms[farther == 1]);
+        answer_vote(p, 2, REFUSED_FLOOR, ahead_ms[farther == 2]);
+        ac_run_ms(p->ac, 500); /* its own horizon has to be moved first */
+        second_ms = ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot);
+        assert_true(second_ms >= first_ms + ahead_ms[0]);
+        assert_true(second_ms < first_ms + ahead_ms[0] + CLOCK_DRIFT_MS_MAX);
+        probe_free(p);
+    }
+}
+
 static enum vault_err
 no_randomness(void *context, uint8_t *out, size_t size)
 {
@@ -688,6 +711,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refusal_while_one_is_away),
         cmocka_unit_test(test_refusal_while_one_is_silent),
         cmocka_unit_test(test_runaway_clock),
+        cmocka_unit_test(test_two_runaway_clocks),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_no_memory_for_a_vote),
         cmocka_unit_test(test_refused_vote_while_one_is_silent),
