@@ -349,6 +349,19 @@ dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     free(dealing);
 }
 
+/* An incarnation that begins with a handover has forgotten; one that mends a row keeps the rest. */
+static void
+node_row_seen(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)
+{
+    struct sim_node *n = &check->world->nodes[node];
+    struct row_key own;
+    struct node_row row;
+    row_key_meta("node", &own);
+    if (bytes_equal(key, row_key_bytes(&own)) && node_row_decode(value, &row) == OK &&
+        row.recovery == RECOVERY_HANDOVER && row.incarnation > n->forgetful_incarnation)
+        n->forgetful_incarnation = row.incarnation;
+}
+
 void
 check_chain_row(struct check_chain *check, unsigned node, struct bytes key, struct bytes value,
                 bool replaces)
@@ -359,7 +372,9 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
     struct bytes id;
     if (row_key_parse(key, &table, &path, &version, &id) == OK)
         check_placement(check, node, path);
-    if (key.data[0] == ROW_PATH)
+    if (key.data[0] == ROW_META)
+        node_row_seen(check, node, key, value);
+    else if (key.data[0] == ROW_PATH)
         path_row_seen(check, node, value);
     else if (key.data[0] == ROW_VERSION)
         version_row_seen(check, node, path, value, replaces);

@@ -156,8 +156,9 @@ must_be_bound(const struct check_chain *check, const struct checked_path *p, uns
               const struct voted_ballot *granted, const struct voted_ballot *used)
 {
     uint64_t wall_ms = sim_wall_start_ms + check->world->now_ns / 1000000;
+    uint64_t forgetful = check->world->nodes[node].forgetful_incarnation;
     if (!check->world->nodes[node].was_mismatched && used->named[node] > 0 &&
-        used->named[node] < granted->incarnation[node] &&
+        used->named[node] < forgetful && forgetful <= granted->incarnation[node] &&
         ballot_compare(granted->ballot, used->ballot) < 0 &&
         ballot_ms(used->ballot) <= wall_ms + AHEAD_MS_MAX)
         sim_fail(check->world, SIM_SAFETY, "choice",

@@ -96,7 +96,7 @@ struct sim_node {
     /* It took part with another configuration: phase 3 asks nothing of it either. */
     bool left_out;
     bool rotten; /* a row has: phase 2 does without it, phase 3 demands that it is whole again */
-    bool dead; /* for good */
+    bool dead;   /* for good */
 
     /* What it may count as damage: check_status.c. */
     bool damaged; /* something here has rotted, or lies under a key that is gone */
@@ -112,7 +112,8 @@ struct sim_node {
     uint64_t rolled_back_incarnation, sequence_cut;
     bool lose_store; /* with the present step */
     bool restart_soon;
-    uint64_t checked_incarnation; /* that its promises are held against */
+    uint64_t checked_incarnation;   /* that its promises are held against */
+    uint64_t forgetful_incarnation; /* the last that began without the store of the one before */
     struct signing_key signing;
     unsigned effects_left; /* until it crashes in the present step; UINT32_MAX: it does not */
     bool dying;
@@ -193,7 +194,7 @@ struct world {
     struct check_chain chain;
     struct check_shred shred;
     bool frame_late;                 /* the frame on its way out is struck by help_late */
-    bool forging;    /* what is being sent is a forger's */
+    bool forging;                    /* what is being sent is a forger's */
     struct check_blinding *blinding; /* made when the first question for help leaves */
     uint8_t canary[CANARY_BYTES];
     struct costs costs;
