@@ -46,8 +46,8 @@ find_identity(const struct auth_records *view, const struct token *token, struct
     uuid_format(token->identity, key);
     reason = auth_lookup(view, token->tenant, AUTH_KIND_IDENTITY, bytes_of_text(key),
                          REASON_IDENTITY_GONE, &record);
-    if (reason == REASON_ALLOWED &&
-        (identity_decode(record, out) != OK || memcmp(out->id, token->identity, sizeof(out->id))))
+    if (reason == REASON_ALLOWED && (identity_decode(record, out) != OK ||
+                                     memcmp(out->id, token->identity, sizeof(out->id)) != 0))
         reason = REASON_CORRUPT;
     if (reason == REASON_ALLOWED && out->disabled)
         reason = REASON_IDENTITY_DISABLED;

@@ -16,7 +16,10 @@ uuid_format(const uint8_t id[static AUTH_UUID_BYTES], char out[static UUID_TEXT_
 
     hex_encode(bytes_of(id, AUTH_UUID_BYTES), hex);
     for (size_t i = 0; i < UUID_TEXT_BYTES; i++)
-        out[i] = dash_at(i) ? '-' : hex[used++];
+        if (dash_at(i))
+            out[i] = '-';
+        else
+            out[i] = hex[used++];
     out[UUID_TEXT_BYTES] = '\0';
 }
 

@@ -25,6 +25,7 @@ struct bench {
     struct client_options connection;
     const char *api, *prefix;
     struct bench_plan plan;
+    struct addresses addresses;
     struct load_options load;
     uint64_t duration_s;
     bool json, no_warm_up, no_prepare;
@@ -114,17 +115,16 @@ run_workload(struct bench *bench, struct workload *workload)
 static int
 run(struct bench *bench)
 {
-    struct addresses addresses;
     struct buf authorization = {0};
     struct workload workload = {0};
     struct rng rng = rng_kernel();
-    int status = connection_addresses(&bench->connection, &addresses);
+    int status = connection_addresses(&bench->connection, &bench->addresses);
 
     if (status == EXIT_OK)
         status = connection_ca(&bench->connection, &bench->load.ca_file);
     if (status == EXIT_OK && bench->plan.api == BENCH_OSTRAKA)
         status = connection_authorization(&bench->connection, &authorization);
-    bench->load.addresses = &addresses;
+    bench->load.addresses = &bench->addresses;
     bench->load.authorization = (const char *)authorization.data;
     if (status == EXIT_OK && workload_open(&bench->plan, &rng, &workload) != OK) {
         output_error("the requests cannot be prepared: no memory, or no randomness");
@@ -133,6 +133,7 @@ run(struct bench *bench)
     if (status == EXIT_OK)
         status = run_workload(bench, &workload);
     workload_close(&workload);
+    bench->load.authorization = NULL;
     buf_close(&authorization);
     return status;
 }

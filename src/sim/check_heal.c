@@ -101,7 +101,7 @@ choose_living(struct world *world)
 static unsigned
 some_living(struct world *world, int at)
 {
-    unsigned n = world->options.nodes;
+    unsigned n = world->options.nodes > 0 ? world->options.nodes : 1;
     unsigned node = at >= 0 ? (unsigned)at : (unsigned)prng_below(&world->fault_prng, n);
     /* What struck just before may still end a process, which then comes back by itself. */
     for (unsigned i = 1; !node_up(world, node); i++) {

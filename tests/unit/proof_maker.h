@@ -31,7 +31,7 @@ proof_maker_init(struct proof_maker *m, struct actor_cluster *ac)
     secret_arena_open(m->secrets);
     arena_init(&m->arena, 1 << 20);
     m->st.arena = &m->arena;
-    for (uint8_t i = 0; i < count; i++) {
+    for (uint8_t i = 0; i < (uint8_t)count; i++) {
         secret_arena_open(ac->nodes[i].secrets);
         if (vote_keys_init(&m->keys[i], m->secrets, ac->cluster.id, i, &ac->nodes[i].wrap_key) !=
             OK)
@@ -41,8 +41,8 @@ proof_maker_init(struct proof_maker *m, struct actor_cluster *ac)
         m->members[i].vote_keys = &m->keys[i];
         m->members[i].members[i].incarnation = 1;
     }
-    for (uint8_t i = 0; i < count; i++) {
-        for (uint8_t j = 0; j < count; j++)
+    for (uint8_t i = 0; i < (uint8_t)count; i++) {
+        for (uint8_t j = 0; j < (uint8_t)count; j++)
             (void)vote_keys_learn(&m->keys[i], j, m->keys[j].public_half);
     }
 }
@@ -78,7 +78,7 @@ proof_maker_make(struct proof_maker *m, struct path path, struct proof proof, un
 {
     bool writes = proof.purpose == CHANGE_NONE;
     proof.count = 0;
-    for (uint8_t i = 0; i < NODES_MAX; i++) {
+    for (uint8_t i = 0; i < (uint8_t)NODES_MAX; i++) {
         if (!(mask >> i & 1))
             continue;
         struct proof_entry *e = &proof.entries[proof.count++];

@@ -127,7 +127,7 @@ test_keys_are_kept(void **state)
     struct buf encoded = {0};
 
     (void)state;
-    for (uint8_t i = 1; i <= SIGNING_KEYS_KEPT + 2; i++) {
+    for (uint8_t i = 1; i <= (uint8_t)(SIGNING_KEYS_KEPT + 2); i++) {
         struct signing_public key = numbered(i);
         assert_true(signing_keys_learn(&keys, &key));
         assert_false(signing_keys_learn(&keys, &key));

@@ -25,7 +25,7 @@ start(struct nodes *n)
     memset(n, 0, sizeof(*n));
     assert_int_equal(secret_arena_new(NODES * (VOTE_KEY_SLOTS + 1), &n->arena), OK);
     secret_arena_open(n->arena);
-    for (uint8_t i = 0; i < NODES; i++) {
+    for (uint8_t i = 0; i < (uint8_t)NODES; i++) {
         uint8_t root[KEY_BYTES] = {i, 7};
         assert_int_equal(secret_copy(n->arena, bytes_of(root, sizeof(root)), &n->roots[i]), OK);
         assert_int_equal(vote_keys_init(&n->keys[i], n->arena, cluster_id, i, &n->roots[i]), OK);
@@ -35,8 +35,8 @@ start(struct nodes *n)
 static void
 meet(struct nodes *n)
 {
-    for (uint8_t i = 0; i < NODES; i++) {
-        for (uint8_t j = 0; j < NODES; j++)
+    for (uint8_t i = 0; i < (uint8_t)NODES; i++) {
+        for (uint8_t j = 0; j < (uint8_t)NODES; j++)
             assert_int_equal(vote_keys_learn(&n->keys[i], j, n->keys[j].public_half), i != j);
     }
 }
@@ -76,8 +76,8 @@ test_pairs(void **state)
     assert_memory_equal(a, b, sizeof(a));
     assert_true(mac(&n, 0, 1, "other", b));
     assert_memory_not_equal(a, b, sizeof(a));
-    for (uint8_t i = 0; i < NODES; i++) {
-        for (uint8_t j = 0; j < NODES; j++) {
+    for (uint8_t i = 0; i < (uint8_t)NODES; i++) {
+        for (uint8_t j = 0; j < (uint8_t)NODES; j++) {
             bool same_pair = (i == 0 && j == 1) || (i == 1 && j == 0);
             assert_true(mac(&n, i, j, "text", b));
             assert_int_equal(memcmp(a, b, sizeof(a)) == 0, same_pair);
