@@ -54,7 +54,7 @@ proof_maker_close(struct proof_maker *m)
         vote_keys_close(&m->keys[i]);
     secret_arena_close(m->secrets);
     secret_arena_free(m->secrets);
-    arena_reset(&m->arena);
+    arena_close(&m->arena);
 }
 
 static inline struct bytes

@@ -47,6 +47,7 @@ test_codec(void **state)
     names[1].name = bytes_of_text("_batch/x"); /* reserved */
     assert_int_equal(listed_names_encode(names, 2, &out), ERR_RANGE);
     assert_int_equal(listed_names_encode(names, SCAN_NAMES_MAX + 1, &out), ERR_TOO_LARGE);
+    buf_close(&out);
 }
 
 /* Keys of the table are in the order of the names' bytes, and say which name they are. */
