@@ -142,7 +142,7 @@ settle_continue(struct work *w)
     case JOB_READING: read_evaluate(w); break;
     case JOB_LISTING: list_evaluate(w); break;
     case JOB_ASKING: deletion_evaluate(w); break;
-    default: assert(!"a phase that does not meet pending heads"); break;
+    default: assert(false); break; /* no other phase meets pending heads */
     }
 }
 

@@ -199,7 +199,7 @@ execute(void *context, const struct effect *effect)
     case EFFECT_KEYS: execute_keys(r, effect); break;
     case EFFECT_REPLY: reactor_reply(r, effect->u.reply.exchange, &effect->u.reply.reply); break;
     case EFFECT_SEND:
-    case EFFECT_LOCAL: assert(!"the node executes these"); break;
+    case EFFECT_LOCAL: assert(false); break; /* the node executes these */
     }
 }
 
