@@ -40,6 +40,17 @@ check_voted(struct world *world, unsigned node, const struct msg *msg, const str
                  "node %u voted with another head than the newest it accepted", node);
 }
 
+/* What was there is not known: nothing may be promised or said of it before others have told. */
+static void
+check_doubt(struct world *world, unsigned node, struct path path)
+{
+    struct row_key key;
+    row_key_doubt(path, &key);
+    if (disk_find(&world->nodes[node].disk.durable, row_key_bytes(&key)))
+        sim_fail(world, SIM_SAFETY, "doubt", "node %u answers of a path that it has in doubt",
+                 node);
+}
+
 void
 check_durable(struct world *world, unsigned node, const struct msg *msg)
 {
@@ -47,6 +58,9 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     bool voted = msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE;
     bool written = msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE;
     bool erased = msg->kind == MSG_ERASED && msg->u.erased.erased;
+    bool told = msg->kind == MSG_STATE && msg->u.state.refusal == REFUSED_NONE;
+    if (voted || written || told)
+        check_doubt(world, node, msg->path);
     if (!voted && !written && !erased)
         return;
     row_key_path(msg->path, &key);
