@@ -3,6 +3,7 @@
  * within a few rounds of anti-entropy, whether or not anybody kept account of what the others missed. And what each node keeps of
  * digests is what its disk says.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/memory.h"
@@ -35,11 +36,12 @@ row_of(const struct world *world, unsigned node, struct path path, struct path_r
 /* ---- losing account of what is outstanding ---- */
 
 /*
- * The newest head that anybody accepted is known chosen somewhere, so nobody needs a box to finish
- * anything or to see that there is something to finish.
+ * The newest head that anybody accepted is known chosen somewhere and what it keeps can be opened, so
+ * nobody needs a box to finish anything, to see that there is something to finish, or to get a share.
+ * While a store is lost, a box may be all that is left of the k-th share of an older version.
  */
 static bool
-nothing_unfinished(const struct world *world, const struct checked_path *p)
+nothing_unfinished(struct world *world, const struct checked_path *p)
 {
     const struct accepted_head *newest = NULL;
     for (size_t i = 0; i < p->accepted_count; i++) {
@@ -48,12 +50,13 @@ nothing_unfinished(const struct world *world, const struct checked_path *p)
     }
     for (unsigned i = 0; newest && i < world->options.nodes; i++) {
         struct path_row row;
+        struct head head;
         uint8_t id[ID_BYTES];
         if (!row_of(world, i, path_of(p), &row) || row.state != STATE_CHOSEN)
             continue;
         record_id(row.head, id);
-        if (memcmp(id, newest->head.id, ID_BYTES) == 0)
-            return true;
+        if (memcmp(id, newest->head.id, ID_BYTES) == 0 && head_decode(row.head, &head) == OK)
+            return head.kind != HEAD_LIVE || check_openable(world, path_of(p), &head);
     }
     return false;
 }
@@ -91,11 +94,18 @@ lose_backlog(struct world *world)
 {
     if (!world->faults.on[FAULT_backlog_lost])
         return;
+    size_t count = 0, at = 0;
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next)
+        count++;
+    bool *finished = sim_alloc((count + 1) * sizeof(*finished));
+    for (const struct checked_path *p = world->chain.paths; p; p = p->next)
+        finished[at++] = nothing_unfinished(world, p);
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_crash(world, i);
+    at = 0;
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
         struct row_key boxes, erasures;
-        if (!nothing_unfinished(world, p))
+        if (!finished[at++])
             continue;
         row_key_versions(ROW_BOXES, path_of(p), &boxes);
         row_key_versions(ROW_ERASURE, path_of(p), &erasures);
@@ -105,6 +115,7 @@ lose_backlog(struct world *world)
         }
         lose_notice(world, p);
     }
+    free(finished);
     fault_count(world, FAULT_backlog_lost);
 }
 

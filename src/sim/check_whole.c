@@ -96,6 +96,31 @@ path_whole(struct world *world, unsigned node, struct bytes value, struct compla
     return true;
 }
 
+bool
+check_openable(struct world *world, struct path path, const struct head *head)
+{
+    uint64_t replicas = world_replicas(world, path);
+    uint8_t id[ID_BYTES];
+    memcpy(id, head->version_id, ID_BYTES);
+    for (uint64_t version = head->version; version >= head->oldest_version; version--) {
+        uint8_t prev[ID_BYTES];
+        unsigned holders = 0;
+        for (unsigned i = 0; i < world->options.nodes; i++) {
+            uint8_t next[ID_BYTES];
+            struct complaint why;
+            memcpy(next, id, ID_BYTES);
+            if (!(replicas >> i & 1) || !version_whole(world, i, path, version, next, &why))
+                continue;
+            memcpy(prev, next, ID_BYTES);
+            holders++;
+        }
+        if (holders < world->options.threshold)
+            return false;
+        memcpy(id, prev, ID_BYTES);
+    }
+    return true;
+}
+
 static bool
 node_whole(struct world *world, unsigned node, struct complaint *why)
 {

@@ -308,6 +308,8 @@ void lose_backlog(struct world *world);
 void check_converged(struct world *world, bool with_shares);
 /* check_whole.c: everything lost or rotten has been got back by then */
 void check_whole(struct world *world, uint64_t until);
+/* Nodes that are up hold k good shares of every version in the head's chain, without anybody's box. */
+bool check_openable(struct world *world, struct path path, const struct head *head);
 
 /* check_blinding.c: what nodes could learn from helping each other */
 void check_blinding_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
