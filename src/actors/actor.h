@@ -39,6 +39,7 @@ enum actor_id {
     ACTOR_RECOVERY,
     ACTOR_SCRUBBER,
     ACTOR_LISTER,
+    ACTOR_RECORDS,
 };
 
 enum effect_kind {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/anti_entropy_internal.h"
+#include "actors/lease.h"
 
 enum {
     LIST_ARENA_BYTES = 256 * 1024, /* a page of entries; 32 of the longest names take a tenth */
@@ -386,7 +387,14 @@ exchange_tick(struct ae_work *w, uint8_t peer)
         x->connected = connected;
         rest(w, x, 0);
     }
-    if (!connected || peer < w->ae->membership->self)
+    bool hurry = connected && lease_is_behind(w->ae->membership, peer, w->st->now) &&
+                 instant_since(w->st->now, x->hurried).ns >= duration_ms(ROUND_AGAIN_MS).ns;
+    if (hurry && x->stage == EXCHANGE_REST) {
+        x->hurried = w->st->now;
+        x->next = w->st->now; /* without these records this node serves nobody */
+    }
+    bool mine = peer > w->ae->membership->self || hurry || x->stage != EXCHANGE_REST;
+    if (!connected || !mine)
         return;
     switch (x->stage) {
     case EXCHANGE_REST:

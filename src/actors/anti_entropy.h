@@ -87,6 +87,7 @@ struct exchange {
     unsigned resent;
     bool waiting;                    /* for budget, before a page is asked for */
     struct instant next;             /* round */
+    struct instant hurried;          /* a round was begun for the sake of identity records */
     bool confirming;                 /* the round before this one found something */
     bool unlike;                     /* this round has found something */
     unsigned range;                  /* that is being looked into */

@@ -41,7 +41,7 @@ coordinator_init(struct coordinator *c, const struct coordinator_options *option
 static void
 drop_answers(struct coordinator *c, struct job *job)
 {
-    for (unsigned i = 0; i < REPLICAS_MAX; i++)
+    for (unsigned i = 0; i < NODES_MAX; i++)
         secret_free(c->options.secrets, &job->answers[i].share);
     memset(job->answers, 0, sizeof(job->answers));
     job->head = NULL;
@@ -155,7 +155,7 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
 unsigned
 job_majority(const struct work *w)
 {
-    return cluster_majority(w->c->membership->cluster);
+    return replicas_majority(&w->job->replicas);
 }
 
 void
@@ -525,13 +525,20 @@ job_resume(struct work *w)
         read_start(w);
 }
 
+static bool
+is_change(enum request_kind kind)
+{
+    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
+           kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_DELETE;
+}
+
 static void
 start_request(struct work *w)
 {
     const struct request *request = w->job->request;
-    bool change = request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE ||
-                  request->kind == REQUEST_DELETE;
-    if (change) {
+    if (request->kind == REQUEST_RECORD_LIST) {
+        identity_list(w);
+    } else if (is_change(request->kind)) {
         job_enter_line(w);
     } else if (request->kind == REQUEST_BATCH_CREATE) {
         create_start(w);
@@ -596,15 +603,18 @@ static void
 on_deadline(struct work *w)
 {
     struct job *job = w->job;
-    bool change =
-        job->kind == REQUEST_CREATE || job->kind == REQUEST_UPDATE || job->kind == REQUEST_DELETE;
+    bool change = is_change(job->kind);
+    struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
     if (job->create)
         create_deadline(w);
     else if (!job->request)
         job_end(w); /* answered already, or in the background */
     else if (job->phase == JOB_ERASING)
         change_erase_deadline(w);
-    else if (job->phase == JOB_QUEUED && change && !job->comparing)
+    else if (job->phase == JOB_SPREADING) {
+        job_reply(w, &unknown);
+        job_end(w);
+    } else if (job->phase == JOB_QUEUED && change && !job->comparing)
         job_fail(w, ERR_CONTENDED); /* its turn never came: nothing of it has left */
     else if (change)
         change_deadline(w);
@@ -635,6 +645,7 @@ on_phase_timer(struct work *w)
         break;
     case JOB_SETTLING: settle_continue(w); break;
     case JOB_NAMING: names_continue(w); break;
+    case JOB_SPREADING: identity_timeout(w); break;
     case JOB_HELD:
     case JOB_QUEUED:
     case JOB_ENDED: break;
@@ -667,6 +678,7 @@ on_answer(struct work *w, const struct msg *in)
     case MSG_FETCHED: change_on_fetched(w, in); break;
     case MSG_STATE: read_on_state(w, in); break;
     case MSG_VERSIONS: list_on_versions(w, in); break;
+    case MSG_KNOWN: identity_on_known(w, in); break;
     case MSG_ERASED:
         if (w->job->phase == JOB_ERASING)
             change_on_erased(w, in);
@@ -691,6 +703,7 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_FETCHED:
     case MSG_STATE:
     case MSG_VERSIONS:
+    case MSG_KNOWN:
     case MSG_ERASED: {
         uint64_t slot = in->op & slot_mask;
         struct job *job = slot < c->options.jobs_max ? c->jobs[slot] : NULL;

@@ -11,6 +11,7 @@
  *            [-> QUEUED -> VOTING ... finishing -> READING] -> end
  *   history: LISTING, and of an older version or a time: LISTING -> READING
  *   progress of a deletion: ASKING
+ *   change of an identity record: WRITING -> SPREADING -> end
  */
 #ifndef OSTRAKA_ACTORS_COORDINATOR_H
 #define OSTRAKA_ACTORS_COORDINATOR_H

@@ -76,7 +76,9 @@ again_start(struct work *w, const struct op_result *result)
     struct job *job = w->job;
     job->result_version = result->version;
     job->result_at_ms = result->at_ms;
-    if (job->keyed && !is_same_change(job, result)) {
+    if (request_is_of_record(job->kind)) {
+        identity_spread_again(w, OK);
+    } else if (job->keyed && !is_same_change(job, result)) {
         job_fail(w, ERR_KEY_REUSED);
     } else if (job->kind == REQUEST_DELETE) {
         answer_delete(w);

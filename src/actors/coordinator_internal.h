@@ -19,6 +19,7 @@ enum job_phase {
     JOB_HELD,      /* member of a batch: does nothing until the batch tells it to */
     JOB_SETTLING,  /* asks for the record of the batch of a pending head */
     JOB_NAMING,    /* a list of names: pages are asked for, or its parts are under way */
+    JOB_SPREADING, /* an identity record is chosen: until nobody decides by what was before */
     JOB_ENDED,
 };
 
@@ -173,7 +174,7 @@ struct job {
     bool comparing; /* it has happened: reads what it wrote, to compare it with this request */
     struct ballot ballot;
     struct ballot beat; /* highest that a refusal named */
-    struct answer answers[REPLICAS_MAX];
+    struct answer answers[NODES_MAX];
     struct head *head;         /* h*, decoded; NULL: absent. In the round's arena */
     struct bytes head_encoded; /* of h* */
     struct ballot head_ballot; /* at which h* is accepted somewhere: the highest */
@@ -223,10 +224,12 @@ struct job {
     bool unmarking; /* FETCHING: the copy is to be written without its mark */
     /* An unfinished head of which no whole copy could be had: who reports it is passed over. */
     uint8_t passed_id[ID_BYTES];
-    bool pass_next, passing;  /* in the next round of votes; in this one, and reads that follow */
-    bool passed;              /* somebody was, in this round */
-    struct names *names;      /* of a list of names; in the job's arena */
-    enum change_kind purpose; /* that the votes of this round were asked for */
+    bool pass_next, passing;   /* in the next round of votes; in this one, and reads that follow */
+    bool passed;               /* somebody was, in this round */
+    struct names *names;       /* of a list of names; in the job's arena */
+    enum change_kind purpose;  /* that the votes of this round were asked for */
+    enum vault_err spread_err; /* SPREADING: what is answered then */
+    struct instant spread_since; /* SPREADING: when the head was known to be chosen */
 };
 
 /* Changes of one path at this node. */
@@ -382,6 +385,17 @@ void names_on_scanned(struct work *w, const struct msg *in);
 void names_part_answered(struct work *w, const struct reply *reply);
 void names_abandon(struct work *w); /* ends all parts */
 void names_deadline(struct work *w);
+/* coordinator_identity.c */
+/* The next head of an identity record, but for what all heads have. */
+MUST_CHECK enum vault_err identity_fill_head(struct work *w, struct head *next,
+                                             struct op_result *result);
+MUST_CHECK enum vault_err identity_precondition(const struct work *w);
+void identity_start_spreading(struct work *w);
+void identity_spread_again(struct work *w, enum vault_err err); /* h*, and then answers `err` */
+void identity_on_known(struct work *w, const struct msg *in);
+void identity_timeout(struct work *w);
+void identity_answer(struct work *w, const struct head *head); /* NULL: nothing is there */
+void identity_list(struct work *w);
 /* coordinator_again.c */
 void again_start(struct work *w, const struct op_result *result);
 void again_compare(struct work *w, const struct version_record *record, struct bytes value,

@@ -301,6 +301,10 @@ pin_seen_head(struct work *w)
     struct head *head = arena_alloc(&job->round, sizeof(*head));
     if (!head || head_decode(job->pinned_head, head) != OK)
         return false;
+    if (head->kind == HEAD_INLINE) {
+        identity_answer(w, head);
+        return true;
+    }
     enum batch_decision decision = BATCH_COMMITTED;
     if (head->kind == HEAD_LIVE && !settle_decision(w, head, &decision))
         return true;
@@ -345,6 +349,10 @@ read_evaluate(struct work *w)
         }
         if (err == OK && job->role == ROLE_RECORD) {
             settle_record_found(w);
+            return;
+        }
+        if (err == OK && job->kind == REQUEST_RECORD_GET) {
+            identity_answer(w, job->head);
             return;
         }
         if (err != OK || !exists(job)) {

@@ -16,6 +16,10 @@ purpose_of(const struct job *job)
     case REQUEST_CREATE: return CHANGE_CREATE;
     case REQUEST_UPDATE: return CHANGE_UPDATE;
     case REQUEST_DELETE: return CHANGE_DELETE;
+    case REQUEST_RECORD_PUT: return CHANGE_UPDATE;
+    case REQUEST_RECORD_DELETE: return CHANGE_DELETE;
+    case REQUEST_RECORD_GET:
+    case REQUEST_RECORD_LIST:
     case REQUEST_READ:
     case REQUEST_HISTORY:
     case REQUEST_DELETION:

@@ -159,7 +159,9 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
     }
     if (job->role == ROLE_MEMBER)
         mark_pending(job, next);
-    if (job->kind == REQUEST_DELETE) {
+    if (request_is_of_record(job->kind)) {
+        err = identity_fill_head(w, next, &result);
+    } else if (job->kind == REQUEST_DELETE) {
         next->kind = HEAD_TOMBSTONE;
         result.kind = CHANGE_DELETE;
     } else if (job->kind == REQUEST_UPDATE) {
@@ -173,7 +175,7 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         result.kind = CHANGE_CREATE;
         err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
     }
-    if (next->version >= VERSIONS_KEPT_MAX &&
+    if (next->kind != HEAD_INLINE && next->version >= VERSIONS_KEPT_MAX &&
         next->oldest_version <= next->version - VERSIONS_KEPT_MAX)
         next->oldest_version = next->version - VERSIONS_KEPT_MAX + 1;
     if (err == OK && next->kind == HEAD_LIVE)
@@ -300,8 +302,11 @@ change_propose(struct work *w)
         job_end(w);
         return;
     }
-    enum vault_err err = precondition(job);
-    if (err != OK)
+    enum vault_err err =
+        request_is_of_record(job->kind) ? identity_precondition(w) : precondition(job);
+    if (err == ERR_NOT_FOUND && job->head && job->kind == REQUEST_RECORD_DELETE)
+        identity_spread_again(w, err);
+    else if (err != OK)
         job_fail(w, err);
     else if (member_may_write(w))
         change_propose_new(w);
@@ -416,6 +421,10 @@ chosen(struct work *w)
         if (arena_copy(&job->proposal_memory, proof_of_writes(w), &job->proposal.chosen) != OK)
             job->proposal.chosen = (struct bytes){0};
         change_start_erasing(w);
+    } else if (request_is_of_record(job->kind)) {
+        if (arena_copy(&job->proposal_memory, proof_of_writes(w), &job->proposal.chosen) != OK)
+            job->proposal.chosen = (struct bytes){0};
+        identity_start_spreading(w);
     } else {
         change_answer(w);
         job_leave_line(w);

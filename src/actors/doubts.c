@@ -1,5 +1,7 @@
 #include "actors/doubts.h"
 
+#include "proto/record_path.h"
+
 void
 doubts_close(struct doubts *d)
 {
@@ -77,7 +79,10 @@ bool
 doubt_is_settled(const struct doubt *doubt, const struct cluster *cluster)
 {
     unsigned told = 0;
-    for (unsigned i = 0; i < REPLICAS_MAX; i++)
+    bool all = record_path_is(doubt_path(doubt));
+    unsigned count = all ? cluster->node_count : cluster->share_count;
+    unsigned majority = all ? cluster_node_majority(cluster) : cluster_majority(cluster);
+    for (unsigned i = 0; i < NODES_MAX; i++)
         told += (unsigned)(doubt->told >> i) & 1;
-    return told + cluster_majority(cluster) > cluster->share_count;
+    return told + majority > count;
 }

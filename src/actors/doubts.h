@@ -34,7 +34,7 @@ struct doubt {
     size_t tenant_size;
     struct instant noticed;
     uint64_t told; /* bit per replica: has handed over what it has of the path */
-    struct instant asked[REPLICAS_MAX];
+    struct instant asked[NODES_MAX];
 };
 
 struct doubts {

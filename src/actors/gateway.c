@@ -26,11 +26,34 @@ clock_is_doubtful(const struct gateway *g)
     return contradict >= cluster_node_majority(ms->cluster);
 }
 
+/* What comes from the API names secrets alone; the others name records, and nothing else. */
+static enum vault_err
+check_record(const struct request *request)
+{
+    struct path path = {request->tenant, request->name};
+    struct bytes kind, key;
+    bool list = request->kind == REQUEST_RECORD_LIST;
+    bool record = list ? record_list_name_split(request->name, &kind, &key) : record_path_is(path);
+    if (record != request_is_of_record(request->kind) && request->name.size > 0)
+        return ERR_BAD_NAME;
+    if (list && (request->limit == 0 || request->limit > PAGE_MAX))
+        return ERR_BAD_PARAMETER;
+    if (request->kind == REQUEST_RECORD_PUT && request->value.size == 0)
+        return ERR_BAD_REQUEST;
+    if (request->kind == REQUEST_RECORD_PUT && request->value.size > RECORD_VALUE_BYTES_MAX)
+        return ERR_TOO_LARGE;
+    return OK;
+}
+
 static enum vault_err
 admit(const struct gateway *g, const struct step *st, const struct request *request)
 {
-    if (!authority_permits(g->membership->cluster, request->credential))
-        return ERR_UNAUTHENTICATED;
+    enum vault_err err = authority_decide(g->membership, st->now, request->credential);
+    if (err != OK)
+        return err == ERR_FORBIDDEN ? ERR_UNAUTHENTICATED : err;
+    err = check_record(request);
+    if (err != OK)
+        return err;
     if (request->has_at && request->at_ms > st->wall_ms)
         return ERR_BAD_PARAMETER;
     if (request->has_at && clock_is_doubtful(g))

@@ -5,6 +5,7 @@
 #ifndef OSTRAKA_ACTORS_MEMBERSHIP_H
 #define OSTRAKA_ACTORS_MEMBERSHIP_H
 
+#include "actors/auth_view.h"
 #include "actors/path_count.h"
 #include "base/instant.h"
 #include "crypto/pair_keys.h"
@@ -46,6 +47,15 @@ struct member {
     bool handed_over; /* it has handed over everything to this new incarnation of ours */
 };
 
+/* What this node last heard of a peer's identity records: lease.h. */
+struct lease_peer {
+    uint64_t basis_ns;    /* sent then; answered by a peer whose records we have; 0: never */
+    uint64_t asked_ns;    /* the newer answer that is looked at; 0: none */
+    unsigned uncovered;   /* bit per group: it has heads there that we do not know chosen */
+    struct instant since; /* when that began */
+    uint8_t digests[RECORD_DIGESTS_BYTES];
+};
+
 /* What this node lacks and gets back, and how far it has looked through its store. */
 struct repair_progress {
     uint64_t lacking;   /* versions in the table 'n', as the last whole round over it found */
@@ -81,7 +91,9 @@ struct membership {
     struct signing_keys
         signers[NODES_MAX]; /* proven signing keys of all nodes, this one included */
     struct vote_keys
-        *vote_keys; /* borrowed from the node; NULL: nothing is vouched for or checked */
+        *vote_keys;            /* borrowed from the node; NULL: nothing is vouched for or checked */
+    struct auth_view *records; /* borrowed from the node; NULL: none */
+    struct lease_peer lease[NODES_MAX];
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/lister.h"
+#include "actors/records.h"
 #include "actors/share_rotation.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -45,6 +46,8 @@ struct node {
     struct recovery recovery;
     struct scrubber scrubber;
     struct lister lister;
+    struct auth_view auth_view;
+    struct records records;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -108,6 +111,15 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
         digests_close(&node->digests);
         return err;
     }
+    err = auth_view_init(&node->auth_view, seed);
+    if (err != OK) {
+        coordinator_close(&node->coordinator);
+        shard_store_close(&node->shard_store);
+        digests_close(&node->digests);
+        return err;
+    }
+    node->membership.records = &node->auth_view;
+    records_init(&node->records, &node->auth_view);
     gateway_init(&node->gateway, &node->membership, options->requests_max);
     repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
     shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
@@ -186,6 +198,7 @@ node_free(struct node *node)
     shard_store_close(&node->shard_store);
     anti_entropy_close(&node->anti_entropy);
     digests_close(&node->digests);
+    auth_view_close(&node->auth_view);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
     vote_keys_close(&node->vote_keys);
@@ -203,6 +216,7 @@ actor_of_wire(const struct msg *msg)
     case MSG_WRITTEN:
     case MSG_STATE:
     case MSG_FETCHED:
+    case MSG_KNOWN:
     case MSG_VERSIONS:
     case MSG_SCANNED: return ACTOR_COORDINATOR;
     case MSG_SCAN: return ACTOR_LISTER;
@@ -256,6 +270,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_RECOVERY: return recovery_handle(&node->recovery, st, msg, &node->effects);
     case ACTOR_SCRUBBER: return scrubber_handle(&node->scrubber, st, msg, &node->effects);
     case ACTOR_LISTER: return lister_handle(&node->lister, st, msg, &node->effects);
+    case ACTOR_RECORDS: return records_handle(&node->records, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -440,6 +455,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     scrubber_start(&node->scrubber, st, &node->effects);
     execute(node, st, executor);
     lister_start(&node->lister, st, &node->effects);
+    execute(node, st, executor);
+    records_start(&node->records, st, &node->effects);
     execute(node, st, executor);
     run_inbox(node, st, executor);
     secret_arena_close(node->secrets);

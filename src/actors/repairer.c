@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/lease.h"
 #include "actors/standing.h"
 #include "base/planted.h"
 
@@ -55,6 +56,7 @@ send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct eff
     }
     if (ms->vote_keys)
         memcpy(h->vote_key, ms->vote_keys->public_half, X25519_BYTES);
+    lease_fill(ms, h);
 }
 
 static void
@@ -149,6 +151,7 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     r->echoes[in->from].sent_ns = h->sent_ns;
     r->echoes[in->from].came = st->now;
     learn_round_trip(member, st, h);
+    lease_heard(r->membership, in->from, h, st->now);
     member->clock_offset_ms = (int64_t)h->wall_ms - (int64_t)st->wall_ms;
     member->knows_key_id = h->known_key_id;
     member->keeps_box_of_key_id = h->oldest_box_key_id;

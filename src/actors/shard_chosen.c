@@ -333,6 +333,71 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
         shard_commit(w, list, count);
 }
 
+/* ---- identity records ---- */
+
+/* Only whoever waits for it is told. */
+static void
+answer_known(struct shard_work *w, bool now)
+{
+    if (w->msg->op == 0)
+        return;
+    struct msg *m = now ? shard_answer_now(w, MSG_KNOWN) : shard_answer_later(w, MSG_KNOWN);
+    memcpy(m->u.known.head_id, w->msg->u.chosen.head_id, ID_BYTES);
+    shard_incarnations(w, &m->u.known.incarnations);
+}
+
+/* A head that is known chosen here was built on that one. */
+static bool
+is_known_below(const struct shard_work *w, struct head *memory)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    const struct shard_row *own = &w->path->row;
+    return own->row.state == STATE_CHOSEN && head_decode(chosen->head, memory) == OK &&
+           path_equal(memory->path, w->path->link.path) &&
+           memory->generation < own->head.generation;
+}
+
+static void
+set_identity_chosen(struct shard_work *w, struct bytes encoded)
+{
+    struct ballot ballot = w->msg->u.chosen.ballot;
+    struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
+    size_t count = 0;
+    if (ballot_compare(w->path->row.row.ballot, ballot) > 0)
+        ballot = w->path->row.row.ballot;
+    if (!list || shard_next_row(w->path, ballot, STATE_CHOSEN, encoded, false) != OK ||
+        shard_next_proof(w->path, w->msg->u.chosen.proof) != OK ||
+        shard_put_path_row(w, list, &count) != OK) {
+        w->path->has_next = false;
+        return;
+    }
+    answer_known(w, false);
+    shard_commit(w, list, count);
+}
+
+/* There is nothing but the head: no version rows, shares or escrow. */
+static void
+on_identity_chosen(struct shard_work *w)
+{
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    enum chosen_plan plan = plan_of(w);
+    struct bytes encoded;
+    if (!head)
+        return;
+    if (plan == PLAN_IGNORE) {
+        if (is_known_below(w, head))
+            answer_known(w, true);
+    } else if (!head_of(w, plan, head, &encoded)) {
+        shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);
+        metrics_count(w->st->metrics, METRIC_messages_refused);
+    } else if (plan == PLAN_PRUNE) {
+        answer_known(w, true);
+    } else {
+        metrics_count(w->st->metrics, METRIC_heads_taken);
+        set_identity_chosen(w, encoded);
+    }
+}
+
 void
 shard_on_chosen(struct shard_work *w)
 {
@@ -346,6 +411,10 @@ shard_on_chosen(struct shard_work *w)
                              &w->vouched) ||
         ballot_compare(ballot, w->msg->u.chosen.ballot) != 0) {
         shard_log(w, LOG_WARN, "chosen_not_proven", REFUSED_PROOF);
+        return;
+    }
+    if (record_path_is(w->path->link.path)) {
+        on_identity_chosen(w);
         return;
     }
     if (plan == PLAN_IGNORE) {

@@ -4,6 +4,7 @@
 
 #include "actors/shard_store.h"
 #include "crypto/storage_key.h"
+#include "proto/record_path.h"
 
 enum {
     HORIZON_AHEAD_MS = 10000, /* how far a new horizon reaches */
@@ -160,7 +161,7 @@ struct store_change *shard_change(struct store_change *list, size_t *count,
                                   struct bytes value);
 /* The row belongs into table 'u'. */
 bool shard_is_unsettled(const struct shard_row *row);
-/* One to four changes: with the rows of tables 'u', 'x' and 'l', where they come or go. */
+/* One to five changes: with the rows of tables 'u', 'x', 'l' and 'i', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
 enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };

@@ -226,7 +226,7 @@ merge_live(struct shard_work *w, struct merge *m, struct store_change *list, siz
         stored = true;
     }
     /* Whoever handed the head over could not read its version. */
-    if (err == OK && !m->has_version && m->state == STATE_CHOSEN &&
+    if (err == OK && !m->has_version && m->state == STATE_CHOSEN && m->head.kind != HEAD_INLINE &&
         !shard_rows_have_share(w, m->head.version, m->head.version_id) &&
         !shard_put_need(w, m->head.version, m->head.version_id, list, count))
         err = ERR_NOMEM;

@@ -53,7 +53,9 @@ shard_vouch_written(const struct membership *ms, const struct step *st, struct p
 static unsigned
 majority(const struct shard_work *w)
 {
-    return cluster_majority(w->s->membership->cluster);
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    return replicas_majority(&replicas);
 }
 
 /* Leaves the entries that are vouched for to this node. How many of the others may have been. */
@@ -122,6 +124,8 @@ is_of_operation(const struct proof *proof, const struct head *head, struct bytes
         return false;
     if (head->kind == HEAD_TOMBSTONE)
         return proof->purpose == CHANGE_DELETE;
+    if (head->kind == HEAD_INLINE)
+        return proof->purpose == (head_has_value(head) ? CHANGE_UPDATE : CHANGE_DELETE);
     if (head->kind != HEAD_LIVE || !bytes_equal(author, proof->caller))
         return false;
     return proof->purpose == (head->version == 1 ? CHANGE_CREATE : CHANGE_UPDATE);
@@ -168,6 +172,8 @@ continues(const struct shard_path *path, const struct head *head)
         return true;
     bool same = memcmp(have->incarnation, head->incarnation, INCARNATION_BYTES) == 0;
     bool unmarked = memcmp(have->version_id, head->version_id, ID_BYTES) == 0;
+    if (head->kind == HEAD_INLINE)
+        return same ? head->version == have->version + head_has_value(head) : head->version == 1;
     if (head->kind == HEAD_TOMBSTONE)
         return have->kind == HEAD_LIVE && same && unmarked && head->version == have->version;
     if (head->kind != HEAD_LIVE)

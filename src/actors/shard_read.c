@@ -50,16 +50,25 @@ fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct m
     }
 }
 
+/* False: refused. */
+static bool
+is_allowed(struct shard_work *w, struct bytes credential)
+{
+    enum vault_err err = authority_decide(w->s->membership, w->st->now, credential);
+    if (err != OK)
+        shard_refuse(w, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
+                     (struct ballot){0});
+    return err == OK;
+}
+
 void
 shard_on_read(struct shard_work *w)
 {
     uint64_t version;
     const uint8_t *version_id;
     bool record = batch_record_name_valid(w->path->link.path.name); /* no secret: read by all */
-    if (!record && !authority_permits(w->s->membership->cluster, w->msg->u.read.credential)) {
-        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
+    if (!record && !is_allowed(w, w->msg->u.read.credential))
         return;
-    }
     if (w->msg->u.read.head_only || !wanted_version(w, &version, &version_id)) {
         answer_state(w);
         return;
@@ -162,9 +171,9 @@ answer_list(struct shard_work *w)
 void
 shard_on_list(struct shard_work *w)
 {
-    if (!authority_permits(w->s->membership->cluster, w->msg->u.list.credential))
-        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
-    else if (!w->rows)
+    if (!is_allowed(w, w->msg->u.list.credential))
+        return;
+    if (!w->rows)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
     else
         answer_list(w);

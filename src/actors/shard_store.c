@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/lease.h"
 #include "actors/shard_proof.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -478,6 +479,10 @@ take_next_row(struct shard_store *s, struct shard_path *path)
     head_state_of(&path->next, &after);
     if (s->digests)
         digests_change(s->digests, path->link.path, &before, &after);
+    if (s->membership->records && path->next.head.kind == HEAD_INLINE) {
+        auth_view_set(s->membership->records, path->link.path, &path->next.row);
+        lease_reconsider(s->membership);
+    }
     buf_close(&path->row.memory);
     path->row = path->next;
     path->next = (struct shard_row){0};
@@ -595,6 +600,7 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_STATE:
     case MSG_FETCHED:
     case MSG_VERSIONS:
+    case MSG_KNOWN:
     case MSG_HEARTBEAT:
     case MSG_COMPARE:
     case MSG_COMPARED:

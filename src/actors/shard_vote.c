@@ -78,10 +78,13 @@ shard_on_vote(struct shard_work *w)
     const struct msg_vote *vote = &w->msg->u.vote;
     struct shard_path *path = w->path;
     struct ballot b = vote->ballot;
+    enum vault_err allowed = vote->purpose == CHANGE_FINISH
+                                 ? OK
+                                 : authority_decide(w->s->membership, w->st->now, vote->credential);
 
-    if (vote->purpose != CHANGE_FINISH &&
-        !authority_permits(w->s->membership->cluster, vote->credential)) {
-        shard_refuse(w, REFUSED_DENIED, (struct ballot){0});
+    if (allowed != OK) {
+        shard_refuse(w, allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
+                     (struct ballot){0});
     } else if (b.node != w->msg->from || shard_ballot_too_far(w, b)) {
         shard_refuse(w, REFUSED_DRIFT, (struct ballot){0});
     } else if (ballot_compare(b, w->s->floor) <= 0) {

@@ -25,15 +25,16 @@ shard_change(struct store_change *list, size_t *count, enum store_change_kind ki
 }
 
 /*
- * A pending head; or a record that is only accepted, for which there is no escrow that would lead
- * anybody to it.
+ * A pending head; or a record, of a batch or an identity, that is only accepted: there is no escrow
+ * that would lead anybody to it.
  */
 bool
 shard_is_unsettled(const struct shard_row *row)
 {
     if (row->row.state == STATE_ABSENT)
         return false;
-    return row->head.pending || (row->head.kind == HEAD_RECORD && row->row.state != STATE_CHOSEN);
+    bool record = row->head.kind == HEAD_RECORD || row->head.kind == HEAD_INLINE;
+    return row->head.pending || (record && row->row.state != STATE_CHOSEN);
 }
 
 /* A row for as long as that is so. */
@@ -55,6 +56,31 @@ put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
     return true;
 }
 
+/* With the first row of a path: from now on it is listed. */
+static enum vault_err
+put_index(struct shard_work *w, struct store_change *list, size_t *count)
+{
+    struct path path = w->path->link.path;
+    struct row_key key;
+    row_key_index(path, &key);
+    struct bytes copy = shard_key_copy(w, &key);
+    if (copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, copy, (struct bytes){0});
+    bool named = secret_name_valid(path.name); /* reserved: no list shows it */
+    if (!named && !record_path_is(path))
+        return OK;
+    if (named)
+        row_key_name(path, &key);
+    else
+        row_key_identity(path, &key);
+    copy = shard_key_copy(w, &key);
+    if (copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, copy, (struct bytes){0});
+    return OK;
+}
+
 enum vault_err
 shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *count)
 {
@@ -72,21 +98,7 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     shard_change(list, count, STORE_PUT, key_copy, copy);
     if (!put_unsettled(w, list, count))
         return ERR_NOMEM;
-    if (w->path->row.row.state != STATE_ABSENT)
-        return OK;
-    row_key_index(w->path->link.path, &key); /* from now on it is listed */
-    key_copy = shard_key_copy(w, &key);
-    if (key_copy.size == 0)
-        return ERR_NOMEM;
-    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
-    if (!secret_name_valid(w->path->link.path.name))
-        return OK; /* reserved: no list shows it */
-    row_key_name(w->path->link.path, &key);
-    key_copy = shard_key_copy(w, &key);
-    if (key_copy.size == 0)
-        return ERR_NOMEM;
-    shard_change(list, count, STORE_PUT, key_copy, (struct bytes){0});
-    return OK;
+    return w->path->row.row.state == STATE_ABSENT ? put_index(w, list, count) : OK;
 }
 
 static enum vault_err

@@ -223,9 +223,8 @@ is_sure(const struct membership *ms)
 bool
 standing_ready(const struct membership *ms, const struct replicas *replicas)
 {
-    const struct cluster *cluster = ms->cluster;
-    unsigned majority = cluster_majority(cluster), told = 0, handed = 0;
-    unsigned needed = cluster->share_count - majority + 1;
+    unsigned majority = replicas_majority(replicas), told = 0, handed = 0;
+    unsigned needed = replicas->count - majority + 1;
     for (unsigned i = 0; i < replicas->count; i++) {
         const struct member *m = &ms->members[replicas->nodes[i]];
         if (replicas->nodes[i] == ms->self)

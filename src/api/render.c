@@ -395,6 +395,10 @@ api_render(const struct request *request, const struct reply *reply, struct api_
     case REQUEST_COPY: render_copied(reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
+    case REQUEST_RECORD_PUT: /* no resource of the API is one of these as it is */
+    case REQUEST_RECORD_GET:
+    case REQUEST_RECORD_DELETE:
+    case REQUEST_RECORD_LIST:
     case REQUEST_METRICS: /* api/status.h renders these */
     case REQUEST_ENV: out.err = ERR_INTERNAL; break;
     }

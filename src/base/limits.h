@@ -27,11 +27,14 @@ enum {
     VERSIONS_KEPT_MAX = 64,  /* versions kept per secret unless told otherwise */
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
-    HEAD_BYTES_MAX = 16 * 1024,                      /* encoded head */
+    RECORD_VALUE_BYTES_MAX = 16 * 1024,              /* identity record, kept in its head */
+    RECORD_KIND_BYTES_MAX = 16,                      /* kind of an identity record */
+    RECORD_KEY_BYTES_MAX = 128,                      /* and its key */
+    HEAD_BYTES_MAX = 32 * 1024,                      /* encoded head */
     VERSION_BYTES_MAX = 512,                         /* encoded version record */
     DEALING_BYTES_MAX = VALUE_BYTES_MAX + 16 * 1024, /* encoded dealing, boxes included */
     FRAME_BYTES_MAX = 4 * 1024 * 1024,               /* one message between nodes */
-    PROOF_BYTES_MAX = HEAD_BYTES_MAX + 2048,         /* encoded proof of votes or of writes */
+    PROOF_BYTES_MAX = HEAD_BYTES_MAX + 3072,         /* encoded proof of votes or of writes */
     KEY_BYTES_MAX = 768,                             /* key of a row in the store */
     ROW_BYTES_MAX = DEALING_BYTES_MAX + 1024,        /* value of a row in the store */
     BODY_BYTES_MAX = 2 * 1024 * 1024, /* HTTP request body: 1 MiB of value in base64, and JSON */

@@ -177,7 +177,11 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_ENV:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
-    case REQUEST_METRICS: break;
+    case REQUEST_METRICS:
+    case REQUEST_RECORD_PUT:
+    case REQUEST_RECORD_GET:
+    case REQUEST_RECORD_DELETE:
+    case REQUEST_RECORD_LIST: break;
     }
     return NULL;
 }

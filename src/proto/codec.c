@@ -90,12 +90,12 @@ codec_put_accepted(struct cbor_writer *w, const struct accepted *accepted)
 void
 codec_put_incarnations(struct cbor_writer *w, const struct incarnations *incarnations)
 {
-    codec_require(w, incarnations->count <= REPLICAS_MAX, ERR_RANGE);
+    codec_require(w, incarnations->count <= NODES_MAX, ERR_RANGE);
     cbor_put_array(w, 3 + (uint64_t)incarnations->count);
     cbor_put_uint(w, incarnations->life);
     cbor_put_uint(w, incarnations->sequence);
     cbor_put_uint(w, incarnations->placed);
-    for (unsigned i = 0; i < incarnations->count && i < REPLICAS_MAX; i++)
+    for (unsigned i = 0; i < incarnations->count && i < NODES_MAX; i++)
         cbor_put_uint(w, incarnations->of[i]);
 }
 
@@ -182,7 +182,7 @@ codec_get_accepted(struct cbor_reader *r, struct accepted *out)
 void
 codec_get_incarnations(struct cbor_reader *r, struct incarnations *out)
 {
-    uint64_t count = cbor_get_array(r, 3 + REPLICAS_MAX);
+    uint64_t count = cbor_get_array(r, 3 + NODES_MAX);
 
     codec_expect(r, count >= 3);
     out->count = count >= 3 ? (uint8_t)(count - 3) : 0;

@@ -3,21 +3,31 @@
  * version, oldest version, version id, prev, op id, [[op id, kind, version, at]...], cluster id,
  * configuration hash, changed at], and after that, in a pending head, batch id and whether a
  * tombstone lies below; in a void whether a tombstone lies below; in a batch record decision and
- * members.
+ * members; in an inline head its value.
  */
 #include "proto/head.h"
 
 #include <string.h>
 
 #include "proto/codec.h"
+#include "proto/record_path.h"
 #include "proto/request.h"
 
-enum { HEAD_FIELDS = 15, VOID_FIELDS = 16, PENDING_FIELDS = 17, RECORD_FIELDS = 17, OP_FIELDS = 4 };
+enum {
+    HEAD_FIELDS = 15,
+    VOID_FIELDS = 16,
+    INLINE_FIELDS = 16,
+    PENDING_FIELDS = 17,
+    RECORD_FIELDS = 17,
+    OP_FIELDS = 4
+};
 enum { MEMBERS_BYTES_MAX = BATCH_ITEMS_MAX * BATCH_MEMBER_BYTES };
 
 /* Most that the fields can take: 9 bytes of frame each, less than that in truth. */
-static_assert(RECORD_FIELDS * 9 + MEMBERS_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX + 3 * 16 +
-                      3 * HASH_BYTES + OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) + 4 * 8 <=
+static_assert((int)RECORD_VALUE_BYTES_MAX >= (int)MEMBERS_BYTES_MAX, "the largest field");
+static_assert(RECORD_FIELDS * 9 + RECORD_VALUE_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX +
+                      3 * 16 + 3 * HASH_BYTES + OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) +
+                      4 * 8 <=
                   HEAD_BYTES_MAX,
               "every head fits");
 
@@ -30,6 +40,8 @@ path_equal(struct path a, struct path b)
 bool
 path_valid(struct path path)
 {
+    if (record_path_is(path))
+        return true;
     return tenant_name_valid(path.tenant) &&
            (secret_name_valid(path.name) || batch_record_name_valid(path.name));
 }
@@ -44,6 +56,23 @@ bool
 head_kind_erases(enum head_kind kind)
 {
     return kind == HEAD_TOMBSTONE || kind == HEAD_VOID;
+}
+
+bool
+head_has_value(const struct head *head)
+{
+    return head->kind == HEAD_INLINE && head->value.size > 0;
+}
+
+static bool
+inline_fields_valid(const struct head *head)
+{
+    bool deleted = head->op_count > 0 && head->ops[0].kind == CHANGE_DELETE;
+
+    if (head->kind != HEAD_INLINE)
+        return head->value.size == 0 && !record_path_is(head->path);
+    return record_path_is(head->path) && codec_all_zero(head->version_id, ID_BYTES) &&
+           head->value.size <= RECORD_VALUE_BYTES_MAX && deleted == (head->value.size == 0);
 }
 
 /* ---- records of batches ---- */
@@ -250,6 +279,8 @@ own_op_valid(const struct head *head)
         return false;
     if (own->version != head->version)
         return false;
+    if (head->kind == HEAD_INLINE)
+        return true;
     return (own->kind == CHANGE_DELETE) == (head->kind == HEAD_TOMBSTONE);
 }
 
@@ -260,7 +291,7 @@ head_valid(const struct head *head)
 
     if (!path_valid(head->path) || !counter_valid(head->generation))
         return false;
-    if (head->kind < HEAD_LIVE || head->kind > HEAD_RECORD)
+    if (head->kind < HEAD_LIVE || head->kind > HEAD_INLINE)
         return false;
     if (!counter_valid(head->version) || !counter_valid(head->oldest_version))
         return false;
@@ -268,7 +299,8 @@ head_valid(const struct head *head)
         return false;
     if (first != codec_all_zero(head->prev, ID_BYTES) || head->changed_at_ms > TIME_MS_MAX)
         return false;
-    return ops_valid(head) && own_op_valid(head) && batch_fields_valid(head);
+    return ops_valid(head) && own_op_valid(head) && batch_fields_valid(head) &&
+           inline_fields_valid(head);
 }
 
 static uint64_t
@@ -276,6 +308,8 @@ field_count(const struct head *head)
 {
     if (head->kind == HEAD_RECORD)
         return RECORD_FIELDS;
+    if (head->kind == HEAD_INLINE)
+        return INLINE_FIELDS;
     if (head->kind == HEAD_VOID)
         return VOID_FIELDS;
     return head_is_pending(head) ? PENDING_FIELDS : HEAD_FIELDS;
@@ -292,6 +326,8 @@ put_batch_fields(struct cbor_writer *w, const struct head *head)
         cbor_put_uint(w, head->decision);
         cbor_put_bytes(w, head->members);
     }
+    if (head->kind == HEAD_INLINE)
+        cbor_put_bytes(w, head->value);
 }
 
 static void
@@ -369,6 +405,8 @@ get_batch_fields(struct cbor_reader *r, struct head *out, uint64_t fields)
         out->decision = (enum batch_decision)cbor_get_uint_max(r, BATCH_ABORTED);
         out->members = cbor_get_bytes(r, MEMBERS_BYTES_MAX);
     }
+    if (out->kind == HEAD_INLINE)
+        out->value = cbor_get_bytes(r, RECORD_VALUE_BYTES_MAX);
 }
 
 static void
@@ -380,7 +418,7 @@ get_head(struct cbor_reader *r, struct head *out)
     out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
     out->path.name = cbor_get_bytes(r, NAME_BYTES_MAX);
     out->generation = cbor_get_uint(r);
-    out->kind = (enum head_kind)cbor_get_uint_max(r, HEAD_RECORD);
+    out->kind = (enum head_kind)cbor_get_uint_max(r, HEAD_INLINE);
     cbor_get_fixed(r, out->incarnation, INCARNATION_BYTES);
     out->version = cbor_get_uint(r);
     out->oldest_version = cbor_get_uint(r);

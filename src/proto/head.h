@@ -65,7 +65,13 @@ struct op_result {
  * A void says that nothing is there, as if what it replaces had never been; a record, alone on a
  * path of its own, says how a batch was decided.
  */
-enum head_kind { HEAD_LIVE = 1, HEAD_TOMBSTONE = 2, HEAD_VOID = 3, HEAD_RECORD = 4 };
+enum head_kind {
+    HEAD_LIVE = 1,
+    HEAD_TOMBSTONE = 2,
+    HEAD_VOID = 3,
+    HEAD_RECORD = 4,
+    HEAD_INLINE = 5, /* an identity record: its value is in the head itself */
+};
 
 /* Wire values. */
 enum batch_decision { BATCH_UNDECIDED = 0, BATCH_COMMITTED = 1, BATCH_ABORTED = 2 };
@@ -92,10 +98,14 @@ struct head {
     enum batch_decision decision;    /* RECORD */
     struct bytes members;            /* RECORD: hashes of the members' names, ascending; of an
                                         aborted batch there may be none */
+    struct bytes value; /* INLINE: 1..RECORD_VALUE_BYTES_MAX; empty when the record is deleted */
 };
 bool head_is_pending(const struct head *head);
 /* Nothing is left of what was below it: a tombstone or a void. */
 bool head_kind_erases(enum head_kind kind);
+
+/* Of an identity record: it is there, and has a value. */
+bool head_has_value(const struct head *head);
 
 /* Records of batches: the path of the record of a batch, whose name is written to `memory`. */
 enum { BATCH_RECORD_NAME_BYTES = 7 + 2 * BATCH_ID_BYTES };
@@ -113,7 +123,8 @@ bool batch_record_has(const struct head *record, struct path member);
  * live head (CREATE of version 1 or UPDATE, of the latest version) and in a tombstone (DELETE); a
  * void need not have an operation of its own. Only a live head of version 1 may be pending. A record
  * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
- * nothing else lies on such a path.
+ * nothing else lies on such a path. Inline heads lie on the paths of identity records and nowhere
+ * else, name no version record, and have a value unless their own operation is a DELETE.
  *
  * Appends the encoding; `out` is as before on error.
  * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would

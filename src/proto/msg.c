@@ -45,6 +45,7 @@ msg_incarnations_at(enum msg_kind kind)
     case MSG_WRITTEN: return offsetof(struct msg, u.written.incarnations);
     case MSG_CHOSEN: return offsetof(struct msg, u.chosen.incarnations);
     case MSG_ERASED: return offsetof(struct msg, u.erased.incarnations);
+    case MSG_KNOWN: return offsetof(struct msg, u.known.incarnations);
     case MSG_STATE: return offsetof(struct msg, u.state.incarnations);
     case MSG_VERSIONS: return offsetof(struct msg, u.versions.incarnations);
     case MSG_SHARED: return offsetof(struct msg, u.shared.incarnations);

@@ -46,7 +46,8 @@
     X(CHECK, 30) /* a node to itself: is everything of this version here and whole? */             \
     X(CHECKED, 31)                                                                                 \
     X(SCAN, 44) /* which names of this tenant do you keep? */                                      \
-    X(SCANNED, 45)
+    X(SCANNED, 45)                                                                                 \
+    X(KNOWN, 36) /* answer to CHOSEN of an identity record: what this node decides by has it */
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -140,7 +141,7 @@ enum checked_outcome {
  * them the sender's own standing: which of its lives speaks, and how many batches are durable there.
  */
 struct incarnations {
-    uint64_t of[REPLICAS_MAX];
+    uint64_t of[NODES_MAX];
     uint8_t count;
     uint64_t life; /* random, drawn at each start of the process */
     uint64_t sequence;
@@ -215,6 +216,10 @@ struct msg_erased {
     struct incarnations incarnations;
     bool shredded; /* and what old pages have of it, and boxes for this node, is noise */
 };
+struct msg_known {
+    uint8_t head_id[ID_BYTES]; /* that of the CHOSEN; a later one may be known */
+    struct incarnations incarnations;
+};
 struct msg_read {
     uint64_t version;             /* 0: latest */
     uint8_t version_id[ID_BYTES]; /* of an older version, known from the chain; zero: latest */
@@ -261,6 +266,12 @@ struct msg_shared {
     bool repair; /* echoed */
     struct incarnations incarnations;
 };
+/* Identity records are compared in groups: actors/auth_view.h. */
+enum {
+    RECORD_GROUPS = 8,
+    RECORD_DIGEST_BYTES = 16,
+    RECORD_DIGESTS_BYTES = RECORD_GROUPS * RECORD_DIGEST_BYTES
+};
 struct msg_heartbeat {
     uint64_t incarnation, boot, horizon_ms, sequence;
     uint64_t wall_ms;      /* sender's clock */
@@ -285,6 +296,8 @@ struct msg_heartbeat {
     uint64_t pair_key_id;
     uint8_t pair_key[X25519_BYTES]; /* public half of the sender's present pair key */
     uint8_t vote_key[X25519_BYTES]; /* public half of the key that it vouches with */
+    bool records_ready;             /* the digests are whole, and the sender may vote */
+    uint8_t record_digests[RECORD_DIGESTS_BYTES]; /* of the identity records accepted there */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the
@@ -454,6 +467,7 @@ struct msg {
         struct msg_written written;
         struct msg_chosen chosen;
         struct msg_erased erased;
+        struct msg_known known;
         struct msg_read read;
         struct msg_state state;
         struct msg_fetch fetch;

@@ -9,7 +9,7 @@
 
 #include "proto/proof.h"
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 26, KINDS_END = MSG_SCANNED + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, KINDS_END = MSG_SCANNED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -98,7 +98,7 @@ static const struct field chosen_fields[] = {
     PRESENT(msg_chosen, ballot),
     ANY(msg_chosen, head_id),
     UP_TO(msg_chosen, head, HEAD_BYTES_MAX),
-    UP_TO(msg_chosen, written, (UINT64_C(1) << REPLICAS_MAX) - 1),
+    UP_TO(msg_chosen, written, (UINT64_C(1) << NODES_MAX) - 1),
     ANY(msg_chosen, incarnations),
     UP_TO(msg_chosen, proof, PROOF_BYTES_MAX),
 };
@@ -110,6 +110,10 @@ static const struct field erased_fields[] = {
     UP_TO(msg_erased, head, HEAD_BYTES_MAX),
     ANY(msg_erased, incarnations),
     ANY(msg_erased, shredded),
+};
+static const struct field known_fields[] = {
+    ANY(msg_known, head_id),
+    ANY(msg_known, incarnations),
 };
 static const struct field read_fields[] = {
     UP_TO(msg_read, version, COUNTER_MAX),
@@ -189,6 +193,8 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, pair_key_id),
     ANY(msg_heartbeat, pair_key),
     ANY(msg_heartbeat, vote_key),
+    ANY(msg_heartbeat, records_ready),
+    ANY(msg_heartbeat, record_digests),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),
@@ -309,7 +315,7 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_HANDED] = LAYOUT(handed_fields),       [MSG_HELP] = LAYOUT(help_fields),
     [MSG_HELPED] = LAYOUT(helped_fields),       [MSG_CHECK] = LAYOUT(check_fields),
     [MSG_CHECKED] = LAYOUT(checked_fields),     [MSG_SCAN] = LAYOUT(scan_fields),
-    [MSG_SCANNED] = LAYOUT(scanned_fields),
+    [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_KNOWN] = LAYOUT(known_fields),
 };
 
 static const struct layout *

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/record_path.h"
+
 /* Distinct for every node of a cluster, since their names are. */
 static void
 key_of_node(const char *name, uint8_t out[static SHORT_HASH_BYTES])
@@ -48,7 +50,7 @@ void
 placement_replicas(const struct placement *placement, struct path path, struct replicas *out)
 {
     uint64_t weights[NODES_MAX];
-    bool all = placement->share_count >= placement->node_count;
+    bool all = placement->share_count >= placement->node_count || record_path_is(path);
 
     *out = (struct replicas){0};
     if (!all)
@@ -71,4 +73,10 @@ replicas_index(const struct replicas *replicas, uint8_t node)
             return i;
     }
     return -1;
+}
+
+unsigned
+replicas_majority(const struct replicas *replicas)
+{
+    return replicas->count / 2u + 1;
 }

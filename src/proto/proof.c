@@ -17,7 +17,7 @@ static bool
 well_formed(const struct proof *proof)
 {
     bool writes = proof->purpose == CHANGE_NONE;
-    if (ballot_is_none(proof->ballot) || proof->count == 0 || proof->count > REPLICAS_MAX)
+    if (ballot_is_none(proof->ballot) || proof->count == 0 || proof->count > NODES_MAX)
         return false;
     if (writes && (proof->caller.size > 0 || proof->replaced.size > 0 ||
                    !codec_all_zero(proof->op_id, OP_ID_BYTES)))
@@ -97,7 +97,7 @@ proof_decode(struct bytes encoded, struct proof *out)
     cbor_get_fixed(&r, out->op_id, OP_ID_BYTES);
     out->caller = cbor_get_bytes(&r, AUTHOR_BYTES_MAX);
     out->replaced = cbor_get_bytes(&r, HEAD_BYTES_MAX);
-    out->count = (size_t)cbor_get_array(&r, REPLICAS_MAX);
+    out->count = (size_t)cbor_get_array(&r, NODES_MAX);
     for (size_t i = 0; i < out->count && r.err == OK; i++)
         get_entry(&r, &out->entries[i]);
     if (cbor_finish(&r) == OK && well_formed(out))

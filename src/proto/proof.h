@@ -13,7 +13,7 @@
 #include "crypto/vote_keys.h"
 #include "proto/msg.h"
 
-enum { MACS_BYTES_MAX = REPLICAS_MAX * VOTE_MAC_BYTES };
+enum { MACS_BYTES_MAX = NODES_MAX * VOTE_MAC_BYTES };
 
 struct proof_entry {
     uint8_t node;
@@ -32,7 +32,7 @@ struct proof {
     struct bytes caller;        /* of the votes; empty for FINISH */
     struct bytes
         replaced; /* the pending head that a void or a head without mark takes the place of */
-    struct proof_entry entries[REPLICAS_MAX];
+    struct proof_entry entries[NODES_MAX];
     size_t count;
 };
 

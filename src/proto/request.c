@@ -20,8 +20,19 @@ request_kind_name(enum request_kind kind)
     case REQUEST_ENV: return "env";
     case REQUEST_NAMES: return "list";
     case REQUEST_COPY: return "copy";
+    case REQUEST_RECORD_PUT: return "record_put";
+    case REQUEST_RECORD_GET: return "record_get";
+    case REQUEST_RECORD_DELETE: return "record_delete";
+    case REQUEST_RECORD_LIST: return "record_list";
     }
     return "none";
+}
+
+bool
+request_is_of_record(enum request_kind kind)
+{
+    return kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_GET ||
+           kind == REQUEST_RECORD_DELETE || kind == REQUEST_RECORD_LIST;
 }
 
 /* U+0000..1F, U+007F and U+0080..9F, the latter being C2 80..9F. */

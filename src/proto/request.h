@@ -26,8 +26,18 @@ enum request_kind {
     REQUEST_ENV,   /* .env text; the runtime makes a BATCH and a BATCH_CREATE of it */
     REQUEST_NAMES, /* names of secrets by prefix */
     REQUEST_COPY,  /* the runtime makes NAMES, a BATCH, a BATCH_CREATE and DELETEs of it */
+    /*
+     * Identity records (proto/record_path.h): `tenant` and `name` are those of the record's path. A
+     * change is answered when no node decides by what was there before. PUT: expected version 0 says
+     * that there must be none.
+     */
+    REQUEST_RECORD_PUT,
+    REQUEST_RECORD_GET,
+    REQUEST_RECORD_DELETE,
+    REQUEST_RECORD_LIST, /* `name` is _auth/<kind>/ and perhaps the key after which to begin */
 };
-enum { REQUEST_KINDS = REQUEST_COPY + 1 };
+enum { REQUEST_KINDS = REQUEST_RECORD_LIST + 1 };
+bool request_is_of_record(enum request_kind kind);
 const char *request_kind_name(enum request_kind kind);
 
 enum value_encoding {
@@ -61,7 +71,7 @@ struct request {
     bool has_at;      /* READ at a time; BATCH: all that name no version, as they were then */
     uint64_t at_ms;
     bool stale;                     /* READ ?consistency=stale */
-    uint32_t limit;                 /* HISTORY, NAMES: 1..PAGE_MAX */
+    uint32_t limit;                 /* HISTORY, NAMES, RECORD_LIST: 1..PAGE_MAX */
     uint64_t before_version;        /* HISTORY: versions below this one; 0: from the newest */
     const struct batch_item *items; /* both batches: 1..BATCH_ITEMS_MAX */
     size_t item_count;
@@ -82,6 +92,12 @@ struct history_row {
     uint64_t valid_from_ms;
     uint64_t valid_to_ms; /* 0: still valid */
     struct bytes author;
+};
+
+struct record_row {
+    struct bytes key;
+    uint64_t version;
+    struct bytes value;
 };
 
 /*
@@ -109,7 +125,7 @@ struct reply {
     bool stale;                     /* READ: answered with consistency=stale */
     const struct history_row *rows; /* HISTORY, newest first */
     size_t row_count;
-    bool has_next;      /* HISTORY: there are older versions; NAMES */
+    bool has_next;      /* HISTORY: there are older versions; NAMES; RECORD_LIST: more records */
     unsigned erased_on; /* DELETE, DELETION */
     unsigned required;
     unsigned replicas;
@@ -119,7 +135,9 @@ struct reply {
     size_t item_count;               /* COPY: how many were copied */
     const struct bytes *names;       /* NAMES, in the order of their bytes */
     size_t name_count;
-    struct bytes names_next; /* NAMES: has_next: there may be more after this one */
+    struct bytes names_next;          /* NAMES: has_next: there may be more after this one */
+    const struct record_row *records; /* RECORD_LIST, by key */
+    size_t record_count;
 };
 
 /*

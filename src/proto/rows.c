@@ -92,6 +92,13 @@ row_key_path(struct path path, struct row_key *out)
 }
 
 void
+row_key_identity(struct path path, struct row_key *out)
+{
+    row_key_table(ROW_IDENTITY, out);
+    key_add_path(out, path);
+}
+
+void
 row_key_table(enum row_table table, struct row_key *out)
 {
     *out = (struct row_key){.data = {(uint8_t)table}, .size = 1};
@@ -252,7 +259,8 @@ row_key_path_of(struct bytes key, struct path *out)
     *out = (struct path){0};
     found.tenant = key_take(&cursor, (size_t)key_take_number(&cursor, 1));
     found.name = key_take(&cursor, (size_t)key_take_number(&cursor, 2));
-    if (cursor.bad || cursor.rest.size > 0 || (letter != ROW_PATH && letter != ROW_INDEX))
+    if (cursor.bad || cursor.rest.size > 0 ||
+        (letter != ROW_PATH && letter != ROW_INDEX && letter != ROW_IDENTITY))
         return ERR_CORRUPT;
     if (!path_valid(found) || (letter == ROW_INDEX && leaf != path_leaf(found)))
         return ERR_CORRUPT;

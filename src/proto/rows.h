@@ -17,14 +17,17 @@
  *                                  first two bytes of the hash of the path. Written with the first
  *                                  'p' row of the path and never again, so that the paths of a leaf
  *                                  are listed without a look at all others
+ *   'i' path                       empty: the identity records that this node has a 'p' row of,
+ *                                  deleted ones too. Written with the first 'p' row, as 'x' is
  *   'n' path ~version version_id   something of that version is missing here and has to be got back:
  *                                  its own share, its record or its dealing. Empty value; goes when
  *                                  everything is here, or the version is not wanted any more
  *   'l' tenant name                empty: the names of secrets that this node has a 'p' row of, in
  *                                  the order of their bytes (tenant length (1), tenant, name to the
  *                                  end). Written with the first 'p' row of the path and never again
- *   'u' path 1 zero                the accepted head is pending, or is a batch record that is only
- *                                  accepted: to be settled, if nobody else does; the value is a
+ *   'u' path 1 zero                the accepted head is pending, or is a record of a batch or an
+ *                                  identity that is only accepted: to be settled, if nobody else
+ *                                  does; the value is a
  *                                  byte
  *   'q' path 1 zero                what this store accepted of the path may have been forgotten; empty
  *                                  value; goes when enough others have handed the path over
@@ -47,6 +50,7 @@ enum row_table {
     ROW_BOXES = 'b',
     ROW_ERASURE = 't',
     ROW_INDEX = 'x',
+    ROW_IDENTITY = 'i',
     ROW_NEED = 'n',
     ROW_UNSETTLED = 'u',
     ROW_DOUBT = 'q',
@@ -62,6 +66,7 @@ struct bytes row_key_bytes(const struct row_key *key);
 
 void row_key_meta(const char *name, struct row_key *out);
 void row_key_path(struct path path, struct row_key *out);
+void row_key_identity(struct path path, struct row_key *out);
 void row_key_table(enum row_table table, struct row_key *out); /* prefix: the whole table */
 /* For 'v', 'd', 'b', 'n': prefix of all rows of the path; of exactly one version; one row. */
 void row_key_versions(enum row_table table, struct path path, struct row_key *out);
@@ -93,7 +98,7 @@ void row_key_name(struct path path, struct row_key *out);
 /* Path of a key of 'l', borrowed from `key`. Errors: ERR_CORRUPT. */
 MUST_CHECK enum vault_err row_key_name_of(struct bytes key, struct path *out);
 /*
- * Path of a key of 'p' or 'x', borrowed from `key`; the leaf of an 'x' must be that of its path.
+ * Path of a key of 'p', 'i' or 'x', borrowed from `key`; the leaf of an 'x' must be that of its path.
  * Errors: ERR_CORRUPT.
  */
 MUST_CHECK enum vault_err row_key_path_of(struct bytes key, struct path *out);

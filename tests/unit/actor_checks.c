@@ -79,6 +79,17 @@ is_set(const struct chosen_head *head)
     return head->generation != 0;
 }
 
+/* Of an identity record, whose deletion is a head like the others. */
+static bool
+record_follows(const struct chosen_head *below, const struct chosen_head *above)
+{
+    if (below->kind != HEAD_INLINE || above->kind != HEAD_INLINE || (below->gone && above->gone))
+        return false;
+    if (below->gone)
+        return above->version == 1;
+    return above->version == below->version + !above->gone;
+}
+
 /*
  * One chain: generation g is named by whatever was chosen at g + 1, and versions and times only go
  * up.
@@ -103,7 +114,8 @@ check_link(const struct checked_path *p, const struct chosen_head *below,
     bool unmarked = above->kind == HEAD_LIVE && !above->pending && below->pending &&
                     above->version == below->version;
     bool voided = above->kind == HEAD_VOID && below->pending;
-    if (!created && !deleted && !updated && !unmarked && !voided)
+    bool record = record_follows(below, above);
+    if (!created && !deleted && !updated && !unmarked && !voided && !record)
         checks_fail("path %s: generation %lu does not follow from the one before", p->name,
                     (unsigned long)above->generation);
 }
@@ -169,7 +181,9 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
                                .kind = head.kind,
                                .version = head.version,
                                .changed_at_ms = head.changed_at_ms,
-                               .pending = head_is_pending(&head)};
+                               .pending = head_is_pending(&head),
+                               .gone = head.kind == HEAD_INLINE && !head_has_value(&head)};
+    unsigned majority = head.kind == HEAD_INLINE ? checks->nodes / 2 + 1 : checks->majority;
     record_id(row->head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
     if (ballot_compare(row->ballot, p->highest[node]) < 0)
@@ -178,7 +192,7 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
     struct accepted_head *a = accepted_at(p, row->ballot, &seen);
     if (row->state != STATE_RECEIVED)
         a->by |= UINT64_C(1) << node;
-    if (row->state == STATE_CHOSEN || (unsigned)__builtin_popcountll(a->by) >= checks->majority)
+    if (row->state == STATE_CHOSEN || (unsigned)__builtin_popcountll(a->by) >= majority)
         add_chosen(p, &seen, now_ns);
     if (row->erased || (row->state == STATE_CHOSEN && head.kind == HEAD_LIVE))
         p->erased[node] = head.generation;

@@ -17,6 +17,7 @@ struct chosen_head {
     uint64_t changed_at_ms;
     uint64_t at_ns; /* when it was first seen to be chosen */
     bool pending;
+    bool gone; /* identity record: deleted */
 };
 
 struct accepted_head {

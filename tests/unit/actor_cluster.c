@@ -19,6 +19,12 @@ const char ac_token[] = "a-token-that-only-tests-know";
 
 /* ---- effects ---- */
 
+struct instant
+ac_monotonic(const struct actor_cluster *ac)
+{
+    return (struct instant){monotonic_start_ns + ac->now_ns};
+}
+
 static struct step
 step_of(struct actor_cluster *ac, unsigned node)
 {

@@ -51,7 +51,7 @@ struct ac_request {
     uint8_t *reply_value;
     struct item_result *items; /* of the reply, with values of their own */
     struct bytes *names;       /* of the reply, one after the other behind the array */
-    char name[64];
+    char name[160];
     char id[24];
     struct ac_request *next;
     uint64_t exchange;
@@ -126,6 +126,7 @@ void ac_run_ms(struct actor_cluster *ac, uint64_t ms);
 bool ac_step(struct actor_cluster *ac,
              uint64_t until_ns);                /* one event; false: none is due by then */
 uint64_t ac_ms(const struct actor_cluster *ac); /* virtual ms since the start */
+struct instant ac_monotonic(const struct actor_cluster *ac); /* the nodes' monotonic clock */
 uint64_t ac_wall_ms(const struct actor_cluster *ac, unsigned node);
 
 /* Faults. */

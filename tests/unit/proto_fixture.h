@@ -329,6 +329,10 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         };
         ID(msg->u.erased.head_id);
         break;
+    case MSG_KNOWN:
+        msg->u.known.incarnations = known;
+        ID(msg->u.known.head_id);
+        break;
     case MSG_READ:
         msg->u.read.version = dice_number(dice, 0, COUNTER_MAX);
         msg->u.read.credential = dice_bytes(dice, 0, 60);
@@ -405,6 +409,8 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         ID(msg->u.heartbeat.pair_key);
         msg->u.heartbeat.pair_key_id = dice_number(dice, 0, UINT64_MAX);
         dice_fill(dice, msg->u.heartbeat.known_store_id, STORE_ID_BYTES);
+        msg->u.heartbeat.records_ready = dice_coin(dice);
+        dice_fill(dice, msg->u.heartbeat.record_digests, RECORD_DIGESTS_BYTES);
         break;
     case MSG_ASK_ERASED: break;
     case MSG_DELIVER: msg->u.deliver.owner = dice_between(dice, 0, DELIVER_LAST); break;

@@ -344,10 +344,64 @@ comes_back(const struct head *head)
                 bytes_equal(buf_bytes(&out), buf_bytes(&again)) &&
                 memcmp(back.batch, head->batch, BATCH_ID_BYTES) == 0 &&
                 back.deleted_before == head->deleted_before && back.decision == head->decision &&
-                bytes_equal(back.members, head->members);
+                bytes_equal(back.members, head->members) && bytes_equal(back.value, head->value);
     buf_close(&again);
     buf_close(&out);
     return same;
+}
+
+static struct head
+inline_head(void)
+{
+    struct head head = plain_head();
+    head.path.name = bytes_of_text("_auth/policy/readers");
+    head.kind = HEAD_INLINE;
+    memset(head.version_id, 0, ID_BYTES);
+    head.value = bytes_of_text("rules");
+    return head;
+}
+
+static void
+test_heads_of_identity_records(void **state)
+{
+    static uint8_t large[RECORD_VALUE_BYTES_MAX + 1];
+    struct head head = inline_head();
+    (void)state;
+    assert_true(comes_back(&head));
+    assert_true(head_has_value(&head));
+    head.path.tenant = bytes_of_text("_system");
+    assert_true(comes_back(&head));
+    head.path.tenant = bytes_of_text("_other");
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.value = bytes_of(large, RECORD_VALUE_BYTES_MAX);
+    assert_true(comes_back(&head));
+    head.value.size++;
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.value.size = 0; /* only a deletion leaves nothing */
+    assert_false(comes_back(&head));
+    head.ops[0].kind = CHANGE_DELETE;
+    assert_true(comes_back(&head));
+    assert_false(head_has_value(&head));
+    head.value = bytes_of_text("rules");
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.version_id[0] = 1;
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.kind = HEAD_LIVE; /* nothing else lies on its path */
+    head.value.size = 0;
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.path.name = bytes_of_text("a");
+    assert_false(comes_back(&head));
+    head = plain_head();
+    head.value = bytes_of_text("x");
+    assert_false(comes_back(&head));
+    head = inline_head();
+    head.batch[0] = 1;
+    assert_false(comes_back(&head));
 }
 
 static void
@@ -875,6 +929,7 @@ main(void)
         cmocka_unit_test(test_head_relations),
         cmocka_unit_test(test_head_operations),
         cmocka_unit_test(test_heads_of_batches),
+        cmocka_unit_test(test_heads_of_identity_records),
         cmocka_unit_test(test_names_of_records),
         cmocka_unit_test(test_head_full_of_operations),
         cmocka_unit_test(test_head_items),

@@ -72,7 +72,7 @@ assert_incarnations_equal(struct incarnations a, struct incarnations b)
     assert_int_equal(a.life, b.life);
     assert_int_equal(a.sequence, b.sequence);
     assert_int_equal(a.placed, b.placed);
-    for (unsigned i = 0; i < REPLICAS_MAX; i++)
+    for (unsigned i = 0; i < NODES_MAX; i++)
         assert_int_equal(a.of[i], b.of[i]);
 }
 
@@ -259,6 +259,8 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(handed, refusal);
         NUMBER(heartbeat, pair_key_id);
         FIXED(heartbeat, pair_key);
+        NUMBER(heartbeat, records_ready);
+        FIXED(heartbeat, record_digests);
     } else if (a->kind == MSG_HELPED) {
         NUMBER(helped, outcome);
         NUMBER(helped, version);
@@ -272,6 +274,9 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         FIXED(checked, version_id);
         NUMBER(checked, rows);
         NUMBER(checked, bytes);
+    } else if (a->kind == MSG_KNOWN) {
+        FIXED(known, head_id);
+        assert_incarnations_equal(a->u.known.incarnations, b->u.known.incarnations);
     } else if (a->kind == MSG_SCAN) {
         BYTES(scan, tenant);
         BYTES(scan, prefix);
@@ -394,7 +399,7 @@ static const struct bound bounds[] = {
     {MSG_WRITTEN, 2, false, 0, REFUSAL_MAX},
     {MSG_CHOSEN, 1, true, ID_BYTES, ID_BYTES},
     {MSG_CHOSEN, 2, true, 0, HEAD_BYTES_MAX},
-    {MSG_CHOSEN, 3, false, 0, (1u << REPLICAS_MAX) - 1},
+    {MSG_CHOSEN, 3, false, 0, (1u << NODES_MAX) - 1},
     {MSG_ERASED, 0, true, ID_BYTES, ID_BYTES},
     {MSG_ERASED, 2, false, 0, STATE_RECEIVED},
     {MSG_ERASED, 4, true, 0, HEAD_BYTES_MAX},
@@ -593,9 +598,9 @@ test_encoder_refuses_values(void **state)
     NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = (enum change_kind)5);
     NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.refusal = (enum refusal)(REFUSAL_MAX + 1));
     NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.beat = (struct ballot){.node = 1});
-    NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.incarnations.count = REPLICAS_MAX + 1);
+    NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.incarnations.count = NODES_MAX + 1);
     NOT_ENCODED(MSG_WRITE, ERR_RANGE, msg.u.write.head.size = 0);
-    NOT_ENCODED(MSG_CHOSEN, ERR_RANGE, msg.u.chosen.written = 1u << REPLICAS_MAX);
+    NOT_ENCODED(MSG_CHOSEN, ERR_RANGE, msg.u.chosen.written = 1u << NODES_MAX);
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = 0);
     NOT_ENCODED(MSG_LIST, ERR_RANGE, msg.u.list.limit = PAGE_MAX + 2);
     NOT_ENCODED(MSG_SHARE, ERR_RANGE, msg.u.share.box.size = 0);
@@ -711,8 +716,8 @@ test_composites(void **state)
           {"\x80", 1, false},
           {"\x82\x00\x01", 3, false},
           {"\x83\x00\x07\x15", 4, true},
-          {"\x8a\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06", 11, true},
-          {"\x8b\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06\x07", 12, false},
+          {"\x8c\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06\x07\x08", 13, true},
+          {"\x8d\x05\x06\x07\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09", 14, false},
           {"\x84\x05\x06\x07\x40", 5, false},
       };
     struct dice dice;

@@ -1,0 +1,244 @@
+#include "actors/auth_view.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum vault_err
+auth_view_init(struct auth_view *view, uint64_t seed)
+{
+    *view = (struct auth_view){0};
+    return path_map_init(&view->records, 1024, seed);
+}
+
+void
+auth_view_close(struct auth_view *view)
+{
+    while (view->records.oldest) {
+        struct auth_record *record = (struct auth_record *)view->records.oldest;
+        path_map_remove(&view->records, &record->link);
+        buf_close(&record->value);
+        free(record);
+    }
+    path_map_close(&view->records);
+}
+
+/* ---- digests ---- */
+
+/* Which group a path belongs to, and what it adds to the digest. */
+static unsigned
+element_of(struct path path, const uint8_t id[static ID_BYTES], uint64_t out[static 2])
+{
+    struct bytes of_path[] = {bytes_of_text("ostraka record group 1"), path.tenant, path.name};
+    struct bytes of_head[] = {path.tenant, path.name, bytes_of(id, ID_BYTES)};
+    uint8_t group[HASH_BYTES], hash[HASH_BYTES];
+    hash_parts(of_path, 3, group);
+    hash_parts(of_head, 3, hash);
+    memcpy(out, hash, 2 * sizeof(out[0]));
+    return group[0] % RECORD_GROUPS;
+}
+
+static void
+write_digest(const uint64_t sums[static 2], uint8_t out[static RECORD_DIGEST_BYTES])
+{
+    for (unsigned i = 0; i < RECORD_DIGEST_BYTES; i++)
+        out[i] = (uint8_t)(sums[i / 8] >> (56 - 8 * (i % 8)));
+}
+
+static void
+add_accepted(struct auth_view *view, const struct auth_record *record, bool add)
+{
+    uint64_t by[2];
+    unsigned at = element_of(record->link.path, record->accepted_id, by);
+    struct record_group *group = &view->groups[at];
+    bool settled = record->state == STATE_CHOSEN;
+    for (unsigned i = 0; i < 2; i++)
+        group->accepted[i] += add ? by[i] : 0 - by[i];
+    if (!settled)
+        group->unsettled += add ? 1 : UINT64_MAX;
+}
+
+static void
+add_chosen(struct auth_view *view, const struct auth_record *record, bool add)
+{
+    uint64_t by[2];
+    unsigned at = element_of(record->link.path, record->chosen_id, by);
+    for (unsigned i = 0; i < 2; i++)
+        view->groups[at].chosen[i] += add ? by[i] : 0 - by[i];
+}
+
+/* Before the chosen heads of a group change. */
+static void
+keep_digest(struct auth_view *view, const struct auth_record *record)
+{
+    uint64_t unused[2];
+    struct record_group *group =
+        &view->groups[element_of(record->link.path, record->chosen_id, unused)];
+    memmove(group->before + 1, group->before, sizeof(group->before) - sizeof(group->before[0]));
+    write_digest(group->chosen, group->before[0].bytes);
+}
+
+void
+auth_view_digests(const struct auth_view *view, uint8_t out[static RECORD_DIGESTS_BYTES])
+{
+    for (unsigned i = 0; i < RECORD_GROUPS; i++)
+        write_digest(view->groups[i].accepted, out + (size_t)i * RECORD_DIGEST_BYTES);
+}
+
+bool
+auth_view_covers(const struct auth_view *view, unsigned group,
+                 const uint8_t digest[static RECORD_DIGEST_BYTES])
+{
+    const struct record_group *g = &view->groups[group];
+    uint8_t now[RECORD_DIGEST_BYTES];
+    if (g->unsettled > 0)
+        return false;
+    write_digest(g->chosen, now);
+    bool covered = memcmp(now, digest, RECORD_DIGEST_BYTES) == 0;
+    for (unsigned i = 0; i < GROUP_DIGESTS_KEPT; i++)
+        covered = covered || memcmp(g->before[i].bytes, digest, RECORD_DIGEST_BYTES) == 0;
+    return covered;
+}
+
+/* ---- records ---- */
+
+static struct auth_record *
+record_of(struct auth_view *view, struct path path)
+{
+    struct auth_record *record = (struct auth_record *)path_map_find(&view->records, path);
+    if (record)
+        return record;
+    record = view->records.count < AUTH_RECORDS_MAX ? calloc(1, sizeof(*record)) : NULL;
+    if (record && path_map_insert(&view->records, path, &record->link) == OK)
+        return record;
+    free(record);
+    view->broken = true;
+    return NULL;
+}
+
+/* Heads that are chosen only ever go forward. */
+static void
+take_chosen(struct auth_view *view, struct auth_record *record, const struct path_row *row)
+{
+    struct head head;
+    struct buf value = {0};
+    if (head_decode(row->head, &head) != OK) {
+        view->broken = true;
+        return;
+    }
+    if (record->chosen && head.generation <= record->generation)
+        return;
+    size_t bytes = view->value_bytes - record->value.size + head.value.size;
+    if (bytes > AUTH_BYTES_MAX || buf_append(&value, head.value) != OK) {
+        view->broken = true;
+        return;
+    }
+    keep_digest(view, record);
+    if (record->chosen)
+        add_chosen(view, record, false);
+    buf_close(&record->value);
+    record->value = value;
+    view->value_bytes = bytes;
+    record->chosen = true;
+    record_id(row->head, record->chosen_id);
+    record->generation = head.generation;
+    record->version = head.version;
+    record->changed_at_ms = head.changed_at_ms;
+    add_chosen(view, record, true);
+}
+
+void
+auth_view_set(struct auth_view *view, struct path path, const struct path_row *row)
+{
+    struct auth_record *record = record_of(view, path);
+    if (!record || row->state == STATE_ABSENT)
+        return;
+    if (record->state != STATE_ABSENT)
+        add_accepted(view, record, false);
+    record_id(row->head, record->accepted_id);
+    record->state = row->state;
+    add_accepted(view, record, true);
+    if (row->state == STATE_CHOSEN)
+        take_chosen(view, record, row);
+}
+
+void
+auth_view_load(struct auth_view *view, struct path path, const struct path_row *row)
+{
+    struct auth_record *record = (struct auth_record *)path_map_find(&view->records, path);
+    if (!record)
+        auth_view_set(view, path, row);
+    else if (row->state == STATE_CHOSEN)
+        take_chosen(view, record, row);
+}
+
+const struct auth_record *
+auth_view_find(const struct auth_view *view, struct path path)
+{
+    const struct auth_record *record =
+        (const struct auth_record *)path_map_find(&view->records, path);
+    return record && record->chosen && record->value.size > 0 ? record : NULL;
+}
+
+const struct auth_record *
+auth_view_get(const struct auth_view *view, struct bytes tenant, struct bytes kind,
+              struct bytes key)
+{
+    uint8_t memory[RECORD_NAME_BYTES_MAX];
+    struct path path;
+    if (record_path_make(tenant, kind, key, memory, &path) != OK)
+        return NULL;
+    return auth_view_find(view, path);
+}
+
+bool
+auth_view_has_room(const struct auth_view *view, size_t value_size)
+{
+    return view->records.count + AUTH_RECORDS_RESERVE < AUTH_RECORDS_MAX &&
+           view->value_bytes + value_size + AUTH_BYTES_RESERVE < AUTH_BYTES_MAX;
+}
+
+/* ---- lists ---- */
+
+static bool
+is_of_list(const struct auth_record *record, struct bytes tenant, struct bytes kind,
+           struct bytes after)
+{
+    struct bytes own_kind, key;
+    record_path_split(record->link.path, &own_kind, &key);
+    return record->chosen && record->value.size > 0 &&
+           bytes_equal(record->link.path.tenant, tenant) && bytes_equal(own_kind, kind) &&
+           bytes_compare(key, after) > 0;
+}
+
+/* Names of one tenant and kind are in the order of their keys. */
+static bool
+comes_before(const struct auth_record *a, const struct auth_record *b)
+{
+    return bytes_compare(a->link.path.name, b->link.path.name) < 0;
+}
+
+size_t
+auth_view_list(const struct auth_view *view, struct bytes tenant, struct bytes kind,
+               struct bytes after, const struct auth_record **out, size_t max, bool *more)
+{
+    size_t count = 0;
+    *more = false;
+    for (const struct path_link *link = view->records.oldest; link; link = link->newer) {
+        const struct auth_record *record = (const struct auth_record *)link;
+        if (!is_of_list(record, tenant, kind, after))
+            continue;
+        size_t at = count;
+        while (at > 0 && comes_before(record, out[at - 1]))
+            at--;
+        if (count == max)
+            *more = true;
+        if (at == max)
+            continue;
+        size_t moved = (count == max ? max - 1 : count) - at;
+        memmove(out + at + 1, out + at, moved * sizeof(*out));
+        out[at] = record;
+        count += count < max;
+    }
+    return count;
+}

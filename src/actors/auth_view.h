@@ -1,0 +1,95 @@
+/*
+ * Every identity record that this node keeps, in memory: what it decides by, without a look at the
+ * disk. Written by the shard store as heads become durable, read by whoever must know what a caller
+ * may do. Only heads that are known chosen count; that the newest are here is what the lease is
+ * about (lease.h).
+ *
+ * For the lease it also keeps digests of which heads are accepted here, in RECORD_GROUPS groups of
+ * paths: equal digests say that two nodes have the same heads of a group.
+ *
+ * After a start it is rebuilt from the rows of table 'i' (records.h); until then it is not whole.
+ * Bounded: what does not fit makes it useless rather than wrong, so that this node serves nobody.
+ */
+#ifndef OSTRAKA_ACTORS_AUTH_VIEW_H
+#define OSTRAKA_ACTORS_AUTH_VIEW_H
+
+#include "actors/path_map.h"
+#include "proto/msg.h"
+#include "proto/record_path.h"
+#include "proto/rows.h"
+
+enum {
+    AUTH_RECORDS_MAX = 100000,            /* deleted ones included: they are kept */
+    AUTH_BYTES_MAX = 64 * 1024 * 1024,    /* of values */
+    AUTH_RECORDS_RESERVE = 1000,          /* no new ones when only so many more would fit */
+    AUTH_BYTES_RESERVE = 4 * 1024 * 1024, /* and so many bytes */
+    GROUP_DIGESTS_KEPT = 8,               /* of a group, the last ones before the present */
+};
+
+struct auth_record {
+    struct path_link link; /* first */
+    uint8_t accepted_id[ID_BYTES];
+    enum accepted_state state; /* of that head */
+    /* The newest head known chosen; none: all that follows is zero. */
+    bool chosen;
+    uint8_t chosen_id[ID_BYTES];
+    uint64_t generation;
+    uint64_t version;
+    uint64_t changed_at_ms;
+    struct buf value; /* empty: deleted */
+};
+
+struct group_digest {
+    uint8_t bytes[RECORD_DIGEST_BYTES];
+};
+
+struct record_group {
+    uint64_t accepted[2], chosen[2];                /* sums over the paths of the group */
+    struct group_digest before[GROUP_DIGESTS_KEPT]; /* of chosen heads, newest first */
+    uint64_t unsettled; /* records whose accepted head is not known chosen */
+};
+
+struct auth_view {
+    struct path_map records; /* struct auth_record */
+    struct record_group groups[RECORD_GROUPS];
+    size_t value_bytes;
+    bool whole;  /* everything in the store is here */
+    bool broken; /* something did not fit: nothing is decided by it any more */
+};
+
+/* Errors: ERR_NOMEM. */
+MUST_CHECK enum vault_err auth_view_init(struct auth_view *view, uint64_t seed);
+void auth_view_close(struct auth_view *view);
+
+/* The durable row of that record has become this one. */
+void auth_view_set(struct auth_view *view, struct path path, const struct path_row *row);
+/* It was this one when it was read: what has been set since is newer. */
+void auth_view_load(struct auth_view *view, struct path path, const struct path_row *row);
+
+/*
+ * The record as it was last known chosen, or NULL: there is none, or it is deleted. Valid until the
+ * next change. Decide by it only while lease_is_valid().
+ */
+const struct auth_record *auth_view_get(const struct auth_view *view, struct bytes tenant,
+                                        struct bytes kind, struct bytes key);
+/* The same, by path. */
+const struct auth_record *auth_view_find(const struct auth_view *view, struct path path);
+/*
+ * Up to `max` records of that kind with keys above `after`, by key. How many; *more: there are
+ * others.
+ */
+size_t auth_view_list(const struct auth_view *view, struct bytes tenant, struct bytes kind,
+                      struct bytes after, const struct auth_record **out, size_t max, bool *more);
+/* One more record, or value, of that size may be made. */
+bool auth_view_has_room(const struct auth_view *view, size_t value_size);
+
+/* Of what is accepted here: RECORD_GROUPS digests. */
+void auth_view_digests(const struct auth_view *view, uint8_t out[static RECORD_DIGESTS_BYTES]);
+/*
+ * Whoever had these heads accepted in that group: all of them, or later ones, are known chosen here,
+ * and nothing here is unsettled.
+ */
+bool auth_view_covers(const struct auth_view *view, unsigned group,
+                      const uint8_t digest[static RECORD_DIGEST_BYTES]);
+
+#endif
