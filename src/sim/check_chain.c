@@ -199,6 +199,18 @@ check_committed(struct check_chain *check, const struct checked_path *record,
                  (unsigned long)head->members, (unsigned long)found);
 }
 
+/* Of an identity record, whose deletion is a head like the others. */
+static bool
+record_follows(const struct chosen_head *below, const struct chosen_head *above)
+{
+    bool same = memcmp(above->incarnation, below->incarnation, INCARNATION_BYTES) == 0;
+    if (below->kind != HEAD_INLINE || above->kind != HEAD_INLINE || (below->gone && above->gone))
+        return false;
+    if (below->gone)
+        return above->version == 1 && !same;
+    return above->version == below->version + !above->gone && same;
+}
+
 /* Whatever was chosen at one generation is named by what was chosen at the next; versions and times only go up. */
 static void
 check_link(struct check_chain *check, const struct checked_path *p, const struct chosen_head *below,
@@ -227,7 +239,8 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
     bool voided = same && above->kind == HEAD_VOID && is_pending(below);
     if (is_pending(below))
         check_overwritten(check, p, below, above);
-    if (!created && !deleted && !updated && !unmarked && !voided)
+    bool record = record_follows(below, above);
+    if (!created && !deleted && !updated && !unmarked && !voided && !record)
         sim_fail(world, SIM_SAFETY, "one-chain",
                  "%s: generation %lu does not follow from the one before", p->name, generation);
 }
@@ -310,7 +323,8 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                                .version = head.version,
                                .changed_at_ms = head.changed_at_ms,
                                .decision = head.decision,
-                               .members = head.members.size / BATCH_MEMBER_BYTES};
+                               .members = head.members.size / BATCH_MEMBER_BYTES,
+                               .gone = head.kind == HEAD_INLINE && !head_has_value(&head)};
     memcpy(seen.batch, head.batch, BATCH_ID_BYTES);
     record_id(row.head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
@@ -327,9 +341,10 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     a->foreign = a->foreign || check->world->nodes[node].mismatched;
     check_choice_built(check, p, a);
     bool chosen = row.state == STATE_CHOSEN;
-    bool counts = world_replicas(check->world, head.path) >> node & 1;
-    if (row.state != STATE_RECEIVED && counts)
-        chosen = check_choice_accepted(check->world, a, node) || chosen;
+    uint64_t replicas = world_replicas(check->world, head.path);
+    unsigned majority = (unsigned)__builtin_popcountll(replicas) / 2 + 1;
+    if (row.state != STATE_RECEIVED && (replicas >> node & 1))
+        chosen = check_choice_accepted(check->world, a, node, majority) || chosen;
     if (chosen)
         add_chosen(check, p, &seen);
 }

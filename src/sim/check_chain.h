@@ -23,6 +23,7 @@ struct chosen_head {
     enum batch_decision decision;  /* of a batch record */
     size_t members;                /* that it lists */
     struct ballot ballot;          /* lowest at which it is known to be chosen */
+    bool gone;                     /* identity record: deleted */
 };
 
 struct accepted_head {

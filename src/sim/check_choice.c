@@ -49,13 +49,14 @@ all_count_together(const struct accepted_head *head, unsigned set)
 }
 
 bool
-check_choice_accepted(struct world *world, struct accepted_head *head, unsigned node)
+check_choice_accepted(struct world *world, struct accepted_head *head, unsigned node,
+                      unsigned majority)
 {
     for (unsigned i = 0; i < world->options.nodes; i++)
         head->known[node][i] = known_on_disk(world, node, i);
     head->ever |= 1u << node;
     for (unsigned set = head->ever; set > 0 && !head->chosen; set = (set - 1) & head->ever) {
-        if ((set >> node & 1) && (unsigned)__builtin_popcount(set) >= world_majority(world))
+        if ((set >> node & 1) && (unsigned)__builtin_popcount(set) >= majority)
             head->chosen = all_count_together(head, set);
     }
     return head->chosen;
@@ -185,7 +186,7 @@ check_write(struct check_chain *check, unsigned from, const struct msg *msg)
         v->named[node] = named->of[i];
         count += node == from || (v->incarnation[node] > 0 && v->incarnation[node] >= named->of[i]);
     }
-    if (count < world_majority(world))
+    if (count < replicas_majority(&replicas))
         sim_fail(world, SIM_SAFETY, "choice",
                  "node %u writes with %u votes of the incarnations that it names", from, count);
     for (size_t i = used_before ? 0 : p->voted_count; i-- > 0;) {

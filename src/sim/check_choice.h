@@ -14,8 +14,12 @@
 /* A frame leaves `from`: votes are noted, WRITE and CHOSEN are held against what is known. */
 void check_choice_frame(struct check_chain *check, unsigned from, const struct msg *msg);
 
-/* `node` has durably accepted that head. True: by now it is chosen at that ballot. */
-bool check_choice_accepted(struct world *world, struct accepted_head *head, unsigned node);
+/*
+ * `node` has durably accepted that head, of whose path that many replicas are a majority. True: by
+ * now it is chosen at that ballot.
+ */
+bool check_choice_accepted(struct world *world, struct accepted_head *head, unsigned node,
+                           unsigned majority);
 
 /* Somebody's row says that the head is chosen. */
 void check_choice_claimed(const struct check_chain *check, const struct checked_path *p,

@@ -360,6 +360,7 @@ everybody_back(struct world *world)
         insist(world, (int)(i % world->options.nodes), i, &read, until, "readable");
     handed_over(world);
     list_everything(world, until);
+    tokens_whole(world);
     check_delete_all(world);
     shred_some(world);
 }

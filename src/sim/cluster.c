@@ -183,7 +183,10 @@ on_execute(void *context, const struct effect *effect)
     case EFFECT_TIMER: arm_timer(world, node, effect); break;
     case EFFECT_KEYS: write_buckets(world, node, effect); break;
     case EFFECT_REPLY:
-        client_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
+        if (tokens_own(effect->u.reply.exchange))
+            tokens_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
+        else
+            client_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         break;
     case EFFECT_SEND:
     case EFFECT_LOCAL: sim_fail(world, SIM_CRASH, "effects", "the node executes these itself");
@@ -273,7 +276,12 @@ node_run_event(struct world *world, const struct event *event)
     case EVENT_FRAME: receive(world, event); break;
     case EVENT_TIMER: node_hand(world, event->node, event->actor, &msg); break;
     case EVENT_LINK: net_link_event(world, event); break;
-    case EVENT_REQUEST: client_deliver(world, event->tag); break;
+    case EVENT_REQUEST:
+        if (tokens_own(event->tag))
+            tokens_deliver(world, event->tag);
+        else
+            client_deliver(world, event->tag);
+        break;
     case EVENT_BUCKETS: on_buckets(world, event); break;
     case EVENT_KEYS: node_look_after_keys(world, event->node, event->tag != 0); break;
     default: storage_event(world, event); break;
@@ -396,6 +404,7 @@ node_crash(struct world *world, unsigned node)
     for (unsigned i = 0; i < world->options.nodes; i++)
         world->connected[node][i] = false;
     clients_node_crashed(world, node);
+    tokens_node_crashed(world, node);
     net_links_changed(world, node, 100);
 }
 

@@ -14,6 +14,7 @@
 #include "sim/faults.h"
 #include "sim/prng.h"
 #include "sim/sites.h"
+#include "sim/tokens.h"
 #include "sim/trace.h"
 
 enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000, MSG_KINDS_MAX = 256 };
@@ -37,6 +38,7 @@ enum event_kind {
     EVENT_START,
     EVENT_CLIENT,
     EVENT_IMPATIENT,
+    EVENT_TOKENS,
     EVENT_FAULT,
     EVENT_FAULT_END,
 };
@@ -191,6 +193,7 @@ struct world {
     struct maybe maybe;
     struct plot plot;
     struct clients clients;
+    struct tokens tokens;
     struct check_chain chain;
     struct check_shred shred;
     bool frame_late;                 /* the frame on its way out is struck by help_late */

@@ -1,0 +1,302 @@
+#include "sim/tokens.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "actors/authority.h"
+#include "actors/lease.h"
+#include "sim/options.h"
+#include "sim/world.h"
+
+enum { TURN_MS_MAX = 300, REVOKED_MS = 8000, LEASES_MS = 90000, ANSWER_MS = 30000 };
+static const uint64_t own_bit = UINT64_C(1) << 62;
+
+/* ---- making requests ---- */
+
+bool
+tokens_own(uint64_t exchange)
+{
+    return exchange & own_bit;
+}
+
+static struct token_op *
+op_begin(struct world *world, unsigned token, unsigned node, enum request_kind kind)
+{
+    struct tokens *t = &world->tokens;
+    unsigned i = 0;
+    while (i < TOKEN_OPS_MAX && t->ops[i].live)
+        i++;
+    if (i == TOKEN_OPS_MAX)
+        return NULL;
+    struct token_op *op = &t->ops[i];
+    *op = (struct token_op){
+        .live = true, .node = node, .token = token, .number = t->tokens[token].number};
+    snprintf(op->credential, sizeof(op->credential), TOKEN_PREFIX "%lu-of-%lu",
+             (unsigned long)op->number, (unsigned long)world->options.seed);
+    snprintf(op->id, sizeof(op->id), "token-%lu", (unsigned long)op->number);
+    op->request = (struct request){.kind = kind, .routed = true, .id = bytes_of_text(op->id)};
+    struct event *event =
+        event_new(world, EVENT_REQUEST, node, 1000 * prng_between(&t->prng, 5, 500), 0);
+    event->tag = own_bit | i;
+    event_push(world, event);
+    return op;
+}
+
+static bool
+change_begin(struct world *world, unsigned token, unsigned node, enum request_kind kind)
+{
+    struct token_op *op = op_begin(world, token, node, kind);
+    char key[2 * HASH_BYTES + 1];
+    if (!op)
+        return false;
+    authority_token_key(bytes_of_text(op->credential), key);
+    snprintf(op->name, sizeof(op->name), RECORD_PREFIX "token/%s", key);
+    op->request.tenant = bytes_of_text(SYSTEM_TENANT);
+    op->request.name = bytes_of_text(op->name);
+    op->request.credential = bytes_of_text(sim_token);
+    if (kind == REQUEST_RECORD_PUT)
+        op->request.value = bytes_of_text("a token of the simulator");
+    return true;
+}
+
+/* Somebody reads a secret with it. */
+static bool
+use_begin(struct world *world, unsigned token, unsigned node)
+{
+    struct token_op *op = op_begin(world, token, node, REQUEST_READ);
+    if (!op)
+        return false;
+    struct sim_path *path =
+        &world->clients.paths[prng_below(&world->tokens.prng, world->clients.path_count)];
+    path->reads_at |= UINT64_C(1) << node;
+    op->request.tenant = bytes_of_text("default");
+    op->request.name = bytes_of_text(path->name);
+    op->request.credential = bytes_of_text(op->credential);
+    return true;
+}
+
+void
+tokens_deliver(struct world *world, uint64_t exchange)
+{
+    struct token_op *op = &world->tokens.ops[exchange & (TOKEN_OPS_MAX - 1)];
+    const struct sim_token *token = &world->tokens.tokens[op->token];
+    struct msg msg = {.kind = MSG_REQUEST};
+    op->delivered = true;
+    op->revoked = token->number == op->number && token->state == TOKEN_REVOKED;
+    msg.u.request.request = &op->request;
+    msg.u.request.exchange = exchange;
+    node_hand(world, op->node, ACTOR_GATEWAY, &msg);
+}
+
+/* ---- turns ---- */
+
+static void
+next_turn(struct world *world)
+{
+    uint64_t ms = prng_between(&world->tokens.prng, 10, TURN_MS_MAX);
+    event_push(world, event_new(world, EVENT_TOKENS, 0, ms_to_ns(ms), 0));
+}
+
+void
+tokens_init(struct world *world)
+{
+    prng_init(&world->tokens.prng, world->options.seed ^ UINT64_C(0x746f6b656e73));
+    if (world->options.cost_nodes == 0)
+        event_push(world, event_new(world, EVENT_TOKENS, 0, ms_to_ns(1500), 0));
+}
+
+static int
+pick_node(struct world *world)
+{
+    unsigned n = world->options.nodes, first = (unsigned)prng_below(&world->tokens.prng, n);
+    for (unsigned i = 0; i < n; i++) {
+        if (node_up(world, (first + i) % n))
+            return (int)((first + i) % n);
+    }
+    return -1;
+}
+
+static void
+make_token(struct world *world, unsigned number, unsigned node)
+{
+    struct sim_token *token = &world->tokens.tokens[number];
+    *token = (struct sim_token){.number = ++world->tokens.count};
+    if (change_begin(world, number, node, REQUEST_RECORD_PUT))
+        token->state = TOKEN_MAKING;
+}
+
+static void
+change_token(struct world *world, unsigned number, unsigned node)
+{
+    struct sim_token *token = &world->tokens.tokens[number];
+    bool old =
+        token->state == TOKEN_REVOKED && world->now_ns - token->revoked_ns > ms_to_ns(REVOKED_MS);
+    if (token->state == TOKEN_NONE || old)
+        make_token(world, number, node);
+    else if ((token->state == TOKEN_OPEN ||
+              (token->state == TOKEN_LIVE && prng_chance(&world->tokens.prng, 300))) &&
+             change_begin(world, number, node, REQUEST_RECORD_DELETE))
+        token->state = TOKEN_REVOKING;
+}
+
+void
+tokens_turn(struct world *world)
+{
+    struct tokens *t = &world->tokens;
+    int node = pick_node(world);
+    if (world->clients.stop)
+        return;
+    if (node >= 0)
+        change_token(world, (unsigned)prng_below(&t->prng, TOKENS), (unsigned)node);
+    for (unsigned i = 0; i < TOKENS; i++) {
+        node = pick_node(world);
+        if (node >= 0 && t->tokens[i].state >= TOKEN_LIVE)
+            (void)use_begin(world, i, (unsigned)node);
+    }
+    next_turn(world);
+}
+
+/* ---- answers ---- */
+
+static void
+was_used(struct world *world, const struct token_op *op, enum vault_err err)
+{
+    bool refused = err == ERR_UNAUTHENTICATED || err == ERR_NOT_READY;
+    world->tokens.used += !refused;
+    world->tokens.refused += refused;
+    if (op->revoked && !refused && err != ERR_BUSY && err != ERR_NOMEM)
+        sim_fail(world, SIM_SAFETY, "revoked",
+                 "node %u serves with token %lu, which was revoked before: %s", op->node,
+                 (unsigned long)op->number, vault_err_name(err));
+}
+
+/* A token that somebody may still be making is never known to be gone, but by its own end. */
+static void
+was_revoked(struct world *world, struct sim_token *token, enum vault_err err)
+{
+    if (err == OK || (err == ERR_NOT_FOUND && token->was_live)) {
+        token->state = TOKEN_REVOKED;
+        token->revoked_ns = world->now_ns;
+        world->tokens.revocations++;
+    } else {
+        token->state = err == ERR_NOT_FOUND ? TOKEN_NONE : TOKEN_OPEN;
+    }
+}
+
+static void
+op_ended(struct world *world, struct token_op *op, enum vault_err err)
+{
+    struct sim_token *token = &world->tokens.tokens[op->token];
+    op->live = false;
+    trace_line(&world->trace, world->now_ns, "token %lu at node %u: %s %s",
+               (unsigned long)op->number, op->node, request_kind_name(op->request.kind),
+               vault_err_name(err));
+    if (op->request.kind == REQUEST_READ) {
+        was_used(world, op, err);
+    } else if (op->request.kind == REQUEST_RECORD_PUT) {
+        token->was_live = err == OK;
+        token->state = err == OK ? TOKEN_LIVE : TOKEN_OPEN;
+    } else {
+        was_revoked(world, token, err);
+    }
+}
+
+void
+tokens_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply)
+{
+    struct token_op *op = &world->tokens.ops[exchange & (TOKEN_OPS_MAX - 1)];
+    if (!op->live || op->node != node)
+        sim_fail(world, SIM_SAFETY, "answer", "an answer to nobody");
+    op_ended(world, op, reply->err);
+}
+
+void
+tokens_node_crashed(struct world *world, unsigned node)
+{
+    for (unsigned i = 0; i < TOKEN_OPS_MAX; i++) {
+        struct token_op *op = &world->tokens.ops[i];
+        if (!op->live || op->node != node)
+            continue;
+        if (op->request.kind == REQUEST_READ)
+            op->live = false;
+        else
+            op_ended(world, op, ERR_NO_QUORUM);
+    }
+}
+
+void
+tokens_count(const struct world *world, uint64_t in_flight[static NODES_MAX])
+{
+    for (unsigned i = 0; i < TOKEN_OPS_MAX; i++) {
+        const struct token_op *op = &world->tokens.ops[i];
+        in_flight[op->node] += op->live && op->delivered;
+    }
+}
+
+/* ---- phase 3 ---- */
+
+static bool
+all_have_leases(const struct world *world)
+{
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (!lease_is_valid(node_membership(world->nodes[i].node), node_now(world, i)))
+            return false;
+    }
+    return true;
+}
+
+static bool
+all_answered(const struct world *world)
+{
+    for (unsigned i = 0; i < TOKEN_OPS_MAX; i++) {
+        if (world->tokens.ops[i].live)
+            return false;
+    }
+    return true;
+}
+
+static void
+run_until(struct world *world, uint64_t ms, bool (*done)(const struct world *world),
+          const char *property, const char *what)
+{
+    uint64_t until = world->now_ns + ms_to_ns(ms);
+    while (!done(world) && world->now_ns < until) {
+        uint64_t next = world->now_ns + ms_to_ns(20);
+        while (world_step(world, next))
+            continue;
+    }
+    if (!done(world))
+        sim_fail(world, SIM_LIVENESS, property, "%s", what);
+}
+
+static void
+use_everywhere(struct world *world, bool served)
+{
+    struct tokens *t = &world->tokens;
+    uint64_t used = t->used;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        (void)use_begin(world, 0, i);
+    run_until(world, ANSWER_MS, all_answered, "lease", "a use of a token has no answer");
+    if (t->used - used != (served ? world->options.nodes : 0))
+        sim_fail(world, SIM_LIVENESS, "lease", "of %u nodes %lu serve with a token",
+                 world->options.nodes, (unsigned long)(t->used - used));
+}
+
+void
+tokens_whole(struct world *world)
+{
+    struct tokens *t = &world->tokens;
+    run_until(world, LEASES_MS, all_have_leases, "lease", "some node may not decide");
+    run_until(world, ANSWER_MS, all_answered, "lease", "a request about tokens has no answer");
+    make_token(world, 0, 0);
+    run_until(world, ANSWER_MS, all_answered, "lease", "a token is not made");
+    if (t->tokens[0].state != TOKEN_LIVE)
+        sim_fail(world, SIM_LIVENESS, "lease", "a token cannot be made");
+    use_everywhere(world, true);
+    if (change_begin(world, 0, world->options.nodes - 1, REQUEST_RECORD_DELETE))
+        t->tokens[0].state = TOKEN_REVOKING;
+    run_until(world, ANSWER_MS, all_answered, "lease", "a token is not revoked");
+    if (t->tokens[0].state != TOKEN_REVOKED)
+        sim_fail(world, SIM_LIVENESS, "lease", "a token cannot be revoked");
+    use_everywhere(world, false);
+}
