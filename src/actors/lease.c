@@ -76,6 +76,8 @@ lease_heard(struct membership *ms, uint8_t from, const struct msg_heartbeat *h, 
     struct lease_peer *peer = &ms->lease[from];
     if (!is_answer(ms, h, now))
         return;
+    if (h->echo_ns <= peer->basis_ns || h->echo_ns < peer->asked_ns)
+        return; /* overtaken on its way */
     if (peer->asked_ns == 0)
         peer->since = now;
     peer->asked_ns = h->echo_ns;

@@ -51,6 +51,15 @@ check_doubt(struct world *world, unsigned node, struct path path)
                  node);
 }
 
+static void
+check_known(struct world *world, unsigned node, const struct row_key *key)
+{
+    struct path_row row;
+    if (!durable_row(world, node, key, &row) || row.state != STATE_CHOSEN)
+        sim_fail(world, SIM_SAFETY, "durable", "node %u said KNOWN of what is not on its disk",
+                 node);
+}
+
 void
 check_durable(struct world *world, unsigned node, const struct msg *msg)
 {
@@ -58,12 +67,15 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     bool voted = msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE;
     bool written = msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE;
     bool erased = msg->kind == MSG_ERASED && msg->u.erased.erased;
+    bool known = msg->kind == MSG_KNOWN;
     bool told = msg->kind == MSG_STATE && msg->u.state.refusal == REFUSED_NONE;
-    if (voted || written || told)
+    if (voted || written || told || known)
         check_doubt(world, node, msg->path);
-    if (!voted && !written && !erased)
+    if (!voted && !written && !erased && !known)
         return;
     row_key_path(msg->path, &key);
+    if (known)
+        check_known(world, node, &key);
     if (written)
         check_written(world, node, msg, &key);
     if (voted)

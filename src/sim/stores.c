@@ -178,6 +178,7 @@ is_service(const struct msg *msg)
     case MSG_WRITTEN: return msg->u.written.refusal == REFUSED_NONE;
     case MSG_STATE: return msg->u.state.refusal == REFUSED_NONE;
     case MSG_VERSIONS: return msg->u.versions.refusal == REFUSED_NONE;
+    case MSG_HEARTBEAT: return msg->u.heartbeat.records_ready; /* others' leases rest on it */
     default: return false;
     }
 }

@@ -338,6 +338,43 @@ a_change_left_behind_is_finished(void **state)
     ac_free(ac);
 }
 
+/* Who revokes once more what another has revoked without waiting is not told so too early. */
+static void
+what_is_gone_is_waited_for_too(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_token(45);
+    ac_isolate(ac, 2, true);
+    struct ac_request *revoked = send_token_record(ac, 0, REQUEST_RECORD_DELETE);
+    ac_run_ms(ac, 200);
+    ac_crash(ac, 0);
+    ac_start(ac, 0);
+    ac_run_ms(ac, 100);
+    assert_true(revoked->lost);
+    revoked = change_token(ac, 1, REQUEST_RECORD_DELETE);
+    assert_int_equal(revoked->reply.err, ERR_NOT_FOUND);
+    assert_false(has_lease(ac, 2));
+    ac_free(ac);
+}
+
+/* A retry under the same key: the same answer, and as late. */
+static void
+a_retry_is_waited_for_too(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 3, 46);
+    struct request put = ac_make(REQUEST_RECORD_PUT, policy, "rules");
+    put.idempotency_key = bytes_of_text("key");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &put))->reply.version, 1);
+    ac_isolate(ac, 2, true);
+    ac_run_ms(ac, 100);
+    struct ac_request *again = ac_wait(ac, ac_send(ac, 1, &put));
+    assert_int_equal(again->reply.err, OK);
+    assert_int_equal(again->reply.version, 1);
+    assert_true(again->ended_ns - again->began_ns >= duration_ms(IDENTITY_LEASE_MS).ns);
+    ac_free(ac);
+}
+
 /* Two changes of one record at two nodes: one after the other, and everybody ends with the last. */
 static void
 rivals_leave_one_chain(void **state)
@@ -388,6 +425,8 @@ main(void)
         cmocka_unit_test(records_outlive_all_processes_and_a_store),
         cmocka_unit_test(a_node_that_lags_behind_stops),
         cmocka_unit_test(a_change_left_behind_is_finished),
+        cmocka_unit_test(what_is_gone_is_waited_for_too),
+        cmocka_unit_test(a_retry_is_waited_for_too),
         cmocka_unit_test(rivals_leave_one_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
