@@ -8,7 +8,13 @@
 #include "sim/options.h"
 #include "sim/world.h"
 
-enum { TURN_MS_MAX = 300, REVOKED_MS = 8000, LEASES_MS = 90000, ANSWER_MS = 30000 };
+enum {
+    TURN_MS_MAX = 300,
+    REVOKED_MS = 6000,
+    REVOKED_TRIED_MS = 500,
+    LEASES_MS = 90000,
+    ANSWER_MS = 30000
+};
 static const uint64_t own_bit = UINT64_C(1) << 62;
 
 /* ---- making requests ---- */
@@ -125,6 +131,21 @@ make_token(struct world *world, unsigned number, unsigned node)
         token->state = TOKEN_MAKING;
 }
 
+/* Some node hears from nobody, or is heard by nobody. */
+static bool
+somebody_is_apart(const struct world *world)
+{
+    unsigned n = world->options.nodes;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned whole = 0;
+        for (unsigned j = 0; j < n; j++)
+            whole += i != j && net_whole(world, i, j) && net_whole(world, j, i);
+        if (whole == 0 && n > 1 && node_up(world, i))
+            return true;
+    }
+    return false;
+}
+
 static void
 change_token(struct world *world, unsigned number, unsigned node)
 {
@@ -134,9 +155,27 @@ change_token(struct world *world, unsigned number, unsigned node)
     if (token->state == TOKEN_NONE || old)
         make_token(world, number, node);
     else if ((token->state == TOKEN_OPEN ||
-              (token->state == TOKEN_LIVE && prng_chance(&world->tokens.prng, 300))) &&
+              (token->state == TOKEN_LIVE &&
+               prng_chance(&world->tokens.prng, somebody_is_apart(world) ? 900 : 300))) &&
              change_begin(world, number, node, REQUEST_RECORD_DELETE))
         token->state = TOKEN_REVOKING;
+}
+
+/* Just revoked, it is tried everywhere: somebody may not have heard of it. */
+static void
+try_revoked(struct world *world)
+{
+    const struct tokens *t = &world->tokens;
+    for (unsigned i = 0; i < TOKENS; i++) {
+        const struct sim_token *token = &t->tokens[i];
+        if (token->state != TOKEN_REVOKED ||
+            world->now_ns - token->revoked_ns > ms_to_ns(REVOKED_TRIED_MS))
+            continue;
+        for (unsigned node = 0; node < world->options.nodes; node++) {
+            if (node_up(world, node))
+                (void)use_begin(world, i, node);
+        }
+    }
 }
 
 void
@@ -153,6 +192,7 @@ tokens_turn(struct world *world)
         if (node >= 0 && t->tokens[i].state >= TOKEN_LIVE)
             (void)use_begin(world, i, (unsigned)node);
     }
+    try_revoked(world);
     next_turn(world);
 }
 
