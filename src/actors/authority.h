@@ -1,29 +1,52 @@
 /*
- * Who may do what, decided by every holder for itself: the bootstrap token may do everything, and so
- * may whoever holds a token that an identity record names; nobody else may do anything.
+ * Who may do what, decided by every holder for itself: the bootstrap token may do everything; a
+ * token that an identity record names may do what its policies allow (auth/decide.h), as this node
+ * knows them; nobody else may do anything.
+ *
+ * Where the client talks to a node, all that is known of the request counts. Other holders know less of
+ * it (not the version that it expects, and not by which of its capabilities a head is looked at),
+ * and allow no less than that node: they give nothing that some capability of the caller on that very
+ * name is not enough for.
  */
 #ifndef OSTRAKA_ACTORS_AUTHORITY_H
 #define OSTRAKA_ACTORS_AUTHORITY_H
 
+#include "actors/actor.h"
 #include "actors/membership.h"
+#include "proto/request.h"
 
 /* True when the credential is the bootstrap token (compared by hash, in constant time). */
 bool authority_permits(const struct cluster *cluster, struct bytes credential);
-/* Whether a list that the caller asks for may show that path. */
-bool authority_may_list(const struct cluster *cluster, struct bytes credential, struct path path);
+
 /*
- * A token of a record: begins with TOKEN_PREFIX, and there is a record of kind "token" in
- * SYSTEM_TENANT under the BLAKE2b-256 of its text in hex.
+ * All that follow: OK it is allowed. ERR_UNAUTHENTICATED the credential is not valid. ERR_FORBIDDEN
+ * the caller may not do that; ERR_NOT_FOUND the same, and may not know whether there is such a name.
+ * ERR_NOT_READY this node does not know, since its records may be older than it may decide by.
  */
-#define TOKEN_PREFIX "ost_"
-void authority_token_key(struct bytes token, char out[static 2 * HASH_BYTES + 1]);
+MUST_CHECK enum vault_err authority_of_request(const struct membership *ms, const struct step *st,
+                                               const struct request *request);
+/* A vote for a change of that kind, not FINISH. */
+MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const struct step *st,
+                                            struct path path, enum change_kind purpose,
+                                            struct bytes credential);
+/* A share with its dealing; or a head, or the versions. */
+MUST_CHECK enum vault_err authority_of_value(const struct membership *ms, const struct step *st,
+                                             struct path path, struct bytes credential);
+MUST_CHECK enum vault_err authority_of_head(const struct membership *ms, const struct step *st,
+                                            struct path path, struct bytes credential);
+/* To ask for names of that tenant at all; and then whether that one may be shown. */
+MUST_CHECK enum vault_err authority_of_names(const struct membership *ms, const struct step *st,
+                                             struct bytes tenant, struct bytes credential);
+bool authority_may_list(const struct membership *ms, const struct step *st, struct path path,
+                        struct bytes credential);
+
 /*
- * OK: it is allowed. ERR_FORBIDDEN: it is not. ERR_NOT_READY: this node does not know, since its
- * records may be older than it may decide by.
+ * Who presents it: the name under which the caller's Idempotency-Keys are remembered and versions
+ * are signed: "admin", or the identity's id as UUID text. The same at every node that knows the
+ * token. Empty: not known here. Borrowed from `memory`, or static.
  */
-MUST_CHECK enum vault_err authority_decide(const struct membership *ms, struct instant now,
-                                           struct bytes credential);
-/* Who presents it: the name under which the caller's Idempotency-Keys are remembered. Static. */
-struct bytes authority_caller(struct bytes credential);
+enum { CALLER_BYTES = 37 };
+struct bytes authority_caller(const struct membership *ms, struct bytes credential,
+                              char memory[static CALLER_BYTES]);
 
 #endif

@@ -115,8 +115,7 @@ static enum vault_err
 make_op_id(struct job *job, const struct step *st, const struct request *request)
 {
     uint8_t hash[HASH_BYTES];
-    struct bytes caller = authority_caller(request->credential);
-    struct bytes parts[] = {bytes_of_text("ostraka op 1"), caller, request->idempotency_key};
+    struct bytes parts[] = {bytes_of_text("ostraka op 1"), job->caller, request->idempotency_key};
     if (request->idempotency_key.size == 0)
         return rng_fill(st->rng, job->op_id, OP_ID_BYTES);
     hash_parts(parts, 3, hash);
@@ -136,7 +135,10 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
     arena_init(&job->round, JOB_ARENA_BYTES_MAX);
     arena_init(&job->proposal_memory, JOB_ARENA_BYTES_MAX);
     arena_init(&job->arena_pinned, JOB_ARENA_BYTES_MAX);
-    if (job_keep_request(job, request) != OK || make_op_id(job, st, request) != OK) {
+    char caller[CALLER_BYTES];
+    struct bytes who = authority_caller(c->membership, request->credential, caller);
+    if (arena_copy(&job->arena, who, &job->caller) != OK || job_keep_request(job, request) != OK ||
+        make_op_id(job, st, request) != OK) {
         job_free(job);
         return NULL;
     }

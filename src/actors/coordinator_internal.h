@@ -162,6 +162,7 @@ struct job {
     struct arena proposal_memory; /* of the present proposal */
     struct path path;
     struct bytes request_id, credential;
+    struct bytes caller; /* whose credential it is, as known at the start */
     struct replicas replicas;
     struct incarnations incarnations; /* that the votes of this round come from; all n are listed */
     struct instant started, deadline;

@@ -68,7 +68,7 @@ proof_of_votes(struct work *w)
     *proof = (struct proof){.ballot = job->ballot, .purpose = job->purpose};
     memcpy(proof->op_id, job->op_id, OP_ID_BYTES);
     if (job->purpose != CHANGE_FINISH)
-        proof->caller = authority_caller(job->credential);
+        proof->caller = job->caller;
     if (job->settling)
         proof->replaced = job->head_encoded;
     for (unsigned i = 0; i < job->replicas.count; i++) {

@@ -48,9 +48,9 @@ check_record(const struct request *request)
 static enum vault_err
 admit(const struct gateway *g, const struct step *st, const struct request *request)
 {
-    enum vault_err err = authority_decide(g->membership, st->now, request->credential);
+    enum vault_err err = authority_of_request(g->membership, st, request);
     if (err != OK)
-        return err == ERR_FORBIDDEN ? ERR_UNAUTHENTICATED : err;
+        return err;
     err = check_record(request);
     if (err != OK)
         return err;

@@ -197,14 +197,15 @@ is_kept_here(const struct lister *l, struct path path)
 
 /* False: the row is no name, or there is no memory. */
 static bool
-take_names(struct lister *l, struct lister_page *page, const struct msg_loaded *loaded)
+take_names(struct lister *l, const struct step *st, struct lister_page *page,
+           const struct msg_loaded *loaded)
 {
     struct path path = {0};
     for (size_t i = 0; i < loaded->count && i < SCAN_NAMES_MAX; i++) {
         if (row_key_name_of(loaded->rows[i].key, &path) != OK)
             return false;
         if (!is_kept_here(l, path) ||
-            !authority_may_list(l->membership->cluster, page->credential, path))
+            !authority_may_list(l->membership, st, path, page->credential))
             continue;
         if (arena_copy(&page->memory, path.name, &page->names[page->count].name) != OK)
             return false;
@@ -220,7 +221,7 @@ on_page_loaded(struct lister *l, const struct step *st, struct lister_page *page
     bool first = page->loaded == 0 && page->count == 0;
     bool good = true;
     if (first)
-        good = loaded->err == OK && take_names(l, page, loaded);
+        good = loaded->err == OK && take_names(l, st, page, loaded);
     else
         take_rows(l, st, page, loaded);
     if (good && load_rows(l, st, page, out))
@@ -277,8 +278,9 @@ on_scan(struct lister *l, const struct step *st, const struct msg *in, struct ef
     struct lister_page *page = free_page(l);
     if (!tenant_name_valid(scan->tenant))
         return ERR_UNEXPECTED;
-    if (!authority_permits(l->membership->cluster, scan->credential)) {
-        refuse(l, in->from, in->op, REFUSED_DENIED, out);
+    enum vault_err err = authority_of_names(l->membership, st, scan->tenant, scan->credential);
+    if (err != OK) {
+        refuse(l, in->from, in->op, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED, out);
     } else if (!l->whole || !standing_ready_for_all(l->membership)) {
         refuse(l, in->from, in->op, REFUSED_NOT_READY, out);
     } else if (!page) {

@@ -17,6 +17,7 @@ shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
     const struct membership *ms = w->s->membership;
     const struct shard_row *row = &w->path->row;
     bool present = row->row.state != STATE_ABSENT;
+    char caller[CALLER_BYTES];
     struct statement s = {.path = w->path->link.path,
                           .ballot = vote->ballot,
                           .purpose = vote->purpose,
@@ -26,7 +27,7 @@ shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
                           .head_id = present ? row->head.id : NULL,
                           .incarnation = ms->members[ms->self].incarnation};
     if (vote->purpose != CHANGE_FINISH)
-        s.caller = authority_caller(vote->credential);
+        s.caller = authority_caller(ms, vote->credential, caller);
     voted->macs = vouch(ms, w->st, &s);
     if (row->row.state != STATE_ACCEPTED)
         return;

@@ -52,9 +52,12 @@ fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct m
 
 /* False: refused. */
 static bool
-is_allowed(struct shard_work *w, struct bytes credential)
+is_allowed(struct shard_work *w, bool value, struct bytes credential)
 {
-    enum vault_err err = authority_decide(w->s->membership, w->st->now, credential);
+    const struct membership *ms = w->s->membership;
+    struct path path = w->path->link.path;
+    enum vault_err err = value ? authority_of_value(ms, w->st, path, credential)
+                               : authority_of_head(ms, w->st, path, credential);
     if (err != OK)
         shard_refuse(w, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});
@@ -67,7 +70,7 @@ shard_on_read(struct shard_work *w)
     uint64_t version;
     const uint8_t *version_id;
     bool record = batch_record_name_valid(w->path->link.path.name); /* no secret: read by all */
-    if (!record && !is_allowed(w, w->msg->u.read.credential))
+    if (!record && !is_allowed(w, !w->msg->u.read.head_only, w->msg->u.read.credential))
         return;
     if (w->msg->u.read.head_only || !wanted_version(w, &version, &version_id)) {
         answer_state(w);
@@ -171,7 +174,7 @@ answer_list(struct shard_work *w)
 void
 shard_on_list(struct shard_work *w)
 {
-    if (!is_allowed(w, w->msg->u.list.credential))
+    if (!is_allowed(w, false, w->msg->u.list.credential))
         return;
     if (!w->rows)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);

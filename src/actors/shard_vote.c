@@ -80,7 +80,8 @@ shard_on_vote(struct shard_work *w)
     struct ballot b = vote->ballot;
     enum vault_err allowed = vote->purpose == CHANGE_FINISH
                                  ? OK
-                                 : authority_decide(w->s->membership, w->st->now, vote->credential);
+                                 : authority_of_vote(w->s->membership, w->st, path->link.path,
+                                                     vote->purpose, vote->credential);
 
     if (allowed != OK) {
         shard_refuse(w, allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/authority.h"
 #include "actors/lease.h"
 #include "sim/options.h"
 #include "sim/world.h"
@@ -37,8 +36,7 @@ op_begin(struct world *world, unsigned token, unsigned node, enum request_kind k
     struct token_op *op = &t->ops[i];
     *op = (struct token_op){
         .live = true, .node = node, .token = token, .number = t->tokens[token].number};
-    snprintf(op->credential, sizeof(op->credential), TOKEN_PREFIX "%lu-of-%lu",
-             (unsigned long)op->number, (unsigned long)world->options.seed);
+    grant_fill_token(world->options.seed, op->number, op->credential, &op->record);
     snprintf(op->id, sizeof(op->id), "token-%lu", (unsigned long)op->number);
     op->request = (struct request){.kind = kind, .routed = true, .id = bytes_of_text(op->id)};
     struct event *event =
@@ -48,21 +46,37 @@ op_begin(struct world *world, unsigned token, unsigned node, enum request_kind k
     return op;
 }
 
+static void
+ask_for_record(struct token_op *op)
+{
+    op->request.tenant = bytes_of_text(op->record.tenant);
+    op->request.name = bytes_of_text(op->record.name);
+    op->request.credential = bytes_of_text(sim_token);
+    if (op->request.kind == REQUEST_RECORD_PUT)
+        op->request.value = bytes_of(op->record.value, op->record.size);
+}
+
 static bool
 change_begin(struct world *world, unsigned token, unsigned node, enum request_kind kind)
 {
     struct token_op *op = op_begin(world, token, node, kind);
-    char key[2 * HASH_BYTES + 1];
+    if (op)
+        ask_for_record(op);
+    return op != NULL;
+}
+
+/* The next record that all tokens rest on. */
+static void
+grant_begin(struct world *world, unsigned node)
+{
+    struct tokens *t = &world->tokens;
+    struct token_op *op = t->granting ? NULL : op_begin(world, 0, node, REQUEST_RECORD_PUT);
     if (!op)
-        return false;
-    authority_token_key(bytes_of_text(op->credential), key);
-    snprintf(op->name, sizeof(op->name), RECORD_PREFIX "token/%s", key);
-    op->request.tenant = bytes_of_text(SYSTEM_TENANT);
-    op->request.name = bytes_of_text(op->name);
-    op->request.credential = bytes_of_text(sim_token);
-    if (kind == REQUEST_RECORD_PUT)
-        op->request.value = bytes_of_text("a token of the simulator");
-    return true;
+        return;
+    t->granting = true;
+    op->grant = true;
+    grant_fill(t->granted, &op->record);
+    ask_for_record(op);
 }
 
 /* Somebody reads a secret with it. */
@@ -185,7 +199,9 @@ tokens_turn(struct world *world)
     int node = pick_node(world);
     if (world->clients.stop)
         return;
-    if (node >= 0)
+    if (node >= 0 && t->granted < GRANTS)
+        grant_begin(world, (unsigned)node);
+    else if (node >= 0)
         change_token(world, (unsigned)prng_below(&t->prng, TOKENS), (unsigned)node);
     for (unsigned i = 0; i < TOKENS; i++) {
         node = pick_node(world);
@@ -231,7 +247,10 @@ op_ended(struct world *world, struct token_op *op, enum vault_err err)
     trace_line(&world->trace, world->now_ns, "token %lu at node %u: %s %s",
                (unsigned long)op->number, op->node, request_kind_name(op->request.kind),
                vault_err_name(err));
-    if (op->request.kind == REQUEST_READ) {
+    if (op->grant) {
+        world->tokens.granting = false;
+        world->tokens.granted += err == OK;
+    } else if (op->request.kind == REQUEST_READ) {
         was_used(world, op, err);
     } else if (op->request.kind == REQUEST_RECORD_PUT) {
         token->was_live = err == OK;
@@ -257,10 +276,11 @@ tokens_node_crashed(struct world *world, unsigned node)
         struct token_op *op = &world->tokens.ops[i];
         if (!op->live || op->node != node)
             continue;
-        if (op->request.kind == REQUEST_READ)
+        if (op->request.kind == REQUEST_READ) {
             op->live = false;
-        else
+        } else {
             op_ended(world, op, ERR_NO_QUORUM);
+        }
     }
 }
 
@@ -328,6 +348,10 @@ tokens_whole(struct world *world)
     struct tokens *t = &world->tokens;
     run_until(world, LEASES_MS, all_have_leases, "lease", "some node may not decide");
     run_until(world, ANSWER_MS, all_answered, "lease", "a request about tokens has no answer");
+    for (unsigned i = t->granted; i < GRANTS; i++) {
+        grant_begin(world, 0);
+        run_until(world, ANSWER_MS, all_answered, "lease", "a record is not made");
+    }
     make_token(world, 0, 0);
     run_until(world, ANSWER_MS, all_answered, "lease", "a token is not made");
     if (t->tokens[0].state != TOKEN_LIVE)

@@ -8,11 +8,12 @@
 
 #include "proto/record_path.h"
 #include "proto/request.h"
+#include "sim/grants.h"
 #include "sim/prng.h"
 
 enum { TOKENS = 4, TOKEN_OPS_MAX = 64 };
 
-enum token_state {
+enum sim_token_state {
     TOKEN_NONE,
     TOKEN_MAKING,
     TOKEN_OPEN, /* whether it was made is unknown */
@@ -23,7 +24,7 @@ enum token_state {
 
 struct sim_token {
     uint64_t number;
-    enum token_state state;
+    enum sim_token_state state;
     bool was_live; /* its making was answered */
     uint64_t revoked_ns;
 };
@@ -35,14 +36,18 @@ struct token_op {
     unsigned node, token;
     uint64_t number; /* of the token */
     struct request request;
-    char credential[48], name[RECORD_NAME_BYTES_MAX + 1], id[24];
+    bool grant; /* it makes a record that all tokens rest on */
+    char credential[GRANT_TOKEN_BYTES], id[24];
+    struct grant record; /* of what changes one */
 };
 
 struct tokens {
     struct prng prng;
     struct sim_token tokens[TOKENS];
     struct token_op ops[TOKEN_OPS_MAX];
-    uint64_t count; /* made */
+    unsigned granted; /* of the records that all tokens rest on */
+    bool granting;    /* one of them is under way */
+    uint64_t count;   /* made */
     uint64_t used, refused, revocations;
 };
 

@@ -11,11 +11,10 @@
 
 #include <cmocka.h>
 
-#include "actor_cluster.h"
-#include "actors/authority.h"
 #include "actors/lease.h"
+#include "token_records.h"
 
-static const char token[] = "ost_a-token-of-somebody";
+static struct test_token token;
 static const char policy[] = "_auth/policy/readers";
 
 static struct ac_request *
@@ -35,22 +34,18 @@ put_expecting(struct actor_cluster *ac, unsigned node, const char *value, uint64
     return ac_wait(ac, ac_send(ac, node, &r));
 }
 
-static void
-token_name(char out[static 160])
-{
-    char key[2 * HASH_BYTES + 1];
-    authority_token_key(bytes_of_text(token), key);
-    snprintf(out, 160, "_auth/token/%s", key);
-}
-
 static struct ac_request *
 send_token_record(struct actor_cluster *ac, unsigned node, enum request_kind kind)
 {
-    char name[160];
-    token_name(name);
-    struct request r = ac_make(kind, name, kind == REQUEST_RECORD_PUT ? "a token" : NULL);
+    struct request r = ac_make(kind, token.name, NULL);
+    struct buf value = {0};
     r.tenant = bytes_of_text(SYSTEM_TENANT);
-    return ac_send(ac, node, &r);
+    if (kind == REQUEST_RECORD_PUT)
+        test_token_record(&token, 1, 0, 3600, &value);
+    r.value = buf_bytes(&value);
+    struct ac_request *sent = ac_send(ac, node, &r);
+    buf_close(&value);
+    return sent;
 }
 
 static struct ac_request *
@@ -64,7 +59,7 @@ static enum vault_err
 read_with_token(struct actor_cluster *ac, unsigned node)
 {
     struct request r = ac_make(REQUEST_READ, "a", NULL);
-    r.credential = bytes_of_text(token);
+    r.credential = bytes_of_text(token.text);
     struct ac_request *answer = ac_wait(ac, ac_send(ac, node, &r));
     return answer->reply.err;
 }
@@ -83,6 +78,11 @@ cluster_with_token(uint64_t seed)
 {
     struct actor_cluster *ac = cluster_of(3, 3, seed);
     assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
+    test_token_make(1, &token);
+    records_put_tenant(ac, "default");
+    records_put_policy(ac, "readers",
+                       "{\"rules\":[{\"path\":\"**\",\"capabilities\":[\"read\"]}]}");
+    records_put_identity(ac, 1, "readers", false);
     assert_int_equal(change_token(ac, 0, REQUEST_RECORD_PUT)->reply.err, OK);
     return ac;
 }
@@ -273,7 +273,7 @@ records_outlive_all_processes_and_a_store(void **state)
     ac_start(ac, 1);
     ac_run_ms(ac, 8000);
     assert_true(ac_recovered(ac, 1));
-    assert_int_equal(ac_rows(ac, 1, ROW_IDENTITY), 1);
+    assert_int_equal(ac_rows(ac, 1, ROW_IDENTITY), 4);
     assert_int_equal(ac_rows(ac, 1, ROW_NEED), 0);
     assert_int_equal(read_with_token(ac, 1), OK);
     ac_free(ac);

@@ -1,0 +1,26 @@
+/* Identity records of the simulator: a tenant, an identity that may read everything, its tokens. */
+#ifndef OSTRAKA_SIM_GRANTS_H
+#define OSTRAKA_SIM_GRANTS_H
+
+#include "proto/record_path.h"
+
+enum {
+    GRANTS = 3, /* records that must be there before any token counts */
+    GRANT_BYTES_MAX = 512,
+};
+
+struct grant {
+    const char *tenant; /* static */
+    char name[RECORD_NAME_BYTES_MAX + 1];
+    size_t size;
+    uint8_t value[GRANT_BYTES_MAX];
+};
+
+/* The records by number: 0..GRANTS - 1. */
+void grant_fill(unsigned number, struct grant *out);
+/* The record of a token, and the token's text, NUL-ended. */
+enum { GRANT_TOKEN_BYTES = 64 };
+void grant_fill_token(uint64_t seed, uint64_t number, char text[static GRANT_TOKEN_BYTES],
+                      struct grant *out);
+
+#endif

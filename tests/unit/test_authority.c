@@ -1,0 +1,226 @@
+/* What tokens may do in a cluster: what their policies allow, at every node, and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actors/authority.h"
+#include "token_records.h"
+
+#define WRITERS                                                                                    \
+    "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"create\",\"read\",\"update\","           \
+    "\"delete\",\"history\",\"list\"]},{\"path\":\"app/root\",\"capabilities\":[\"deny\"]}]}"
+#define READERS "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\",\"list\"]}]}"
+#define NOBODY  "{\"rules\":[{\"path\":\"nothing\",\"capabilities\":[\"read\"]}]}"
+
+enum { WRITER = 1, READER = 2, STRANGER = 3, NODES = 3, LONG_SECONDS = 3600 };
+
+static struct test_token writer, reader;
+
+static struct actor_cluster *
+cluster_of(unsigned nodes, unsigned shares, uint64_t seed)
+{
+    struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
+    struct actor_cluster *ac = ac_new(&options);
+    ac_run_ms(ac, 1000);
+    records_put_tenant(ac, "default");
+    records_put_policy(ac, "writers", WRITERS);
+    records_put_policy(ac, "readers", READERS);
+    records_put_policy(ac, "nobody", NOBODY);
+    records_put_identity(ac, WRITER, "writers", false);
+    records_put_identity(ac, READER, "readers", false);
+    records_put_identity(ac, STRANGER, "nobody", false);
+    test_token_make(1, &writer);
+    test_token_make(2, &reader);
+    records_put_token(ac, &writer, WRITER, 0, LONG_SECONDS);
+    records_put_token(ac, &reader, READER, 0, LONG_SECONDS);
+    return ac;
+}
+
+static struct ac_request *
+ask(struct actor_cluster *ac, unsigned node, const struct test_token *token, enum request_kind kind,
+    const char *name, const char *value)
+{
+    struct request r = ac_make(kind, name, value);
+    r.credential = bytes_of_text(token->text);
+    r.limit = kind == REQUEST_HISTORY || kind == REQUEST_NAMES ? 10 : 0;
+    return ac_wait(ac, ac_send(ac, node, &r));
+}
+
+static enum vault_err
+result(struct actor_cluster *ac, unsigned node, const struct test_token *token,
+       enum request_kind kind, const char *name, const char *value)
+{
+    return ask(ac, node, token, kind, name, value)->reply.err;
+}
+
+static void
+tokens_do_what_their_policies_allow(void **state)
+{
+    (void)state;
+    for (unsigned node = 0; node < NODES; node++) {
+        struct actor_cluster *ac = cluster_of(NODES, NODES, 10 + node);
+        assert_int_equal(result(ac, node, &writer, REQUEST_CREATE, "app/a", "one"), OK);
+        assert_int_equal(result(ac, node, &writer, REQUEST_UPDATE, "app/a", "two"), OK);
+        assert_int_equal(result(ac, node, &writer, REQUEST_HISTORY, "app/a", NULL), OK);
+        struct ac_request *read = ask(ac, node, &reader, REQUEST_READ, "app/a", NULL);
+        assert_int_equal(read->reply.err, OK);
+        assert_true(bytes_equal(read->reply.value, bytes_of_text("two")));
+        /* It knows of the secret, and may read it alone. */
+        assert_int_equal(result(ac, node, &reader, REQUEST_UPDATE, "app/a", "3"), ERR_FORBIDDEN);
+        assert_int_equal(result(ac, node, &reader, REQUEST_DELETE, "app/a", NULL), ERR_FORBIDDEN);
+        assert_int_equal(result(ac, node, &reader, REQUEST_HISTORY, "app/a", NULL), ERR_FORBIDDEN);
+        assert_int_equal(result(ac, node, &reader, REQUEST_CREATE, "app/b", "1"), ERR_FORBIDDEN);
+        assert_int_equal(ac_create(ac, node, "other", "1")->reply.err, OK);
+        assert_int_equal(result(ac, node, &reader, REQUEST_READ, "other", NULL), ERR_NOT_FOUND);
+        assert_int_equal(result(ac, node, &writer, REQUEST_READ, "other", NULL), ERR_NOT_FOUND);
+        assert_int_equal(result(ac, node, &writer, REQUEST_CREATE, "app/root", "1"), ERR_NOT_FOUND);
+        assert_int_equal(result(ac, node, &writer, REQUEST_DELETE, "app/a", NULL), OK);
+        assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
+        ac_free(ac);
+    }
+}
+
+/* Nor are records for them, but for an operator. */
+static void
+records_are_for_operators(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 20);
+    assert_int_not_equal(result(ac, 1, &writer, REQUEST_RECORD_PUT, "_auth/policy/mine", "x"), OK);
+    assert_int_not_equal(result(ac, 1, &writer, REQUEST_RECORD_GET, "_auth/policy/writers", NULL),
+                         OK);
+    assert_int_not_equal(
+        result(ac, 1, &writer, REQUEST_RECORD_DELETE, "_auth/policy/writers", NULL), OK);
+    records_put_identity(ac, WRITER, "operator", false);
+    assert_int_equal(result(ac, 1, &writer, REQUEST_RECORD_PUT, "_auth/policy/mine", "x"), OK);
+    assert_int_equal(result(ac, 2, &writer, REQUEST_RECORD_GET, "_auth/policy/mine", NULL), OK);
+    assert_int_equal(result(ac, 2, &writer, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
+    ac_free(ac);
+}
+
+static void
+what_changes_counts_at_every_node(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 30);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    records_put_policy(ac, "readers", NOBODY);
+    for (unsigned node = 0; node < NODES; node++)
+        assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
+    records_put_identity(ac, READER, "writers", false);
+    for (unsigned node = 0; node < NODES; node++)
+        assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL), OK);
+    records_put_identity(ac, READER, "writers", true);
+    for (unsigned node = 0; node < NODES; node++)
+        assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL),
+                         ERR_UNAUTHENTICATED);
+    ac_free(ac);
+}
+
+static void
+names_are_those_that_may_be_listed(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 40);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 1, "other", "1")->reply.err, OK);
+    for (unsigned node = 0; node < NODES; node++) {
+        struct ac_request *names = ask(ac, node, &reader, REQUEST_NAMES, "", NULL);
+        assert_int_equal(names->reply.err, OK);
+        assert_int_equal(names->reply.name_count, 1);
+        assert_true(bytes_equal(names->reply.names[0], bytes_of_text("app/a")));
+    }
+    ac_free(ac);
+}
+
+/* Nobody counts uses yet; and what has ended is over. */
+static void
+tokens_that_cannot_be_used(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 50);
+    struct test_token token;
+    test_token_make(5, &token);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
+    records_put_token(ac, &token, READER, 2, LONG_SECONDS);
+    assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
+    records_put_token(ac, &token, READER, 0, 15);
+    assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), OK);
+    ac_run_ms(ac, 15000);
+    assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
+    ac_free(ac);
+}
+
+/* The holders decide by themselves: one that serves whom it should not gets nothing from them. */
+static void
+holders_decide_by_themselves(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 60);
+    const struct membership *ms = node_membership(ac->nodes[1].node);
+    struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1)};
+    struct path path = {bytes_of_text("default"), bytes_of_text("app/a")};
+    struct bytes may = bytes_of_text(writer.text), may_read = bytes_of_text(reader.text);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_UPDATE, may), OK);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_UPDATE, may_read), ERR_FORBIDDEN);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_DELETE, may_read), ERR_FORBIDDEN);
+    assert_int_equal(authority_of_value(ms, &st, path, may_read), OK);
+    assert_int_equal(authority_of_head(ms, &st, path, may_read), OK);
+    path.name = bytes_of_text("other");
+    assert_int_equal(authority_of_value(ms, &st, path, may_read), ERR_NOT_FOUND);
+    assert_int_equal(authority_of_head(ms, &st, path, may), ERR_NOT_FOUND);
+    path.name = bytes_of_text("_auth/policy/writers");
+    assert_int_not_equal(authority_of_vote(ms, &st, path, CHANGE_UPDATE, may), OK);
+    assert_int_not_equal(authority_of_head(ms, &st, path, may), OK);
+    path = (struct path){bytes_of_text("elsewhere"), bytes_of_text("app/a")};
+    assert_int_equal(authority_of_value(ms, &st, path, may_read), ERR_NOT_FOUND);
+    ac_free(ac);
+}
+
+static enum vault_err
+create_with_key(struct actor_cluster *ac, unsigned node, const char *credential)
+{
+    struct request r = ac_make(REQUEST_CREATE, "app/a", "1");
+    r.credential = bytes_of_text(credential);
+    r.idempotency_key = bytes_of_text("key");
+    return ac_wait(ac, ac_send(ac, node, &r))->reply.err;
+}
+
+/* Whichever node is asked. */
+static void
+callers_are_identities(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 70);
+    char memory[CALLER_BYTES];
+    for (unsigned node = 0; node < NODES; node++) {
+        const struct membership *ms = node_membership(ac->nodes[node].node);
+        struct bytes who = authority_caller(ms, bytes_of_text(writer.text), memory);
+        assert_true(bytes_equal(who, bytes_of_text("01000000-0000-0000-0000-000000000000")));
+    }
+    /* One caller's keys are not another's. */
+    assert_int_equal(create_with_key(ac, 2, writer.text), OK);
+    assert_int_equal(create_with_key(ac, 0, writer.text), OK);
+    assert_int_equal(create_with_key(ac, 0, ac_token), ERR_ALREADY_EXISTS);
+    ac_free(ac);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens_do_what_their_policies_allow),
+        cmocka_unit_test(records_are_for_operators),
+        cmocka_unit_test(what_changes_counts_at_every_node),
+        cmocka_unit_test(names_are_those_that_may_be_listed),
+        cmocka_unit_test(tokens_that_cannot_be_used),
+        cmocka_unit_test(holders_decide_by_themselves),
+        cmocka_unit_test(callers_are_identities),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
