@@ -3,10 +3,9 @@
  * token that an identity record names may do what its policies allow (auth/decide.h), as this node
  * knows them; nobody else may do anything.
  *
- * Where the client talks to a node, all that is known of the request counts. Other holders know less of
- * it (not the version that it expects, and not by which of its capabilities a head is looked at),
- * and allow no less than that node: they give nothing that some capability of the caller on that very
- * name is not enough for.
+ * Where the client talks to a node, all that is known of the request counts. Other holders know
+ * less of it (not the version that it expects, nor what a head is looked at for), and allow no less
+ * than that node: but nothing that no capability of the caller on that very name is enough for.
  */
 #ifndef OSTRAKA_ACTORS_AUTHORITY_H
 #define OSTRAKA_ACTORS_AUTHORITY_H
@@ -20,7 +19,7 @@ bool authority_permits(const struct cluster *cluster, struct bytes credential);
 
 /*
  * All that follow: OK it is allowed. ERR_UNAUTHENTICATED the credential is not valid. ERR_FORBIDDEN
- * the caller may not do that; ERR_NOT_FOUND the same, and may not know whether there is such a name.
+ * the caller may not; ERR_NOT_FOUND the same, and may not know whether there is such a name.
  * ERR_NOT_READY this node does not know, since its records may be older than it may decide by.
  */
 MUST_CHECK enum vault_err authority_of_request(const struct membership *ms, const struct step *st,

@@ -517,6 +517,42 @@ test_encoding(void **state)
     scene_free(s);
 }
 
+/* Identity records are proven as secrets are: votes for an update put them, for a delete end them. */
+static void
+test_records_need_votes(void **state)
+{
+    (void)state;
+    static const char name[] = "_auth/policy/everybody";
+    struct scene *s = scene_new(12);
+    struct request r = ac_make(REQUEST_RECORD_PUT, name, "rules");
+    assert_int_equal(ac_wait(s->ac, ac_send(s->ac, 0, &r))->reply.err, OK);
+    assert_true(s->count > 0);
+    struct msg write = s->caught[0], m = write;
+    m.u.write.proof = (struct bytes){0};
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    struct proof proof = votes_of(&write);
+    proof.count = 1;
+    m.u.write.proof = encoded(s, &proof);
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+
+    struct head head; /* ended with the votes that put it */
+    struct buf ended = {0};
+    assert_int_equal(head_decode(write.u.write.head, &head), OK);
+    head.value = (struct bytes){0};
+    head.ops[0].kind = CHANGE_DELETE;
+    assert_int_equal(head_encode(&head, &ended), OK);
+    m = write;
+    m.u.write.head = buf_bytes(&ended);
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    buf_close(&ended);
+
+    m = notice_of(&write);
+    assert_int_equal(told_chosen(s, 0, &m, name), STATE_ABSENT);
+    assert_int_equal(told_write(s, &write), REFUSED_NONE);
+    assert_int_equal(told_chosen(s, 0, &m, name), STATE_ACCEPTED);
+    scene_free(s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -532,6 +568,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_share_needs_writes_for_its_head),
         cmocka_unit_test(test_escrow_stays_until_proven),
         cmocka_unit_test(test_proof_outlives_its_makers),
+        cmocka_unit_test(test_records_need_votes),
         cmocka_unit_test(test_encoding),
     };
     if (argc > 1) /* one of them, by name */
