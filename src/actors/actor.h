@@ -19,6 +19,8 @@
 #include "proto/rows.h"
 #include "store/store.h"
 
+struct auditor;
+
 struct step {
     struct instant now; /* monotonic; constant during one step */
     uint64_t wall_ms;   /* wall clock; constant during one step */
@@ -27,6 +29,7 @@ struct step {
     struct metrics *metrics;
     struct arena *arena;       /* wiped after the step's effects have been executed */
     const struct maybe *maybe; /* NULL but in the simulator */
+    struct auditor *audit;     /* auditor.h: where actors note what they do; NULL: nowhere */
 };
 
 enum actor_id {
@@ -40,6 +43,7 @@ enum actor_id {
     ACTOR_SCRUBBER,
     ACTOR_LISTER,
     ACTOR_RECORDS,
+    ACTOR_AUDITOR,
 };
 
 enum effect_kind {
@@ -63,6 +67,8 @@ struct effect {
         struct {
             const struct store_change *changes;
             size_t count;
+            bool lazy; /* MSG_STORED comes when it would outlive the process; durable with the
+                          next batch that is not lazy */
         } store;
         struct {
             const struct bytes *keys;

@@ -747,6 +747,8 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_HELPED:
     case MSG_CHECK:
     case MSG_CHECKED:
+    case MSG_ANCHOR:
+    case MSG_ANCHORED:
     case MSG_REQUEST:
     case MSG_STORED:
     case MSG_LOADED:

@@ -48,6 +48,8 @@ check_record(const struct request *request)
 static enum vault_err
 admit(const struct gateway *g, const struct step *st, const struct request *request)
 {
+    if (g->membership->audit_failing)
+        return ERR_AUDIT_UNAVAILABLE;
     enum vault_err err = authority_of_request(g->membership, st, request);
     if (err != OK)
         return err;

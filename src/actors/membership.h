@@ -87,6 +87,7 @@ struct membership {
     uint64_t incarnation_told;   /* highest that anybody has named for this node */
     struct pair_keys *pair_keys; /* borrowed from the node; NULL: none */
     struct repair_progress repair;
+    bool audit_failing;                /* the audit trail cannot be written: nothing is given out */
     const struct signing_key *signing; /* of this node; borrowed; NULL: none */
     struct signing_keys
         signers[NODES_MAX]; /* proven signing keys of all nodes, this one included */

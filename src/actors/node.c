@@ -48,6 +48,8 @@ struct node {
     struct lister lister;
     struct auth_view auth_view;
     struct records records;
+    struct auditor auditor;
+    struct audit_hold hold;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -120,6 +122,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     }
     node->membership.records = &node->auth_view;
     records_init(&node->records, &node->auth_view);
+    auditor_init(&node->auditor, &node->membership);
     gateway_init(&node->gateway, &node->membership, options->requests_max);
     repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
     shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
@@ -199,6 +202,8 @@ node_free(struct node *node)
     anti_entropy_close(&node->anti_entropy);
     digests_close(&node->digests);
     auth_view_close(&node->auth_view);
+    auditor_close(&node->auditor);
+    audit_hold_close(&node->hold);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
     vote_keys_close(&node->vote_keys);
@@ -230,6 +235,8 @@ actor_of_wire(const struct msg *msg)
     case MSG_RECOVERED:
     case MSG_HANDED: return ACTOR_RECOVERY;
     case MSG_CHECKED: return ACTOR_SCRUBBER;
+    case MSG_ANCHOR:
+    case MSG_ANCHORED: return ACTOR_AUDITOR;
     default: return ACTOR_SHARD_STORE;
     }
 }
@@ -257,6 +264,9 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     struct step with_watch = *step;
     const struct step *st = &with_watch;
     with_watch.rng = &rng;
+    with_watch.audit = &node->auditor;
+    if (actor == ACTOR_GATEWAY && msg->kind == MSG_REQUEST)
+        auditor_asked(&node->auditor, &msg->u.request);
     node->effects.count = 0;
     node->membership.clients_waiting = node->gateway.in_flight;
     switch (actor) {
@@ -271,6 +281,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_SCRUBBER: return scrubber_handle(&node->scrubber, st, msg, &node->effects);
     case ACTOR_LISTER: return lister_handle(&node->lister, st, msg, &node->effects);
     case ACTOR_RECORDS: return records_handle(&node->records, st, msg, &node->effects);
+    case ACTOR_AUDITOR: return auditor_handle(&node->auditor, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -301,16 +312,87 @@ post(struct node *node, const struct step *st, enum actor_id actor, const struct
     return true;
 }
 
+/* ---- what the audit trail holds back ---- */
+
+/* What was noted in this step can be written, as far as is known. */
+static bool
+may_hold(const struct node *node)
+{
+    return !node->auditor.full &&
+           auditor_state(&node->auditor, node->auditor.serial) != AUDIT_REFUSED;
+}
+
+/*
+ * A frame that is dropped is a lost message: the protocol copes. Frames leave in the order in which
+ * they were made, held or not.
+ */
+static void
+send_frame(struct node *node, const struct step *st, const struct node_executor *executor,
+           uint8_t to, struct bytes frame)
+{
+    bool noted = node->auditor.noted;
+    uint64_t serial = noted ? node->auditor.serial : 0;
+    if (executor->made)
+        executor->made(executor->context, to, frame);
+    if ((!noted && !node->hold.first) || PLANTED(answer_before_audit))
+        executor->send(executor->context, to, frame);
+    else if ((noted && !may_hold(node)) || audit_hold_frame(&node->hold, serial, to, frame) != OK)
+        metrics_count(st->metrics, METRIC_audit_refused);
+}
+
+static void
+send_reply(struct node *node, const struct node_executor *executor, const struct effect *reply)
+{
+    gateway_answered(&node->gateway);
+    executor->execute(executor->context, reply);
+}
+
+/* How the request ended is noted, and the client hears of it when that is written. */
+static void
+answer(struct node *node, const struct step *st, const struct node_executor *executor,
+       struct effect *reply)
+{
+    bool change =
+        auditor_answered(&node->auditor, st, reply->u.reply.exchange, reply->u.reply.reply.err);
+    if (may_hold(node) && !PLANTED(answer_before_audit) &&
+        audit_hold_reply(&node->hold, node->auditor.serial, reply, change) == OK)
+        return;
+    if (!PLANTED(answer_before_audit))
+        audit_refuse_reply(reply, change);
+    send_reply(node, executor, reply);
+}
+
+static void
+release(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    while (node->hold.first) {
+        enum audit_state state = auditor_state(&node->auditor, node->hold.first->serial);
+        if (state == AUDIT_WAITS)
+            return;
+        struct audit_held *held = audit_hold_take(&node->hold);
+        if (held->is_reply) {
+            if (state == AUDIT_REFUSED)
+                audit_refuse_reply(&held->reply, held->is_change);
+            send_reply(node, executor, &held->reply);
+        } else if (state == AUDIT_WRITTEN) {
+            executor->send(executor->context, held->to, buf_bytes(&held->frame));
+        } else {
+            metrics_count(st->metrics, METRIC_audit_refused);
+        }
+        audit_held_free(held);
+    }
+}
+
 /* But a client whose request is lost on the way to the coordinator would wait for ever. */
 static void
-refuse_lost(struct node *node, const struct node_executor *executor, const struct msg *msg)
+refuse_lost(struct node *node, const struct step *st, const struct node_executor *executor,
+            const struct msg *msg)
 {
     struct effect refused = {.kind = EFFECT_REPLY, .u.reply.reply = {.err = ERR_BUSY}};
     if (msg->kind != MSG_CHANGE || !msg->u.request.request)
         return;
     refused.u.reply.exchange = msg->u.request.exchange;
-    gateway_answered(&node->gateway);
-    executor->execute(executor->context, &refused);
+    answer(node, st, executor, &refused);
 }
 
 /* An answer leaves with what is durable now: it may have been written down long before. */
@@ -337,7 +419,7 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else if (msg->to != node->membership.self)
-        executor->send(executor->context, msg->to, buf_bytes(&encoded));
+        send_frame(node, st, executor, msg->to, buf_bytes(&encoded));
     else if (sim_maybe(st, self_message_lost) ||
              !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded)))
         log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
@@ -354,11 +436,10 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
         } else if (effect->kind == EFFECT_LOCAL) {
             if (sim_maybe(st, local_message_lost) ||
                 !post(node, st, effect->actor, &effect->u.msg, (struct bytes){0}))
-                refuse_lost(node, executor, &effect->u.msg);
+                refuse_lost(node, st, executor, &effect->u.msg);
+        } else if (effect->kind == EFFECT_REPLY) {
+            answer(node, st, executor, effect);
         } else {
-            if (effect->kind == EFFECT_REPLY) {
-                gateway_answered(&node->gateway);
-            }
             executor->execute(executor->context, effect);
         }
     }
@@ -392,6 +473,15 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
 }
 
 /* ---- steps ---- */
+
+/* The records of the step go to the store, and what waited for earlier ones leaves. */
+static void
+end_step(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    auditor_step_end(&node->auditor, st, &node->effects);
+    execute(node, st, executor);
+    release(node, st, executor);
+}
 
 void
 node_turn_begin(struct node *node)
@@ -458,7 +548,10 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     execute(node, st, executor);
     records_start(&node->records, st, &node->effects);
     execute(node, st, executor);
+    auditor_start(&node->auditor, st, &node->effects);
+    execute(node, st, executor);
     run_inbox(node, st, executor);
+    end_step(node, st, executor);
     secret_arena_close(node->secrets);
 }
 
@@ -469,9 +562,11 @@ node_deliver(struct node *node, const struct step *st, const struct node_executo
     secret_arena_open(node->secrets);
     renew_ephemeral_key(node, st);
     renew_pair_key(node, st);
+    auditor_step_begin(&node->auditor);
     if (handle(node, st, actor, msg) == OK)
         execute(node, st, executor);
     run_inbox(node, st, executor);
+    end_step(node, st, executor);
     secret_arena_close(node->secrets);
 }
 
@@ -489,10 +584,12 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
         msg.to = node->membership.self;
         secret_arena_open(node->secrets);
         renew_ephemeral_key(node, st);
+        auditor_step_begin(&node->auditor);
         err = handle(node, st, actor_of_wire(&msg), &msg);
         if (err == OK)
             execute(node, st, executor);
         run_inbox(node, st, executor);
+        end_step(node, st, executor);
         secret_arena_close(node->secrets);
     }
     if (err != OK)

@@ -10,6 +10,8 @@
 #define OSTRAKA_ACTORS_NODE_H
 
 #include "actors/anti_entropy.h"
+#include "actors/audit_hold.h"
+#include "actors/auditor.h"
 #include "actors/coordinator.h"
 #include "actors/gateway.h"
 #include "actors/recovery.h"
@@ -58,6 +60,8 @@ struct node_executor {
     void *context;
     void (*send)(void *context, uint8_t to, struct bytes encoded);
     void (*execute)(void *context, const struct effect *effect);
+    /* A frame was made, which leaves now or when its audit record is written. NULL: not told. */
+    void (*made)(void *context, uint8_t to, struct bytes encoded);
 };
 
 /*

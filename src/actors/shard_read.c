@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_internal.h"
 
@@ -50,6 +51,15 @@ fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct m
     }
 }
 
+static void
+note_read(const struct shard_work *w, enum audit_kind kind, const char *outcome)
+{
+    bool list = kind == AUDIT_list;
+    audit_note_asked(w->st, kind, w->msg, w->path->link.path,
+                     list ? w->msg->u.list.credential : w->msg->u.read.credential,
+                     list ? "list" : "read", outcome);
+}
+
 /* False: refused. */
 static bool
 is_allowed(struct shard_work *w, bool value, struct bytes credential)
@@ -58,6 +68,8 @@ is_allowed(struct shard_work *w, bool value, struct bytes credential)
     struct path path = w->path->link.path;
     enum vault_err err = value ? authority_of_value(ms, w->st, path, credential)
                                : authority_of_head(ms, w->st, path, credential);
+    if (err != OK && err != ERR_NOT_READY)
+        note_read(w, AUDIT_share, "denied");
     if (err != OK)
         shard_refuse(w, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});
@@ -70,6 +82,10 @@ shard_on_read(struct shard_work *w)
     uint64_t version;
     const uint8_t *version_id;
     bool record = batch_record_name_valid(w->path->link.path.name); /* no secret: read by all */
+    if (w->s->membership->audit_failing) {
+        shard_refuse(w, REFUSED_DISK_FULL, (struct ballot){0});
+        return;
+    }
     if (!record && !is_allowed(w, !w->msg->u.read.head_only, w->msg->u.read.credential))
         return;
     if (w->msg->u.read.head_only || !wanted_version(w, &version, &version_id)) {
@@ -95,6 +111,8 @@ shard_on_read(struct shard_work *w)
     state->version = row.record;
     state->dealing = w->rows->rows[ROW_D].value;
     fill_share(w, w->rows->rows[ROW_V].key, row.share, state);
+    if (!record)
+        note_read(w, AUDIT_share, state->share.size > 0 ? "given" : "not_held");
 }
 
 static struct msg_fetched *

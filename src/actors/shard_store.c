@@ -612,6 +612,8 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_CHECKED:
     case MSG_SCAN:
     case MSG_SCANNED:
+    case MSG_ANCHOR:
+    case MSG_ANCHORED:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

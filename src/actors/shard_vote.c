@@ -1,6 +1,7 @@
 /* Votes: docs/protocol.md, "Voting phase". */
 #include <assert.h>
 
+#include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
 
@@ -49,6 +50,27 @@ somebody_is_about_to_write(const struct shard_work *w)
            instant_since(w->st->now, path->promised_at).ns < duration_ms(MANNERS_MS).ns;
 }
 
+static const char *
+purpose_name(enum change_kind purpose)
+{
+    switch (purpose) {
+    case CHANGE_CREATE: return "create";
+    case CHANGE_UPDATE: return "update";
+    case CHANGE_DELETE: return "delete";
+    case CHANGE_FINISH: return "finish";
+    case CHANGE_NONE: break;
+    }
+    return "none";
+}
+
+static void
+note_vote(const struct shard_work *w, const char *outcome)
+{
+    const struct msg_vote *vote = &w->msg->u.vote;
+    audit_note_asked(w->st, AUDIT_vote, w->msg, w->path->link.path, vote->credential,
+                     purpose_name(vote->purpose), outcome);
+}
+
 static void
 grant(struct shard_work *w)
 {
@@ -69,6 +91,7 @@ grant(struct shard_work *w)
     shard_incarnations(w, &m->u.voted.incarnations);
     shard_vouch_vote(w, &m->u.voted);
     metrics_count(w->st->metrics, METRIC_votes_granted);
+    note_vote(w, "granted");
     shard_log(w, LOG_INFO, "voted", REFUSED_NONE);
 }
 
@@ -83,7 +106,11 @@ shard_on_vote(struct shard_work *w)
                                  : authority_of_vote(w->s->membership, w->st, path->link.path,
                                                      vote->purpose, vote->credential);
 
-    if (allowed != OK) {
+    if (w->s->membership->audit_failing) {
+        shard_refuse(w, REFUSED_DISK_FULL, (struct ballot){0});
+    } else if (allowed != OK) {
+        if (allowed != ERR_NOT_READY)
+            note_vote(w, "denied");
         shard_refuse(w, allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});
     } else if (b.node != w->msg->from || shard_ballot_too_far(w, b)) {

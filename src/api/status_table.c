@@ -53,6 +53,7 @@ face(enum vault_err err)
     case ERR_VALUE_UNAVAILABLE:
     case ERR_MASTER_KEY_UNAVAILABLE:
     case ERR_BUSY:
+    case ERR_AUDIT_UNAVAILABLE:
     case ERR_NOT_READY: return (struct error_face){err, 503, retry_safe, NULL};
     case ERR_CORRUPT_VALUE:
     case ERR_MASTER_KEY_INCORRECT: return (struct error_face){err, 503, retry_no, NULL};

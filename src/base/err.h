@@ -53,7 +53,8 @@
     X(ERR_BUSY, "busy", "too much work waits already")                                             \
     X(ERR_NOT_READY, "not_ready", "this node does not serve yet")                                  \
     X(ERR_BAD_ENV, "bad_env", "the .env text is not usable as it is")                              \
-    X(ERR_INTERNAL, "internal", "the request could not be completed")
+    X(ERR_INTERNAL, "internal", "the request could not be completed")                              \
+    X(ERR_AUDIT_UNAVAILABLE, "audit_unavailable", "the audit trail cannot be written")
 
 enum vault_err {
 #define X(code, name, text) code,

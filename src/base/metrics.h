@@ -47,7 +47,10 @@
     X(anti_entropy_differences, "paths found unlike")                                              \
     X(anti_entropy_finished, "of them, changes that this node then began to finish")               \
     X(proofs_refused, "writes and notices refused for want of a proof: some node misbehaves")      \
-    X(proofs_unknown, "proofs that this node lacked a key to check, and did not take")
+    X(proofs_unknown, "proofs that this node lacked a key to check, and did not take")             \
+    X(audit_records, "records of the audit trail")                                                 \
+    X(audit_refused, "records of the audit trail that could not be taken, and answers with them")  \
+    X(audit_alarms, "heads of other nodes' audit trails that contradict what was known of them")
 
 enum metric {
 #define X(name, help) METRIC_##name,

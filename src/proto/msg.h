@@ -48,6 +48,8 @@
     X(SCAN, 44) /* which names of this tenant do you keep? */                                      \
     X(SCANNED, 45)                                                                                 \
     X(KNOWN, 36) /* answer to CHOSEN of an identity record: what this node decides by has it */
+    X(ANCHOR, 40) /* the signed head of my audit trail: keep it */                                 \
+    X(ANCHORED, 41)
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -426,6 +428,14 @@ struct msg_scanned {
     struct incarnations incarnations;
 };
 
+struct msg_anchor {
+    struct bytes head; /* audit/block.h */
+};
+struct msg_anchored {
+    uint8_t epoch[16];
+    uint64_t size;
+};
+
 /* Local ones. */
 struct msg_request {
     const struct request *request; /* borrowed until its REPLY effect */
@@ -492,6 +502,8 @@ struct msg {
         struct msg_checked checked;
         struct msg_scan scan;
         struct msg_scanned scanned;
+        struct msg_anchor anchor;
+        struct msg_anchored anchored;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;

@@ -9,7 +9,7 @@
 
 #include "proto/proof.h"
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, KINDS_END = MSG_SCANNED + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, ANCHOR_BYTES_MAX = 512, KINDS_END = MSG_SCANNED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -287,6 +287,13 @@ static const struct field scanned_fields[] = {
     UP_TO(msg_scanned, names, SCAN_NAMES_BYTES_MAX),
     ANY(msg_scanned, incarnations),
 };
+static const struct field anchor_fields[] = {
+    BETWEEN(msg_anchor, head, 1, ANCHOR_BYTES_MAX),
+};
+static const struct field anchored_fields[] = {
+    ANY(msg_anchored, epoch),
+    ANY(msg_anchored, size),
+};
 /* clang-format on */
 
 struct layout {
@@ -316,6 +323,8 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_HELPED] = LAYOUT(helped_fields),       [MSG_CHECK] = LAYOUT(check_fields),
     [MSG_CHECKED] = LAYOUT(checked_fields),     [MSG_SCAN] = LAYOUT(scan_fields),
     [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_KNOWN] = LAYOUT(known_fields),
+    [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_ANCHOR] = LAYOUT(anchor_fields),
+    [MSG_ANCHORED] = LAYOUT(anchored_fields),
 };
 
 static const struct layout *

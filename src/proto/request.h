@@ -83,6 +83,7 @@ struct request {
     bool copy_recursive, copy_move;    /* COPY */
     struct bytes names_prefix;         /* NAMES: those that begin with it */
     struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
+    struct bytes address;              /* of the client; empty: not known */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

@@ -25,6 +25,8 @@
  *   'l' tenant name                empty: the names of secrets that this node has a 'p' row of, in
  *                                  the order of their bytes (tenant length (1), tenant, name to the
  *                                  end). Written with the first 'p' row of the path and never again
+ *   'a' number (8 bytes)           a block of this node's audit trail: audit/block.h
+ *   'h' node epoch                 the newest signed head of a node's audit trail in that epoch
  *   'u' path 1 zero                the accepted head is pending, or is a record of a batch or an
  *                                  identity that is only accepted: to be settled, if nobody else
  *                                  does; the value is a
@@ -55,6 +57,8 @@ enum row_table {
     ROW_UNSETTLED = 'u',
     ROW_DOUBT = 'q',
     ROW_NAME = 'l',
+    ROW_AUDIT = 'a',
+    ROW_ANCHOR = 'h',
 };
 
 /* Keys are built in fixed memory. */

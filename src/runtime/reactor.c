@@ -158,6 +158,7 @@ execute_storage(struct reactor *r, const struct effect *effect)
     }
     q->tag = effect->tag;
     q->owner = (uint32_t)effect->actor;
+    q->lazy = effect->kind == EFFECT_STORE && effect->u.store.lazy;
     enum vault_err err = fill_request(q, effect);
     if (err == OK)
         err = storage_io_submit(r->options.storage, q);
@@ -529,7 +530,7 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     if (!r)
         return ERR_NOMEM;
     r->options = *options;
-    r->executor = (struct node_executor){r, execute_send, execute};
+    r->executor = (struct node_executor){r, execute_send, execute, NULL};
     r->started = reactor_now();
     r->rotated = r->started;
     arena_init(&r->step_arena, STEP_ARENA_BYTES_MAX);

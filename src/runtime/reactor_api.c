@@ -153,13 +153,15 @@ fill_repair(const struct reactor *r, struct repair_status *s)
 }
 
 static void
-fill_reasons(struct node_status *s, bool serving)
+fill_reasons(struct node_status *s, bool serving, bool audit_failing)
 {
     size_t n = 0;
     if (!s->quorum)
         s->not_ready_reasons[n++] = "too few nodes are connected";
     else if (!serving)
         s->not_ready_reasons[n++] = why_not_serving(s);
+    if (audit_failing)
+        s->not_ready_reasons[n++] = "the audit trail cannot be written: see the log, and the disk";
     if (s->sealed)
         s->not_ready_reasons[n++] = "the master key is missing or not the right one";
     s->ready = n == 0;
@@ -239,7 +241,7 @@ fill_status(struct reactor *r, struct node_status *s)
     fill_repair(r, &s->repair);
     s->quorum = connected >= cluster_node_majority(cluster);
     fill_recovery(r->node, s);
-    fill_reasons(s, node_serving(r->node));
+    fill_reasons(s, node_serving(r->node), ms->audit_failing);
     copy_commit_metrics(&r->metrics, &io);
 }
 

@@ -395,6 +395,7 @@ op_outcome_of(struct world *world, const struct op *op)
     case ERR_VERSION_MISMATCH: return OP_REFUSED;
     case ERR_RESULT_GONE: return OP_OPEN; /* it happened, nobody knows when */
     case ERR_NO_QUORUM:
+    case ERR_AUDIT_UNAVAILABLE:
     case ERR_CONTENDED: return is_change(op) && r->phase == PHASE_WRITING ? OP_OPEN : OP_NOTHING;
     case ERR_DISK_FULL:
     case ERR_BUSY:
@@ -600,6 +601,7 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
     if (!attempt || attempt->node != node || !attempt->live)
         sim_fail(world, SIM_SAFETY, "answer", "an answer to nobody");
     attempt->live = false;
+    check_audit_reply(world, node, bytes_of_text(op->id), reply->err);
     if (!op->request.has_at)
         check_in_time(world, op, attempt);
     check_patience(world, op, attempt, reply->err);

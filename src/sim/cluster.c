@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/vote_keys.h"
+#include "sim/check_choice.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -157,6 +158,23 @@ on_send(void *context, uint8_t to, struct bytes encoded)
         net_send(world, world->current, to, encoded);
 }
 
+/* What a frame says must hold when it is made; it may leave later. A forger's are none of these. */
+static void
+on_made(void *context, uint8_t to, struct bytes encoded)
+{
+    struct world *world = context;
+    unsigned node = world->current;
+    struct msg msg;
+    if (msg_decode(encoded, &msg) != OK || world->nodes[node].dying)
+        return;
+    msg.from = (uint8_t)node;
+    msg.to = to;
+    check_store(world, node, &msg);
+    if (!world->window)
+        check_durable(world, node, &msg);
+    check_choice_frame(&world->chain, node, &msg);
+}
+
 static void
 arm_timer(struct world *world, unsigned node, const struct effect *effect)
 {
@@ -243,7 +261,7 @@ step_end(struct world *world, unsigned node)
 void
 node_hand(struct world *world, unsigned node, enum actor_id actor, const struct msg *msg)
 {
-    struct node_executor executor = {world, on_send, on_execute};
+    struct node_executor executor = {world, on_send, on_execute, on_made};
     struct step st = step_of(world, node);
     step_begin(world, node);
     node_deliver(world->nodes[node].node, &st, &executor, actor, msg);
@@ -253,7 +271,7 @@ node_hand(struct world *world, unsigned node, enum actor_id actor, const struct 
 static void
 receive(struct world *world, const struct event *event)
 {
-    struct node_executor executor = {world, on_send, on_execute};
+    struct node_executor executor = {world, on_send, on_execute, on_made};
     unsigned node = event->node;
     struct step st = step_of(world, node);
     bool passes = event->tag != 0; /* plot.c: it has been faster than the cut */
@@ -440,7 +458,7 @@ void
 node_boot(struct world *world, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
-    struct node_executor executor = {world, on_send, on_execute};
+    struct node_executor executor = {world, on_send, on_execute, on_made};
     struct step st = step_of(world, node);
     struct node_options options = {
         .cluster = n->mismatched ? &world->other_cluster : &world->cluster,

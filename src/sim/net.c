@@ -7,7 +7,6 @@
  * overtake each other; a direction is cut, or stands still and then delivers everything. A frame in flight outlives its
  * sender, never its receiver.
  */
-#include "sim/check_choice.h"
 #include "sim/world.h"
 
 enum { LINK_NOTICE_MS = 1000, DELAY_MS_MAX = 2000 };
@@ -164,11 +163,6 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     if (world->trace.verbose && msg.kind != MSG_HEARTBEAT)
         tell(world, from, to, &msg);
     check_secrets_frame(world, from, to, frame, &msg);
-    check_store(world, from, &msg);
-    if (!world->window)
-        check_durable(world, from, &msg);
-    if (!world->forging)
-        check_choice_frame(&world->chain, from, &msg);
     costs_message(&world->costs, from, to, &msg);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));

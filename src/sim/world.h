@@ -197,7 +197,6 @@ struct world {
     struct check_chain chain;
     struct check_shred shred;
     bool frame_late;                 /* the frame on its way out is struck by help_late */
-    bool forging;                    /* what is being sent is a forger's */
     struct check_blinding *blinding; /* made when the first question for help leaves */
     uint8_t canary[CANARY_BYTES];
     struct costs costs;
@@ -273,6 +272,9 @@ void store_look(struct world *world, unsigned node);
 void plot_apart(struct world *world, unsigned part); /* it has just been cut off */
 uint64_t plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
 void check_store(struct world *world, unsigned node, const struct msg *msg);
+/* check_audit.c: a node answers a client. */
+void check_audit_reply(struct world *world, unsigned node, struct bytes request_id,
+                       enum vault_err err);
 
 /* check_secrets.c: what must never be seen, in what leaves a node or rests there */
 void check_secrets_frame(struct world *world, unsigned from, unsigned to, struct bytes frame,

@@ -135,7 +135,7 @@ tell_flushed(struct storage_io *io)
 }
 
 /*
- * Commits each and syncs once. Gives the number of transactions that are durable now. After a
+ * Commits each and syncs once, or not at all when nothing in it must be. Gives the number of transactions that are durable now. After a
  * failed sync nobody knows what the disk holds: *broken is set, and nothing may be written any
  * more.
  */
@@ -144,15 +144,19 @@ batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
 {
     struct store *store = io->options.store;
     uint64_t committed = 0;
+    bool lazy = store->ops->write_out != NULL;
 
     for (struct storage_request *r = first; r != NULL; r = r->next) {
         r->err = store->ops->commit(store, r->changes, r->change_count);
         if (r->err == OK)
             committed++;
+        lazy = lazy && r->lazy;
     }
     if (committed == 0)
         return 0;
-    enum vault_err err = store->ops->sync(store);
+    enum vault_err err = lazy ? store->ops->write_out(store) : store->ops->sync(store);
+    if (err == OK && lazy)
+        return committed;
     if (err == OK) {
         tell_flushed(io);
         return committed;

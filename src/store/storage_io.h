@@ -5,7 +5,8 @@
  *
  * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain()
  * from its loop. Completions of batches come in the order of submission. Nothing is completed with
- * OK before it is durable.
+ * OK before it is durable, but for
+ * what is lazy: that would outlive the process, not the machine.
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -30,6 +31,7 @@ struct storage_request {
     struct arena arena;           /* owns everything below */
     struct store_change *changes; /* COMMIT */
     size_t change_count;
+    bool lazy;          /* COMMIT: need not be synced; it is with the next batch that must be */
     struct bytes *keys; /* LOAD; results in rows[i] (rows[i].key is the key) and found[i] */
     size_t key_count;
     bool *found;

@@ -78,6 +78,11 @@ struct store_ops {
     void (*close)(struct store *store); /* frees; readers must have been freed */
     /* Where the last batch stands that survives a crash: what the node tells others, and keeps. */
     void (*durable)(struct store *store, struct store_mark *out);
+    /*
+     * Everything committed so far outlives the process, but not the machine. Errors as for sync.
+     * NULL: there is no such thing.
+     */
+    enum vault_err (*write_out)(struct store *store);
 };
 
 /* First member of every implementation's struct. */

@@ -283,6 +283,20 @@ wt_sync(struct store *store)
     return OK;
 }
 
+/* What the engine still has in its own buffers goes to the system. */
+static enum vault_err
+wt_write_out(struct store *store)
+{
+    struct store_wt *s = of_store(store);
+
+    pthread_mutex_lock(&s->lock);
+    int ret = s->session->log_flush(s->session, "sync=off");
+    pthread_mutex_unlock(&s->lock);
+    if (ret != 0)
+        store_wt_fatal(s, "the journal could not be written to the disk");
+    return OK;
+}
+
 static uint64_t
 wt_sequence(struct store *store)
 {
@@ -501,4 +515,5 @@ const struct store_ops store_wt_ops = {
     .scan = wt_scan,
     .close = wt_close,
     .durable = wt_durable,
+    .write_out = wt_write_out,
 };

@@ -63,6 +63,18 @@ print_frame(const struct actor_cluster *ac, unsigned from, unsigned to, const st
             (unsigned long)ballot_ms(b), (unsigned long)b.time & 0xffff, b.node, what);
 }
 
+/* What a frame says must hold when it is made; it may leave later. */
+static void
+on_made(void *context, uint8_t to, struct bytes encoded)
+{
+    struct actor_cluster *ac = context;
+    struct msg msg;
+    ac_require(msg_decode(encoded, &msg) == OK, "a node made a frame that does not decode");
+    msg.from = (uint8_t)ac->current;
+    msg.to = to;
+    ac_disk_check_promise(ac, ac->current, &msg);
+}
+
 static void
 on_send(void *context, uint8_t to, struct bytes encoded)
 {
@@ -72,7 +84,6 @@ on_send(void *context, uint8_t to, struct bytes encoded)
     ac_require(msg_decode(encoded, &msg) == OK, "a node sent a frame that does not decode");
     msg.from = (uint8_t)from;
     msg.to = to;
-    ac_disk_check_promise(ac, from, &msg);
     ac_trace(ac, msg.kind, (uint64_t)from << 32 | to);
     if (ac->loud)
         print_frame(ac, from, to, &msg);
@@ -198,7 +209,7 @@ step_end(struct actor_cluster *ac, unsigned node)
 void
 ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor, const struct msg *msg)
 {
-    struct node_executor executor = {ac, on_send, on_execute};
+    struct node_executor executor = {ac, on_send, on_execute, on_made};
     struct step st = step_of(ac, node);
     ac->current = node;
     node_deliver(ac->nodes[node].node, &st, &executor, actor, msg);
@@ -208,7 +219,7 @@ ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor, const s
 static enum vault_err
 receive(struct actor_cluster *ac, unsigned from, unsigned to, struct bytes frame)
 {
-    struct node_executor executor = {ac, on_send, on_execute};
+    struct node_executor executor = {ac, on_send, on_execute, on_made};
     struct step st = step_of(ac, to);
     ac->current = to;
     enum vault_err err = node_receive(ac->nodes[to].node, &st, &executor, (uint8_t)from, frame);
@@ -439,7 +450,7 @@ void
 ac_start(struct actor_cluster *ac, unsigned node)
 {
     struct ac_node *n = &ac->nodes[node];
-    struct node_executor executor = {ac, on_send, on_execute};
+    struct node_executor executor = {ac, on_send, on_execute, on_made};
     struct step st = step_of(ac, node);
     struct node_options options = {
         .cluster = &ac->cluster,

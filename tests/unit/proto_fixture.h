@@ -514,6 +514,11 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .incarnations = known,
         };
         break;
+    case MSG_ANCHOR: msg->u.anchor.head = dice_bytes(dice, 1, 200); break;
+    case MSG_ANCHORED:
+        msg->u.anchored.size = dice_number(dice, 0, UINT64_MAX);
+        ID(msg->u.anchored.epoch);
+        break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:

@@ -217,6 +217,9 @@ check_failure(struct run *run, struct op *op)
     bool change =
         op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE || op->kind == REQUEST_DELETE;
     switch ((int)reply->err) {
+    case ERR_AUDIT_UNAVAILABLE:
+        op->outcome = change && reply->phase == PHASE_WRITING ? UNKNOWN : DID_NOT_HAPPEN;
+        break;
     case ERR_NO_QUORUM:
         op->outcome = reply->phase == PHASE_WRITING ? UNKNOWN : DID_NOT_HAPPEN;
         if (change && reply->phase == PHASE_NONE)

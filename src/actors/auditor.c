@@ -1,0 +1,619 @@
+#include "actors/auditor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/authority.h"
+#include "base/planted.h"
+
+enum audit_tag { TAG_STATE = 1, TAG_HEADS, TAG_BLOCK, TAG_TICK, TAG_OWN_HEAD, TAG_PEER_HEAD = 16 };
+
+enum { STATE_FIELDS = 7, STATE_BYTES_MAX = 4096, HEADS_MAX = 512 };
+
+static const char state_name[] = "audit";
+
+void
+auditor_init(struct auditor *a, struct membership *membership)
+{
+    *a = (struct auditor){.membership = membership, .serial = 1};
+}
+
+void
+auditor_close(struct auditor *a)
+{
+    for (unsigned i = 0; i < AUDIT_ASKED_BUCKETS; i++) {
+        while (a->asked[i]) {
+            struct audit_asked *next = a->asked[i]->next;
+            free(a->asked[i]);
+            a->asked[i] = next;
+        }
+    }
+    buf_close(&a->block);
+    buf_close(&a->records);
+}
+
+/* ---- rows ---- */
+
+static void
+put_number(uint8_t *out, uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++)
+        out[i] = (uint8_t)(value >> (8 * (7 - i)));
+}
+
+void
+row_key_audit(uint64_t block, struct row_key *out)
+{
+    row_key_table(ROW_AUDIT, out);
+    put_number(out->data + out->size, block);
+    out->size += 8;
+}
+
+void
+row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES], struct row_key *out)
+{
+    row_key_table(ROW_ANCHOR, out);
+    out->data[out->size++] = (uint8_t)node;
+    memcpy(out->data + out->size, epoch, AUDIT_EPOCH_BYTES);
+    out->size += AUDIT_EPOCH_BYTES;
+}
+
+static enum vault_err
+encode_state(const struct auditor *a, uint64_t next_block, uint64_t kept_from,
+             const uint8_t previous[static HASH_BYTES], const struct audit_tree *tree,
+             struct buf *out)
+{
+    uint8_t peaks[AUDIT_TREE_BYTES_MAX];
+    size_t peaks_size = audit_tree_peaks(tree, peaks);
+    struct cbor_writer w;
+
+    cbor_writer_init(&w, out);
+    cbor_put_array(&w, STATE_FIELDS);
+    cbor_put_bytes(&w, bytes_of(a->epoch, AUDIT_EPOCH_BYTES));
+    cbor_put_uint(&w, a->epoch_incarnation);
+    cbor_put_uint(&w, next_block);
+    cbor_put_uint(&w, kept_from);
+    cbor_put_bytes(&w, bytes_of(previous, HASH_BYTES));
+    cbor_put_uint(&w, tree->size);
+    cbor_put_bytes(&w, bytes_of(peaks, peaks_size));
+    return w.err;
+}
+
+static enum vault_err
+decode_state(struct auditor *a, struct bytes encoded)
+{
+    struct cbor_reader r;
+
+    cbor_reader_init(&r, encoded);
+    bool form = cbor_get_array(&r, STATE_FIELDS) == STATE_FIELDS;
+    cbor_get_fixed(&r, a->epoch, AUDIT_EPOCH_BYTES);
+    a->epoch_incarnation = cbor_get_uint(&r);
+    a->next_block = cbor_get_uint(&r);
+    a->kept_from = cbor_get_uint(&r);
+    cbor_get_fixed(&r, a->previous, HASH_BYTES);
+    uint64_t size = cbor_get_uint(&r);
+    struct bytes peaks = cbor_get_bytes(&r, AUDIT_TREE_BYTES_MAX);
+    if (cbor_finish(&r) != OK || !form)
+        return ERR_CORRUPT;
+    return audit_tree_load(size, peaks, &a->tree) == OK ? OK : ERR_CORRUPT;
+}
+
+/* ---- records ---- */
+
+static void
+note(struct auditor *a, const struct step *st, const struct audit_record *record)
+{
+    struct audit_record timed = *record;
+    struct buf encoded = {0};
+    struct cbor_writer w;
+
+    timed.time_ms = st->wall_ms;
+    a->noted = true;
+    enum vault_err err =
+        a->record_count < AUDIT_BLOCK_RECORDS_MAX && a->records.size < AUDIT_BLOCK_BYTES_MAX
+            ? audit_record_encode(&timed, &encoded)
+            : ERR_TOO_LARGE;
+    if (err == OK) {
+        cbor_writer_init(&w, &a->records);
+        cbor_put_bytes(&w, buf_bytes(&encoded));
+        err = w.err;
+    }
+    buf_close(&encoded);
+    if (err != OK) {
+        a->full = true;
+        metrics_count(st->metrics, METRIC_audit_refused);
+        return;
+    }
+    a->record_count++;
+    metrics_count(st->metrics, METRIC_audit_records);
+}
+
+void
+audit_note(const struct step *st, const struct audit_record *record)
+{
+    if (st->audit)
+        note(st->audit, st, record);
+}
+
+void
+audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *msg,
+                 struct path path, struct bytes credential, const char *operation,
+                 const char *outcome)
+{
+    struct audit_record record = {.kind = (uint64_t)kind,
+                                  .node = msg->from,
+                                  .op = msg->op,
+                                  .request_id = msg->request_id,
+                                  .operation = bytes_of_text(operation),
+                                  .tenant = path.tenant,
+                                  .name = path.name,
+                                  .outcome = bytes_of_text(outcome)};
+
+    if (!st->audit)
+        return;
+    if (authority_permits(st->audit->membership->cluster, credential))
+        record.caller = authority_caller(credential);
+    note(st->audit, st, &record);
+}
+
+static struct audit_asked **
+find_asked(struct auditor *a, uint64_t exchange)
+{
+    struct audit_asked **at =
+        &a->asked[(exchange ^ exchange >> 8 ^ exchange >> 16) % AUDIT_ASKED_BUCKETS];
+
+    while (*at && (*at)->exchange != exchange)
+        at = &(*at)->next;
+    return at;
+}
+
+void
+auditor_asked(struct auditor *a, const struct msg_request *request)
+{
+    struct audit_asked **at = find_asked(a, request->exchange);
+    struct audit_asked *asked = calloc(1, sizeof(*asked));
+
+    if (!asked)
+        return; /* it is noted without its particulars */
+    *asked = (struct audit_asked){
+        .next = *at, .exchange = request->exchange, .request = request->request};
+    *at = asked;
+}
+
+static bool
+is_change(enum request_kind kind)
+{
+    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
+           kind == REQUEST_BATCH_CREATE;
+}
+
+bool
+auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, enum vault_err err)
+{
+    struct audit_asked **at = find_asked(a, exchange), *asked = *at;
+    struct audit_record record = {.kind = AUDIT_request,
+                                  .node = a->membership->self,
+                                  .outcome = bytes_of_text(vault_err_name(err))};
+    bool change = true;
+
+    if (asked) {
+        const struct request *request = asked->request;
+        record.request_id = request->id;
+        record.operation = bytes_of_text(request_kind_name(request->kind));
+        record.tenant = request->tenant;
+        record.address = request->address;
+        record.name = request->name;
+        if (authority_permits(a->membership->cluster, request->credential))
+            record.caller = authority_caller(request->credential);
+        change = is_change(request->kind);
+        for (size_t i = 0; i < request->item_count; i++) {
+            record.name = request->items[i].name;
+            note(a, st, &record);
+        }
+        if (request->item_count == 0)
+            note(a, st, &record);
+        *at = asked->next;
+        free(asked);
+    } else {
+        note(a, st, &record);
+    }
+    return change;
+}
+
+/* ---- blocks ---- */
+
+void
+auditor_step_begin(struct auditor *a)
+{
+    a->noted = false;
+    a->full = false;
+}
+
+enum audit_state
+auditor_state(const struct auditor *a, uint64_t serial)
+{
+    if (serial <= a->written)
+        return AUDIT_WRITTEN;
+    return a->failing ? AUDIT_REFUSED : AUDIT_WAITS;
+}
+
+/*
+ * A new tree for a new incarnation of the store: what the one before it had is lost or was put back,
+ * and must not seem to go on.
+ */
+static enum vault_err
+begin_epoch(struct auditor *a, const struct step *st)
+{
+    const struct member *self = &a->membership->members[a->membership->self];
+
+    enum vault_err err = rng_fill(st->rng, a->epoch, AUDIT_EPOCH_BYTES);
+    if (err != OK)
+        return err;
+    a->epoch_incarnation = self->incarnation;
+    memset(&a->tree, 0, sizeof(a->tree));
+    memset(a->anchored, 0, sizeof(a->anchored));
+    a->own = (struct audit_head){.time_ms = a->own.time_ms};
+    log_event(st->log, LOG_INFO, "auditor", "epoch_began",
+              log_u64("incarnation", self->incarnation));
+    return OK;
+}
+
+static bool
+epoch_is_over(const struct auditor *a)
+{
+    const struct member *self = &a->membership->members[a->membership->self];
+
+    return a->epoch_incarnation == 0 ||
+           (self->incarnation != 0 && self->incarnation != a->epoch_incarnation);
+}
+
+static void
+store_block(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct store_change *changes = arena_alloc(st->arena, 3 * sizeof(*changes));
+    uint8_t hash[HASH_BYTES];
+    struct row_key keys[3];
+    struct buf state = {0};
+    struct bytes value = {0};
+    uint64_t kept_from = a->next_block + 1 > AUDIT_BLOCKS_KEPT + a->kept_from
+                             ? a->next_block + 1 - AUDIT_BLOCKS_KEPT
+                             : a->kept_from;
+    size_t count = 2;
+
+    audit_block_hash(buf_bytes(&a->block), hash);
+    row_key_audit(a->next_block, &keys[0]);
+    row_key_meta(state_name, &keys[1]);
+    row_key_audit(a->kept_from, &keys[2]);
+    bool made = changes &&
+                encode_state(a, a->next_block + 1, kept_from, hash, &a->tree_after, &state) == OK &&
+                arena_copy(st->arena, buf_bytes(&state), &value) == OK;
+    buf_close(&state);
+    for (size_t i = 0; made && i < 3; i++)
+        made = arena_copy(st->arena, row_key_bytes(&keys[i]), &changes[i].key) == OK;
+    if (!made) {
+        a->failing = true;
+        return;
+    }
+    changes[0].kind = STORE_PUT;
+    changes[0].value = buf_bytes(&a->block);
+    changes[1].kind = STORE_PUT;
+    changes[1].value = value;
+    if (kept_from > a->kept_from) {
+        changes[2].kind = STORE_DELETE;
+        changes[2].value = (struct bytes){0};
+        count = 3;
+    }
+    a->writing = true;
+    effect_store(out, ACTOR_AUDITOR, TAG_BLOCK, changes, count);
+    out->items[out->count - 1].u.store.lazy = true;
+}
+
+/* What has gathered becomes the block to be written. Errors: ERR_NOMEM, ERR_RANGE, ERR_ENTROPY. */
+static enum vault_err
+close_block(struct auditor *a, const struct step *st)
+{
+    enum vault_err err = epoch_is_over(a) ? begin_epoch(a, st) : OK;
+    struct audit_block block = {.number = a->next_block,
+                                .before = a->tree,
+                                .time_ms = st->wall_ms,
+                                .record_count = a->record_count,
+                                .records = buf_bytes(&a->records)};
+
+    if (err != OK)
+        return err;
+    memcpy(block.epoch, a->epoch, AUDIT_EPOCH_BYTES);
+    memcpy(block.previous, a->previous, HASH_BYTES);
+    buf_close(&a->block);
+    err = audit_block_encode(&block, &a->block);
+    if (err == OK)
+        err = audit_block_after(&block, &a->tree_after);
+    if (err != OK)
+        return err;
+    buf_close(&a->records);
+    a->record_count = 0;
+    a->serial++;
+    return OK;
+}
+
+void
+auditor_step_end(struct auditor *a, const struct step *st, struct effects *out)
+{
+    if (!a->loaded || a->writing || a->failing || a->record_count == 0)
+        return;
+    if (close_block(a, st) != OK)
+        a->failing = true; /* what has gathered is still there */
+    else
+        store_block(a, st, out);
+}
+
+static void
+on_block(struct auditor *a, const struct step *st, enum vault_err err)
+{
+    a->writing = false;
+    if (err != OK) {
+        if (!a->failing)
+            log_event(st->log, LOG_ERROR, "auditor", "audit_unavailable", log_err("error", err));
+        a->failing = true;
+        a->membership->audit_failing = true;
+        return;
+    }
+    if (a->failing)
+        log_event(st->log, LOG_INFO, "auditor", "audit_available", log_u64("block", a->next_block));
+    a->failing = false;
+    a->membership->audit_failing = false;
+    a->written = a->serial - 1;
+    a->tree = a->tree_after;
+    audit_block_hash(buf_bytes(&a->block), a->previous);
+    a->next_block++;
+    if (a->next_block > AUDIT_BLOCKS_KEPT + a->kept_from)
+        a->kept_from = a->next_block - AUDIT_BLOCKS_KEPT;
+    buf_close(&a->block);
+}
+
+/* ---- anchors ---- */
+
+static void
+put_head(const struct step *st, uint64_t tag, const struct audit_head *head, struct effects *out)
+{
+    struct store_change *change = arena_alloc(st->arena, sizeof(*change));
+    struct row_key key;
+    struct buf encoded = {0};
+
+    row_key_anchor(head->node, head->epoch, &key);
+    if (change && audit_head_encode(head, &encoded) == OK &&
+        arena_copy(st->arena, row_key_bytes(&key), &change->key) == OK &&
+        arena_copy(st->arena, buf_bytes(&encoded), &change->value) == OK) {
+        change->kind = STORE_PUT;
+        effect_store(out, ACTOR_AUDITOR, tag, change, 1);
+    }
+    buf_close(&encoded);
+}
+
+/* A head is told only when what it covers is durable: its row comes after in the same journal. */
+static void
+sign_head(struct auditor *a, const struct step *st, struct effects *out)
+{
+    const struct signing_key *key = a->membership->signing;
+    uint64_t now_ms = st->wall_ms > a->own.time_ms ? st->wall_ms : a->own.time_ms + 1;
+
+    if (!key || a->anchoring || a->tree.size == 0 || a->tree.size == a->own.size)
+        return;
+    a->own = (struct audit_head){.node = a->membership->self,
+                                 .size = a->tree.size,
+                                 .time_ms = now_ms,
+                                 .kept_from = a->kept_from};
+    memcpy(a->own.epoch, a->epoch, AUDIT_EPOCH_BYTES);
+    audit_tree_root(&a->tree, a->own.root);
+    audit_head_sign(&a->own, a->membership->cluster->id, key);
+    size_t before = out->count;
+    put_head(st, TAG_OWN_HEAD, &a->own, out);
+    a->anchoring = out->count > before;
+}
+
+static void
+send_head(struct auditor *a, const struct step *st, struct effects *out)
+{
+    const struct membership *ms = a->membership;
+    struct buf encoded = {0};
+    struct bytes head = {0};
+
+    if (audit_head_encode(&a->own, &encoded) == OK &&
+        arena_copy(st->arena, buf_bytes(&encoded), &head) == OK) {
+        for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
+            if (i != ms->self && ms->members[i].connected && a->anchored[i] < a->own.size)
+                effect_send(out, MSG_ANCHOR, i, NULL)->u.anchor.head = head;
+        }
+    }
+    buf_close(&encoded);
+}
+
+static void
+alarm_of(const struct step *st, uint8_t node, const char *what, uint64_t size)
+{
+    metrics_count(st->metrics, METRIC_audit_alarms);
+    log_event(st->log, LOG_ERROR, "auditor", what, log_u64("peer", node), log_u64("size", size));
+}
+
+/* False: it is not to be kept. */
+static bool
+judge_head(struct auditor *a, const struct step *st, uint8_t from, const struct audit_head *head)
+{
+    const struct audit_head *known = &a->known[from];
+
+    if (known->size == 0 || memcmp(known->epoch, head->epoch, AUDIT_EPOCH_BYTES) != 0)
+        return true;
+    if (head->time_ms < known->time_ms)
+        return false; /* an old one that comes late */
+    if (head->size < known->size) {
+        alarm_of(st, from, "audit_rolled_back", head->size);
+        return false;
+    }
+    if (head->size == known->size && memcmp(head->root, known->root, HASH_BYTES) != 0) {
+        alarm_of(st, from, "audit_forked", head->size);
+        return false;
+    }
+    return true;
+}
+
+static enum vault_err
+on_anchor(struct auditor *a, const struct step *st, const struct msg *in, struct effects *out)
+{
+    struct audit_head head;
+
+    if (audit_head_decode(in->u.anchor.head, &head) != OK || head.node != in->from)
+        return ERR_MALFORMED;
+    if (audit_head_verify(&head, a->membership->cluster->id, &a->membership->signers[in->from]) !=
+        OK) {
+        alarm_of(st, in->from, "audit_head_not_signed", head.size);
+        return OK;
+    }
+    if (!judge_head(a, st, in->from, &head))
+        return OK;
+    a->known[in->from] = head;
+    put_head(st, TAG_PEER_HEAD + in->from, &head, out);
+    return OK;
+}
+
+static void
+on_peer_head(const struct auditor *a, uint8_t peer, enum vault_err err, struct effects *out)
+{
+    if (err != OK)
+        return; /* it will come again */
+    struct msg_anchored *anchored = &effect_send(out, MSG_ANCHORED, peer, NULL)->u.anchored;
+    memcpy(anchored->epoch, a->known[peer].epoch, AUDIT_EPOCH_BYTES);
+    anchored->size = a->known[peer].size;
+}
+
+static void
+on_anchored(struct auditor *a, const struct msg *in)
+{
+    const struct msg_anchored *anchored = &in->u.anchored;
+
+    if (memcmp(anchored->epoch, a->epoch, AUDIT_EPOCH_BYTES) == 0 &&
+        anchored->size <= a->tree.size && anchored->size > a->anchored[in->from])
+        a->anchored[in->from] = anchored->size;
+}
+
+/* ---- messages ---- */
+
+static void
+on_tick(struct auditor *a, const struct step *st, struct effects *out)
+{
+    effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));
+    if (a->failing && !a->writing) {
+        if (a->block.size > 0) {
+            store_block(a, st, out);
+        } else { /* it was not even made */
+            a->failing = false;
+            a->membership->audit_failing = false;
+        }
+    }
+    if (!a->loaded)
+        return;
+    sign_head(a, st, out);
+    if (!a->anchoring && a->own.size > 0)
+        send_head(a, st, out); /* again, to whoever has not said that it has it */
+}
+
+static void
+note_start(struct auditor *a, const struct step *st)
+{
+    const struct membership *ms = a->membership;
+    struct audit_record record = {.kind = AUDIT_start,
+                                  .node = ms->self,
+                                  .op = ms->members[ms->self].boot,
+                                  .operation = bytes_of_text("start"),
+                                  .outcome = bytes_of_text("ok")};
+
+    note(a, st, &record);
+}
+
+static void
+on_state(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
+{
+    if (loaded->err == ERR_IO || loaded->err == ERR_NOMEM)
+        return; /* nothing is given out before it is known */
+    if (loaded->err != OK || (loaded->count == 1 && loaded->rows[0].found &&
+                              decode_state(a, loaded->rows[0].value) != OK)) {
+        a->epoch_incarnation = 0; /* what was there is found by its anchors */
+        memset(&a->tree, 0, sizeof(a->tree));
+        log_event(st->log, LOG_ERROR, "auditor", "audit_state_corrupt", log_u64("block", 0));
+    }
+    struct row_key prefix;
+    struct bytes key;
+    row_key_table(ROW_ANCHOR, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) == OK)
+        effect_scan(out, ACTOR_AUDITOR, TAG_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
+}
+
+static void
+on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *loaded)
+{
+    struct audit_head head;
+
+    for (size_t i = 0; i < loaded->count; i++) {
+        if (audit_head_decode(loaded->rows[i].value, &head) != OK || head.node >= NODES_MAX)
+            continue;
+        if (head.time_ms > a->known[head.node].time_ms)
+            a->known[head.node] = head;
+    }
+    a->own.time_ms = a->known[a->membership->self].time_ms;
+    a->loaded = true;
+    note_start(a, st);
+}
+
+static void
+on_loaded(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+          struct effects *out)
+{
+    if (loaded->tag == TAG_STATE)
+        on_state(a, st, loaded, out);
+    else if (loaded->tag == TAG_HEADS)
+        on_heads(a, st, loaded);
+}
+
+static void
+on_stored(struct auditor *a, const struct step *st, const struct msg_stored *stored,
+          struct effects *out)
+{
+    if (stored->tag == TAG_BLOCK) {
+        on_block(a, st, stored->err);
+    } else if (stored->tag == TAG_OWN_HEAD) {
+        a->anchoring = false;
+        if (stored->err == OK)
+            send_head(a, st, out);
+        else
+            a->own.size = 0; /* signed anew with the next tick */
+    } else if (stored->tag >= TAG_PEER_HEAD && stored->tag < TAG_PEER_HEAD + NODES_MAX) {
+        on_peer_head(a, (uint8_t)(stored->tag - TAG_PEER_HEAD), stored->err, out);
+    }
+}
+
+void
+auditor_start(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
+    struct row_key key;
+
+    (void)a;
+    row_key_meta(state_name, &key);
+    if (keys && arena_copy(st->arena, row_key_bytes(&key), keys) == OK)
+        effect_load(out, ACTOR_AUDITOR, TAG_STATE, keys, 1);
+    effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));
+}
+
+enum vault_err
+auditor_handle(struct auditor *a, const struct step *st, const struct msg *in, struct effects *out)
+{
+    assert(out->count == 0);
+    switch ((int)in->kind) {
+    case MSG_LOADED: on_loaded(a, st, &in->u.loaded, out); return OK;
+    case MSG_STORED: on_stored(a, st, &in->u.stored, out); return OK;
+    case MSG_TIMER: on_tick(a, st, out); return OK;
+    case MSG_ANCHOR: return on_anchor(a, st, in, out);
+    case MSG_ANCHORED: on_anchored(a, in); return OK;
+    default: return ERR_UNEXPECTED;
+    }
+}

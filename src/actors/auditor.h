@@ -1,0 +1,103 @@
+/*
+ * The auditor: keeps this node's audit trail, and of the others' what they have signed of theirs.
+ *
+ * Records that are noted gather into a block. A block is written (row 'a', and where the trail
+ * stands in row 'm' "audit", in one batch) as soon as the one before it is; so under load a block
+ * holds what has come in meanwhile. What leaves the node in a step that noted something is held
+ * back by the node until that block is written (actors/audit_hold.h). If it cannot be written, what
+ * was held is refused, requests are refused from then on (503 audit_unavailable), this node gives
+ * neither votes nor shares, and the same block is tried again every second.
+ *
+ * Every second in which records were written, the newest tree head is signed, stored, and sent to
+ * the peers (ANCHOR), who store it (row 'h') and say so (ANCHORED). A head that does not go on from
+ * the one before it (smaller, or another root of the same size) is counted and logged as an alarm.
+ */
+#ifndef OSTRAKA_ACTORS_AUDITOR_H
+#define OSTRAKA_ACTORS_AUDITOR_H
+
+#include "actors/actor.h"
+#include "actors/membership.h"
+#include "audit/block.h"
+#include "audit/record.h"
+
+enum {
+    AUDIT_TICK_MS = 1000,
+    AUDIT_BLOCKS_KEPT = 1 << 20, /* older ones are dropped, one for each new one */
+    AUDIT_ASKED_BUCKETS = 256,
+};
+
+/* A request that has not been answered. */
+struct audit_asked {
+    struct audit_asked *next;
+    uint64_t exchange;
+    const struct request *request; /* borrowed until its answer */
+};
+
+/* Must not be copied. */
+struct auditor {
+    struct membership *membership; /* borrowed */
+
+    /* Where the trail stands: after the last block written. */
+    bool loaded;
+    uint8_t epoch[AUDIT_EPOCH_BYTES];
+    uint64_t epoch_incarnation; /* of the store in which the epoch began */
+    uint64_t next_block;
+    uint64_t kept_from;
+    uint8_t previous[HASH_BYTES];
+    struct audit_tree tree;
+
+    /* Being written, or to be tried again. */
+    bool writing, failing;
+    struct buf block;
+    struct audit_tree tree_after;
+
+    /* Gathering. Blocks are counted from the start of the process: serials. */
+    uint64_t serial;  /* of the one that gathers */
+    uint64_t written; /* all up to this one are written */
+    struct buf records;
+    size_t record_count;
+    bool noted; /* something was, since auditor_step_begin */
+    bool full;  /* something could not be, since then */
+
+    /* Anchors. */
+    bool anchoring;
+    struct audit_head own;              /* newest that was signed */
+    struct audit_head known[NODES_MAX]; /* newest of each node; size 0: none */
+    uint64_t anchored[NODES_MAX];       /* size of this epoch's tree that the peer has stored */
+
+    struct audit_asked *asked[AUDIT_ASKED_BUCKETS];
+};
+
+/* Rows of the trail: of a block; of the newest head of a node in an epoch. */
+void row_key_audit(uint64_t block, struct row_key *out);
+void row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES],
+                    struct row_key *out);
+
+void auditor_init(struct auditor *a, struct membership *membership);
+void auditor_close(struct auditor *a);
+void auditor_start(struct auditor *a, const struct step *st, struct effects *out);
+MUST_CHECK enum vault_err auditor_handle(struct auditor *a, const struct step *st,
+                                         const struct msg *in, struct effects *out);
+
+/* Around every step of the node: the second hands what was gathered to the store. */
+void auditor_step_begin(struct auditor *a);
+void auditor_step_end(struct auditor *a, const struct step *st, struct effects *out);
+
+enum audit_state { AUDIT_WAITS, AUDIT_WRITTEN, AUDIT_REFUSED };
+/* Of what was noted into the block of that serial. */
+enum audit_state auditor_state(const struct auditor *a, uint64_t serial);
+
+/* A request has come. The pointer is kept until auditor_answered. */
+void auditor_asked(struct auditor *a, const struct msg_request *request);
+/* Notes how it ended: one record, or one for each secret of a batch. True: it was a change. */
+bool auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange,
+                      enum vault_err err);
+
+/* From the actors: nothing happens when st->audit is NULL. The time is filled in. */
+void audit_note(const struct step *st, const struct audit_record *record);
+/* A replica was asked for something of a path, and did so or not. */
+void audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *msg,
+                      struct path path, struct bytes credential, const char *operation,
+                      const char *outcome);
+
+#endif

@@ -1,0 +1,269 @@
+/* The audit trail of nodes at work: what is in it, who anchors it, and what happens without it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "audit/record.h"
+#include "audit/verifier.h"
+
+enum { ROWS_MAX = 1024 };
+
+struct found {
+    unsigned requests, votes, given, denied, starts;
+    uint64_t blocks;
+    struct audit_finding finding;
+};
+
+static struct actor_cluster *
+cluster(uint64_t seed)
+{
+    struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = seed};
+    return ac_new(&options);
+}
+
+static size_t
+rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, struct arena *arena,
+        struct store_row *rows)
+{
+    struct row_key prefix;
+    size_t count = 0;
+    bool more;
+
+    row_key_table(table, &prefix);
+    assert_int_equal(ac->nodes[node].store->ops->scan(ac->nodes[node].reader,
+                                                      row_key_bytes(&prefix), (struct bytes){0},
+                                                      ROWS_MAX, true, arena, rows, &count, &more),
+                     OK);
+    assert_false(more);
+    return count;
+}
+
+/* The heads of that node's trail that the others keep; all must be signed by it. */
+static size_t
+anchors_of(struct actor_cluster *ac, unsigned node, struct audit_head *out)
+{
+    struct store_row *rows = calloc(ROWS_MAX, sizeof(*rows));
+    struct signing_keys keys = {0};
+    struct arena arena;
+    size_t count = 0;
+
+    (void)signing_keys_learn(&keys, &ac->nodes[node].signing.public_half);
+    arena_init(&arena, 1 << 24);
+    for (unsigned i = 0; i < 3; i++) {
+        size_t found = i == node ? 0 : rows_of(ac, i, ROW_ANCHOR, &arena, rows);
+        for (size_t j = 0; j < found; j++) {
+            struct audit_head head;
+            assert_int_equal(audit_head_decode(rows[j].value, &head), OK);
+            if (head.node != node)
+                continue;
+            assert_int_equal(audit_head_verify(&head, ac->cluster.id, &keys), OK);
+            out[count++] = head;
+        }
+    }
+    arena_close(&arena);
+    free(rows);
+    return count;
+}
+
+static void
+count_record(const struct audit_record *record, const char *name, struct found *out)
+{
+    bool about = bytes_equal(record->name, bytes_of_text(name));
+
+    out->starts += record->kind == AUDIT_start;
+    out->requests += about && record->kind == AUDIT_request;
+    out->votes += about && record->kind == AUDIT_vote;
+    out->given += about && record->kind == AUDIT_share &&
+                  bytes_equal(record->outcome, bytes_of_text("given"));
+    out->denied += bytes_equal(record->outcome, bytes_of_text("denied"));
+}
+
+static void
+look(struct actor_cluster *ac, unsigned node, const char *name, struct found *out)
+{
+    struct store_row *rows = calloc(ROWS_MAX, sizeof(*rows));
+    struct audit_head anchors[16];
+    struct audit_verifier v;
+    struct arena arena;
+
+    memset(out, 0, sizeof(*out));
+    arena_init(&arena, 1 << 24);
+    audit_verifier_init(&v, anchors, anchors_of(ac, node, anchors));
+    out->blocks = rows_of(ac, node, ROW_AUDIT, &arena, rows);
+    for (size_t i = 0; i < out->blocks; i++) {
+        struct audit_block block;
+        struct audit_record record;
+        struct bytes bytes;
+        size_t at = 0;
+        (void)audit_verifier_block(&v, rows[i].value);
+        assert_int_equal(audit_block_decode(rows[i].value, &block), OK);
+        while (audit_block_next(&block, &at, &bytes)) {
+            assert_int_equal(audit_record_decode(bytes, &record), OK);
+            count_record(&record, name, out);
+        }
+    }
+    out->finding = audit_verifier_end(&v);
+    arena_close(&arena);
+    free(rows);
+}
+
+static void
+test_every_call_leaves_its_records(void **state)
+{
+    struct actor_cluster *ac = cluster(3);
+    unsigned votes = 0, given = 0;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 1, "a"), "one"));
+    assert_int_equal(ac_create(ac, 2, "a", "two")->reply.err, ERR_ALREADY_EXISTS);
+    for (unsigned i = 0; i < 3; i++) {
+        struct found f;
+        look(ac, i, "a", &f);
+        assert_int_equal(f.requests, 1); /* before the answer was there, not a moment later */
+        assert_int_equal(f.starts, 1);
+        votes += f.votes;
+        given += f.given;
+    }
+    assert_true(votes >= 4);
+    assert_true(given >= 2);
+    ac_free(ac);
+}
+
+static void
+test_peers_anchor(void **state)
+{
+    struct actor_cluster *ac = cluster(4);
+    struct found f;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    for (unsigned i = 0; i < 3; i++) {
+        struct audit_head anchors[16];
+        assert_int_equal(anchors_of(ac, i, anchors), 2);
+        look(ac, i, "a", &f);
+        assert_int_equal(f.finding.verdict, AUDIT_INTACT);
+        assert_int_equal(f.finding.unanchored, 0);
+        assert_true(f.finding.records > 1);
+    }
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    look(ac, 0, "a", &f);
+    assert_true(f.finding.unanchored > 0); /* of the last second */
+    assert_int_equal(f.finding.verdict, AUDIT_INTACT);
+    ac_free(ac);
+}
+
+static void
+test_goes_on_after_a_restart(void **state)
+{
+    struct actor_cluster *ac = cluster(5);
+    struct found before, after;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    look(ac, 0, "a", &before);
+    ac_crash_losing(ac, 0, true);
+    ac_start(ac, 0);
+    ac_run_ms(ac, 3000);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    ac_run_ms(ac, 2500);
+    look(ac, 0, "a", &after);
+    assert_int_equal(after.finding.verdict, AUDIT_INTACT);
+    assert_int_equal(after.finding.unanchored, 0);
+    assert_int_equal(after.starts, 2);
+    assert_true(after.finding.records > before.finding.records);
+    ac_free(ac);
+}
+
+/* A copy of the store is put back: the others have anchored what it does not know. */
+static void
+test_rollback_is_found(void **state)
+{
+    struct actor_cluster *ac = cluster(6);
+    struct found f;
+
+    (void)state;
+    ac_run_ms(ac, 1500);
+    ac_snapshot(ac, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        char name[8] = {'n', (char)('0' + i)};
+        assert_int_equal(ac_create(ac, 0, name, "one")->reply.err, OK);
+    }
+    ac_run_ms(ac, 2500);
+    ac_crash_losing(ac, 0, false);
+    ac_roll_back(ac, 0, true);
+    look(ac, 0, "a", &f);
+    assert_int_equal(f.finding.verdict, AUDIT_TRUNCATED);
+    ac_free(ac);
+}
+
+/* A row altered by whoever can write to the disk. */
+static void
+test_alteration_is_found(void **state)
+{
+    struct actor_cluster *ac = cluster(7);
+    struct row_key key;
+    struct bytes value;
+    struct found f;
+    uint8_t copy[4096];
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    row_key_audit(1, &key);
+    assert_true(ac_get(ac, 0, &key, &value));
+    assert_true(value.size <= sizeof(copy));
+    memcpy(copy, value.data, value.size);
+    copy[value.size - 2] ^= 2; /* the outcome of its last record */
+    ac_put(ac, 0, &key, bytes_of(copy, value.size));
+    look(ac, 0, "a", &f);
+    assert_int_equal(f.finding.verdict, AUDIT_CHANGED);
+    ac_free(ac);
+}
+
+/* A node that cannot write its trail fails its own requests; the others go on without it. */
+static void
+test_a_full_disk(void **state)
+{
+    struct actor_cluster *ac = cluster(8);
+    struct found f;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac->nodes[2].disk_full = true;
+    assert_int_equal(ac_read(ac, 2, "a")->reply.err, ERR_AUDIT_UNAVAILABLE);
+    assert_int_equal(ac_create(ac, 2, "b", "x")->reply.err, ERR_AUDIT_UNAVAILABLE);
+    assert_true(node_membership(ac->nodes[2].node)->audit_failing);
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 1, "a"), "two"));
+    ac->nodes[2].disk_full = false;
+    ac_run_ms(ac, 2500);
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
+    ac_run_ms(ac, 2500);
+    look(ac, 2, "a", &f);
+    assert_int_equal(f.finding.verdict, AUDIT_INTACT);
+    assert_int_equal(f.finding.unanchored, 0);
+    ac_free(ac);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_call_leaves_its_records),
+        cmocka_unit_test(test_peers_anchor),
+        cmocka_unit_test(test_goes_on_after_a_restart),
+        cmocka_unit_test(test_rollback_is_found),
+        cmocka_unit_test(test_alteration_is_found),
+        cmocka_unit_test(test_a_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
