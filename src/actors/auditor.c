@@ -11,8 +11,6 @@ enum audit_tag { TAG_STATE = 1, TAG_HEADS, TAG_BLOCK, TAG_TICK, TAG_OWN_HEAD, TA
 
 enum { STATE_FIELDS = 7, STATE_BYTES_MAX = 4096, HEADS_MAX = 512 };
 
-static const char state_name[] = "audit";
-
 void
 auditor_init(struct auditor *a, struct membership *membership)
 {
@@ -283,7 +281,7 @@ store_block(struct auditor *a, const struct step *st, struct effects *out)
 
     audit_block_hash(buf_bytes(&a->block), hash);
     row_key_audit(a->next_block, &keys[0]);
-    row_key_meta(state_name, &keys[1]);
+    row_key_audit_state(&keys[1]);
     row_key_audit(a->kept_from, &keys[2]);
     bool made = changes &&
                 encode_state(a, a->next_block + 1, kept_from, hash, &a->tree_after, &state) == OK &&
@@ -598,7 +596,7 @@ auditor_start(struct auditor *a, const struct step *st, struct effects *out)
     struct row_key key;
 
     (void)a;
-    row_key_meta(state_name, &key);
+    row_key_audit_state(&key);
     if (keys && arena_copy(st->arena, row_key_bytes(&key), keys) == OK)
         effect_load(out, ACTOR_AUDITOR, TAG_STATE, keys, 1);
     effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));

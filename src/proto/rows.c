@@ -71,6 +71,23 @@ row_key_meta(const char *name, struct row_key *out)
 }
 
 void
+row_key_audit_state(struct row_key *out)
+{
+    row_key_meta("audit", out);
+}
+
+bool
+row_is_of_audit(struct bytes key)
+{
+    struct row_key state;
+
+    row_key_audit_state(&state);
+    if (key.size > 0 && (key.data[0] == ROW_AUDIT || key.data[0] == ROW_ANCHOR))
+        return true;
+    return bytes_equal(key, row_key_bytes(&state));
+}
+
+void
 row_key_dirty_all(struct row_key *out)
 {
     row_key_meta("dirty/", out);

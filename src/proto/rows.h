@@ -68,6 +68,10 @@ struct row_key {
 };
 struct bytes row_key_bytes(const struct row_key *key);
 
+/* Where this node's audit trail stands. */
+void row_key_audit_state(struct row_key *out);
+/* A row of the audit trail: 'a', 'h', or where it stands. */
+bool row_is_of_audit(struct bytes key);
 void row_key_meta(const char *name, struct row_key *out);
 void row_key_path(struct path path, struct row_key *out);
 void row_key_identity(struct path path, struct row_key *out);

@@ -292,6 +292,7 @@ start_storage(struct server *s)
                                          .queue_max = STORAGE_QUEUE_MAX,
                                          .checkpoint_log_bytes = CHECKPOINT_LOG_BYTES,
                                          .checkpoint = store_wt_checkpoint,
+                                         .tight = store_wt_is_tight,
                                          .log_bytes = store_wt_log_bytes,
                                          .context = &s->found,
                                          .flushed = on_flushed};

@@ -177,6 +177,17 @@ disk_submit(struct disk *disk, const struct effect *effect)
     disk->queue_end = &batch->next;
 }
 
+/* As store_changes_may_use_reserve(), of a batch on its way. */
+static bool
+uses_reserve(const struct disk_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->changes[i].kind == STORE_PUT && !row_is_of_audit(batch->changes[i].row->key))
+            return false;
+    }
+    return true;
+}
+
 void
 disk_commit(struct disk *disk, enum vault_err err)
 {
@@ -186,7 +197,9 @@ disk_commit(struct disk *disk, enum vault_err err)
     disk->queue_end = &disk->queue;
     for (struct disk_batch *batch = disk->group; batch; batch = batch->next) {
         batch->err = err;
-        if (err != OK)
+        if (err == ERR_DISK_FULL && !disk->reserve_gone && uses_reserve(batch))
+            batch->err = OK;
+        if (batch->err != OK)
             continue;
         table_apply(&disk->visible, batch);
     }

@@ -43,6 +43,7 @@ struct disk {
     bool busy;
     uint64_t sequence; /* durable batches */
     uint64_t full_until_ns, slow_until_ns;
+    bool reserve_gone; /* while it is full */
     unsigned slow_factor;
     bool fail_next_write, fail_next_read;
     struct disk_table snapshot; /* of what was durable at some time */
@@ -53,7 +54,10 @@ struct disk {
 void disk_init(struct disk *disk);
 void disk_close(struct disk *disk);
 void disk_submit(struct disk *disk, const struct effect *effect);
-/* Takes what is queued as the next group and commits it, except that it all fails with `err` when that is not OK. */
+/*
+ * Takes what is queued as the next group and commits it, except that it all fails with `err` when that is not OK. But of a full
+ * disk what may use the reserve is committed until that is gone, too.
+ */
 void disk_commit(struct disk *disk, enum vault_err err);
 /* Makes the first batch of the group durable and takes it out; the caller frees it. NULL: the group is empty. */
 struct disk_batch *disk_sync_one(struct disk *disk);

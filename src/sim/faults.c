@@ -334,7 +334,10 @@ strike_disk(struct world *world, enum fault fault, unsigned node)
         break;
     case FAULT_write_failed: disk->fail_next_write = true; break;
     case FAULT_read_failed: disk->fail_next_read = true; break;
-    case FAULT_disk_full: disk->full_until_ns = until; break;
+    case FAULT_disk_full:
+        disk->full_until_ns = until;
+        disk->reserve_gone = prng_below(&world->fault_prng, 2) == 0;
+        break;
     default: break;
     }
 }

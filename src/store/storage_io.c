@@ -135,9 +135,9 @@ tell_flushed(struct storage_io *io)
 }
 
 /*
- * Commits each and syncs once, or not at all when nothing in it must be. Gives the number of transactions that are durable now. After a
- * failed sync nobody knows what the disk holds: *broken is set, and nothing may be written any
- * more.
+ * Commits each and syncs once, or not at all when all of it is lazy. Gives the number of
+ * transactions that are written now. After a failed sync nobody knows what the disk holds: *broken
+ * is set, and nothing may be written any more.
  */
 static uint64_t
 batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
@@ -193,10 +193,12 @@ after_batch(struct storage_io *io, uint64_t committed, uint64_t ns)
 {
     const struct storage_io_options *o = &io->options;
     uint64_t log_bytes = o->log_bytes == NULL ? 0 : o->log_bytes(o->store);
+    bool tight = o->tight != NULL && o->tight(o->store);
+    uint64_t due_bytes = o->checkpoint_log_bytes / (tight ? TIGHT_CHECKPOINTS : 1);
 
     pthread_mutex_lock(&io->lock);
     batch_count(io, committed, ns);
-    if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= o->checkpoint_log_bytes) {
+    if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= due_bytes) {
         io->checkpoint_due = true;
         io->checkpoint_log_bytes = log_bytes;
         pthread_cond_signal(&io->checkpoint_cond);

@@ -5,8 +5,7 @@
  *
  * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain()
  * from its loop. Completions of batches come in the order of submission. Nothing is completed with
- * OK before it is durable, but for
- * what is lazy: that would outlive the process, not the machine.
+ * OK before it is durable, but for what is lazy: that would outlive the process, not the machine.
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -44,12 +43,17 @@ struct storage_request {
     enum vault_err err; /* result: OK, ERR_DISK_FULL, ERR_CORRUPT, ERR_IO, ERR_NOMEM */
 };
 
+/* A checkpoint lets the journals before it go, and leaves less to be written out. */
+enum { TIGHT_CHECKPOINTS = 32 };
+
 struct storage_io_options {
     struct store *store;           /* borrowed; outlives the threads */
     size_t queue_max;              /* requests waiting; more are refused with ERR_BUSY */
     uint64_t checkpoint_log_bytes; /* 0: no checkpointer */
     enum vault_err (*checkpoint)(struct store *store); /* NULL: none */
-    uint64_t (*log_bytes)(struct store *store);        /* NULL: none */
+    /* Room is short: checkpoints come TIGHT_CHECKPOINTS times as often. NULL: never. */
+    bool (*tight)(struct store *store);
+    uint64_t (*log_bytes)(struct store *store); /* NULL: none */
     void *context;
     /*
      * After every flush and before anything of it is completed, on the writer's thread; NULL: none.

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/rows.h"
+
 struct bytes
 store_sequence_key(void)
 {
@@ -37,10 +39,10 @@ store_changes_check(const struct store_change *changes, size_t count)
 }
 
 bool
-store_changes_only_erase(const struct store_change *changes, size_t count)
+store_changes_may_use_reserve(const struct store_change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (changes[i].kind == STORE_PUT)
+        if (changes[i].kind == STORE_PUT && !row_is_of_audit(changes[i].key))
             return false;
     }
     return true;

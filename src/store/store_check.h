@@ -13,8 +13,11 @@ bool store_key_is_reserved(struct bytes key);
 
 /* Asserts that every change keeps to the bounds in store.h and leaves the reserved key alone. */
 void store_changes_check(const struct store_change *changes, size_t count);
-/* Whether the batch can only shrink the store. */
-bool store_changes_only_erase(const struct store_change *changes, size_t count);
+/*
+ * Whether the batch may use three quarters of the room that is kept free: it can only shrink the
+ * store, or records in the audit trail what is done without changing anything, so that reads go on.
+ */
+bool store_changes_may_use_reserve(const struct store_change *changes, size_t count);
 
 bool store_key_begins(struct bytes key, struct bytes prefix);
 

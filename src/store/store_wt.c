@@ -246,7 +246,7 @@ wt_commit(struct store *store, const struct store_change *changes, size_t count)
     pthread_mutex_lock(&s->lock);
     /* Twice: once for the journal, once for the table. */
     enum vault_err err =
-        store_wt_disk_admit(&s->disk, 2 * bytes, store_changes_only_erase(changes, count));
+        store_wt_disk_admit(&s->disk, 2 * bytes, store_changes_may_use_reserve(changes, count));
     if (err != OK)
         goto out;
     store_mark_next(s->chain_key.data, &s->mark, changes, count, &mark);
@@ -487,9 +487,20 @@ store_wt_checkpoint(struct store *store)
         return ERR_IO;
     if (connection->open_session(connection, NULL, NULL, &session) != 0)
         return ERR_IO;
+    uint64_t pending = atomic_load(&of_store(store)->disk.pending_bytes);
     int ret = session->checkpoint(session, NULL);
     (void)session->close(session, NULL);
+    if (ret == 0)
+        atomic_fetch_sub(&of_store(store)->disk.pending_bytes, pending);
     return ret == 0 ? OK : ERR_IO;
+}
+
+bool
+store_wt_is_tight(struct store *store)
+{
+    const struct store_wt_disk *disk = &of_store(store)->disk;
+
+    return atomic_load(&disk->free_bytes) < disk->free_min_bytes;
 }
 
 uint64_t

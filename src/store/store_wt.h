@@ -48,5 +48,6 @@ struct store_wt_stats {
 };
 void store_wt_stats(struct store *store, struct store_wt_stats *out);
 uint64_t store_wt_log_bytes(struct store *store); /* the first of them, for storage_io_options */
+bool store_wt_is_tight(struct store *store);      /* the disk is below its reserve; for the same */
 
 #endif

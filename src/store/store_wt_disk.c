@@ -166,9 +166,10 @@ store_wt_disk_ballast(struct store_wt_disk *disk)
 }
 
 enum vault_err
-store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool only_erases)
+store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool uses_reserve)
 {
-    uint64_t floor = only_erases ? disk->free_min_bytes / 4 : disk->free_min_bytes;
+    uint64_t floor = uses_reserve ? disk->free_min_bytes / 4 + atomic_load(&disk->pending_bytes)
+                                  : disk->free_min_bytes;
     uint64_t need = floor + disk->written_bytes + bytes;
 
     if (disk->written_bytes + bytes > LOOK_EVERY_BYTES || atomic_load(&disk->free_bytes) < need ||
@@ -180,5 +181,7 @@ store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool only_erases
     if (atomic_load(&disk->free_bytes) < floor + bytes)
         return ERR_DISK_FULL;
     disk->written_bytes += bytes;
+    if (atomic_load(&disk->free_bytes) < disk->free_min_bytes)
+        atomic_fetch_add(&disk->pending_bytes, bytes / 2);
     return OK;
 }

@@ -24,6 +24,8 @@ struct store_wt_disk {
     _Atomic uint64_t free_bytes; /* at the last look */
     uint64_t looked_ns;          /* when that was; these two belong to the writer */
     uint64_t written_bytes;      /* since then */
+    /* Committed into the reserve, and not yet written out once more by a checkpoint. */
+    _Atomic uint64_t pending_bytes;
 };
 
 /* What a look into a directory tells. */
@@ -59,10 +61,11 @@ void store_wt_disk_drop_cache(const struct store_wt_disk *disk);
 void store_wt_disk_ballast(struct store_wt_disk *disk);
 
 /*
- * Whether a batch of `bytes` may be committed; looks at the disk only now and then. What can only
- * erase may use three quarters of the reserve. Errors: ERR_DISK_FULL, ERR_IO.
+ * Whether a batch of `bytes` may be committed; looks at the disk only now and then. What
+ * may use the reserve (store_check.h) may use three quarters of it, what a
+ * checkpoint will still take of that included. Errors: ERR_DISK_FULL, ERR_IO.
  */
 MUST_CHECK enum vault_err store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes,
-                                              bool only_erases);
+                                              bool uses_reserve);
 
 #endif

@@ -511,6 +511,7 @@ ac_heal(struct actor_cluster *ac)
     ac->options.duplicate_permille = 0;
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         ac->nodes[i].disk_full = false;
+        ac->nodes[i].disk_gone = false;
         ac->nodes[i].slow_disk = false;
         ac_isolate(ac, i, false);
         if (!ac_up(ac, i))

@@ -3,6 +3,7 @@
 #define OSTRAKA_TESTS_ACTOR_CLUSTER_INTERNAL_H
 
 #include "actor_cluster.h"
+#include "store/store_check.h"
 
 enum { STEP_ARENA_BYTES = 96 * 1024 * 1024 };
 

@@ -77,12 +77,20 @@ on_store(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     *end = event->batch;
 }
 
+/* As a disk below its reserve: what may use the reserve goes on, until that is gone, too. */
+static bool
+no_room(const struct ac_node *n, const struct ac_batch *batch)
+{
+    return n->disk_gone ||
+           (n->disk_full && !store_changes_may_use_reserve(batch->changes, batch->count));
+}
+
 static void
 run_commit(struct actor_cluster *ac, const struct ac_event *event)
 {
     struct ac_node *n = &ac->nodes[event->node];
     struct ac_batch *batch = event->batch;
-    enum vault_err err = n->disk_full
+    enum vault_err err = no_room(n, batch)
                              ? ERR_DISK_FULL
                              : n->store->ops->commit(n->store, batch->changes, batch->count);
     struct ac_event *next = ac_event_new(ac, err == OK ? EVENT_SYNC : EVENT_FAILED, event->node,

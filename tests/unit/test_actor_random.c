@@ -359,6 +359,7 @@ faults(struct run *run)
                                      : chance(run, run->disk_permille)) {
         bool bad = !n->disk_full && !n->slow_disk;
         n->disk_full = bad && ac_dice(ac, 2) == 0;
+        n->disk_gone = n->disk_full && ac_dice(ac, 2) == 0;
         n->slow_disk = bad && !n->disk_full;
     }
 }

@@ -22,7 +22,7 @@ struct faulty {
     struct store *under;
     pthread_mutex_t gate; /* locked by the test: commits wait */
     _Atomic unsigned arrived, commits, syncs, checkpoints;
-    _Atomic bool sync_fails, commit_refuses;
+    _Atomic bool sync_fails, commit_refuses, tight;
     _Atomic uint64_t log_bytes;
     pthread_mutex_t flush_gate; /* locked by the test: the hook of flushes waits */
     _Atomic uint64_t flushed;
@@ -92,6 +92,12 @@ faulty_checkpoint(struct store *store)
     return OK;
 }
 
+static bool
+faulty_tight(struct store *store)
+{
+    return atomic_load(&faulty_of(store)->tight);
+}
+
 static uint64_t
 faulty_log_bytes(struct store *store)
 {
@@ -123,6 +129,7 @@ setup(void **state)
                                                .queue_max = 64,
                                                .checkpoint_log_bytes = 1000,
                                                .checkpoint = faulty_checkpoint,
+                                               .tight = faulty_tight,
                                                .log_bytes = faulty_log_bytes,
                                                .context = &f->store,
                                                .flushed = note_flushed};
@@ -433,6 +440,16 @@ test_checkpoint_by_journal_growth(void **state)
     }
     assert_int_equal(stats.checkpoints, 1);
     assert_int_equal(atomic_load(&f->store.checkpoints), 1);
+
+    atomic_store(&f->store.tight, true); /* a batch of a hundred bytes is enough now */
+    submit(f->io, commit_request(0, "k", "v"));
+    collect(f->io, done, 1);
+    free_all(done, 1);
+    for (int i = 0; i < 5000 && stats.checkpoints == 1; i++) {
+        nanosleep(&pause, NULL);
+        storage_io_stats(f->io, &stats);
+    }
+    assert_int_equal(stats.checkpoints, 2);
 }
 
 /* Stop finishes what was submitted, and frees what nobody drained. */
