@@ -139,6 +139,7 @@ audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *
                  struct path path, struct bytes credential, const char *operation,
                  const char *outcome)
 {
+    char caller[CALLER_BYTES];
     struct audit_record record = {.kind = (uint64_t)kind,
                                   .node = msg->from,
                                   .op = msg->op,
@@ -150,8 +151,7 @@ audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *
 
     if (!st->audit)
         return;
-    if (authority_permits(st->audit->membership->cluster, credential))
-        record.caller = authority_caller(credential);
+    record.caller = authority_caller(st->audit->membership, credential, caller);
     note(st->audit, st, &record);
 }
 
@@ -190,6 +190,7 @@ bool
 auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, enum vault_err err)
 {
     struct audit_asked **at = find_asked(a, exchange), *asked = *at;
+    char caller[CALLER_BYTES];
     struct audit_record record = {.kind = AUDIT_request,
                                   .node = a->membership->self,
                                   .outcome = bytes_of_text(vault_err_name(err))};
@@ -202,8 +203,7 @@ auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, en
         record.tenant = request->tenant;
         record.address = request->address;
         record.name = request->name;
-        if (authority_permits(a->membership->cluster, request->credential))
-            record.caller = authority_caller(request->credential);
+        record.caller = authority_caller(a->membership, request->credential, caller);
         change = is_change(request->kind);
         for (size_t i = 0; i < request->item_count; i++) {
             record.name = request->items[i].name;

@@ -47,7 +47,7 @@
     X(CHECKED, 31)                                                                                 \
     X(SCAN, 44) /* which names of this tenant do you keep? */                                      \
     X(SCANNED, 45)                                                                                 \
-    X(KNOWN, 36) /* answer to CHOSEN of an identity record: what this node decides by has it */
+    X(KNOWN, 36)  /* answer to CHOSEN of an identity record: what this node decides by has it */   \
     X(ANCHOR, 40) /* the signed head of my audit trail: keep it */                                 \
     X(ANCHORED, 41)
 

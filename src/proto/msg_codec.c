@@ -323,8 +323,7 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_HELPED] = LAYOUT(helped_fields),       [MSG_CHECK] = LAYOUT(check_fields),
     [MSG_CHECKED] = LAYOUT(checked_fields),     [MSG_SCAN] = LAYOUT(scan_fields),
     [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_KNOWN] = LAYOUT(known_fields),
-    [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_ANCHOR] = LAYOUT(anchor_fields),
-    [MSG_ANCHORED] = LAYOUT(anchored_fields),
+    [MSG_ANCHOR] = LAYOUT(anchor_fields),       [MSG_ANCHORED] = LAYOUT(anchored_fields),
 };
 
 static const struct layout *
