@@ -217,7 +217,8 @@ tokens_turn(struct world *world)
 static void
 was_used(struct world *world, const struct token_op *op, enum vault_err err)
 {
-    bool refused = err == ERR_UNAUTHENTICATED || err == ERR_NOT_READY;
+    bool refused = err == ERR_UNAUTHENTICATED || err == ERR_NOT_READY ||
+                   err == ERR_AUDIT_UNAVAILABLE; /* whoever asks */
     world->tokens.used += !refused;
     world->tokens.refused += refused;
     if (op->revoked && !refused && err != ERR_BUSY && err != ERR_NOMEM)
