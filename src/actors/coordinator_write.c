@@ -108,9 +108,8 @@ make_version(struct work *w, struct head *next, struct proposal *p)
     if (err != OK)
         goto out;
 
-    struct version_record record = {.version = next->version,
-                                    .valid_from_ms = next->changed_at_ms,
-                                    .author = job->caller};
+    struct version_record record = {
+        .version = next->version, .valid_from_ms = next->changed_at_ms, .author = job->caller};
     memcpy(record.incarnation, next->incarnation, INCARNATION_BYTES);
     if (next->version > 1)
         memcpy(record.prev, job->head->version_id, ID_BYTES);

@@ -77,8 +77,8 @@ struct ac_node {
     struct metrics metrics;
     struct arena arena; /* of the present step */
     int64_t skew_ms;
-    bool disk_full; /* below its reserve */
-    bool disk_gone; /* and the reserve is used up */
+    bool disk_full;           /* below its reserve */
+    bool disk_gone;           /* and the reserve is used up */
     bool slow_disk;           /* loads and syncs take a hundred times as long */
     struct ac_batch *batches; /* not known durable to the node */
     uint64_t last_commit_ns;
