@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actors/authority.h"
+#include "actors/lease.h"
 #include "api/status.h"
 #include "runtime/link.h"
 #include "runtime/reactor_internal.h"
@@ -153,14 +154,17 @@ fill_repair(const struct reactor *r, struct repair_status *s)
 }
 
 static void
-fill_reasons(struct node_status *s, bool serving, bool audit_failing)
+fill_reasons(struct node_status *s, const struct reactor *r)
 {
+    const struct membership *ms = node_membership(r->node);
     size_t n = 0;
     if (!s->quorum)
         s->not_ready_reasons[n++] = "too few nodes are connected";
-    else if (!serving)
+    else if (!node_serving(r->node))
         s->not_ready_reasons[n++] = why_not_serving(s);
-    if (audit_failing)
+    else if (!lease_is_valid(ms, reactor_now()))
+        s->not_ready_reasons[n++] = "who may do what is being compared with the other nodes";
+    if (ms->audit_failing)
         s->not_ready_reasons[n++] = "the audit trail cannot be written: see the log, and the disk";
     if (s->sealed)
         s->not_ready_reasons[n++] = "the master key is missing or not the right one";
@@ -241,7 +245,7 @@ fill_status(struct reactor *r, struct node_status *s)
     fill_repair(r, &s->repair);
     s->quorum = connected >= cluster_node_majority(cluster);
     fill_recovery(r->node, s);
-    fill_reasons(s, node_serving(r->node), ms->audit_failing);
+    fill_reasons(s, r);
     copy_commit_metrics(&r->metrics, &io);
 }
 
