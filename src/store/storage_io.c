@@ -4,16 +4,23 @@
  * writer sees that the journal has grown enough.
  *
  * The writer takes all that waits at once. So the batch grows while the disk is busy, and the cost
- * of the flush is shared by whoever came meanwhile; nobody waits for company when the disk is idle.
+ * of the transaction and the flush is shared by whoever came meanwhile; nobody waits for company
+ * when the disk is idle.
  */
 #include "store/storage_io.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "store/store_check.h"
+
+/* Of one transaction; a request with more has one of its own. */
+enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 
 struct request_list {
     struct storage_request *first;
@@ -26,7 +33,8 @@ struct storage_io {
     int wake_fd;
     struct store_reader *reader; /* the reader thread's */
     pthread_t writer_thread, reader_thread, checkpoint_thread;
-    unsigned threads; /* how many of them run, in that order */
+    unsigned threads;                             /* how many of them run, in that order */
+    struct store_change group[GROUP_CHANGES_MAX]; /* the writer's: a transaction being made */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t writer_cond, reader_cond, checkpoint_cond;
@@ -135,9 +143,58 @@ tell_flushed(struct storage_io *io)
 }
 
 /*
- * Commits each and syncs once, or not at all when all of it is lazy. Gives the number of
- * transactions that are written now. After a failed sync nobody knows what the disk holds: *broken
- * is set, and nothing may be written any more.
+ * Takes the requests from `first` on that fit into one transaction: not two kinds of use of the
+ * room that is kept free, as it is admitted as a whole. *end: the first that is not in it.
+ */
+static size_t
+group_gather(struct storage_io *io, struct storage_request *first, struct storage_request **end)
+{
+    bool reserve = store_changes_may_use_reserve(first->changes, first->change_count);
+    size_t count = 0, bytes = 0;
+    struct storage_request *r;
+
+    for (r = first; r != NULL; r = r->next) {
+        if (count + r->change_count > GROUP_CHANGES_MAX ||
+            store_changes_may_use_reserve(r->changes, r->change_count) != reserve)
+            break;
+        for (size_t i = 0; i < r->change_count; i++)
+            bytes += r->changes[i].key.size + r->changes[i].value.size;
+        if (bytes > GROUP_BYTES_MAX)
+            break;
+        memcpy(&io->group[count], r->changes, r->change_count * sizeof(io->group[0]));
+        count += r->change_count;
+    }
+    *end = r;
+    return count;
+}
+
+/*
+ * Commits what waits in few transactions instead of one for each request: each costs its own record
+ * in the journal, MAC and meta row. What fails as a group is tried one by one, so that a request
+ * fails for its own reasons alone. The requests that are written now.
+ */
+static uint64_t
+group_commit(struct storage_io *io, struct storage_request *first, struct storage_request **end)
+{
+    struct store *store = io->options.store;
+    uint64_t committed = 0;
+    size_t count = group_gather(io, first, end);
+    bool grouped =
+        *end != first && *end != first->next && store->ops->commit(store, io->group, count) == OK;
+
+    if (*end == first) /* alone it is too large for a group */
+        *end = first->next;
+    for (struct storage_request *r = first; r != *end; r = r->next) {
+        r->err = grouped ? OK : store->ops->commit(store, r->changes, r->change_count);
+        committed += r->err == OK;
+    }
+    return committed;
+}
+
+/*
+ * Commits all and syncs once, or not at all when all of it is lazy. Gives the number of requests
+ * that are written now. After a failed sync nobody knows what the disk holds: *broken is set, and
+ * nothing may be written any more.
  */
 static uint64_t
 batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
@@ -146,12 +203,10 @@ batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
     uint64_t committed = 0;
     bool lazy = store->ops->write_out != NULL;
 
-    for (struct storage_request *r = first; r != NULL; r = r->next) {
-        r->err = store->ops->commit(store, r->changes, r->change_count);
-        if (r->err == OK)
-            committed++;
+    for (struct storage_request *r = first; r != NULL; r = r->next)
         lazy = lazy && r->lazy;
-    }
+    for (struct storage_request *r = first; r != NULL;)
+        committed += group_commit(io, r, &r);
     if (committed == 0)
         return 0;
     enum vault_err err = lazy ? store->ops->write_out(store) : store->ops->sync(store);

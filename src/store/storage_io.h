@@ -1,6 +1,6 @@
 /*
- * The storage threads of a node: one writer (takes every batch that waits, commits each, flushes
- * once, posts the completions back), one reader (LOAD and SCAN, which may miss the cache), and a
+ * The storage threads of a node: one writer (takes every batch that waits, commits them together,
+ * each whole or not at all, flushes once, posts the completions back), one reader (LOAD and SCAN, which may miss the cache), and a
  * checkpointer that runs when the journal has grown.
  *
  * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain()
@@ -63,7 +63,7 @@ struct storage_io_options {
 
 struct storage_io_stats {
     uint64_t batches;        /* flushes done */
-    uint64_t commits;        /* transactions in them */
+    uint64_t commits;        /* batches in them */
     uint64_t flush_ns_total; /* time from taking a batch to its flush */
     uint64_t flush_ns_last;
     uint64_t batch_size_last;
