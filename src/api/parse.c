@@ -37,6 +37,10 @@ body_parse(const struct http_request *http, const struct request_headers *header
     }
     if (!body_announced(http))
         return ERR_LENGTH_REQUIRED;
+    if (headers_content_is_encoded(headers)) {
+        request->refusal = "the body must come without a Content-Encoding";
+        return ERR_MEDIA_TYPE;
+    }
     if (request->kind == REQUEST_ENV)
         return env_body_parse(http, headers, arena, request);
     if (!headers_content_is_json(headers))

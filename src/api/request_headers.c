@@ -187,6 +187,16 @@ headers_content_is_text(const struct request_headers *headers)
     return content_is(headers, "text/plain");
 }
 
+bool
+headers_content_is_encoded(const struct request_headers *headers)
+{
+    struct bytes coding = headers->values[REQUEST_HEADER_content_encoding];
+
+    if (headers->present[REQUEST_HEADER_content_encoding] == 0)
+        return false;
+    return !take_word(&coding, "identity") || coding.size > 0;
+}
+
 /* Whether one of the media ranges is that one; preferences are of no interest. */
 static bool
 names_media(struct bytes list, const char *media)

@@ -11,7 +11,8 @@
     X(content_type, "content-type")                                                                \
     X(tenant, "x-ostraka-tenant")                                                                  \
     X(request_id, "x-request-id")                                                                  \
-    X(idempotency_key, "idempotency-key")
+    X(idempotency_key, "idempotency-key")                                                          \
+    X(content_encoding, "content-encoding")
 
 enum request_header {
 #define X(name, wire) REQUEST_HEADER_##name,
@@ -44,6 +45,8 @@ MUST_CHECK enum vault_err headers_apply(const struct request_headers *headers,
 bool headers_content_is_json(const struct request_headers *headers);
 /* text/plain, likewise. */
 bool headers_content_is_text(const struct request_headers *headers);
+/* Compressed, or whatever else: whoever undoes that would see another body than this program. */
+bool headers_content_is_encoded(const struct request_headers *headers);
 /* Whether JSON, or else plain text, is named by some Accept header; *json stays when neither is. */
 void headers_accept(const struct http_request *http, bool *json);
 

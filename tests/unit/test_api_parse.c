@@ -556,7 +556,7 @@ static void
 headers_come_once(void **state)
 {
     static const char *const names[] = {"authorization", "x-ostraka-tenant", "x-request-id",
-                                        "content-type", "idempotency-key"};
+                                        "content-type",  "idempotency-key",  "content-encoding"};
 
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -653,6 +653,37 @@ media_types(void **state)
         assert_int_equal(content_type_err(good[i]), OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(content_type_err(bad[i]), ERR_MEDIA_TYPE);
+}
+
+static enum vault_err
+content_encoding_err(enum http_method method, const char *target, const char *coding)
+{
+    struct api_fixture f;
+    enum vault_err err;
+
+    fixture_start(&f, method, target);
+    if (method == HTTP_METHOD_POST)
+        fixture_json(&f, bytes_of_text("{\"value\":\"\"}"));
+    fixture_header(&f, "content-encoding", coding);
+    err = fixture_parse(&f);
+    fixture_end(&f);
+    return err;
+}
+
+static void
+encoded_bodies_are_refused(void **state)
+{
+    static const char *const bad[] = {"gzip", "", "identity, gzip", "identityx", "aws-chunked"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(content_encoding_err(HTTP_METHOD_POST, "/v1/secrets/a", bad[i]),
+                         ERR_MEDIA_TYPE);
+        assert_int_equal(content_encoding_err(HTTP_METHOD_POST, "/v1/env", bad[i]), ERR_MEDIA_TYPE);
+        /* Without a body there is nothing to misread. */
+        assert_int_equal(content_encoding_err(HTTP_METHOD_GET, "/v1/secrets/a", bad[i]), OK);
+    }
+    assert_int_equal(content_encoding_err(HTTP_METHOD_POST, "/v1/secrets/a", "Identity"), OK);
 }
 
 static void
@@ -951,6 +982,7 @@ main(void)
         cmocka_unit_test(headers_come_once),
         cmocka_unit_test(idempotency_keys_are_short_visible_ascii),
         cmocka_unit_test(media_types),
+        cmocka_unit_test(encoded_bodies_are_refused),
         cmocka_unit_test(forgotten_bodies),
         cmocka_unit_test(bodies_where_none_belongs),
         cmocka_unit_test(values),
