@@ -25,9 +25,10 @@
 
 enum {
     NODES = 3,
-    BEAT_MS = 20, /* each node sends a frame of one byte to each peer so often */
-    SILENCE_MS = 1000,
-    HANDSHAKE_MS = 500,
+    BEAT_MS = 20,       /* each node sends a frame of one byte to each peer so often */
+    SILENCE_MS = 20000, /* like what follows: far beyond what a busy machine takes */
+    HANDSHAKE_MS = 20000,
+    PATIENCE_MS = 20000,
     LOG_BYTES = 64 * 1024,
     EVENTS_MAX = 64,
 };
@@ -264,12 +265,12 @@ world_run_ms(struct world *world, uint64_t ms)
         world_turn(world);
 }
 
-/* Turns until `condition` holds; the test fails when it does not within 10 seconds. */
+/* Turns until `condition` holds; the test fails when it does not within PATIENCE_MS. */
 #define WORLD_UNTIL(world, condition)                                                              \
     do {                                                                                           \
         struct instant begin_ = links_now();                                                       \
         while (!(condition)) {                                                                     \
-            if (ms_since(begin_) > 10000)                                                          \
+            if (ms_since(begin_) > PATIENCE_MS)                                                    \
                 fail_msg("never: %s\n%s", #condition, (world)->nodes[1].log);                      \
             world_turn(world);                                                                     \
         }                                                                                          \

@@ -4,6 +4,8 @@
  */
 #include "link_fixture.h"
 
+enum { SHORT_SILENCE_MS = 2000 }; /* for tests of silence itself */
+
 /* ---- coming up and going down ---- */
 
 static void
@@ -22,6 +24,8 @@ test_all_come_up(void **state)
     struct world *world = *state;
     unsigned i, peer;
 
+    for (i = 0; i < NODES; i++)
+        world->nodes[i].options.silence_ms = SHORT_SILENCE_MS;
     start_all(world);
     for (i = 0; i < NODES; i++) {
         assert_string_equal(world->nodes[i].events, "uu");
@@ -36,7 +40,7 @@ test_all_come_up(void **state)
         }
     }
     /* They stay up for longer than silence would be borne. */
-    world_run_ms(world, SILENCE_MS * 3 / 2);
+    world_run_ms(world, SHORT_SILENCE_MS * 3 / 2);
     assert_true(all_up(world));
     assert_string_equal(world->nodes[1].events, "uu");
 }
@@ -74,11 +78,12 @@ test_silence_closes(void **state)
     struct world *world = *state;
     struct instant since;
 
+    world->nodes[0].options.silence_ms = SHORT_SILENCE_MS;
     start_all(world);
     world->nodes[2].quiet = true;
     since = links_now();
     WORLD_UNTIL(world, !node_is_up(&world->nodes[0], 2));
-    assert_in_range(ms_since(since), SILENCE_MS / 2, SILENCE_MS + 1000);
+    assert_true(ms_since(since) >= SHORT_SILENCE_MS / 2);
     assert_int_equal(log_count(&world->nodes[0], "silent"), 1);
     assert_true(node_is_up(&world->nodes[0], 1));
     assert_true(node_is_up(&world->nodes[1], 0));
@@ -173,7 +178,7 @@ test_frames_arrive_in_order(void **state)
     }
     begin = links_now();
     while (!streams_done(streams)) {
-        assert_true(ms_since(begin) < 60000);
+        assert_true(ms_since(begin) < 200000);
         for (i = 0; i < NODES; i++)
             for (peer = 0; peer < NODES; peer++)
                 if (peer != i)
@@ -612,13 +617,14 @@ test_handshake_has_a_deadline(void **state)
     struct raw plain, mute = {.world = world};
     struct instant since;
 
+    world->nodes[1].options.handshake_ms = 500;
     node_start(&world->nodes[1]);
     since = links_now();
     raw_connect(world, 1, &plain);
     raw_secure(&mute, 1, "ca.crt", "n1");
     WORLD_UNTIL(world, raw_is_closed(&plain));
     WORLD_UNTIL(world, raw_is_closed(&mute));
-    assert_in_range(ms_since(since), HANDSHAKE_MS - 5, HANDSHAKE_MS + 1000);
+    assert_true(ms_since(since) >= 495);
     assert_string_equal(world->nodes[1].events, "");
     raw_close(&plain);
     raw_close(&mute);
@@ -698,18 +704,19 @@ test_redial_backs_off(void **state)
 {
     struct world *world = *state;
     struct instant begin;
+    uint64_t took;
     unsigned attempts = 0;
     int listener = listener_on(world->cluster.nodes[2].link_port);
 
     /*
-     * Waits of 20, 40, 80, 160 and then 200 ms, each less up to a half: 5 to 14 in a second,
-     * and fewer on a busy machine.
+     * Waits of 20, 40, 80, 160 and then 200 ms, each less up to a half: 5 to 14 in a second, and
+     * then at most one in 100 ms; fewer on a busy machine.
      */
     world->nodes[1].options.reconnect_ms_min = 20;
     world->nodes[1].options.reconnect_ms_max = 200;
     node_start(&world->nodes[1]);
     begin = links_now();
-    while (ms_since(begin) < 1000) {
+    while ((took = ms_since(begin)) < 1000 || (attempts < 3 && took < PATIENCE_MS)) {
         int fd;
 
         world_turn(world);
@@ -719,7 +726,7 @@ test_redial_backs_off(void **state)
             close(fd);
         }
     }
-    assert_in_range(attempts, 3, 14);
+    assert_in_range(attempts, 3, 4 + took / 100);
     assert_in_range(log_count(&world->nodes[1], " peer_refused "), 1, 1);
     close(listener);
 }
@@ -849,10 +856,10 @@ test_what_hangs_does_not_keep_the_next_back(void **state)
     world->nodes[0].links->peers[1].resolved = (struct instant){0};
     node_start(&world->nodes[1]);
     begin = links_now();
-    while (!node_is_up(&world->nodes[0], 1) && ms_since(begin) < 5000)
+    while (!node_is_up(&world->nodes[0], 1) && ms_since(begin) < PATIENCE_MS)
         relay_turn(world, &relay);
-    /* Far less than what hangs would take. */
-    assert_in_range(ms_since(begin), 0, 4999);
+    /* What hangs would take three times as long. */
+    assert_true(node_is_up(&world->nodes[0], 1));
     assert_int_equal(world->nodes[0].links->peers[1].dials, 0);
     relay_close(world, &relay);
 }
@@ -885,7 +892,7 @@ test_of_many_that_hang_one_is_used(void **state)
     world->nodes[0].links->options.hang_ms = 30000;
     relay_deliver(&relay);
     begin = links_now();
-    while (!links_settled(world) && ms_since(begin) < 20000)
+    while (!links_settled(world) && ms_since(begin) < PATIENCE_MS)
         relay_turn(world, &relay);
     relay_run_ms(world, &relay, 300);
     assert_string_equal(world->nodes[0].events, "u");

@@ -213,7 +213,7 @@ collect(struct storage_io *io, struct storage_request **out, size_t count)
 
     while (got < count) {
         struct pollfd poll_fd = {.fd = storage_io_wake_fd(io), .events = POLLIN};
-        assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+        assert_int_equal(poll(&poll_fd, 1, 60000), 1);
         for (struct storage_request *r = storage_io_drain(io), *next; r != NULL; r = next) {
             next = r->next;
             assert_true(got < count);
@@ -476,7 +476,7 @@ test_checkpoint_by_journal_growth(void **state)
         free_all(done, 1);
     }
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < 5000 && stats.checkpoints == 0; i++) {
+    for (int i = 0; i < 20000 && stats.checkpoints == 0; i++) {
         nanosleep(&pause, NULL);
         storage_io_stats(f->io, &stats);
     }
@@ -487,7 +487,7 @@ test_checkpoint_by_journal_growth(void **state)
     submit(f->io, commit_request(0, "k", "v"));
     collect(f->io, done, 1);
     free_all(done, 1);
-    for (int i = 0; i < 5000 && stats.checkpoints == 1; i++) {
+    for (int i = 0; i < 20000 && stats.checkpoints == 1; i++) {
         nanosleep(&pause, NULL);
         storage_io_stats(f->io, &stats);
     }
@@ -555,7 +555,7 @@ test_many_threads(void **state)
     unsigned got = 0;
     while (got < 4000) {
         struct pollfd poll_fd = {.fd = storage_io_wake_fd(f->io), .events = POLLIN};
-        assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+        assert_int_equal(poll(&poll_fd, 1, 60000), 1);
         for (struct storage_request *r = storage_io_drain(f->io), *next; r != NULL; r = next) {
             next = r->next;
             assert_int_equal(r->err, OK);
@@ -616,7 +616,7 @@ test_on_disk(void **state)
                   (unsigned long long)stats.batches,
                   (unsigned long long)(stats.flush_ns_total / stats.batches / 1000));
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < 5000 && stats.checkpoints == 0; i++) {
+    for (int i = 0; i < 20000 && stats.checkpoints == 0; i++) {
         nanosleep(&pause, NULL);
         storage_io_stats(io, &stats);
     }
