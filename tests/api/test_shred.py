@@ -5,7 +5,7 @@ import shutil
 import time
 import unittest
 
-from ostraka_cluster import Cluster, wait_until
+from ostraka_cluster import SLOW, Cluster, wait_until
 
 LIVE = 12
 
@@ -61,7 +61,7 @@ class Shred(unittest.TestCase):
 
     def read_settled(self, cluster, node, name):
         """The answer to a read, once it is no longer that the nodes are not ready or too few."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 20 * SLOW
         while True:
             status, _, answer = cluster.request(node, "GET", "/v1/secrets/" + name)
             code = answer.get("error", {}).get("code") if isinstance(answer, dict) else None

@@ -148,7 +148,7 @@ class TraceTest(unittest.TestCase):
         self.assertEqual(len(request), 1)
         self.assertEqual((request[0]["operation"], int(request[0]["status"]),
                           request[0]["outcome"]), ("create", 201, "ok"))
-        self.assertLess(int(request[0]["duration_us"]), 5e6 * SLOW)
+        self.assertLess(int(request[0]["duration_us"]), 60e6 * SLOW)
         self.follow(gateway, "PUT", path, {"value": "v2"}, 200, change)
         found, _ = self.follow(gateway, "GET", path, None, 200,
                                {"all": [], "gateway": [("gateway", "request")]})
@@ -492,11 +492,11 @@ class UptimeAndTime(TraceTest):
         second = self.status(1)
         passed = second["uptime_ms"] - first["uptime_ms"]
         self.assertGreaterEqual(passed, 290)
-        self.assertLess(passed, 5000 * SLOW)
+        self.assertLess(passed, 60000 * SLOW)
         line = lines_of(self.cluster, 1, parse_logfmt)[-1]
         stamp = datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00"))
         now = datetime.datetime.now(datetime.timezone.utc)
-        self.assertLess(abs((now - stamp).total_seconds()), 5 * SLOW)
+        self.assertLess(abs((now - stamp).total_seconds()), 60 * SLOW)
         self.assertEqual(line["event"], "request")
 
 
