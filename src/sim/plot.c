@@ -187,12 +187,8 @@ is_about_it(const struct world *world, const struct msg *msg)
     return bytes_equal(msg->path.name, bytes_of_text(world->clients.paths[world->plot.path].name));
 }
 
-/*
- * Somebody who is left asks there for a change, or for the value, while the part that knows another head is cut off:
- * chance alone seldom has one in so short a time.
- */
 void
-plot_apart(struct world *world, unsigned part)
+plot_ask(struct world *world, unsigned part, unsigned path)
 {
     static const enum request_kind kinds[] = {REQUEST_UPDATE, REQUEST_UPDATE, REQUEST_CREATE,
                                               REQUEST_READ};
@@ -206,9 +202,19 @@ plot_apart(struct world *world, unsigned part)
         unsigned at = (node + i) % world->options.nodes;
         if (!node_up(world, at) || (part >> at & 1))
             continue;
-        (void)client_begin(world, outsider, at, world->plot.path, &request);
+        (void)client_begin(world, outsider, at, path, &request);
         return;
     }
+}
+
+/*
+ * Somebody who is left asks there for a change, or for the value, while the part that knows another head is cut off:
+ * chance alone seldom has one in so short a time.
+ */
+void
+plot_apart(struct world *world, unsigned part)
+{
+    plot_ask(world, part, world->plot.path);
 }
 
 /* The same store may be lost again before its node has all own shares back: that is still one store. */
@@ -310,6 +316,8 @@ plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *ms
 {
     struct plot *plot = &world->plot;
     uint64_t late = 0;
+    if (msg->kind == MSG_RECOVER)
+        return plot_recover(world, from, to, msg);
     if (world->phase != PHASE_FAULTS || plot->until_ns <= world->now_ns)
         plot->kind = PLOT_NONE; /* what it would cut after the faults, nobody would join again */
     if (plot->kind == PLOT_NONE)

@@ -159,6 +159,7 @@ struct plot {
     unsigned path;                         /* that it is about */
     unsigned write_again;                  /* with that repetition the company gets its WRITE */
     uint64_t until_ns, next_ns;
+    uint64_t next_rot_ns; /* plot_doubt.c */
 };
 
 enum sim_phase { PHASE_FAULTS, PHASE_HEALED, PHASE_WHOLE };
@@ -268,8 +269,11 @@ void store_forget_path(struct world *world, unsigned node, struct bytes key); /*
 bool store_roll_back(struct world *world, unsigned node);
 void store_finding(const struct world *world, unsigned node, struct node_options *options);
 void store_look(struct world *world, unsigned node);
-/* A frame is about to leave; how much later than usual it arrives. */
 void plot_apart(struct world *world, unsigned part); /* it has just been cut off */
+/* Somebody asks for the path at a node outside of that part. */
+void plot_ask(struct world *world, unsigned part, unsigned path);
+uint64_t plot_recover(struct world *world, unsigned from, unsigned to, const struct msg *msg);
+/* A frame is about to leave; how much later than usual it arrives. */
 uint64_t plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
 void check_store(struct world *world, unsigned node, const struct msg *msg);
 /* check_audit.c: a node answers a client. */
