@@ -4,6 +4,7 @@
 
 #include "actors/authority.h"
 #include "base/planted.h"
+#include "proto/record_path.h"
 
 /* One node may be broken: what two say, each for itself, a sound one says. */
 enum { WITNESSES = 2 };
@@ -247,7 +248,8 @@ shard_write_proven(struct shard_work *w, const struct head *head,
     const struct membership *ms = w->s->membership;
     struct proof *votes = arena_alloc(w->st->arena, sizeof(*votes));
     *keep = (struct bytes){0};
-    if (!ms->vote_keys || PLANTED(write_without_proof))
+    if (!ms->vote_keys || PLANTED(write_without_proof) ||
+        (PLANTED(record_without_votes) && record_path_is(w->path->link.path)))
         return REFUSED_NONE;
     if (!votes)
         return REFUSED_BUSY;

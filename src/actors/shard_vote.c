@@ -4,6 +4,7 @@
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
+#include "base/planted.h"
 
 /*
  * Parks a vote while another coordinator, for which this node voted a moment ago, has not written
@@ -101,7 +102,7 @@ shard_on_vote(struct shard_work *w)
     const struct msg_vote *vote = &w->msg->u.vote;
     struct shard_path *path = w->path;
     struct ballot b = vote->ballot;
-    enum vault_err allowed = vote->purpose == CHANGE_FINISH
+    enum vault_err allowed = vote->purpose == CHANGE_FINISH || PLANTED(vote_without_check)
                                  ? OK
                                  : authority_of_vote(w->s->membership, w->st, path->link.path,
                                                      vote->purpose, vote->credential);

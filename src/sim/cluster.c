@@ -277,6 +277,7 @@ receive(struct world *world, const struct event *event)
     bool passes = event->tag != 0; /* plot.c: it has been faster than the cut */
     if (world->cut[event->from][node] && !passes)
         return;
+    thief_sees_frame(world, node, event->from, event->data);
     step_begin(world, node);
     enum vault_err err =
         node_receive(world->nodes[node].node, &st, &executor, (uint8_t)event->from, event->data);

@@ -96,6 +96,7 @@ interval_s(enum fault fault)
     case FAULT_curious_node: return 2;
     case FAULT_dealing_lost: return 2;
     case FAULT_forger: return 1;
+    case FAULT_thief: return 1;
     default: return 0;
     }
 }
@@ -483,6 +484,10 @@ faults_strike(struct world *world, enum fault fault)
         break;
     case FAULT_forger:
         if (forger_strike(world))
+            fault_count(world, fault);
+        break;
+    case FAULT_thief:
+        if (thief_strike(world))
             fault_count(world, fault);
         break;
     case FAULT_clock_jump: strike_clock(world, a); break;

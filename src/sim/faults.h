@@ -49,7 +49,8 @@
     X(curious_node, "a node asks every set of helpers for its own share")                          \
     X(dealing_lost, "a dealing rots")                                                              \
     X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")    \
-    X(forger, "a broken node writes deletions that no client asked for, and calls them chosen")
+    X(forger, "a broken node writes deletions that no client asked for, and calls them chosen")    \
+    X(thief, "a broken node uses the tokens and frames that it sees")
 
 enum fault {
 #define X(name, text) FAULT_##name,

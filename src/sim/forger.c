@@ -1,19 +1,32 @@
 /*
  * A broken node, the same one all the time: between what it does as any other node it tells the others to delete or to overwrite
  * what no client asked to, showing whatever proof it has seen. Its heads carry an operation that no client has, so that the
- * checker of the chain knows one when it becomes durable anywhere.
+ * checker of the chain knows one when it becomes durable anywhere. Of identity records it deletes what is there, and brings
+ * back what was deleted.
  */
 #include <string.h>
 
 #include "sim/memory.h"
 #include "sim/world.h"
 
+enum { RECORD_PERMILLE = 300, DRAWS = 16 };
 static const uint8_t forged_op[8] = {'F', 'O', 'R', 'G', 'E', 'D', '!', '!'};
 
 bool
 forger_made(const struct head *head)
 {
     return memcmp(head->op_id, forged_op, sizeof(forged_op)) == 0;
+}
+
+/* A record that is there is deleted; one that is deleted comes back. */
+static void
+forge_record(struct head *head, struct op_result *op)
+{
+    bool there = head_has_value(head);
+    op->kind = there ? CHANGE_DELETE : CHANGE_UPDATE;
+    head->value = there ? (struct bytes){0} : bytes_of(forged_op, sizeof(forged_op));
+    head->version += !there;
+    head->oldest_version = op->version = head->version;
 }
 
 /* A deletion, or a step back: the same version once more, under another generation. */
@@ -27,7 +40,10 @@ forge_head(struct world *world, const struct path_row *row, struct head *head)
     memcpy(op.op_id, forged_op, sizeof(forged_op));
     prng_fill(&world->fault_prng, op.op_id + sizeof(forged_op), OP_ID_BYTES - sizeof(forged_op));
     op.kind = CHANGE_DELETE;
-    head->kind = HEAD_TOMBSTONE;
+    if (head->kind == HEAD_INLINE)
+        forge_record(head, &op);
+    else
+        head->kind = HEAD_TOMBSTONE;
     memset(head->batch, 0, BATCH_ID_BYTES);
     head->deleted_before = false;
     memcpy(head->op_id, op.op_id, OP_ID_BYTES);
@@ -100,9 +116,13 @@ forger_strike(struct world *world)
     if (!node_up(world, node) || first == last || n->mismatched)
         return false;
     struct head *head = sim_alloc(sizeof(*head));
-    size_t at = first + (size_t)prng_below(&world->fault_prng, last - first);
-    bool good = path_row_decode(table->rows[at]->value, &row) == OK &&
-                head_decode(row.head, head) == OK && head->kind == HEAD_LIVE;
+    bool wants_record = prng_chance(&world->fault_prng, RECORD_PERMILLE), good = false;
+    for (unsigned i = 0; i < DRAWS && !good; i++) {
+        size_t at = first + (size_t)prng_below(&world->fault_prng, last - first);
+        good = path_row_decode(table->rows[at]->value, &row) == OK &&
+               head_decode(row.head, head) == OK &&
+               head->kind == (wants_record ? HEAD_INLINE : HEAD_LIVE);
+    }
     if (good)
         forge(world, node, &row, head);
     free(head);

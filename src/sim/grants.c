@@ -39,11 +39,11 @@ set_name(struct grant *out, const char *tenant, enum auth_kind kind, const char 
 }
 
 static void
-fill_tenant(struct grant *out)
+fill_tenant(const char *name, struct grant *out)
 {
     struct buf encoded = {0};
-    struct tenant tenant = {.name = bytes_of_text(tenant_name)};
-    set_name(out, SYSTEM_TENANT, AUTH_KIND_TENANT, tenant_name);
+    struct tenant tenant = {.name = bytes_of_text(name)};
+    set_name(out, SYSTEM_TENANT, AUTH_KIND_TENANT, name);
     set_value(out, tenant_encode(&tenant, &encoded), &encoded);
 }
 
@@ -67,10 +67,13 @@ fill_policy(struct grant *out)
     struct policy *policy = calloc(1, sizeof(*policy));
     if (!policy)
         abort();
-    policy->rule_count = 1;
+    policy->rule_count = 2;
     policy->rules[0].path = bytes_of_text("**");
     policy->rules[0].capabilities = 1U << CAPABILITY_READ;
     policy->rules[0].not_after = MINUTES_PER_DAY;
+    policy->rules[1].path = bytes_of_text(GRANT_DENIED_NAME);
+    policy->rules[1].capabilities = 1U << CAPABILITY_DENY;
+    policy->rules[1].not_after = MINUTES_PER_DAY;
     set_name(out, tenant_name, AUTH_KIND_POLICY, policy_name);
     set_value(out, policy_encode(policy, &encoded), &encoded);
     free(policy);
@@ -81,9 +84,11 @@ grant_fill(unsigned number, struct grant *out)
 {
     *out = (struct grant){0};
     if (number == 0)
-        fill_tenant(out);
+        fill_tenant(tenant_name, out);
     else if (number == 1)
         fill_policy(out);
+    else if (number == 2)
+        fill_tenant(GRANT_OTHER_TENANT, out);
     else
         fill_identity(out);
 }

@@ -1,11 +1,11 @@
-/* Identity records of the simulator: a tenant, an identity that may read everything, its tokens. */
+/* Identity records of the simulator: a tenant, an identity that may read all secrets but one, its tokens. */
 #ifndef OSTRAKA_SIM_GRANTS_H
 #define OSTRAKA_SIM_GRANTS_H
 
 #include "proto/record_path.h"
 
 enum {
-    GRANTS = 3, /* records that must be there before any token counts */
+    GRANTS = 4, /* records that must be there before any token counts */
     GRANT_BYTES_MAX = 512,
 };
 
@@ -15,6 +15,10 @@ struct grant {
     size_t size;
     uint8_t value[GRANT_BYTES_MAX];
 };
+
+/* A tenant without identities, and the one secret that tokens may not read. */
+#define GRANT_OTHER_TENANT "other"
+#define GRANT_DENIED_NAME  "hot/secret-0"
 
 /* The records by number: 0..GRANTS - 1. */
 void grant_fill(unsigned number, struct grant *out);

@@ -162,6 +162,8 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     trace_bytes(&world->trace, frame);
     if (world->trace.verbose && msg.kind != MSG_HEARTBEAT)
         tell(world, from, to, &msg);
+    if (thief_is_answered(world, from, to, &msg))
+        return;
     check_secrets_frame(world, from, to, frame, &msg);
     costs_message(&world->costs, from, to, &msg);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);

@@ -102,10 +102,41 @@ tokens_deliver(struct world *world, uint64_t exchange)
     const struct sim_token *token = &world->tokens.tokens[op->token];
     struct msg msg = {.kind = MSG_REQUEST};
     op->delivered = true;
+    thief_sees_credential(world, op->node, op->request.credential);
     op->revoked = token->number == op->number && token->state == TOKEN_REVOKED;
     msg.u.request.request = &op->request;
     msg.u.request.exchange = exchange;
     node_hand(world, op->node, ACTOR_GATEWAY, &msg);
+}
+
+/* ---- what is known of them ---- */
+
+uint64_t
+tokens_number(const struct world *world, struct bytes credential)
+{
+    for (unsigned i = 0; i < TOKENS; i++) {
+        const struct sim_token *token = &world->tokens.tokens[i];
+        if (token->number != 0 && bytes_equal(bytes_of_text(token->text), credential))
+            return token->number;
+    }
+    return 0;
+}
+
+bool
+tokens_is_revoked(const struct world *world, uint64_t number)
+{
+    for (unsigned i = 0; i < TOKENS; i++) {
+        const struct sim_token *token = &world->tokens.tokens[i];
+        if (token->number == number)
+            return token->state == TOKEN_REVOKED;
+    }
+    return false;
+}
+
+bool
+tokens_may_read(struct bytes name)
+{
+    return !bytes_equal(name, bytes_of_text(GRANT_DENIED_NAME));
 }
 
 /* ---- turns ---- */
@@ -140,7 +171,9 @@ static void
 make_token(struct world *world, unsigned number, unsigned node)
 {
     struct sim_token *token = &world->tokens.tokens[number];
+    struct grant record;
     *token = (struct sim_token){.number = ++world->tokens.count};
+    grant_fill_token(world->options.seed, token->number, token->text, &record);
     if (change_begin(world, number, node, REQUEST_RECORD_PUT))
         token->state = TOKEN_MAKING;
 }
@@ -225,6 +258,10 @@ was_used(struct world *world, const struct token_op *op, enum vault_err err)
         sim_fail(world, SIM_SAFETY, "revoked",
                  "node %u serves with token %lu, which was revoked before: %s", op->node,
                  (unsigned long)op->number, vault_err_name(err));
+    if (err == OK && !tokens_may_read(op->request.name))
+        sim_fail(world, SIM_SAFETY, "beyond",
+                 "node %u serves with token %lu what that may not read", op->node,
+                 (unsigned long)op->number);
 }
 
 /* A token that somebody may still be making is never known to be gone, but by its own end. */
@@ -234,6 +271,7 @@ was_revoked(struct world *world, struct sim_token *token, enum vault_err err)
     if (err == OK || (err == ERR_NOT_FOUND && token->was_live)) {
         token->state = TOKEN_REVOKED;
         token->revoked_ns = world->now_ns;
+        thief_hears_of_revocation(world, token->number);
         world->tokens.revocations++;
     } else {
         token->state = err == ERR_NOT_FOUND ? TOKEN_NONE : TOKEN_OPEN;

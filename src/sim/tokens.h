@@ -26,6 +26,7 @@ struct sim_token {
     uint64_t number;
     enum sim_token_state state;
     bool was_live; /* its making was answered */
+    char text[GRANT_TOKEN_BYTES];
     uint64_t revoked_ns;
 };
 
@@ -59,6 +60,12 @@ void tokens_turn(struct world *world);
 bool tokens_own(uint64_t exchange);
 void tokens_deliver(struct world *world, uint64_t exchange);
 void tokens_reply(struct world *world, unsigned node, uint64_t exchange, const struct reply *reply);
+/* Of that credential; 0: it is no token that anybody has now. */
+uint64_t tokens_number(const struct world *world, struct bytes credential);
+/* Its revocation has been answered; of one that nobody has any more nothing is known. */
+bool tokens_is_revoked(const struct world *world, uint64_t number);
+/* The secret of that name, of the tenant of all tokens. */
+bool tokens_may_read(struct bytes name);
 void tokens_node_crashed(struct world *world, unsigned node);
 /* Adds what is under way at each node. */
 void tokens_count(const struct world *world, uint64_t in_flight[static NODES_MAX]);

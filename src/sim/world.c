@@ -216,6 +216,7 @@ world_free(struct world *world)
     check_chain_close(&world->chain);
     check_shred_close(&world->shred);
     check_blinding_free(world);
+    thief_close(world);
     trace_close(&world->trace);
     free(world);
 }

@@ -14,6 +14,7 @@
 #include "sim/faults.h"
 #include "sim/prng.h"
 #include "sim/sites.h"
+#include "sim/thief.h"
 #include "sim/tokens.h"
 #include "sim/trace.h"
 
@@ -195,6 +196,7 @@ struct world {
     struct plot plot;
     struct clients clients;
     struct tokens tokens;
+    struct thief thief;
     struct check_chain chain;
     struct check_shred shred;
     bool frame_late;                 /* the frame on its way out is struck by help_late */
