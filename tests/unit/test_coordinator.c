@@ -315,6 +315,27 @@ test_runaway_clock(void **state)
 }
 
 /*
+ * The same, while nobody else may vote yet, and the one that had run away says so more than once: it is still one of three.
+ */
+static void
+test_runaway_clock_alone(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(19);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    uint64_t first_ms = ballot_ms(last(p, MSG_VOTE, 1)->u.vote.ballot);
+    for (unsigned round = 0; round < 3; round++) {
+        answer_vote(p, 1, REFUSED_FLOOR, 3600 * 1000);
+        answer_vote(p, 1, REFUSED_FLOOR, 3600 * 1000);
+        answer_vote(p, 2, REFUSED_NOT_READY, 0);
+        ac_run_ms(p->ac, 500);
+        assert_true(count_of(p, MSG_VOTE, 2) > round + 1);
+        assert_true(ballot_ms(last(p, MSG_VOTE, 2)->u.vote.ballot) < first_ms + CLOCK_DRIFT_MS_MAX);
+    }
+    probe_free(p);
+}
+
+/*
  * Two of three name ballots from clocks that had run away: the one less far ahead is followed, which
  * leaves a majority, whichever of them is heard last.
  */
@@ -711,6 +732,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refusal_while_one_is_away),
         cmocka_unit_test(test_refusal_while_one_is_silent),
         cmocka_unit_test(test_runaway_clock),
+        cmocka_unit_test(test_runaway_clock_alone),
         cmocka_unit_test(test_two_runaway_clocks),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_no_memory_for_a_vote),

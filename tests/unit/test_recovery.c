@@ -718,6 +718,39 @@ test_floor_of_a_runaway_clock(void **state)
     end(ac);
 }
 
+/*
+ * All end at once while one clock is an hour ahead, which is right again when they start: the others go on at once, and that one
+ * within seconds, whoever is first.
+ */
+static void
+test_all_end_while_a_clock_runs_away(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 3; first++) {
+        struct actor_cluster *ac = cluster(3, 21 + first);
+        assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+        ac->nodes[2].skew_ms += 3600 * 1000;
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+        struct request alone = ac_make(REQUEST_UPDATE, "a", "three");
+        (void)ac_send(ac, 2, &alone);
+        ac_run_ms(ac, 1000); /* its horizon is durable, and so may be what it wrote alone */
+        for (unsigned i = 0; i < 3; i++)
+            ac_crash(ac, i);
+        ac->nodes[2].skew_ms -= 3600 * 1000;
+        for (unsigned i = 0; i < 3; i++) {
+            ac_start(ac, (first + i) % 3);
+            (void)ac_send(ac, (first + i) % 3, &alone);
+            ac_run_ms(ac, 700);
+        }
+        assert_int_equal(ac_update(ac, 0, "a", "four")->reply.err, OK);
+        assert_int_equal(ac_update(ac, 1, "a", "five")->reply.err, OK);
+        assert_true(recovers(ac, 2, 5000));
+        assert_int_equal(ac_update(ac, 2, "a", "six")->reply.err, OK);
+        end(ac);
+    }
+}
+
 /* The only clock that a new incarnation has heard has run away: its floor is not taken for good. */
 static void
 test_page_of_a_runaway_clock(void **state)
@@ -787,6 +820,7 @@ main(void)
         cmocka_unit_test(test_votes_of_an_older_incarnation),
         cmocka_unit_test(test_strangers_hand_over_nothing),
         cmocka_unit_test(test_floor_of_a_runaway_clock),
+        cmocka_unit_test(test_all_end_while_a_clock_runs_away),
         cmocka_unit_test(test_page_of_a_runaway_clock),
         cmocka_unit_test(test_floors_of_all),
         cmocka_unit_test(test_promise_of_the_lost_store),
