@@ -14,6 +14,7 @@ enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100, ATTEMPT_SHIFT = 3
  * another change. So paths that have seen many are not retried on.
  */
 enum { CHANGES_RETRIED_MAX = 32 };
+enum { AT_NOW_PERMILLE = 400, AT_NOW_MS = 30 };
 
 static const enum request_kind kinds[8] = {REQUEST_CREATE, REQUEST_UPDATE,  REQUEST_READ,
                                            REQUEST_READ,   REQUEST_READ,    REQUEST_HISTORY,
@@ -258,7 +259,7 @@ pick_kind(struct world *world, const struct sim_path *path)
 }
 
 static struct request
-pick_request(struct world *world, unsigned path_number)
+pick_request(struct world *world, unsigned node, unsigned path_number)
 {
     const struct sim_path *path = &world->clients.paths[path_number];
     struct prng *prng = &world->client_prng;
@@ -269,6 +270,9 @@ pick_request(struct world *world, unsigned path_number)
     } else if (pick == PICK_AT && path->time_count > 0) {
         r.has_at = true;
         r.at_ms = path->times[prng_below(prng, path->time_count)] + prng_below(prng, 3) - 1;
+        /* Just now, while a change with an earlier time may still be on its way. */
+        if (prng_chance(prng, AT_NOW_PERMILLE))
+            r.at_ms = node_wall_ms(world, node) - prng_below(prng, AT_NOW_MS);
     } else if ((r.kind == REQUEST_UPDATE || r.kind == REQUEST_DELETE) && prng_chance(prng, 400)) {
         r.has_expected_version = true;
         r.expected_version = path->version > 0 ? path->version : 1;
@@ -368,7 +372,7 @@ client_turn(struct world *world, unsigned number)
         op = names_begin(world, number, (unsigned)node);
     if (!op) {
         unsigned path = pick_path(world);
-        struct request request = pick_request(world, path);
+        struct request request = pick_request(world, (unsigned)node, path);
         op = client_begin(world, number, (unsigned)node, path, &request);
     }
     if (fault_strikes_frame(world, FAULT_client_gone)) {
