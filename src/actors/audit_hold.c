@@ -91,6 +91,26 @@ copy_names(struct arena *arena, struct reply *reply)
     return OK;
 }
 
+static enum vault_err
+copy_records(struct arena *arena, struct reply *reply)
+{
+    struct record_row *records;
+
+    if (reply->record_count == 0)
+        return OK;
+    records = arena_alloc(arena, reply->record_count * sizeof(*records));
+    if (!records)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < reply->record_count; i++) {
+        records[i] = reply->records[i];
+        if (arena_copy(arena, reply->records[i].key, &records[i].key) != OK ||
+            arena_copy(arena, reply->records[i].value, &records[i].value) != OK)
+            return ERR_NOMEM;
+    }
+    reply->records = records;
+    return OK;
+}
+
 static size_t
 reply_bytes(const struct reply *reply)
 {
@@ -102,6 +122,9 @@ reply_bytes(const struct reply *reply)
         bytes += sizeof(reply->items[i]) + reply->items[i].value.size;
     for (size_t i = 0; i < reply->name_count; i++)
         bytes += sizeof(reply->names[i]) + reply->names[i].size;
+    for (size_t i = 0; i < reply->record_count; i++)
+        bytes +=
+            sizeof(reply->records[i]) + reply->records[i].key.size + reply->records[i].value.size;
     return bytes;
 }
 
@@ -126,7 +149,7 @@ audit_hold_reply(struct audit_hold *hold, uint64_t serial, const struct effect *
     if (arena_copy(&held->memory, reply->u.reply.reply.value, &copy->value) != OK ||
         arena_copy(&held->memory, reply->u.reply.reply.names_next, &copy->names_next) != OK ||
         copy_rows(&held->memory, copy) != OK || copy_items(&held->memory, copy) != OK ||
-        copy_names(&held->memory, copy) != OK) {
+        copy_names(&held->memory, copy) != OK || copy_records(&held->memory, copy) != OK) {
         audit_held_free(held);
         return ERR_NOMEM;
     }

@@ -1,5 +1,7 @@
 #include "actors/authority.h"
 
+#include <string.h>
+
 #include "actors/lease.h"
 #include "auth/decide.h"
 #include "auth/identity.h"
@@ -31,6 +33,13 @@ authority_permits(const struct cluster *cluster, struct bytes credential)
 
 /* ---- the records ---- */
 
+/* The tenant "default" is there without a record, which it has once it has limits. */
+static bool
+is_default_tenant(enum auth_kind kind, struct bytes key)
+{
+    return kind == AUTH_KIND_TENANT && bytes_equal(key, bytes_of_text("default"));
+}
+
 static enum auth_found
 find_record(const void *context, struct bytes tenant, enum auth_kind kind, struct bytes key,
             struct bytes *record)
@@ -40,7 +49,33 @@ find_record(const void *context, struct bytes tenant, enum auth_kind kind, struc
     const struct auth_record *found =
         auth_view_get(view, in, bytes_of_text(auth_kind_name(kind)), key);
     *record = found ? buf_bytes(&found->value) : (struct bytes){0};
-    return found ? AUTH_FOUND : AUTH_ABSENT;
+    return found || is_default_tenant(kind, key) ? AUTH_FOUND : AUTH_ABSENT;
+}
+
+static bool
+find_token(const struct membership *ms, const uint8_t accessor[static ACCESSOR_BYTES],
+           struct token *out)
+{
+    char key[2 * ACCESSOR_BYTES + 1];
+    struct bytes record;
+    *out = (struct token){0};
+    hex_encode(bytes_of(accessor, ACCESSOR_BYTES), key);
+    return find_record(ms->records, (struct bytes){0}, AUTH_KIND_TOKEN, bytes_of_text(key),
+                       &record) == AUTH_FOUND &&
+           token_decode(record, out) == OK;
+}
+
+/* The record of the token that somebody presents, whether or not it is valid. */
+static bool
+find_presented(const struct membership *ms, struct bytes credential, struct token *out)
+{
+    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
+    *out = (struct token){0};
+    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
+        return false;
+    ticket_accessor(hash, accessor);
+    bytes_wipe(hash, sizeof(hash));
+    return find_token(ms, accessor, out);
 }
 
 static enum vault_err
@@ -58,13 +93,13 @@ error_of(const struct auth_decision *decision)
 
 /* The bootstrap token needs no lease: it is in the configuration, not in a record. */
 static enum vault_err
-decide(const struct membership *ms, const struct step *st, struct bytes credential,
-       const struct wish *wish)
+decide_with(const struct membership *ms, const struct step *st, struct bytes credential,
+            const struct wish *wish, struct auth_decision *decision)
 {
     struct auth_records records = {ms->records, find_record};
     struct auth_request request = wish->request;
-    struct auth_decision decision;
     enum vault_err err;
+    *decision = (struct auth_decision){0};
     if (authority_permits(ms->cluster, credential))
         return OK;
     if (!ticket_looks_like(TICKET_TOKEN, credential))
@@ -74,10 +109,18 @@ decide(const struct membership *ms, const struct step *st, struct bytes credenti
     unsigned i = 0;
     do {
         request.question.operation = wish->any_of[i];
-        auth_decide(&records, credential, &request, st->wall_ms, &decision);
-        err = error_of(&decision);
+        auth_decide(&records, credential, &request, st->wall_ms, decision);
+        err = error_of(decision);
     } while (err != OK && ++i < wish->count);
     return err;
+}
+
+static enum vault_err
+decide(const struct membership *ms, const struct step *st, struct bytes credential,
+       const struct wish *wish)
+{
+    struct auth_decision decision;
+    return decide_with(ms, st, credential, wish, &decision);
 }
 
 /* ---- what is asked for ---- */
@@ -131,6 +174,7 @@ wish_of_request(const struct request *request, struct path path)
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_DELETE:
     case REQUEST_RECORD_LIST:
+    case REQUEST_AUTH:
     case REQUEST_ENV:
     case REQUEST_COPY:
     case REQUEST_HEALTH:
@@ -153,6 +197,36 @@ decide_one(const struct membership *ms, const struct step *st, const struct requ
     return decide(ms, st, request->credential, &wish);
 }
 
+/*
+ * Names may be listed where there is no tenant: whoever deletes one sees so that nothing is left
+ * there.
+ */
+static enum vault_err
+check_tenant(const struct membership *ms, const struct step *st, const struct request *request)
+{
+    struct bytes record, tenant = request->tenant;
+    if (request->kind == REQUEST_NAMES || bytes_equal(tenant, bytes_of_text(SYSTEM_TENANT)) ||
+        is_default_tenant(AUTH_KIND_TENANT, tenant))
+        return OK;
+    if (!lease_is_valid(ms, st->now))
+        return ERR_NOT_READY;
+    return find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant, &record) ==
+                   AUTH_FOUND
+               ? OK
+               : ERR_NOT_FOUND;
+}
+
+static enum vault_err
+decide_record(const struct membership *ms, const struct step *st, const struct request *request)
+{
+    struct path path = {request->tenant, request->name};
+    enum record_action action = request->kind == REQUEST_RECORD_PUT      ? RECORD_CHANGE
+                                : request->kind == REQUEST_RECORD_DELETE ? RECORD_REMOVE
+                                                                         : RECORD_LOOK;
+    enum vault_err err = authority_of_record(ms, st, path, action, request->credential);
+    return err == OK ? check_tenant(ms, st, request) : err;
+}
+
 enum vault_err
 authority_of_request(const struct membership *ms, const struct step *st,
                      const struct request *request)
@@ -160,12 +234,71 @@ authority_of_request(const struct membership *ms, const struct step *st,
     bool batch = request->kind == REQUEST_BATCH || request->kind == REQUEST_BATCH_CREATE;
     enum vault_err err = OK;
     if (authority_permits(ms->cluster, request->credential))
-        return OK;
+        return check_tenant(ms, st, request);
+    if (request_is_of_record(request->kind))
+        return decide_record(ms, st, request);
+    if (request->kind == REQUEST_NAMES)
+        return authority_of_names(ms, st, request->tenant, request->credential);
     if (!batch || request->item_count == 0)
         return decide_one(ms, st, request, request->name);
     for (size_t i = 0; i < request->item_count && err == OK; i++)
         err = decide_one(ms, st, request, request->items[i].name);
     return err;
+}
+
+/* ---- identity records ---- */
+
+/* It is the token of that accessor, or was made with it, or with one that was. */
+static bool
+descends_from(const struct membership *ms, struct token token,
+              const uint8_t accessor[static ACCESSOR_BYTES])
+{
+    uint8_t own[ACCESSOR_BYTES];
+    for (unsigned i = 0; i < TOKEN_DEPTH_MAX; i++) {
+        struct token parent;
+        ticket_accessor(token.hash, own);
+        if (memcmp(own, accessor, ACCESSOR_BYTES) == 0)
+            return true;
+        if (!token.has_parent || !find_token(ms, token.parent, &parent))
+            return false;
+        token = parent;
+    }
+    return false;
+}
+
+/* What a token may do with the records of tokens, whatever its policies say. */
+static bool
+may_as_owner(const struct membership *ms, const struct auth_decision *who, struct path path,
+             enum record_action action)
+{
+    struct bytes kind, key;
+    uint8_t accessor[ACCESSOR_BYTES];
+    struct token token;
+    if (!who->has_accessor || !record_path_is(path) ||
+        !bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT)))
+        return false;
+    record_path_split(path, &kind, &key);
+    if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN))) ||
+        hex_decode(key, accessor, ACCESSOR_BYTES) != OK || !find_token(ms, accessor, &token))
+        return false;
+    if (action == RECORD_REMOVE)
+        return descends_from(ms, token, who->accessor);
+    return action == RECORD_LOOK && memcmp(accessor, who->accessor, ACCESSOR_BYTES) == 0;
+}
+
+enum vault_err
+authority_of_record(const struct membership *ms, const struct step *st, struct path path,
+                    enum record_action action, struct bytes credential)
+{
+    struct wish as_operator = wish_of_operator();
+    struct wish as_anybody = wish_of((struct path){0}, RIGHT_IDENTIFIED);
+    struct auth_decision who;
+    enum vault_err err = decide(ms, st, credential, &as_operator);
+    if (err != ERR_NOT_FOUND && err != ERR_FORBIDDEN)
+        return err;
+    if (decide_with(ms, st, credential, &as_anybody, &who) != OK)
+        return err;
+    return may_as_owner(ms, &who, path, action) ? OK : err;
 }
 
 /* ---- what holders are asked for ---- */
@@ -175,10 +308,11 @@ authority_of_vote(const struct membership *ms, const struct step *st, struct pat
                   enum change_kind purpose, struct bytes credential)
 {
     struct wish wish = wish_of_operator();
+    if (record_path_is(path))
+        return authority_of_record(
+            ms, st, path, purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE, credential);
     if (batch_record_name_valid(path.name))
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
-    else if (record_path_is(path))
-        return decide(ms, st, credential, &wish);
     else if (purpose == CHANGE_CREATE)
         wish = wish_for(path, CAPABILITY_CREATE);
     else if (purpose == CHANGE_UPDATE)
@@ -192,8 +326,10 @@ enum vault_err
 authority_of_value(const struct membership *ms, const struct step *st, struct path path,
                    struct bytes credential)
 {
-    struct wish wish = record_path_is(path) ? wish_of_operator() : wish_for(path, CAPABILITY_READ);
-    if (PLANTED(holder_checks_token_alone) && !record_path_is(path))
+    struct wish wish = wish_for(path, CAPABILITY_READ);
+    if (record_path_is(path))
+        return authority_of_record(ms, st, path, RECORD_LOOK, credential);
+    if (PLANTED(holder_checks_token_alone))
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
     return decide(ms, st, credential, &wish);
 }
@@ -202,7 +338,9 @@ enum vault_err
 authority_of_head(const struct membership *ms, const struct step *st, struct path path,
                   struct bytes credential)
 {
-    struct wish wish = record_path_is(path) ? wish_of_operator() : wish_to_know(path);
+    struct wish wish = wish_to_know(path);
+    if (record_path_is(path))
+        return authority_of_record(ms, st, path, RECORD_LOOK, credential);
     return decide(ms, st, credential, &wish);
 }
 
@@ -211,9 +349,11 @@ authority_of_names(const struct membership *ms, const struct step *st, struct by
                    struct bytes credential)
 {
     struct wish wish = wish_of((struct path){.tenant = tenant}, RIGHT_IDENTIFIED);
+    struct wish as_operator = wish_of_operator();
     if (PLANTED(names_of_any_tenant))
         wish.request.tenant = (struct bytes){0}; /* the caller's own */
-    return decide(ms, st, credential, &wish);
+    enum vault_err err = decide(ms, st, credential, &wish);
+    return err == ERR_NOT_FOUND ? decide(ms, st, credential, &as_operator) : err;
 }
 
 bool
@@ -221,7 +361,16 @@ authority_may_list(const struct membership *ms, const struct step *st, struct pa
                    struct bytes credential)
 {
     struct wish wish = wish_for(path, CAPABILITY_LIST);
-    return decide(ms, st, credential, &wish) == OK;
+    struct wish as_operator = wish_of_operator();
+    return decide(ms, st, credential, &wish) == OK ||
+           decide(ms, st, credential, &as_operator) == OK;
+}
+
+enum vault_err
+authority_of_caller(const struct membership *ms, const struct step *st, struct bytes credential)
+{
+    struct wish wish = wish_of((struct path){0}, RIGHT_IDENTIFIED);
+    return decide(ms, st, credential, &wish);
 }
 
 /* ---- who it is ---- */
@@ -230,21 +379,18 @@ struct bytes
 authority_caller(const struct membership *ms, struct bytes credential,
                  char memory[static CALLER_BYTES])
 {
-    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
-    char key[2 * ACCESSOR_BYTES + 1];
-    struct bytes record;
     struct token token;
     if (authority_permits(ms->cluster, credential))
         return bytes_of_text("admin");
-    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
-        return (struct bytes){0};
-    ticket_accessor(hash, accessor);
-    bytes_wipe(hash, sizeof(hash));
-    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
-    if (find_record(ms->records, (struct bytes){0}, AUTH_KIND_TOKEN, bytes_of_text(key), &record) !=
-            AUTH_FOUND ||
-        token_decode(record, &token) != OK)
+    if (!find_presented(ms, credential, &token))
         return (struct bytes){0};
     uuid_format(token.identity, memory);
     return bytes_of_text(memory);
+}
+
+struct bytes
+authority_tenant(const struct membership *ms, struct bytes credential)
+{
+    struct token token;
+    return find_presented(ms, credential, &token) ? token.tenant : bytes_of_text("default");
 }

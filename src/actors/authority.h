@@ -28,16 +28,36 @@ MUST_CHECK enum vault_err authority_of_request(const struct membership *ms, cons
 MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const struct step *st,
                                             struct path path, enum change_kind purpose,
                                             struct bytes credential);
+/*
+ * What belongs to identity records: operators may do all of it. A token may look at its own record,
+ * and remove it and those of its descendants.
+ */
+enum record_action { RECORD_LOOK, RECORD_CHANGE, RECORD_REMOVE };
+MUST_CHECK enum vault_err authority_of_record(const struct membership *ms, const struct step *st,
+                                              struct path path, enum record_action action,
+                                              struct bytes credential);
 /* A share with its dealing; or a head, or the versions. */
 MUST_CHECK enum vault_err authority_of_value(const struct membership *ms, const struct step *st,
                                              struct path path, struct bytes credential);
 MUST_CHECK enum vault_err authority_of_head(const struct membership *ms, const struct step *st,
                                             struct path path, struct bytes credential);
-/* To ask for names of that tenant at all; and then whether that one may be shown. */
+/*
+ * To ask for names of that tenant at all; and then whether that one may be shown. Operators may see
+ * names in all tenants: they must know what they delete a tenant with.
+ */
 MUST_CHECK enum vault_err authority_of_names(const struct membership *ms, const struct step *st,
                                              struct bytes tenant, struct bytes credential);
 bool authority_may_list(const struct membership *ms, const struct step *st, struct path path,
                         struct bytes credential);
+
+/* Whether it is a valid credential of anybody: OK, ERR_UNAUTHENTICATED or ERR_NOT_READY. */
+MUST_CHECK enum vault_err authority_of_caller(const struct membership *ms, const struct step *st,
+                                              struct bytes credential);
+/*
+ * The tenant in which whoever presents it acts without naming one: that of the identity, or
+ * "default". Borrowed from the records, or static.
+ */
+struct bytes authority_tenant(const struct membership *ms, struct bytes credential);
 
 /*
  * Who presents it: the name under which the caller's Idempotency-Keys are remembered and versions

@@ -20,6 +20,7 @@ purpose_of(const struct job *job)
     case REQUEST_RECORD_DELETE: return CHANGE_DELETE;
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_LIST:
+    case REQUEST_AUTH:
     case REQUEST_READ:
     case REQUEST_HISTORY:
     case REQUEST_DELETION:

@@ -131,7 +131,10 @@ tenant_render(const struct tenant *tenant, struct buf *buf)
     json_out_key(&out, "name");
     json_out_string(&out, tenant->name);
     json_out_key(&out, "created_at");
-    json_out_time(&out, tenant->created_ms);
+    if (tenant->created_ms > 0)
+        json_out_time(&out, tenant->created_ms);
+    else
+        json_out_null(&out);
     json_out_key(&out, "limits");
     json_out_open(&out, '{');
     put_limit(&out, "secrets", tenant->secrets_max);

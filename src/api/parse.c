@@ -3,6 +3,7 @@
  * several faults gets: route, query, headers, body.
  */
 #include "api/api.h"
+#include "api/auth_target.h"
 #include "api/copy_body.h"
 #include "api/env_body.h"
 #include "api/json_body.h"
@@ -29,7 +30,7 @@ body_parse(const struct http_request *http, const struct request_headers *header
     bool batch = request->kind == REQUEST_BATCH;
 
     if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch &&
-        request->kind != REQUEST_ENV && request->kind != REQUEST_COPY) {
+        request->kind != REQUEST_ENV && request->kind != REQUEST_COPY && !auth_has_body(request)) {
         if (http->body.size == 0)
             return OK;
         request->refusal = "this request has no body";
@@ -45,6 +46,10 @@ body_parse(const struct http_request *http, const struct request_headers *header
         return env_body_parse(http, headers, arena, request);
     if (!headers_content_is_json(headers))
         return ERR_MEDIA_TYPE;
+    if (request->kind == REQUEST_AUTH) {
+        request->body = http->body; /* lives as long as the exchange */
+        return OK;
+    }
     if (request->kind == REQUEST_COPY)
         return copy_body_parse(http->body, arena, request);
     return batch ? batch_body_parse(http->body, arena, request)

@@ -15,6 +15,12 @@ struct parameter {
     unsigned kinds; /* bit per request kind that knows it */
     bool (*apply)(struct request *request, struct bytes value);
     const char *refusal;
+    uint32_t auth_ops; /* bit per operation of AUTH that knows it */
+};
+
+enum {
+    AUTH_LISTS = 1 << AUTH_TENANT_LIST | 1 << AUTH_POLICY_LIST | 1 << AUTH_IDENTITY_LIST,
+    AUTH_DELETIONS = 1 << AUTH_POLICY_DELETE
 };
 
 bool
@@ -157,7 +163,7 @@ apply_after(struct request *request, struct bytes value)
     uint8_t name[NAME_BYTES_MAX];
     struct bytes parsed;
 
-    if (request->kind != REQUEST_NAMES)
+    if (request->kind != REQUEST_NAMES && request->kind != REQUEST_AUTH)
         return page_token_parse(value, &request->before_version);
     if (!name_token_parse(value, name, &parsed))
         return false;
@@ -186,19 +192,19 @@ apply_prefix(struct request *request, struct bytes value)
 }
 
 static const struct parameter parameters[] = {
-    {"version", 1u << REQUEST_READ, apply_version, "version must be a number from 1"},
-    {"at", 1u << REQUEST_READ, apply_at, "at must be a date and time as RFC 3339 has it"},
+    {"version", 1u << REQUEST_READ, apply_version, "version must be a number from 1", 0},
+    {"at", 1u << REQUEST_READ, apply_at, "at must be a date and time as RFC 3339 has it", 0},
     {"consistency", 1u << REQUEST_READ, apply_consistency,
-     "consistency must be linearizable or stale"},
+     "consistency must be linearizable or stale", 0},
     {"expected_version", 1u << REQUEST_DELETE, apply_expected_version,
-     "expected_version must be a number from 1"},
+     "expected_version must be a number from 1", AUTH_DELETIONS},
     {"limit", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_limit,
-     "limit must be a number from 1 to 1000"},
+     "limit must be a number from 1 to 1000", AUTH_LISTS},
     {"after", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_after,
-     "after must be the next of the page before"},
-    {"mode", 1u << REQUEST_ENV, apply_mode, "mode must be both, encrypt or expand"},
+     "after must be the next of the page before", AUTH_LISTS},
+    {"mode", 1u << REQUEST_ENV, apply_mode, "mode must be both, encrypt or expand", 0},
     {"prefix", 1u << REQUEST_ENV | 1u << REQUEST_NAMES, apply_prefix,
-     "prefix must be at most 512 bytes"},
+     "prefix must be at most 512 bytes", 0},
 };
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");
@@ -234,11 +240,19 @@ value_decode(struct bytes raw, uint8_t out[static PARAMETER_VALUE_BYTES_MAX], st
     return true;
 }
 
+static bool
+parameter_known(const struct parameter *parameter, const struct request *request)
+{
+    if (request->kind == REQUEST_AUTH)
+        return (parameter->auth_ops >> request->auth_op & 1) != 0;
+    return (parameter->kinds >> request->kind & 1) != 0;
+}
+
 static const struct parameter *
-parameter_find(struct bytes name, enum request_kind kind)
+parameter_find(struct bytes name, const struct request *request)
 {
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
-        if ((parameters[i].kinds >> kind & 1) != 0 &&
+        if (parameter_known(&parameters[i], request) &&
             bytes_equal(name, bytes_of_text(parameters[i].name)))
             return &parameters[i];
     return NULL;
@@ -250,8 +264,7 @@ parameter_apply(struct bytes piece, struct arena *arena, struct request *request
 {
     const uint8_t *mark = piece.size > 0 ? memchr(piece.data, '=', piece.size) : NULL;
     size_t name_size = mark ? (size_t)(mark - piece.data) : piece.size;
-    const struct parameter *parameter =
-        parameter_find(bytes_of(piece.data, name_size), request->kind);
+    const struct parameter *parameter = parameter_find(bytes_of(piece.data, name_size), request);
     uint8_t *decoded = arena_alloc(arena, PARAMETER_VALUE_BYTES_MAX);
     struct bytes value;
     unsigned bit;

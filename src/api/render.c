@@ -361,9 +361,11 @@ api_render(const struct request *request, const struct reply *reply, struct api_
     struct json_out out;
 
     if (reply->err != OK) {
+        bool as_it_is = error_face(reply->err, reply->phase).shown == reply->err;
         struct failure failure = {.request_id = request->id,
                                   .err = reply->err,
                                   .phase = reply->phase,
+                                  .message = as_it_is ? request->refusal : NULL,
                                   .retry_after_ms = reply->retry_after_ms,
                                   .request = request,
                                   .items = reply->items,
@@ -399,6 +401,7 @@ api_render(const struct request *request, const struct reply *reply, struct api_
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_DELETE:
     case REQUEST_RECORD_LIST:
+    case REQUEST_AUTH:
     case REQUEST_METRICS: /* api/status.h renders these */
     case REQUEST_ENV: out.err = ERR_INTERNAL; break;
     }

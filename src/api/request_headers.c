@@ -150,6 +150,7 @@ headers_apply(const struct request_headers *headers, struct request *request)
             return ERR_BAD_PARAMETER;
         }
         request->tenant = headers->values[REQUEST_HEADER_tenant];
+        request->has_tenant = true;
     }
     if (request->kind == REQUEST_HEALTH || headers->present[REQUEST_HEADER_authorization] == 0)
         return OK;

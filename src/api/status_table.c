@@ -39,6 +39,7 @@ face(enum vault_err err)
     case ERR_REQUEST_TIMEOUT: return (struct error_face){err, 408, retry_safe, NULL};
     case ERR_ALREADY_EXISTS:
     case ERR_RESULT_GONE:
+    case ERR_NOT_EMPTY:
     case ERR_VERSION_MISMATCH: return (struct error_face){err, 409, retry_no, NULL};
     case ERR_CONTENDED: return (struct error_face){err, 409, retry_safe, NULL};
     case ERR_LENGTH_REQUIRED: return (struct error_face){err, 411, retry_no, NULL};

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "api/auth_target.h"
+
 enum route_form { ROUTE_EXACT, ROUTE_WITH_NAME };
 
 struct route {
@@ -218,8 +220,11 @@ target_parse(const struct http_request *http, struct arena *arena, struct reques
         query = bytes_of(mark + 1, http->target.size - path.size - 1);
     }
     route = route_find(path, &rest);
-    if (!route)
-        return ERR_NO_ROUTE;
+    if (!route) {
+        enum vault_err err = auth_target_parse(path, http->method, request, allow);
+
+        return err == OK ? query_parse(query, arena, request) : err;
+    }
     kind = route->kind(http->method);
     if (kind < 0) {
         *allow = route->allow;

@@ -54,7 +54,8 @@
     X(ERR_NOT_READY, "not_ready", "this node does not serve yet")                                  \
     X(ERR_BAD_ENV, "bad_env", "the .env text is not usable as it is")                              \
     X(ERR_INTERNAL, "internal", "the request could not be completed")                              \
-    X(ERR_AUDIT_UNAVAILABLE, "audit_unavailable", "the audit trail cannot be written")
+    X(ERR_AUDIT_UNAVAILABLE, "audit_unavailable", "the audit trail cannot be written")             \
+    X(ERR_NOT_EMPTY, "not_empty", "there is still something in it")
 
 enum vault_err {
 #define X(code, name, text) code,

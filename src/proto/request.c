@@ -24,8 +24,21 @@ request_kind_name(enum request_kind kind)
     case REQUEST_RECORD_GET: return "record_get";
     case REQUEST_RECORD_DELETE: return "record_delete";
     case REQUEST_RECORD_LIST: return "record_list";
+    case REQUEST_AUTH: return "auth";
     }
     return "none";
+}
+
+const char *
+auth_op_name(enum auth_op op)
+{
+    switch (op) {
+#define X(code, name)                                                                              \
+    case code: return name;
+        AUTH_OPS(X)
+#undef X
+    }
+    return "?";
 }
 
 bool

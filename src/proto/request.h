@@ -35,10 +35,40 @@ enum request_kind {
     REQUEST_RECORD_GET,
     REQUEST_RECORD_DELETE,
     REQUEST_RECORD_LIST, /* `name` is _auth/<kind>/ and perhaps the key after which to begin */
+    REQUEST_AUTH, /* tenants, policies, identities, tokens: api/auth_flow.h makes RECORD_* of it */
 };
-enum { REQUEST_KINDS = REQUEST_RECORD_LIST + 1 };
+enum { REQUEST_KINDS = REQUEST_AUTH + 1 };
 bool request_is_of_record(enum request_kind kind);
 const char *request_kind_name(enum request_kind kind);
+
+/* What a REQUEST_AUTH asks for. X(code, name in logs) */
+#define AUTH_OPS(X)                                                                                \
+    X(AUTH_TENANT_CREATE, "tenant_create")                                                         \
+    X(AUTH_TENANT_GET, "tenant_get")                                                               \
+    X(AUTH_TENANT_CHANGE, "tenant_change")                                                         \
+    X(AUTH_TENANT_DELETE, "tenant_delete")                                                         \
+    X(AUTH_TENANT_LIST, "tenant_list")                                                             \
+    X(AUTH_POLICY_PUT, "policy_put")                                                               \
+    X(AUTH_POLICY_GET, "policy_get")                                                               \
+    X(AUTH_POLICY_DELETE, "policy_delete")                                                         \
+    X(AUTH_POLICY_LIST, "policy_list")                                                             \
+    X(AUTH_POLICY_TEST, "policy_test")                                                             \
+    X(AUTH_IDENTITY_CREATE, "identity_create")                                                     \
+    X(AUTH_IDENTITY_GET, "identity_get")                                                           \
+    X(AUTH_IDENTITY_CHANGE, "identity_change")                                                     \
+    X(AUTH_IDENTITY_DELETE, "identity_delete")                                                     \
+    X(AUTH_IDENTITY_LIST, "identity_list")                                                         \
+    X(AUTH_TOKEN_CREATE, "token_create")                                                           \
+    X(AUTH_TOKEN_SELF, "token_self")                                                               \
+    X(AUTH_TOKEN_RENEW, "token_renew")                                                             \
+    X(AUTH_TOKEN_REVOKE_SELF, "token_revoke_self")                                                 \
+    X(AUTH_TOKEN_REVOKE, "token_revoke")
+enum auth_op {
+#define X(code, name) code,
+    AUTH_OPS(X)
+#undef X
+};
+const char *auth_op_name(enum auth_op op);
 
 enum value_encoding {
     VALUE_TEXT,
@@ -59,7 +89,7 @@ struct request {
     enum request_kind kind;
     const char *refusal; /* api_parse: a sentence that says more than the error; static; or NULL */
     struct bytes id;     /* X-Request-Id, echoed or made: 1..REQUEST_ID_BYTES_MAX visible ASCII */
-    struct bytes tenant; /* X-Ostraka-Tenant, or "default" */
+    struct bytes tenant; /* X-Ostraka-Tenant, or the caller's own, or "default" */
     struct bytes name;   /* valid by secret_name_valid() */
     struct bytes credential;      /* bearer token as presented; empty: none */
     struct bytes idempotency_key; /* of what changes something; empty: none */
@@ -84,6 +114,9 @@ struct request {
     struct bytes names_prefix;         /* NAMES: those that begin with it */
     struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
     struct bytes address;              /* of the client; empty: not known */
+    bool has_tenant;                   /* the client named it */
+    enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */
+    struct bytes body;    /* AUTH: JSON as it came */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

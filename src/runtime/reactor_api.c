@@ -15,6 +15,15 @@
 
 enum { MADE_ID_BYTES = 8 };
 
+static const char *
+operation_name(const struct request *request)
+{
+    if (!request->routed)
+        return "none";
+    return request->kind == REQUEST_AUTH ? auth_op_name(request->auth_op)
+                                         : request_kind_name(request->kind);
+}
+
 static void
 count(struct reactor *r, const struct pending *p, unsigned status, enum vault_err err)
 {
@@ -25,11 +34,10 @@ count(struct reactor *r, const struct pending *p, unsigned status, enum vault_er
     latency_record(&r->metrics.latency[route], us);
     if (err != OK && (unsigned)err < METRIC_REASONS)
         r->metrics.refusals[err]++;
-    log_event(
-        r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
-        log_token("request_id", p->request.id),
-        log_text("operation", p->request.routed ? request_kind_name(p->request.kind) : "none"),
-        log_u64("status", status), log_u64("duration_us", us), log_err("outcome", err));
+    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
+              log_token("request_id", p->request.id),
+              log_text("operation", operation_name(&p->request)), log_u64("status", status),
+              log_u64("duration_us", us), log_err("outcome", err));
 }
 
 void
@@ -60,6 +68,10 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
     }
     if (p->copy) {
         reactor_copy_reply(r, p, reply);
+        return;
+    }
+    if (p->auth) {
+        reactor_auth_reply(r, p, reply);
         return;
     }
     if (api_render(&p->request, reply, &response) != OK) {
@@ -281,7 +293,20 @@ bool
 reactor_may_send_body(void *context, const struct http_request *head)
 {
     const struct reactor *r = context;
-    return authority_permits(&r->options.config->cluster, api_credential(head));
+    struct step st = {.now = reactor_now(), .wall_ms = reactor_wall_ms()};
+    enum vault_err err = authority_of_caller(node_membership(r->node), &st, api_credential(head));
+    /* What is not known now is answered when the request is whole. */
+    return err != ERR_UNAUTHENTICATED;
+}
+
+/* Whoever names no tenant acts in the own one. */
+static enum vault_err
+enter_own_tenant(struct reactor *r, struct arena *arena, struct request *request)
+{
+    if (request->has_tenant)
+        return OK;
+    return arena_copy(arena, authority_tenant(node_membership(r->node), request->credential),
+                      &request->tenant);
 }
 
 static enum vault_err
@@ -315,6 +340,8 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     p->request.id = id;
     if (err == OK)
         err = api_parse(http, id, arena, &p->request, &allow);
+    if (err == OK)
+        err = enter_own_tenant(r, arena, &p->request);
     if (err != OK) {
         reactor_respond_error(r, p, err, allow);
         return;
@@ -330,6 +357,10 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     }
     if (p->request.kind == REQUEST_COPY) {
         reactor_copy_start(r, p);
+        return;
+    }
+    if (p->request.kind == REQUEST_AUTH) {
+        reactor_auth_start(r, p);
         return;
     }
     struct msg msg = {.kind = MSG_REQUEST,

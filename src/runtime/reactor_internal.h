@@ -44,6 +44,7 @@ struct pending {
     struct instant started;
     struct env_exchange *env;   /* ENV under way; NULL: none */
     struct copy_exchange *copy; /* COPY under way; NULL: none */
+    struct auth_exchange *auth; /* AUTH under way; NULL: none */
 };
 
 /* reactor_api.c */
@@ -61,6 +62,11 @@ void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *rep
 void reactor_env_start(struct reactor *r, struct pending *p);
 /* What became of the batch that was made of it last. */
 void reactor_env_reply(struct reactor *r, struct pending *p, const struct reply *reply);
+
+/* reactor_auth.c */
+void reactor_auth_start(struct reactor *r, struct pending *p);
+/* What became of the step that is under way. */
+void reactor_auth_reply(struct reactor *r, struct pending *p, const struct reply *reply);
 
 /* reactor_copy.c */
 void reactor_copy_start(struct reactor *r, struct pending *p);

@@ -294,6 +294,10 @@ class Operations(ClusterTest):
 
     def test_tenants_do_not_meet(self):
         name = self.name()
+        self.refused(1, "POST", "/v1/secrets/" + name, {"value": "x"}, status=404,
+                     headers={"X-Ostraka-Tenant": "other"})
+        status, _, body = self.cluster.request(1, "POST", "/v1/tenants", {"name": "other"})
+        self.assertEqual(status, 201, body)
         self.create(name, "default's")
         self.create(name, "other's", headers={"X-Ostraka-Tenant": "other"})
         for node in self.cluster.nodes():

@@ -102,6 +102,66 @@ records_are_for_operators(void **state)
     ac_free(ac);
 }
 
+/* A token whose parent is that one. */
+static void
+put_child(struct actor_cluster *ac, const struct test_token *token, const struct test_token *parent,
+          uint8_t identity)
+{
+    struct buf value = {0}, encoded = {0};
+    struct token record;
+    test_token_record(token, identity, 0, LONG_SECONDS, &value);
+    assert_int_equal(token_decode(buf_bytes(&value), &record), OK);
+    record.has_parent = true;
+    record.depth = 1;
+    ticket_accessor(parent->hash, record.parent);
+    assert_int_equal(token_encode(&record, &encoded), OK);
+    records_put(ac, SYSTEM_TENANT, AUTH_KIND_TOKEN, token->name + sizeof("_auth/token/") - 1,
+                &encoded);
+    buf_close(&value);
+}
+
+static enum vault_err
+on_token(struct actor_cluster *ac, unsigned node, const struct test_token *caller,
+         enum request_kind kind, const struct test_token *of)
+{
+    struct request r = ac_make(kind, of->name, kind == REQUEST_RECORD_PUT ? "x" : NULL);
+    r.tenant = bytes_of_text(SYSTEM_TENANT);
+    r.credential = bytes_of_text(caller->text);
+    return ac_wait(ac, ac_send(ac, node, &r))->reply.err;
+}
+
+/* It looks at itself, and ends itself and what was made with it; of others it learns nothing. */
+static void
+a_token_ends_itself_and_its_children(void **state)
+{
+    (void)state;
+    for (unsigned node = 0; node < NODES; node++) {
+        struct actor_cluster *ac = cluster_of(NODES, NODES, 40 + node);
+        struct test_token child, absent;
+        test_token_make(7, &child);
+        test_token_make(8, &absent);
+        put_child(ac, &child, &writer, STRANGER);
+        assert_int_equal(on_token(ac, node, &writer, REQUEST_RECORD_GET, &writer), OK);
+        assert_int_equal(on_token(ac, node, &child, REQUEST_RECORD_GET, &child), OK);
+        static const enum request_kind kinds[] = {REQUEST_RECORD_GET, REQUEST_RECORD_DELETE,
+                                                  REQUEST_RECORD_PUT};
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(on_token(ac, node, &reader, kinds[i], &writer), ERR_NOT_FOUND);
+            assert_int_equal(on_token(ac, node, &reader, kinds[i], &absent), ERR_NOT_FOUND);
+            assert_int_equal(on_token(ac, node, &child, kinds[i], &writer), ERR_NOT_FOUND);
+        }
+        assert_int_equal(on_token(ac, node, &writer, REQUEST_RECORD_PUT, &writer), ERR_NOT_FOUND);
+        assert_int_equal(on_token(ac, node, &writer, REQUEST_RECORD_DELETE, &child), OK);
+        assert_int_equal(on_token(ac, node, &child, REQUEST_RECORD_GET, &child),
+                         ERR_UNAUTHENTICATED);
+        assert_int_equal(on_token(ac, node, &writer, REQUEST_RECORD_DELETE, &writer), OK);
+        for (unsigned i = 0; i < NODES; i++)
+            assert_int_equal(on_token(ac, i, &writer, REQUEST_RECORD_GET, &writer),
+                             ERR_UNAUTHENTICATED);
+        ac_free(ac);
+    }
+}
+
 static void
 what_changes_counts_at_every_node(void **state)
 {
@@ -216,6 +276,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_do_what_their_policies_allow),
         cmocka_unit_test(records_are_for_operators),
+        cmocka_unit_test(a_token_ends_itself_and_its_children),
         cmocka_unit_test(what_changes_counts_at_every_node),
         cmocka_unit_test(names_are_those_that_may_be_listed),
         cmocka_unit_test(tokens_that_cannot_be_used),

@@ -12,6 +12,7 @@
 #include "actor_cluster.h"
 #include "proto/names.h"
 #include "proto_fixture.h"
+#include "token_records.h"
 
 enum { NODES = 5, SHARES = 3 };
 
@@ -149,7 +150,10 @@ test_order(void **state)
     shows(ac, 0, "", "");
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         assert_int_equal(ac_create(ac, i % NODES, names[i], "v")->reply.err, OK);
+    ac_run_ms(ac, 1000);
     other.tenant = bytes_of_text("elsewhere");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &other))->reply.err, ERR_NOT_FOUND);
+    records_put_tenant(ac, "elsewhere");
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &other))->reply.err, OK);
     batch.items = items;
     batch.item_count = 2;

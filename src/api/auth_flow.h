@@ -1,0 +1,84 @@
+/*
+ * Calls on tenants, policies, identities and tokens, as flows of requests on identity records. Each
+ * flow is one function after the other: a function either asks for one more request, with what is
+ * to take its reply, or ends the flow with an answer or an error. Pure: whoever runs it executes
+ * flow->step in the name of the caller and hands over the reply.
+ *
+ * Every step is permitted, refused and recorded by itself where it is executed, as any other
+ * request: a flow decides nothing about who may do what, and leaves nothing half done when one of
+ * its steps is refused, since but one of them changes something (deleting a tenant: auth_tenants.c).
+ */
+#ifndef OSTRAKA_API_AUTH_FLOW_H
+#define OSTRAKA_API_AUTH_FLOW_H
+
+#include "api/api.h"
+#include "auth/decide.h"
+#include "crypto/rng.h"
+#include "proto/record_path.h"
+
+enum flow_turn { FLOW_ASK, FLOW_DONE };
+
+struct auth_flow;
+typedef enum flow_turn flow_next(struct auth_flow *flow, const struct reply *reply);
+
+struct auth_flow {
+    /* The caller's, set before the start. */
+    struct request *request; /* REQUEST_AUTH; its refusal may be set */
+    struct arena *arena;     /* lives as long as the flow, and is wiped after */
+    const struct rng *rng;
+    uint64_t now_ms; /* wall clock, set anew before every call */
+
+    struct request step;          /* FLOW_ASK: to be executed */
+    struct reply refused;         /* FLOW_DONE: err and phase; OK: the response is the answer */
+    struct api_response response; /* FLOW_DONE; the caller's to close */
+
+    /* Of the flows. */
+    flow_next *next;
+    bool takes_errors; /* the next one wants to see a reply that says no; else it ends the flow */
+    unsigned attempts;
+    void *state; /* in the arena */
+    uint8_t step_name[RECORD_NAME_BYTES_MAX];
+};
+
+/* The reply of a step is borrowed for the call. */
+enum flow_turn auth_flow_start(struct auth_flow *flow);
+enum flow_turn auth_flow_continue(struct auth_flow *flow, const struct reply *reply);
+
+/* ---- for flows ---- */
+
+enum { FLOW_ATTEMPTS_MAX = 8 };
+
+/* Ends it with an error; `why`: a static sentence, or NULL. */
+enum flow_turn flow_refuse(struct auth_flow *flow, enum vault_err err, const char *why);
+/* With what a step was refused with. */
+enum flow_turn flow_fail(struct auth_flow *flow, const struct reply *reply);
+/* With the response, whose body has been rendered with that outcome. */
+enum flow_turn flow_answer(struct auth_flow *flow, unsigned status, enum vault_err rendered);
+/* Begins once more with `first`: the record has changed meanwhile. */
+enum flow_turn flow_again(struct auth_flow *flow, flow_next *first);
+
+/*
+ * One request on a record; `next` takes its reply. Whoever has more to say of it (a value, which
+ * must live on, a version that is expected, a limit) does so in flow->step.
+ */
+enum flow_turn flow_ask_record(struct auth_flow *flow, enum request_kind kind, struct bytes tenant,
+                               enum auth_kind of, struct bytes key, flow_next *next);
+/* Records of that kind after that key, up to the limit of the caller's request. */
+enum flow_turn flow_ask_list(struct auth_flow *flow, struct bytes tenant, enum auth_kind of,
+                             struct bytes after, flow_next *next);
+/* Sets what a PUT needs. */
+void flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_version);
+
+struct bytes flow_system_tenant(void);
+
+/* auth_policies.c, auth_identities.c, auth_tokens.c, auth_tenants.c */
+enum flow_turn policy_flow(struct auth_flow *flow);
+enum flow_turn identity_flow(struct auth_flow *flow);
+enum flow_turn token_flow(struct auth_flow *flow);
+enum flow_turn tenant_flow(struct auth_flow *flow);
+
+/* ,"next":"..." of a page that ended with that key, when there are more. */
+struct json_out;
+void flow_put_next(struct json_out *out, const struct reply *page);
+
+#endif

@@ -1,0 +1,316 @@
+/*
+ * Tenants: POST /v1/tenants, and GET, PATCH, DELETE of one, and the list of them.
+ *
+ * "default" is there without a record, until its limits are changed, and cannot be deleted.
+ *
+ * A deletion looks first whether anything is left in the tenant, deletes the record, from when on
+ * nobody is served there, and looks for secrets again: what was created in between brings the
+ * record back.
+ */
+#include <string.h>
+
+#include "api/auth_body.h"
+#include "api/auth_flow.h"
+#include "api/json_out.h"
+
+#define DEFAULT_TENANT "default"
+
+static bool
+is_default(const struct auth_flow *flow)
+{
+    return bytes_equal(flow->request->name, bytes_of_text(DEFAULT_TENANT));
+}
+
+static enum flow_turn
+ask(struct auth_flow *flow, enum request_kind kind, struct bytes name, flow_next *next)
+{
+    return flow_ask_record(flow, kind, flow_system_tenant(), AUTH_KIND_TENANT, name, next);
+}
+
+static enum flow_turn
+answer(struct auth_flow *flow, unsigned status, struct bytes record)
+{
+    struct tenant tenant;
+
+    if (tenant_decode(record, &tenant) != OK)
+        return flow_refuse(flow, ERR_CORRUPT, NULL);
+    return flow_answer(flow, status, tenant_render(&tenant, &flow->response.body));
+}
+
+/* ---- making and changing one ---- */
+
+static enum flow_turn
+on_created(struct auth_flow *flow, const struct reply *reply)
+{
+    (void)reply;
+    return answer(flow, 201, flow->step.value);
+}
+
+static enum flow_turn
+put(struct auth_flow *flow, const struct tenant *tenant, uint64_t version, flow_next *next)
+{
+    struct buf encoded = {0};
+    struct bytes record;
+    enum vault_err err = tenant_encode(tenant, &encoded);
+    enum flow_turn turn;
+
+    if (err == OK)
+        err = arena_copy(flow->arena, buf_bytes(&encoded), &record);
+    buf_close(&encoded);
+    if (err != OK)
+        return flow_refuse(flow, err, NULL);
+    turn = ask(flow, REQUEST_RECORD_PUT, tenant->name, next);
+    flow_put_value(flow, record, version);
+    return turn;
+}
+
+static enum flow_turn
+create(struct auth_flow *flow)
+{
+    struct tenant tenant;
+    const char *refusal;
+    enum vault_err err =
+        tenant_body_parse(flow->request->body, NULL, flow->arena, &tenant, &refusal);
+
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
+    tenant.created_ms = flow->now_ms;
+    return put(flow, &tenant, 0, on_created);
+}
+
+static enum flow_turn on_changed(struct auth_flow *flow, const struct reply *reply);
+
+static enum flow_turn
+on_to_change(struct auth_flow *flow, const struct reply *reply)
+{
+    bool first = reply->err == ERR_NOT_FOUND && is_default(flow);
+    struct tenant before = {.name = bytes_of_text(DEFAULT_TENANT)}, after;
+    struct bytes record = {0};
+    const char *refusal = NULL;
+    enum vault_err err = OK;
+    enum flow_turn turn;
+
+    if (reply->err != OK && !first)
+        return flow_fail(flow, reply);
+    if (!first)
+        err = arena_copy(flow->arena, reply->value, &record);
+    if (!first && err == OK && tenant_decode(record, &before) != OK)
+        err = ERR_CORRUPT;
+    if (err == OK)
+        err = tenant_body_parse(flow->request->body, &before, flow->arena, &after, &refusal);
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
+    turn = put(flow, &after, first ? 0 : reply->version, on_changed);
+    flow->takes_errors = true;
+    return turn;
+}
+
+static enum flow_turn
+change(struct auth_flow *flow, const struct reply *reply)
+{
+    enum flow_turn turn = ask(flow, REQUEST_RECORD_GET, flow->request->name, on_to_change);
+
+    (void)reply;
+    flow->takes_errors = true;
+    return turn;
+}
+
+static enum flow_turn
+on_changed(struct auth_flow *flow, const struct reply *reply)
+{
+    if (reply->err == ERR_VERSION_MISMATCH || reply->err == ERR_ALREADY_EXISTS)
+        return flow_again(flow, change);
+    return reply->err == OK ? answer(flow, 200, flow->step.value) : flow_fail(flow, reply);
+}
+
+/* ---- reading ---- */
+
+/* Who may list tenants may know that one. */
+static enum flow_turn
+on_default(struct auth_flow *flow, const struct reply *reply)
+{
+    struct tenant unlimited = {.name = bytes_of_text(DEFAULT_TENANT)};
+
+    (void)reply;
+    return flow_answer(flow, 200, tenant_render(&unlimited, &flow->response.body));
+}
+
+static enum flow_turn
+on_get(struct auth_flow *flow, const struct reply *reply)
+{
+    if (reply->err == ERR_NOT_FOUND && is_default(flow))
+        return flow_ask_list(flow, flow_system_tenant(), AUTH_KIND_TENANT, (struct bytes){0},
+                             on_default);
+    if (reply->err != OK)
+        return flow_fail(flow, reply);
+    return answer(flow, 200, reply->value);
+}
+
+static enum flow_turn
+on_list(struct auth_flow *flow, const struct reply *reply)
+{
+    struct json_out out;
+
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_key(&out, "tenants");
+    json_out_open(&out, '[');
+    for (size_t i = 0; i < reply->record_count && out.err == OK; i++) {
+        struct tenant tenant;
+
+        if (tenant_decode(reply->records[i].value, &tenant) != OK)
+            return flow_refuse(flow, ERR_CORRUPT, NULL);
+        out.err = tenant_render(&tenant, &flow->response.body);
+    }
+    json_out_close(&out, ']');
+    flow_put_next(&out, reply);
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
+static enum flow_turn
+get(struct auth_flow *flow)
+{
+    enum flow_turn turn = ask(flow, REQUEST_RECORD_GET, flow->request->name, on_get);
+
+    flow->takes_errors = true;
+    return turn;
+}
+
+/* ---- deletion ---- */
+
+struct tenant_deletion {
+    struct bytes record;
+    uint64_t version;
+};
+
+static enum flow_turn
+ask_names(struct auth_flow *flow, flow_next *next)
+{
+    enum flow_turn turn = ask(flow, REQUEST_NAMES, flow->request->name, next);
+
+    flow->step.tenant = flow->request->name;
+    flow->step.name = (struct bytes){0};
+    flow->step.limit = 1;
+    return turn;
+}
+
+static enum flow_turn
+refuse_not_empty(struct auth_flow *flow)
+{
+    return flow_refuse(flow, ERR_NOT_EMPTY, NULL);
+}
+
+static enum flow_turn
+on_brought_back(struct auth_flow *flow, const struct reply *reply)
+{
+    (void)reply;
+    return refuse_not_empty(flow);
+}
+
+static enum flow_turn
+on_secrets_after(struct auth_flow *flow, const struct reply *reply)
+{
+    const struct tenant_deletion *deletion = flow->state;
+    enum flow_turn turn;
+    struct json_out out;
+
+    if (reply->name_count > 0) {
+        turn = ask(flow, REQUEST_RECORD_PUT, flow->request->name, on_brought_back);
+        flow_put_value(flow, deletion->record, 0);
+        return turn;
+    }
+    if (reply->has_next) {
+        struct bytes after;
+
+        if (arena_copy(flow->arena, reply->names_next, &after) != OK)
+            return flow_refuse(flow, ERR_NOMEM, NULL);
+        turn = ask_names(flow, on_secrets_after);
+        flow->step.names_after = after;
+        return turn;
+    }
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_key(&out, "name");
+    json_out_string(&out, flow->request->name);
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
+static enum flow_turn
+on_deleted(struct auth_flow *flow, const struct reply *reply)
+{
+    (void)reply;
+    return ask_names(flow, on_secrets_after);
+}
+
+static enum flow_turn
+on_secrets(struct auth_flow *flow, const struct reply *reply)
+{
+    const struct tenant_deletion *deletion = flow->state;
+    struct bytes after;
+    enum flow_turn turn;
+
+    if (reply->name_count > 0)
+        return refuse_not_empty(flow);
+    if (reply->has_next) {
+        if (arena_copy(flow->arena, reply->names_next, &after) != OK)
+            return flow_refuse(flow, ERR_NOMEM, NULL);
+        turn = ask_names(flow, on_secrets);
+        flow->step.names_after = after;
+        return turn;
+    }
+    turn = ask(flow, REQUEST_RECORD_DELETE, flow->request->name, on_deleted);
+    flow->step.has_expected_version = true;
+    flow->step.expected_version = deletion->version;
+    return turn;
+}
+
+static enum flow_turn
+on_policies(struct auth_flow *flow, const struct reply *reply)
+{
+    return reply->record_count > 0 ? refuse_not_empty(flow) : ask_names(flow, on_secrets);
+}
+
+static enum flow_turn
+on_identities(struct auth_flow *flow, const struct reply *reply)
+{
+    if (reply->record_count > 0)
+        return refuse_not_empty(flow);
+    return flow_ask_list(flow, flow->request->name, AUTH_KIND_POLICY, (struct bytes){0},
+                         on_policies);
+}
+
+static enum flow_turn
+on_to_delete(struct auth_flow *flow, const struct reply *reply)
+{
+    struct tenant_deletion *deletion = arena_alloc(flow->arena, sizeof(*deletion));
+
+    if (!deletion || arena_copy(flow->arena, reply->value, &deletion->record) != OK)
+        return flow_refuse(flow, ERR_NOMEM, NULL);
+    deletion->version = reply->version;
+    flow->state = deletion;
+    return flow_ask_list(flow, flow->request->name, AUTH_KIND_IDENTITY, (struct bytes){0},
+                         on_identities);
+}
+
+/* ---- */
+
+enum flow_turn
+tenant_flow(struct auth_flow *flow)
+{
+    const struct request *request = flow->request;
+
+    if (request->auth_op == AUTH_TENANT_CREATE)
+        return create(flow);
+    if (request->auth_op == AUTH_TENANT_CHANGE)
+        return change(flow, NULL);
+    if (request->auth_op == AUTH_TENANT_LIST)
+        return flow_ask_list(flow, flow_system_tenant(), AUTH_KIND_TENANT, request->names_after,
+                             on_list);
+    if (request->auth_op == AUTH_TENANT_DELETE && is_default(flow))
+        return flow_refuse(flow, ERR_FORBIDDEN, "the tenant default cannot be deleted");
+    if (request->auth_op == AUTH_TENANT_DELETE)
+        return ask(flow, REQUEST_RECORD_GET, request->name, on_to_delete);
+    return get(flow);
+}

@@ -1,0 +1,425 @@
+"""Tenants, policies, identities and tokens, by three real processes: who may do what, at every node."""
+
+import concurrent.futures
+import time
+import unittest
+
+from ostraka_cluster import ADMIN, SLOW, Cluster, wait_until
+
+NODES = 3
+NOWHERE = "01234567-89ab-4cde-8f01-23456789abcd"
+DEADLINE = 20
+
+
+class Identities(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(NODES).__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        reports = cls.cluster.sanitizer_reports()
+        cls.cluster.close()
+        assert not reports, reports
+
+    def ask(self, node, method, path, body=None, token=ADMIN, tenant=None):
+        """(status, answer); asked again for a while where the node says that nothing happened, and to try again."""
+        headers = {"X-Ostraka-Tenant": tenant} if tenant else {}
+        until = time.monotonic() + DEADLINE * SLOW
+        while True:
+            status, _, answer = self.cluster.request(node, method, path, body, headers, token)
+            if status != 503 or answer["error"]["retry"] != "safe" or time.monotonic() > until:
+                return status, answer
+            time.sleep(0.1)
+
+    def call(self, expect, *request, **options):
+        status, answer = self.ask(*request, **options)
+        self.assertEqual(status, expect, (request, answer))
+        return answer
+
+    def names(self):
+        """A tenant, policy and prefix of this test's own."""
+        return self.id().rsplit(".", 1)[-1].replace("_", "-")[5:60]
+
+    def make_tenant(self, name):
+        return self.call(201, 1, "POST", "/v1/tenants", {"name": name})
+
+    def make_policy(self, name, *rules, tenant=None):
+        rules = [{"path": path, "capabilities": capabilities} for path, capabilities in rules]
+        return self.call(200, 2, "PUT", "/v1/policies/" + name, {"rules": rules}, tenant=tenant)
+
+    def make_identity(self, name, *policies, tenant=None, node=3, **more):
+        body = {"name": name, "kind": "service", "policies": list(policies), **more}
+        return self.call(201, node, "POST", "/v1/identities", body, tenant=tenant)["id"]
+
+    def make_token(self, identity, tenant=None, token=ADMIN, node=1, **more):
+        body = {"identity": identity, **more} if identity else more
+        return self.call(201, node, "POST", "/v1/tokens", body, tenant=tenant, token=token)
+
+    def make_caller(self, *rules, tenant=None, **more):
+        """A token of an identity with one policy of these rules."""
+        name = self.names()
+        self.make_policy(name, *rules, tenant=tenant)
+        return self.make_token(self.make_identity(name, name, tenant=tenant), tenant, **more)["token"]
+
+    def works(self, token, path, nodes=None):
+        return [self.ask(node, "GET", path, token=token)[0] for node in nodes or self.cluster.nodes()]
+
+    # ---- records ----
+
+    def test_policies_are_versioned(self):
+        rules = [{"path": "a/**", "capabilities": ["read"], "cidrs": ["127.0.0.0/8"],
+                  "not_before": "08:00"}]
+        made = self.call(200, 1, "PUT", "/v1/policies/versioned", {"rules": rules})
+        self.assertEqual(made, {"name": "versioned", "version": 1, "rules": rules})
+        for node in self.cluster.nodes():
+            self.assertEqual(self.call(200, node, "GET", "/v1/policies/versioned"), made)
+        other = [{"path": "b", "capabilities": ["deny"]}]
+        body = {"rules": other, "expected_version": 2}
+        error = self.call(409, 2, "PUT", "/v1/policies/versioned", body)["error"]
+        self.assertEqual(error["code"], "version_mismatch")
+        self.assertEqual(self.call(200, 2, "PUT", "/v1/policies/versioned",
+                                   {"rules": other, "expected_version": 1})["version"], 2)
+        self.call(409, 3, "DELETE", "/v1/policies/versioned?expected_version=1")
+        self.call(200, 3, "DELETE", "/v1/policies/versioned?expected_version=2")
+        self.call(404, 1, "GET", "/v1/policies/versioned")
+        self.call(404, 1, "DELETE", "/v1/policies/versioned")
+
+    def test_bodies_are_checked(self):
+        for method, path, body, word in (
+                ("PUT", "/v1/policies/x", {"rules": []}, "rule"),
+                ("PUT", "/v1/policies/x", {"rules": [{"path": "a", "capabilities": ["read"]},
+                                                     {"path": "a*", "capabilities": ["read"]}]}, "rule 2"),
+                ("PUT", "/v1/policies/operator", {"rules": []}, ""),
+                ("PUT", "/v1/policies/X", {"rules": []}, "name"),
+                ("POST", "/v1/identities", {"name": "x", "kind": "dog"}, "kind"),
+                ("POST", "/v1/identities", {"name": "x", "kind": "user", "more": 1}, "member"),
+                ("GET", "/v1/identities/" + NOWHERE.upper(), None, "name"),
+                ("POST", "/v1/tokens", {"ttl": 60}, "identity"),
+                ("POST", "/v1/tokens", {"identity": NOWHERE, "ttl": 0}, "ttl"),
+                ("POST", "/v1/tokens:revoke", {"accessor": "12"}, "accessor"),
+                ("POST", "/v1/tenants", {"name": "Bad"}, "name"),
+                ("POST", "/v1/tenants", {"name": "x", "limits": {"secrets": -1}}, "limit"),
+                ("POST", "/v1/tenants", b"{", "JSON"),
+                ("GET", "/v1/tenants?limit=0", None, "limit"),
+                ("GET", "/v1/tenants?after=x", None, "after"),
+                ("GET", "/v1/tenants?prefix=x", None, ""),
+                ("GET", "/v1/tenants/x?limit=1", None, "")):
+            error = self.call(400, 1, method, path, body)["error"]
+            self.assertIn(word, error["message"], (path, body))
+        for method, path in (("POST", "/v1/policies"), ("PUT", "/v1/tenants"), ("PATCH", "/v1/policies/x"),
+                             ("GET", "/v1/tokens"), ("DELETE", "/v1/tokens/self")):
+            status, headers, _ = self.cluster.request(1, method, path)
+            self.assertEqual(status, 405)
+            self.assertNotIn(method, headers["allow"].split(", "))
+        self.call(404, 1, "GET", "/v1/tokens/other")
+
+    def test_identities_are_changed_in_parts(self):
+        made = self.call(201, 1, "POST", "/v1/identities",
+                         {"name": "Ann", "kind": "user", "policies": ["p"], "metadata": {"team": "a"}})
+        self.assertEqual({k: made[k] for k in ("name", "kind", "disabled", "policies", "tenants", "metadata")},
+                         {"name": "Ann", "kind": "user", "disabled": False, "policies": ["p"], "tenants": [],
+                          "metadata": {"team": "a"}})
+        path = "/v1/identities/" + made["id"]
+        self.assertEqual(self.call(200, 2, "GET", path), made)
+        changed = self.call(200, 3, "PATCH", path, {"policies": ["q", "p"], "disabled": True})
+        self.assertEqual(changed, {**made, "policies": ["q", "p"], "disabled": True})
+        self.call(400, 3, "PATCH", path, {"kind": "device"})
+        self.assertEqual(self.call(200, 1, "GET", path), changed)
+        self.assertEqual(self.call(200, 1, "DELETE", path), {"id": made["id"]})
+        for node in self.cluster.nodes():
+            self.call(404, node, "GET", path)
+        self.call(404, 1, "PATCH", path, {"disabled": False})
+
+    def test_changes_at_once_are_all_there(self):
+        identity = self.make_identity("counted")
+        path = "/v1/identities/" + identity
+
+        def change(number):
+            return self.call(200, number % NODES + 1, "PATCH", path, {"metadata": {"n": str(number)}})
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(change, range(8)))
+        last = self.call(200, 1, "GET", path)["metadata"]["n"]
+        self.assertEqual([a["metadata"]["n"] for a in answers], [str(n) for n in range(8)])
+        self.assertIn(last, [str(n) for n in range(8)])
+
+    def test_lists_are_paged(self):
+        tenant = self.names()
+        self.make_tenant(tenant)
+        for name in ("c", "a", "b", "d", "e"):
+            self.make_policy(name, ("x", ["read"]), tenant=tenant)
+        found, after = [], ""
+        while True:
+            page = self.call(200, 2, "GET", "/v1/policies?limit=2" + after, tenant=tenant)
+            found += page["policies"]
+            if "next" not in page:
+                break
+            self.assertEqual(len(page["policies"]), 2)
+            after = "&after=" + page["next"]
+        self.assertEqual(found, [{"name": name, "version": 1} for name in "abcde"])
+        ids = {self.make_identity("i%d" % i, tenant=tenant) for i in range(3)}
+        page = self.call(200, 1, "GET", "/v1/identities", tenant=tenant)
+        self.assertEqual({i["id"] for i in page["identities"]}, ids)
+        self.assertIn(tenant, [t["name"] for t in self.call(200, 3, "GET", "/v1/tenants")["tenants"]])
+
+    # ---- what a token may do ----
+
+    def test_matrix_of_policies_and_operations(self):
+        """Each capability alone allows its operation and no other; what may not even be known is 404."""
+        prefix = self.names()
+        everything = {"create": ("POST", "/v1/secrets/", {"value": "x"}, (201,)),
+                      "read": ("GET", "/v1/secrets/", None, (200,)),
+                      "update": ("PUT", "/v1/secrets/", {"value": "y"}, (200,)),
+                      "history": ("GET", "/v1/history/", None, (200,)),
+                      "delete": ("DELETE", "/v1/secrets/", None, (200, 202))}
+        for number, given in enumerate([*everything, "list", "none"]):
+            name = "matrix-" + given
+            rules = [(prefix + "/**", [given])] if given != "none" else [(prefix + "-else/**", ["read"])]
+            self.make_policy(name, *rules)
+            token = self.make_token(self.make_identity(name, name))["token"]
+            tells = given in ("read", "list", "history")
+            for asked, (method, route, body, good) in everything.items():
+                secret = "%s/%s-%s" % (prefix, given, asked)
+                if asked != "create":
+                    self.call(201, 1, "POST", "/v1/secrets/" + secret, {"value": "x"})
+                status, answer = self.ask(number % NODES + 1, method, route + secret, body, token=token)
+                if given == asked:
+                    self.assertIn(status, good, (given, asked, answer))
+                else:
+                    self.assertEqual(status, 403 if tells else 404, (given, asked, answer))
+            listed = self.call(200, 2, "GET", "/v1/secrets?limit=1000&prefix=" + prefix, token=token)["names"]
+            self.assertEqual(len(listed) > 0, given == "list", listed)
+
+    def test_what_may_not_be_seen_is_as_what_is_not(self):
+        prefix = self.names()
+        token = self.make_caller((prefix + "/own/**", ["read", "create"]))
+        self.call(201, 1, "POST", "/v1/secrets/%s/hidden" % prefix, {"value": "x"})
+        headers = {"X-Request-Id": "the-same"}
+        answers = []
+        for path in ("/v1/secrets/%s/hidden", "/v1/secrets/%s/absent", "/v1/secrets/%s/own/absent"):
+            status, _, answer = self.cluster.request(2, "GET", path % prefix, None, headers, token)
+            answers.append((status, answer))
+        self.assertEqual(answers, [answers[0]] * 3)
+        self.assertEqual(answers[0][0], 404)
+
+        policy = self.names()
+        seen = self.cluster.request(1, "GET", "/v1/policies/" + policy, None, headers, token)
+        unseen = self.cluster.request(1, "GET", "/v1/policies/absent", None, headers, token)
+        really = self.cluster.request(1, "GET", "/v1/policies/absent", None, headers)
+        self.assertEqual(seen[0], 404)
+        self.assertEqual([seen[2], unseen[2]], [really[2]] * 2)
+        for method, path, body in (
+                ("GET", "/v1/tenants", None), ("POST", "/v1/tenants", {"name": "mine"}),
+                ("GET", "/v1/tenants/default", None), ("GET", "/v1/identities", None),
+                ("POST", "/v1/identities", {"name": "x", "kind": "user", "policies": ["operator"]}),
+                ("PUT", "/v1/policies/" + policy, {"rules": [{"path": "**", "capabilities": ["read"]}]}),
+                ("DELETE", "/v1/policies/" + policy, None),
+                ("POST", "/v1/policies:test", {"policies": [policy], "operation": "read", "name": "a"}),
+                ("POST", "/v1/tokens", {"identity": NOWHERE}),
+                ("POST", "/v1/tokens:revoke", {"accessor": "0" * 32})):
+            self.call(404, 3, method, path, body, token=token)
+        for bad in ("ost_nonsense", "ost_" + "A" * 48, None, "x"):
+            self.call(401, 1, "GET", "/v1/tokens/self", token=bad)
+            self.call(401, 1, "GET", "/v1/policies/" + policy, token=bad)
+            self.call(401, 1, "POST", "/v1/tokens", {}, token=bad)
+
+    def test_operators_run_the_cluster_and_read_no_secrets(self):
+        tenant = self.names()
+        operator = self.make_token(self.make_identity("op", "operator"))["token"]
+        self.call(201, 1, "POST", "/v1/secrets/" + tenant, {"value": "x"})
+        self.call(201, 2, "POST", "/v1/tenants", {"name": tenant}, token=operator)
+        rules = {"rules": [{"path": "**", "capabilities": ["read"]}]}
+        self.call(200, 3, "PUT", "/v1/policies/all", rules, token=operator, tenant=tenant)
+        made = self.call(201, 1, "POST", "/v1/identities",
+                         {"name": "x", "kind": "device", "policies": ["all"]}, token=operator, tenant=tenant)
+        token = self.make_token(made["id"], tenant, token=operator)["token"]
+        self.assertEqual(self.works(token, "/v1/secrets/" + tenant), [404] * NODES)
+        self.call(404, 1, "GET", "/v1/secrets/" + tenant, token=operator)
+        self.call(409, 1, "DELETE", "/v1/tenants/" + tenant, token=operator)
+        self.call(200, 1, "DELETE", "/v1/identities/" + made["id"], token=operator, tenant=tenant)
+        self.call(200, 1, "DELETE", "/v1/policies/all", token=operator, tenant=tenant)
+        self.call(200, 1, "DELETE", "/v1/tenants/" + tenant, token=operator)
+
+    def test_policies_are_asked_before_they_count(self):
+        name = self.names()
+        self.make_policy(name, ("a/**", ["read"]), ("a/b", ["deny"]))
+        identity = self.make_identity(name, name, "absent", "operator")
+        for who in ({"policies": [name]}, {"identity": identity}):
+            for secret, operation, expected in (
+                    ("a/c", "read", {"allowed": True, "policy": name, "rule": 1}),
+                    ("a/b", "read", {"allowed": False, "policy": name, "rule": 2}),
+                    ("a/c", "delete", {"allowed": False, "policy": name, "rule": 1}),
+                    ("c", "read", {"allowed": False, "policy": None, "rule": None})):
+                answer = self.call(200, 2, "POST", "/v1/policies:test",
+                                   {**who, "operation": operation, "name": secret})
+                self.assertEqual(answer, expected, (who, secret, operation))
+        self.call(404, 2, "POST", "/v1/policies:test",
+                  {"policies": ["absent"], "operation": "read", "name": "a"})
+        self.call(404, 2, "POST", "/v1/policies:test",
+                  {"identity": NOWHERE, "operation": "read", "name": "a"})
+
+    def test_a_policy_counts_everywhere_when_it_is_answered(self):
+        secret = self.names()
+        token = self.make_caller((secret, ["read"]))
+        self.call(201, 1, "POST", "/v1/secrets/" + secret, {"value": "x"})
+        for number in range(3):
+            self.assertEqual(self.works(token, "/v1/secrets/" + secret), [200] * NODES, number)
+            self.make_policy(secret, ("else", ["read"]))
+            self.assertEqual(self.works(token, "/v1/secrets/" + secret), [404] * NODES, number)
+            self.make_policy(secret, (secret, ["read"]))
+        identity = self.call(200, 1, "GET", "/v1/tokens/self", token=token)["identity"]
+        self.call(200, 2, "PATCH", "/v1/identities/" + identity, {"policies": []})
+        self.assertEqual(self.works(token, "/v1/secrets/" + secret), [404] * NODES)
+
+    # ---- tokens ----
+
+    def test_a_token_tells_of_itself(self):
+        identity = self.make_identity(self.names())
+        made = self.make_token(identity, ttl=600)
+        self.assertRegex(made["token"], "^ost_[A-Za-z0-9_-]{48}$")
+        self.assertRegex(made["accessor"], "^[0-9a-f]{32}$")
+        shown = {key: value for key, value in made.items() if key != "token"}
+        for node in self.cluster.nodes():
+            self.assertEqual(self.call(200, node, "GET", "/v1/tokens/self", token=made["token"]), shown)
+        self.assertEqual(shown["identity"], identity)
+        self.assertEqual((shown["tenant"], shown["renewable"]), ("default", False))
+        self.call(404, 1, "GET", "/v1/tokens/self")
+
+    def test_revoked_when_it_is_answered(self):
+        for way in ("self", "accessor", "identity", "disabled"):
+            identity = self.make_identity(way)
+            made = self.make_token(identity)
+            token = made["token"]
+            self.assertEqual(self.works(token, "/v1/tokens/self"), [200] * NODES)
+            if way == "self":
+                self.assertEqual(self.call(200, 2, "POST", "/v1/tokens/self:revoke", token=token),
+                                 {"accessor": made["accessor"]})
+            elif way == "accessor":
+                body = {"accessor": made["accessor"]}
+                self.assertEqual(self.call(200, 2, "POST", "/v1/tokens:revoke", body), body)
+                self.call(404, 3, "POST", "/v1/tokens:revoke", body)
+            elif way == "identity":
+                self.call(200, 2, "DELETE", "/v1/identities/" + identity)
+            else:
+                self.call(200, 2, "PATCH", "/v1/identities/" + identity, {"disabled": True})
+                self.call(403, 2, "POST", "/v1/tokens", {"identity": identity})
+            self.assertEqual(self.works(token, "/v1/tokens/self"), [401] * NODES, way)
+
+    def test_an_expired_token_is_none(self):
+        token = self.make_token(self.make_identity(self.names()), ttl=1)["token"]
+        for node in self.cluster.nodes():
+            wait_until(lambda node=node: self.ask(node, "GET", "/v1/tokens/self", token=token)[0] == 401,
+                       DEADLINE, "the token expires at n%d" % node)
+        self.call(401, 1, "POST", "/v1/tokens/self:renew", token=token)
+
+    def test_policies_of_a_token_narrow_it(self):
+        prefix = self.names()
+        for name in ("x", "y"):
+            self.make_policy(prefix + name, (prefix + "/" + name, ["read"]))
+            self.call(201, 1, "POST", "/v1/secrets/%s/%s" % (prefix, name), {"value": name})
+        self.make_policy(prefix + "all", ("**", ["read"]))
+        identity = self.make_identity(prefix, prefix + "x", prefix + "y")
+        wide = self.make_token(identity)["token"]
+        narrow = self.make_token(identity, policies=[prefix + "x"])["token"]
+        beyond = self.make_token(identity, policies=[prefix + "all"])["token"]
+        for token, x, y in ((wide, 200, 200), (narrow, 200, 404), (beyond, 200, 200)):
+            self.assertEqual(self.works(token, "/v1/secrets/%s/x" % prefix), [x] * NODES)
+            self.assertEqual(self.works(token, "/v1/secrets/%s/y" % prefix), [y] * NODES)
+        self.call(201, 1, "POST", "/v1/secrets/%s/z" % prefix, {"value": "z"})
+        self.assertEqual(self.works(beyond, "/v1/secrets/%s/z" % prefix), [404] * NODES)
+
+    def test_children_of_an_operator_go_with_their_parent(self):
+        operator = self.make_token(self.make_identity("op", "operator"))
+        identity = self.make_identity(self.names())
+        child = self.make_token(identity, token=operator["token"])
+        self.assertEqual(self.works(child["token"], "/v1/tokens/self"), [200] * NODES)
+        self.call(200, 3, "POST", "/v1/tokens:revoke", {"accessor": operator["accessor"]})
+        self.assertEqual(self.works(child["token"], "/v1/tokens/self"), [401] * NODES)
+
+    # ---- tenants ----
+
+    def test_tenants_do_not_meet(self):
+        name = self.names()
+        tokens = {}
+        for tenant in (name + "-a", name + "-b"):
+            self.make_tenant(tenant)
+            everything = ["create", "read", "update", "delete", "list", "history"]
+            self.make_policy("all", ("**", everything), tenant=tenant)
+            tokens[tenant] = self.make_token(self.make_identity("i", "all", tenant=tenant), tenant)["token"]
+        for tenant, token in tokens.items():
+            self.call(201, 1, "POST", "/v1/secrets/shared", {"value": tenant}, token=token)
+            self.call(201, 2, "POST", "/v1/secrets/only/" + tenant, {"value": tenant}, token=token)
+        for tenant, token in tokens.items():
+            other, = set(tokens) - {tenant}
+            for node in self.cluster.nodes():
+                self.assertEqual(self.call(200, node, "GET", "/v1/secrets/shared", token=token)["value"], tenant)
+                self.assertEqual(self.call(200, node, "GET", "/v1/secrets/shared", token=token,
+                                           tenant=tenant)["value"], tenant)
+                self.call(404, node, "GET", "/v1/secrets/shared", token=token, tenant=other)
+                self.call(404, node, "GET", "/v1/secrets/only/" + other, token=token)
+                self.call(404, node, "GET", "/v1/secrets/shared", token=token, tenant="default")
+                self.assertEqual(self.call(200, node, "GET", "/v1/secrets", token=token)["names"],
+                                 ["only/" + tenant, "shared"])
+                self.call(404, node, "GET", "/v1/secrets", token=token, tenant=other)
+                self.assertEqual(len(self.call(200, node, "GET", "/v1/history/shared",
+                                               token=token)["versions"]), 1)
+                self.call(404, node, "GET", "/v1/history/shared", token=token, tenant=other)
+                self.assertEqual(self.call(200, node, "GET", "/v1/secrets/shared",
+                                           tenant=tenant)["value"], tenant)
+            self.call(404, 1, "PUT", "/v1/secrets/shared", {"value": "stolen"}, token=token, tenant=other)
+            self.call(404, 1, "DELETE", "/v1/secrets/shared", token=token, tenant=other)
+        first, second = tokens
+        status, _ = self.ask(1, "DELETE", "/v1/secrets/shared", token=tokens[first])
+        self.assertIn(status, (200, 202))
+        self.call(404, 2, "GET", "/v1/secrets/shared", token=tokens[first])
+        self.assertEqual(self.call(200, 2, "GET", "/v1/secrets/shared", token=tokens[second])["value"], second)
+
+    def test_an_identity_may_act_in_several_tenants(self):
+        name = self.names()
+        self.make_tenant(name)
+        self.make_policy(name, ("**", ["create", "read"]), tenant=name)
+        self.make_policy(name, (name, ["read"]))
+        identity = self.make_identity("several", name, tenants=[name])
+        token = self.make_token(identity)["token"]
+        self.call(403, 1, "POST", "/v1/secrets/" + name, {"value": "x"}, token=token)
+        self.call(201, 1, "POST", "/v1/secrets/" + name, {"value": "x"}, token=token, tenant=name)
+        self.assertEqual(self.call(200, 2, "GET", "/v1/secrets/" + name, token=token, tenant=name)["value"], "x")
+        self.call(404, 2, "GET", "/v1/secrets/" + name, token=token)
+
+    def test_a_tenant_is_deleted_when_it_is_empty(self):
+        name = self.names()
+        made = self.make_tenant(name)
+        self.assertEqual(made["limits"], {"secrets": None, "versions": None, "value_bytes": None,
+                                          "requests_per_second": None})
+        self.call(409, 2, "POST", "/v1/tenants", {"name": name})
+        self.make_policy("p", ("**", ["create", "read"]), tenant=name)
+        identity = self.make_identity("i", "p", tenant=name)
+        token = self.make_token(identity, name)["token"]
+        self.call(201, 1, "POST", "/v1/secrets/s", {"value": "x"}, token=token)
+        for path in ("/v1/identities/" + identity, "/v1/policies/p", "/v1/secrets/s"):
+            error = self.call(409, 3, "DELETE", "/v1/tenants/" + name)["error"]
+            self.assertEqual(error["code"], "not_empty")
+            self.assertIn(self.ask(1, "DELETE", path, tenant=name)[0], (200, 202))
+        self.assertEqual(self.call(200, 3, "DELETE", "/v1/tenants/" + name), {"name": name})
+        for node in self.cluster.nodes():
+            self.call(404, node, "GET", "/v1/secrets/s", tenant=name)
+            self.call(404, node, "GET", "/v1/tenants/" + name)
+            self.call(404, node, "GET", "/v1/policies/p", tenant=name)
+            self.call(401, node, "GET", "/v1/tokens/self", token=token)
+        self.call(403, 1, "DELETE", "/v1/tenants/default")
+        self.assertEqual(self.call(200, 1, "GET", "/v1/tenants/default")["limits"]["secrets"], None)
+
+    def test_records_outlive_the_processes(self):
+        secret = self.names()
+        token = self.make_caller((secret, ["read"]))
+        self.call(201, 1, "POST", "/v1/secrets/" + secret, {"value": "x"})
+        for node in self.cluster.nodes():
+            self.cluster.kill9(node)
+        self.cluster.start_all()
+        self.cluster.wait_ready()
+        self.assertEqual(self.works(token, "/v1/secrets/" + secret), [200] * NODES)
+
+
+if __name__ == "__main__":
+    unittest.main()
