@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/transport.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 enum { TIMEOUT_MS = 30 * 1000, CONNECT_MS = 5000, POLL_MS = 100 };
@@ -90,25 +91,8 @@ static CURLcode
 set_transport(struct connection *connection, const struct load_options *options)
 {
     CURL *curl = connection->curl;
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+    CURLcode code = transport_set(curl, options->ca_file, CONNECT_MS, TIMEOUT_MS);
 
-    if (!code && options->ca_file)
-        code = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
-    /* Else each connection would read all of the system's CAs. */
-    if (!code && options->ca_file)
-        code = curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_answer);
     if (!code)

@@ -14,6 +14,7 @@
 #include "cli/failure.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/transport.h"
 #include "cli/wiped_memory.h"
 #include "crypto/hash.h"
 #include "crypto/rng_kernel.h"
@@ -156,46 +157,11 @@ take_answer(char *data, size_t size, size_t count, void *context)
 }
 
 static CURLcode
-prepare_transport(const struct client *client)
-{
-    CURL *curl = client->curl;
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
-
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (!code && client->ca_file) {
-        code = curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
-        /* Only this CA: the system's are not asked besides. */
-        if (!code)
-            code = curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-    }
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TOTAL_MS);
-    return code;
-}
-
-static CURLcode
 prepare_request(struct call *call, const char *url, struct curl_slist *headers)
 {
     CURL *curl = call->client->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     if (!code && call->body.size)
@@ -267,7 +233,7 @@ attempt(struct call *call, const char *address)
     curl_easy_reset(curl);
     if (buf_printf(&url, "%s%s", address, call->target) == OK &&
         buf_append(&url, bytes_of("", 1)) == OK)
-        code = prepare_transport(call->client);
+        code = transport_set(curl, call->client->ca_file, CONNECT_MS, TOTAL_MS);
     if (!code)
         code = prepare_request(call, (const char *)url.data, call->change ? &keyed : &accept);
     if (!code)
