@@ -821,7 +821,7 @@ class Torture:
         for values in self.batches:
             found = 0
             for path, value in values.items():
-                status, _, answer = client.request("GET", "/v1/secrets/" + path)
+                status, answer = self.settled(client, path)
                 found += status == 200 and answer["value"] == value
                 if status not in (200, 404):
                     self.errors.append("%s answers %d %s" % (path, status, answer))
@@ -830,6 +830,16 @@ class Torture:
                 self.errors.append("%d of the batch %s are there" % (found, sorted(values)))
         client.close()
         self.say("%d batches of names of their own; %d happened" % (len(self.batches), whole))
+
+    @staticmethod
+    def settled(client, path):
+        """The answer to a read, once it is no longer that there is none."""
+        for _ in range(20):
+            status, _, answer = client.request("GET", "/v1/secrets/" + path)
+            if status in (200, 404):
+                break
+            time.sleep(0.2)
+        return status, answer
 
     def insist(self, operation, what):
         for _ in range(20):
