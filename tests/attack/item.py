@@ -2,8 +2,6 @@
 
 from lab import SENT, must, parse_answers
 
-AUTHORIZED = b"Authorization: Bearer <TOKEN>"
-
 
 class Item:
     """`attack` is called with the Lab and raises Unmet when what must happen does not."""
@@ -20,12 +18,12 @@ def as_bytes(text):
 
 def http(target, method="GET", headers=(), body=None, token=True, close=True, version="HTTP/1.1",
          host="localhost"):
-    """The bytes of one request, as wrong as the arguments are."""
+    """The bytes of one request, as wrong as the arguments are. `token`: whose, see Lab.tokens; True: the first."""
     lines = [b"%s %s %s" % (as_bytes(method), as_bytes(target), as_bytes(version))]
     if host is not None:
         lines.append(b"Host: " + as_bytes(host))
     if token:
-        lines.append(AUTHORIZED)
+        lines.append(b"Authorization: Bearer <%s>" % (b"TOKEN" if token is True else as_bytes(token)))
     if close:
         lines.append(b"Connection: close")
     lines += [as_bytes(header) for header in headers]

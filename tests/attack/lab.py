@@ -99,6 +99,8 @@ class Lab:
         self.clients = {}
         self.seen = []  # what came back during this item
         self.seen_lock = threading.Lock()
+        self.tokens = {}   # by the name that stands for it, in <>, in what is sent
+        self.hidden = [("the canary", self.canary), ("what was refused", SENT)]
         self.other = None  # the folder of another cluster, with another CA
 
     # ---- life ----
@@ -106,6 +108,7 @@ class Lab:
     def __enter__(self):
         try:
             self.cluster.create()
+            self.add_token("TOKEN", self.cluster.token)
             self.cluster.set_server_option("log_level", '"debug"')
             self.cluster.start_all()
             self.cluster.wait_ready()
@@ -130,9 +133,16 @@ class Lab:
 
     # ---- sending ----
 
+    def add_token(self, name, token):
+        """What stands for it in what is sent; it must come back nowhere."""
+        self.tokens[name] = token
+        self.hidden.append(("the token " + name, token))
+
     def fill(self, data):
-        """Puts in the token."""
-        return data.replace(b"<TOKEN>", self.cluster.token.encode())
+        """Puts in the tokens."""
+        for name, token in self.tokens.items():
+            data = data.replace(b"<%s>" % name.encode(), token.encode())
+        return data
 
     def note(self, data):
         with self.seen_lock:
@@ -211,10 +221,8 @@ class Lab:
         """Neither the answers nor the logs say what they must not."""
         with self.seen_lock:
             seen, self.seen = self.seen, []
-        hidden = [("the canary", self.canary), ("the token", self.cluster.token),
-                  ("what was refused", SENT)]
         logs = {"the log of n%d" % node: self.new_log(node) for node in self.cluster.nodes()}
-        for what, secret in hidden:
+        for what, secret in self.hidden:
             for form in forms(secret):
                 must(not any(form in data for data in seen), "%s in an answer", what)
                 for where, log in logs.items():

@@ -22,13 +22,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import items_access  # noqa: E402
 import items_bodies  # noqa: E402
 import items_http  # noqa: E402
+import items_identity  # noqa: E402
 import items_names  # noqa: E402
 import items_slow  # noqa: E402
 import items_tls  # noqa: E402
 from lab import Lab, Unmet  # noqa: E402
 
-ALL = (items_names.ITEMS + items_http.ITEMS + items_bodies.ITEMS + items_access.ITEMS + items_tls.ITEMS
-       + items_slow.ITEMS)
+ALL = (items_names.ITEMS + items_http.ITEMS + items_bodies.ITEMS + items_access.ITEMS + items_identity.ITEMS
+       + items_tls.ITEMS + items_slow.ITEMS)
 
 
 def chosen(patterns):
@@ -116,6 +117,7 @@ def main(arguments):
     begun, results = time.monotonic(), []
     with Lab() as lab:
         try:
+            items_identity.prepare(lab)
             for item, wrong in run_all(lab, items):
                 show(item, wrong, quiet)
                 results.append((item, wrong))
