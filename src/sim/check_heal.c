@@ -332,8 +332,8 @@ who_waits_for_handover(const struct world *world, struct recovery_progress *prog
 }
 
 /*
- * Whoever lost something is handed it; a floor of a clock that ran away is shed only now that enough others are well. Own shares may
- * be missing until they are read.
+ * Whoever lost something is handed it; a floor of a clock that ran away is shed only now that enough
+ * others are well. Own shares may be missing until they are read.
  */
 static void
 handed_over(struct world *world, uint64_t until)

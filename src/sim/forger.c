@@ -1,8 +1,8 @@
 /*
  * A broken node, the same one all the time: between what it does as any other node it tells the others to delete or to overwrite
  * what no client asked to, showing whatever proof it has seen. Its heads carry an operation that no client has, so that the
- * checker of the chain knows one when it becomes durable anywhere. Of identity records it deletes what is there, and brings
- * back what was deleted.
+ * checker of the chain knows one when it becomes durable anywhere. Of identity records it deletes
+ * what is there, and brings back what was deleted.
  */
 #include <string.h>
 
@@ -24,7 +24,7 @@ forge_record(struct head *head, struct op_result *op)
 {
     bool there = head_has_value(head);
     op->kind = there ? CHANGE_DELETE : CHANGE_UPDATE;
-    head->value = there ? (struct bytes){0} : bytes_of(forged_op, sizeof(forged_op));
+    head->value = bytes_of(forged_op, there ? 0 : sizeof(forged_op));
     head->version += !there;
     head->oldest_version = op->version = head->version;
 }

@@ -1,4 +1,4 @@
-/* Identity records of the simulator: a tenant, an identity that may read all secrets but one, its tokens. */
+/* Identity records of the simulator: tenants, an identity that reads all secrets but one, tokens. */
 #ifndef OSTRAKA_SIM_GRANTS_H
 #define OSTRAKA_SIM_GRANTS_H
 

@@ -208,8 +208,8 @@ plot_ask(struct world *world, unsigned part, unsigned path)
 }
 
 /*
- * Somebody who is left asks there for a change, or for the value, while the part that knows another head is cut off:
- * chance alone seldom has one in so short a time.
+ * Somebody who is left asks there for a change, or for the value, while the part that knows another
+ * head is cut off: chance alone seldom has one in so short a time.
  */
 void
 plot_apart(struct world *world, unsigned part)

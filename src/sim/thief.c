@@ -137,7 +137,7 @@ may_read(struct path path)
            tokens_may_read(path.name);
 }
 
-/* Names of that path; the share is given to the thief's node, if it may have it. */
+/* The share may leave for its node. */
 static void
 note_read(struct world *world, struct path path)
 {

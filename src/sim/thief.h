@@ -1,7 +1,8 @@
 /*
- * A broken node that uses what it sees: the tokens of requests that reach it, for questions of its own to other nodes (other
- * paths, tenants, versions, changes, and after the token has been revoked), and frames about records and secrets, which it
- * sends once more, late. Property: it is given nothing beyond what a token that it has seen allows, while that is valid.
+ * A broken node that uses what it sees: the tokens of requests that reach it, for questions of its
+ * own to other nodes (other paths, tenants, versions, changes, and after the token has been
+ * revoked), and frames about records and secrets, which it sends once more, late. Property: it is
+ * given nothing beyond what a token that it has seen allows, while that is valid.
  */
 #ifndef OSTRAKA_SIM_THIEF_H
 #define OSTRAKA_SIM_THIEF_H

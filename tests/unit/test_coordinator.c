@@ -315,7 +315,8 @@ test_runaway_clock(void **state)
 }
 
 /*
- * The same, while nobody else may vote yet, and the one that had run away says so more than once: it is still one of three.
+ * The same, while nobody else may vote yet, and the one that had run away says so more than once:
+ * it is still one of three.
  */
 static void
 test_runaway_clock_alone(void **state)

@@ -719,8 +719,8 @@ test_floor_of_a_runaway_clock(void **state)
 }
 
 /*
- * All end at once while one clock is an hour ahead, which is right again when they start: the others go on at once, and that one
- * within seconds, whoever is first.
+ * All end at once while one clock is an hour ahead, which is right again when they start: the others
+ * go on at once, and that one within seconds, whoever is first.
  */
 static void
 test_all_end_while_a_clock_runs_away(void **state)
