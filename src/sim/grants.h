@@ -1,4 +1,4 @@
-/* Identity records of the simulator: tenants, an identity that reads all secrets but one, tokens. */
+/* Identity records of the simulator: tenants, an identity, its policy and tokens. */
 #ifndef OSTRAKA_SIM_GRANTS_H
 #define OSTRAKA_SIM_GRANTS_H
 

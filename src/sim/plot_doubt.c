@@ -1,8 +1,8 @@
 /*
  * Paths in doubt, which chance alone seldom brings about where it would show: a store is lost, and
  * as its node asks a helper for everything, the helper's row of some path rots, so that it cannot
- * tell what it had of it. While the node then asks the others for that path alone, its questions are
- * slow, somebody asks for the path, and now and then the node starts anew.
+ * tell what it had of it. While the node then asks the others for that path alone, these questions
+ * are slow, somebody asks for the path, and now and then the node starts anew.
  */
 #include "sim/world.h"
 
