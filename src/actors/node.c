@@ -478,7 +478,11 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
 static void
 end_step(struct node *node, const struct step *st, const struct node_executor *executor)
 {
-    auditor_step_end(&node->auditor, st, &node->effects);
+    struct watched_rng watched = {st->rng, &node->failed};
+    struct rng rng = {&watched, watched_fill};
+    struct step with_watch = *st;
+    with_watch.rng = &rng;
+    auditor_step_end(&node->auditor, &with_watch, &node->effects);
     execute(node, st, executor);
     release(node, st, executor);
 }

@@ -280,6 +280,35 @@ test_a_full_disk(void **state)
     ac_free(ac);
 }
 
+static enum vault_err
+no_randomness(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    memset(out, 0, size);
+    return ERR_ENTROPY;
+}
+
+/* A new store begins a new tree with a random name: the node stops when there is no randomness. */
+static void
+test_no_randomness(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(8);
+    ac_crash(ac, 1);
+    ac_lose_store(ac, 1, true);
+    ac_start(ac, 1);
+    for (unsigned ms = 0; ms < 5000 && node_incarnation(ac->nodes[1].node) < 2; ms++)
+        ac_run_ms(ac, 1);
+    assert_int_equal(node_incarnation(ac->nodes[1].node), 2);
+    ac->may_fail = true;
+    ac->nodes[1].rng = (struct rng){NULL, no_randomness};
+    struct request read = ac_make(REQUEST_READ, "a", NULL);
+    read.credential = bytes_of_text("nobody's"); /* refused at once, which is noted */
+    (void)ac_send(ac, 1, &read);
+    assert_true(node_failed(ac->nodes[1].node));
+    ac_free(ac);
+}
+
 int
 main(void)
 {
@@ -291,6 +320,7 @@ main(void)
         cmocka_unit_test(test_alteration_is_found),
         cmocka_unit_test(test_a_nearly_full_disk),
         cmocka_unit_test(test_a_full_disk),
+        cmocka_unit_test(test_no_randomness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
