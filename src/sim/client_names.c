@@ -32,7 +32,8 @@ covers(const struct op *op, struct bytes name)
 {
     const struct request *request = &op->request;
     struct bytes prefix = request->names_prefix, after = request->names_after;
-    if (name.size < prefix.size || memcmp(name.data, prefix.data, prefix.size) != 0)
+    if (name.size < prefix.size ||
+        (prefix.size > 0 && memcmp(name.data, prefix.data, prefix.size) != 0))
         return false;
     if (after.size > 0 && bytes_compare(name, after) <= 0)
         return false;

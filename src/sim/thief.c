@@ -15,6 +15,7 @@ enum {
     OLD_VERSION_PERMILLE = 300,
     AGAIN_PERMILLE = 250,
     KEPT_PERMILLE = 60,
+    ANYBODY_PERMILLE = 250,
 };
 /* Of the tags of questions; the lowest bit says whether the answer may give anything. */
 static const uint64_t mark = UINT64_C(0x5448494546) << 24;
@@ -120,12 +121,14 @@ ask(struct world *world, unsigned to, struct msg *msg, bool may)
     buf_close(&frame);
 }
 
-/* One of those that would know. */
+/* One of those that would know; or any, which must not take the path for its own. */
 static unsigned
 some_holder(struct world *world, struct path path)
 {
     struct replicas replicas;
     placement_replicas(&world->placement, path, &replicas);
+    if (prng_chance(&world->fault_prng, ANYBODY_PERMILLE))
+        return (unsigned)prng_below(&world->fault_prng, world->options.nodes);
     return replicas.nodes[prng_below(&world->fault_prng, replicas.count)];
 }
 
@@ -328,6 +331,10 @@ thief_is_answered(struct world *world, unsigned from, unsigned to, const struct 
     default: break;
     }
     world->thief.given += given;
+    if (given && msg->kind != MSG_SCANNED && !world->nodes[from].mismatched &&
+        !(world_replicas(world, msg->path) >> from & 1))
+        sim_fail(world, SIM_SAFETY, "placement", "node %u answers of a path that it does not keep",
+                 from);
     if (beyond || (given && !may))
         sim_fail(world, SIM_SAFETY, "beyond",
                  "node %u answers %s to a broken node, beyond what the token that it has seen "
