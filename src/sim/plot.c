@@ -100,9 +100,11 @@ begin(struct world *world, enum plot_kind kind, unsigned coordinator, unsigned v
     plot->write_again = 1 + (unsigned)prng_below(&world->fault_prng, 3);
     trace_line(&world->trace, world->now_ns, "plot %s: coordinator %u, victim %u, company %x",
                names[kind], coordinator, victim, plot->company);
-    if (votes)
+    if (votes) {
         world->nodes[coordinator].wall_offset_ms +=
             (int64_t)prng_between(&world->fault_prng, 1000, 4000);
+        world->nodes[coordinator].clock_ahead = true;
+    }
     for (unsigned i = 0; i < world->options.nodes && kind != PLOT_SILENT_VOTER; i++) {
         bool inside = plot->company >> i & 1;
         uint64_t ns = ms_to_ns(PLOT_MS);

@@ -87,6 +87,7 @@ struct sim_node {
     /* clock: local = base + (true time since) * speed */
     int64_t wall_offset_ms;
     int64_t drift_ppm;
+    bool clock_ahead; /* by seconds, for a plot */
 
     uint64_t paused_until_ns;
     uint64_t paused_total_ns;
