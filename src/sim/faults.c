@@ -369,6 +369,7 @@ strike_parts(struct world *world, enum fault fault, unsigned node)
                         ? 1u << node
                         : (unsigned)prng_below(&world->fault_prng, 1u << world->options.nodes);
     cut_parts(world, part, true);
+    plot_split(world, part);
     fault_count(world, fault);
     end_later(world, fault, part, 0, 12000);
 }

@@ -23,7 +23,9 @@ enum {
         850, /* the coordinator's third round of votes begins a little later and lasts longer */
     WRITES_APART_MS = 300, /* a coordinator's */
     LINK_MS = 30,          /* at most: until both ends see that a cut is over */
-    NEXT_MS_MAX = 3000
+    NEXT_MS_MAX = 3000,
+    SPLIT_MS_MIN = 30,
+    SPLIT_MS_MAX = 400
 };
 
 /* At that time the nodes of a part are cut from all others, or no more. */
@@ -189,12 +191,10 @@ is_about_it(const struct world *world, const struct msg *msg)
     return bytes_equal(msg->path.name, bytes_of_text(world->clients.paths[world->plot.path].name));
 }
 
-void
-plot_ask(struct world *world, unsigned part, unsigned path)
+static void
+ask_outside(struct world *world, unsigned part, unsigned path, enum request_kind kind)
 {
-    static const enum request_kind kinds[] = {REQUEST_UPDATE, REQUEST_UPDATE, REQUEST_CREATE,
-                                              REQUEST_READ};
-    const struct request request = {.kind = kinds[prng_below(&world->fault_prng, 4)]};
+    const struct request request = {.kind = kind};
     unsigned outsider = world->options.clients;
     unsigned node = (unsigned)prng_below(&world->fault_prng, world->options.nodes);
     const struct op *before = world->clients.clients[outsider].op;
@@ -207,6 +207,39 @@ plot_ask(struct world *world, unsigned part, unsigned path)
         (void)client_begin(world, outsider, at, path, &request);
         return;
     }
+}
+
+void
+plot_ask(struct world *world, unsigned part, unsigned path)
+{
+    static const enum request_kind kinds[] = {REQUEST_UPDATE, REQUEST_UPDATE, REQUEST_CREATE,
+                                              REQUEST_READ};
+    ask_outside(world, part, path, kinds[prng_below(&world->fault_prng, 4)]);
+}
+
+/*
+ * Before anybody has noticed the cut, something is changed in the larger part, and then asked for in
+ * the smaller one.
+ */
+void
+plot_split(struct world *world, unsigned part)
+{
+    unsigned all = (1u << world->options.nodes) - 1;
+    bool few = 2 * (unsigned)__builtin_popcount(part) < world->options.nodes;
+    unsigned small = few ? part : all & ~part;
+    unsigned path = (unsigned)prng_below(&world->fault_prng, world->options.hot_paths);
+    uint64_t after = ms_to_ns(prng_between(&world->fault_prng, SPLIT_MS_MIN, SPLIT_MS_MAX));
+    struct event *event = event_new(world, EVENT_SPLIT, 0, after, 0);
+    ask_outside(world, small, path, REQUEST_UPDATE);
+    event->from = all & ~small;
+    event->to = path;
+    event_push(world, event);
+}
+
+void
+plot_split_read(struct world *world, unsigned others, unsigned path)
+{
+    ask_outside(world, others, path, REQUEST_READ);
 }
 
 /*

@@ -87,6 +87,7 @@ run_world_event(struct world *world, const struct event *event)
     case EVENT_TOKENS: tokens_turn(world); break;
     case EVENT_IMPATIENT: client_impatient(world, event->tag); break;
     case EVENT_FAULT: faults_strike(world, (enum fault)event->node); break;
+    case EVENT_SPLIT: plot_split_read(world, event->from, event->to); break;
     case EVENT_FAULT_END: faults_end(world, (enum fault)event->node, event->from, event->to); break;
     default: break;
     }

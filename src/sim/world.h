@@ -42,6 +42,7 @@ enum event_kind {
     EVENT_TOKENS,
     EVENT_FAULT,
     EVENT_FAULT_END,
+    EVENT_SPLIT,
 };
 
 struct event {
@@ -275,6 +276,8 @@ void store_look(struct world *world, unsigned node);
 void plot_apart(struct world *world, unsigned part); /* it has just been cut off */
 /* Somebody asks for the path at a node outside of that part. */
 void plot_ask(struct world *world, unsigned part, unsigned path);
+void plot_split(struct world *world, unsigned part); /* the nodes have just fallen into two */
+void plot_split_read(struct world *world, unsigned others, unsigned path);
 uint64_t plot_recover(struct world *world, unsigned from, unsigned to, const struct msg *msg);
 /* A frame is about to leave; how much later than usual it arrives. */
 uint64_t plot_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);
