@@ -223,7 +223,8 @@ decide_record(const struct membership *ms, const struct step *st, const struct r
     enum record_action action = request->kind == REQUEST_RECORD_PUT      ? RECORD_CHANGE
                                 : request->kind == REQUEST_RECORD_DELETE ? RECORD_REMOVE
                                                                          : RECORD_LOOK;
-    enum vault_err err = authority_of_record(ms, st, path, action, request->credential);
+    enum vault_err err =
+        authority_of_record(ms, st, path, action, request->value, request->credential);
     return err == OK ? check_tenant(ms, st, request) : err;
 }
 
@@ -266,10 +267,64 @@ descends_from(const struct membership *ms, struct token token,
     return false;
 }
 
+/* What no change of a token's record alters. */
+static bool
+is_same_token(const struct token *a, const struct token *b)
+{
+    return memcmp(a->hash, b->hash, HASH_BYTES) == 0 && bytes_equal(a->tenant, b->tenant) &&
+           memcmp(a->identity, b->identity, AUTH_UUID_BYTES) == 0 &&
+           a->has_parent == b->has_parent && a->depth == b->depth &&
+           memcmp(a->parent, b->parent, ACCESSOR_BYTES) == 0 && a->created_ms == b->created_ms &&
+           a->latest_ms == b->latest_ms && a->ttl_ms == b->ttl_ms &&
+           a->uses_limit == b->uses_limit && auth_names_equal(&a->policies, &b->policies);
+}
+
+/* Clocks of nodes differ, and the one that the end was made by may be ahead. */
+static bool
+may_renew(const struct token *before, const struct token *after, uint64_t now_ms)
+{
+    uint64_t until = now_ms + before->ttl_ms + CLOCK_DRIFT_MS_MAX;
+    return is_same_token(before, after) && after->uses_left == before->uses_left &&
+           after->expires_ms >= before->expires_ms &&
+           (after->expires_ms == before->expires_ms ||
+            (before->ttl_ms > 0 && after->expires_ms <= until));
+}
+
+static bool
+may_bear(const struct token *parent, const struct token *child)
+{
+    uint8_t accessor[ACCESSOR_BYTES];
+    ticket_accessor(parent->hash, accessor);
+    return child->has_parent && memcmp(child->parent, accessor, ACCESSOR_BYTES) == 0 &&
+           child->depth == parent->depth + 1 && parent->uses_limit == 0 &&
+           bytes_equal(child->tenant, parent->tenant) &&
+           memcmp(child->identity, parent->identity, AUTH_UUID_BYTES) == 0 &&
+           child->expires_ms <= parent->expires_ms && child->latest_ms <= parent->latest_ms;
+}
+
+static bool
+may_put(const struct membership *ms, uint64_t now_ms, const uint8_t own[static ACCESSOR_BYTES],
+        const uint8_t key[static ACCESSOR_BYTES], struct bytes value)
+{
+    struct token self, before, after;
+    uint8_t accessor[ACCESSOR_BYTES];
+    if (!find_token(ms, own, &self) || token_decode(value, &after) != OK)
+        return false;
+    ticket_accessor(after.hash, accessor);
+    if (memcmp(accessor, key, ACCESSOR_BYTES) != 0)
+        return false;
+    if (memcmp(own, key, ACCESSOR_BYTES) == 0)
+        return may_renew(&self, &after, now_ms);
+    /* The same once more: it has been made, and its maker was not told. */
+    if (find_token(ms, key, &before))
+        return is_same_token(&before, &after) && may_bear(&self, &after);
+    return may_bear(&self, &after);
+}
+
 /* What a token may do with the records of tokens, whatever its policies say. */
 static bool
-may_as_owner(const struct membership *ms, const struct auth_decision *who, struct path path,
-             enum record_action action)
+may_as_owner(const struct membership *ms, uint64_t now_ms, const struct auth_decision *who,
+             struct path path, enum record_action action, struct bytes value)
 {
     struct bytes kind, key;
     uint8_t accessor[ACCESSOR_BYTES];
@@ -279,16 +334,19 @@ may_as_owner(const struct membership *ms, const struct auth_decision *who, struc
         return false;
     record_path_split(path, &kind, &key);
     if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN))) ||
-        hex_decode(key, accessor, ACCESSOR_BYTES) != OK || !find_token(ms, accessor, &token))
+        hex_decode(key, accessor, ACCESSOR_BYTES) != OK)
         return false;
-    if (action == RECORD_REMOVE)
-        return descends_from(ms, token, who->accessor);
-    return action == RECORD_LOOK && memcmp(accessor, who->accessor, ACCESSOR_BYTES) == 0;
+    switch (action) {
+    case RECORD_LOOK: return memcmp(accessor, who->accessor, ACCESSOR_BYTES) == 0;
+    case RECORD_CHANGE: return may_put(ms, now_ms, who->accessor, accessor, value);
+    case RECORD_REMOVE: break;
+    }
+    return find_token(ms, accessor, &token) && descends_from(ms, token, who->accessor);
 }
 
 enum vault_err
 authority_of_record(const struct membership *ms, const struct step *st, struct path path,
-                    enum record_action action, struct bytes credential)
+                    enum record_action action, struct bytes value, struct bytes credential)
 {
     struct wish as_operator = wish_of_operator();
     struct wish as_anybody = wish_of((struct path){0}, RIGHT_IDENTIFIED);
@@ -298,7 +356,7 @@ authority_of_record(const struct membership *ms, const struct step *st, struct p
         return err;
     if (decide_with(ms, st, credential, &as_anybody, &who) != OK)
         return err;
-    return may_as_owner(ms, &who, path, action) ? OK : err;
+    return may_as_owner(ms, st->wall_ms, &who, path, action, value) ? OK : err;
 }
 
 /* ---- what holders are asked for ---- */
@@ -309,8 +367,9 @@ authority_of_vote(const struct membership *ms, const struct step *st, struct pat
 {
     struct wish wish = wish_of_operator();
     if (record_path_is(path))
-        return authority_of_record(
-            ms, st, path, purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE, credential);
+        return authority_of_record(ms, st, path,
+                                   purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE,
+                                   (struct bytes){0}, credential);
     if (batch_record_name_valid(path.name))
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
     else if (purpose == CHANGE_CREATE)
@@ -328,7 +387,7 @@ authority_of_value(const struct membership *ms, const struct step *st, struct pa
 {
     struct wish wish = wish_for(path, CAPABILITY_READ);
     if (record_path_is(path))
-        return authority_of_record(ms, st, path, RECORD_LOOK, credential);
+        return authority_of_record(ms, st, path, RECORD_LOOK, (struct bytes){0}, credential);
     if (PLANTED(holder_checks_token_alone))
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
     return decide(ms, st, credential, &wish);
@@ -340,7 +399,7 @@ authority_of_head(const struct membership *ms, const struct step *st, struct pat
 {
     struct wish wish = wish_to_know(path);
     if (record_path_is(path))
-        return authority_of_record(ms, st, path, RECORD_LOOK, credential);
+        return authority_of_record(ms, st, path, RECORD_LOOK, (struct bytes){0}, credential);
     return decide(ms, st, credential, &wish);
 }
 

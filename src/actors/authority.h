@@ -30,12 +30,13 @@ MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const s
                                             struct bytes credential);
 /*
  * What belongs to identity records: operators may do all of it. A token may look at its own record,
- * and remove it and those of its descendants.
+ * put its end off as far as it allows itself, make children of its own identity, and remove itself
+ * and its descendants. `value`: of a change, all of what is to be put.
  */
 enum record_action { RECORD_LOOK, RECORD_CHANGE, RECORD_REMOVE };
 MUST_CHECK enum vault_err authority_of_record(const struct membership *ms, const struct step *st,
                                               struct path path, enum record_action action,
-                                              struct bytes credential);
+                                              struct bytes value, struct bytes credential);
 /* A share with its dealing; or a head, or the versions. */
 MUST_CHECK enum vault_err authority_of_value(const struct membership *ms, const struct step *st,
                                              struct path path, struct bytes credential);

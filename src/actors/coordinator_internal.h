@@ -300,6 +300,8 @@ bool head_precedes(
 
 /* coordinator_proof.c: what the answers vouch for, gathered. Empty: no memory, or no keys. */
 /* Into the proposal, from the votes of this round. */
+/* What a vote for a change of an identity record carries; empty for all others. */
+struct bytes job_record_value(const struct job *job);
 void proof_of_votes(struct work *w);
 /*
  * Proof that the proposal is chosen, from what has been written in this round; in the step's arena.

@@ -3,6 +3,7 @@
 
 #include "actors/authority.h"
 #include "actors/coordinator_internal.h"
+#include "actors/vouch.h"
 #include "proto/proof.h"
 
 enum vault_err
@@ -56,10 +57,18 @@ origin_of_head(const struct job *job)
     return found;
 }
 
+struct bytes
+job_record_value(const struct job *job)
+{
+    bool put = job->kind == REQUEST_RECORD_PUT && job->purpose == CHANGE_UPDATE && job->request;
+    return put ? job->request->value : (struct bytes){0};
+}
+
 void
 proof_of_votes(struct work *w)
 {
     struct job *job = w->job;
+    uint8_t memory[VOTE_CALLER_BYTES_MAX];
     struct proposal *p = &job->proposal;
     struct proof *proof = arena_alloc(w->st->arena, sizeof(*proof));
     p->proof = p->origin = p->chosen = (struct bytes){0};
@@ -68,7 +77,7 @@ proof_of_votes(struct work *w)
     *proof = (struct proof){.ballot = job->ballot, .purpose = job->purpose};
     memcpy(proof->op_id, job->op_id, OP_ID_BYTES);
     if (job->purpose != CHANGE_FINISH)
-        proof->caller = job->caller;
+        proof->caller = vote_caller(job->caller, job_record_value(job), memory);
     if (job->settling)
         proof->replaced = job->head_encoded;
     for (unsigned i = 0; i < job->replicas.count; i++) {

@@ -114,8 +114,10 @@ change_start_round(struct work *w)
         m->u.vote.ballot = job->ballot;
         m->u.vote.purpose = job->purpose;
         memcpy(m->u.vote.op_id, job->op_id, OP_ID_BYTES);
-        if (m->u.vote.purpose != CHANGE_FINISH)
+        if (m->u.vote.purpose != CHANGE_FINISH) {
             m->u.vote.credential = job->credential;
+            m->u.vote.change = job_record_value(job);
+        }
         metrics_count(w->st->metrics, METRIC_votes_sent);
     }
     job_timer(w, duration_ms(sim_maybe(w->st, vote_timer_early) ? 1 : vote_timeout_ms(job)));

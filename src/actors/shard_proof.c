@@ -19,6 +19,7 @@ shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
     const struct shard_row *row = &w->path->row;
     bool present = row->row.state != STATE_ABSENT;
     char caller[CALLER_BYTES];
+    uint8_t memory[VOTE_CALLER_BYTES_MAX];
     struct statement s = {.path = w->path->link.path,
                           .ballot = vote->ballot,
                           .purpose = vote->purpose,
@@ -28,7 +29,8 @@ shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
                           .head_id = present ? row->head.id : NULL,
                           .incarnation = ms->members[ms->self].incarnation};
     if (vote->purpose != CHANGE_FINISH)
-        s.caller = authority_caller(ms, vote->credential, caller);
+        s.caller =
+            vote_caller(authority_caller(ms, vote->credential, caller), vote->change, memory);
     voted->macs = vouch(ms, w->st, &s);
     if (row->row.state != STATE_ACCEPTED)
         return;
@@ -127,7 +129,8 @@ is_of_operation(const struct proof *proof, const struct head *head, struct bytes
     if (head->kind == HEAD_TOMBSTONE)
         return proof->purpose == CHANGE_DELETE;
     if (head->kind == HEAD_INLINE)
-        return proof->purpose == (head_has_value(head) ? CHANGE_UPDATE : CHANGE_DELETE);
+        return proof->purpose == (head_has_value(head) ? CHANGE_UPDATE : CHANGE_DELETE) &&
+               vote_caller_names(proof->caller, head->value);
     if (head->kind != HEAD_LIVE || !bytes_equal(author, proof->caller))
         return false;
     return proof->purpose == (head->version == 1 ? CHANGE_CREATE : CHANGE_UPDATE);

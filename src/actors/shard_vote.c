@@ -96,16 +96,28 @@ grant(struct shard_work *w)
     shard_log(w, LOG_INFO, "voted", REFUSED_NONE);
 }
 
+static enum vault_err
+check_caller(const struct shard_work *w)
+{
+    const struct msg_vote *vote = &w->msg->u.vote;
+    const struct membership *ms = w->s->membership;
+    struct path path = w->path->link.path;
+    if (vote->purpose == CHANGE_FINISH || PLANTED(vote_without_check))
+        return OK;
+    if (!record_path_is(path))
+        return authority_of_vote(ms, w->st, path, vote->purpose, vote->credential);
+    return authority_of_record(ms, w->st, path,
+                               vote->purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE,
+                               vote->change, vote->credential);
+}
+
 void
 shard_on_vote(struct shard_work *w)
 {
     const struct msg_vote *vote = &w->msg->u.vote;
     struct shard_path *path = w->path;
     struct ballot b = vote->ballot;
-    enum vault_err allowed = vote->purpose == CHANGE_FINISH || PLANTED(vote_without_check)
-                                 ? OK
-                                 : authority_of_vote(w->s->membership, w->st, path->link.path,
-                                                     vote->purpose, vote->credential);
+    enum vault_err allowed = check_caller(w);
 
     if (w->s->membership->audit_failing) {
         shard_refuse(w, REFUSED_DISK_FULL, (struct ballot){0});

@@ -1,6 +1,9 @@
 #include "actors/vouch.h"
 
+#include <assert.h>
 #include <string.h>
+
+#include "crypto/hash.h"
 
 static const char label[] = "ostraka vote proof 1";
 
@@ -54,6 +57,34 @@ make_mac(const struct membership *ms, const struct statement *s, uint8_t from, u
     const struct bytes parts[] = {bytes_of_text(label), bytes_of(fixed, sizeof(fixed)),
                                   s->path.tenant, s->path.name, s->caller};
     return vote_keys_mac(ms->vote_keys, from == ms->self ? to : from, parts, 5, out);
+}
+
+static_assert((int)VOTE_CALLER_BYTES_MAX >= (int)VOTE_VALUE_BYTES + 36, "an identity's id fits");
+
+struct bytes
+vote_caller(struct bytes caller, struct bytes value, uint8_t memory[static VOTE_CALLER_BYTES_MAX])
+{
+    uint8_t hash[HASH_BYTES];
+    if (value.size == 0)
+        return caller;
+    assert(caller.size + VOTE_VALUE_BYTES <= VOTE_CALLER_BYTES_MAX);
+    hash_bytes(value, hash);
+    if (caller.size > 0)
+        memcpy(memory, caller.data, caller.size);
+    memcpy(memory + caller.size, hash, VOTE_VALUE_BYTES);
+    return bytes_of(memory, caller.size + VOTE_VALUE_BYTES);
+}
+
+bool
+vote_caller_names(struct bytes caller, struct bytes value)
+{
+    uint8_t hash[HASH_BYTES];
+    if (value.size == 0)
+        return true;
+    if (caller.size < VOTE_VALUE_BYTES)
+        return false;
+    hash_bytes(value, hash);
+    return memcmp(caller.data + caller.size - VOTE_VALUE_BYTES, hash, VOTE_VALUE_BYTES) == 0;
 }
 
 struct bytes

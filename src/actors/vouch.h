@@ -22,6 +22,17 @@ struct statement {
     uint64_t incarnation;      /* of its store */
 };
 
+/*
+ * Who is named in a vote: the caller, and for an identity record the beginning of a hash of the value
+ * that the votes are for, so that nothing else can be written with them. Borrowed from `memory`, or
+ * `caller` itself when there is no value.
+ */
+enum { VOTE_VALUE_BYTES = 28, VOTE_CALLER_BYTES_MAX = AUTHOR_BYTES_MAX };
+struct bytes vote_caller(struct bytes caller, struct bytes value,
+                         uint8_t memory[static VOTE_CALLER_BYTES_MAX]);
+/* Votes in the name of that caller are for that value. */
+bool vote_caller_names(struct bytes caller, struct bytes value);
+
 /* This node's MACs for all replicas, in the step's arena. Empty: no memory, or no keys here. */
 struct bytes vouch(const struct membership *ms, const struct step *st, const struct statement *s);
 

@@ -28,6 +28,17 @@ auth_names_contain(const struct auth_names *list, struct bytes name)
 }
 
 bool
+auth_names_equal(const struct auth_names *a, const struct auth_names *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!bytes_equal(a->names[i], b->names[i]))
+            return false;
+    return true;
+}
+
+bool
 auth_names_join(struct auth_names *list, const struct auth_names *more)
 {
     for (size_t i = 0; i < more->count; i++) {

@@ -34,6 +34,8 @@ struct auth_names {
 /* Each of a form that `valid` accepts, no two the same. */
 bool auth_names_valid(const struct auth_names *list, bool (*valid)(struct bytes));
 bool auth_names_contain(const struct auth_names *list, struct bytes name);
+/* The same names in the same order. */
+bool auth_names_equal(const struct auth_names *a, const struct auth_names *b);
 /* Adds what is not there yet; false when not all of it fits. */
 bool auth_names_join(struct auth_names *list, const struct auth_names *more);
 /* The writer refuses (ERR_RANGE) what the reader would. */

@@ -171,6 +171,7 @@ struct msg_vote {
     enum change_kind purpose; /* CHANGE_FINISH: repeats an accepted head, needs no credential */
     uint8_t op_id[OP_ID_BYTES];
     struct bytes credential;
+    struct bytes change; /* UPDATE of an identity record: the value; else empty */
 };
 struct msg_voted {
     struct ballot ballot; /* the one asked for */

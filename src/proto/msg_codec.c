@@ -65,6 +65,7 @@ static const struct field vote_fields[] = {
     BETWEEN(msg_vote, purpose, CHANGE_CREATE, CHANGE_FINISH),
     ANY(msg_vote, op_id),
     UP_TO(msg_vote, credential, CREDENTIAL_BYTES_MAX),
+    UP_TO(msg_vote, change, RECORD_VALUE_BYTES_MAX),
 };
 static const struct field voted_fields[] = {
     PRESENT(msg_voted, ballot),

@@ -162,6 +162,75 @@ a_token_ends_itself_and_its_children(void **state)
     }
 }
 
+/* What the owner of a token may put in place of its record, and beside it. */
+static void
+a_token_renews_itself_and_bears_children(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 50);
+    struct test_token parent, child;
+    struct token record, changed;
+    struct buf value = {0};
+    test_token_make(7, &parent);
+    test_token_make(8, &child);
+    test_token_record(&parent, WRITER, 0, LONG_SECONDS, &value);
+    assert_int_equal(token_decode(buf_bytes(&value), &record), OK);
+    record.ttl_ms = LONG_SECONDS * UINT64_C(1000);
+    record.latest_ms += 10 * record.ttl_ms;
+    struct buf encoded = {0};
+    assert_int_equal(token_encode(&record, &encoded), OK);
+    records_put(ac, SYSTEM_TENANT, AUTH_KIND_TOKEN, parent.name + sizeof("_auth/token/") - 1,
+                &encoded);
+
+    for (unsigned i = 0; i < 16; i++) {
+        const struct test_token *of = i < 8 ? &parent : &child;
+        enum vault_err expected = i == 0 || i == 8 ? OK : ERR_NOT_FOUND;
+        changed = record;
+        if (i >= 8) {
+            memcpy(changed.hash, child.hash, HASH_BYTES);
+            changed.has_parent = true;
+            changed.depth = 1;
+            ticket_accessor(parent.hash, changed.parent);
+        } else {
+            changed.expires_ms += 1000;
+        }
+        switch (i % 8) {
+        case 0: break;
+        case 1: changed.identity[0] = READER; break;
+        case 2: changed.tenant = bytes_of_text("other"); break;
+        case 3: changed.latest_ms++; break;
+        case 4: changed.expires_ms = changed.latest_ms; break;
+        case 5: changed.expires_ms = i < 8 ? record.expires_ms - 1 : record.expires_ms + 1; break;
+        case 6:
+            changed.depth = i < 8 ? 1 : 2;
+            changed.has_parent = true;
+            break;
+        default: changed.hash[0] ^= 1; break;
+        }
+        encoded = (struct buf){0};
+        assert_int_equal(token_encode(&changed, &encoded), OK);
+        struct request r = ac_make(REQUEST_RECORD_PUT, of->name, NULL);
+        r.tenant = bytes_of_text(SYSTEM_TENANT);
+        r.credential = bytes_of_text(parent.text);
+        r.value = buf_bytes(&encoded);
+        enum vault_err err = ac_wait(ac, ac_send(ac, i % NODES, &r))->reply.err;
+        /* Every holder says the same as the node that the client talks to. */
+        const struct membership *ms = node_membership(ac->nodes[(i + 1) % NODES].node);
+        struct step st = {.now = ac_monotonic(ac), .wall_ms = TEST_WALL_SECONDS * UINT64_C(1000)};
+        struct path path = {r.tenant, r.name};
+        enum vault_err at_holder =
+            authority_of_record(ms, &st, path, RECORD_CHANGE, r.value, r.credential);
+        if (err != expected || at_holder != expected)
+            fail_msg("%u: %s, %s", i, vault_err_name(err), vault_err_name(at_holder));
+        if (err == OK && i == 0)
+            record = changed;
+        buf_close(&encoded);
+    }
+    assert_int_equal(result(ac, 1, &child, REQUEST_CREATE, "app/c", "1"), OK);
+    buf_close(&value);
+    ac_free(ac);
+}
+
 static void
 what_changes_counts_at_every_node(void **state)
 {
@@ -277,6 +346,7 @@ main(void)
         cmocka_unit_test(tokens_do_what_their_policies_allow),
         cmocka_unit_test(records_are_for_operators),
         cmocka_unit_test(a_token_ends_itself_and_its_children),
+        cmocka_unit_test(a_token_renews_itself_and_bears_children),
         cmocka_unit_test(what_changes_counts_at_every_node),
         cmocka_unit_test(names_are_those_that_may_be_listed),
         cmocka_unit_test(tokens_that_cannot_be_used),

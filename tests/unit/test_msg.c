@@ -99,6 +99,7 @@ assert_questions_equal(const struct msg *a, const struct msg *b)
         NUMBER(vote, purpose);
         FIXED(vote, op_id);
         BYTES(vote, credential);
+        BYTES(vote, change);
     } else if (a->kind == MSG_WRITE) {
         BALLOT(write, ballot);
         BYTES(write, head);
@@ -362,9 +363,9 @@ test_stays_the_same(void **state)
                    .credential = bytes_of_text("t")},
     };
     static const uint8_t vote[] = {
-        0x89, 0x01, 0x18, 0x2a, 0x43, 'r',  '-',  '1',  0x44, 'a', 'c',  'm', 'e', 0x42,
-        'd',  'b',  0x83, 0x07, 0x01, 0x02, 0x01, 0x50, 0xaa, 0,   0,    0,   0,   0,
-        0,    0,    0,    0,    0,    0,    0,    0,    0,    0,   0x41, 't',
+        0x8a, 0x01, 0x18, 0x2a, 0x43, 'r',  '-',  '1',  0x44, 'a', 'c',  'm', 'e',  0x42,
+        'd',  'b',  0x83, 0x07, 0x01, 0x02, 0x01, 0x50, 0xaa, 0,   0,    0,   0,    0,
+        0,    0,    0,    0,    0,    0,    0,    0,    0,    0,   0x41, 't', 0x40,
     };
     struct buf out = {0};
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "actor_cluster.h"
+#include "actors/vouch.h"
 #include "proof_maker.h"
 
 enum { SELF = 2, CAUGHT_MAX = 8 };
@@ -545,6 +546,20 @@ test_records_need_votes(void **state)
     m.u.write.head = buf_bytes(&ended);
     assert_int_equal(told_write(s, &m), REFUSED_PROOF);
     buf_close(&ended);
+
+    struct buf other = {0}; /* another value than the one that was voted for */
+    assert_int_equal(head_decode(write.u.write.head, &head), OK);
+    head.value = bytes_of_text("Rules");
+    assert_int_equal(head_encode(&head, &other), OK);
+    m = write;
+    m.u.write.head = buf_bytes(&other);
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    proof = votes_of(&write); /* and said to be for that one */
+    uint8_t memory[VOTE_CALLER_BYTES_MAX];
+    proof.caller = vote_caller(bytes_of_text("admin"), head.value, memory);
+    m.u.write.proof = encoded(s, &proof);
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    buf_close(&other);
 
     m = notice_of(&write);
     assert_int_equal(told_chosen(s, 0, &m, name), STATE_ABSENT);

@@ -24,7 +24,7 @@ records_put(struct actor_cluster *ac, const char *tenant, enum auth_kind kind, c
             struct buf *value)
 {
     char name[160];
-    snprintf(name, sizeof(name), "_auth/%s/%s", auth_kind_name(kind), key);
+    snprintf(name, sizeof(name), "_auth/%.16s/%.128s", auth_kind_name(kind), key);
     struct request r = ac_make(REQUEST_RECORD_PUT, name, NULL);
     r.tenant = bytes_of_text(tenant);
     r.value = buf_bytes(value);
