@@ -87,10 +87,19 @@ on_read(struct auth_flow *flow, const struct reply *reply)
     return put(flow, &after, reply->version);
 }
 
+/* What is no change of any identity is refused before one is looked for. */
 static enum flow_turn
 change(struct auth_flow *flow, const struct reply *reply)
 {
+    const struct identity any = {0};
+    struct identity ignored;
+    const char *refusal;
+    enum vault_err err =
+        identity_body_parse(flow->request->body, &any, flow->arena, &ignored, &refusal);
+
     (void)reply;
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
     return ask(flow, REQUEST_RECORD_GET, flow->request->name, on_read);
 }
 

@@ -105,12 +105,21 @@ on_to_change(struct auth_flow *flow, const struct reply *reply)
     return turn;
 }
 
+/* What is no change of any tenant is refused before one is looked for. */
 static enum flow_turn
 change(struct auth_flow *flow, const struct reply *reply)
 {
-    enum flow_turn turn = ask(flow, REQUEST_RECORD_GET, flow->request->name, on_to_change);
+    const struct tenant any = {0};
+    struct tenant ignored;
+    const char *refusal;
+    enum vault_err err =
+        tenant_body_parse(flow->request->body, &any, flow->arena, &ignored, &refusal);
+    enum flow_turn turn;
 
     (void)reply;
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
+    turn = ask(flow, REQUEST_RECORD_GET, flow->request->name, on_to_change);
     flow->takes_errors = true;
     return turn;
 }

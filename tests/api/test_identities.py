@@ -337,6 +337,52 @@ class Identities(unittest.TestCase):
         self.call(200, 3, "POST", "/v1/tokens:revoke", {"accessor": operator["accessor"]})
         self.assertEqual(self.works(child["token"], "/v1/tokens/self"), [401] * NODES)
 
+    def test_children_of_any_token_go_with_their_parent(self):
+        prefix = self.names()
+        self.make_policy(prefix, (prefix + "/a", ["read"]), (prefix + "/b", ["read"]))
+        self.make_policy(prefix + "-a", (prefix + "/a", ["read"]))
+        for name in "ab":
+            self.call(201, 1, "POST", "/v1/secrets/%s/%s" % (prefix, name), {"value": name})
+        identity = self.make_identity(prefix, prefix)
+        parent = self.make_token(identity, ttl=3000)
+        child = self.make_token(None, token=parent["token"], node=2, policies=[prefix + "-a"], ttl=100000)
+        self.assertEqual(child["expires_at"], parent["expires_at"])
+        grandchild = self.make_token(identity, token=child["token"], node=3)
+        for token in (child, grandchild):
+            self.assertEqual(self.works(token["token"], "/v1/secrets/%s/a" % prefix), [200] * NODES)
+            self.assertEqual(self.works(token["token"], "/v1/secrets/%s/b" % prefix), [404] * NODES)
+        stranger = self.make_token(self.make_identity("stranger"))["token"]
+        for token, accessor in ((stranger, child["accessor"]), (child["token"], parent["accessor"]),
+                                (grandchild["token"], child["accessor"])):
+            self.call(404, 1, "POST", "/v1/tokens:revoke", {"accessor": accessor}, token=token)
+        self.call(200, 1, "POST", "/v1/tokens:revoke", {"accessor": child["accessor"]}, token=parent["token"])
+        for token, status in ((parent, 200), (child, 401), (grandchild, 401)):
+            self.assertEqual(self.works(token["token"], "/v1/tokens/self"), [status] * NODES)
+        line = [parent]
+        for _ in range(7):
+            line.append(self.make_token(None, token=line[-1]["token"]))
+        self.call(403, 1, "POST", "/v1/tokens", {}, token=line[-1]["token"])
+        self.call(200, 3, "POST", "/v1/tokens/self:revoke", token=parent["token"])
+        for token in line:
+            self.assertEqual(self.works(token["token"], "/v1/tokens/self"), [401] * NODES)
+
+    def test_renewal(self):
+        identity = self.make_identity(self.names())
+        made = self.make_token(identity, ttl=1000, renewable=True)
+        fixed = self.make_token(identity, ttl=1000)
+        self.call(403, 1, "POST", "/v1/tokens/self:renew", token=fixed["token"])
+        ends = [made["expires_at"]]
+        for node in self.cluster.nodes():
+            time.sleep(0.01)
+            renewed = self.call(200, node, "POST", "/v1/tokens/self:renew", token=made["token"])
+            self.assertEqual(renewed["accessor"], made["accessor"])
+            ends.append(renewed["expires_at"])
+            for other in self.cluster.nodes():
+                self.assertEqual(self.call(200, other, "GET", "/v1/tokens/self", token=made["token"]), renewed)
+        self.assertEqual(ends, sorted(ends))
+        self.assertGreater(ends[-1], ends[0])
+        self.call(404, 1, "POST", "/v1/tokens/self:renew")
+
     # ---- tenants ----
 
     def test_tenants_do_not_meet(self):

@@ -21,10 +21,15 @@ from specification import SPEC, Recorder, codes_of, connect, error_codes, head
 
 # (path and method, or None for all; status): why no test can bring it about.
 NOT_PROVOKED = {
-    (None, 403): "there are no identities yet that may do less than the administrator",
+    (None, 403): "test_identities.py has them",
     (None, 500): "a fault of the server",
-    ("POST /v1/secrets/{name}", 404): "there are no identities yet that may not know a name",
 }
+CONTENDED = [("POST", "/v1/identities"), ("PATCH", "/v1/identities/{identity}"),
+             ("DELETE", "/v1/identities/{identity}"), ("PATCH", "/v1/tenants/{tenant}"),
+             ("POST", "/v1/tokens"), ("POST", "/v1/tokens/self:renew"), ("POST", "/v1/tokens/self:revoke"),
+             ("POST", "/v1/tokens:revoke")]
+for name in CONTENDED:
+    NOT_PROVOKED[("%s %s" % name, 409)] = "needs luck"
 CODES_NOT_PROVOKED = {
     "forbidden": "as 403",
     "internal": "as 500",
@@ -33,6 +38,7 @@ CODES_NOT_PROVOKED = {
     "value_unavailable": "needs shares that were lost on too many nodes",
     "corrupt_value": "needs a value that was damaged on too many nodes",
     "not_ready": "needs nodes whose clocks contradict each other",
+    "audit_unavailable": "needs a disk that fills up while a node runs; see test_disks.py",
 }
 BODY_BYTES_MAX = 2 * 1024 * 1024
 BODIES_IN_PROGRESS = 32  # whose announced sizes are all that the server admits at once
@@ -75,7 +81,8 @@ class Document(unittest.TestCase):
             self.assertLessEqual(set(operation["tags"]), tags)
             named = set(re.findall(r"\{(\w+)\}", path))
             self.assertEqual(set(SPEC.parameters(path, method, "path")), named)
-            self.assertEqual("requestBody" in operation, method in ("POST", "PUT"))
+            self.assertEqual("requestBody" in operation,
+                             method in ("POST", "PUT", "PATCH") and "/self:" not in path)
         self.assertEqual(len(names), len(set(names)))
 
     def test_every_response_names_the_headers_that_all_have(self):
@@ -103,6 +110,11 @@ class Document(unittest.TestCase):
             methods = set(allow.split(", "))
             self.assertEqual("GET" in methods, "HEAD" in methods)
             routes[path + ("{name}" if form == "ROUTE_WITH_NAME" else "")] = methods - {"HEAD"}
+        keys = {"tenant_name_valid": "{tenant}", "policy_key_valid": "{policy}",
+                "identity_key_valid": "{identity}", "NULL": ""}
+        for path, key, allow in re.findall(r'\{"(/v1/[^"]*)", (\w+), "([^"]*)",',
+                                           source("api/auth_target.c")):
+            routes[path + keys[key]] = set(allow.split(", ")) - {"HEAD"}
         said = {}
         for path, method, _ in SPEC.operations():
             said.setdefault(path, set()).add(method)
@@ -115,6 +127,9 @@ class Document(unittest.TestCase):
         known = set()
         for name, kinds in re.findall(r'\{"(\w+)", ([^,]*REQUEST_[^,]*),', source("api/query.c")):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
+        for operation in ("listTenants", "listPolicies", "listIdentities"):
+            known |= {(operation, "limit"), (operation, "after")}
+        known.add(("deletePolicy", "expected_version"))
         said = set()
         for path, method, operation in SPEC.operations():
             said |= {(operation["operationId"], name)
@@ -162,8 +177,27 @@ SECRET = "/v1/secrets/{name}"
 RESOURCES = [(method, path) for path, method, _ in SPEC.operations()]
 
 
+IDENTITY = "01234567-89ab-4cde-8f01-23456789abcd"
+AUTH_TAGS = ("tenants", "policies", "identities", "tokens")
+AUTH_BODIES = {
+    ("POST", "/v1/tenants"): {"name": "made"},
+    ("PATCH", "/v1/tenants/{tenant}"): {"limits": {"secrets": 5}},
+    ("PUT", "/v1/policies/{policy}"): {"rules": [{"path": "a/**", "capabilities": ["read"]}]},
+    ("POST", "/v1/policies:test"): {"policies": ["p"], "operation": "read", "name": "a/b"},
+    ("POST", "/v1/identities"): {"name": "made", "kind": "user"},
+    ("PATCH", "/v1/identities/{identity}"): {"disabled": False},
+    ("POST", "/v1/tokens"): {"identity": IDENTITY},
+    ("POST", "/v1/tokens:revoke"): {"accessor": "0" * 32},
+}
+
+
 def target_of(path, name="o/one"):
-    return path.replace("{name}", name)
+    path = path.replace("{name}", name).replace("{identity}", IDENTITY)
+    return path.replace("{tenant}", "t").replace("{policy}", "p")
+
+
+def is_auth(method, path):
+    return SPEC.operation(path, method)["tags"][0] in AUTH_TAGS
 
 
 class Server(unittest.TestCase):
@@ -182,6 +216,8 @@ class Server(unittest.TestCase):
         return answer
 
     def body_of(self, method, path=SECRET):
+        if is_auth(method, path):
+            return AUTH_BODIES.get((method, path))
         if path == "/v1/batch":
             return {"create": [{"name": "o/batch", "value": "x"}]}
         if path == "/v1/env":
@@ -285,6 +321,63 @@ class Server(unittest.TestCase):
                              fields={"Content-Type": "text/plain"})
         self.assertEqual(answer.content, b"A=x\n")
 
+    def tenants_and_policies(self, cluster):
+        absent = {"X-Ostraka-Tenant": "absent"}
+        self.expect(404, "not_found", cluster, 1, "POST", "/v1/secrets/o/one", {"value": "x"}, fields=absent)
+        for method, path in RESOURCES:
+            if is_auth(method, path) and method != "POST" and path not in ("/v1/tenants", "/v1/tokens/self"):
+                fields = {} if "tenant" in path else absent
+                self.expect(404, "not_found", cluster, 1, method, target_of(path), self.body_of(method, path),
+                            fields=fields)
+        for path in ("/v1/identities", "/v1/policies:test", "/v1/tokens"):
+            self.expect(404, "not_found", cluster, 2, "POST", path, self.body_of("POST", path), fields=absent)
+        self.expect(404, "not_found", cluster, 3, "POST", "/v1/tokens:revoke", {"accessor": "0" * 32})
+        for method, path in (("GET", ""), ("POST", ":renew"), ("POST", ":revoke")):
+            self.expect(404, "not_found", cluster, 3, method, "/v1/tokens/self" + path)
+
+        for status in (201, 409):
+            self.expect(status, None, cluster, 1, "POST", "/v1/tenants", {"name": "t"})
+        self.expect(200, None, cluster, 2, "GET", "/v1/tenants")
+        for name in ("t", "default"):
+            self.expect(200, None, cluster, 3, "GET", "/v1/tenants/" + name)
+        self.expect(200, None, cluster, 4, "PATCH", "/v1/tenants/t", {"limits": {"secrets": 5}})
+        there = {"X-Ostraka-Tenant": "t"}
+        body = AUTH_BODIES["PUT", "/v1/policies/{policy}"]
+        self.expect(200, None, cluster, 1, "PUT", "/v1/policies/p", body, fields=there)
+        self.expect(409, "version_mismatch", cluster, 1, "PUT", "/v1/policies/p",
+                    {**body, "expected_version": 7}, fields=there)
+        self.expect(200, None, cluster, 2, "GET", "/v1/policies/p", fields=there)
+        self.expect(200, None, cluster, 3, "GET", "/v1/policies", fields=there)
+        self.expect(200, None, cluster, 4, "POST", "/v1/policies:test",
+                    AUTH_BODIES["POST", "/v1/policies:test"], fields=there)
+        self.expect(409, "not_empty", cluster, 5, "DELETE", "/v1/tenants/t")
+        self.identities_and_tokens(cluster, there)
+        self.expect(409, "version_mismatch", cluster, 1, "DELETE", "/v1/policies/p?expected_version=7", fields=there)
+        self.expect(200, None, cluster, 1, "DELETE", "/v1/policies/p", fields=there)
+        self.expect(200, None, cluster, 1, "DELETE", "/v1/tenants/t")
+
+    def identities_and_tokens(self, cluster, there):
+        identity = self.expect(201, None, cluster, 1, "POST", "/v1/identities",
+                               {"name": "x", "kind": "device", "policies": ["p"], "metadata": {"a": "b"}},
+                               fields=there).json()["id"]
+        own = "/v1/identities/" + identity
+        self.expect(200, None, cluster, 2, "GET", own, fields=there)
+        self.expect(200, None, cluster, 3, "GET", "/v1/identities", fields=there)
+        self.expect(200, None, cluster, 4, "PATCH", own, {"name": "y"}, fields=there)
+        tokens = [self.expect(201, None, cluster, 5, "POST", "/v1/tokens",
+                              {"identity": identity, "renewable": True}, fields=there).json() for _ in "ab"]
+        token = tokens[0]["token"]
+        self.expect(404, "not_found", cluster, 1, "GET", "/v1/secrets", token=token,
+                    fields={"X-Ostraka-Tenant": "absent"})
+        self.expect(404, "not_found", cluster, 1, "GET", "/v1/tenants", token=token)
+        self.expect(404, "not_found", cluster, 1, "POST", "/v1/tenants", {"name": "made"}, token=token)
+        self.expect(200, None, cluster, 1, "GET", "/v1/tokens/self", token=token)
+        self.expect(200, None, cluster, 2, "POST", "/v1/tokens/self:renew", token=token)
+        self.expect(200, None, cluster, 2, "POST", "/v1/tokens/self:revoke", token=token)
+        self.expect(401, "unauthenticated", cluster, 3, "GET", "/v1/tokens/self", token=token)
+        self.expect(200, None, cluster, 4, "POST", "/v1/tokens:revoke", {"accessor": tokens[1]["accessor"]})
+        self.expect(200, None, cluster, 5, "DELETE", own, fields=there)
+
     def operations_resources(self, cluster):
         for node in cluster.nodes():
             self.expect(200, None, cluster, node, "GET", "/v1/health", token=None)
@@ -322,14 +415,14 @@ class Server(unittest.TestCase):
         if body:
             self.expect(400, "bad_json", cluster, node, method, target, b"{")
             self.expect(411, "length_required", cluster, node, method, target)
-            if path != "/v1/copy":
+            if path != "/v1/copy":  # its names are limited by themselves
                 self.expect(413, "too_large", cluster, node, method, target,
                             self.large_body_of(path))
             self.expect(415, "unsupported_media_type", cluster, node, method, target, body,
                         fields={"Content-Type": "text/html"})
         else:
             self.expect(400, "bad_request", cluster, node, method, target, {"a": 1})
-        if method in ("POST", "PUT", "DELETE"):
+        if method in ("POST", "PUT", "DELETE") and not is_auth(method, path):
             self.expect(400, "bad_parameter", cluster, node, method, target, body,
                         fields={"Idempotency-Key": "k" * 129})
 
@@ -449,7 +542,29 @@ class Server(unittest.TestCase):
         except Failed:
             return None
 
-    def with_a_full_disk(self, cluster):
+    def make_identity_records(self, cluster):
+        """The id of an identity, and its token."""
+        self.expect(201, None, cluster, 1, "POST", "/v1/tenants", {"name": "t"})
+        self.expect(200, None, cluster, 1, "PUT", "/v1/policies/p", AUTH_BODIES["PUT", "/v1/policies/{policy}"])
+        identity = self.expect(201, None, cluster, 1, "POST", "/v1/identities",
+                               {"name": "x", "kind": "user", "policies": ["operator"]}).json()["id"]
+        return identity, self.expect(201, None, cluster, 1, "POST", "/v1/tokens",
+                                     {"identity": identity, "renewable": True}).json()
+
+    def identity_records_with_a_full_disk(self, cluster, identity, token):
+        for method, path in RESOURCES:
+            if not is_auth(method, path) or method == "GET" or path == "/v1/policies:test":
+                continue
+            body = AUTH_BODIES.get((method, path))
+            if path == "/v1/tokens":
+                body = {"identity": identity}
+            if path == "/v1/tokens:revoke":
+                body = {"accessor": token["accessor"]}
+            options = {"token": token["token"]} if "self" in path else {}
+            target = path.replace("{identity}", identity).replace("{tenant}", "t").replace("{policy}", "p")
+            self.expect(507, "disk_full", cluster, 1, method, target, body, **options)
+
+    def with_a_full_disk(self, cluster, made):
         free = shutil.disk_usage(tempfile.gettempdir()).free // 2**20
         if 2 * free >= 2**20:  # the option ends at 1 TiB
             return False
@@ -462,6 +577,7 @@ class Server(unittest.TestCase):
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/batch",
                     self.body_of("POST", "/v1/batch"))
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/env", {"content": "A=enc('x')"})
+        self.identity_records_with_a_full_disk(cluster, *made)
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/copy", {"from": "o/one", "to": "o/c"})
         self.expect(200, None, cluster, 1, "GET", "/v1/secrets/o/one")
         return True
@@ -471,8 +587,9 @@ class Server(unittest.TestCase):
         self.expect(201, None, cluster, 1, "POST", "/v1/secrets/o/one", {"value": "x"})
         status = self.expect(200, None, cluster, 1, "GET", "/v1/status").json()
         self.assertEqual(status["cluster"]["seal"], "file")
+        made = self.make_identity_records(cluster)
         self.without_the_master_key(cluster)
-        return self.with_a_full_disk(cluster)
+        return self.with_a_full_disk(cluster, made)
 
     def test_every_response(self):
         with Cluster(5, 2) as cluster:
@@ -483,6 +600,7 @@ class Server(unittest.TestCase):
                 self.lists(cluster)
                 self.copies(cluster)
                 self.env(cluster)
+                self.tenants_and_policies(cluster)
                 self.operations_resources(cluster)
                 for number, (method, path) in enumerate(RESOURCES):
                     self.refusals(cluster, number % 5 + 1, method, path)
