@@ -63,6 +63,27 @@ int command_run(int argc, char **argv);
 int command_completion(int argc, char **argv);
 /* cli/bench_command.c */
 int command_bench(int argc, char **argv);
+/* cli/auth_command.c */
+int command_tenant_create(int argc, char **argv);
+int command_tenant_limit(int argc, char **argv);
+int command_tenant_list(int argc, char **argv);
+int command_tenant_show(int argc, char **argv);
+int command_tenant_delete(int argc, char **argv);
+int command_policy_put(int argc, char **argv);
+int command_policy_get(int argc, char **argv);
+int command_policy_list(int argc, char **argv);
+int command_policy_delete(int argc, char **argv);
+int command_identity_create(int argc, char **argv);
+int command_identity_change(int argc, char **argv);
+int command_identity_disable(int argc, char **argv);
+int command_identity_enable(int argc, char **argv);
+int command_identity_list(int argc, char **argv);
+int command_identity_show(int argc, char **argv);
+int command_identity_delete(int argc, char **argv);
+int command_token_create(int argc, char **argv);
+int command_token_show(int argc, char **argv);
+int command_token_renew(int argc, char **argv);
+int command_token_revoke(int argc, char **argv);
 /* cli/policy_command.c */
 int command_policy_test(int argc, char **argv);
 int command_policy_show(int argc, char **argv);

@@ -79,11 +79,19 @@ add_header(struct client *client, const char *line)
 static int
 make_headers(struct client *client, const struct client_options *options)
 {
+    char tenant_line[sizeof("X-Ostraka-Tenant: ") + TENANT_BYTES_MAX];
+    const char *tenant;
     struct buf line;
     int status = connection_authorization(options, &line);
 
     if (status == EXIT_OK)
         status = add_header(client, (const char *)line.data);
+    if (status == EXIT_OK)
+        status = connection_tenant(options, &tenant);
+    if (status == EXIT_OK && tenant) {
+        snprintf(tenant_line, sizeof(tenant_line), "X-Ostraka-Tenant: %s", tenant);
+        status = add_header(client, tenant_line);
+    }
     /* libcurl would wait for leave before it sends a long body. */
     if (status == EXIT_OK)
         status = add_header(client, "Expect:");
@@ -385,6 +393,7 @@ method_name(enum client_method method)
     case CLIENT_GET: return "GET";
     case CLIENT_POST: return "POST";
     case CLIENT_PUT: return "PUT";
+    case CLIENT_PATCH: return "PATCH";
     case CLIENT_DELETE: return "DELETE";
     }
     return "GET";

@@ -31,7 +31,7 @@ void client_set_quiet(struct client *client, bool quiet);
  */
 void client_set_key(struct client *client, const char *key);
 
-enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE };
+enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE, CLIENT_PATCH };
 
 struct client_answer {
     long status;  /* HTTP status, 2xx */

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "proto/request.h"
 
 static const char default_address[] = "https://127.0.0.1:7401";
 
@@ -128,6 +129,15 @@ connection_ca(const struct client_options *options, const char **out)
     output_error("the CA certificate %s cannot be read: %s", *out, strerror(errno));
     output_hint("OSTRAKA_CACERT names the file ca/ca.crt of the cluster's folder");
     return EXIT_CONFIGURATION;
+}
+
+int
+connection_tenant(const struct client_options *options, const char **out)
+{
+    *out = setting(options->tenant, "OSTRAKA_TENANT");
+    if (!*out || tenant_name_valid(bytes_of_text(*out)))
+        return EXIT_OK;
+    return cli_usage_error(NULL, "\"%s\" is not the name of a tenant", *out);
 }
 
 int

@@ -13,10 +13,12 @@ struct client_options {
     const char *addresses;
     const char *ca_file;
     const char *token_file;
+    const char *tenant;
 };
 #define CLIENT_OPTION_SPECS(options)                                                               \
     {.name = "--addr", .text = &(options)->addresses},                                             \
         {.name = "--cacert", .text = &(options)->ca_file},                                         \
+        {.name = "--tenant", .text = &(options)->tenant},                                          \
     {                                                                                              \
         .name = "--token-file", .text = &(options)->token_file                                     \
     }
@@ -35,6 +37,8 @@ struct addresses {
 int connection_addresses(const struct client_options *options, struct addresses *out);
 /* *out: borrowed from the options or the environment; NULL: the system's CAs. */
 int connection_ca(const struct client_options *options, const char **out);
+/* *out: the tenant to act in, borrowed as above; NULL: the caller's own. */
+int connection_tenant(const struct client_options *options, const char **out);
 /* Appends the header line "Authorization: Bearer ..." with its NUL; `out` is wiped by its close. */
 int connection_authorization(const struct client_options *options, struct buf *out);
 

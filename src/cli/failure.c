@@ -34,6 +34,7 @@ static const struct rule {
     {"corrupt_value", EXIT_FAILED, "the nodes' logs say which shares did not verify"},
     {"no_such_resource", EXIT_FAILED, "the server is of another version than this program"},
     {"too_large", EXIT_FAILED, "a value is at most 1 MiB"},
+    {"not_empty", EXIT_CONFLICT, "delete its secrets, policies and identities first"},
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
 
