@@ -453,3 +453,16 @@ authority_tenant(const struct membership *ms, struct bytes credential)
     struct token token;
     return find_presented(ms, credential, &token) ? token.tenant : bytes_of_text("default");
 }
+
+size_t
+authority_value_bytes_max(const struct membership *ms, struct bytes tenant)
+{
+    struct bytes record;
+    struct tenant limits;
+    if (!ms->records ||
+        find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant, &record) !=
+            AUTH_FOUND ||
+        tenant_decode(record, &limits) != OK || limits.value_bytes_max == 0)
+        return VALUE_BYTES_MAX;
+    return (size_t)limits.value_bytes_max;
+}

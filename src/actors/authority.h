@@ -60,6 +60,9 @@ MUST_CHECK enum vault_err authority_of_caller(const struct membership *ms, const
  */
 struct bytes authority_tenant(const struct membership *ms, struct bytes credential);
 
+/* How large a value may be in that tenant, as far as it is known here. */
+size_t authority_value_bytes_max(const struct membership *ms, struct bytes tenant);
+
 /*
  * Who presents it: the name under which the caller's Idempotency-Keys are remembered and versions
  * are signed: "admin", or the identity's id as UUID text. The same at every node that knows the

@@ -45,6 +45,23 @@ check_record(const struct request *request)
     return OK;
 }
 
+/*
+ * Values are checked where the client talks to a node, which knows them; other holders see
+ * ciphertext.
+ */
+static enum vault_err
+check_tenant_limits(const struct gateway *g, const struct request *request)
+{
+    size_t max = authority_value_bytes_max(g->membership, request->tenant);
+    if (request_is_of_record(request->kind))
+        return OK;
+    for (size_t i = 0; i < request->item_count; i++) {
+        if (request->items[i].value.size > max)
+            return ERR_TOO_LARGE;
+    }
+    return request->value.size > max ? ERR_TOO_LARGE : OK;
+}
+
 static enum vault_err
 admit(const struct gateway *g, const struct step *st, const struct request *request)
 {
@@ -54,6 +71,8 @@ admit(const struct gateway *g, const struct step *st, const struct request *requ
     if (err != OK)
         return err;
     err = check_record(request);
+    if (err == OK)
+        err = check_tenant_limits(g, request);
     if (err != OK)
         return err;
     if (request->has_at && request->at_ms > st->wall_ms)

@@ -139,6 +139,18 @@ set_number(json_t *body, const char *member, uint64_t number)
                : EXIT_OK;
 }
 
+/* From 1, of at most 18 digits. */
+static bool
+parse_number(const char *text, uint64_t *out)
+{
+    size_t size = strspn(text, "0123456789");
+
+    *out = 0;
+    for (size_t i = 0; i < size && i < 18; i++)
+        *out = 10 * *out + (uint64_t)(text[i] - '0');
+    return size > 0 && size <= 18 && !text[size] && *out > 0;
+}
+
 static int
 set_limits(const struct call *call, json_t *body)
 {
@@ -147,13 +159,11 @@ set_limits(const struct call *call, json_t *body)
 
     for (size_t i = 0; i < LIMITS && status == EXIT_OK; i++) {
         const char *text = call->limits[i];
-        unsigned long long number = 0;
-        char rest;
+        uint64_t number = 0;
 
         if (!text)
             continue;
-        if (strcmp(text, "none") != 0 &&
-            (sscanf(text, "%19llu%c", &number, &rest) != 1 || number == 0))
+        if (strcmp(text, "none") != 0 && !parse_number(text, &number))
             status = cli_usage_error(call->command, "%s is a number from 1, or none",
                                      limit_names[i].option);
         else if (json_object_set_new(limits, limit_names[i].member,

@@ -456,6 +456,23 @@ class Identities(unittest.TestCase):
         self.call(403, 1, "DELETE", "/v1/tenants/default")
         self.assertEqual(self.call(200, 1, "GET", "/v1/tenants/default")["limits"]["secrets"], None)
 
+    def test_values_are_limited_by_the_tenant(self):
+        name = self.names()
+        self.make_tenant(name)
+        limits = {"limits": {"value_bytes": 5}}
+        self.assertEqual(self.call(200, 1, "PATCH", "/v1/tenants/" + name, limits)["limits"]["value_bytes"], 5)
+        for node in self.cluster.nodes():
+            path = "/v1/secrets/n%d" % node
+            self.call(201, node, "POST", path, {"value": "12345"}, tenant=name)
+            self.call(413, node, "PUT", path, {"value": "123456"}, tenant=name)
+            self.call(413, node, "POST", "/v1/batch", {"create": [{"name": "x", "value": "1"},
+                                                                  {"name": "y", "value": "123456"}]}, tenant=name)
+            self.call(413, node, "POST", "/v1/env", {"content": "A=enc('123456')"}, tenant=name)
+            self.call(201, node, "POST", path, {"value": "123456"})
+        self.call(404, 1, "GET", "/v1/secrets/x", tenant=name)
+        self.call(200, 1, "PATCH", "/v1/tenants/" + name, {"limits": {"value_bytes": None}})
+        self.call(201, 3, "POST", "/v1/secrets/x", {"value": "123456"}, tenant=name)
+
     def test_records_outlive_the_processes(self):
         secret = self.names()
         token = self.make_caller((secret, ["read"]))
