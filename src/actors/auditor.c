@@ -183,7 +183,7 @@ static bool
 is_change(enum request_kind kind)
 {
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
-           kind == REQUEST_BATCH_CREATE;
+           kind == REQUEST_BATCH_CREATE || kind == REQUEST_ALTER;
 }
 
 bool

@@ -6,6 +6,7 @@
 #include "auth/decide.h"
 #include "auth/identity.h"
 #include "base/planted.h"
+#include "proto/alteration.h"
 #include "proto/record_path.h"
 
 static_assert((int)CALLER_BYTES == (int)UUID_TEXT_BYTES + 1, "an identity's id and a NUL");
@@ -180,6 +181,10 @@ wish_of_request(const struct request *request, struct path path)
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;
+    case REQUEST_ALTER:
+        return wish_for(path, alteration_erases(request->alteration) ? CAPABILITY_DELETE
+                                                                     : CAPABILITY_UPDATE);
+    case REQUEST_METADATA: return wish_to_know(path);
     }
     return wish_of_operator();
 }
@@ -374,9 +379,9 @@ authority_of_vote(const struct membership *ms, const struct step *st, struct pat
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
     else if (purpose == CHANGE_CREATE)
         wish = wish_for(path, CAPABILITY_CREATE);
-    else if (purpose == CHANGE_UPDATE)
+    else if (purpose == CHANGE_UPDATE || purpose == CHANGE_ALTER)
         wish = wish_for(path, CAPABILITY_UPDATE);
-    else if (purpose == CHANGE_DELETE)
+    else if (purpose == CHANGE_DELETE || purpose == CHANGE_ERASE)
         wish = wish_for(path, CAPABILITY_DELETE);
     return decide(ms, st, credential, &wish);
 }

@@ -9,6 +9,7 @@
 #include "actors/coordinator_internal.h"
 #include "actors/standing.h"
 #include "base/planted.h"
+#include "proto/alteration.h"
 
 enum { SLOT_BITS = 20, ROUND_BITS = 40 };
 static const uint64_t slot_mask = (UINT64_C(1) << SLOT_BITS) - 1;
@@ -531,7 +532,7 @@ static bool
 is_change(enum request_kind kind)
 {
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
-           kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_DELETE;
+           kind == REQUEST_ALTER || kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_DELETE;
 }
 
 static void
@@ -590,6 +591,10 @@ on_change(struct coordinator *c, const struct step *st, const struct msg *in, st
     job->request = request;
     job->exchange = in->u.request.exchange;
     job->background = request == NULL;
+    job->head_only = request && request->kind == REQUEST_METADATA;
+    job->erases =
+        request && (request->kind == REQUEST_DELETE ||
+                    (request->kind == REQUEST_ALTER && request->alteration->destroy.count > 0));
     job->deadline_tag = new_tag(c, job);
     effect_timer(out, ACTOR_COORDINATOR, UINT64_C(1) << 63 | job->deadline_tag,
                  c->options.deadline);

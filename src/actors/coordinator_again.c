@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "actors/coordinator_internal.h"
+#include "proto/alteration.h"
 
 static enum change_kind
 change_of(enum request_kind kind)
 {
     return kind == REQUEST_CREATE   ? CHANGE_CREATE
            : kind == REQUEST_UPDATE ? CHANGE_UPDATE
+           : kind == REQUEST_ALTER  ? CHANGE_ALTER
                                     : CHANGE_DELETE;
 }
 
@@ -25,6 +27,12 @@ is_same_change(const struct job *job, const struct op_result *result)
     uint64_t expected = result->kind == CHANGE_UPDATE ? result->version - 1 : result->version;
     if (result->kind != change_of(job->kind))
         return false;
+    if (result->kind == CHANGE_ALTER) {
+        uint8_t asked[ALTERATION_PRINT_BYTES];
+        alteration_fingerprint(request->alteration, asked);
+        if (memcmp(asked, result->fingerprint, ALTERATION_PRINT_BYTES) != 0)
+            return false;
+    }
     return !request->has_expected_version || request->expected_version == expected;
 }
 
@@ -36,14 +44,18 @@ is_kept(const struct head *head, const struct op_result *result)
         if (head->ops[i].kind == CHANGE_DELETE)
             return false;
     }
-    return result->version >= head->oldest_version;
+    return result->version >= head->oldest_version &&
+           head_version_state(head, result->version) == VERSION_AVAILABLE;
 }
 
 static void
-answer_delete(struct work *w)
+answer_erasure(struct work *w)
 {
     struct job *job = w->job;
-    if (job->head->kind == HEAD_TOMBSTONE) {
+    bool still = job->kind == REQUEST_DELETE
+                     ? job->head->kind == HEAD_TOMBSTONE
+                     : memcmp(job->head->op_id, job->op_id, OP_ID_BYTES) == 0;
+    if (still) {
         job->proposal = (struct proposal){.ballot = job->head_ballot};
         struct bytes proof = proof_of_head(w, &job->proposal.ballot);
         if (arena_copy(&job->proposal_memory, job->head_encoded, &job->proposal.head) != OK ||
@@ -80,9 +92,9 @@ again_start(struct work *w, const struct op_result *result)
         identity_spread_again(w, OK);
     } else if (job->keyed && !is_same_change(job, result)) {
         job_fail(w, ERR_KEY_REUSED);
-    } else if (job->kind == REQUEST_DELETE) {
-        answer_delete(w);
-    } else if (!job->keyed || !is_kept(job->head, result)) {
+    } else if (job->erases) {
+        answer_erasure(w);
+    } else if (!job->keyed || job->kind == REQUEST_ALTER || !is_kept(job->head, result)) {
         again_answer(w);
     } else {
         job_leave_line(w);

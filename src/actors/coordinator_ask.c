@@ -88,6 +88,13 @@ read_absent(struct work *w)
         job_fail(w, ERR_NOT_FOUND);
 }
 
+bool
+read_is_expired(const struct work *w, const struct head *head)
+{
+    return head_is_expired(head, membership_clock_ms(w->c->membership, w->st->wall_ms)) &&
+           !PLANTED(expired_read_served);
+}
+
 /* This node first, then those that are connected, the nearest first. */
 int
 read_nearest_unasked(const struct work *w)

@@ -231,6 +231,7 @@ struct job {
     enum change_kind purpose;  /* that the votes of this round were asked for */
     enum vault_err spread_err; /* SPREADING: what is answered then */
     struct instant spread_since; /* SPREADING: when the head was known to be chosen */
+    bool erases; /* is answered when enough have erased: a DELETE, an ALTER that destroys */
 };
 
 /* Changes of one path at this node. */
@@ -325,6 +326,9 @@ void job_next_fetch(struct work *w);
 void change_propose(struct work *w);
 void change_propose_new(struct work *w);
 void change_next_head(struct work *w, struct head *next); /* follows h*, but for what it says */
+/* That result first, and after it what `before` remembers of the last 24 hours. */
+void change_remember_op(struct head *next, const struct head *before,
+                        const struct op_result *result, uint64_t now_ms);
 void change_answer(struct work *w); /* the result, but of a delete: that is answered when enough
                                        have erased */
 void change_start_erasing(struct work *w);
@@ -344,6 +348,8 @@ struct duration read_hedge_delay(const struct work *w);
 MUST_CHECK enum vault_err read_settled_head(struct work *w);
 bool read_cannot_succeed(struct work *w); /* too many refused: failed, or asks again later */
 void read_absent(struct work *w);         /* what was asked for is not there: the end of the job */
+/* By the clock of most nodes nothing is there any more. */
+bool read_is_expired(const struct work *w, const struct head *head);
 /* coordinator_batch.c */
 void batch_start(struct work *w);
 void batch_continue(struct work *w);

@@ -117,10 +117,13 @@ answer_history(struct work *w, const struct chain_entry *chain, size_t count)
             reply.has_next = true;
             break;
         }
+        enum version_state state = head_version_state(job->head, r->version);
         rows[reply.row_count++] = (struct history_row){.version = r->version,
                                                        .valid_from_ms = r->valid_from_ms,
                                                        .valid_to_ms = valid_to(chain, i),
-                                                       .author = r->author};
+                                                       .author = r->author,
+                                                       .deleted = state == VERSION_DELETED,
+                                                       .destroyed = state == VERSION_DESTROYED};
     }
     job_reply(w, &reply);
     job_end(w);
@@ -184,7 +187,7 @@ list_evaluate(struct work *w)
         job_fail(w, ERR_INTERNAL);
         return;
     }
-    if (!job->head || job->head->kind != HEAD_LIVE) {
+    if (!job->head || job->head->kind != HEAD_LIVE || read_is_expired(w, job->head)) {
         read_absent(w);
         return;
     }

@@ -223,11 +223,11 @@ answer_value(struct work *w, const struct gathered *g)
     job_end(w);
 }
 
-/* Whoever asks for the head alone, a batch, takes its id from the job. */
+/* Whoever asks for the head alone: a batch takes its id from the job, others what it says. */
 static void
-answer_head(struct work *w)
+answer_head(struct work *w, const struct head *head)
 {
-    struct reply reply = {0};
+    struct reply reply = {.head = head};
     job_reply(w, &reply);
     job_end(w);
 }
@@ -281,14 +281,19 @@ too_few_shares(struct work *w, const struct gathered *g)
         job_wait(w, duration_ms(50));
 }
 
-/* What the chosen head says of the version asked for. */
+/* What a chosen head says of the version asked for. */
 static bool
-exists(const struct job *job)
+exists(const struct work *w, const struct head *head)
 {
-    if (!job->head || job->head->kind != HEAD_LIVE)
+    const struct job *job = w->job;
+    uint64_t version = job->listed ? job->want_version : 0;
+    if (!head || head->kind != HEAD_LIVE || read_is_expired(w, head))
         return false;
-    return !job->listed || (job->want_version >= job->head->oldest_version &&
-                            job->want_version <= job->head->version);
+    if (version == 0)
+        version = head->version;
+    if (version < head->oldest_version || version > head->version)
+        return false;
+    return job->head_only || head_version_state(head, version) == VERSION_AVAILABLE;
 }
 
 /* A head seen at an earlier try, and a later one built on it: it was chosen, and is the answer. */
@@ -308,8 +313,12 @@ pin_seen_head(struct work *w)
     enum batch_decision decision = BATCH_COMMITTED;
     if (head->kind == HEAD_LIVE && !settle_decision(w, head, &decision))
         return true;
-    if (head->kind != HEAD_LIVE || decision != BATCH_COMMITTED) {
+    if (!exists(w, head) || decision != BATCH_COMMITTED) {
         read_absent(w);
+        return true;
+    }
+    if (job->kind == REQUEST_METADATA) {
+        answer_head(w, head);
         return true;
     }
     job->pinned = true;
@@ -355,7 +364,7 @@ read_evaluate(struct work *w)
             identity_answer(w, job->head);
             return;
         }
-        if (err != OK || !exists(job)) {
+        if (err != OK || !exists(w, job->head)) {
             if (err != OK)
                 job_fail(w, ERR_INTERNAL);
             else
@@ -366,7 +375,7 @@ read_evaluate(struct work *w)
             return;
     }
     if (job->head_only)
-        answer_head(w);
+        answer_head(w, job->head);
     else if (gather(w, &g))
         answer_value(w, &g);
     else

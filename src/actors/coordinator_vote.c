@@ -5,6 +5,7 @@
 
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
+#include "proto/alteration.h"
 
 static enum change_kind
 purpose_of(const struct job *job)
@@ -16,6 +17,8 @@ purpose_of(const struct job *job)
     case REQUEST_CREATE: return CHANGE_CREATE;
     case REQUEST_UPDATE: return CHANGE_UPDATE;
     case REQUEST_DELETE: return CHANGE_DELETE;
+    case REQUEST_ALTER:
+        return alteration_erases(job->request->alteration) ? CHANGE_ERASE : CHANGE_ALTER;
     case REQUEST_RECORD_PUT: return CHANGE_UPDATE;
     case REQUEST_RECORD_DELETE: return CHANGE_DELETE;
     case REQUEST_RECORD_GET:
@@ -31,7 +34,8 @@ purpose_of(const struct job *job)
     case REQUEST_COPY:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
-    case REQUEST_METRICS: break;
+    case REQUEST_METRICS:
+    case REQUEST_METADATA: break;
     }
     return CHANGE_FINISH;
 }
@@ -226,7 +230,7 @@ finish_unfinished(struct work *w)
 {
     struct job *job = w->job;
     metrics_count(w->st->metrics, METRIC_changes_finished);
-    if (job->head->kind == HEAD_LIVE)
+    if (head_brings_version(job->head))
         job_next_fetch(w);
     else
         finish_with(w, job->head_encoded, (struct bytes){0}, (struct bytes){0}, (struct bytes){0});
@@ -241,7 +245,7 @@ copy_is_whole(struct work *w, const struct msg_fetched *copy)
     uint8_t id[ID_BYTES], hash[HASH_BYTES];
     record_id(copy->version, id);
     record_id(copy->dealing, hash);
-    return w->job->head->kind != HEAD_LIVE ||
+    return !head_brings_version(w->job->head) ||
            (dealing && memcmp(id, w->job->head->version_id, ID_BYTES) == 0 &&
             version_decode(copy->version, &version) == OK &&
             memcmp(hash, version.dealing_hash, HASH_BYTES) == 0 &&

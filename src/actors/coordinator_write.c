@@ -8,12 +8,13 @@
 #include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
+#include "proto/alteration.h"
 
 /* ---- what the change makes ---- */
 
-static void
-remember_op(struct head *next, const struct head *before, const struct op_result *result,
-            uint64_t now_ms)
+void
+change_remember_op(struct head *next, const struct head *before, const struct op_result *result,
+                   uint64_t now_ms)
 {
     next->op_count = 0;
     next->ops[next->op_count++] = *result;
@@ -146,6 +147,35 @@ mark_pending(const struct job *job, struct head *next)
     next->deleted_before = before && (before->kind == HEAD_TOMBSTONE || before->deleted_before);
 }
 
+/* What a change leaves as it is. */
+static void
+carry_over(const struct head *before, struct head *next)
+{
+    next->kind = HEAD_LIVE;
+    next->soft_deleted = before->soft_deleted;
+    next->destroyed = before->destroyed;
+    next->max_versions = before->max_versions;
+    next->expires_at_ms = before->expires_at_ms;
+    next->metadata = before->metadata;
+}
+
+static enum vault_err
+alter(struct work *w, struct head *next, struct op_result *result)
+{
+    struct job *job = w->job;
+    struct buf memory = {0};
+    carry_over(job->head, next);
+    result->kind = CHANGE_ALTER;
+    alteration_fingerprint(job->request->alteration, result->fingerprint);
+    enum vault_err err =
+        alteration_apply(job->request->alteration,
+                         membership_clock_ms(w->c->membership, w->st->wall_ms), next, &memory);
+    if (err == OK && memory.size > 0)
+        err = arena_copy(&job->round, buf_bytes(&memory), &next->metadata);
+    buf_close(&memory);
+    return err;
+}
+
 static enum vault_err
 fill_head(struct work *w, struct head *next, struct proposal *p)
 {
@@ -164,9 +194,12 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         next->kind = HEAD_TOMBSTONE;
         result.kind = CHANGE_DELETE;
     } else if (job->kind == REQUEST_UPDATE) {
-        next->kind = HEAD_LIVE;
+        carry_over(job->head, next);
         next->version++;
+        head_keep_versions(next);
         result.kind = CHANGE_UPDATE;
+    } else if (job->kind == REQUEST_ALTER) {
+        err = alter(w, next, &result);
     } else {
         next->kind = HEAD_LIVE;
         next->version = 1;
@@ -174,14 +207,11 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         result.kind = CHANGE_CREATE;
         err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
     }
-    if (next->kind != HEAD_INLINE && next->version >= VERSIONS_KEPT_MAX &&
-        next->oldest_version <= next->version - VERSIONS_KEPT_MAX)
-        next->oldest_version = next->version - VERSIONS_KEPT_MAX + 1;
-    if (err == OK && next->kind == HEAD_LIVE)
+    if (err == OK && next->kind == HEAD_LIVE && job->kind != REQUEST_ALTER)
         err = make_version(w, next, p);
     memcpy(result.op_id, job->op_id, OP_ID_BYTES);
     result.version = next->version;
-    remember_op(next, job->head, &result, w->st->wall_ms);
+    change_remember_op(next, job->head, &result, w->st->wall_ms);
     return err;
 }
 
@@ -238,7 +268,7 @@ void
 change_answer(struct work *w)
 {
     struct job *job = w->job;
-    if (job->kind == REQUEST_DELETE)
+    if (job->erases)
         return; /* answered when enough have erased */
     struct reply reply = {.version = job->result_version, .valid_from_ms = job->result_at_ms};
     job_reply(w, &reply);
@@ -257,9 +287,12 @@ change_start_erasing(struct work *w)
 }
 
 static enum vault_err
-precondition(const struct job *job)
+precondition(const struct work *w)
 {
+    const struct job *job = w->job;
     bool live = job->head && job->head->kind == HEAD_LIVE;
+    if (live && read_is_expired(w, job->head))
+        return ERR_NOT_FOUND;
     if (job->kind == REQUEST_CREATE)
         return live ? ERR_ALREADY_EXISTS : OK;
     if (!live)
@@ -302,7 +335,7 @@ change_propose(struct work *w)
         return;
     }
     enum vault_err err =
-        request_is_of_record(job->kind) ? identity_precondition(w) : precondition(job);
+        request_is_of_record(job->kind) ? identity_precondition(w) : precondition(w);
     if (err == ERR_NOT_FOUND && job->head && job->kind == REQUEST_RECORD_DELETE)
         identity_spread_again(w, err);
     else if (err != OK)
@@ -416,7 +449,7 @@ chosen(struct work *w)
         change_start_round(w);
     } else if (job->role == ROLE_MEMBER) {
         member_written(w);
-    } else if (job->kind == REQUEST_DELETE) {
+    } else if (job->erases) {
         if (arena_copy(&job->proposal_memory, proof_of_writes(w), &job->proposal.chosen) != OK)
             job->proposal.chosen = (struct bytes){0};
         change_start_erasing(w);

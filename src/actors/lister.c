@@ -114,6 +114,8 @@ kind_of(struct bytes encoded)
         return LISTED_NOTHING;
     if (head.kind != HEAD_LIVE)
         return LISTED_UNSURE;
+    if (head.expires_at_ms != 0)
+        return LISTED_UNSURE; /* whether it is still there is asked when the list is made */
     return head_is_pending(&head) ? LISTED_PENDING : LISTED_LIVE;
 }
 

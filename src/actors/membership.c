@@ -1,6 +1,7 @@
 #include "actors/membership.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actors/standing.h"
@@ -85,4 +86,26 @@ membership_learn(struct membership *membership, const struct replicas *replicas,
         }
     }
     return newer;
+}
+
+static int
+by_offset(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+uint64_t
+membership_clock_ms(const struct membership *ms, uint64_t wall_ms)
+{
+    int64_t offsets[NODES_MAX];
+    size_t count = 0;
+    for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
+        if (i == ms->self || ms->members[i].connected)
+            offsets[count++] = i == ms->self ? 0 : ms->members[i].clock_offset_ms;
+    }
+    qsort(offsets, count, sizeof(offsets[0]), by_offset);
+    int64_t median = offsets[count / 2];
+    uint64_t back = median < 0 ? (uint64_t)0 - (uint64_t)median : 0;
+    return median < 0 ? wall_ms - (back < wall_ms ? back : wall_ms) : wall_ms + (uint64_t)median;
 }

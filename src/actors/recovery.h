@@ -72,6 +72,7 @@ struct recovery_look {
     struct instant next;
     struct row_key path_key;
     uint64_t version, oldest_version;
+    uint64_t destroyed;           /* of them the record is enough */
     uint8_t version_id[ID_BYTES]; /* of the head's version */
     uint64_t unfinished, missing; /* so far in this look */
 };

@@ -274,6 +274,15 @@ on_version(struct recovery *r, const struct step *st, uint8_t asker, const struc
     effect_load(out, ACTOR_RECOVERY, recovery_tag(RECOVERY_TAG_HELP, h->turn, asker), copies, 2);
 }
 
+/* Destroyed: its record goes without a dealing, since the chain of the head goes through it. */
+static bool
+is_bare(const struct recovery_help *h, const struct head *head)
+{
+    struct version_record record;
+    return version_decode(buf_bytes(&h->record), &record) == OK &&
+           version_set_has(head->destroyed, head->oldest_version, record.version);
+}
+
 static void
 on_dealing(struct recovery *r, const struct step *st, uint8_t asker, const struct msg_loaded *rows,
            struct effects *out)
@@ -288,7 +297,7 @@ on_dealing(struct recovery *r, const struct step *st, uint8_t asker, const struc
     }
     version.dealing = rows->count > 0 ? rows->rows[0].value : (struct bytes){0};
     version.boxes = rows->count > 1 ? rows->rows[1].value : (struct bytes){0};
-    if (version.dealing.size > 0) {
+    if (version.dealing.size > 0 || is_bare(h, head)) {
         if (!add_item(h, &row, head->path, &version)) {
             refuse(r, asker, REFUSED_BUSY, out);
             return;

@@ -117,6 +117,7 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
     look->in_path = true;
     look->version = head->version;
     look->oldest_version = head->oldest_version;
+    look->destroyed = head->destroyed;
     memcpy(look->version_id, head->version_id, ID_BYTES);
     row_key_versions(ROW_VERSION, head->path, &prefix);
     scan(r, st, &prefix, &none, LOOK_VERSIONS_MAX, out);
@@ -158,6 +159,8 @@ on_versions(struct recovery *r, const struct step *st, const struct msg_loaded *
             memcmp(id.data, expected, ID_BYTES) != 0)
             continue;
         bool good = is_held(r, st, path, &rows->rows[i], expected, &followed);
+        good =
+            good || (followed && version_set_has(look->destroyed, look->oldest_version, version));
         if (!good && !asked)
             have_checked(r, path, version, id.data, out);
         asked = asked || !good; /* one in a look: the next look comes to the others */

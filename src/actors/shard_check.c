@@ -132,7 +132,7 @@ change(struct shard_work *w, enum store_change_kind kind, enum row_table table, 
 static bool
 begin_changes(struct shard_work *w)
 {
-    enum { CHANGES = 8 };
+    enum { CHANGES = 12 };
     struct shard_check *check = w->path->check;
     check->changes = arena_alloc(w->st->arena, CHANGES * sizeof(*check->changes));
     check->change_count = 0;
@@ -364,10 +364,41 @@ clear_rotten(struct shard_work *w)
               log_u64("version", check->version));
 }
 
+/* By the chosen head nothing but the record of that version is to be here. */
 static bool
-is_whole(const struct shard_check *check)
+is_destroyed(const struct shard_work *w, uint64_t version)
 {
+    const struct shard_row *own = &w->path->row;
+    return own->row.state == STATE_CHOSEN && own->head.kind == HEAD_LIVE &&
+           version_set_has(own->head.destroyed, own->head.oldest_version, version);
+}
+
+static bool
+is_whole(const struct shard_work *w)
+{
+    const struct shard_check *check = w->path->check;
+    if (is_destroyed(w, check->version))
+        return check->record_good;
     return check->record_good && check->dealing_good && check->share_good;
+}
+
+/* What should have gone when the head became known; but for a row that has rotten since, it has. */
+static void
+clear_destroyed(struct shard_work *w)
+{
+    struct shard_check *check = w->path->check;
+    struct loaded_row bare;
+    if (!is_destroyed(w, check->version) || PLANTED(destroy_comes_back) || !check->record_good ||
+        (check->value.share.size == 0 && !check->dealing_good && !check->dealing_rotten))
+        return;
+    if (check->value.share.size > 0 &&
+        shard_version_row(w, check->version, check->version_id, check->value.record,
+                          (struct bytes){0}, &bare) == OK) {
+        change(w, STORE_DELETE, ROW_VERSION, check->version, check->version_id, (struct bytes){0});
+        change(w, STORE_PUT, ROW_VERSION, check->version, check->version_id, bare.value);
+    }
+    change(w, STORE_DELETE, ROW_DEALING, check->version, check->version_id, (struct bytes){0});
+    change(w, STORE_DELETE, ROW_BOXES, check->version, check->version_id, (struct bytes){0});
 }
 
 /* Known to lack something: got back, or done with. */
@@ -379,7 +410,7 @@ conclude_repair(struct shard_work *w)
         conclude(w, CHECKED_LATER);
         return;
     }
-    if (!is_whole(check)) {
+    if (!is_whole(w)) {
         struct lacking lacking = {.version = check->version,
                                   .records = !check->record_good || !check->dealing_good,
                                   .threshold = check->threshold};
@@ -408,7 +439,7 @@ on_before(struct shard_work *w)
     struct version_row row;
     struct version_record record;
     bool good = record_of(loaded_value(w), check->version - 1, check->record.prev, &row, &record) &&
-                row.share.size > 0;
+                (row.share.size > 0 || is_destroyed(w, check->version - 1));
     if (!begin_changes(w)) {
         conclude(w, CHECKED_LATER);
         return;
@@ -469,13 +500,14 @@ conclude_scrub(struct shard_work *w)
     }
     clear_boxes(w);
     clear_rotten(w);
-    if (!is_whole(check)) {
+    clear_destroyed(w);
+    if (!is_whole(w)) {
         change(w, STORE_PUT, ROW_NEED, check->version, check->version_id, (struct bytes){0});
     } else if (check->change_count == 0 && has_one_before(w)) {
         load_of_version(w, STEP_BEFORE, ROW_VERSION, check->version - 1, check->record.prev);
         return;
     }
-    conclude(w, is_whole(check) ? CHECKED_WHOLE : CHECKED_LACKING);
+    conclude(w, is_whole(w) ? CHECKED_WHOLE : CHECKED_LACKING);
 }
 
 /* ---- order ---- */

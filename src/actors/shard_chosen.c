@@ -226,9 +226,26 @@ ask_for_share(struct shard_work *w)
  * read the head is taken all the same, and nothing is dropped: the scrubber finds out which it is.
  */
 static bool
-needs_scan(const struct shard_path *path, enum chosen_plan plan)
+needs_scan(const struct shard_path *path, enum chosen_plan plan, const struct head *head)
 {
-    return plan == PLAN_TAKE || (plan == PLAN_SET && !path->clean);
+    bool alters = !head_brings_version(head);
+    if (plan == PLAN_TAKE || (plan == PLAN_SET && alters))
+        return true;
+    return !path->clean && (plan == PLAN_SET || alters);
+}
+
+/*
+ * Of the versions that an alteration destroys nothing is left here but records: whoever asked for it
+ * counts that.
+ */
+static void
+answer_destroyed(struct shard_work *w, const struct head *head, bool scanned, bool later)
+{
+    if (head->destroyed == 0 || head_brings_version(head) || w->msg->op == 0 ||
+        (scanned ? w->rows->more : !w->path->clean))
+        return;
+    answer_erased(w, later ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
+                  w->msg->u.chosen.head_id, false);
 }
 
 static void
@@ -240,7 +257,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
     bool unreadable = w->rows && w->rows->err != OK;
-    bool scanned = w->rows && !unreadable && needs_scan(path, plan);
+    bool brings = head_brings_version(head);
+    bool scanned = w->rows && !unreadable && needs_scan(path, plan, head);
     bool whole = true;
 
     if (ballot_compare(path->row.row.ballot, ballot) > 0)
@@ -258,19 +276,21 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         drop_oldest(w, head, list, &count);
     }
     if (scanned) {
-        struct chain_head chain = {head->version, head->oldest_version, head->version_id,
-                                   head->incarnation};
-        if (shard_prune_to_chain(w, &chain, list, &count, &whole) == OK)
+        struct chain_head chain = shard_chain_of_head(head);
+        scanned = shard_prune_to_chain(w, &chain, list, &count, &whole) == OK;
+        if (scanned)
             path->next_clean = whole && !w->rows->more;
     }
     struct row_key key;
     row_key_version(ROW_BOXES, path->link.path, head->version, head->version_id, &key);
     uint64_t mask = PLANTED(prune_before_ack) ? all_replicas(w) : written_by(w);
-    if (plan != PLAN_TAKE && mask == all_replicas(w))
+    if (plan != PLAN_TAKE && brings && mask == all_replicas(w))
         shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
-    else if (plan != PLAN_TAKE && !scanned && w->rows && !unreadable && w->rows->rows[0].found)
+    else if (plan != PLAN_TAKE && brings && !scanned && w->rows && !unreadable &&
+             w->rows->rows[0].found)
         shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
-    if (plan == PLAN_TAKE && !shard_rows_have_share(w, head->version, head->version_id) &&
+    if ((plan == PLAN_TAKE || (plan == PLAN_SET && !brings)) &&
+        !shard_rows_have_share(w, head->version, head->version_id) &&
         !shard_put_need(w, head->version, head->version_id, list, &count)) {
         path->has_next = false;
         return;
@@ -280,6 +300,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         if (head->kind == HEAD_LIVE)
             ask_for_share(w);
     }
+    answer_destroyed(w, head, scanned, count > 0);
     if (count > 0)
         shard_commit(w, list, count);
 }
@@ -310,8 +331,7 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     const struct head_summary *own = &w->path->row.head;
     struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
-    struct chain_head chain = {own->version, own->oldest_version, own->version_id,
-                               own->incarnation};
+    struct chain_head chain = shard_chain_of(own);
     size_t count = 0;
     bool whole;
     if (!list || w->path->row.row.state != STATE_CHOSEN || chosen->head.size == 0 ||
@@ -331,6 +351,19 @@ erase_below_later_head(struct shard_work *w, struct head *tombstone)
                   chosen->head_id, false);
     if (count > 0)
         shard_commit(w, list, count);
+}
+
+/* What an alteration destroyed stays so in all heads that follow it. */
+static void
+destroyed_below_later_head(struct shard_work *w)
+{
+    const struct msg_chosen *chosen = &w->msg->u.chosen;
+    const struct shard_row *own = &w->path->row;
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    if (head && own->row.state == STATE_CHOSEN && head_decode(chosen->head, head) == OK &&
+        path_equal(head->path, w->path->link.path) && head->kind == HEAD_LIVE &&
+        head->generation < own->head.generation)
+        answer_destroyed(w, head, false, false);
 }
 
 /* ---- identity records ---- */
@@ -419,6 +452,7 @@ shard_on_chosen(struct shard_work *w)
     }
     if (plan == PLAN_IGNORE) {
         erase_below_later_head(w, head);
+        destroyed_below_later_head(w);
         return;
     }
     if (!head_of(w, plan, head, &encoded)) {
@@ -435,11 +469,11 @@ shard_on_chosen(struct shard_work *w)
                                                                       : ballot);
         return;
     }
-    if (!w->rows && needs_scan(w->path, plan)) {
+    if (!w->rows && needs_scan(w->path, plan, head)) {
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }
-    if (!w->rows && written_by(w) != all_replicas(w)) {
+    if (!w->rows && head_brings_version(head) && written_by(w) != all_replicas(w)) {
         struct row_key key;
         row_key_version(ROW_BOXES, w->path->link.path, head->version, head->version_id, &key);
         shard_need_rows(w, &key, 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 #include "crypto/share_recovery.h"
 
 static struct msg_helped *
@@ -121,6 +122,19 @@ contribute(struct shard_work *w, const struct dealing *dealing, struct bytes sea
     return outcome;
 }
 
+/* Of a destroyed version there is the record, which the chain goes through, and nothing else. */
+static void
+help_with_destroyed(struct shard_work *w, const struct loaded_row *version)
+{
+    struct version_row row;
+    if (w->msg->u.help.helpers != 0 || version_row_decode(version->value, &row) != OK) {
+        answer(w, HELPED_NOT_IN_CHAIN);
+        return;
+    }
+    answer(w, HELPED_GIVEN)->record = row.record;
+    metrics_count(w->st->metrics, METRIC_recoveries_helped);
+}
+
 static void
 help_with(struct shard_work *w, struct bytes version_row)
 {
@@ -175,10 +189,13 @@ shard_on_help(struct shard_work *w)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
     } else if (w->path->box.size == 0) {
         const struct loaded_row *version = find_in_chain(w);
-        if (version)
-            load_dealing(w, version);
-        else
+        if (!version)
             answer(w, HELPED_NOT_IN_CHAIN);
+        else if (version_set_has(own->head.destroyed, own->head.oldest_version, help->version) &&
+                 !PLANTED(destroy_comes_back))
+            help_with_destroyed(w, version);
+        else
+            load_dealing(w, version);
     } else {
         struct bytes version_row = w->path->box;
         w->path->box = (struct bytes){0};

@@ -41,6 +41,8 @@ struct head_summary {
     uint8_t version_id[ID_BYTES];
     uint8_t incarnation[INCARNATION_BYTES];
     bool pending;
+    bool brings_version; /* head_brings_version() */
+    uint64_t soft_deleted, destroyed, max_versions, expires_at_ms;
 };
 
 /* The path row with memory of its own. */
@@ -164,7 +166,7 @@ bool shard_is_unsettled(const struct shard_row *row);
 /* One to five changes: with the rows of tables 'u', 'x', 'l' and 'i', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
-enum { SHARD_CHANGES_MAX = 3 * SHARD_ROWS_MAX + 16 };
+enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 16 };
 
 /* One handler per message; each answers, asks for rows, or stores. */
 void shard_on_vote(struct shard_work *w);
@@ -226,11 +228,14 @@ struct chain_head {
     uint64_t version, oldest_version;
     const uint8_t *version_id;
     const uint8_t *incarnation;
+    uint64_t destroyed; /* versions of which the record alone is kept */
 };
+struct chain_head shard_chain_of(const struct head_summary *head);
+struct chain_head shard_chain_of_head(const struct head *head); /* borrows from it */
 /*
- * Appends deletions of rows ('v', 'd', 'b') that cannot belong to the chain. `rows` are all version
- * rows of the path, newest first. *whole tells whether the chain was followed down to the oldest
- * kept version without a gap.
+ * Appends deletions of rows ('v', 'd', 'b') that cannot belong to the chain, and of all but the
+ * record of destroyed versions. `rows` are all version rows of the path, newest first. *whole tells
+ * whether the chain was followed down to the oldest kept version without a gap.
  */
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
                                                struct store_change *list, size_t *count,

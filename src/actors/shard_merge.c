@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 /* A handover, decoded, with what it makes of the path. */
 struct merge {
@@ -20,6 +21,7 @@ struct merge {
     struct dealing dealing;
     uint8_t version_id[ID_BYTES];
     bool has_version;
+    bool bare;   /* the record of a destroyed version */
     bool opened; /* the own box was among what came, and opens to the own share */
     uint8_t x;
     struct bytes share;
@@ -38,6 +40,9 @@ decode_version(struct shard_work *w, struct merge *m)
         return true;
     record_id(in->version, m->version_id);
     record_id(in->dealing, hash);
+    m->bare = in->dealing.size == 0;
+    if (m->bare)
+        return in->boxes.size == 0 && version_decode(in->version, &m->version) == OK;
     return version_decode(in->version, &m->version) == OK &&
            dealing_decode(in->dealing, in->boxes, &m->dealing) == OK &&
            memcmp(hash, m->version.dealing_hash, HASH_BYTES) == 0 &&
@@ -153,6 +158,25 @@ put_version(struct shard_work *w, const struct merge *m, struct store_change *li
     return put_boxes(w, m, held || m->opened, list, count);
 }
 
+/* Here, or put. What else is here of it goes when the rows are compared with the chain. */
+static enum vault_err
+put_bare_version(struct shard_work *w, const struct merge *m, struct store_change *list,
+                 size_t *count)
+{
+    struct loaded_row row;
+    enum vault_err err = shard_version_row(w, m->version.version, m->version_id,
+                                           w->msg->u.handover.version, (struct bytes){0}, &row);
+    for (size_t i = 0; err == OK && i < w->rows->count; i++) {
+        struct version_row have;
+        if (bytes_equal(w->rows->rows[i].key, row.key) &&
+            version_row_is_whole(bytes_of(m->version_id, ID_BYTES), w->rows->rows[i].value, &have))
+            return OK;
+    }
+    if (err == OK)
+        shard_change(list, count, STORE_PUT, row.key, row.value);
+    return err;
+}
+
 static void
 delete_all(struct shard_work *w, struct store_change *list, size_t *count)
 {
@@ -214,13 +238,17 @@ merge_tombstone(struct shard_work *w, struct merge *m, struct store_change *list
 static enum vault_err
 merge_live(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
 {
-    struct chain_head chain = {m->head.version, m->head.oldest_version, m->head.version_id,
-                               m->head.incarnation};
+    struct chain_head chain = shard_chain_of_head(&m->head);
     struct loaded_row row;
     bool whole = false, stored = false;
     enum vault_err err = begin_row(w, m, false, list, count);
-    if (err == OK && m->has_version &&
-        shard_judge_chain(w, &m->version, m->version_id, &chain) == SHARED_STORED) {
+    bool in_chain = err == OK && m->has_version &&
+                    shard_judge_chain(w, &m->version, m->version_id, &chain) == SHARED_STORED;
+    bool destroyed = version_set_has(chain.destroyed, chain.oldest_version, m->version.version) &&
+                     !PLANTED(destroy_comes_back);
+    if (in_chain && (m->bare || (destroyed && m->state == STATE_CHOSEN))) {
+        err = put_bare_version(w, m, list, count);
+    } else if (in_chain) {
         open_own_box(w, m);
         err = put_version(w, m, list, count, &row);
         stored = true;
@@ -254,7 +282,7 @@ merge_unreadable(struct shard_work *w, struct merge *m, struct store_change *lis
     if (err != OK || !m->has_version)
         return err;
     bool latest = memcmp(m->version_id, m->head.version_id, ID_BYTES) == 0;
-    if (m->state == STATE_CHOSEN || !latest)
+    if (m->state == STATE_CHOSEN || !latest || m->bare)
         return shard_put_need(w, m->version.version, m->version_id, list, count) ? OK : ERR_NOMEM;
     open_own_box(w, m);
     err = shard_version_row(w, m->version.version, m->version_id, w->msg->u.handover.version,

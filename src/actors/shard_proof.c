@@ -131,6 +131,8 @@ is_of_operation(const struct proof *proof, const struct head *head, struct bytes
     if (head->kind == HEAD_INLINE)
         return proof->purpose == (head_has_value(head) ? CHANGE_UPDATE : CHANGE_DELETE) &&
                vote_caller_names(proof->caller, head->value);
+    if (head->kind == HEAD_LIVE && !head_brings_version(head))
+        return proof->purpose == CHANGE_ALTER || proof->purpose == CHANGE_ERASE;
     if (head->kind != HEAD_LIVE || !bytes_equal(author, proof->caller))
         return false;
     return proof->purpose == (head->version == 1 ? CHANGE_CREATE : CHANGE_UPDATE);
@@ -160,17 +162,46 @@ follows_votes(const struct proof *proof, const struct head *head)
     return top ? memcmp(top->head_id, head->prev, ID_BYTES) == 0 : head->generation == 1;
 }
 
+/* A set of versions of the head before, as seen from that oldest version. */
 static uint64_t
-oldest_after(const struct head_summary *have)
+set_from(uint64_t set, const struct head_summary *have, uint64_t oldest_version)
 {
-    uint64_t version = have->version + 1;
-    bool full = version >= VERSIONS_KEPT_MAX && have->oldest_version <= version - VERSIONS_KEPT_MAX;
-    return full ? version - VERSIONS_KEPT_MAX + 1 : have->oldest_version;
+    uint64_t fall_out = oldest_version - have->oldest_version;
+    return fall_out < 64 ? set >> fall_out : 0;
+}
+
+/* What an update leaves as it is. */
+static bool
+updates(const struct head_summary *have, const struct head *head)
+{
+    uint64_t oldest = oldest_version_kept(head->version, have->oldest_version, have->max_versions);
+    return head->version == have->version + 1 && head->oldest_version == oldest &&
+           head->soft_deleted == set_from(have->soft_deleted, have, oldest) &&
+           head->destroyed == set_from(have->destroyed, have, oldest) &&
+           head->max_versions == have->max_versions && head->expires_at_ms == have->expires_at_ms;
+}
+
+/*
+ * Nothing destroyed comes back, and nothing is cut off that is to be kept. Who may not delete takes
+ * nothing away.
+ */
+static bool
+alters(const struct head_summary *have, const struct head *head, enum change_kind purpose)
+{
+    uint64_t oldest = oldest_version_kept(have->version, have->oldest_version, head->max_versions);
+    uint64_t destroyed = set_from(have->destroyed, have, oldest);
+    uint64_t deleted = set_from(have->soft_deleted, have, oldest);
+    if (have->kind != HEAD_LIVE || head->version != have->version ||
+        head->oldest_version != oldest || (destroyed & ~head->destroyed) != 0)
+        return false;
+    return purpose == CHANGE_ERASE ||
+           (head->destroyed == destroyed && (head->soft_deleted & ~deleted) == 0 &&
+            head->max_versions == have->max_versions && head->expires_at_ms == have->expires_at_ms);
 }
 
 /* Where the head before it is at hand: nothing is cut off, and nothing made anew, on the way. */
 static bool
-continues(const struct shard_path *path, const struct head *head)
+continues(const struct shard_path *path, const struct head *head, enum change_kind purpose)
 {
     const struct head_summary *have = &path->row.head;
     if (path->row.row.state == STATE_ABSENT || memcmp(have->id, head->prev, ID_BYTES) != 0)
@@ -185,9 +216,11 @@ continues(const struct shard_path *path, const struct head *head)
         return true;
     if (have->kind != HEAD_LIVE)
         return head->version == 1;
+    if (!head_brings_version(head))
+        return same && unmarked && alters(have, head, purpose);
     if (unmarked)
         return same && head->version == have->version;
-    return same && head->version == have->version + 1 && head->oldest_version == oldest_after(have);
+    return same && updates(have, head);
 }
 
 static bool
@@ -268,8 +301,9 @@ shard_write_proven(struct shard_work *w, const struct head *head,
     if (top && memcmp(top->head_id, head_id, ID_BYTES) == 0)
         return repeats(w, votes, head, head_id, author, keep) ? REFUSED_NONE : refuse(w, false);
     *keep = write->proof;
-    return allows(w, votes, head, author) && continues(w->path, head) ? REFUSED_NONE
-                                                                      : refuse(w, false);
+    return allows(w, votes, head, author) && continues(w->path, head, votes->purpose)
+               ? REFUSED_NONE
+               : refuse(w, false);
 }
 
 /* ---- writes ---- */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 struct row_facts {
     uint64_t version;
@@ -20,6 +21,20 @@ facts_of(const struct loaded_row *row, struct row_facts *out)
            version_decode(value.record, &out->record) == OK;
 }
 
+struct chain_head
+shard_chain_of(const struct head_summary *head)
+{
+    return (struct chain_head){head->version, head->oldest_version, head->version_id,
+                               head->incarnation, head->destroyed};
+}
+
+struct chain_head
+shard_chain_of_head(const struct head *head)
+{
+    return (struct chain_head){head->version, head->oldest_version, head->version_id,
+                               head->incarnation, head->destroyed};
+}
+
 static void
 drop_version(struct shard_work *w, const struct row_facts *facts, struct store_change *list,
              size_t *count)
@@ -30,6 +45,37 @@ drop_version(struct shard_work *w, const struct row_facts *facts, struct store_c
         row_key_version(tables[i], w->path->link.path, facts->version, facts->id.data, &key);
         shard_change(list, count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     }
+}
+
+/*
+ * Of a destroyed version the record stays, since the chain goes through it. The row is removed before
+ * it is put without its share, so that the batch counts as one that erases.
+ */
+static enum vault_err
+strip_version(struct shard_work *w, const struct loaded_row *loaded, const struct row_facts *facts,
+              struct store_change *list, size_t *count)
+{
+    static const enum row_table tables[] = {ROW_DEALING, ROW_BOXES, ROW_NEED};
+    struct version_row row;
+    struct loaded_row bare;
+    if (version_row_decode(loaded->value, &row) != OK)
+        return ERR_CORRUPT;
+    enum vault_err err = row.share.size == 0
+                             ? OK
+                             : shard_version_row(w, facts->version, facts->id.data, row.record,
+                                                 (struct bytes){0}, &bare);
+    if (err != OK)
+        return err;
+    if (row.share.size > 0) {
+        shard_change(list, count, STORE_DELETE, bare.key, (struct bytes){0});
+        shard_change(list, count, STORE_PUT, bare.key, bare.value);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct row_key key;
+        row_key_version(tables[i], w->path->link.path, facts->version, facts->id.data, &key);
+        shard_change(list, count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    }
+    return OK;
 }
 
 /*
@@ -60,7 +106,15 @@ shard_prune_to_chain(struct shard_work *w, const struct chain_head *head, struct
         if (other || facts.version > head->version || facts.version < head->oldest_version ||
             (!gap && !in_chain)) {
             drop_version(w, &facts, list, count);
-        } else if (in_chain) {
+            continue;
+        }
+        if (version_set_has(head->destroyed, head->oldest_version, facts.version) &&
+            !PLANTED(destroy_comes_back)) {
+            enum vault_err err = strip_version(w, &w->rows->rows[i], &facts, list, count);
+            if (err != OK)
+                return err;
+        }
+        if (in_chain) {
             memcpy(expected, facts.record.prev, ID_BYTES);
             next--;
         }

@@ -136,7 +136,7 @@ shard_on_fetch(struct shard_work *w)
         answer_fetched(w, REFUSED_ABSENT);
         return;
     }
-    if (head->kind != HEAD_LIVE) {
+    if (!head->brings_version) {
         answer_fetched(w, REFUSED_NONE)->head = w->path->row.row.head;
         return;
     }

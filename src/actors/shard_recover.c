@@ -377,6 +377,30 @@ store(struct shard_work *w, struct share_recovery *r, struct bytes record, struc
     shard_commit(w, list, count);
 }
 
+/* By the chosen head nothing but the record is wanted of that version. */
+static bool
+is_destroyed(const struct shard_work *w, uint64_t version)
+{
+    const struct head_summary *head = &w->path->row.head;
+    return version_set_has(head->destroyed, head->oldest_version, version);
+}
+
+static void
+take_bare_record(struct shard_work *w, struct share_recovery *r, uint64_t from)
+{
+    struct bytes bytes = w->msg->u.helped.record;
+    struct version_record record;
+    uint8_t id[ID_BYTES];
+    record_id(bytes, id);
+    if (memcmp(id, r->version_id, ID_BYTES) != 0 || version_decode(bytes, &record) != OK ||
+        record.version != r->version) {
+        try_again(w, r, from);
+        return;
+    }
+    metrics_count(w->st->metrics, METRIC_records_restored);
+    store(w, r, bytes, (struct bytes){0}, (struct bytes){0});
+}
+
 /* Record and public part; the own share stays if it is here and is the right one. */
 static void
 take_records(struct shard_work *w, struct share_recovery *r, uint64_t from)
@@ -469,6 +493,8 @@ shard_on_helped(struct shard_work *w)
         return;
     if (w->msg->u.helped.outcome != HELPED_GIVEN || !is_still_wanted(w, r))
         try_again(w, r, from);
+    else if (r->for_records && is_destroyed(w, r->version))
+        take_bare_record(w, r, from);
     else if (r->for_records)
         take_records(w, r, from);
     else if (w->rows || take_contribution(w, r, from))

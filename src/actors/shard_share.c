@@ -508,17 +508,20 @@ shard_on_share(struct shard_work *w)
             finish_first(w);
         return;
     }
-    struct chain_head chain = {own->head.version, own->head.oldest_version, own->head.version_id,
-                               own->head.incarnation};
-    if (a->take_head)
-        chain = (struct chain_head){a->head.version, a->head.oldest_version, a->head.version_id,
-                                    a->head.incarnation};
+    struct chain_head chain =
+        a->take_head ? shard_chain_of_head(&a->head) : shard_chain_of(&own->head);
     if ((a->take_head ? a->head.kind : own->head.kind) != HEAD_LIVE) {
         answer_shared(w, shard_answer_now(w, MSG_SHARED), a, SHARED_OBSOLETE);
         return;
     }
     if (!w->rows) {
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
+        return;
+    }
+    bool destroyed = version_set_has(chain.destroyed, chain.oldest_version, a->version.version) &&
+                     !PLANTED(destroy_comes_back);
+    if (destroyed) {
+        answer_shared(w, shard_answer_now(w, MSG_SHARED), a, SHARED_OBSOLETE);
         return;
     }
     enum shared_outcome outcome = PLANTED(share_without_chain)

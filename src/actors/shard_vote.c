@@ -59,6 +59,8 @@ purpose_name(enum change_kind purpose)
     case CHANGE_UPDATE: return "update";
     case CHANGE_DELETE: return "delete";
     case CHANGE_FINISH: return "finish";
+    case CHANGE_ALTER: return "alter";
+    case CHANGE_ERASE: return "erase";
     case CHANGE_NONE: break;
     }
     return "none";

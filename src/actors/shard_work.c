@@ -25,16 +25,17 @@ shard_change(struct store_change *list, size_t *count, enum store_change_kind ki
 }
 
 /*
- * A pending head; or a record, of a batch or an identity, that is only accepted: there is no escrow
- * that would lead anybody to it.
+ * A pending head; or a record, of a batch or an identity, or an alteration that is only accepted:
+ * there is no escrow that would lead anybody to it.
  */
 bool
 shard_is_unsettled(const struct shard_row *row)
 {
     if (row->row.state == STATE_ABSENT)
         return false;
-    bool record = row->head.kind == HEAD_RECORD || row->head.kind == HEAD_INLINE;
-    return row->head.pending || (record && row->row.state != STATE_CHOSEN);
+    bool alone = row->head.kind == HEAD_RECORD || row->head.kind == HEAD_INLINE ||
+                 (row->head.kind == HEAD_LIVE && !row->head.brings_version);
+    return row->head.pending || (alone && row->row.state != STATE_CHOSEN);
 }
 
 /* A row for as long as that is so. */
@@ -120,6 +121,11 @@ summarise(struct shard_row *row)
     sum->version = head.version;
     sum->oldest_version = head.oldest_version;
     sum->pending = head_is_pending(&head);
+    sum->brings_version = head_brings_version(&head);
+    sum->soft_deleted = head.soft_deleted;
+    sum->destroyed = head.destroyed;
+    sum->max_versions = head.max_versions;
+    sum->expires_at_ms = head.expires_at_ms;
     return OK;
 }
 

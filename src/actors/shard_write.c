@@ -34,7 +34,10 @@ decode_value(const struct msg_write *write, struct incoming *in)
            memcmp(in->version.incarnation, in->head.incarnation, INCARNATION_BYTES) == 0;
 }
 
-/* The head must be of this path and cluster; a live one comes with its version and dealing. */
+/*
+ * The head must be of this path and cluster; one that makes a version comes with that and its
+ * dealing.
+ */
 static bool
 decode(struct shard_work *w, struct incoming *in)
 {
@@ -47,8 +50,9 @@ decode(struct shard_work *w, struct incoming *in)
     record_id(write->head, in->head_id);
     in->has_value = write->version.size > 0;
     if (!in->has_value)
-        return in->head.kind != HEAD_LIVE && write->dealing.size == 0 && write->boxes.size == 0;
-    return in->head.kind == HEAD_LIVE && decode_value(write, in);
+        return !head_brings_version(&in->head) && write->dealing.size == 0 &&
+               write->boxes.size == 0;
+    return head_brings_version(&in->head) && decode_value(write, in);
 }
 
 bool
@@ -163,12 +167,15 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 
 /*
  * Rows of losers can be left behind when the head it replaces is not the one it was built on; and a
- * version that fell out of the kept range, when the notice that would have dropped it never came.
+ * version that fell out of the kept range or was destroyed, when the notice that would have dropped
+ * it never came.
  */
 static bool
 stays_clean(const struct shard_path *path, const struct incoming *in)
 {
-    if (!path->clean || (path->row.row.state != STATE_CHOSEN && path->row.head.oldest_version > 1))
+    const struct head_summary *have = &path->row.head;
+    bool drops = have->oldest_version > 1 || have->destroyed != 0;
+    if (!path->clean || (path->row.row.state != STATE_CHOSEN && drops))
         return false;
     if (path->row.row.state == STATE_ABSENT)
         return in->head.generation == 1;

@@ -114,6 +114,13 @@ json_out_string(struct json_out *out, struct bytes utf8)
 }
 
 void
+json_out_key_string(struct json_out *out, struct bytes key)
+{
+    json_out_string(out, key);
+    put(out, ":", 1);
+}
+
+void
 json_out_text(struct json_out *out, const char *text)
 {
     json_out_string(out, bytes_of_text(text));

@@ -21,6 +21,8 @@ void json_out_open(struct json_out *out, char bracket);
 void json_out_close(struct json_out *out, char bracket);
 /* `"key":`, with a comma before it unless it is the first. `key` needs no escapes. */
 void json_out_key(struct json_out *out, const char *key);
+/* The same of any UTF-8. */
+void json_out_key_string(struct json_out *out, struct bytes key);
 
 /* Values, with a comma before them where one is needed. */
 void json_out_string(struct json_out *out,

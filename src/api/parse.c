@@ -2,6 +2,7 @@
  * From an HTTP request to one of ours. The order of the checks decides which error a request with
  * several faults gets: route, query, headers, body.
  */
+#include "api/alter_body.h"
 #include "api/api.h"
 #include "api/auth_target.h"
 #include "api/copy_body.h"
@@ -30,7 +31,8 @@ body_parse(const struct http_request *http, const struct request_headers *header
     bool batch = request->kind == REQUEST_BATCH;
 
     if (request->kind != REQUEST_CREATE && request->kind != REQUEST_UPDATE && !batch &&
-        request->kind != REQUEST_ENV && request->kind != REQUEST_COPY && !auth_has_body(request)) {
+        request->kind != REQUEST_ENV && request->kind != REQUEST_COPY &&
+        request->kind != REQUEST_ALTER && !auth_has_body(request)) {
         if (http->body.size == 0)
             return OK;
         request->refusal = "this request has no body";
@@ -52,6 +54,9 @@ body_parse(const struct http_request *http, const struct request_headers *header
     }
     if (request->kind == REQUEST_COPY)
         return copy_body_parse(http->body, arena, request);
+    if (request->kind == REQUEST_ALTER)
+        return http->method == HTTP_METHOD_PATCH ? metadata_body_parse(http->body, arena, request)
+                                                 : versions_body_parse(http->body, arena, request);
     return batch ? batch_body_parse(http->body, arena, request)
                  : json_body_parse(http->body, arena, request);
 }

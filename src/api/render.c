@@ -8,6 +8,7 @@
 #include "api/target.h"
 #include "base/cbor.h"
 #include "env/env_plan.h"
+#include "proto/alteration.h"
 
 static const char content_json[] = "application/json";
 
@@ -257,7 +258,10 @@ render_history_row(const struct history_row *row, struct json_out *out)
     json_out_key(out, "author");
     json_out_string(out, row->author);
     json_out_key(out, "state");
-    json_out_text(out, row->valid_to_ms == 0 ? "current" : "superseded");
+    json_out_text(out, row->destroyed          ? "destroyed"
+                       : row->deleted          ? "deleted"
+                       : row->valid_to_ms == 0 ? "current"
+                                               : "superseded");
     json_out_close(out, '}');
 }
 
@@ -315,6 +319,54 @@ render_deletion(const struct request *request, const struct reply *reply, struct
     put_number(out, "replicas", reply->replicas);
     json_out_key(out, "shredded");
     json_out_bool(out, reply->shredded);
+    json_out_close(out, '}');
+}
+
+/* How far versions have been destroyed is told where some were to be. */
+static void
+render_altered(const struct request *request, const struct reply *reply, struct json_out *out)
+{
+    put_name(out, request);
+    put_number(out, "version", reply->version);
+    json_out_key(out, "changed_at");
+    json_out_time(out, reply->valid_from_ms);
+    if (reply->required > 0) {
+        put_number(out, "erased_on", reply->erased_on);
+        put_number(out, "required", reply->required);
+        put_number(out, "replicas", reply->replicas);
+    }
+    json_out_close(out, '}');
+}
+
+static void
+render_metadata(const struct request *request, const struct head *head, struct json_out *out)
+{
+    struct custom_pair pairs[METADATA_PAIRS_MAX];
+    size_t count;
+
+    if (out->err == OK)
+        out->err = metadata_decode(head->metadata, pairs, &count);
+    if (out->err != OK)
+        return;
+    put_name(out, request);
+    put_number(out, "version", head->version);
+    put_number(out, "oldest_version", head->oldest_version);
+    put_number(out, "max_versions",
+               head->max_versions == 0 ? VERSIONS_KEPT_MAX : head->max_versions);
+    json_out_key(out, "expires_at");
+    if (head->expires_at_ms == 0)
+        json_out_null(out);
+    else
+        json_out_time(out, head->expires_at_ms);
+    json_out_key(out, "changed_at");
+    json_out_time(out, head->changed_at_ms);
+    json_out_key(out, "custom_metadata");
+    json_out_open(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        json_out_key_string(out, pairs[i].key);
+        json_out_string(out, pairs[i].value);
+    }
+    json_out_close(out, '}');
     json_out_close(out, '}');
 }
 
@@ -395,6 +447,11 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         break;
     case REQUEST_NAMES: render_names(reply, &out); break;
     case REQUEST_COPY: render_copied(reply, &out); break;
+    case REQUEST_ALTER:
+        response->status = reply->erased_on >= reply->required ? 200 : 202;
+        render_altered(request, reply, &out);
+        break;
+    case REQUEST_METADATA: render_metadata(request, reply->head, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_RECORD_PUT: /* no resource of the API is one of these as it is */

@@ -118,7 +118,7 @@ static bool
 changes_something(enum request_kind kind)
 {
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
-           kind == REQUEST_ENV || kind == REQUEST_COPY ||
+           kind == REQUEST_ENV || kind == REQUEST_COPY || kind == REQUEST_ALTER ||
            kind == REQUEST_BATCH; /* as its body says: one that reads does without the key */
 }
 

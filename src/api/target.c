@@ -94,6 +94,18 @@ metrics_kind(enum http_method method)
     return kind_if_get(method, REQUEST_METRICS);
 }
 
+static int
+versions_kind(enum http_method method)
+{
+    return method == HTTP_METHOD_POST ? (int)REQUEST_ALTER : -1;
+}
+
+static int
+metadata_kind(enum http_method method)
+{
+    return method == HTTP_METHOD_PATCH ? (int)REQUEST_ALTER : kind_if_get(method, REQUEST_METADATA);
+}
+
 static const struct route routes[] = {
     {"/v1/secrets/", ROUTE_WITH_NAME, "DELETE, GET, HEAD, POST, PUT", secrets_kind},
     {"/v1/secrets", ROUTE_EXACT, "GET, HEAD", names_kind},
@@ -105,6 +117,8 @@ static const struct route routes[] = {
     {"/v1/health", ROUTE_EXACT, "GET, HEAD", health_kind},
     {"/v1/status", ROUTE_EXACT, "GET, HEAD", status_kind},
     {"/metrics", ROUTE_EXACT, "GET, HEAD", metrics_kind},
+    {"/v1/versions/", ROUTE_WITH_NAME, "POST", versions_kind},
+    {"/v1/metadata/", ROUTE_WITH_NAME, "GET, HEAD, PATCH", metadata_kind},
 };
 
 /* The route of `path`; *rest is what follows its prefix. */

@@ -45,6 +45,10 @@ enum {
     ENV_RESULT_BYTES_MAX = 4 * 1024 * 1024, /* and what becomes of it */
     ENV_REFERENCES_MAX = BATCH_ITEMS_MAX,   /* secret() in one text, however often each */
     ENV_FAULTS_MAX = 100,                   /* told of one text */
+    METADATA_PAIRS_MAX = 64,                /* custom metadata of a secret */
+    METADATA_BYTES_MAX = 4096,              /* of all its keys and values */
+    METADATA_KEY_BYTES_MAX = 128,           /* and of one key */
+    METADATA_ENCODED_BYTES_MAX = METADATA_BYTES_MAX + 2 * METADATA_PAIRS_MAX * 3 + 3,
 };
 
 static_assert(REPLICAS_MAX <= NODES_MAX, "a replica is a node");

@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "check/memory.h"
+#include "proto/alteration.h"
 #include "proto/head.h"
 
 enum { VERSIONS_KEPT = VERSIONS_KEPT_MAX };
@@ -22,7 +23,9 @@ struct model {
     const struct linear_op *write;
     const struct model *older;
     uint64_t hash;
-    struct model *allocated; /* all of them, to be freed */
+    uint64_t oldest, max_versions;    /* kept */
+    uint64_t soft_deleted, destroyed; /* bit i: version oldest + i */
+    struct model *allocated;          /* all of them, to be freed */
 };
 
 struct entry {
@@ -70,13 +73,57 @@ model_new(struct search *s, enum model_kind kind, uint64_t version, const struct
           const struct model *older)
 {
     struct model *m = check_alloc(sizeof(*m));
-    *m = (struct model){kind, version, write, older, 0, s->models};
+    *m = (struct model){kind, version, write, older, 0, 1, 0, 0, 0, s->models};
     s->models = m;
     m->hash =
         mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
     if (older)
         m->hash ^= mix(older->hash);
     return m;
+}
+
+/* The same, with what has been altered about it. */
+static const struct model *
+model_altered(struct search *s, const struct model *state, const struct model *of)
+{
+    struct model *m = check_alloc(sizeof(*m));
+    *m = *state;
+    m->oldest = of->oldest;
+    m->max_versions = of->max_versions;
+    m->soft_deleted = of->soft_deleted;
+    m->destroyed = of->destroyed;
+    m->allocated = s->models;
+    s->models = m;
+    m->hash ^= mix(m->oldest * 31 + m->max_versions) ^ mix(m->soft_deleted + 3) ^
+               mix(m->destroyed + 0x5bd1e995) ^ mix(17);
+    return m;
+}
+
+static enum version_state
+state_of(const struct model *state, uint64_t version)
+{
+    if (version_set_has(state->destroyed, state->oldest, version))
+        return VERSION_DESTROYED;
+    return version_set_has(state->soft_deleted, state->oldest, version) ? VERSION_DELETED
+                                                                        : VERSION_AVAILABLE;
+}
+
+/* Versions below that one are kept no longer. */
+static void
+keep_from(struct model *m, uint64_t oldest)
+{
+    uint64_t out = oldest > m->oldest ? oldest - m->oldest : 0;
+    m->soft_deleted = out < 64 ? m->soft_deleted >> out : 0;
+    m->destroyed = out < 64 ? m->destroyed >> out : 0;
+    m->oldest += out;
+}
+
+static void
+keep_newest(struct model *m)
+{
+    uint64_t kept = m->max_versions == 0 ? VERSIONS_KEPT : m->max_versions;
+    if (m->version > kept)
+        keep_from(m, m->version - kept + 1);
 }
 
 static const struct linear_op *
@@ -99,7 +146,13 @@ after_write(struct search *s, const struct model *state, const struct linear_op 
         return NULL;
     if (op->seen_version != 0 && op->seen_version != version)
         return NULL;
-    return model_new(s, MODEL_LIVE, version, op, create ? NULL : state);
+    const struct model *made = model_new(s, MODEL_LIVE, version, op, create ? NULL : state);
+    if (create)
+        return made;
+    struct model next = *state;
+    next.version = version;
+    keep_newest(&next);
+    return model_altered(s, made, &next);
 }
 
 static const struct model *
@@ -112,6 +165,50 @@ after_delete(struct search *s, const struct model *state, const struct linear_op
     return model_new(s, MODEL_DELETED, 0, op, NULL);
 }
 
+/* False: a version is not there to be altered so. */
+static bool
+alter_versions(const struct version_list *list, struct model *m, uint64_t *put, uint64_t *take,
+               bool destroyed_too)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        uint64_t v = list->of[i];
+        if (v < m->oldest || v > m->version ||
+            (!destroyed_too && state_of(m, v) == VERSION_DESTROYED))
+            return false;
+        if (put)
+            *put |= UINT64_C(1) << (v - m->oldest);
+        if (take)
+            *take &= ~(UINT64_C(1) << (v - m->oldest));
+    }
+    return true;
+}
+
+static bool
+alters(const struct linear_op *op, struct model *m)
+{
+    const struct alteration *a = op->alteration;
+    if (m->kind != MODEL_LIVE ||
+        !alter_versions(&a->soft_delete, m, &m->soft_deleted, NULL, false) ||
+        !alter_versions(&a->undelete, m, NULL, &m->soft_deleted, false) ||
+        !alter_versions(&a->destroy, m, &m->destroyed, &m->soft_deleted, true))
+        return false;
+    if (a->has_max_versions) {
+        m->max_versions = a->max_versions;
+        keep_newest(m);
+    }
+    return true;
+}
+
+static const struct model *
+after_alteration(struct search *s, const struct model *state, const struct linear_op *op)
+{
+    struct model next = *state;
+    if ((op->has_expected_version && op->expected_version != state->version) ||
+        (op->version != 0 && op->version != state->version) || !alters(op, &next))
+        return NULL;
+    return model_altered(s, state, &next);
+}
+
 static bool
 refusal_fits(const struct model *state, const struct linear_op *op)
 {
@@ -122,9 +219,15 @@ refusal_fits(const struct model *state, const struct linear_op *op)
         return live;
     if (op->refusal == ERR_VERSION_MISMATCH)
         return live && op->expected_version != state->version;
-    if (op->kind == REQUEST_READ && op->version_asked != 0 && live)
-        return op->version_asked > state->version ||
-               op->version_asked + VERSIONS_KEPT <= state->version;
+    if (op->kind == REQUEST_ALTER) {
+        struct model next = *state;
+        return !alters(op, &next);
+    }
+    if (op->kind == REQUEST_READ && live) {
+        uint64_t version = op->version_asked != 0 ? op->version_asked : state->version;
+        return version > state->version || version < state->oldest ||
+               state_of(state, version) != VERSION_AVAILABLE;
+    }
     return !live;
 }
 
@@ -133,7 +236,8 @@ read_fits(const struct model *state, const struct linear_op *op)
 {
     const struct linear_op *write = write_of(state, op->version);
     bool latest = op->version_asked == 0 && !op->has_at;
-    if (state->kind != MODEL_LIVE || !write || write->number != op->read_number)
+    if (state->kind != MODEL_LIVE || !write || write->number != op->read_number ||
+        op->version < state->oldest || state_of(state, op->version) != VERSION_AVAILABLE)
         return false;
     return latest ? op->version == state->version
                   : !op->superseded == (op->version == state->version);
@@ -144,7 +248,7 @@ history_fits(const struct model *state, const struct linear_op *op)
 {
     if (state->kind != MODEL_LIVE || op->version != state->version)
         return false;
-    uint64_t kept = state->version < VERSIONS_KEPT ? state->version : VERSIONS_KEPT;
+    uint64_t kept = state->version - state->oldest + 1;
     uint64_t expected = kept < op->limit ? kept : op->limit;
     if (op->row_count != expected || op->has_next != (kept > expected))
         return false;
@@ -152,6 +256,8 @@ history_fits(const struct model *state, const struct linear_op *op)
     for (size_t i = 0; i < op->row_count; i++, at = at->older) {
         uint64_t known = at->write->valid_from_ms;
         if (known != 0 && known != op->row_valid_from_ms[i])
+            return false;
+        if (op->row_states && op->row_states[i] != (uint8_t)state_of(state, at->version))
             return false;
     }
     return true;
@@ -182,7 +288,9 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_DELETE:
     case REQUEST_RECORD_LIST:
-    case REQUEST_AUTH: break;
+    case REQUEST_AUTH:
+    case REQUEST_METADATA: break;
+    case REQUEST_ALTER: return after_alteration(s, state, op);
     }
     return NULL;
 }

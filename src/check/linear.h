@@ -45,7 +45,9 @@ struct linear_op {
     /* HISTORY */
     uint64_t limit, row_count;
     bool has_next;
-    const uint64_t *row_valid_from_ms; /* borrowed, newest first; 0: not told */
+    const uint64_t *row_valid_from_ms;   /* borrowed, newest first; 0: not told */
+    const uint8_t *row_states;           /* likewise, enum version_state; NULL: not told */
+    const struct alteration *alteration; /* ALTER; borrowed */
 };
 
 enum linear_verdict { LINEAR, NOT_LINEAR, UNDECIDED };

@@ -3,12 +3,14 @@
  * version, oldest version, version id, prev, op id, [[op id, kind, version, at]...], cluster id,
  * configuration hash, changed at], and after that, in a pending head, batch id and whether a
  * tombstone lies below; in a void whether a tombstone lies below; in a batch record decision and
- * members; in an inline head its value.
+ * members; in an inline head its value; in a live head of which any of it is set: soft-deleted
+ * versions, destroyed versions, versions kept, when it expires, custom metadata.
  */
 #include "proto/head.h"
 
 #include <string.h>
 
+#include "proto/alteration.h"
 #include "proto/codec.h"
 #include "proto/record_path.h"
 #include "proto/request.h"
@@ -19,14 +21,18 @@ enum {
     INLINE_FIELDS = 16,
     PENDING_FIELDS = 17,
     RECORD_FIELDS = 17,
-    OP_FIELDS = 4
+    ALTERED_FIELDS = 20,
+    OP_FIELDS = 4,
+    ALTER_OP_FIELDS = 5
 };
 enum { MEMBERS_BYTES_MAX = BATCH_ITEMS_MAX * BATCH_MEMBER_BYTES };
 
 /* Most that the fields can take: 9 bytes of frame each, less than that in truth. */
 static_assert((int)RECORD_VALUE_BYTES_MAX >= (int)MEMBERS_BYTES_MAX, "the largest field");
-static_assert(RECORD_FIELDS * 9 + RECORD_VALUE_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX +
-                      3 * 16 + 3 * HASH_BYTES + OP_IDS_MAX * (OP_FIELDS * 9 + OP_ID_BYTES) +
+static_assert((int)RECORD_VALUE_BYTES_MAX >= (int)METADATA_ENCODED_BYTES_MAX, "the largest field");
+static_assert(ALTERED_FIELDS * 9 + RECORD_VALUE_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX +
+                      3 * 16 + 3 * HASH_BYTES +
+                      OP_IDS_MAX * (ALTER_OP_FIELDS * 9 + OP_ID_BYTES + ALTERATION_PRINT_BYTES) +
                       4 * 8 <=
                   HEAD_BYTES_MAX,
               "every head fits");
@@ -62,6 +68,77 @@ bool
 head_has_value(const struct head *head)
 {
     return head->kind == HEAD_INLINE && head->value.size > 0;
+}
+
+/* ---- single versions, retention, expiry ---- */
+
+bool
+version_set_has(uint64_t set, uint64_t oldest_version, uint64_t version)
+{
+    return version >= oldest_version && version - oldest_version < 64 &&
+           (set >> (version - oldest_version) & 1);
+}
+
+enum version_state
+head_version_state(const struct head *head, uint64_t version)
+{
+    if (version_set_has(head->destroyed, head->oldest_version, version))
+        return VERSION_DESTROYED;
+    return version_set_has(head->soft_deleted, head->oldest_version, version) ? VERSION_DELETED
+                                                                              : VERSION_AVAILABLE;
+}
+
+uint64_t
+oldest_version_kept(uint64_t version, uint64_t oldest_version, uint64_t max_versions)
+{
+    uint64_t kept = max_versions == 0 ? VERSIONS_KEPT_MAX : max_versions;
+    bool full = version >= kept && oldest_version <= version - kept;
+    return full ? version - kept + 1 : oldest_version;
+}
+
+void
+head_keep_versions(struct head *head)
+{
+    uint64_t oldest = oldest_version_kept(head->version, head->oldest_version, head->max_versions);
+    uint64_t fall_out = oldest - head->oldest_version;
+    head->soft_deleted = fall_out < 64 ? head->soft_deleted >> fall_out : 0;
+    head->destroyed = fall_out < 64 ? head->destroyed >> fall_out : 0;
+    head->oldest_version = oldest;
+}
+
+bool
+head_brings_version(const struct head *head)
+{
+    return head->kind == HEAD_LIVE && !(head->op_count > 0 && head->ops[0].kind == CHANGE_ALTER);
+}
+
+bool
+head_is_expired(const struct head *head, uint64_t wall_ms)
+{
+    return head->kind == HEAD_LIVE && head->expires_at_ms != 0 && head->expires_at_ms <= wall_ms;
+}
+
+static bool
+is_altered(const struct head *head)
+{
+    return head->soft_deleted != 0 || head->destroyed != 0 || head->max_versions != 0 ||
+           head->expires_at_ms != 0 || head->metadata.size > 0;
+}
+
+static bool
+altered_fields_valid(const struct head *head)
+{
+    uint64_t kept = head->version - head->oldest_version + 1;
+    uint64_t sets = head->soft_deleted | head->destroyed;
+    if (!is_altered(head))
+        return true;
+    if (head->kind != HEAD_LIVE || head_is_pending(head))
+        return false;
+    if ((head->soft_deleted & head->destroyed) != 0 || (kept < 64 && sets >> kept != 0))
+        return false;
+    if (head->max_versions > VERSIONS_KEPT_MAX || head->expires_at_ms > TIME_MS_MAX)
+        return false;
+    return head->metadata.size == 0 || metadata_valid(head->metadata);
 }
 
 static bool
@@ -227,9 +304,11 @@ op_valid(const struct op_result *op)
     switch (op->kind) {
     case CHANGE_CREATE: return op->version == 1;
     case CHANGE_UPDATE: return op->version > 1;
-    case CHANGE_DELETE: return true;
+    case CHANGE_DELETE:
+    case CHANGE_ALTER: return true;
     case CHANGE_NONE:
-    case CHANGE_FINISH: return false;
+    case CHANGE_FINISH:
+    case CHANGE_ERASE: return false;
     }
     return false;
 }
@@ -279,6 +358,10 @@ own_op_valid(const struct head *head)
         return false;
     if (own->version != head->version)
         return false;
+    if (head->kind == HEAD_INLINE || head_is_pending(head)) {
+        if (own->kind == CHANGE_ALTER)
+            return false;
+    }
     if (head->kind == HEAD_INLINE)
         return true;
     return (own->kind == CHANGE_DELETE) == (head->kind == HEAD_TOMBSTONE);
@@ -300,7 +383,7 @@ head_valid(const struct head *head)
     if (first != codec_all_zero(head->prev, ID_BYTES) || head->changed_at_ms > TIME_MS_MAX)
         return false;
     return ops_valid(head) && own_op_valid(head) && batch_fields_valid(head) &&
-           inline_fields_valid(head);
+           inline_fields_valid(head) && altered_fields_valid(head);
 }
 
 static uint64_t
@@ -312,6 +395,8 @@ field_count(const struct head *head)
         return INLINE_FIELDS;
     if (head->kind == HEAD_VOID)
         return VOID_FIELDS;
+    if (is_altered(head))
+        return ALTERED_FIELDS;
     return head_is_pending(head) ? PENDING_FIELDS : HEAD_FIELDS;
 }
 
@@ -331,17 +416,29 @@ put_batch_fields(struct cbor_writer *w, const struct head *head)
 }
 
 static void
+put_altered_fields(struct cbor_writer *w, const struct head *head)
+{
+    cbor_put_uint(w, head->soft_deleted);
+    cbor_put_uint(w, head->destroyed);
+    cbor_put_uint(w, head->max_versions);
+    cbor_put_uint(w, head->expires_at_ms);
+    cbor_put_bytes(w, head->metadata);
+}
+
+static void
 put_ops(struct cbor_writer *w, const struct head *head)
 {
     cbor_put_array(w, head->op_count);
     for (size_t i = 0; i < head->op_count; i++) {
         const struct op_result *op = &head->ops[i];
 
-        cbor_put_array(w, OP_FIELDS);
+        cbor_put_array(w, op->kind == CHANGE_ALTER ? ALTER_OP_FIELDS : OP_FIELDS);
         codec_put_fixed(w, op->op_id, OP_ID_BYTES);
         cbor_put_uint(w, op->kind);
         cbor_put_uint(w, op->version);
         cbor_put_uint(w, op->at_ms);
+        if (op->kind == CHANGE_ALTER)
+            codec_put_fixed(w, op->fingerprint, ALTERATION_PRINT_BYTES);
     }
 }
 
@@ -374,6 +471,8 @@ head_encode(const struct head *head, struct buf *out)
     codec_put_fixed(&w, head->config_hash, HASH_BYTES);
     cbor_put_uint(&w, head->changed_at_ms);
     put_batch_fields(&w, head);
+    if (is_altered(head))
+        put_altered_fields(&w, head);
     return codec_end(&w, start, HEAD_BYTES_MAX);
 }
 
@@ -384,11 +483,15 @@ get_ops(struct cbor_reader *r, struct head *out)
     for (size_t i = 0; i < out->op_count && r->err == OK; i++) {
         struct op_result *op = &out->ops[i];
 
-        codec_get_array_of(r, OP_FIELDS);
+        uint64_t fields = cbor_get_array(r, ALTER_OP_FIELDS);
         cbor_get_fixed(r, op->op_id, OP_ID_BYTES);
-        op->kind = (enum change_kind)cbor_get_uint_max(r, CHANGE_FINISH);
+        op->kind = (enum change_kind)cbor_get_uint_max(r, CHANGE_ALTER);
         op->version = cbor_get_uint(r);
         op->at_ms = cbor_get_uint(r);
+        bool alter = op->kind == CHANGE_ALTER;
+        if (alter)
+            cbor_get_fixed(r, op->fingerprint, ALTERATION_PRINT_BYTES);
+        codec_expect(r, fields == (alter ? ALTER_OP_FIELDS : OP_FIELDS));
     }
 }
 
@@ -410,9 +513,19 @@ get_batch_fields(struct cbor_reader *r, struct head *out, uint64_t fields)
 }
 
 static void
+get_altered_fields(struct cbor_reader *r, struct head *out)
+{
+    out->soft_deleted = cbor_get_uint(r);
+    out->destroyed = cbor_get_uint(r);
+    out->max_versions = cbor_get_uint(r);
+    out->expires_at_ms = cbor_get_uint(r);
+    out->metadata = cbor_get_bytes(r, METADATA_ENCODED_BYTES_MAX);
+}
+
+static void
 get_head(struct cbor_reader *r, struct head *out)
 {
-    uint64_t fields = cbor_get_array(r, PENDING_FIELDS);
+    uint64_t fields = cbor_get_array(r, ALTERED_FIELDS);
 
     (void)codec_get_range(r, RECORD_HEAD_1, RECORD_HEAD_1);
     out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
@@ -430,6 +543,8 @@ get_head(struct cbor_reader *r, struct head *out)
     cbor_get_fixed(r, out->config_hash, HASH_BYTES);
     out->changed_at_ms = cbor_get_uint(r);
     get_batch_fields(r, out, fields);
+    if (out->kind == HEAD_LIVE && fields == ALTERED_FIELDS)
+        get_altered_fields(r, out);
     codec_expect(r, fields == field_count(out));
 }
 

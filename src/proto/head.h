@@ -50,15 +50,20 @@ enum change_kind {
     CHANGE_CREATE = 1,
     CHANGE_UPDATE = 2,
     CHANGE_DELETE = 3,
-    CHANGE_FINISH = 4
+    CHANGE_FINISH = 4,
+    CHANGE_ALTER = 5, /* no new version: metadata, states of single versions */
+    CHANGE_ERASE = 6, /* of a vote: an alteration that takes something away */
 };
+enum { ALTERATION_PRINT_BYTES = 16 };
 
 /* Result of a change that a head remembers, so that a retry gets the first answer. */
 struct op_result {
     uint8_t op_id[OP_ID_BYTES];
-    enum change_kind kind; /* CREATE, UPDATE or DELETE */
-    uint64_t version;      /* CREATE, UPDATE: the version made; DELETE: the last one */
+    enum change_kind kind; /* CREATE, UPDATE, DELETE or ALTER */
+    uint64_t version;      /* CREATE, UPDATE: the version made; DELETE, ALTER: the last one */
     uint64_t at_ms;        /* changed_at of the head that it made (its valid_from) */
+    uint8_t
+        fingerprint[ALTERATION_PRINT_BYTES]; /* ALTER: of what was asked for (proto/alteration.h) */
 };
 
 /*
@@ -99,7 +104,31 @@ struct head {
     struct bytes members;            /* RECORD: hashes of the members' names, ascending; of an
                                         aborted batch there may be none */
     struct bytes value; /* INLINE: 1..RECORD_VALUE_BYTES_MAX; empty when the record is deleted */
+    /*
+     * What follows belongs to LIVE heads that are not pending, stays from head to head, and is
+     * written only when some of it is set. Bit i of a set of versions is oldest_version + i.
+     */
+    uint64_t soft_deleted;  /* versions that read as if they were not there, and can be had back */
+    uint64_t destroyed;     /* versions of which the record alone is kept; no bit of both sets */
+    uint64_t max_versions;  /* versions kept, 1..VERSIONS_KEPT_MAX; 0: VERSIONS_KEPT_MAX */
+    uint64_t expires_at_ms; /* from then on nothing is there; 0: never */
+    struct bytes metadata;  /* custom metadata: metadata_valid() in proto/alteration.h; or empty */
 };
+static_assert(VERSIONS_KEPT_MAX <= 64, "a set of versions has a bit for each");
+
+enum version_state { VERSION_AVAILABLE, VERSION_DELETED, VERSION_DESTROYED };
+/* Of a kept version. */
+enum version_state head_version_state(const struct head *head, uint64_t version);
+bool version_set_has(uint64_t set, uint64_t oldest_version, uint64_t version);
+/* The oldest version that is kept when `version` is the latest. */
+uint64_t oldest_version_kept(uint64_t version, uint64_t oldest_version, uint64_t max_versions);
+/* After a change of `version` or `max_versions`: what is kept no longer falls out. */
+void head_keep_versions(struct head *head);
+/* The head came with a version of its own: its value. Of LIVE heads, an alteration has none. */
+bool head_brings_version(const struct head *head);
+/* By that clock it has expired: nothing is there. */
+bool head_is_expired(const struct head *head, uint64_t wall_ms);
+
 bool head_is_pending(const struct head *head);
 /* Nothing is left of what was below it: a tombstone or a void. */
 bool head_kind_erases(enum head_kind kind);
@@ -120,7 +149,7 @@ bool batch_record_has(const struct head *record, struct path member);
  * What holds of every head, beyond the range of each field; encoder and decoder insist on it:
  * generation 1 has no head before it and every other has one; 1 <= oldest_version <= version; the
  * remembered operations are distinct and ever older. The first of them is the change itself in a
- * live head (CREATE of version 1 or UPDATE, of the latest version) and in a tombstone (DELETE); a
+ * live head (CREATE of version 1, UPDATE or ALTER, of the latest version) and in a tombstone (DELETE); a
  * void need not have an operation of its own. Only a live head of version 1 may be pending. A record
  * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
  * nothing else lies on such a path. Inline heads lie on the paths of identity records and nowhere

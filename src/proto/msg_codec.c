@@ -62,7 +62,7 @@ static_assert(sizeof(enum refusal) == sizeof(unsigned), "enums are read and writ
 /* clang-format off */
 static const struct field vote_fields[] = {
     PRESENT(msg_vote, ballot),
-    BETWEEN(msg_vote, purpose, CHANGE_CREATE, CHANGE_FINISH),
+    BETWEEN(msg_vote, purpose, CHANGE_CREATE, CHANGE_ERASE),
     ANY(msg_vote, op_id),
     UP_TO(msg_vote, credential, CREDENTIAL_BYTES_MAX),
     UP_TO(msg_vote, change, RECORD_VALUE_BYTES_MAX),

@@ -58,7 +58,7 @@ proof_encode(const struct proof *proof, struct buf *out)
     cbor_writer_init(&w, out);
     cbor_put_array(&w, FIELDS);
     codec_put_ballot(&w, proof->ballot);
-    codec_put_range(&w, proof->purpose, CHANGE_NONE, CHANGE_FINISH);
+    codec_put_range(&w, proof->purpose, CHANGE_NONE, CHANGE_ERASE);
     codec_put_fixed(&w, proof->op_id, OP_ID_BYTES);
     codec_put_bytes(&w, proof->caller, 0, AUTHOR_BYTES_MAX);
     codec_put_bytes(&w, proof->replaced, 0, HEAD_BYTES_MAX);
@@ -93,7 +93,7 @@ proof_decode(struct bytes encoded, struct proof *out)
     cbor_reader_init(&r, encoded);
     codec_get_array_of(&r, FIELDS);
     codec_get_ballot(&r, &out->ballot);
-    out->purpose = (enum change_kind)cbor_get_uint_max(&r, CHANGE_FINISH);
+    out->purpose = (enum change_kind)cbor_get_uint_max(&r, CHANGE_ERASE);
     cbor_get_fixed(&r, out->op_id, OP_ID_BYTES);
     out->caller = cbor_get_bytes(&r, AUTHOR_BYTES_MAX);
     out->replaced = cbor_get_bytes(&r, HEAD_BYTES_MAX);

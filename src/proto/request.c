@@ -12,6 +12,8 @@ request_kind_name(enum request_kind kind)
     case REQUEST_HISTORY: return "history";
     case REQUEST_DELETE: return "delete";
     case REQUEST_DELETION: return "deletion";
+    case REQUEST_ALTER: return "alter";
+    case REQUEST_METADATA: return "metadata";
     case REQUEST_BATCH: return "batch";
     case REQUEST_BATCH_CREATE: return "batch_create";
     case REQUEST_HEALTH: return "health";

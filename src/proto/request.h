@@ -9,7 +9,9 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
-struct env_plan; /* env/env_plan.h */
+struct env_plan;   /* env/env_plan.h */
+struct alteration; /* proto/alteration.h */
+struct head;       /* proto/head.h */
 
 enum request_kind {
     REQUEST_CREATE,
@@ -35,9 +37,11 @@ enum request_kind {
     REQUEST_RECORD_GET,
     REQUEST_RECORD_DELETE,
     REQUEST_RECORD_LIST, /* `name` is _auth/<kind>/ and perhaps the key after which to begin */
-    REQUEST_AUTH, /* tenants, policies, identities, tokens: api/auth_flow.h makes RECORD_* of it */
+    REQUEST_AUTH,  /* tenants, policies, identities, tokens: api/auth_flow.h makes RECORD_* of it */
+    REQUEST_ALTER, /* changes a secret without a new version: proto/alteration.h */
+    REQUEST_METADATA, /* what such changes have made of it, without values */
 };
-enum { REQUEST_KINDS = REQUEST_AUTH + 1 };
+enum { REQUEST_KINDS = REQUEST_METADATA + 1 };
 bool request_is_of_record(enum request_kind kind);
 const char *request_kind_name(enum request_kind kind);
 
@@ -95,7 +99,7 @@ struct request {
     struct bytes idempotency_key; /* of what changes something; empty: none */
     struct bytes value;           /* CREATE, UPDATE: raw bytes (base64 already undone) */
     enum value_encoding encoding; /* CREATE, UPDATE */
-    bool has_expected_version;    /* UPDATE, DELETE */
+    bool has_expected_version;    /* UPDATE, DELETE, ALTER */
     uint64_t expected_version;
     uint64_t version; /* READ: 0 is the latest */
     bool has_at;      /* READ at a time; BATCH: all that name no version, as they were then */
@@ -117,6 +121,7 @@ struct request {
     bool has_tenant;                   /* the client named it */
     enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */
     struct bytes body;    /* AUTH: JSON as it came */
+    const struct alteration *alteration; /* ALTER */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };
@@ -126,6 +131,7 @@ struct history_row {
     uint64_t valid_from_ms;
     uint64_t valid_to_ms; /* 0: still valid */
     struct bytes author;
+    bool deleted, destroyed; /* its value is not to be had: for now, or for good */
 };
 
 struct record_row {
@@ -172,6 +178,7 @@ struct reply {
     struct bytes names_next;          /* NAMES: has_next: there may be more after this one */
     const struct record_row *records; /* RECORD_LIST, by key */
     size_t record_count;
+    const struct head *head; /* METADATA */
 };
 
 /*

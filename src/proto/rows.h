@@ -28,9 +28,8 @@
  *   'a' number (8 bytes)           a block of this node's audit trail: audit/block.h
  *   'h' node epoch                 the newest signed head of a node's audit trail in that epoch
  *   'u' path 1 zero                the accepted head is pending, or is a record of a batch or an
- *                                  identity that is only accepted: to be settled, if nobody else
- *                                  does; the value is a
- *                                  byte
+ *                                  identity, or an alteration, that is only accepted: to be
+ *                                  settled, if nobody else does; the value is a byte
  *   'q' path 1 zero                what this store accepted of the path may have been forgotten; empty
  *                                  value; goes when enough others have handed the path over
  *

@@ -18,14 +18,15 @@ static void
 check_answer(struct world *world, const struct op *op, const struct checked_path *path)
 {
     for (size_t i = 0; i + 1 < path->chosen_count; i++) {
-        const struct chosen_head *head = &path->chosen[i], *next = head + 1;
-        /* A mark taken off changes nothing. */
-        if (next->kind == HEAD_LIVE && i + 2 < path->chosen_count &&
-            memcmp(next->version_id, head->version_id, ID_BYTES) == 0)
-            next++;
-        else if (memcmp(next->version_id, head->version_id, ID_BYTES) == 0 &&
-                 next->kind == HEAD_LIVE)
+        const struct chosen_head *head = &path->chosen[i];
+        size_t at = i + 1;
+        /* A mark taken off, and an alteration, change nothing about when a version is valid. */
+        while (at < path->chosen_count && path->chosen[at].kind == HEAD_LIVE &&
+               memcmp(path->chosen[at].version_id, head->version_id, ID_BYTES) == 0)
+            at++;
+        if (at == path->chosen_count)
             continue;
+        const struct chosen_head *next = &path->chosen[at];
         if (head->kind == HEAD_LIVE && head->changed_at_ms == op->reply.valid_from_ms &&
             next->changed_at_ms <= op->request.at_ms)
             sim_fail(world, SIM_SAFETY, "validity",

@@ -101,7 +101,8 @@ may_be_in_chain(const struct check_chain *check, const struct head *head, const 
  * (What lies here already is sealed anew now and then, the leavings of losers too.)
  */
 static void
-check_kept(struct check_chain *check, unsigned node, struct path path, const uint8_t *version_id)
+check_kept(struct check_chain *check, unsigned node, struct path path, const uint8_t *version_id,
+           const struct version_record *record, bool share)
 {
     const struct disk_table *disk = &check->world->nodes[node].disk.durable;
     struct row_key key;
@@ -116,6 +117,11 @@ check_kept(struct check_chain *check, unsigned node, struct path path, const uin
         sim_fail(check->world, SIM_SAFETY, "kept",
                  "%.*s: node %u stored a version which is not of the head that it knows chosen",
                  (int)path.name.size, (const char *)path.name.data, node);
+    if (share && version_set_has(head.destroyed, head.oldest_version, record->version))
+        sim_fail(check->world, SIM_SAFETY, "destroyed",
+                 "%.*s: node %u stored a share of version %lu, which it knows to be destroyed",
+                 (int)path.name.size, (const char *)path.name.data, node,
+                 (unsigned long)record->version);
 }
 
 static void
@@ -136,7 +142,7 @@ version_row_seen(struct check_chain *check, unsigned node, struct path path, str
     memcpy(v->incarnation, record.incarnation, INCARNATION_BYTES);
     memcpy(v->prev, record.prev, ID_BYTES);
     if (!replaces && !check->world->nodes[node].was_mismatched)
-        check_kept(check, node, path, id);
+        check_kept(check, node, path, id, &record, row.share.size > 0);
 }
 
 const uint8_t *
@@ -177,6 +183,20 @@ check_overwritten(struct check_chain *check, const struct checked_path *p,
         sim_fail(check->world, SIM_SAFETY, "batch",
                  "%s: generation %lu replaces a pending head that was not decided so", p->name,
                  (unsigned long)above->generation);
+}
+
+/* A version that was destroyed is so in every later head that keeps it. */
+static void
+check_stays_destroyed(struct check_chain *check, const struct checked_path *p,
+                      const struct chosen_head *below, const struct chosen_head *above)
+{
+    for (uint64_t v = above->oldest_version; v <= below->version; v++) {
+        if (version_set_has(below->destroyed, below->oldest_version, v) &&
+            !version_set_has(above->destroyed, above->oldest_version, v))
+            sim_fail(check->world, SIM_SAFETY, "destroyed",
+                     "%s: generation %lu has version %lu back, which was destroyed", p->name,
+                     (unsigned long)above->generation, (unsigned long)v);
+    }
 }
 
 /* Committed is what has all its members. */
@@ -237,10 +257,14 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
     bool unmarked = same && above->kind == HEAD_LIVE && is_pending(below) && !is_pending(above) &&
                     above->version == below->version;
     bool voided = same && above->kind == HEAD_VOID && is_pending(below);
+    bool altered =
+        same && above->alters && below->kind == HEAD_LIVE && above->version == below->version;
+    if (same && above->kind == HEAD_LIVE)
+        check_stays_destroyed(check, p, below, above);
     if (is_pending(below))
         check_overwritten(check, p, below, above);
     bool record = record_follows(below, above);
-    if (!created && !deleted && !updated && !unmarked && !voided && !record)
+    if (!created && !deleted && !updated && !unmarked && !voided && !altered && !record)
         sim_fail(world, SIM_SAFETY, "one-chain",
                  "%s: generation %lu does not follow from the one before", p->name, generation);
 }
@@ -324,7 +348,11 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                                .changed_at_ms = head.changed_at_ms,
                                .decision = head.decision,
                                .members = head.members.size / BATCH_MEMBER_BYTES,
-                               .gone = head.kind == HEAD_INLINE && !head_has_value(&head)};
+                               .gone = head.kind == HEAD_INLINE && !head_has_value(&head),
+                               .alters = head.kind == HEAD_LIVE && !head_brings_version(&head),
+                               .oldest_version = head.oldest_version,
+                               .destroyed = head.destroyed,
+                               .expires_at_ms = head.expires_at_ms};
     memcpy(seen.batch, head.batch, BATCH_ID_BYTES);
     record_id(row.head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);

@@ -24,6 +24,9 @@ struct chosen_head {
     size_t members;                /* that it lists */
     struct ballot ballot;          /* lowest at which it is known to be chosen */
     bool gone;                     /* identity record: deleted */
+    bool alters;                   /* it makes no version */
+    uint64_t oldest_version, destroyed;
+    uint64_t expires_at_ms;
 };
 
 struct accepted_head {

@@ -133,11 +133,12 @@ holds_versions(const struct world *world, unsigned node, const struct head *head
         struct version_record record;
         row_key_version(ROW_VERSION, head->path, v, id, &key);
         const struct disk_row *found = disk_find(durable(world, node), row_key_bytes(&key));
-        if (!found || version_row_decode(found->value, &row) != OK || row.share.size == 0 ||
-            version_decode(row.record, &record) != OK)
+        bool destroyed = head_version_state(head, v) == VERSION_DESTROYED;
+        if (!found || version_row_decode(found->value, &row) != OK ||
+            (row.share.size == 0) != destroyed || version_decode(row.record, &record) != OK)
             return false;
         row_key_version(ROW_DEALING, head->path, v, id, &key);
-        if (!disk_find(durable(world, node), row_key_bytes(&key)))
+        if ((disk_find(durable(world, node), row_key_bytes(&key)) == NULL) != destroyed)
             return false;
         memcpy(id, record.prev, ID_BYTES);
     }

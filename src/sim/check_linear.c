@@ -67,6 +67,8 @@ as_checked(const struct op *op)
         .row_count = op->reply.row_count,
         .has_next = op->reply.has_next,
         .row_valid_from_ms = op->valid_from,
+        .row_states = op->states,
+        .alteration = op->alteration,
     };
 }
 

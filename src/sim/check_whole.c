@@ -44,11 +44,25 @@ share_good(struct world *world, unsigned node, struct path path, const struct di
     return err == OK && dealing_share_matches(dealing, &own);
 }
 
+/* Of a destroyed version the record is there, and nothing else. */
+static const char *
+destroyed_wrong(const struct world *world, unsigned node, struct path path, uint64_t version,
+                const uint8_t *id, const struct version_row *value)
+{
+    if (value->share.size > 0)
+        return "got rid of the share";
+    if (row_of(world, node, ROW_DEALING, path, version, id))
+        return "got rid of the dealing";
+    return row_of(world, node, ROW_BOXES, path, version, id) ? "got rid of the boxes" : NULL;
+}
+
 /* One version; `id` becomes that of the version before it. */
 static bool
-version_whole(struct world *world, unsigned node, struct path path, uint64_t version,
+version_whole(struct world *world, unsigned node, const struct head *head, uint64_t version,
               uint8_t id[static ID_BYTES], struct complaint *why)
 {
+    struct path path = head->path;
+    bool destroyed = head_version_state(head, version) == VERSION_DESTROYED;
     const struct disk_row *row = row_of(world, node, ROW_VERSION, path, version, id);
     const struct disk_row *public_part = row_of(world, node, ROW_DEALING, path, version, id);
     struct version_row value;
@@ -61,14 +75,17 @@ version_whole(struct world *world, unsigned node, struct path path, uint64_t ver
         what = "version record";
     if (public_part)
         record_id(public_part->value, hash);
-    if (!what && (!public_part || memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
-                  dealing_decode(public_part->value, (struct bytes){0}, &dealing) != OK))
+    if (!what && destroyed)
+        what = destroyed_wrong(world, node, path, version, id, &value);
+    else if (!what && (!public_part || memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
+                       dealing_decode(public_part->value, (struct bytes){0}, &dealing) != OK))
         what = "dealing";
-    if (!what && !share_good(world, node, path, row, value.share, &dealing))
+    if (!what && !destroyed && !share_good(world, node, path, row, value.share, &dealing))
         what = "good share";
     if (what)
-        snprintf(why->text, sizeof(why->text), "node %u has no %s of version %lu of %.*s", node,
-                 what, (unsigned long)version, (int)path.name.size, (const char *)path.name.data);
+        snprintf(why->text, sizeof(why->text), "node %u has %s%s of version %lu of %.*s", node,
+                 destroyed ? "not " : "no ", what, (unsigned long)version, (int)path.name.size,
+                 (const char *)path.name.data);
     else
         memcpy(id, record.prev, ID_BYTES);
     return !what;
@@ -90,7 +107,7 @@ path_whole(struct world *world, unsigned node, struct bytes value, struct compla
         return true;
     memcpy(id, head.version_id, ID_BYTES);
     for (uint64_t version = head.version; version >= head.oldest_version; version--) {
-        if (!version_whole(world, node, head.path, version, id, why))
+        if (!version_whole(world, node, &head, version, id, why))
             return false;
     }
     return true;
@@ -109,7 +126,7 @@ check_openable(struct world *world, struct path path, const struct head *head)
             uint8_t next[ID_BYTES];
             struct complaint why;
             memcpy(next, id, ID_BYTES);
-            if (!(replicas >> i & 1) || !version_whole(world, i, path, version, next, &why))
+            if (!(replicas >> i & 1) || !version_whole(world, i, head, version, next, &why))
                 continue;
             memcpy(prev, next, ID_BYTES);
             holders++;

@@ -99,6 +99,8 @@ clients_close(struct world *world)
         free(c->ops[i]->value);
         free(c->ops[i]->valid_from);
         free(c->ops[i]->listed);
+        free(c->ops[i]->alteration);
+        free(c->ops[i]->states);
         if (c->ops[i]->batch && c->ops[i]->batch->members[0] == c->ops[i])
             free(c->ops[i]->batch);
         free(c->ops[i]);
@@ -137,7 +139,7 @@ is_write(const struct op *op)
 static bool
 is_change(const struct op *op)
 {
-    return is_write(op) || op->request.kind == REQUEST_DELETE;
+    return is_write(op) || op->request.kind == REQUEST_DELETE || op->request.kind == REQUEST_ALTER;
 }
 
 /* Sends the operation to a node, for the first time or again. */
@@ -370,6 +372,8 @@ client_turn(struct world *world, unsigned number)
     struct op *op = batch_begin(world, number, (unsigned)node);
     if (!op)
         op = names_begin(world, number, (unsigned)node);
+    if (!op)
+        op = alter_begin(world, number, (unsigned)node);
     if (!op) {
         unsigned path = pick_path(world);
         struct request request = pick_request(world, (unsigned)node, path);
@@ -468,10 +472,14 @@ take_history(struct world *world, struct op *op)
 {
     const struct reply *r = &op->reply;
     op->valid_from = sim_alloc(r->row_count * sizeof(*op->valid_from));
+    op->states = sim_alloc(r->row_count + 1);
     for (size_t i = 0; i < r->row_count; i++) {
         const struct history_row *row = &r->rows[i];
         uint64_t valid_to = i == 0 ? 0 : r->rows[i - 1].valid_from_ms;
         op->valid_from[i] = row->valid_from_ms;
+        op->states[i] = row->destroyed ? VERSION_DESTROYED
+                        : row->deleted ? VERSION_DELETED
+                                       : VERSION_AVAILABLE;
         if (row->valid_to_ms != valid_to || (valid_to != 0 && valid_to <= row->valid_from_ms))
             sim_fail(world, SIM_SAFETY, "validity",
                      "op %lu: version %lu is valid to %lu, the next one from %lu",
@@ -492,8 +500,8 @@ learn(struct world *world, const struct op *op)
 {
     struct sim_path *path = &world->clients.paths[op->path];
     const struct reply *r = &op->reply;
-    if (op->request.kind == REQUEST_NAMES)
-        return; /* it is about no path of its own */
+    if (op->request.kind == REQUEST_NAMES || op->request.kind == REQUEST_ALTER)
+        return; /* it is about no path of its own, or tells nothing of the latest version */
     if (op->outcome == OP_REFUSED && r->err == ERR_NOT_FOUND && op->request.version == 0)
         path->version = 0;
     if (op->outcome == OP_REFUSED && r->err == ERR_ALREADY_EXISTS && path->version == 0)
@@ -543,6 +551,7 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
     free_value(op);
     op->reply.value = (struct bytes){0};
     op->reply.rows = NULL;
+    op->reply.head = NULL;
     op->reply.names = NULL;
     op->reply.names_next = (struct bytes){0};
     trace_line(&world->trace, world->now_ns, "op %lu %s: %s version %lu", (unsigned long)op->number,
@@ -639,6 +648,8 @@ client_reply(struct world *world, unsigned node, uint64_t exchange, const struct
         sim_fail(world, SIM_SAFETY, "values", "op %lu failed, and its value has been read",
                  (unsigned long)op->number);
     op_ended(world, op, outcome);
+    if (outcome == OP_DONE && op->request.kind == REQUEST_ALTER)
+        check_destroy_answer(world, op);
     if (outcome == OP_DONE &&
         (op->request.kind == REQUEST_DELETE || op->request.kind == REQUEST_DELETION)) {
         check_delete_answer(world, op);

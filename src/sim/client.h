@@ -51,16 +51,18 @@ struct op {
     enum op_outcome outcome;
     struct request request; /* views into memory of its own; valid until answered */
     char name[48], id[24], key[24];
-    uint8_t *value;          /* of a write, while it is under way */
-    size_t value_size;       /* of a write; the bytes follow from its number */
-    struct reply reply;      /* without its views */
-    uint64_t read_number;    /* READ: write whose value came back */
-    uint64_t valid_from_ms;  /* of a write, as first told to anybody; 0: never was */
-    uint64_t seen_version;   /* of a write, likewise */
-    uint64_t newest_version; /* HISTORY: first row */
-    uint64_t *valid_from;    /* HISTORY: of each row */
-    uint8_t *listed;         /* NAMES: what it says of each path: enum listed_said */
-    struct sim_batch *batch; /* that it is a member of; owned by the first */
+    uint8_t *value;                /* of a write, while it is under way */
+    size_t value_size;             /* of a write; the bytes follow from its number */
+    struct reply reply;            /* without its views */
+    uint64_t read_number;          /* READ: write whose value came back */
+    uint64_t valid_from_ms;        /* of a write, as first told to anybody; 0: never was */
+    uint64_t seen_version;         /* of a write, likewise */
+    uint64_t newest_version;       /* HISTORY: first row */
+    uint64_t *valid_from;          /* HISTORY: of each row */
+    uint8_t *listed;               /* NAMES: what it says of each path: enum listed_said */
+    struct sim_batch *batch;       /* that it is a member of; owned by the first */
+    struct alteration *alteration; /* ALTER */
+    uint8_t *states;               /* HISTORY: of each row: enum version_state */
 };
 
 struct client {

@@ -17,6 +17,11 @@ void op_ended(struct world *world, struct op *op, enum op_outcome outcome);
 /* Whether this turn is a list's, which has begun then. */
 struct op *names_begin(struct world *world, unsigned client, unsigned node);
 void names_take_reply(struct world *world, struct op *op);
+/* client_alter.c */
+/* Whether this turn is an alteration's, which has begun then. */
+struct op *alter_begin(struct world *world, unsigned client, unsigned node);
+/* Property: no more nodes are said to have got rid of what was destroyed than have. */
+void check_destroy_answer(struct world *world, const struct op *op);
 /* client_batch.c */
 /* Whether this turn is a batch's, which has begun then. */
 struct op *batch_begin(struct world *world, unsigned client, unsigned node);

@@ -224,9 +224,15 @@ class Server(unittest.TestCase):
             return {"content": "A=secret(o/later)"}
         if path == "/v1/copy":
             return {"from": "o/later", "to": "o/copy"}
+        if path == "/v1/versions/{name}":
+            return {"undelete": [1]}
+        if method == "PATCH":
+            return {"custom_metadata": {"owner": "o"}}
         return {"value": "x"} if method in ("POST", "PUT") else None
 
     def large_body_of(self, path):
+        if path == "/v1/metadata/{name}":
+            return {"custom_metadata": {"k": "x" * 5000}}
         body = {"content" if path == "/v1/env" else "value": "x" * (1024 * 1024 + 1)}
         return {"create": [{"name": "o/large", **body}]} if path == "/v1/batch" else body
 
@@ -265,6 +271,38 @@ class Server(unittest.TestCase):
                         fields={"Idempotency-Key": "k"})
         self.expect(422, "idempotency_key_reused", cluster, 4, "POST", name, {"value": "x"},
                     fields={"Idempotency-Key": "k"})
+
+    def alterations(self, cluster):
+        versions, metadata = "/v1/versions/a/x", "/v1/metadata/a/x"
+        self.expect(404, "not_found", cluster, 1, "POST", versions, {"delete": [1]})
+        self.expect(404, "not_found", cluster, 1, "GET", metadata)
+        self.expect(404, "not_found", cluster, 1, "PATCH", metadata, {"max_versions": 1})
+        self.expect(201, None, cluster, 1, "POST", "/v1/secrets/a/x", {"value": "x"})
+        self.expect(200, None, cluster, 1, "PUT", "/v1/secrets/a/x", {"value": "y"})
+        key = {"Idempotency-Key": "v"}
+        first = self.expect(200, None, cluster, 2, "POST", versions, {"destroy": [1]}, fields=key)
+        again = self.expect(200, None, cluster, 3, "POST", versions, {"destroy": [1]}, fields=key)
+        self.assertEqual(first.json()["changed_at"], again.json()["changed_at"])
+        self.expect(422, "idempotency_key_reused", cluster, 4, "POST", versions, {"delete": [2]},
+                    fields=key)
+        mismatch = {"expected_version": 1}
+        self.expect(409, "version_mismatch", cluster, 5, "POST", versions,
+                    {"delete": [2], **mismatch})
+        self.expect(200, None, cluster, 5, "POST", versions, {"delete": [2]})
+        states = self.expect(200, None, cluster, 1, "GET", "/v1/history/a/x").json()["versions"]
+        self.assertEqual([row["state"] for row in states], ["deleted", "destroyed"])
+        key = {"Idempotency-Key": "m"}
+        change = {"custom_metadata": {"owner": "ö"}, "expires_in": 3600, "max_versions": 2}
+        self.expect(200, None, cluster, 1, "PATCH", metadata, change, fields=key)
+        self.expect(422, "idempotency_key_reused", cluster, 2, "PATCH", metadata,
+                    {"max_versions": 3}, fields=key)
+        self.expect(409, "version_mismatch", cluster, 3, "PATCH", metadata,
+                    {"max_versions": 3, **mismatch})
+        self.expect(200, None, cluster, 4, "GET", metadata)
+        self.expect(200, None, cluster, 4, "PATCH", metadata,
+                    {"expires_at": None, "max_versions": None, "custom_metadata": {"owner": None}})
+        self.assertEqual(self.expect(200, None, cluster, 5, "GET", metadata).json(
+            )["custom_metadata"], {})
 
     def lists(self, cluster):
         for name in ("l/1", "l/2"):
@@ -415,14 +453,15 @@ class Server(unittest.TestCase):
         if body:
             self.expect(400, "bad_json", cluster, node, method, target, b"{")
             self.expect(411, "length_required", cluster, node, method, target)
-            if path != "/v1/copy":  # its names are limited by themselves
+            # names of copies are limited by themselves
+            if path not in ("/v1/copy", "/v1/versions/{name}"):
                 self.expect(413, "too_large", cluster, node, method, target,
                             self.large_body_of(path))
             self.expect(415, "unsupported_media_type", cluster, node, method, target, body,
                         fields={"Content-Type": "text/html"})
         else:
             self.expect(400, "bad_request", cluster, node, method, target, {"a": 1})
-        if method in ("POST", "PUT", "DELETE") and not is_auth(method, path):
+        if method in ("POST", "PUT", "DELETE", "PATCH") and not is_auth(method, path):
             self.expect(400, "bad_parameter", cluster, node, method, target, body,
                         fields={"Idempotency-Key": "k" * 129})
 
@@ -483,6 +522,10 @@ class Server(unittest.TestCase):
         answer = self.expect(202, None, cluster, 1, "DELETE", "/v1/secrets/o/away").json()
         self.assertLess(answer["erased_on"], answer["required"])
         self.expect(200, None, cluster, 2, "GET", "/v1/deletions/o/away")
+        answer = self.expect(202, None, cluster, 1, "POST", "/v1/versions/o/later",
+                             {"destroy": [1]}).json()
+        self.assertLess(answer["erased_on"], answer["required"])
+        self.expect(200, None, cluster, 1, "PUT", "/v1/secrets/o/later", {"value": "y"})
         cluster.kill9(3)
         name = "o/later"
         self.expect(200, None, cluster, 1, "GET", "/v1/secrets/o/later?consistency=stale")
@@ -579,6 +622,9 @@ class Server(unittest.TestCase):
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/env", {"content": "A=enc('x')"})
         self.identity_records_with_a_full_disk(cluster, *made)
         self.expect(507, "disk_full", cluster, 1, "POST", "/v1/copy", {"from": "o/one", "to": "o/c"})
+        self.expect(507, "disk_full", cluster, 1, "POST", "/v1/versions/o/one", {"delete": [1]})
+        self.expect(507, "disk_full", cluster, 1, "PATCH", "/v1/metadata/o/one",
+                    {"max_versions": 2})
         self.expect(200, None, cluster, 1, "GET", "/v1/secrets/o/one")
         return True
 
@@ -599,6 +645,7 @@ class Server(unittest.TestCase):
                 self.batches(cluster)
                 self.lists(cluster)
                 self.copies(cluster)
+                self.alterations(cluster)
                 self.env(cluster)
                 self.tenants_and_policies(cluster)
                 self.operations_resources(cluster)

@@ -114,8 +114,9 @@ check_link(const struct checked_path *p, const struct chosen_head *below,
     bool unmarked = above->kind == HEAD_LIVE && !above->pending && below->pending &&
                     above->version == below->version;
     bool voided = above->kind == HEAD_VOID && below->pending;
+    bool altered = above->alters && below->kind == HEAD_LIVE && above->version == below->version;
     bool record = record_follows(below, above);
-    if (!created && !deleted && !updated && !unmarked && !voided && !record)
+    if (!created && !deleted && !updated && !unmarked && !voided && !altered && !record)
         checks_fail("path %s: generation %lu does not follow from the one before", p->name,
                     (unsigned long)above->generation);
 }
@@ -182,6 +183,8 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
                                .version = head.version,
                                .changed_at_ms = head.changed_at_ms,
                                .pending = head_is_pending(&head),
+                               .alters = head.kind == HEAD_LIVE && !head_brings_version(&head),
+                               .expires = head.expires_at_ms != 0,
                                .gone = head.kind == HEAD_INLINE && !head_has_value(&head)};
     unsigned majority = head.kind == HEAD_INLINE ? checks->nodes / 2 + 1 : checks->majority;
     record_id(row->head, seen.id);

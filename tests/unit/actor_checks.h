@@ -17,7 +17,9 @@ struct chosen_head {
     uint64_t changed_at_ms;
     uint64_t at_ns; /* when it was first seen to be chosen */
     bool pending;
-    bool gone; /* identity record: deleted */
+    bool gone;    /* identity record: deleted */
+    bool alters;  /* it makes no version */
+    bool expires; /* and says when */
 };
 
 struct accepted_head {

@@ -220,9 +220,9 @@ plain_head(void)
         .changed_at_ms = 1700000000000,
     };
 
-    head.ops[0] = (struct op_result){{4}, CHANGE_UPDATE, 3, 1700000000000};
-    head.ops[1] = (struct op_result){{7}, CHANGE_UPDATE, 2, 1600000000000};
-    head.ops[2] = (struct op_result){{8}, CHANGE_CREATE, 1, 1500000000000};
+    head.ops[0] = (struct op_result){{4}, CHANGE_UPDATE, 3, 1700000000000, {0}};
+    head.ops[1] = (struct op_result){{7}, CHANGE_UPDATE, 2, 1600000000000, {0}};
+    head.ops[2] = (struct op_result){{8}, CHANGE_CREATE, 1, 1500000000000, {0}};
     return head;
 }
 

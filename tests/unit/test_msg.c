@@ -387,7 +387,7 @@ struct bound {
 
 #define REFUSAL_MAX REFUSED_PROOF
 static const struct bound bounds[] = {
-    {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_FINISH},
+    {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_ERASE},
     {MSG_VOTE, 2, true, OP_ID_BYTES, OP_ID_BYTES},
     {MSG_VOTE, 3, true, 0, CREDENTIAL_BYTES_MAX},
     {MSG_VOTED, 1, false, 0, REFUSAL_MAX},
@@ -596,7 +596,7 @@ test_encoder_refuses_values(void **state)
     NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.ballot = (struct ballot){0});
     NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.ballot.node = NODES_MAX);
     NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = CHANGE_NONE);
-    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = (enum change_kind)5);
+    NOT_ENCODED(MSG_VOTE, ERR_RANGE, msg.u.vote.purpose = (enum change_kind)7);
     NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.refusal = (enum refusal)(REFUSAL_MAX + 1));
     NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.beat = (struct ballot){.node = 1});
     NOT_ENCODED(MSG_VOTED, ERR_RANGE, msg.u.voted.incarnations.count = NODES_MAX + 1);
