@@ -88,6 +88,7 @@ struct effect {
 };
 
 enum { CLOCK_DRIFT_MS_MAX = 60000 }; /* ballots further ahead of a node's clock are refused */
+enum { CLOCK_SKEW_MS_MAX = 500 };    /* two clocks that agree differ by no more */
 
 enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 16, SCAN_ROWS_MAX = 1024 };
 

@@ -91,8 +91,7 @@ read_absent(struct work *w)
 bool
 read_is_expired(const struct work *w, const struct head *head)
 {
-    return head_is_expired(head, membership_clock_ms(w->c->membership, w->st->wall_ms)) &&
-           !PLANTED(expired_read_served);
+    return head_is_expired(head, membership_clock_ms(w->c->membership, w->st->wall_ms));
 }
 
 /* This node first, then those that are connected, the nearest first. */

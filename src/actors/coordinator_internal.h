@@ -40,7 +40,6 @@ enum {
     READ_TRIES = 3,
     READ_TIMEOUT_MS = 250, /* a READ without an answer is sent again */
     REPAIR_TRIGGER_BUFFER = 1,
-    CLOCK_SKEW_MS_MAX = 500,
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
     GENERATIONS_REMEMBERED = 64,
     BATCH_LEASE_MS = 1000, /* how long a batch may be met undecided before it is aborted */

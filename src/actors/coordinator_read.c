@@ -287,7 +287,8 @@ exists(const struct work *w, const struct head *head)
 {
     const struct job *job = w->job;
     uint64_t version = job->listed ? job->want_version : 0;
-    if (!head || head->kind != HEAD_LIVE || read_is_expired(w, head))
+    if (!head || head->kind != HEAD_LIVE ||
+        (read_is_expired(w, head) && !PLANTED(expired_read_served)))
         return false;
     if (version == 0)
         version = head->version;

@@ -217,6 +217,34 @@ propose_void(struct work *w)
     propose_head(w, next);
 }
 
+/*
+ * What has expired is deleted by whoever meets it: a change before it goes on, or the repairers.
+ * Nobody's operation: no vote of a client's allows it, but what the head says, and each replica's
+ * own clock.
+ */
+static void
+propose_expiry(struct work *w)
+{
+    struct job *job = w->job;
+    struct head *next = arena_alloc(&job->round, sizeof(*next));
+    struct op_result result = {.kind = CHANGE_DELETE};
+    if (!next) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    arena_reset(&job->proposal_memory);
+    job->proposal = (struct proposal){.ballot = job->ballot};
+    change_next_head(w, next);
+    next->kind = HEAD_TOMBSTONE;
+    expiry_op_id(job->head_id, next->op_id);
+    memcpy(result.op_id, next->op_id, OP_ID_BYTES);
+    result.version = next->version;
+    result.at_ms = next->changed_at_ms;
+    change_remember_op(next, job->head, &result, w->st->wall_ms);
+    job_log(w, LOG_INFO, "expired", OK);
+    propose_head(w, next);
+}
+
 /* The whole of the pending head has come: it is written again without its mark. */
 void
 settle_with_copy(struct work *w, const struct msg_fetched *copy)
@@ -256,6 +284,10 @@ settle_for_change(struct work *w)
 {
     struct job *job = w->job;
     enum batch_decision decision;
+    if (read_is_expired(w, job->head) && !job->resume_read) {
+        propose_expiry(w);
+        return false;
+    }
     if (!head_is_pending(job->head))
         return true;
     if (job->resume_read && job->kind != REQUEST_DELETION)

@@ -287,12 +287,9 @@ change_start_erasing(struct work *w)
 }
 
 static enum vault_err
-precondition(const struct work *w)
+precondition(const struct job *job)
 {
-    const struct job *job = w->job;
     bool live = job->head && job->head->kind == HEAD_LIVE;
-    if (live && read_is_expired(w, job->head))
-        return ERR_NOT_FOUND;
     if (job->kind == REQUEST_CREATE)
         return live ? ERR_ALREADY_EXISTS : OK;
     if (!live)
@@ -335,7 +332,7 @@ change_propose(struct work *w)
         return;
     }
     enum vault_err err =
-        request_is_of_record(job->kind) ? identity_precondition(w) : precondition(w);
+        request_is_of_record(job->kind) ? identity_precondition(w) : precondition(job);
     if (err == ERR_NOT_FOUND && job->head && job->kind == REQUEST_RECORD_DELETE)
         identity_spread_again(w, err);
     else if (err != OK)

@@ -27,6 +27,7 @@ repairer_init(struct repairer *r, struct membership *membership, const struct no
     r->walks[1].table = ROW_ERASURE;
     r->walks[2].table = ROW_NEED;
     r->walks[3].table = ROW_UNSETTLED;
+    r->walks[4].table = ROW_EXPIRY;
 }
 
 /* ---- heartbeats ---- */
@@ -199,7 +200,8 @@ walk_on(struct repairer *r, const struct step *st, unsigned which, struct effect
         walk->began = st->now;
     walk->asked = st->now;
     effect_scan(out, ACTOR_REPAIRER, TAG_WALK + which, prefix_copy, after,
-                need ? NEED_PAGE_ROWS : REPAIR_PAGE_ROWS, !need && !walk->names_only);
+                need ? NEED_PAGE_ROWS : REPAIR_PAGE_ROWS,
+                !need && walk->table != ROW_EXPIRY && !walk->names_only);
 }
 
 /* Keys alone: what a path is, does not matter. */
@@ -299,11 +301,42 @@ end_of_round(struct repairer *r, struct repair_walk *walk)
     walk->rounds++;
 }
 
+/*
+ * What expires first comes first: the round ends with the first row whose time has not come. So a
+ * round costs a scan of one page, however many secrets will expire some day.
+ */
+static void
+on_expiry_page(struct repairer *r, const struct step *st, const struct msg_loaded *loaded,
+               struct repair_walk *walk, struct effects *out)
+{
+    uint64_t now_ms = membership_clock_ms(r->membership, st->wall_ms);
+    bool due = true;
+    walk->busy = false;
+    for (size_t i = 0; i < loaded->count && due; i++) {
+        struct path path;
+        uint64_t at_ms;
+        const struct loaded_row *row = &loaded->rows[i];
+        walk->after.size = row->key.size;
+        memcpy(walk->after.data, row->key.data, row->key.size);
+        if (row_key_expiry_of(row->key, &at_ms, &path) != OK)
+            continue;
+        due = at_ms <= now_ms;
+        if (due)
+            ask_shard_store(r, path, DELIVER_EXPIRY, out);
+    }
+    if (!due || !loaded->more || loaded->err != OK)
+        end_of_round(r, walk);
+}
+
 static void
 on_page(struct repairer *r, const struct step *st, const struct msg_loaded *loaded,
         struct effects *out)
 {
     struct repair_walk *walk = &r->walks[loaded->tag - TAG_WALK];
+    if (walk->table == ROW_EXPIRY) {
+        on_expiry_page(r, st, loaded, walk, out);
+        return;
+    }
     struct path last = {0};
     struct replicas replicas;
     unsigned asked = 0;

@@ -12,7 +12,7 @@
 #include "actors/membership.h"
 
 enum {
-    REPAIR_WALKS = 4,
+    REPAIR_WALKS = 5,
     REPAIR_PAGE_ROWS = 32,
     COUNT_PAGE_ROWS = 256, /* keys of paths that are counted in one go */
     HEARTBEAT_MS = 250,
@@ -28,7 +28,7 @@ enum { REPAIR_TAG_ANNOUNCE = 3 };
 
 /* A walk over one table of outstanding work. */
 struct repair_walk {
-    enum row_table table;       /* ROW_BOXES, ROW_ERASURE, ROW_NEED or ROW_UNSETTLED */
+    enum row_table table;       /* ROW_BOXES, _ERASURE, _NEED, _UNSETTLED or _EXPIRY */
     struct row_key after;       /* last key of the page before; size 0: from the first */
     bool busy;                  /* a scan is under way */
     bool names_only;            /* a row of the next page does not verify: each is checked apart */

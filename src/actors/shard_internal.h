@@ -13,7 +13,7 @@ enum {
     ACCEPTED_SLACK_MS = 1000, /* but never those so close to what the path has accepted */
     MANNERS_MS = 20,          /* how long a voter waits for the write of whom it voted for */
     DELIVER_QUIET_MS = 1000,  /* escrow of a path touched later than that is still in flight */
-    ACCEPT_CHANGES_MAX = 12,  /* rows that come and go with one head */
+    ACCEPT_CHANGES_MAX = 16,  /* rows that come and go with one head */
     SHARD_ROWS_MAX = 160,     /* version rows of a path looked at in one go */
 };
 
@@ -163,7 +163,7 @@ struct store_change *shard_change(struct store_change *list, size_t *count,
                                   struct bytes value);
 /* The row belongs into table 'u'. */
 bool shard_is_unsettled(const struct shard_row *row);
-/* One to five changes: with the rows of tables 'u', 'x', 'l' and 'i', where they come or go. */
+/* One to seven changes: with the rows of tables 'u', 'e', 'x', 'l' and 'i', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
 enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 16 };

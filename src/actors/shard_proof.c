@@ -91,12 +91,16 @@ voters_are_current(const struct shard_work *w, const struct proof *proof)
     return true;
 }
 
-/* What a void or a head without mark replaces: pending, and the very head that the voters had. */
+/*
+ * What a void, a head without mark or an expiry replaces: pending or with an end, and the very head
+ * that the voters had.
+ */
 static bool
 decode_replaced(const struct proof *proof, const struct head *head, struct head *out)
 {
     uint8_t id[ID_BYTES];
-    if (head_decode(proof->replaced, out) != OK || !head_is_pending(out))
+    if (head_decode(proof->replaced, out) != OK ||
+        (!head_is_pending(out) && out->expires_at_ms == 0))
         return false;
     record_id(proof->replaced, id);
     return memcmp(id, head->prev, ID_BYTES) == 0 && path_equal(out->path, head->path);
@@ -116,6 +120,16 @@ is_without_mark(const struct head *head, const struct head *pending)
            memcmp(head->incarnation, pending->incarnation, INCARNATION_BYTES) == 0 &&
            memcmp(head->version_id, pending->version_id, ID_BYTES) == 0 &&
            memcmp(head->op_id, pending->op_id, OP_ID_BYTES) == 0;
+}
+
+/* By this node's own clocks, within what two of them may differ. */
+static bool
+is_expiry_of(const struct shard_work *w, const struct head *head, const struct head *expired)
+{
+    uint64_t now_ms = membership_clock_ms(w->s->membership, w->st->wall_ms) + CLOCK_SKEW_MS_MAX;
+    return head_is_of_expiry(head) && head_is_expired(expired, now_ms) &&
+           head->version == expired->version &&
+           memcmp(head->incarnation, expired->incarnation, INCARNATION_BYTES) == 0;
 }
 
 /* A head that the votes of a client's operation allow: its kind, its operation, its author. */
@@ -148,7 +162,9 @@ is_allowed(struct shard_work *w, const struct proof *proof, const struct head *h
         return false;
     if (proof->replaced.size > 0)
         return decode_replaced(proof, head, pending) &&
-               (is_void_of(head, pending) || is_without_mark(head, pending));
+               (head_is_pending(pending)
+                    ? is_void_of(head, pending) || is_without_mark(head, pending)
+                    : is_expiry_of(w, head, pending));
     if (proof->purpose == CHANGE_FINISH)
         return head->kind == HEAD_RECORD && head->decision == BATCH_ABORTED;
     return is_of_operation(proof, head, author);

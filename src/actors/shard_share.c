@@ -210,6 +210,14 @@ drop_unsettled(struct shard_work *w)
     shard_commit(w, list, count);
 }
 
+static bool
+has_expired(const struct shard_work *w)
+{
+    const struct shard_row *own = &w->path->row;
+    return own->row.state != STATE_ABSENT && own->head.expires_at_ms != 0 &&
+           own->head.expires_at_ms <= membership_clock_ms(w->s->membership, w->st->wall_ms);
+}
+
 void
 shard_on_deliver(struct shard_work *w)
 {
@@ -225,6 +233,11 @@ shard_on_deliver(struct shard_work *w)
         return; /* the repairer's own round: this change is still in flight */
     if (owner >= DELIVER_HEAD_TO && owner <= DELIVER_LAST) {
         tell_head(w, (uint8_t)(owner - DELIVER_HEAD_TO), recent);
+        return;
+    }
+    if (owner == DELIVER_EXPIRY) {
+        if (!recent && has_expired(w))
+            finish_first(w);
         return;
     }
     if (path->row.row.state == STATE_ACCEPTED || path->row.row.state == STATE_RECEIVED) {

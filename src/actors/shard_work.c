@@ -57,6 +57,37 @@ put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
     return true;
 }
 
+static uint64_t
+expires_at(const struct shard_row *row)
+{
+    return row->row.state == STATE_ABSENT ? 0 : row->head.expires_at_ms;
+}
+
+/* A row where it is met when its time has come. */
+static bool
+put_expiry(struct shard_work *w, struct store_change *list, size_t *count)
+{
+    uint64_t before = expires_at(&w->path->row), after = expires_at(&w->path->next);
+    struct row_key key;
+    struct bytes copy;
+    if (before == after)
+        return true;
+    if (before != 0) {
+        row_key_expiry(before, w->path->link.path, &key);
+        copy = shard_key_copy(w, &key);
+        if (copy.size == 0)
+            return false;
+        shard_change(list, count, STORE_DELETE, copy, (struct bytes){0});
+    }
+    if (after == 0)
+        return true;
+    row_key_expiry(after, w->path->link.path, &key);
+    copy = shard_key_copy(w, &key);
+    if (copy.size > 0)
+        shard_change(list, count, STORE_PUT, copy, (struct bytes){0});
+    return copy.size > 0;
+}
+
 /* With the first row of a path: from now on it is listed. */
 static enum vault_err
 put_index(struct shard_work *w, struct store_change *list, size_t *count)
@@ -97,7 +128,7 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     if (err != OK || key_copy.size == 0)
         return err != OK ? err : ERR_NOMEM;
     shard_change(list, count, STORE_PUT, key_copy, copy);
-    if (!put_unsettled(w, list, count))
+    if (!put_unsettled(w, list, count) || !put_expiry(w, list, count))
         return ERR_NOMEM;
     return w->path->row.row.state == STATE_ABSENT ? put_index(w, list, count) : OK;
 }

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/auditor.h"
 #include "actors/shard_proof.h"
 #include "base/planted.h"
 
@@ -183,6 +184,21 @@ stays_clean(const struct shard_path *path, const struct incoming *in)
            path->row.head.kind == HEAD_LIVE;
 }
 
+/* No client has asked for it, so no vote of it is in the trail. */
+static void
+note_expiry(const struct shard_work *w)
+{
+    struct audit_record record = {.kind = AUDIT_expiry,
+                                  .node = w->msg->from,
+                                  .op = w->msg->op,
+                                  .request_id = w->msg->request_id,
+                                  .operation = bytes_of_text("delete"),
+                                  .tenant = w->path->link.path.tenant,
+                                  .name = w->path->link.path.name,
+                                  .outcome = bytes_of_text("accepted")};
+    audit_note(w->st, &record);
+}
+
 static void
 accept_head(struct shard_work *w, struct incoming *in)
 {
@@ -227,6 +243,8 @@ accept_head(struct shard_work *w, struct incoming *in)
     answer_written(w, m, in->head_id);
     if (PLANTED(acknowledge_before_sync))
         shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);
+    if (!same && head_is_of_expiry(&in->head))
+        note_expiry(w);
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);

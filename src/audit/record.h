@@ -16,14 +16,15 @@
     X(share, 4)   /* this node was asked for its share */                                          \
     X(list, 5)    /* this node was asked for the versions of a path */                             \
     X(erase, 6)   /* this node has erased a path */                                                \
-    X(incarnation, 7)
+    X(incarnation, 7)                                                                              \
+    X(expiry, 8) /* this node has taken a tombstone for a secret that has expired */
 
 enum audit_kind {
 #define X(name, value) AUDIT_##name = value,
     AUDIT_KINDS(X)
 #undef X
 };
-enum { AUDIT_KIND_LAST = AUDIT_incarnation };
+enum { AUDIT_KIND_LAST = AUDIT_expiry };
 const char *audit_kind_name(uint64_t kind); /* "?" when unknown */
 
 enum { AUDIT_WORD_BYTES_MAX = 64, AUDIT_RECORD_BYTES_MAX = 1536 };

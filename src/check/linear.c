@@ -25,6 +25,7 @@ struct model {
     uint64_t hash;
     uint64_t oldest, max_versions;    /* kept */
     uint64_t soft_deleted, destroyed; /* bit i: version oldest + i */
+    uint64_t expires_ms;              /* 0: never */
     struct model *allocated;          /* all of them, to be freed */
 };
 
@@ -73,7 +74,7 @@ model_new(struct search *s, enum model_kind kind, uint64_t version, const struct
           const struct model *older)
 {
     struct model *m = check_alloc(sizeof(*m));
-    *m = (struct model){kind, version, write, older, 0, 1, 0, 0, 0, s->models};
+    *m = (struct model){kind, version, write, older, 0, 1, 0, 0, 0, 0, s->models};
     s->models = m;
     m->hash =
         mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
@@ -92,10 +93,11 @@ model_altered(struct search *s, const struct model *state, const struct model *o
     m->max_versions = of->max_versions;
     m->soft_deleted = of->soft_deleted;
     m->destroyed = of->destroyed;
+    m->expires_ms = of->expires_ms;
     m->allocated = s->models;
     s->models = m;
     m->hash ^= mix(m->oldest * 31 + m->max_versions) ^ mix(m->soft_deleted + 3) ^
-               mix(m->destroyed + 0x5bd1e995) ^ mix(17);
+               mix(m->destroyed + 0x5bd1e995) ^ mix(m->expires_ms + 17);
     return m;
 }
 
@@ -126,6 +128,26 @@ keep_newest(struct model *m)
         keep_from(m, m->version - kept + 1);
 }
 
+/* By then it may have expired; or must have, before the operation was begun. */
+static bool
+may_be_gone(const struct model *state, const struct linear_op *op)
+{
+    if (state->kind != MODEL_LIVE)
+        return true;
+    bool open = op->outcome == LINEAR_OPEN;
+    return state->expires_ms != 0 && op->called_ms != 0 &&
+           (open || op->ended_ms + LINEAR_SKEW_MS >= state->expires_ms);
+}
+
+static bool
+may_be_there(const struct model *state, const struct linear_op *op)
+{
+    if (state->kind != MODEL_LIVE)
+        return false;
+    return state->expires_ms == 0 || op->called_ms == 0 ||
+           op->called_ms < state->expires_ms + LINEAR_SKEW_MS;
+}
+
 static const struct linear_op *
 write_of(const struct model *state, uint64_t version)
 {
@@ -138,9 +160,8 @@ static const struct model *
 after_write(struct search *s, const struct model *state, const struct linear_op *op)
 {
     bool create = op->kind == REQUEST_CREATE;
-    bool live = state->kind == MODEL_LIVE;
     uint64_t version = create ? 1 : state->version + 1;
-    if (create == live)
+    if (create ? !may_be_gone(state, op) : !may_be_there(state, op))
         return NULL;
     if (op->has_expected_version && op->expected_version != state->version)
         return NULL;
@@ -158,8 +179,8 @@ after_write(struct search *s, const struct model *state, const struct linear_op 
 static const struct model *
 after_delete(struct search *s, const struct model *state, const struct linear_op *op)
 {
-    bool live = state->kind == MODEL_LIVE;
-    if (!live || (op->has_expected_version && op->expected_version != state->version) ||
+    if (!may_be_there(state, op) ||
+        (op->has_expected_version && op->expected_version != state->version) ||
         (op->version != 0 && op->version != state->version))
         return NULL;
     return model_new(s, MODEL_DELETED, 0, op, NULL);
@@ -187,7 +208,7 @@ static bool
 alters(const struct linear_op *op, struct model *m)
 {
     const struct alteration *a = op->alteration;
-    if (m->kind != MODEL_LIVE ||
+    if (!may_be_there(m, op) ||
         !alter_versions(&a->soft_delete, m, &m->soft_deleted, NULL, false) ||
         !alter_versions(&a->undelete, m, NULL, &m->soft_deleted, false) ||
         !alter_versions(&a->destroy, m, &m->destroyed, &m->soft_deleted, true))
@@ -196,6 +217,8 @@ alters(const struct linear_op *op, struct model *m)
         m->max_versions = a->max_versions;
         keep_newest(m);
     }
+    if (a->has_expires_at)
+        m->expires_ms = a->expires_at_ms;
     return true;
 }
 
@@ -212,9 +235,11 @@ after_alteration(struct search *s, const struct model *state, const struct linea
 static bool
 refusal_fits(const struct model *state, const struct linear_op *op)
 {
-    bool live = state->kind == MODEL_LIVE;
+    bool live = may_be_there(state, op);
     if (op->kind == REQUEST_DELETION)
         return state->kind != MODEL_DELETED;
+    if (op->refusal == ERR_NOT_FOUND && may_be_gone(state, op))
+        return true;
     if (op->refusal == ERR_ALREADY_EXISTS)
         return live;
     if (op->refusal == ERR_VERSION_MISMATCH)
@@ -236,7 +261,7 @@ read_fits(const struct model *state, const struct linear_op *op)
 {
     const struct linear_op *write = write_of(state, op->version);
     bool latest = op->version_asked == 0 && !op->has_at;
-    if (state->kind != MODEL_LIVE || !write || write->number != op->read_number ||
+    if (!may_be_there(state, op) || !write || write->number != op->read_number ||
         op->version < state->oldest || state_of(state, op->version) != VERSION_AVAILABLE)
         return false;
     return latest ? op->version == state->version
@@ -246,7 +271,7 @@ read_fits(const struct model *state, const struct linear_op *op)
 static bool
 history_fits(const struct model *state, const struct linear_op *op)
 {
-    if (state->kind != MODEL_LIVE || op->version != state->version)
+    if (!may_be_there(state, op) || op->version != state->version)
         return false;
     uint64_t kept = state->version - state->oldest + 1;
     uint64_t expected = kept < op->limit ? kept : op->limit;
@@ -275,8 +300,11 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_DELETE: return after_delete(s, state, op);
     case REQUEST_READ: return read_fits(state, op) ? state : NULL;
     case REQUEST_HISTORY: return history_fits(state, op) ? state : NULL;
-    case REQUEST_DELETION: return state->kind == MODEL_DELETED ? state : NULL;
-    case REQUEST_NAMES: return state->kind == MODEL_LIVE ? state : NULL;
+    case REQUEST_DELETION:
+        return state->kind == MODEL_DELETED || (state->kind == MODEL_LIVE && may_be_gone(state, op))
+                   ? state
+                   : NULL;
+    case REQUEST_NAMES: return may_be_there(state, op) ? state : NULL;
     case REQUEST_BATCH:
     case REQUEST_BATCH_CREATE:
     case REQUEST_COPY:

@@ -47,12 +47,17 @@ struct linear_op {
     bool has_next;
     const uint64_t *row_valid_from_ms;   /* borrowed, newest first; 0: not told */
     const uint8_t *row_states;           /* likewise, enum version_state; NULL: not told */
-    const struct alteration *alteration; /* ALTER; borrowed */
+    const struct alteration *alteration; /* ALTER; borrowed; expires_in is not judged */
+    /*
+     * By a clock that differs from those of the nodes by less than LINEAR_SKEW_MS: what expires is
+     * there until then, and gone from then on. 0: the history has no such clock.
+     */
+    uint64_t called_ms, ended_ms;
 };
 
 enum linear_verdict { LINEAR, NOT_LINEAR, UNDECIDED };
 
-enum { LINEAR_STEPS_MAX = 3000000 };
+enum { LINEAR_STEPS_MAX = 3000000, LINEAR_SKEW_MS = 1500 };
 
 /*
  * All operations on one path, in any order. UNDECIDED: no order was found within that many steps.

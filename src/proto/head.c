@@ -118,6 +118,25 @@ head_is_expired(const struct head *head, uint64_t wall_ms)
     return head->kind == HEAD_LIVE && head->expires_at_ms != 0 && head->expires_at_ms <= wall_ms;
 }
 
+void
+expiry_op_id(const uint8_t head_id[static ID_BYTES], uint8_t out[static OP_ID_BYTES])
+{
+    uint8_t hash[HASH_BYTES];
+    struct bytes parts[] = {bytes_of_text("ostraka expiry 1"), bytes_of(head_id, ID_BYTES)};
+
+    hash_parts(parts, 2, hash);
+    memcpy(out, hash, OP_ID_BYTES);
+}
+
+bool
+head_is_of_expiry(const struct head *head)
+{
+    uint8_t op_id[OP_ID_BYTES];
+
+    expiry_op_id(head->prev, op_id);
+    return head->kind == HEAD_TOMBSTONE && memcmp(head->op_id, op_id, OP_ID_BYTES) == 0;
+}
+
 static bool
 is_altered(const struct head *head)
 {

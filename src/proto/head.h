@@ -128,6 +128,13 @@ void head_keep_versions(struct head *head);
 bool head_brings_version(const struct head *head);
 /* By that clock it has expired: nothing is there. */
 bool head_is_expired(const struct head *head, uint64_t wall_ms);
+/*
+ * The operation of the tombstone that takes the place of a head that has expired: the same whoever
+ * notices.
+ */
+void expiry_op_id(const uint8_t head_id[static ID_BYTES], uint8_t out[static OP_ID_BYTES]);
+/* It took the place of one that had expired. */
+bool head_is_of_expiry(const struct head *head);
 
 bool head_is_pending(const struct head *head);
 /* Nothing is left of what was below it: a tombstone or a void. */

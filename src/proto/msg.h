@@ -308,6 +308,7 @@ enum {
     DELIVER_HEAD_TO,             /* + a node: tell it your head, once it is chosen */
     DELIVER_LAST = DELIVER_HEAD_TO + NODES_MAX - 1,
     DELIVER_SETTLE = 32,  /* the batch that the pending head belongs to is to be settled */
+    DELIVER_EXPIRY = 33,  /* the head has perhaps expired */
     DELIVER_REWRAP = 255, /* from this node alone: seal own shares under the bucket's new key */
 };
 static_assert((int)DELIVER_LAST < (int)DELIVER_SETTLE, "each has a number of its own");

@@ -14,6 +14,7 @@
 enum {
     VERSION_KEY_BYTES = 8,
     LEAF_KEY_BYTES = 2,
+    EXPIRY_KEY_BYTES = 8,
     SEALED_SHARE_BYTES_MAX = SECRET_BYTES_MAX + 64, /* nonce and tag of whatever seals it */
 };
 
@@ -154,6 +155,14 @@ row_key_doubt(struct path path, struct row_key *out)
 }
 
 void
+row_key_expiry(uint64_t at_ms, struct path path, struct row_key *out)
+{
+    row_key_table(ROW_EXPIRY, out);
+    key_add_number(out, at_ms, EXPIRY_KEY_BYTES);
+    key_add_path(out, path);
+}
+
+void
 row_key_versions(enum row_table table, struct path path, struct row_key *out)
 {
     assert(has_versions(table));
@@ -281,6 +290,26 @@ row_key_path_of(struct bytes key, struct path *out)
         return ERR_CORRUPT;
     if (!path_valid(found) || (letter == ROW_INDEX && leaf != path_leaf(found)))
         return ERR_CORRUPT;
+    *out = found;
+    return OK;
+}
+
+enum vault_err
+row_key_expiry_of(struct bytes key, uint64_t *at_ms, struct path *out)
+{
+    struct key_cursor cursor = {.rest = key};
+    enum row_table letter = (enum row_table)key_take_number(&cursor, 1);
+    uint64_t at = key_take_number(&cursor, EXPIRY_KEY_BYTES);
+    struct path found;
+
+    *at_ms = 0;
+    *out = (struct path){0};
+    found.tenant = key_take(&cursor, (size_t)key_take_number(&cursor, 1));
+    found.name = key_take(&cursor, (size_t)key_take_number(&cursor, 2));
+    if (cursor.bad || cursor.rest.size > 0 || letter != ROW_EXPIRY || at > TIME_MS_MAX ||
+        !path_valid(found))
+        return ERR_CORRUPT;
+    *at_ms = at;
     *out = found;
     return OK;
 }

@@ -32,6 +32,9 @@
  *                                  settled, if nobody else does; the value is a byte
  *   'q' path 1 zero                what this store accepted of the path may have been forgotten; empty
  *                                  value; goes when enough others have handed the path over
+ *   'e' when path                  empty: the head that is accepted here says that the secret expires
+ *                                  then (milliseconds, 8 bytes, big endian): a scan meets what
+ *                                  expires first
  *
  * path = tenant length (1) tenant  name length (2) name, so that no path is the beginning of
  * another. Versions are stored as their complement, 8 bytes big endian: a scan meets the newest
@@ -58,6 +61,7 @@ enum row_table {
     ROW_NAME = 'l',
     ROW_AUDIT = 'a',
     ROW_ANCHOR = 'h',
+    ROW_EXPIRY = 'e',
 };
 
 /* Keys are built in fixed memory. */
@@ -84,6 +88,9 @@ void row_key_version(enum row_table table, struct path path, uint64_t version,
 void row_key_erasure(struct path path, struct row_key *out);
 void row_key_unsettled(struct path path, struct row_key *out);
 void row_key_doubt(struct path path, struct row_key *out);
+void row_key_expiry(uint64_t at_ms, struct path path, struct row_key *out);
+/* Path borrowed from `key`. Errors: ERR_CORRUPT. */
+MUST_CHECK enum vault_err row_key_expiry_of(struct bytes key, uint64_t *at_ms, struct path *out);
 /*
  * Splits a key of 'v', 'd', 'b', 't', 'n', 'u' or 'q'. Views are borrowed from `key`. Errors:
  * ERR_CORRUPT.

@@ -69,6 +69,8 @@ as_checked(const struct op *op)
         .row_valid_from_ms = op->valid_from,
         .row_states = op->states,
         .alteration = op->alteration,
+        .called_ms = sim_wall_start_ms + op->called_ns / 1000000,
+        .ended_ms = sim_wall_start_ms + ended_ns(op) / 1000000,
     };
 }
 
@@ -84,7 +86,9 @@ said_of(const struct op *op, unsigned path, struct linear_op *out)
                               .outcome = there ? LINEAR_DONE : LINEAR_REFUSED,
                               .refusal = there ? OK : ERR_NOT_FOUND,
                               .called_ns = op->called_ns,
-                              .ended_ns = op->ended_ns};
+                              .ended_ns = op->ended_ns,
+                              .called_ms = sim_wall_start_ms + op->called_ns / 1000000,
+                              .ended_ms = sim_wall_start_ms + op->ended_ns / 1000000};
     return true;
 }
 

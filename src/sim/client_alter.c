@@ -21,13 +21,21 @@ pick_versions(struct prng *prng, uint64_t latest, struct version_list *list)
         list->of[list->count++] = version - 1;
 }
 
+/* Else nobody could say when something has expired. */
+static bool
+clocks_agree(const struct world *world)
+{
+    const struct faults *f = &world->faults;
+    return !f->on[FAULT_clock_jump] && !f->on[FAULT_clock_hour] && !f->on[FAULT_clock_drift];
+}
+
 static void
 pick_alteration(struct world *world, uint64_t latest, struct alteration *a)
 {
     static const struct metadata_change pair = {.key = {(const uint8_t *)"owner", 5},
                                                 .value = {(const uint8_t *)"a", 1}};
     struct prng *prng = &world->client_prng;
-    switch (prng_below(prng, 8)) {
+    switch (prng_below(prng, clocks_agree(world) ? 10 : 8)) {
     case 0:
     case 1: pick_versions(prng, latest, &a->soft_delete); break;
     case 2:
@@ -37,6 +45,13 @@ pick_alteration(struct world *world, uint64_t latest, struct alteration *a)
     case 6:
         a->has_max_versions = true;
         a->max_versions = prng_chance(prng, 500) ? 0 : prng_between(prng, 1, 6);
+        break;
+    case 8:
+    case 9:
+        a->has_expires_at = true;
+        if (!prng_chance(prng, 250))
+            a->expires_at_ms =
+                sim_wall_start_ms + world->now_ns / 1000000 + prng_skewed(prng, 1, 20000);
         break;
     default:
         a->metadata = &pair;

@@ -532,6 +532,175 @@ test_fewer_versions(void **state)
     end(ac);
 }
 
+/* ---- expiry ---- */
+
+static void
+expire_in(struct actor_cluster *ac, unsigned node, uint64_t ms)
+{
+    struct alteration a = {.has_expires_in = true, .expires_in_ms = ms};
+    assert_int_equal(alter(ac, node, &a)->reply.err, OK);
+}
+
+static void
+assert_gone_everywhere(struct actor_cluster *ac)
+{
+    for (unsigned i = 0; i < ac->options.nodes; i++) {
+        struct path_row row;
+        struct head head;
+        assert_true(ac_path_row(ac, i, "a", &row, &head));
+        assert_int_equal(head.kind, HEAD_TOMBSTONE);
+        assert_true(head_is_of_expiry(&head));
+        assert_true(row.erased);
+        assert_int_equal(ac_rows(ac, i, ROW_VERSION), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_DEALING), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_EXPIRY), 0);
+        assert_int_equal(ac_rows(ac, i, ROW_ERASURE), 0);
+    }
+}
+
+static void
+test_expires(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 20, 2);
+    struct request list = ac_make(REQUEST_NAMES, "", NULL);
+    list.name = (struct bytes){0};
+    list.limit = 10;
+    expire_in(ac, 0, 5000);
+    ac_run_ms(ac, 4000);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(ac_value_is(ac_read(ac, i, "a"), "v2"));
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &list))->reply.name_count, 1);
+    /* From that moment on, whether or not anybody has deleted it. */
+    ac_run_ms(ac, 1001);
+    for (unsigned i = 0; i < 3; i++) {
+        struct request history = ac_make(REQUEST_HISTORY, "a", NULL);
+        struct request metadata = ac_make(REQUEST_METADATA, "a", NULL);
+        assert_int_equal(ac_read(ac, i, "a")->reply.err, ERR_NOT_FOUND);
+        assert_int_equal(read_version(ac, i, 1)->reply.err, ERR_NOT_FOUND);
+        assert_int_equal(ac_wait(ac, ac_send(ac, i, &history))->reply.err, ERR_NOT_FOUND);
+        assert_int_equal(ac_wait(ac, ac_send(ac, i, &metadata))->reply.err, ERR_NOT_FOUND);
+    }
+    assert_int_equal(ac_wait(ac, ac_send(ac, 2, &list))->reply.name_count, 0);
+    assert_int_equal(ac_update(ac, 1, "a", "x")->reply.err, ERR_NOT_FOUND);
+    ac_run_ms(ac, 20000);
+    assert_gone_everywhere(ac);
+    assert_int_equal(ac_create(ac, 1, "a", "new")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "new"));
+    end(ac);
+}
+
+/* Nobody asks for it, and the node that was told of it dies. */
+static void
+test_expires_unattended(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 21, 1);
+    expire_in(ac, 0, 3000);
+    ac_crash(ac, 0);
+    ac_run_ms(ac, 20000);
+    ac_start(ac, 0);
+    ac_run_ms(ac, 20000);
+    assert_gone_everywhere(ac);
+    end(ac);
+}
+
+/* Whoever meets it first deletes it, and goes on. */
+static void
+test_created_again_at_once(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 22, 1);
+    expire_in(ac, 0, 1000);
+    ac_run_ms(ac, 1001);
+    assert_int_equal(ac_create(ac, 2, "a", "new")->reply.err, OK);
+    ac_run_ms(ac, 10000);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "new"));
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ac_rows(ac, i, ROW_VERSION), 1);
+    end(ac);
+}
+
+static void
+test_expiry_is_put_off(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 23, 1);
+    struct alteration never = {.has_expires_at = true};
+    expire_in(ac, 0, 3000);
+    assert_int_equal(ac_rows(ac, 1, ROW_EXPIRY), 1);
+    assert_int_equal(ac_update(ac, 1, "a", "v2")->reply.err, OK);
+    assert_int_equal(alter(ac, 1, &never)->reply.err, OK);
+    ac_run_ms(ac, 10000);
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "v2"));
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ac_rows(ac, i, ROW_EXPIRY), 0);
+    expire_in(ac, 0, 1000);
+    ac_run_ms(ac, 20000);
+    assert_gone_everywhere(ac);
+    end(ac);
+}
+
+/* One clock that is an hour ahead deletes nothing before its time, and one behind shows nothing. */
+static void
+test_one_wrong_clock(void **state)
+{
+    (void)state;
+    for (int ahead = 0; ahead < 2; ahead++) {
+        struct actor_cluster *ac = cluster_with_versions(3, 24, 1);
+        ac->nodes[2].skew_ms = ahead ? 3600000 : -3600000;
+        ac_run_ms(ac, 1000);
+        expire_in(ac, 0, 10000);
+        ac_run_ms(ac, 8000);
+        for (unsigned i = 0; i < 3; i++)
+            assert_true(ac_value_is(ac_read(ac, i, "a"), "v1"));
+        ac_run_ms(ac, 2500);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(ac_read(ac, i, "a")->reply.err, ERR_NOT_FOUND);
+        ac_free(ac);
+    }
+}
+
+/* A broken node cannot delete before the time: the others look at their own clocks. */
+struct early {
+    unsigned writes, refused;
+};
+
+static enum ac_verdict
+count_writes(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct early *e = context;
+    (void)to;
+    e->writes += from == 0 && msg->kind == MSG_WRITE;
+    e->refused += msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_PROOF;
+    return AC_PASS;
+}
+
+static void
+test_expired_too_early(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 25, 1);
+    struct early early = {0};
+    expire_in(ac, 0, 60000);
+    ac_run_ms(ac, 2000);
+    /* Node 0 believes that all clocks are an hour ahead of what they are. */
+    ac->filter = count_writes;
+    ac->filter_context = &early;
+    ac->may_fail = true;
+    for (unsigned i = 0; i < 200; i++) {
+        struct membership *ms = (struct membership *)(uintptr_t)node_membership(ac->nodes[0].node);
+        for (unsigned n = 1; n < 3; n++)
+            ms->members[n].clock_offset_ms = 3600000;
+        ac_run_ms(ac, 10);
+    }
+    assert_true(early.writes > 0);
+    assert_true(early.refused > 0);
+    ac_run_ms(ac, 2000);
+    assert_true(ac_value_is(ac_read(ac, 1, "a"), "v1"));
+    end(ac);
+}
+
 int
 main(void)
 {
@@ -551,6 +720,12 @@ main(void)
         cmocka_unit_test(test_expected_version_and_key),
         cmocka_unit_test(test_nothing_to_alter),
         cmocka_unit_test(test_fewer_versions),
+        cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_expires_unattended),
+        cmocka_unit_test(test_created_again_at_once),
+        cmocka_unit_test(test_expiry_is_put_off),
+        cmocka_unit_test(test_one_wrong_clock),
+        cmocka_unit_test(test_expired_too_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
