@@ -53,6 +53,12 @@ int command_secret_export(int argc, char **argv);
 int command_secret_move(int argc, char **argv);
 int command_secret_delete(int argc, char **argv);
 int command_secret_edit(int argc, char **argv);
+int command_secret_diff(int argc, char **argv);
+int command_versions_delete(int argc, char **argv);
+int command_versions_undelete(int argc, char **argv);
+int command_versions_destroy(int argc, char **argv);
+int command_metadata_get(int argc, char **argv);
+int command_metadata_set(int argc, char **argv);
 /* cli/env_command.c */
 int command_env_encrypt(int argc, char **argv);
 int command_env_expand(int argc, char **argv);

@@ -194,6 +194,85 @@ const struct command cli_commands[] = {
         command_secret_edit,
     },
     {
+        "secret diff",
+        "compare two versions of a secret",
+        "Usage: ostraka secret diff NAME VERSION VERSION [options]\n"
+        "\n"
+        "Says how many lines of the two versions differ, and nothing of their values.\n"
+        "\n"
+        "Options:\n"
+        "  --show-values       print the lines that differ\n" CONNECTION_HELP,
+        command_secret_diff,
+    },
+    {
+        "versions delete",
+        "make single versions unreadable",
+        "Usage: ostraka versions delete NAME VERSION... [options]\n"
+        "\n"
+        "The versions cannot be read any more. `ostraka versions undelete` brings them back.\n"
+        "\n"
+        "Options:\n"
+        "  --expected-version N  only if the current version is N\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_versions_delete,
+    },
+    {
+        "versions undelete",
+        "make deleted versions readable again",
+        "Usage: ostraka versions undelete NAME VERSION... [options]\n"
+        "\n"
+        "Brings back what `ostraka versions delete` made unreadable.\n"
+        "\n"
+        "Options:\n"
+        "  --expected-version N  only if the current version is N\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_versions_undelete,
+    },
+    {
+        "versions destroy",
+        "erase single versions for good",
+        "Usage: ostraka versions destroy NAME VERSION... [options]\n"
+        "\n"
+        "Erases the versions, for good and without asking; the history goes on naming them. It is\n"
+        "done once so many nodes have erased their share that the others cannot put them together\n"
+        "again.\n"
+        "\n"
+        "Options:\n"
+        "  --expected-version N  only if the current version is N\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_versions_destroy,
+    },
+    {
+        "metadata get",
+        "show what is kept about a secret",
+        "Usage: ostraka metadata get NAME [options]\n"
+        "\n"
+        "Shows which versions are kept, when the secret expires, and its metadata.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_metadata_get,
+    },
+    {
+        "metadata set",
+        "change what is kept about a secret",
+        "Usage: ostraka metadata set NAME [options]\n"
+        "\n"
+        "Changes what is named and nothing else. Metadata is no secret and is not kept as one.\n"
+        "\n"
+        "Options:\n"
+        "  --set KEY=VALUE     may be given several times\n"
+        "  --remove KEY        may be given several times\n"
+        "  --max-versions N    keep the N newest versions, at most 64; others are erased\n"
+        "  --default-max-versions  keep as many as for a new secret: 64\n"
+        "  --expires-at TIME   nothing is there from then on; RFC 3339\n"
+        "  --expires-in S      the same, in seconds from now\n"
+        "  --no-expiry         it does not expire\n"
+        "  --expected-version N  only if the current version is N\n"
+        "  --json              print the answer as JSON\n" CONNECTION_HELP,
+        command_metadata_set,
+    },
+    {
         "secret delete",
         "delete a secret with all its versions",
         "Usage: ostraka secret delete NAME [options]\n"
@@ -634,7 +713,9 @@ const struct command cli_commands[] = {
         "print what a shell needs to complete commands",
         "Usage: ostraka completion bash|zsh\n"
         "\n"
-        "Prints a script that makes the shell complete commands, options and files.\n"
+        "Prints a script that makes the shell complete commands, options, files, and names of "
+        "secrets,\n"
+        "for which it asks a node as any command does.\n"
         "\n"
         "Examples:\n"
         "  source <(ostraka completion bash)            # in ~/.bashrc\n"

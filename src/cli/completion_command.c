@@ -1,6 +1,6 @@
 /*
- * ostraka completion bash|zsh: what a shell needs to complete commands and options, made of the table
- * of commands, so that it knows what the program knows.
+ * ostraka completion bash|zsh: what a shell needs to complete commands, options and names of secrets,
+ * made of the table of commands, so that it knows what the program knows.
  */
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +79,52 @@ print_second_words(size_t number)
     }
 }
 
+/* Its first argument is the name of a secret that is there, as its usage says. */
+static bool
+takes_name(const struct command *command)
+{
+    const char *usage = strstr(command->help, command->path);
+
+    if (!usage || strcmp(command->path, "secret create") == 0)
+        return false;
+    usage += strlen(command->path);
+    return strncmp(usage, " NAME", 5) == 0 || strncmp(usage, " FROM TO", 8) == 0;
+}
+
+/*
+ * Names that a shell would not take as they stand are not offered: others choose them. They are not
+ * given to `compgen -W`, which would expand them.
+ */
+static void
+print_names(void)
+{
+    fputs("        case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n", stdout);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (takes_name(&cli_commands[i]))
+            printf("        \"3 %s\") names=1 ;;\n", cli_commands[i].path);
+    }
+    fputs("        esac\n"
+          "        case $current in\n"
+          "        -*) ;;\n"
+          "        *) if [ -n \"$names\" ]; then\n"
+          "               while IFS= read -r name; do\n"
+          "                   case $name in\n"
+          "                   *[!A-Za-z0-9._/@+-]*) ;;\n"
+          "                   *) COMPREPLY+=(\"$name\") ;;\n"
+          "                   esac\n"
+          "               done < <(\"${COMP_WORDS[0]}\" secret list \"$current\" 2>/dev/null)\n"
+          "               return\n"
+          "           fi ;;\n"
+          "        esac\n",
+          stdout);
+}
+
 /* Both shells run this: zsh by its own support for completions of bash. */
 static void
 print_function(void)
 {
     fputs("_ostraka() {\n"
-          "    local current=${COMP_WORDS[COMP_CWORD]} words= i\n"
+          "    local current=${COMP_WORDS[COMP_CWORD]} words= names= name i\n"
           "    COMPREPLY=() # none: files\n"
           "    # What comes after \"--\" is another program's command line.\n"
           "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -118,8 +158,9 @@ print_function(void)
         print_second_words(i);
         fputs("\" ;;\n", stdout);
     }
-    fputs("        esac\n"
-          "        case $current in\n"
+    fputs("        esac\n", stdout);
+    print_names();
+    fputs("        case $current in\n"
           "        -*) ;;\n"
           "        *) [ -n \"$words\" ] && [ \"$COMP_CWORD\" -eq 2 ] || words= ;;\n"
           "        esac\n"
