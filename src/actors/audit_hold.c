@@ -114,7 +114,8 @@ copy_records(struct arena *arena, struct reply *reply)
 static size_t
 reply_bytes(const struct reply *reply)
 {
-    size_t bytes = sizeof(struct audit_held) + reply->value.size + reply->names_next.size;
+    size_t bytes = sizeof(struct audit_held) + reply->value.size + reply->names_next.size +
+                   reply->metadata.custom.size;
 
     for (size_t i = 0; i < reply->row_count; i++)
         bytes += sizeof(reply->rows[i]) + reply->rows[i].author.size;
@@ -148,6 +149,8 @@ audit_hold_reply(struct audit_hold *hold, uint64_t serial, const struct effect *
     struct reply *copy = &held->reply.u.reply.reply;
     if (arena_copy(&held->memory, reply->u.reply.reply.value, &copy->value) != OK ||
         arena_copy(&held->memory, reply->u.reply.reply.names_next, &copy->names_next) != OK ||
+        arena_copy(&held->memory, reply->u.reply.reply.metadata.custom, &copy->metadata.custom) !=
+            OK ||
         copy_rows(&held->memory, copy) != OK || copy_items(&held->memory, copy) != OK ||
         copy_names(&held->memory, copy) != OK || copy_records(&held->memory, copy) != OK) {
         audit_held_free(held);

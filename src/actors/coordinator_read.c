@@ -223,11 +223,22 @@ answer_value(struct work *w, const struct gathered *g)
     job_end(w);
 }
 
-/* Whoever asks for the head alone: a batch takes its id from the job, others what it says. */
+/*
+ * Whoever asks for the head alone: a batch takes its id from the job, others what it says. NULL: it
+ * is known to be there, and that is all that is asked.
+ */
 static void
 answer_head(struct work *w, const struct head *head)
 {
-    struct reply reply = {.head = head};
+    struct reply reply = {0};
+    if (head) {
+        reply.version = head->version;
+        reply.metadata = (struct secret_metadata){.oldest_version = head->oldest_version,
+                                                  .max_versions = head->max_versions,
+                                                  .expires_at_ms = head->expires_at_ms,
+                                                  .changed_at_ms = head->changed_at_ms,
+                                                  .custom = head->metadata};
+    }
     job_reply(w, &reply);
     job_end(w);
 }

@@ -339,27 +339,28 @@ render_altered(const struct request *request, const struct reply *reply, struct 
 }
 
 static void
-render_metadata(const struct request *request, const struct head *head, struct json_out *out)
+render_metadata(const struct request *request, const struct reply *reply, struct json_out *out)
 {
     struct custom_pair pairs[METADATA_PAIRS_MAX];
+    const struct secret_metadata *metadata = &reply->metadata;
     size_t count;
 
     if (out->err == OK)
-        out->err = metadata_decode(head->metadata, pairs, &count);
+        out->err = metadata_decode(metadata->custom, pairs, &count);
     if (out->err != OK)
         return;
     put_name(out, request);
-    put_number(out, "version", head->version);
-    put_number(out, "oldest_version", head->oldest_version);
+    put_number(out, "version", reply->version);
+    put_number(out, "oldest_version", metadata->oldest_version);
     put_number(out, "max_versions",
-               head->max_versions == 0 ? VERSIONS_KEPT_MAX : head->max_versions);
+               metadata->max_versions == 0 ? VERSIONS_KEPT_MAX : metadata->max_versions);
     json_out_key(out, "expires_at");
-    if (head->expires_at_ms == 0)
+    if (metadata->expires_at_ms == 0)
         json_out_null(out);
     else
-        json_out_time(out, head->expires_at_ms);
+        json_out_time(out, metadata->expires_at_ms);
     json_out_key(out, "changed_at");
-    json_out_time(out, head->changed_at_ms);
+    json_out_time(out, metadata->changed_at_ms);
     json_out_key(out, "custom_metadata");
     json_out_open(out, '{');
     for (size_t i = 0; i < count; i++) {
@@ -451,7 +452,7 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         response->status = reply->erased_on >= reply->required ? 200 : 202;
         render_altered(request, reply, &out);
         break;
-    case REQUEST_METADATA: render_metadata(request, reply->head, &out); break;
+    case REQUEST_METADATA: render_metadata(request, reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_RECORD_PUT: /* no resource of the API is one of these as it is */

@@ -11,7 +11,6 @@
 
 struct env_plan;   /* env/env_plan.h */
 struct alteration; /* proto/alteration.h */
-struct head;       /* proto/head.h */
 
 enum request_kind {
     REQUEST_CREATE,
@@ -140,6 +139,15 @@ struct record_row {
     struct bytes value;
 };
 
+/* What is kept about a secret beside its versions. */
+struct secret_metadata {
+    uint64_t oldest_version;
+    uint64_t max_versions;  /* 0: as many as are kept by default */
+    uint64_t expires_at_ms; /* 0: never */
+    uint64_t changed_at_ms;
+    struct bytes custom; /* metadata_decode() in proto/alteration.h */
+};
+
 /*
  * What became of one secret of a batch; in the order of the request. Of BATCH_CREATE version and
  * valid_from alone.
@@ -178,7 +186,7 @@ struct reply {
     struct bytes names_next;          /* NAMES: has_next: there may be more after this one */
     const struct record_row *records; /* RECORD_LIST, by key */
     size_t record_count;
-    const struct head *head; /* METADATA */
+    struct secret_metadata metadata; /* METADATA; `version` is the latest */
 };
 
 /*

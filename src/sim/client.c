@@ -551,7 +551,7 @@ op_ended(struct world *world, struct op *op, enum op_outcome outcome)
     free_value(op);
     op->reply.value = (struct bytes){0};
     op->reply.rows = NULL;
-    op->reply.head = NULL;
+    op->reply.metadata.custom = (struct bytes){0};
     op->reply.names = NULL;
     op->reply.names_next = (struct bytes){0};
     trace_line(&world->trace, world->now_ns, "op %lu %s: %s version %lu", (unsigned long)op->number,
