@@ -189,17 +189,25 @@ wish_of_request(const struct request *request, struct path path)
     return wish_of_operator();
 }
 
+/* With all that is known of the request where the client talks to this node. */
 static enum vault_err
-decide_one(const struct membership *ms, const struct step *st, const struct request *request,
-           struct bytes name)
+decide_wish(const struct membership *ms, const struct step *st, const struct request *request,
+            struct wish wish)
 {
-    struct wish wish = wish_of_request(request, (struct path){request->tenant, name});
     struct policy_question *question = &wish.request.question;
     question->expected_version =
         request->has_expected_version ? EXPECTATION_GIVEN : EXPECTATION_NONE;
     question->has_minute = true;
     question->minute = (uint16_t)(st->wall_ms / MINUTE_MS % MINUTES_PER_DAY);
     return decide(ms, st, request->credential, &wish);
+}
+
+static enum vault_err
+decide_one(const struct membership *ms, const struct step *st, const struct request *request,
+           struct bytes name)
+{
+    struct path path = {request->tenant, name};
+    return decide_wish(ms, st, request, wish_of_request(request, path));
 }
 
 /*
@@ -245,6 +253,13 @@ authority_of_request(const struct membership *ms, const struct step *st,
         return decide_record(ms, st, request);
     if (request->kind == REQUEST_NAMES)
         return authority_of_names(ms, st, request->tenant, request->credential);
+    if (request->kind == REQUEST_ALTER && alteration_erases(request->alteration) &&
+        alteration_updates(request->alteration))
+        err =
+            decide_wish(ms, st, request,
+                        wish_for((struct path){request->tenant, request->name}, CAPABILITY_UPDATE));
+    if (err != OK)
+        return err;
     if (!batch || request->item_count == 0)
         return decide_one(ms, st, request, request->name);
     for (size_t i = 0; i < request->item_count && err == OK; i++)

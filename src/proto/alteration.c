@@ -172,6 +172,12 @@ alteration_erases(const struct alteration *a)
            a->has_expires_at || a->has_expires_in;
 }
 
+bool
+alteration_updates(const struct alteration *a)
+{
+    return a->undelete.count > 0 || a->metadata_count > 0;
+}
+
 static void
 put_list(struct cbor_writer *w, const struct version_list *list)
 {

@@ -35,6 +35,8 @@ struct alteration {
 
 /* What asks for the right to delete: it takes something away, or will. */
 bool alteration_erases(const struct alteration *alteration);
+/* What asks for the right to update. */
+bool alteration_updates(const struct alteration *alteration);
 /* Tells two alterations apart that claim to be the same operation. */
 void alteration_fingerprint(const struct alteration *alteration,
                             uint8_t out[static ALTERATION_PRINT_BYTES]);

@@ -300,6 +300,10 @@ holders_decide_by_themselves(void **state)
     assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_UPDATE, may), OK);
     assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_UPDATE, may_read), ERR_FORBIDDEN);
     assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_DELETE, may_read), ERR_FORBIDDEN);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_ALTER, may), OK);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_ALTER, may_read), ERR_FORBIDDEN);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_ERASE, may), OK);
+    assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_ERASE, may_read), ERR_FORBIDDEN);
     assert_int_equal(authority_of_value(ms, &st, path, may_read), OK);
     assert_int_equal(authority_of_head(ms, &st, path, may_read), OK);
     path.name = bytes_of_text("other");

@@ -322,6 +322,67 @@ test_votes_allow_what_was_asked(void **state)
     scene_free(s);
 }
 
+/* The alteration that would follow what is written there: version 1 destroyed, or only hidden. */
+static struct msg
+alteration_after(struct scene *s, const struct msg *write, uint64_t destroyed, uint64_t deleted)
+{
+    struct msg m = *write;
+    struct head head;
+    assert_int_equal(head_decode(write->u.write.head, &head), OK);
+    record_id(write->u.write.head, head.prev);
+    head.generation++;
+    head.changed_at_ms++;
+    memset(head.op_id, 9, OP_ID_BYTES);
+    head.op_count = 1;
+    head.ops[0] = (struct op_result){
+        .kind = CHANGE_ALTER, .version = head.version, .at_ms = head.changed_at_ms};
+    memset(head.ops[0].op_id, 9, OP_ID_BYTES);
+    head.destroyed = destroyed;
+    head.soft_deleted = deleted;
+    m.u.write.head = head_bytes(s, &head);
+    m.u.write.version = m.u.write.dealing = m.u.write.boxes = (struct bytes){0};
+    m.u.write.ballot.time += 1 << 16;
+    return m;
+}
+
+/* The right to update is not good for taking anything away, and nothing destroyed comes back. */
+static void
+test_votes_to_alter(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(15);
+    struct msg write = caught_create(s, "a");
+    assert_int_equal(told_write(s, &write), REFUSED_NONE);
+    struct proof_entry had = {.accepted = write.u.write.ballot, .state = STATE_ACCEPTED};
+    record_id(write.u.write.head, had.head_id);
+    static const enum change_kind purposes[] = {CHANGE_FINISH, CHANGE_UPDATE, CHANGE_DELETE,
+                                                CHANGE_ALTER};
+    struct msg m = alteration_after(s, &write, 1, 0);
+    struct proof proof = {.ballot = m.u.write.ballot, .caller = bytes_of_text("admin")};
+    memset(proof.op_id, 9, OP_ID_BYTES);
+    for (unsigned i = 0; i < 4; i++) {
+        proof.purpose = purposes[i];
+        proof.caller = purposes[i] == CHANGE_FINISH ? (struct bytes){0} : bytes_of_text("admin");
+        for (unsigned hidden = 0; hidden < 2; hidden++) {
+            m = alteration_after(s, &write, !hidden, hidden);
+            m.u.write.proof = proof_maker_make(&s->maker, m.path, proof, 3, &had, NULL, NODES_MAX);
+            assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+        }
+    }
+    proof.purpose = CHANGE_ERASE;
+    m = alteration_after(s, &write, 1, 0);
+    m.u.write.proof = proof_maker_make(&s->maker, m.path, proof, 3, &had, NULL, NODES_MAX);
+    assert_int_equal(told_write(s, &m), REFUSED_NONE);
+    /* On top of that one: as if it had not been. */
+    had.accepted = m.u.write.ballot;
+    record_id(m.u.write.head, had.head_id);
+    m = alteration_after(s, &m, 0, 0);
+    proof.ballot = m.u.write.ballot;
+    m.u.write.proof = proof_maker_make(&s->maker, m.path, proof, 3, &had, NULL, NODES_MAX);
+    assert_int_equal(told_write(s, &m), REFUSED_PROOF);
+    scene_free(s);
+}
+
 /* A head that a broken voter says to have accepted, and nobody else has, is not finished. */
 static void
 test_finishing_needs_the_first_votes(void **state)
@@ -577,6 +638,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_votes_are_for_one_thing),
         cmocka_unit_test(test_votes_of_a_lost_store),
         cmocka_unit_test(test_votes_allow_what_was_asked),
+        cmocka_unit_test(test_votes_to_alter),
         cmocka_unit_test(test_finishing_needs_the_first_votes),
         cmocka_unit_test(test_notice_needs_writes),
         cmocka_unit_test(test_two_nodes_are_believed),
