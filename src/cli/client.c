@@ -395,7 +395,6 @@ method_name(enum client_method method)
     case CLIENT_PUT: return "PUT";
     case CLIENT_PATCH: return "PATCH";
     case CLIENT_DELETE: return "DELETE";
-    case CLIENT_PATCH: return "PATCH";
     }
     return "GET";
 }
