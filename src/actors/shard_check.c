@@ -139,14 +139,31 @@ begin_changes(struct shard_work *w)
     return check->changes != NULL;
 }
 
-/* No such version is wanted here (any more). */
+/* Everything of a version that the chosen head has no place for. */
+static void
+drop(struct shard_work *w, uint64_t version, const uint8_t *version_id)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        change(w, STORE_DELETE, tables[i], version, version_id, (struct bytes){0});
+    change(w, STORE_DELETE, ROW_NEED, version, version_id, (struct bytes){0});
+}
+
+/*
+ * No such version is wanted here (any more). Of one that could not be read when it should have gone
+ * dealing and boxes may be left.
+ */
 static void
 not_wanted(struct shard_work *w)
 {
     const struct msg_check *m = &w->msg->u.check;
     shard_recovery_end(w, m->version, m->version_id);
-    if (m->version > 0 && begin_changes(w))
-        change(w, STORE_DELETE, ROW_NEED, m->version, m->version_id, (struct bytes){0});
+    if (m->version > 0 && begin_changes(w)) {
+        if (w->path->row.row.state == STATE_CHOSEN)
+            drop(w, m->version, m->version_id);
+        else
+            change(w, STORE_DELETE, ROW_NEED, m->version, m->version_id, (struct bytes){0});
+    }
     conclude(w, CHECKED_ABSENT);
 }
 
@@ -480,6 +497,19 @@ clear_boxes(struct shard_work *w)
     shard_prune_boxes(w, &key, loaded_value(w), bad, check->changes, &check->change_count);
 }
 
+/*
+ * A version of an incarnation that is gone. It went when the head became known, unless another row
+ * of the path could not be read then.
+ */
+static bool
+is_left_over(const struct shard_work *w)
+{
+    const struct shard_row *own = &w->path->row;
+    const struct shard_check *check = w->path->check;
+    return own->row.state == STATE_CHOSEN && own->head.kind == HEAD_LIVE && check->record_good &&
+           memcmp(check->record.incarnation, own->head.incarnation, INCARNATION_BYTES) != 0;
+}
+
 /* By the chosen head the chain goes on below this version. */
 static bool
 has_one_before(const struct shard_work *w)
@@ -496,6 +526,11 @@ conclude_scrub(struct shard_work *w)
     struct shard_check *check = w->path->check;
     if (!begin_changes(w)) {
         conclude(w, CHECKED_LATER);
+        return;
+    }
+    if (is_left_over(w)) {
+        drop(w, check->version, check->version_id);
+        conclude(w, CHECKED_ABSENT);
         return;
     }
     clear_boxes(w);

@@ -268,6 +268,47 @@ test_scrubber_finds(void **state)
     end(ac);
 }
 
+/*
+ * Rows of a life that was deleted, left behind because another row could not be read when they should
+ * have gone: the scrubber finds them, and whatever of them has no version row goes with the need.
+ */
+static void
+test_scrubber_clears_what_was_deleted(void **state)
+{
+    (void)state;
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING};
+    struct actor_cluster *ac = cluster_of(3, 4, 200);
+    struct row_key keys[4];
+    struct bytes value;
+    struct buf copies[4] = {{0}};
+    prepare(ac, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        key_of(ac, tables[i % 2], 1 + i / 2, &keys[i]);
+        assert_true(ac_get(ac, 2, &keys[i], &value));
+        assert_int_equal(buf_append(&copies[i], value), OK);
+    }
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "a", "another life")->reply.err, OK);
+    ac_run_ms(ac, 8000);
+    for (unsigned i = 0; i < 3; i++) /* of version 2 the public part alone */
+        ac_put(ac, 2, &keys[i == 2 ? 3 : i], buf_bytes(&copies[i == 2 ? 3 : i]));
+    enum row_table table;
+    struct path path;
+    uint64_t version;
+    struct bytes id;
+    assert_int_equal(row_key_parse(row_key_bytes(&keys[3]), &table, &path, &version, &id), OK);
+    row_key_version(ROW_NEED, ac_path("a"), 2, id.data, &keys[2]);
+    ac_put(ac, 2, &keys[2], (struct bytes){0});
+    ac_run_ms(ac, 10000);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_false(ac_get(ac, 2, &keys[i], &value));
+        buf_close(&copies[i]);
+    }
+    assert_true(share_is_good(ac, 2, 1));
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "another life"));
+    end(ac);
+}
+
 /* The row of a path that has rotted is written again from what is at hand. */
 static void
 test_path_row_at_hand(void **state)
@@ -660,6 +701,7 @@ main(void)
         cmocka_unit_test(test_needs_k_others),
         cmocka_unit_test(test_as_many_shares_as_needed),
         cmocka_unit_test(test_scrubber_finds),
+        cmocka_unit_test(test_scrubber_clears_what_was_deleted),
         cmocka_unit_test(test_path_row_at_hand),
         cmocka_unit_test(test_recovered_with_good_shares),
         cmocka_unit_test(test_shared_of_an_older_life),
