@@ -98,11 +98,11 @@ by_offset(const void *a, const void *b)
 uint64_t
 membership_clock_ms(const struct membership *ms, uint64_t wall_ms)
 {
-    int64_t offsets[NODES_MAX];
-    size_t count = 0;
+    int64_t offsets[NODES_MAX + 1] = {0}; /* the first is this node's own */
+    size_t count = 1;
     for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
-        if (i == ms->self || ms->members[i].connected)
-            offsets[count++] = i == ms->self ? 0 : ms->members[i].clock_offset_ms;
+        if (i != ms->self && ms->members[i].connected)
+            offsets[count++] = ms->members[i].clock_offset_ms;
     }
     qsort(offsets, count, sizeof(offsets[0]), by_offset);
     int64_t median = offsets[count / 2];

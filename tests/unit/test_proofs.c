@@ -362,7 +362,7 @@ test_votes_to_alter(void **state)
     memset(proof.op_id, 9, OP_ID_BYTES);
     for (unsigned i = 0; i < 4; i++) {
         proof.purpose = purposes[i];
-        proof.caller = purposes[i] == CHANGE_FINISH ? (struct bytes){0} : bytes_of_text("admin");
+        proof.caller = bytes_of_text(purposes[i] == CHANGE_FINISH ? "" : "admin");
         for (unsigned hidden = 0; hidden < 2; hidden++) {
             m = alteration_after(s, &write, !hidden, hidden);
             m.u.write.proof = proof_maker_make(&s->maker, m.path, proof, 3, &had, NULL, NODES_MAX);
