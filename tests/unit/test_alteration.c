@@ -146,7 +146,7 @@ test_metadata_is_bounded(void **state)
 {
     (void)state;
     static uint8_t bytes[METADATA_BYTES_MAX];
-    char keys[METADATA_PAIRS_MAX + 1][4];
+    char keys[METADATA_PAIRS_MAX + 1][16];
     struct metadata_change many[METADATA_PAIRS_MAX + 1];
     struct head head = live_head(1, 1);
     memset(bytes, 'x', sizeof(bytes));
@@ -221,7 +221,7 @@ cluster_with_versions(unsigned nodes, uint64_t seed, unsigned versions)
 {
     struct ac_options options = {.nodes = nodes, .seed = seed, .scrub_rows_per_s = 200};
     struct actor_cluster *ac = ac_new(&options);
-    char value[8] = "v1";
+    char value[16] = "v1";
     assert_int_equal(ac_create(ac, 0, "a", value)->reply.err, OK);
     for (unsigned i = 2; i <= versions; i++) {
         snprintf(value, sizeof(value), "v%u", i);
@@ -564,7 +564,6 @@ test_expires(void **state)
     (void)state;
     struct actor_cluster *ac = cluster_with_versions(3, 20, 2);
     struct request list = ac_make(REQUEST_NAMES, "", NULL);
-    list.name = (struct bytes){0};
     list.limit = 10;
     expire_in(ac, 0, 5000);
     ac_run_ms(ac, 4000);
