@@ -135,8 +135,8 @@ may_be_gone(const struct model *state, const struct linear_op *op)
     if (state->kind != MODEL_LIVE)
         return true;
     bool open = op->outcome == LINEAR_OPEN;
-    return state->expires_ms != 0 && op->called_ms != 0 &&
-           (open || op->ended_ms + LINEAR_SKEW_MS >= state->expires_ms);
+    return state->expires_ms != 0 &&
+           (open || op->called_ms == 0 || op->ended_ms + LINEAR_SKEW_MS >= state->expires_ms);
 }
 
 static bool

@@ -50,7 +50,8 @@ struct linear_op {
     const struct alteration *alteration; /* ALTER; borrowed; expires_in is not judged */
     /*
      * By a clock that differs from those of the nodes by less than LINEAR_SKEW_MS: what expires is
-     * there until then, and gone from then on. 0: the history has no such clock.
+     * there until then, and gone from then on. 0: there is no such clock, and what is to expire
+     * may be gone or not.
      */
     uint64_t called_ms, ended_ms;
 };

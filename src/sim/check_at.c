@@ -7,11 +7,12 @@
 
 #include "sim/world.h"
 
-static bool
+bool
 clocks_agree(const struct world *world)
 {
     const struct faults *f = &world->faults;
-    return !f->on[FAULT_clock_jump] && !f->on[FAULT_clock_hour] && !f->on[FAULT_clock_drift];
+    return !f->on[FAULT_clock_jump] && !f->on[FAULT_clock_hour] && !f->on[FAULT_clock_drift] &&
+           !world->clock_moved;
 }
 
 static void

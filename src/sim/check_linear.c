@@ -3,6 +3,7 @@
  * effect at any point after their call, or never.
  */
 #include "check/linear.h"
+#include "proto/alteration.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -44,8 +45,15 @@ ended_ns(const struct op *op)
     return has_been_seen(op) && earlier ? op->batch->seen_ns : op->ended_ns;
 }
 
+/* Where clocks do not agree nobody can say when something has expired. */
+static uint64_t
+wall_ms(const struct world *world, uint64_t ns)
+{
+    return clocks_agree(world) ? sim_wall_start_ms + ns / 1000000 : 0;
+}
+
 static struct linear_op
-as_checked(const struct op *op)
+as_checked(const struct world *world, const struct op *op)
 {
     return (struct linear_op){
         .number = op->number,
@@ -69,14 +77,14 @@ as_checked(const struct op *op)
         .row_valid_from_ms = op->valid_from,
         .row_states = op->states,
         .alteration = op->alteration,
-        .called_ms = sim_wall_start_ms + op->called_ns / 1000000,
-        .ended_ms = sim_wall_start_ms + ended_ns(op) / 1000000,
+        .called_ms = wall_ms(world, op->called_ns),
+        .ended_ms = wall_ms(world, ended_ns(op)),
     };
 }
 
 /* What a list says of the path; false: nothing. */
 static bool
-said_of(const struct op *op, unsigned path, struct linear_op *out)
+said_of(const struct world *world, const struct op *op, unsigned path, struct linear_op *out)
 {
     if (!op->listed || op->listed[path] == SAID_NOTHING)
         return false;
@@ -87,9 +95,22 @@ said_of(const struct op *op, unsigned path, struct linear_op *out)
                               .refusal = there ? OK : ERR_NOT_FOUND,
                               .called_ns = op->called_ns,
                               .ended_ns = op->ended_ns,
-                              .called_ms = sim_wall_start_ms + op->called_ns / 1000000,
-                              .ended_ms = sim_wall_start_ms + op->ended_ns / 1000000};
+                              .called_ms = wall_ms(world, op->called_ns),
+                              .ended_ms = wall_ms(world, op->ended_ns)};
     return true;
+}
+
+static void
+print_alteration(struct world *world, const struct op *op)
+{
+    const struct alteration *a = op->alteration;
+    uint64_t end = a->expires_at_ms > sim_wall_start_ms ? a->expires_at_ms - sim_wall_start_ms : 0;
+    trace_line(&world->trace, op->called_ns,
+               "history: op %lu: delete %lu, undelete %lu, destroy %lu, keep %d %lu, end %d %lu ms",
+               (unsigned long)op->number, (unsigned long)a->soft_delete.of[0],
+               (unsigned long)a->undelete.of[0], (unsigned long)a->destroy.of[0],
+               a->has_max_versions, (unsigned long)a->max_versions, a->has_expires_at,
+               (unsigned long)end);
 }
 
 static void
@@ -105,6 +126,8 @@ print_history(struct world *world, unsigned path)
                        (unsigned long)(op->ended_ns / 1000000));
         if (op->path != path || !judged(op))
             continue;
+        if (op->alteration)
+            print_alteration(world, op);
         trace_line(&world->trace, op->called_ns,
                    "history: op %lu %s asked %lu -> %s %s version %lu value of %lu, until %lu ms",
                    (unsigned long)op->number, request_kind_name(op->request.kind),
@@ -124,8 +147,8 @@ judge_path(const struct world *world, unsigned path)
     size_t count = 0;
     for (size_t i = 0; i < c->count; i++) {
         if (c->ops[i]->path == path && judged(c->ops[i]))
-            ops[count++] = as_checked(c->ops[i]);
-        else if (said_of(c->ops[i], path, &ops[count]))
+            ops[count++] = as_checked(world, c->ops[i]);
+        else if (said_of(world, c->ops[i], path, &ops[count]))
             count++;
     }
     enum linear_verdict verdict = linear_check(ops, count, LINEAR_STEPS_MAX);

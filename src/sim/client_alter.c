@@ -21,21 +21,13 @@ pick_versions(struct prng *prng, uint64_t latest, struct version_list *list)
         list->of[list->count++] = version - 1;
 }
 
-/* Else nobody could say when something has expired. */
-static bool
-clocks_agree(const struct world *world)
-{
-    const struct faults *f = &world->faults;
-    return !f->on[FAULT_clock_jump] && !f->on[FAULT_clock_hour] && !f->on[FAULT_clock_drift];
-}
-
 static void
 pick_alteration(struct world *world, uint64_t latest, struct alteration *a)
 {
     static const struct metadata_change pair = {.key = {(const uint8_t *)"owner", 5},
                                                 .value = {(const uint8_t *)"a", 1}};
     struct prng *prng = &world->client_prng;
-    switch (prng_below(prng, clocks_agree(world) ? 10 : 8)) {
+    switch (prng_below(prng, 10)) {
     case 0:
     case 1: pick_versions(prng, latest, &a->soft_delete); break;
     case 2:

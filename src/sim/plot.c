@@ -106,6 +106,7 @@ begin(struct world *world, enum plot_kind kind, unsigned coordinator, unsigned v
         world->nodes[coordinator].wall_offset_ms +=
             (int64_t)prng_between(&world->fault_prng, 1000, 4000);
         world->nodes[coordinator].clock_ahead = true;
+        world->clock_moved = true;
     }
     for (unsigned i = 0; i < world->options.nodes && kind != PLOT_SILENT_VOTER; i++) {
         bool inside = plot->company >> i & 1;

@@ -173,6 +173,7 @@ struct world {
     uint64_t now_ns;
     uint64_t order, steps, frames;
     uint64_t status_checked; /* at that step */
+    bool clock_moved;        /* a plot has put a node's clock forward */
     uint64_t frames_sent[NODES_MAX][MSG_KINDS_MAX];
     uint64_t votes_seen[NODES_MAX]; /* that left it */
     struct event **heap;
@@ -314,6 +315,8 @@ uint64_t node_damage_counted(const struct sim_node *n);
 
 /* check_at.c: at the end */
 void check_at(struct world *world);
+/* No clock has been further off than the actors allow for. */
+bool clocks_agree(const struct world *world);
 
 /*
  * check_converged.c: the same chosen heads everywhere, with their shares if wanted, and right digests. Losing the backlog makes all
