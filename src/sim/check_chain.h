@@ -43,6 +43,8 @@ struct voted_ballot {
     struct ballot ballot;
     uint64_t incarnation[NODES_MAX]; /* in which each has voted; 0: it has not */
     bool used;                       /* a WRITE at this ballot has left */
+    uint64_t used_ns;                /* for the first time */
+    uint8_t head_id[ID_BYTES];       /* with this head */
     uint64_t named[NODES_MAX];       /* by it */
 };
 

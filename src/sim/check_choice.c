@@ -179,6 +179,10 @@ check_write(struct check_chain *check, unsigned from, const struct msg *msg)
     bool used_before = v->used;
     struct replicas replicas;
     unsigned count = 0;
+    if (!used_before) {
+        v->used_ns = world->now_ns;
+        record_id(msg->u.write.head, v->head_id);
+    }
     v->used = true;
     placement_replicas(&world->placement, msg->path, &replicas);
     for (unsigned i = 0; i < replicas.count && i < named->count; i++) {
