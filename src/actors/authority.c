@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/lease.h"
+#include "auth/address.h"
 #include "auth/decide.h"
 #include "auth/identity.h"
 #include "base/planted.h"
@@ -170,14 +171,14 @@ wish_of_request(const struct request *request, struct path path)
     case REQUEST_DELETE:
     case REQUEST_DELETION: return wish_for(path, CAPABILITY_DELETE);
     case REQUEST_HISTORY: return wish_for(path, CAPABILITY_HISTORY);
-    case REQUEST_NAMES: return wish_of(path, RIGHT_IDENTIFIED);
+    case REQUEST_NAMES:
+    case REQUEST_ENV: /* what these two are made of is asked for each */
+    case REQUEST_COPY: return wish_of(path, RIGHT_IDENTIFIED);
     case REQUEST_RECORD_PUT:
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_DELETE:
     case REQUEST_RECORD_LIST:
     case REQUEST_AUTH:
-    case REQUEST_ENV:
-    case REQUEST_COPY:
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_METRICS: break;
@@ -199,6 +200,8 @@ decide_wish(const struct membership *ms, const struct step *st, const struct req
         request->has_expected_version ? EXPECTATION_GIVEN : EXPECTATION_NONE;
     question->has_minute = true;
     question->minute = (uint16_t)(st->wall_ms / MINUTE_MS % MINUTES_PER_DAY);
+    if (address_parse(request->address, &question->address) != OK)
+        question->address = (struct address){0}; /* it is not known */
     return decide(ms, st, request->credential, &wish);
 }
 
@@ -242,6 +245,13 @@ decide_record(const struct membership *ms, const struct step *st, const struct r
 }
 
 enum vault_err
+authority_of_item(const struct membership *ms, const struct step *st, const struct request *request,
+                  size_t item)
+{
+    return decide_one(ms, st, request, request->items[item].name);
+}
+
+enum vault_err
 authority_of_request(const struct membership *ms, const struct step *st,
                      const struct request *request)
 {
@@ -261,8 +271,12 @@ authority_of_request(const struct membership *ms, const struct step *st,
     if (err != OK)
         return err;
     if (!batch || request->item_count == 0)
-        return decide_one(ms, st, request, request->name);
-    for (size_t i = 0; i < request->item_count && err == OK; i++)
+        err = decide_one(ms, st, request, request->name);
+    /* That nodes have a state is no secret. */
+    if ((request->kind == REQUEST_STATUS || request->kind == REQUEST_METRICS) &&
+        err == ERR_NOT_FOUND)
+        err = ERR_FORBIDDEN;
+    for (size_t i = 0; batch && i < request->item_count && err == OK; i++)
         err = decide_one(ms, st, request, request->items[i].name);
     return err;
 }
@@ -446,10 +460,12 @@ authority_may_list(const struct membership *ms, const struct step *st, struct pa
 }
 
 enum vault_err
-authority_of_caller(const struct membership *ms, const struct step *st, struct bytes credential)
+authority_of_caller(const struct membership *ms, const struct step *st, struct bytes tenant,
+                    struct bytes credential)
 {
-    struct wish wish = wish_of((struct path){0}, RIGHT_IDENTIFIED);
-    return decide(ms, st, credential, &wish);
+    struct wish wish = wish_of((struct path){.tenant = tenant}, RIGHT_IDENTIFIED);
+    enum vault_err err = decide(ms, st, credential, &wish);
+    return err == ERR_NOT_FOUND || err == ERR_FORBIDDEN ? OK : err;
 }
 
 /* ---- who it is ---- */

@@ -24,6 +24,9 @@ bool authority_permits(const struct cluster *cluster, struct bytes credential);
  */
 MUST_CHECK enum vault_err authority_of_request(const struct membership *ms, const struct step *st,
                                                const struct request *request);
+/* One secret of a batch alone. */
+MUST_CHECK enum vault_err authority_of_item(const struct membership *ms, const struct step *st,
+                                            const struct request *request, size_t item);
 /* A vote for a change of that kind, not FINISH. */
 MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const struct step *st,
                                             struct path path, enum change_kind purpose,
@@ -51,9 +54,12 @@ MUST_CHECK enum vault_err authority_of_names(const struct membership *ms, const 
 bool authority_may_list(const struct membership *ms, const struct step *st, struct path path,
                         struct bytes credential);
 
-/* Whether it is a valid credential of anybody: OK, ERR_UNAUTHENTICATED or ERR_NOT_READY. */
+/*
+ * Whether it is a valid credential of anybody who wants to act in that tenant (empty: the own), be
+ * it that they may not: OK, ERR_UNAUTHENTICATED or ERR_NOT_READY.
+ */
 MUST_CHECK enum vault_err authority_of_caller(const struct membership *ms, const struct step *st,
-                                              struct bytes credential);
+                                              struct bytes tenant, struct bytes credential);
 /*
  * The tenant in which whoever presents it acts without naming one: that of the identity, or
  * "default". Borrowed from the records, or static.

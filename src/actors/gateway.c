@@ -62,14 +62,34 @@ check_tenant_limits(const struct gateway *g, const struct request *request)
     return request->value.size > max ? ERR_TOO_LARGE : OK;
 }
 
+/*
+ * What the caller may not have is told as what is not there would be: secret by secret. NULL: there
+ * is nothing to be told of single ones.
+ */
+static const struct item_result *
+refused_items(const struct gateway *g, const struct step *st, const struct request *request,
+              enum vault_err err)
+{
+    struct item_result *items = NULL;
+    if ((err == ERR_NOT_FOUND || err == ERR_FORBIDDEN) && request->item_count > 0)
+        items = arena_alloc(st->arena, request->item_count * sizeof(*items));
+    for (size_t i = 0; items && i < request->item_count; i++)
+        items[i].err = authority_of_item(g->membership, st, request, i);
+    return items;
+}
+
 static enum vault_err
-admit(const struct gateway *g, const struct step *st, const struct request *request)
+admit(const struct gateway *g, const struct step *st, const struct request *request,
+      struct reply *refused)
 {
     if (g->membership->audit_failing)
         return ERR_AUDIT_UNAVAILABLE;
     enum vault_err err = authority_of_request(g->membership, st, request);
-    if (err != OK)
+    if (err != OK) {
+        refused->items = refused_items(g, st, request, err);
+        refused->item_count = refused->items ? request->item_count : 0;
         return err;
+    }
     err = check_record(request);
     if (err == OK)
         err = check_tenant_limits(g, request);
@@ -91,7 +111,8 @@ gateway_handle(struct gateway *g, const struct step *st, const struct msg *in, s
     if (in->kind != MSG_REQUEST)
         return ERR_UNEXPECTED;
     const struct request *request = in->u.request.request;
-    struct reply refused = {.err = admit(g, st, request), .retry_after_ms = BUSY_RETRY_MS};
+    struct reply refused = {.retry_after_ms = BUSY_RETRY_MS};
+    refused.err = admit(g, st, request, &refused);
     g->in_flight++;
     if (refused.err != OK) {
         effect_reply(out, in->u.request.exchange, &refused);

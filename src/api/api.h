@@ -50,6 +50,8 @@ MUST_CHECK enum vault_err api_parse(const struct http_request *http, struct byte
  * more than one, or one that is not well-formed.
  */
 struct bytes api_credential(const struct http_request *http);
+/* Its tenant, likewise: empty when it names none that is valid. */
+struct bytes api_tenant(const struct http_request *http);
 /*
  * The client's request id if it sent one that is valid, else `made_id`; also while the head is not
  * whole.

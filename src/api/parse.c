@@ -96,6 +96,17 @@ api_credential(const struct http_request *http)
 }
 
 struct bytes
+api_tenant(const struct http_request *http)
+{
+    struct request_headers headers;
+    struct bytes tenant;
+
+    headers_collect(http, &headers);
+    tenant = headers.values[REQUEST_HEADER_tenant];
+    return tenant_name_valid(tenant) ? tenant : (struct bytes){0};
+}
+
+struct bytes
 api_request_id(const struct http_request *http, struct bytes made_id)
 {
     struct request_headers headers;

@@ -136,6 +136,22 @@ room_for_connection(struct https_front *front)
     return true;
 }
 
+/* Of the connection itself: what its requests say of where they come from is not asked. */
+static struct address
+address_of_socket(const struct sockaddr_storage *from)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)from;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
+    struct address address = {0};
+    enum vault_err err = ERR_RANGE;
+
+    if (from->ss_family == AF_INET)
+        err = address_of(bytes_of(&four->sin_addr, sizeof four->sin_addr), &address);
+    else if (from->ss_family == AF_INET6)
+        err = address_of(bytes_of(&six->sin6_addr, sizeof six->sin6_addr), &address);
+    return err == OK ? address : (struct address){0};
+}
+
 static void
 on_acceptable(evutil_socket_t listener, short what, void *context)
 {
@@ -143,6 +159,9 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
 
     (void)what;
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage from = {0};
+        socklen_t from_size = sizeof from;
+        struct address peer;
         int fd;
 
         /* Room is made only for a connection that is known to wait, which is so for the first. */
@@ -152,7 +171,7 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
             accept_stop(front);
             return;
         }
-        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(listener, (struct sockaddr *)&from, &from_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0) {
@@ -160,8 +179,9 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
                 accept_pause(front, errno);
             return;
         }
+        peer = address_of_socket(&from);
         if (room_for_connection(front))
-            https_connection_open(front, fd);
+            https_connection_open(front, fd, &peer);
         else
             close(fd);
     }

@@ -35,9 +35,9 @@ struct https_options {
     void *context;
     /*
      * The head of a request has come, whose body is on its way: may this client send one? If not,
-     * the answer is 401, and no memory is spent on the body. NULL: everybody may.
+     * the error is the answer, and no memory is spent on the body. NULL: everybody may.
      */
-    bool (*may_send_body)(void *context, const struct http_request *head);
+    enum vault_err (*may_send_body)(void *context, const struct http_request *head);
     /*
      * A whole request has come. `http` is valid until the exchange is answered. Must be answered by
      * https_respond exactly once, now or later. `exchange` stays valid until then even when the
@@ -57,6 +57,8 @@ bool https_closed(
     const struct https_exchange *exchange); /* the client is gone: the answer will be dropped */
 struct arena *https_exchange_arena(
     struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
+/* Of the client, as text, as long as the exchange; empty: not known. */
+struct bytes https_exchange_address(const struct https_exchange *exchange);
 size_t https_connections(const struct https_front *front);
 /*
  * Stops accepting and closes idle connections; those with a request in progress close after their

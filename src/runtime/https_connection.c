@@ -8,6 +8,7 @@
  * The timer is armed late: a deadline that moves away leaves it as it is, and it looks again when
  * it fires.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -143,7 +144,7 @@ https_connection_run_later(struct https_connection *connection)
 /* ---- life ---- */
 
 void
-https_connection_open(struct https_front *front, int fd)
+https_connection_open(struct https_front *front, int fd, const struct address *peer)
 {
     struct https_connection *connection = calloc(1, sizeof *connection);
     struct event_base *base = front->options.base;
@@ -154,6 +155,11 @@ https_connection_open(struct https_front *front, int fd)
     }
     connection->front = front;
     connection->fd = fd;
+    connection->peer = *peer;
+    if (!inet_ntop(peer->size == 4 ? AF_INET : AF_INET6, peer->data, connection->peer_text,
+                   sizeof connection->peer_text) ||
+        peer->size == 0)
+        connection->peer_text[0] = '\0';
     connection->phase = HTTPS_HANDSHAKE;
     connection->deadline_ms = connection->armed_ms = NEVER;
     connection->exchange.connection = connection;

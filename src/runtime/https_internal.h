@@ -15,6 +15,7 @@
 
 #include <sys/queue.h>
 
+#include "auth/address.h"
 #include "runtime/https.h"
 
 enum {
@@ -45,6 +46,8 @@ struct https_connection {
     struct https_front *front; /* NULL when the front is gone: CLOSED, waiting for the answer */
     LIST_ENTRY(https_connection) others;
     int fd;
+    struct address peer; /* who is at the other end; none: it could not be told */
+    char peer_text[ADDRESS_TEXT_BYTES_MAX + 1];
     struct tls_session *tls;
     struct event *read_event, *write_event, *timer;
     struct event *again; /* goes on in the next turn of the loop */
@@ -86,7 +89,7 @@ struct https_front {
 /* https_connection.c */
 
 /* Takes `fd`, also on error. Begins the handshake. */
-void https_connection_open(struct https_front *front, int fd);
+void https_connection_open(struct https_front *front, int fd, const struct address *peer);
 /* Does what can be done now, in any phase; frees the connection when that was its end. */
 void https_connection_run(struct https_connection *connection);
 /* Does so in the next turn of the loop. */

@@ -41,8 +41,10 @@ head_done(struct https_connection *connection, bool body_has_come)
     /*
      * Bodies take from a common store, which strangers could else exhaust without ever sending one.
      */
-    if (options->may_send_body && !options->may_send_body(options->context, request)) {
-        https_refuse(connection, ERR_UNAUTHENTICATED);
+    enum vault_err err =
+        options->may_send_body ? options->may_send_body(options->context, request) : OK;
+    if (err != OK) {
+        https_refuse(connection, err);
         return;
     }
     if (!admit(connection, (size_t)http_parser_content_length(connection->parser))) {
@@ -174,6 +176,12 @@ struct arena *
 https_exchange_arena(struct https_exchange *exchange)
 {
     return &exchange->arena;
+}
+
+struct bytes
+https_exchange_address(const struct https_exchange *exchange)
+{
+    return bytes_of_text(exchange->connection->peer_text);
 }
 
 bool

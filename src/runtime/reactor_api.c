@@ -271,8 +271,8 @@ answer_locally(struct reactor *r, struct pending *p)
     fill_status(r, &status);
     if (p->request.kind == REQUEST_HEALTH) {
         err = api_render_health(&status, &response);
-    } else if (!authority_permits(status.cluster, p->request.credential)) {
-        reactor_respond_error(r, p, ERR_UNAUTHENTICATED, NULL);
+    } else if ((err = reactor_authorize(r, &p->request)) != OK) {
+        reactor_respond_error(r, p, err, NULL);
         return;
     } else if (p->request.kind == REQUEST_STATUS) {
         err = api_render_status(&status, &response);
@@ -289,14 +289,26 @@ answer_locally(struct reactor *r, struct pending *p)
 
 /* ---- requests ---- */
 
-bool
+/* Within another step or not: nothing here takes memory of the step. */
+enum vault_err
+reactor_authorize(struct reactor *r, const struct request *request)
+{
+    struct step st;
+    reactor_step(r, &st);
+    return authority_of_request(node_membership(r->node), &st, request);
+}
+
+/* Who may do nothing in that tenant is told so when all of the request is here, as of any other. */
+enum vault_err
 reactor_may_send_body(void *context, const struct http_request *head)
 {
-    const struct reactor *r = context;
-    struct step st = {.now = reactor_now(), .wall_ms = reactor_wall_ms()};
-    enum vault_err err = authority_of_caller(node_membership(r->node), &st, api_credential(head));
+    struct reactor *r = context;
+    struct step st;
+    reactor_step(r, &st);
+    enum vault_err err = authority_of_caller(node_membership(r->node), &st, api_tenant(head),
+                                             api_credential(head));
     /* What is not known now is answered when the request is whole. */
-    return err != ERR_UNAUTHENTICATED;
+    return err == ERR_UNAUTHENTICATED ? err : OK;
 }
 
 /* Whoever names no tenant acts in the own one. */
@@ -340,6 +352,7 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     p->request.id = id;
     if (err == OK)
         err = api_parse(http, id, arena, &p->request, &allow);
+    p->request.address = https_exchange_address(exchange);
     if (err == OK)
         err = enter_own_tenant(r, arena, &p->request);
     if (err != OK) {

@@ -38,6 +38,7 @@ on_step(evutil_socket_t fd, short what, void *context)
         .u.request = {.request = &p->auth->flow.step, .exchange = (uint64_t)(uintptr_t)p}};
     (void)fd;
     (void)what;
+    p->auth->flow.step.address = p->request.address;
     reactor_deliver(p->auth->reactor, ACTOR_GATEWAY, &msg);
 }
 

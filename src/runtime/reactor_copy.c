@@ -85,7 +85,8 @@ step_of(const struct pending *p, enum request_kind kind)
                             .routed = true,
                             .id = whole->id,
                             .tenant = whole->tenant,
-                            .credential = whole->credential};
+                            .credential = whole->credential,
+                            .address = whole->address};
 }
 
 /* ---- names ---- */
@@ -151,12 +152,34 @@ take_names(struct reactor *r, struct pending *p, const struct reply *reply)
 
 /* ---- values ---- */
 
+static struct request
+deletion_of(const struct pending *p, size_t source)
+{
+    struct request step = step_of(p, REQUEST_DELETE);
+    step.name = p->copy->sources[source];
+    step.has_expected_version = true;
+    step.expected_version = p->copy->versions[source];
+    return step;
+}
+
+/* Nothing is copied for a move that could not end. */
+static enum vault_err
+may_delete_sources(struct reactor *r, const struct pending *p)
+{
+    enum vault_err err = OK;
+    for (size_t i = 0; p->request.copy_move && i < p->copy->count && err == OK; i++) {
+        struct request step = deletion_of(p, i);
+        err = reactor_authorize(r, &step);
+    }
+    return err;
+}
+
 static void
 take_values(struct reactor *r, struct pending *p, const struct reply *reply)
 {
     struct copy_exchange *c = p->copy;
     struct arena *arena = https_exchange_arena(p->exchange);
-    enum vault_err err = OK;
+    enum vault_err err = may_delete_sources(r, p);
     for (size_t i = 0; i < c->count && err == OK; i++) {
         const struct item_result *read = &reply->items[i];
         c->versions[i] = read->version;
@@ -193,10 +216,7 @@ delete_next(struct reactor *r, struct pending *p)
         end_refused(r, p, &p->request, &later);
         return;
     }
-    c->step = step_of(p, REQUEST_DELETE);
-    c->step.name = c->sources[c->deleted];
-    c->step.has_expected_version = true;
-    c->step.expected_version = c->versions[c->deleted];
+    c->step = deletion_of(p, c->deleted);
     next(r, p, COPY_DELETING);
 }
 

@@ -53,7 +53,9 @@ void reactor_respond(struct reactor *r, struct pending *p, struct api_response *
                      enum vault_err err);
 void reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err err,
                            const char *allow);
-bool reactor_may_send_body(void *context, const struct http_request *head);
+/* Whether its caller may make that request here, as far as that can be said of all of it. */
+MUST_CHECK enum vault_err reactor_authorize(struct reactor *r, const struct request *request);
+enum vault_err reactor_may_send_body(void *context, const struct http_request *head);
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);

@@ -345,6 +345,137 @@ callers_are_identities(void **state)
     ac_free(ac);
 }
 
+#define OFFICE                                                                                     \
+    "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"create\",\"read\"],"                     \
+    "\"cidrs\":[\"10.1.0.0/16\",\"2001:db8::/32\"]},"                                              \
+    "{\"path\":\"app/hidden\",\"capabilities\":[\"deny\"],\"cidrs\":[\"10.1.9.0/24\"]}]}"
+
+static enum vault_err
+read_from(struct actor_cluster *ac, unsigned node, const char *name, const char *address)
+{
+    struct request r = ac_make(REQUEST_READ, name, NULL);
+    r.credential = bytes_of_text(reader.text);
+    r.address = bytes_of_text(address);
+    return ac_wait(ac, ac_send(ac, node, &r))->reply.err;
+}
+
+/*
+ * The node that is asked holds the client's address against the rules; the others, that do not know
+ * it, give that node what it then asks for.
+ */
+static void
+rules_for_addresses_hold(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 80);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "app/hidden", "1")->reply.err, OK);
+    records_put_policy(ac, "readers", OFFICE);
+    for (unsigned node = 0; node < NODES; node++) {
+        assert_int_equal(read_from(ac, node, "app/a", "10.1.2.3"), OK);
+        assert_int_equal(read_from(ac, node, "app/a", "::ffff:10.1.2.3"), OK);
+        assert_int_equal(read_from(ac, node, "app/a", "2001:db8::1"), OK);
+        assert_int_equal(read_from(ac, node, "app/a", "10.2.2.3"), ERR_NOT_FOUND);
+        assert_int_equal(read_from(ac, node, "app/a", "2001:db9::1"), ERR_NOT_FOUND);
+        assert_int_equal(read_from(ac, node, "app/hidden", "10.1.2.3"), OK);
+        assert_int_equal(read_from(ac, node, "app/hidden", "10.1.9.3"), ERR_NOT_FOUND);
+    }
+    ac_free(ac);
+}
+
+/* Ten minutes of the day around an hour of the simulated clock. */
+static void
+policy_of_hours(struct actor_cluster *ac, unsigned from_now, unsigned to_now)
+{
+    unsigned now = (unsigned)(ac_wall_ms(ac, 0) / 60000 % MINUTES_PER_DAY);
+    unsigned from = (now + from_now) % MINUTES_PER_DAY, to = (now + to_now) % MINUTES_PER_DAY;
+    char json[256];
+    snprintf(json, sizeof(json),
+             "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\"],"
+             "\"not_before\":\"%02u:%02u\",\"not_after\":\"%02u:%02u\"}]}",
+             from / 60, from % 60, to / 60, to % 60);
+    records_put_policy(ac, "readers", json);
+}
+
+static void
+rules_for_hours_hold(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 90);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    policy_of_hours(ac, MINUTES_PER_DAY - 60, 60);
+    assert_int_equal(result(ac, 1, &reader, REQUEST_READ, "app/a", NULL), OK);
+    policy_of_hours(ac, 60, 120);
+    assert_int_equal(result(ac, 1, &reader, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
+    ac_free(ac);
+}
+
+static struct ac_request *
+read_batch(struct actor_cluster *ac, unsigned node, const struct batch_item *items, size_t count)
+{
+    struct request r = ac_make(REQUEST_BATCH, "", NULL);
+    r.credential = bytes_of_text(reader.text);
+    r.items = items;
+    r.item_count = count;
+    return ac_wait(ac, ac_send(ac, node, &r));
+}
+
+/* In a batch, too, what may not be seen looks like what is not there. */
+static void
+parts_of_batches_are_decided_one_by_one(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 100);
+    struct batch_item fine[] = {{.name = bytes_of_text("app/a")}};
+    struct batch_item mixed[] = {{.name = bytes_of_text("app/a")}, {.name = bytes_of_text("x")}};
+    struct batch_item absent[] = {{.name = bytes_of_text("app/a")},
+                                  {.name = bytes_of_text("app/no")}};
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "x", "1")->reply.err, OK);
+    for (unsigned node = 0; node < NODES; node++) {
+        assert_int_equal(read_batch(ac, node, fine, 1)->reply.err, OK);
+        const struct reply *denied = &read_batch(ac, node, mixed, 2)->reply;
+        const struct reply *missing = &read_batch(ac, node, absent, 2)->reply;
+        assert_int_equal(denied->err, ERR_NOT_FOUND);
+        assert_int_equal(missing->err, ERR_NOT_FOUND);
+        assert_int_equal(denied->item_count, 2);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(denied->items[i].err, missing->items[i].err);
+            assert_int_equal(denied->items[i].value.size, 0);
+        }
+        assert_int_equal(denied->items[1].err, ERR_NOT_FOUND);
+    }
+    ac_free(ac);
+}
+
+/* "operator" is the name of a right, which no policy with rules can give. */
+static void
+operators_see_the_state_of_nodes(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 110);
+    const struct membership *ms = node_membership(ac->nodes[1].node);
+    struct request status = {.kind = REQUEST_STATUS, .credential = bytes_of_text(writer.text)};
+    struct request env = {.kind = REQUEST_ENV,
+                          .tenant = bytes_of_text("default"),
+                          .credential = bytes_of_text(writer.text)};
+    struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1)};
+    assert_int_equal(authority_of_request(ms, &st, &status), ERR_FORBIDDEN);
+    status.kind = REQUEST_METRICS;
+    assert_int_equal(authority_of_request(ms, &st, &status), ERR_FORBIDDEN);
+    assert_int_equal(authority_of_request(ms, &st, &env), OK);
+    env.tenant = bytes_of_text("elsewhere");
+    assert_int_equal(authority_of_request(ms, &st, &env), ERR_NOT_FOUND);
+    records_put_identity(ac, WRITER, "operator", false);
+    st = (struct step){.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1)};
+    assert_int_equal(authority_of_request(ms, &st, &status), OK);
+    status.kind = REQUEST_STATUS;
+    assert_int_equal(authority_of_request(ms, &st, &status), OK);
+    status.credential = bytes_of_text(reader.text);
+    assert_int_not_equal(authority_of_request(ms, &st, &status), OK);
+    ac_free(ac);
+}
+
 int
 main(void)
 {
@@ -358,6 +489,10 @@ main(void)
         cmocka_unit_test(tokens_that_cannot_be_used),
         cmocka_unit_test(holders_decide_by_themselves),
         cmocka_unit_test(callers_are_identities),
+        cmocka_unit_test(rules_for_addresses_hold),
+        cmocka_unit_test(rules_for_hours_hold),
+        cmocka_unit_test(parts_of_batches_are_decided_one_by_one),
+        cmocka_unit_test(operators_see_the_state_of_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -853,13 +853,15 @@ the_front_may_go_before_the_answer(void **state)
     server_close(&server);
 }
 
-static bool
+static enum vault_err
 knows_the_word(void *context, const struct http_request *head)
 {
     bool repeated;
 
     (void)context;
-    return bytes_equal(http_header_get(head, "x-word", &repeated), bytes_of_text("please"));
+    return bytes_equal(http_header_get(head, "x-word", &repeated), bytes_of_text("please"))
+               ? OK
+               : ERR_UNAUTHENTICATED;
 }
 
 /* Strangers who only say how long their bodies would be take no room from those who are known. */
