@@ -213,6 +213,13 @@ decide_one(const struct membership *ms, const struct step *st, const struct requ
     return decide_wish(ms, st, request, wish_of_request(request, path));
 }
 
+/* About the node alone, whatever tenant is named. */
+static bool
+is_of_node(enum request_kind kind)
+{
+    return kind == REQUEST_STATUS || kind == REQUEST_METRICS;
+}
+
 /*
  * Names may be listed where there is no tenant: whoever deletes one sees so that nothing is left
  * there.
@@ -221,7 +228,8 @@ static enum vault_err
 check_tenant(const struct membership *ms, const struct step *st, const struct request *request)
 {
     struct bytes record, tenant = request->tenant;
-    if (request->kind == REQUEST_NAMES || bytes_equal(tenant, bytes_of_text(SYSTEM_TENANT)) ||
+    if (request->kind == REQUEST_NAMES || is_of_node(request->kind) ||
+        bytes_equal(tenant, bytes_of_text(SYSTEM_TENANT)) ||
         is_default_tenant(AUTH_KIND_TENANT, tenant))
         return OK;
     if (!lease_is_valid(ms, st->now))
@@ -273,8 +281,7 @@ authority_of_request(const struct membership *ms, const struct step *st,
     if (!batch || request->item_count == 0)
         err = decide_one(ms, st, request, request->name);
     /* That nodes have a state is no secret. */
-    if ((request->kind == REQUEST_STATUS || request->kind == REQUEST_METRICS) &&
-        err == ERR_NOT_FOUND)
+    if (is_of_node(request->kind) && err == ERR_NOT_FOUND)
         err = ERR_FORBIDDEN;
     for (size_t i = 0; batch && i < request->item_count && err == OK; i++)
         err = decide_one(ms, st, request, request->items[i].name);

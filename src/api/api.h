@@ -65,6 +65,9 @@ MUST_CHECK enum vault_err api_render(const struct request *request, const struct
 MUST_CHECK enum vault_err api_render_error(struct bytes request_id, enum vault_err err,
                                            enum failed_phase phase, const char *allow,
                                            struct api_response *response);
+/* Same for one that says when to come again. */
+MUST_CHECK enum vault_err api_render_later(struct bytes request_id, enum vault_err err,
+                                           unsigned retry_after_ms, struct api_response *response);
 /*
  * Same for what api_parse refused: says request->refusal, if there is one, instead of the error's
  * own text.

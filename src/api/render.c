@@ -61,7 +61,7 @@ error_headers(struct api_response *response, enum vault_err shown, const char *a
         header_add(response, "WWW-Authenticate", "Bearer realm=\"ostraka\"");
     if (shown == ERR_METHOD && allow)
         header_add(response, "Allow", allow);
-    if (shown == ERR_BUSY)
+    if (shown == ERR_BUSY || shown == ERR_RATE_LIMITED)
         header_add(response, "Retry-After", retry_after_text(retry_after_ms));
 }
 
@@ -158,6 +158,16 @@ api_render_error(struct bytes request_id, enum vault_err err, enum failed_phase 
     struct failure failure = {.request_id = request_id, .err = err, .phase = phase, .allow = allow};
 
     assert(err != OK);
+    return render_failure(&failure, response);
+}
+
+enum vault_err
+api_render_later(struct bytes request_id, enum vault_err err, unsigned retry_after_ms,
+                 struct api_response *response)
+{
+    struct failure failure = {
+        .request_id = request_id, .err = err, .retry_after_ms = retry_after_ms};
+
     return render_failure(&failure, response);
 }
 

@@ -48,6 +48,7 @@ face(enum vault_err err)
     case ERR_REPEATED:
     case ERR_BAD_ENV:
     case ERR_KEY_REUSED: return (struct error_face){err, 422, retry_no, NULL};
+    case ERR_RATE_LIMITED: return (struct error_face){err, 429, retry_safe, NULL};
     case ERR_HEADERS_TOO_LARGE: return (struct error_face){err, 431, retry_no, NULL};
 
     case ERR_NO_QUORUM:
@@ -116,6 +117,7 @@ status_reason(unsigned status)
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
     case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 503: return "Service Unavailable";

@@ -20,6 +20,7 @@ enum limit_kind {
     LIMIT_IDENTITY,
     LIMIT_LOGIN_ADDRESS, /* failed logins; used by limiter_login_* alone */
     LIMIT_LOGIN_NAME,
+    LIMIT_CONNECTION, /* of an address */
 };
 
 enum {

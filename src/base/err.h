@@ -55,7 +55,8 @@
     X(ERR_BAD_ENV, "bad_env", "the .env text is not usable as it is")                              \
     X(ERR_INTERNAL, "internal", "the request could not be completed")                              \
     X(ERR_AUDIT_UNAVAILABLE, "audit_unavailable", "the audit trail cannot be written")             \
-    X(ERR_NOT_EMPTY, "not_empty", "there is still something in it")
+    X(ERR_NOT_EMPTY, "not_empty", "there is still something in it")                                \
+    X(ERR_RATE_LIMITED, "rate_limited", "too many requests: come again later")
 
 enum vault_err {
 #define X(code, name, text) code,

@@ -50,7 +50,8 @@
     X(proofs_unknown, "proofs that this node lacked a key to check, and did not take")             \
     X(audit_records, "records of the audit trail")                                                 \
     X(audit_refused, "records of the audit trail that could not be taken, and answers with them")  \
-    X(audit_alarms, "heads of other nodes' audit trails that contradict what was known of them")
+    X(audit_alarms, "heads of other nodes' audit trails that contradict what was known of them")   \
+    X(limits_exceeded, "requests (429) and connections refused because there were too many")
 
 enum metric {
 #define X(name, help) METRIC_##name,

@@ -28,6 +28,8 @@ static const struct rule {
     {"not_ready", EXIT_UNAVAILABLE, "the node is starting; try again, or another address"},
     {"disk_full", EXIT_UNAVAILABLE, "make room on the disks of the nodes"},
     {"busy", EXIT_UNAVAILABLE, "try again in a moment"},
+    {"rate_limited", EXIT_UNAVAILABLE,
+     "the node limits how much you may ask; try again in a moment"},
     {"sealed", EXIT_UNAVAILABLE, "the cluster has to be unsealed first"},
     {"master_key_unavailable", EXIT_UNAVAILABLE, "the node's log says where it looked for the key"},
     {"master_key_incorrect", EXIT_UNAVAILABLE, "the node has the master key of another cluster"},

@@ -69,6 +69,12 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_number("share_key_rotation_s", node->share_key_rotation_s, "");
     print_number("shred_interval_ms", node->shred_interval_ms, "");
     print_number("scrub_rows_per_s", node->scrub_rows_per_s, "");
+    print_number("address_requests_per_s", node->address_requests_per_s, "");
+    print_number("address_connections_per_s", node->address_connections_per_s, "");
+    print_number("identity_requests_per_s", node->identity_requests_per_s, "");
+    print_number("address_connections_max", node->address_connections_max, "");
+    print_number("address_handshakes_max", node->address_handshakes_max, "");
+    print_setting("slow_failed_logins", node->slow_failed_logins ? "yes" : "no");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

@@ -370,6 +370,13 @@ read_server(struct parser *p, struct node_config *node)
     node->share_key_rotation_s = (uint32_t)cfg_getint(section, "share_key_rotation_s");
     node->shred_interval_ms = (uint32_t)cfg_getint(section, "shred_interval_ms");
     node->scrub_rows_per_s = (uint64_t)cfg_getint(section, "scrub_rows_per_s");
+    node->address_requests_per_s = (uint32_t)cfg_getint(section, "address_requests_per_s");
+    node->address_connections_per_s = (uint32_t)cfg_getint(section, "address_connections_per_s");
+    node->identity_requests_per_s = (uint32_t)cfg_getint(section, "identity_requests_per_s");
+    node->address_connections_max = (size_t)cfg_getint(section, "address_connections_max");
+    node->address_handshakes_max = (size_t)cfg_getint(section, "address_handshakes_max");
+    node->slow_failed_logins =
+        name_index(config_switch_names, cfg_getstr(section, "slow_failed_logins")) == 1;
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -444,6 +451,12 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("share_key_rotation_s", 3600, CFGF_NONE),
         CFG_INT("shred_interval_ms", 600000, CFGF_NONE),
         CFG_INT("scrub_rows_per_s", 200, CFGF_NONE),
+        CFG_INT("address_requests_per_s", 0, CFGF_NONE),
+        CFG_INT("address_connections_per_s", 0, CFGF_NONE),
+        CFG_INT("identity_requests_per_s", 0, CFGF_NONE),
+        CFG_INT("address_connections_max", 0, CFGF_NONE),
+        CFG_INT("address_handshakes_max", 0, CFGF_NONE),
+        CFG_STR("slow_failed_logins", "no", CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

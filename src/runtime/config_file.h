@@ -41,6 +41,10 @@ struct node_config {
     uint32_t share_key_rotation_s;        /* 3600 */
     uint32_t shred_interval_ms;           /* 600000 */
     uint64_t scrub_rows_per_s;            /* 200; 0: no scrubbing */
+    /* Limits of clients: actors/door.h, runtime/https.h; 0: none. */
+    uint32_t address_requests_per_s, address_connections_per_s, identity_requests_per_s;
+    size_t address_connections_max, address_handshakes_max;
+    bool slow_failed_logins;
     enum log_level log_level;
     enum log_format log_format;
     char sequence[CONFIG_PATH_MAX]; /* <directory>/sequence: store/sequence_file.h */

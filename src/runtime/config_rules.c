@@ -42,6 +42,7 @@ path_valid(const char *text)
 const char *const config_seal_names[] = {"none", "file", NULL};
 const char *const config_level_names[] = {"debug", "info", "warn", "error", NULL};
 const char *const config_format_names[] = {"logfmt", "json", NULL};
+const char *const config_switch_names[] = {"no", "yes", NULL};
 
 int
 name_index(const char *const *names, const char *name)
@@ -76,6 +77,12 @@ static const struct config_rule rules[] = {
     {"share_key_rotation_s", NULL, NULL, 1, 30 * 24 * 3600, NULL},
     {"shred_interval_ms", NULL, NULL, 100, 24 * 3600 * 1000, NULL},
     {"scrub_rows_per_s", NULL, NULL, 0, 1000000, NULL},
+    {"address_requests_per_s", NULL, NULL, 0, 1000000, NULL},
+    {"address_connections_per_s", NULL, NULL, 0, 1000000, NULL},
+    {"identity_requests_per_s", NULL, NULL, 0, 1000000, NULL},
+    {"address_connections_max", NULL, NULL, 0, 1000000, NULL},
+    {"address_handshakes_max", NULL, NULL, 0, 1000000, NULL},
+    {"slow_failed_logins", NULL, config_switch_names, 0, 0, "\"no\" or \"yes\""},
 };
 
 const struct config_rule *

@@ -19,6 +19,7 @@ const struct config_rule *config_rule_of(const char *option);
 extern const char *const config_seal_names[];
 extern const char *const config_level_names[];
 extern const char *const config_format_names[];
+extern const char *const config_switch_names[]; /* no, yes */
 
 /* Index in such a list, or -1. */
 int name_index(const char *const *names, const char *name);

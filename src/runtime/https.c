@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/limiter.h"
 #include "runtime/https_internal.h"
 
 enum {
@@ -136,6 +137,45 @@ room_for_connection(struct https_front *front)
     return true;
 }
 
+/*
+ * One address may hold only so many. Counted anew each time, for few connections are made in the
+ * time that this takes; and only where there is a limit.
+ */
+static bool
+room_for_peer(const struct https_front *front, const struct address *peer)
+{
+    const struct https_options *options = &front->options;
+    struct bytes key = limiter_address_key(peer);
+    size_t connections = 0, handshakes = 0;
+    struct https_connection *other;
+
+    if (peer->size == 0 ||
+        (options->peer_connections_max == 0 && options->peer_handshakes_max == 0))
+        return true;
+    LIST_FOREACH(other, &front->connections, others)
+    {
+        bool same =
+            other->phase != HTTPS_CLOSED && bytes_equal(limiter_address_key(&other->peer), key);
+
+        connections += same;
+        handshakes += same && other->phase == HTTPS_HANDSHAKE;
+    }
+    return (options->peer_connections_max == 0 || connections < options->peer_connections_max) &&
+           (options->peer_handshakes_max == 0 || handshakes < options->peer_handshakes_max);
+}
+
+static bool
+may_connect(struct https_front *front, const struct address *peer)
+{
+    const struct https_options *options = &front->options;
+
+    if (room_for_peer(front, peer) &&
+        (!options->may_connect || options->may_connect(options->context, peer)))
+        return true;
+    https_count(front, METRIC_limits_exceeded);
+    return false;
+}
+
 /* Of the connection itself: what its requests say of where they come from is not asked. */
 static struct address
 address_of_socket(const struct sockaddr_storage *from)
@@ -180,7 +220,7 @@ on_acceptable(evutil_socket_t listener, short what, void *context)
             return;
         }
         peer = address_of_socket(&from);
-        if (room_for_connection(front))
+        if (may_connect(front, &peer) && room_for_connection(front))
             https_connection_open(front, fd, &peer);
         else
             close(fd);

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "api/api.h"
+#include "auth/address.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "runtime/tls.h"
@@ -33,11 +34,17 @@ struct https_options {
     const struct log_sink *log;
     struct metrics *metrics;
     void *context;
+    size_t peer_connections_max; /* of one address (limiter_address_key()); 0: no limit */
+    size_t peer_handshakes_max;  /* of one address, in progress; 0: no limit */
+    /* One more connection from there may begin its handshake. NULL: always. */
+    bool (*may_connect)(void *context, const struct address *peer);
     /*
      * The head of a request has come, whose body is on its way: may this client send one? If not,
-     * the error is the answer, and no memory is spent on the body. NULL: everybody may.
+     * the error is the answer, and no memory is spent on the body; *retry_after_ms is told with it
+     * unless it is 0. NULL: everybody may.
      */
-    enum vault_err (*may_send_body)(void *context, const struct http_request *head);
+    enum vault_err (*may_send_body)(void *context, struct https_exchange *exchange,
+                                    const struct http_request *head, unsigned *retry_after_ms);
     /*
      * A whole request has come. `http` is valid until the exchange is answered. Must be answered by
      * https_respond exactly once, now or later. `exchange` stays valid until then even when the
@@ -57,6 +64,8 @@ bool https_closed(
     const struct https_exchange *exchange); /* the client is gone: the answer will be dropped */
 struct arena *https_exchange_arena(
     struct https_exchange *exchange); /* lives as long as the exchange; wiped after */
+/* Whether may_send_body has been asked about this request. */
+bool https_exchange_let_in(const struct https_exchange *exchange);
 /* Of the client, as text, as long as the exchange; empty: not known. */
 struct bytes https_exchange_address(const struct https_exchange *exchange);
 size_t https_connections(const struct https_front *front);

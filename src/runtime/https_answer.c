@@ -114,6 +114,12 @@ count_refusal(const struct https_front *front, struct bytes request_id, unsigned
 void
 https_refuse(struct https_connection *connection, enum vault_err err)
 {
+    https_refuse_until(connection, err, 0);
+}
+
+void
+https_refuse_until(struct https_connection *connection, enum vault_err err, unsigned retry_after_ms)
+{
     struct https_front *front = connection->front;
     struct api_response response = {0};
     char made[MADE_ID_BYTES];
@@ -122,7 +128,7 @@ https_refuse(struct https_connection *connection, enum vault_err err)
     snprintf(made, sizeof made, "%016llx%016llx", (unsigned long long)front->id_prefix,
              (unsigned long long)front->requests_made++);
     id = api_request_id(http_parser_request(connection->parser), bytes_of_text(made));
-    if (api_render_error(id, err, PHASE_NONE, NULL, &response) == OK) {
+    if (api_render_later(id, err, retry_after_ms, &response) == OK) {
         count_refusal(front, id, response.status, err);
         answer(connection, id, &response, false);
         return;

@@ -15,7 +15,6 @@
 
 #include <sys/queue.h>
 
-#include "auth/address.h"
 #include "runtime/https.h"
 
 enum {
@@ -57,6 +56,7 @@ struct https_connection {
     bool running;                 /* https_connection_run is on the stack */
     bool responding;              /* likewise, within https_respond */
     bool answering;               /* the exchange is with the server */
+    bool let_in;                  /* may_send_body has let this request in */
     bool timed_out;               /* HEAD, BODY: the deadline has passed */
     uint64_t deadline_ms;         /* monotonic; UINT64_MAX: none */
     uint64_t armed_ms;            /* when the timer will fire; UINT64_MAX: not armed */
@@ -120,6 +120,8 @@ enum https_step https_write_step(struct https_connection *connection);
 enum https_step https_linger_step(struct https_connection *connection);
 /* Queues an error answer; the connection closes after it. */
 void https_refuse(struct https_connection *connection, enum vault_err err);
+void https_refuse_until(struct https_connection *connection, enum vault_err err,
+                        unsigned retry_after_ms);
 /* Queues "100 Continue". */
 void https_continue(struct https_connection *connection);
 

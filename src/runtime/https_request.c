@@ -27,6 +27,7 @@ https_request_release(struct https_connection *connection)
     if (connection->front)
         connection->front->body_bytes -= connection->body_bytes;
     connection->body_bytes = 0;
+    connection->let_in = false;
     if (connection->parser)
         http_parser_reset(connection->parser);
     arena_reset(&connection->exchange.arena);
@@ -41,12 +42,16 @@ head_done(struct https_connection *connection, bool body_has_come)
     /*
      * Bodies take from a common store, which strangers could else exhaust without ever sending one.
      */
-    enum vault_err err =
-        options->may_send_body ? options->may_send_body(options->context, request) : OK;
+    unsigned retry_after_ms = 0;
+    enum vault_err err = options->may_send_body
+                             ? options->may_send_body(options->context, &connection->exchange,
+                                                      request, &retry_after_ms)
+                             : OK;
     if (err != OK) {
-        https_refuse(connection, err);
+        https_refuse_until(connection, err, retry_after_ms);
         return;
     }
+    connection->let_in = options->may_send_body != NULL;
     if (!admit(connection, (size_t)http_parser_content_length(connection->parser))) {
         https_refuse(connection, ERR_BUSY);
         return;
@@ -182,6 +187,12 @@ struct bytes
 https_exchange_address(const struct https_exchange *exchange)
 {
     return bytes_of_text(exchange->connection->peer_text);
+}
+
+bool
+https_exchange_let_in(const struct https_exchange *exchange)
+{
+    return exchange->connection->let_in;
 }
 
 bool

@@ -470,6 +470,17 @@ make_links(struct reactor *r, char *why, size_t why_size)
 }
 
 static enum vault_err
+make_door(struct reactor *r)
+{
+    const struct node_config *local = &r->options.config->node;
+    struct door_limits limits = {.address_requests_per_s = local->address_requests_per_s,
+                                 .address_connections_per_s = local->address_connections_per_s,
+                                 .identity_requests_per_s = local->identity_requests_per_s,
+                                 .slow_failures = local->slow_failed_logins};
+    return door_init(&r->door, &limits, node_membership(r->node), &r->options.rng);
+}
+
+static enum vault_err
 make_https(struct reactor *r, char *why, size_t why_size)
 {
     const struct config *config = r->options.config;
@@ -480,6 +491,9 @@ make_https(struct reactor *r, char *why, size_t why_size)
                                     .log = r->options.log,
                                     .metrics = &r->metrics,
                                     .context = r,
+                                    .peer_connections_max = config->node.address_connections_max,
+                                    .peer_handshakes_max = config->node.address_handshakes_max,
+                                    .may_connect = reactor_may_connect,
                                     .may_send_body = reactor_may_send_body,
                                     .on_request = reactor_on_request};
     return https_front_new(&options, &r->https, why, why_size);
@@ -537,6 +551,8 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     enum vault_err err = make_events(r);
     if (err == OK)
         err = make_node(r);
+    if (err == OK)
+        err = make_door(r);
     if (err == OK)
         err = make_links(r, why, why_size);
     if (err == OK)
@@ -606,6 +622,7 @@ reactor_free(struct reactor *r)
         https_front_free(r->https);
     if (r->links)
         links_free(r->links);
+    door_close(&r->door);
     node_free(r->node);
     while (r->failed_storage) {
         struct storage_request *next = r->failed_storage->next;

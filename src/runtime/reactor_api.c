@@ -57,6 +57,15 @@ reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err err, 
     reactor_respond(r, p, &response, err);
 }
 
+static void
+respond_later(struct reactor *r, struct pending *p, enum vault_err err, unsigned retry_after_ms)
+{
+    struct api_response response = {0};
+    if (api_render_later(p->request.id, err, retry_after_ms, &response) != OK)
+        response.status = 500;
+    reactor_respond(r, p, &response, err);
+}
+
 void
 reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
 {
@@ -298,15 +307,37 @@ reactor_authorize(struct reactor *r, const struct request *request)
     return authority_of_request(node_membership(r->node), &st, request);
 }
 
+bool
+reactor_may_connect(void *context, const struct address *peer)
+{
+    struct reactor *r = context;
+    return door_may_connect(&r->door, peer, reactor_now());
+}
+
+static enum vault_err
+enter(struct reactor *r, const struct https_exchange *exchange, const struct http_request *head,
+      unsigned *retry_after_ms)
+{
+    struct door_caller caller = {https_exchange_address(exchange), api_tenant(head),
+                                 api_credential(head)};
+    struct step st;
+    reactor_step(r, &st);
+    return door_enter(&r->door, &st, &caller, retry_after_ms);
+}
+
 /* Who may do nothing in that tenant is told so when all of the request is here, as of any other. */
 enum vault_err
-reactor_may_send_body(void *context, const struct http_request *head)
+reactor_may_send_body(void *context, struct https_exchange *exchange,
+                      const struct http_request *head, unsigned *retry_after_ms)
 {
     struct reactor *r = context;
     struct step st;
+    enum vault_err err = enter(r, exchange, head, retry_after_ms);
+    if (err != OK)
+        return err;
     reactor_step(r, &st);
-    enum vault_err err = authority_of_caller(node_membership(r->node), &st, api_tenant(head),
-                                             api_credential(head));
+    err = authority_of_caller(node_membership(r->node), &st, api_tenant(head),
+                              api_credential(head));
     /* What is not known now is answered when the request is whole. */
     return err == ERR_UNAUTHENTICATED ? err : OK;
 }
@@ -341,6 +372,7 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     struct pending *p = arena_alloc(arena, sizeof(*p));
     struct bytes id = {0};
     const char *allow = NULL;
+    unsigned retry_after_ms = 0;
     enum vault_err err = p ? make_id(r, arena, &id) : ERR_NOMEM;
     if (!p) {
         struct api_response none = {.status = 503};
@@ -350,6 +382,13 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     p->exchange = exchange;
     p->started = reactor_now();
     p->request.id = id;
+    if (err == OK && !https_exchange_let_in(exchange))
+        err = enter(r, exchange, http, &retry_after_ms);
+    if (err == ERR_RATE_LIMITED) {
+        p->request.id = api_request_id(http, id);
+        respond_later(r, p, err, retry_after_ms);
+        return;
+    }
     if (err == OK)
         err = api_parse(http, id, arena, &p->request, &allow);
     p->request.address = https_exchange_address(exchange);

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "actors/door.h"
 #include "runtime/https.h"
 #include "runtime/reactor.h"
 #include "runtime/timers.h"
@@ -19,6 +20,7 @@ struct reactor {
     struct node_executor executor;
     struct links *links;
     struct https_front *https;
+    struct door door;
     struct metrics metrics;
     struct timers timers;
     struct arena step_arena;
@@ -55,7 +57,9 @@ void reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err 
                            const char *allow);
 /* Whether its caller may make that request here, as far as that can be said of all of it. */
 MUST_CHECK enum vault_err reactor_authorize(struct reactor *r, const struct request *request);
-enum vault_err reactor_may_send_body(void *context, const struct http_request *head);
+bool reactor_may_connect(void *context, const struct address *peer);
+enum vault_err reactor_may_send_body(void *context, struct https_exchange *exchange,
+                                     const struct http_request *head, unsigned *retry_after_ms);
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);

@@ -22,6 +22,7 @@ from specification import SPEC, Recorder, codes_of, connect, error_codes, head
 # (path and method, or None for all; status): why no test can bring it about.
 NOT_PROVOKED = {
     (None, 403): "test_identities.py has them",
+    (None, 429): "test_limits.py",
     (None, 500): "a fault of the server",
 }
 CONTENDED = [("POST", "/v1/identities"), ("PATCH", "/v1/identities/{identity}"),
@@ -32,6 +33,7 @@ for name in CONTENDED:
     NOT_PROVOKED[("%s %s" % name, 409)] = "needs luck"
 CODES_NOT_PROVOKED = {
     "forbidden": "as 403",
+    "rate_limited": "as 429",
     "internal": "as 500",
     "contended": "needs luck; see test_contention.py",
     "result_gone": "needs 64 changes of one member of a batch; see test_batch.py",

@@ -452,6 +452,7 @@ statuses_of_the_contract(void **state)
         {ERR_CONTENDED, 409},
         {ERR_TOO_LARGE, 413},
         {ERR_MEDIA_TYPE, 415},
+        {ERR_RATE_LIMITED, 429},
         {ERR_HEADERS_TOO_LARGE, 431},
         {ERR_VALUE_UNAVAILABLE, 503},
         {ERR_CORRUPT_VALUE, 503},

@@ -91,6 +91,12 @@ test_understood(void **state)
     assert_int_equal(c.node.request_deadline_ms, 5000);
     assert_int_equal(c.node.share_key_rotation_s, 3600);
     assert_int_equal(c.node.scrub_rows_per_s, 200);
+    assert_int_equal(c.node.address_requests_per_s, 0);
+    assert_int_equal(c.node.address_connections_per_s, 0);
+    assert_int_equal(c.node.identity_requests_per_s, 0);
+    assert_int_equal(c.node.address_connections_max, 0);
+    assert_int_equal(c.node.address_handshakes_max, 0);
+    assert_false(c.node.slow_failed_logins);
     assert_int_equal(c.node.log_level, LOG_INFO);
     assert_int_equal(c.node.log_format, LOG_LOGFMT);
 }
@@ -118,7 +124,10 @@ test_all_options(void **state)
              "host = \"::1\" api_port = 1 link_port = 65535 share_key = \"" HEX32 "\"\n"
              "listen = \"0.0.0.0\"\ndirectory = \"/srv/n3\"\n}\n"
              "server {\nlog_level = \"debug\"\nlog_format = \"json\"\ncache_mb = 100\n"
-             "disk_free_min_mb = 200\nrequests_max = 300\nrequest_deadline_ms = 400\n}\n";
+             "disk_free_min_mb = 200\nrequests_max = 300\nrequest_deadline_ms = 400\n"
+             "address_requests_per_s = 1\naddress_connections_per_s = 2\n"
+             "identity_requests_per_s = 3\naddress_connections_max = 4\n"
+             "address_handshakes_max = 5\nslow_failed_logins = \"yes\"\n}\n";
     struct config c;
     char why[512];
 
@@ -133,6 +142,12 @@ test_all_options(void **state)
     assert_int_equal(c.node.disk_free_min_bytes, 200 * 1024 * 1024);
     assert_int_equal(c.node.requests_max, 300);
     assert_int_equal(c.node.request_deadline_ms, 400);
+    assert_int_equal(c.node.address_requests_per_s, 1);
+    assert_int_equal(c.node.address_connections_per_s, 2);
+    assert_int_equal(c.node.identity_requests_per_s, 3);
+    assert_int_equal(c.node.address_connections_max, 4);
+    assert_int_equal(c.node.address_handshakes_max, 5);
+    assert_true(c.node.slow_failed_logins);
     assert_int_equal(c.node.log_level, LOG_DEBUG);
     assert_int_equal(c.node.log_format, LOG_JSON);
 }
@@ -155,6 +170,8 @@ static const struct {
     {GOOD "server {\ncache_mb = many\n}\n", 24, "invalid integer"},
     {GOOD "server {\nlog_level = \"loud\"\n}\n", 24, "log_level must be \"debug\", \"info\""},
     {GOOD "server {\nlog_format = \"xml\"\n}\n", 24, "log_format must be"},
+    {GOOD "server {\nslow_failed_logins = \"maybe\"\n}\n", 24, "must be \"no\" or \"yes\""},
+    {GOOD "server {\naddress_requests_per_s = -1\n}\n", 24, "from 0 to 1000000"},
     {GOOD "server {\nrequests_max = 0\n}\n", 24, "requests_max must be from 1"},
     {GOOD "server {\nrequest_deadline_ms = 99\n}\n", 24, "from 100 to 600000"},
     {GOOD "server {\ncache_mb = 99999999999999999999\n}\n", 24, "cache_mb"},

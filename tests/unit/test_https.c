@@ -854,11 +854,14 @@ the_front_may_go_before_the_answer(void **state)
 }
 
 static enum vault_err
-knows_the_word(void *context, const struct http_request *head)
+knows_the_word(void *context, struct https_exchange *exchange, const struct http_request *head,
+               unsigned *retry_after_ms)
 {
     bool repeated;
 
     (void)context;
+    (void)exchange;
+    (void)retry_after_ms;
     return bytes_equal(http_header_get(head, "x-word", &repeated), bytes_of_text("please"))
                ? OK
                : ERR_UNAUTHENTICATED;
