@@ -151,7 +151,7 @@ audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *
 
     if (!st->audit)
         return;
-    record.caller = authority_caller(st->audit->membership, credential, caller);
+    record.caller = authority_caller(st->audit->membership, path, credential, caller);
     note(st->audit, st, &record);
 }
 
@@ -203,7 +203,9 @@ auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, en
         record.tenant = request->tenant;
         record.address = request->address;
         record.name = request->name;
-        record.caller = authority_caller(a->membership, request->credential, caller);
+        record.caller =
+            authority_caller(a->membership, (struct path){request->tenant, request->name},
+                             request->credential, caller);
         change = is_change(request->kind);
         for (size_t i = 0; i < request->item_count; i++) {
             record.name = request->items[i].name;

@@ -14,6 +14,7 @@
 #define OSTRAKA_ACTORS_AUTH_VIEW_H
 
 #include "actors/path_map.h"
+#include "auth/verified.h"
 #include "proto/msg.h"
 #include "proto/record_path.h"
 #include "proto/rows.h"
@@ -53,8 +54,9 @@ struct auth_view {
     struct path_map records; /* struct auth_record */
     struct record_group groups[RECORD_GROUPS];
     size_t value_bytes;
-    bool whole;  /* everything in the store is here */
-    bool broken; /* something did not fit: nothing is decided by it any more */
+    bool whole;               /* everything in the store is here */
+    struct verified verified; /* tokens of issuers that are records here */
+    bool broken;              /* something did not fit: nothing is decided by it any more */
 };
 
 /* Errors: ERR_NOMEM. */

@@ -6,6 +6,7 @@
 #include "auth/address.h"
 #include "auth/decide.h"
 #include "auth/identity.h"
+#include "auth/jwt.h"
 #include "base/planted.h"
 #include "proto/alteration.h"
 #include "proto/record_path.h"
@@ -98,15 +99,15 @@ static enum vault_err
 decide_with(const struct membership *ms, const struct step *st, struct bytes credential,
             const struct wish *wish, struct auth_decision *decision)
 {
-    struct auth_records records = {ms->records, find_record};
+    struct auth_records records = {ms->records, find_record, &ms->records->verified};
     struct auth_request request = wish->request;
     enum vault_err err;
     *decision = (struct auth_decision){0};
     if (authority_permits(ms->cluster, credential))
         return OK;
-    if (!ticket_looks_like(TICKET_TOKEN, credential))
+    if (!ticket_looks_like(TICKET_TOKEN, credential) && !jwt_looks_like(credential))
         return ERR_UNAUTHENTICATED;
-    if (!lease_is_valid(ms, st->now))
+    if (!ms->records || !lease_is_valid(ms, st->now))
         return ERR_NOT_READY;
     unsigned i = 0;
     do {
@@ -477,16 +478,39 @@ authority_of_caller(const struct membership *ms, const struct step *st, struct b
 
 /* ---- who it is ---- */
 
-struct bytes
-authority_caller(const struct membership *ms, struct bytes credential,
-                 char memory[static CALLER_BYTES])
+/* Operators are known by the issuers of the default tenant, whatever tenant a record is of. */
+static struct bytes
+tenant_of_issuers(struct path path)
+{
+    bool record = record_path_is(path) || bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT));
+    return record ? (struct bytes){0} : path.tenant;
+}
+
+static bool
+identity_of(const struct membership *ms, struct path path, struct bytes credential,
+            uint8_t out[static AUTH_UUID_BYTES])
 {
     struct token token;
+    if (jwt_looks_like(credential) && ms->records) {
+        struct auth_records records = {ms->records, find_record, &ms->records->verified};
+        return auth_jwt_identity(&records, credential, tenant_of_issuers(path), out);
+    }
+    if (!find_presented(ms, credential, &token))
+        return false;
+    memcpy(out, token.identity, AUTH_UUID_BYTES);
+    return true;
+}
+
+struct bytes
+authority_caller(const struct membership *ms, struct path path, struct bytes credential,
+                 char memory[static CALLER_BYTES])
+{
+    uint8_t identity[AUTH_UUID_BYTES];
     if (authority_permits(ms->cluster, credential))
         return bytes_of_text("admin");
-    if (!find_presented(ms, credential, &token))
+    if (!identity_of(ms, path, credential, identity))
         return (struct bytes){0};
-    uuid_format(token.identity, memory);
+    uuid_format(identity, memory);
     return bytes_of_text(memory);
 }
 

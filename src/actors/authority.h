@@ -1,7 +1,8 @@
 /*
  * Who may do what, decided by every holder for itself: the bootstrap token may do everything; a
- * token that an identity record names may do what its policies allow (auth/decide.h), as this node
- * knows them; nobody else may do anything.
+ * token that an identity record names, or that an issuer has signed whose record the tenant has,
+ * may do what its policies allow (auth/decide.h), as this node knows them; nobody else may do
+ * anything.
  *
  * Where the client talks to a node, all that is known of the request counts. Other holders know
  * less of it (not the version that it expects, nor what a head is looked at for), and allow no less
@@ -70,12 +71,13 @@ struct bytes authority_tenant(const struct membership *ms, struct bytes credenti
 size_t authority_value_bytes_max(const struct membership *ms, struct bytes tenant);
 
 /*
- * Who presents it: the name under which the caller's Idempotency-Keys are remembered and versions
- * are signed: "admin", or the identity's id as UUID text. The same at every node that knows the
- * token. Empty: not known here. Borrowed from `memory`, or static.
+ * Who presents it for something at that path (a name is not needed): the name under which the
+ * caller's Idempotency-Keys are remembered and versions are signed: "admin", or the identity's id
+ * as UUID text. The same at every node that knows the token. Empty: not known here. Borrowed from
+ * `memory`, or static.
  */
 enum { CALLER_BYTES = 37 };
-struct bytes authority_caller(const struct membership *ms, struct bytes credential,
-                              char memory[static CALLER_BYTES]);
+struct bytes authority_caller(const struct membership *ms, struct path path,
+                              struct bytes credential, char memory[static CALLER_BYTES]);
 
 #endif

@@ -137,7 +137,8 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
     arena_init(&job->proposal_memory, JOB_ARENA_BYTES_MAX);
     arena_init(&job->arena_pinned, JOB_ARENA_BYTES_MAX);
     char caller[CALLER_BYTES];
-    struct bytes who = authority_caller(c->membership, request->credential, caller);
+    struct bytes who = authority_caller(
+        c->membership, (struct path){request->tenant, request->name}, request->credential, caller);
     if (arena_copy(&job->arena, who, &job->caller) != OK || job_keep_request(job, request) != OK ||
         make_op_id(job, st, request) != OK) {
         job_free(job);

@@ -60,7 +60,8 @@ take_of_caller(struct door *door, const struct step *st, const struct door_calle
                enum vault_err known, struct bytes tenant, struct duration *wait)
 {
     char memory[CALLER_BYTES];
-    struct bytes who = authority_caller(door->membership, caller->credential, memory);
+    struct bytes who = authority_caller(door->membership, (struct path){.tenant = caller->tenant},
+                                        caller->credential, memory);
     if (known == ERR_UNAUTHENTICATED || known == ERR_NOT_READY)
         return true;
     if (!take(door, LIMIT_IDENTITY, who, door->limits.identity_requests_per_s, st->now, wait))

@@ -29,8 +29,8 @@ shard_vouch_vote(struct shard_work *w, struct msg_voted *voted)
                           .head_id = present ? row->head.id : NULL,
                           .incarnation = ms->members[ms->self].incarnation};
     if (vote->purpose != CHANGE_FINISH)
-        s.caller =
-            vote_caller(authority_caller(ms, vote->credential, caller), vote->change, memory);
+        s.caller = vote_caller(authority_caller(ms, s.path, vote->credential, caller), vote->change,
+                               memory);
     voted->macs = vouch(ms, w->st, &s);
     if (row->row.state != STATE_ACCEPTED)
         return;

@@ -249,6 +249,21 @@ auth_decide(const struct auth_records *view, struct bytes credential,
     decision->answer = answer_of(reason);
 }
 
+bool
+auth_jwt_identity(const struct auth_records *view, struct bytes credential, struct bytes tenant,
+                  uint8_t out[static AUTH_UUID_BYTES])
+{
+    static const uint8_t none[AUTH_UUID_BYTES];
+    struct principal who;
+
+    memset(out, 0, AUTH_UUID_BYTES);
+    if (credential.size > CREDENTIAL_BYTES_MAX || !jwt_looks_like(credential))
+        return false;
+    (void)principal_of_jwt(view, credential, tenant, 0, &who);
+    memcpy(out, who.identity, AUTH_UUID_BYTES);
+    return memcmp(out, none, AUTH_UUID_BYTES) != 0; /* an identity has its version in it */
+}
+
 void
 auth_decide_policies(const struct auth_records *view, struct bytes tenant,
                      const struct auth_names *policies, const struct policy_question *question,

@@ -9,6 +9,7 @@
 #include "auth/policy.h"
 #include "auth/record.h"
 #include "auth/token.h"
+#include "auth/verified.h"
 
 enum auth_kind {
     AUTH_KIND_TENANT,           /* key: name of the tenant; cluster-wide */
@@ -37,6 +38,7 @@ struct auth_records {
     const void *context;
     enum auth_found (*get)(const void *context, struct bytes tenant, enum auth_kind kind,
                            struct bytes key, struct bytes *record);
+    struct verified *verified; /* borrowed; NULL: every signature is computed anew */
 };
 
 /* What the caller needs to be allowed. */
@@ -115,6 +117,13 @@ struct auth_decision {
 void auth_decide(const struct auth_records *view, struct bytes credential,
                  const struct auth_request *request, uint64_t now_ms,
                  struct auth_decision *decision);
+
+/*
+ * Whose signed token that is, by the issuers of that tenant; it need not be valid at any time.
+ * False: its signature is not good, or nobody knows.
+ */
+bool auth_jwt_identity(const struct auth_records *view, struct bytes credential,
+                       struct bytes tenant, uint8_t out[static AUTH_UUID_BYTES]);
 
 /*
  * Only what policies say, for POST /v1/policies:test: `policies` of that tenant, as if an identity

@@ -47,6 +47,8 @@ bool issuer_valid(const struct issuer *issuer);
 MUST_CHECK enum vault_err issuer_encode(const struct issuer *issuer, struct buf *out);
 /* Of 7 KiB. Views are borrowed. */
 MUST_CHECK enum vault_err issuer_decode(struct bytes encoded, struct issuer *out);
+/* Of a record that has been decoded before: its keys are not checked again. */
+MUST_CHECK enum vault_err issuer_decode_again(struct bytes encoded, struct issuer *out);
 /* The key of the record of an issuer. */
 void issuer_key(struct bytes name, char out[static ISSUER_KEY_TEXT_BYTES + 1]);
 

@@ -323,8 +323,8 @@ meant_for_us(const struct jwt *jwt, const struct issuer *issuer)
     return found;
 }
 
-static enum jwt_verdict
-check_claims(const struct jwt *jwt, const struct issuer *issuer, uint64_t now_ms)
+enum jwt_verdict
+jwt_check_claims(const struct jwt *jwt, const struct issuer *issuer, uint64_t now_ms)
 {
     uint64_t expires = jwt_expires_ms(jwt), issued = time_claim(jwt, "iat");
     uint64_t not_before = time_claim(jwt, "nbf");
@@ -364,7 +364,7 @@ jwt_check(const struct jwt *jwt, const struct issuer *issuer, uint64_t now_ms)
 {
     enum jwt_verdict verdict = jws_check(jwt, issuer);
 
-    return verdict == JWT_VALID ? check_claims(jwt, issuer, now_ms) : verdict;
+    return verdict == JWT_VALID ? jwt_check_claims(jwt, issuer, now_ms) : verdict;
 }
 
 /* ---- whom it names ---- */

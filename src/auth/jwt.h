@@ -52,6 +52,9 @@ enum jwt_verdict {
 
 /* The signature alone: JWT_VALID, JWT_UNKNOWN_KEY or JWT_BAD_SIGNATURE. `issuer` as below. */
 enum jwt_verdict jws_check(const struct jwt *jwt, const struct issuer *issuer);
+/* All but the signature. */
+enum jwt_verdict jwt_check_claims(const struct jwt *jwt, const struct issuer *issuer,
+                                  uint64_t now_ms);
 /* `issuer` NULL, when there is none of that name: a signature is verified all the same. */
 enum jwt_verdict jwt_check(const struct jwt *jwt, const struct issuer *issuer, uint64_t now_ms);
 

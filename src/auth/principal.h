@@ -22,7 +22,8 @@ enum auth_reason principal_of_token(const struct auth_records *view, struct byte
 
 /*
  * Same of a JSON web token, by the issuers of that tenant (empty: "default"): an issuer is trusted
- * by a tenant, and a token names none.
+ * by a tenant, and a token names none. out->identity is also set when nothing but the claims is
+ * wrong.
  */
 enum auth_reason principal_of_jwt(const struct auth_records *view, struct bytes credential,
                                   struct bytes tenant, uint64_t now_ms, struct principal *out);

@@ -20,33 +20,51 @@ reason_of(enum jwt_verdict verdict)
 
 static enum auth_reason
 find_issuer(const struct auth_records *view, struct bytes tenant, struct bytes name,
-            struct issuer *out)
+            struct bytes *record)
 {
     char key[ISSUER_KEY_TEXT_BYTES + 1];
-    struct bytes record;
-    enum auth_reason reason;
 
     issuer_key(name, key);
-    reason = auth_lookup(view, tenant, AUTH_KIND_ISSUER, bytes_of_text(key), REASON_UNKNOWN_ISSUER,
-                         &record);
-    if (reason == REASON_ALLOWED && issuer_decode(record, out) != OK)
-        reason = REASON_CORRUPT;
-    return reason;
+    return auth_lookup(view, tenant, AUTH_KIND_ISSUER, bytes_of_text(key), REASON_UNKNOWN_ISSUER,
+                       record);
 }
 
-/* The signature is verified whether or not anybody knows the issuer. */
+/*
+ * The signature, which is verified whether or not anybody knows the issuer, unless this token has
+ * been before.
+ */
 static enum auth_reason
-check(const struct auth_records *view, const struct jwt *jwt, uint64_t now_ms,
-      struct issuer *issuer, struct principal *out)
+check_signature(const struct auth_records *view, struct bytes credential, const struct jwt *jwt,
+                struct bytes tenant, struct issuer *issuer)
 {
-    enum auth_reason found = find_issuer(view, out->tenant, jwt_issuer(jwt), issuer);
-    enum jwt_verdict verdict = jwt_check(jwt, found == REASON_ALLOWED ? issuer : NULL, now_ms);
+    struct bytes record;
+    enum auth_reason found = find_issuer(view, tenant, jwt_issuer(jwt), &record);
+    enum jwt_verdict verdict;
 
+    if (found == REASON_ALLOWED && verified_has(view->verified, record, credential))
+        return issuer_decode_again(record, issuer) == OK ? REASON_ALLOWED : REASON_CORRUPT;
+    if (found == REASON_ALLOWED && issuer_decode(record, issuer) != OK)
+        found = REASON_CORRUPT;
+    verdict = jws_check(jwt, found == REASON_ALLOWED ? issuer : NULL);
     if (found != REASON_ALLOWED)
         return found;
-    if (verdict != JWT_VALID)
-        return reason_of(verdict);
+    if (verdict == JWT_VALID)
+        verified_add(view->verified, record, credential);
+    return reason_of(verdict);
+}
+
+static enum auth_reason
+check(const struct auth_records *view, struct bytes credential, const struct jwt *jwt,
+      uint64_t now_ms, struct issuer *issuer, struct principal *out)
+{
+    enum auth_reason reason = check_signature(view, credential, jwt, out->tenant, issuer);
+
+    if (reason != REASON_ALLOWED)
+        return reason;
     jwt_identity(jwt, out->tenant, out->identity);
+    reason = reason_of(jwt_check_claims(jwt, issuer, now_ms));
+    if (reason != REASON_ALLOWED)
+        return reason;
     jwt_policies(jwt, issuer, &out->sets[0]); /* borrowed from the record, not from `issuer` */
     out->set_count = 1;
     return REASON_ALLOWED;
@@ -67,7 +85,7 @@ principal_of_jwt(const struct auth_records *view, struct bytes credential, struc
     if (err != OK)
         return err == ERR_NOMEM ? REASON_UNAVAILABLE : REASON_MALFORMED_CREDENTIAL;
     issuer = malloc(sizeof(*issuer));
-    reason = issuer ? check(view, &jwt, now_ms, issuer, out) : REASON_UNAVAILABLE;
+    reason = issuer ? check(view, credential, &jwt, now_ms, issuer, out) : REASON_UNAVAILABLE;
     free(issuer);
     jwt_close(&jwt);
     if (reason == REASON_ALLOWED)

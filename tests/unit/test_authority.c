@@ -332,10 +332,11 @@ callers_are_identities(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster_of(NODES, NODES, 70);
+    struct path path = {bytes_of_text("default"), bytes_of_text("app/a")};
     char memory[CALLER_BYTES];
     for (unsigned node = 0; node < NODES; node++) {
         const struct membership *ms = node_membership(ac->nodes[node].node);
-        struct bytes who = authority_caller(ms, bytes_of_text(writer.text), memory);
+        struct bytes who = authority_caller(ms, path, bytes_of_text(writer.text), memory);
         assert_true(bytes_equal(who, bytes_of_text("01000000-0000-0000-0000-000000000000")));
     }
     /* One caller's keys are not another's. */
