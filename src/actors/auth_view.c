@@ -192,6 +192,19 @@ auth_view_get(const struct auth_view *view, struct bytes tenant, struct bytes ki
 }
 
 bool
+auth_view_was_deleted(const struct auth_view *view, struct bytes tenant, struct bytes kind,
+                      struct bytes key)
+{
+    uint8_t memory[RECORD_NAME_BYTES_MAX];
+    struct path path;
+    if (record_path_make(tenant, kind, key, memory, &path) != OK)
+        return false;
+    const struct auth_record *record =
+        (const struct auth_record *)path_map_find(&view->records, path);
+    return record && record->chosen && record->value.size == 0;
+}
+
+bool
 auth_view_has_room(const struct auth_view *view, size_t value_size)
 {
     return view->records.count + AUTH_RECORDS_RESERVE < AUTH_RECORDS_MAX &&

@@ -74,7 +74,10 @@ void auth_view_load(struct auth_view *view, struct path path, const struct path_
  */
 const struct auth_record *auth_view_get(const struct auth_view *view, struct bytes tenant,
                                         struct bytes kind, struct bytes key);
-/* The same, by path. */
+/* There was one, which has been deleted. */
+bool auth_view_was_deleted(const struct auth_view *view, struct bytes tenant, struct bytes kind,
+                           struct bytes key);
+/* The same as auth_view_get, by path. */
 const struct auth_record *auth_view_find(const struct auth_view *view, struct path path);
 /*
  * Up to `max` records of that kind with keys above `after`, by key. How many; *more: there are

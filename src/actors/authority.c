@@ -478,6 +478,27 @@ authority_of_caller(const struct membership *ms, const struct step *st, struct b
 
 /* ---- who it is ---- */
 
+bool
+authority_was_revoked(const struct membership *ms, const struct step *st, struct bytes credential)
+{
+    struct auth_request request = {.right = RIGHT_IDENTIFIED};
+    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
+    struct auth_decision decision;
+    char key[2 * ACCESSOR_BYTES + 1];
+    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
+        return false;
+    ticket_accessor(hash, accessor);
+    bytes_wipe(hash, sizeof(hash));
+    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
+    if (auth_view_was_deleted(ms->records, bytes_of_text(SYSTEM_TENANT),
+                              bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN)), bytes_of_text(key)))
+        return true;
+    struct auth_records records = {ms->records, find_record, &ms->records->verified};
+    auth_decide(&records, credential, &request, st->wall_ms, &decision);
+    return decision.reason == REASON_PARENT_GONE || decision.reason == REASON_IDENTITY_GONE ||
+           decision.reason == REASON_IDENTITY_DISABLED || decision.reason == REASON_TENANT_GONE;
+}
+
 /* Operators are known by the issuers of the default tenant, whatever tenant a record is of. */
 static struct bytes
 tenant_of_issuers(struct path path)

@@ -55,6 +55,10 @@ MUST_CHECK enum vault_err authority_of_names(const struct membership *ms, const 
 bool authority_may_list(const struct membership *ms, const struct step *st, struct path path,
                         struct bytes credential);
 
+/* Of a credential that is not valid: it, or what it depends on, was valid and has been taken away. */
+bool authority_was_revoked(const struct membership *ms, const struct step *st,
+                           struct bytes credential);
+
 /*
  * Whether it is a valid credential of anybody who wants to act in that tenant (empty: the own), be
  * it that they may not: OK, ERR_UNAUTHENTICATED or ERR_NOT_READY.

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
 
@@ -101,7 +102,7 @@ gather(struct work *w, struct gathered *g)
         } else {
             g->missing |= UINT64_C(1) << i;
             if (a->share_state != SHARE_NONE) {
-                metrics_count(w->st->metrics, METRIC_shares_bad);
+                alarms_share_bad(w->c->membership, w->st, job->replicas.nodes[i]);
                 job_log(w, LOG_WARN, "bad_share", ERR_CORRUPT);
             }
         }

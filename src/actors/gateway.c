@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "actors/alarms.h"
 #include "actors/authority.h"
 
 enum { BUSY_RETRY_MS = 1000, GATEWAY_SKEW_MS_MAX = 500 };
@@ -86,6 +87,7 @@ admit(const struct gateway *g, const struct step *st, const struct request *requ
         return ERR_AUDIT_UNAVAILABLE;
     enum vault_err err = authority_of_request(g->membership, st, request);
     if (err != OK) {
+        alarms_client_refused(g->membership, st, request->credential, err);
         refused->items = refused_items(g, st, request, err);
         refused->item_count = refused->items ? request->item_count : 0;
         return err;

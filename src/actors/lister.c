@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/authority.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -284,6 +285,7 @@ on_scan(struct lister *l, const struct step *st, const struct msg *in, struct ef
         return ERR_UNEXPECTED;
     enum vault_err err = authority_of_names(l->membership, st, scan->tenant, scan->credential);
     if (err != OK) {
+        alarms_peer_refused(l->membership, st, in->from, err);
         refuse(l, in->from, in->op, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED, out);
     } else if (!l->whole || !standing_ready_for_all(l->membership)) {
         refuse(l, in->from, in->op, REFUSED_NOT_READY, out);

@@ -56,6 +56,8 @@ struct lease_peer {
     uint8_t digests[RECORD_DIGESTS_BYTES];
 };
 
+struct alarms; /* alarms.h */
+
 /* What this node lacks and gets back, and how far it has looked through its store. */
 struct repair_progress {
     uint64_t lacking;   /* versions in the table 'n', as the last whole round over it found */
@@ -95,6 +97,7 @@ struct membership {
         *vote_keys;            /* borrowed from the node; NULL: nothing is vouched for or checked */
     struct auth_view *records; /* borrowed from the node; NULL: none */
     struct lease_peer lease[NODES_MAX];
+    struct alarms *alarms; /* borrowed from the node; NULL: none are raised */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

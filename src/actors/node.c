@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/lister.h"
 #include "actors/records.h"
 #include "actors/share_rotation.h"
@@ -50,6 +51,7 @@ struct node {
     struct records records;
     struct auditor auditor;
     struct audit_hold hold;
+    struct alarms alarms;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -121,6 +123,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
         return err;
     }
     node->membership.records = &node->auth_view;
+    node->membership.alarms = &node->alarms;
     records_init(&node->records, &node->auth_view);
     auditor_init(&node->auditor, &node->membership);
     gateway_init(&node->gateway, &node->membership, options->requests_max);

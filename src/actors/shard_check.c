@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/shard_internal.h"
 #include "base/planted.h"
 
@@ -376,7 +377,7 @@ clear_rotten(struct shard_work *w)
         change(w, STORE_DELETE, ROW_DEALING, check->version, check->version_id, (struct bytes){0});
     if (!check->dealing_good || check->share_good || check->value.share.size == 0)
         return;
-    metrics_count(w->st->metrics, METRIC_shares_bad);
+    alarms_share_bad(w->s->membership, w->st, w->s->membership->self);
     log_event(w->st->log, LOG_WARN, "shard_store", "own_share_bad",
               log_u64("version", check->version));
 }

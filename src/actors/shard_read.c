@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_internal.h"
@@ -48,7 +49,7 @@ fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct m
     state->share_state = SHARE_HELD;
     if (shard_share_unseal(w, key, sealed, &state->share) != OK) {
         state->share_state = SHARE_BAD;
-        metrics_count(w->st->metrics, METRIC_shares_bad);
+        alarms_share_bad(w->s->membership, w->st, w->s->membership->self);
     }
 }
 
@@ -73,6 +74,7 @@ is_allowed(struct shard_work *w, bool value, struct bytes credential)
         err = OK;
     if (err != OK && err != ERR_NOT_READY)
         note_read(w, AUDIT_share, "denied");
+    alarms_peer_refused(ms, w->st, w->msg->from, err);
     if (err != OK)
         shard_refuse(w, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/shard_internal.h"
 #include "base/planted.h"
 #include "crypto/share_recovery.h"
@@ -459,7 +460,7 @@ take_share(struct shard_work *w, struct share_recovery *r)
         return;
     }
     if (!dealing_share_matches(&dealing, &share)) {
-        metrics_count(w->st->metrics, METRIC_shares_bad);
+        alarms_share_bad(w->s->membership, w->st, w->s->membership->self);
         shard_log(w, LOG_WARN, "recovered_share_bad", REFUSED_NONE);
         try_again(w, r, r->asked);
         return;

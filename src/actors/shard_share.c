@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/shard_proof.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -546,7 +547,7 @@ shard_on_share(struct shard_work *w)
             return;
         }
         outcome = SHARED_BAD;
-        metrics_count(w->st->metrics, METRIC_shares_bad);
+        alarms_share_bad(w->s->membership, w->st, w->msg->from);
     }
     answer_shared(w, shard_answer_now(w, MSG_SHARED), a, outcome);
 }

@@ -1,6 +1,7 @@
 /* Votes: docs/protocol.md, "Voting phase". */
 #include <assert.h>
 
+#include "actors/alarms.h"
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
@@ -126,6 +127,7 @@ shard_on_vote(struct shard_work *w)
     } else if (allowed != OK) {
         if (allowed != ERR_NOT_READY)
             note_vote(w, "denied");
+        alarms_peer_refused(w->s->membership, w->st, w->msg->from, allowed);
         shard_refuse(w, allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});
     } else if (b.node != w->msg->from || shard_ballot_too_far(w, b)) {

@@ -51,7 +51,12 @@
     X(audit_records, "records of the audit trail")                                                 \
     X(audit_refused, "records of the audit trail that could not be taken, and answers with them")  \
     X(audit_alarms, "heads of other nodes' audit trails that contradict what was known of them")   \
-    X(limits_exceeded, "requests (429) and connections refused because there were too many")
+    X(limits_exceeded, "requests (429) and connections refused because there were too many")       \
+    X(requests_denied, "requests of clients that their policies did not allow")                    \
+    X(credentials_refused, "requests with a credential that was not valid")                        \
+    X(tokens_revoked_used, "of them, those with a token that had been revoked")                    \
+    X(peers_denied, "times that a node asked for what its client may not have")                    \
+    X(alarms, "alarms raised: see the log")
 
 enum metric {
 #define X(name, help) METRIC_##name,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/alarms.h"
 #include "actors/authority.h"
 #include "actors/lease.h"
 #include "api/status.h"
@@ -304,7 +305,9 @@ reactor_authorize(struct reactor *r, const struct request *request)
 {
     struct step st;
     reactor_step(r, &st);
-    return authority_of_request(node_membership(r->node), &st, request);
+    enum vault_err err = authority_of_request(node_membership(r->node), &st, request);
+    alarms_client_refused(node_membership(r->node), &st, request->credential, err);
+    return err;
 }
 
 bool
@@ -336,8 +339,9 @@ reactor_may_send_body(void *context, struct https_exchange *exchange,
     if (err != OK)
         return err;
     reactor_step(r, &st);
-    err = authority_of_caller(node_membership(r->node), &st, api_tenant(head),
-                              api_credential(head));
+    err =
+        authority_of_caller(node_membership(r->node), &st, api_tenant(head), api_credential(head));
+    alarms_client_refused(node_membership(r->node), &st, api_credential(head), err);
     /* What is not known now is answered when the request is whole. */
     return err == ERR_UNAUTHENTICATED ? err : OK;
 }
