@@ -90,8 +90,16 @@ error_of(const struct auth_decision *decision)
     case ANSWER_UNAUTHENTICATED: return ERR_UNAUTHENTICATED;
     case ANSWER_UNDECIDED: return ERR_NOT_READY;
     }
-    /* Nobody counts uses, so nobody may have any. */
-    return decision->counts_use ? ERR_UNAUTHENTICATED : OK;
+    return OK;
+}
+
+/* What a use is counted for comes after it; to be known takes none, nor does the count itself. */
+static enum vault_err
+error_of_use(const struct auth_decision *decision, enum auth_right right)
+{
+    if (!decision->counts_use || right == RIGHT_IDENTIFIED)
+        return OK;
+    return right == RIGHT_SECRET ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN;
 }
 
 /* The bootstrap token needs no lease: it is in the configuration, not in a record. */
@@ -114,7 +122,9 @@ decide_with(const struct membership *ms, const struct step *st, struct bytes cre
         request.question.operation = wish->any_of[i];
         auth_decide(&records, credential, &request, st->wall_ms, decision);
         err = error_of(decision);
-    } while (err != OK && ++i < wish->count);
+        if (err == OK)
+            err = error_of_use(decision, request.right);
+    } while (err != OK && err != ERR_UNAUTHENTICATED && ++i < wish->count);
     return err;
 }
 
@@ -221,6 +231,73 @@ is_of_node(enum request_kind kind)
     return kind == REQUEST_STATUS || kind == REQUEST_METRICS;
 }
 
+/* ---- uses ---- */
+
+static const struct auth_record *
+record_of_token(const struct membership *ms, struct bytes credential, struct token *out)
+{
+    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
+    char key[2 * ACCESSOR_BYTES + 1];
+    *out = (struct token){0};
+    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
+        return NULL;
+    ticket_accessor(hash, accessor);
+    bytes_wipe(hash, sizeof(hash));
+    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
+    const struct auth_record *record =
+        auth_view_get(ms->records, bytes_of_text(SYSTEM_TENANT),
+                      bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN)), bytes_of_text(key));
+    return record && token_decode(buf_bytes(&record->value), out) == OK ? record : NULL;
+}
+
+bool
+authority_counts_uses(const struct membership *ms, struct bytes credential)
+{
+    struct token token;
+    return record_of_token(ms, credential, &token) && token.uses_limit > 0;
+}
+
+enum vault_err
+authority_count_use(const struct membership *ms, const struct step *st, struct bytes credential,
+                    struct arena *arena, struct request *out)
+{
+    struct token token;
+    struct buf value = {0};
+    const struct auth_record *record = record_of_token(ms, credential, &token);
+    *out = (struct request){.kind = REQUEST_RECORD_PUT,
+                            .tenant = bytes_of_text(SYSTEM_TENANT),
+                            .credential = credential,
+                            .has_expected_version = true};
+    if (!record)
+        return ERR_UNAUTHENTICATED;
+    out->expected_version = record->version;
+    enum vault_err err = token_spend(&token, st->wall_ms);
+    if (err == OK)
+        err = token_encode(&token, &value);
+    if (err == OK)
+        err = arena_copy(arena, buf_bytes(&value), &out->value);
+    if (err == OK)
+        err = arena_copy(arena, record->link.path.name, &out->name);
+    buf_close(&value);
+    return err;
+}
+
+/* It counts a use of its own token, on what this node knows of that. */
+static bool
+is_count(const struct membership *ms, const struct step *st, const struct request *request)
+{
+    struct token before, after;
+    if (request->kind != REQUEST_RECORD_PUT || !request->has_expected_version)
+        return false;
+    const struct auth_record *record = record_of_token(ms, request->credential, &before);
+    return record && bytes_equal(record->link.path.tenant, request->tenant) &&
+           bytes_equal(record->link.path.name, request->name) &&
+           token_decode(request->value, &after) == OK &&
+           token_is_spent(&before, &after, st->wall_ms);
+}
+
+/* ---- requests ---- */
+
 /*
  * Names may be listed where there is no tenant: whoever deletes one sees so that nothing is left
  * there.
@@ -268,6 +345,9 @@ authority_of_request(const struct membership *ms, const struct step *st,
     enum vault_err err = OK;
     if (authority_permits(ms->cluster, request->credential))
         return check_tenant(ms, st, request);
+    if (!request->use_counted && !is_count(ms, st, request) &&
+        authority_counts_uses(ms, request->credential))
+        return ERR_UNAUTHENTICATED;
     if (request_is_of_record(request->kind))
         return decide_record(ms, st, request);
     if (request->kind == REQUEST_NAMES)
@@ -327,7 +407,7 @@ may_renew(const struct token *before, const struct token *after, uint64_t now_ms
 {
     uint64_t until = now_ms + before->ttl_ms + CLOCK_DRIFT_MS_MAX;
     return is_same_token(before, after) && after->uses_left == before->uses_left &&
-           after->expires_ms >= before->expires_ms &&
+           after->spent_ms == before->spent_ms && after->expires_ms >= before->expires_ms &&
            (after->expires_ms == before->expires_ms ||
             (before->ttl_ms > 0 && after->expires_ms <= until));
 }
@@ -356,7 +436,7 @@ may_put(const struct membership *ms, uint64_t now_ms, const uint8_t own[static A
     if (memcmp(accessor, key, ACCESSOR_BYTES) != 0)
         return false;
     if (memcmp(own, key, ACCESSOR_BYTES) == 0)
-        return may_renew(&self, &after, now_ms);
+        return may_renew(&self, &after, now_ms) || token_is_spent(&self, &after, now_ms);
     /* The same once more: it has been made, and its maker was not told. */
     if (find_token(ms, key, &before))
         return is_same_token(&before, &after) && may_bear(&self, &after);

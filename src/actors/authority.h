@@ -25,6 +25,20 @@ bool authority_permits(const struct cluster *cluster, struct bytes credential);
  */
 MUST_CHECK enum vault_err authority_of_request(const struct membership *ms, const struct step *st,
                                                const struct request *request);
+/*
+ * A token whose uses are counted: before a request runs, one use is counted by a change of the
+ * token's record, which the token itself may make (token_is_spent()). For TOKEN_USE_MS from then on
+ * holders take what they are asked for as that use.
+ */
+bool authority_counts_uses(const struct membership *ms, struct bytes credential);
+/*
+ * That change, as a request; lies in `arena` but for the credential. Where others are counted at the
+ * same time it may be refused, as VERSION_MISMATCH or for want of a right, and is to be made anew.
+ * Errors: ERR_UNAUTHENTICATED none is left, ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err authority_count_use(const struct membership *ms, const struct step *st,
+                                              struct bytes credential, struct arena *arena,
+                                              struct request *out);
 /* One secret of a batch alone. */
 MUST_CHECK enum vault_err authority_of_item(const struct membership *ms, const struct step *st,
                                             const struct request *request, size_t item);
@@ -34,7 +48,7 @@ MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const s
                                             struct bytes credential);
 /*
  * What belongs to identity records: operators may do all of it. A token may look at its own record,
- * put its end off as far as it allows itself, make children of its own identity, and remove itself
+ * put its end off as far as it allows itself, count a use of itself, make children of its own identity, and remove itself
  * and its descendants. `value`: of a change, all of what is to be put.
  */
 enum record_action { RECORD_LOOK, RECORD_CHANGE, RECORD_REMOVE };

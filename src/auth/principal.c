@@ -72,7 +72,7 @@ check_one(const struct auth_records *view, const struct token *token, uint64_t n
     switch (token_check(token, now_ms)) {
     case TOKEN_VALID: return REASON_ALLOWED;
     case TOKEN_EXPIRED: return REASON_EXPIRED;
-    case TOKEN_USED_UP: return REASON_USED_UP;
+    case TOKEN_USED_UP: return token_in_use(token, now_ms) ? REASON_ALLOWED : REASON_USED_UP;
     }
     return REASON_CORRUPT;
 }
@@ -136,7 +136,7 @@ principal_of_token(const struct auth_records *view, struct bytes credential, uin
     out->tenant = token.tenant;
     out->tenants = identity.tenants;
     out->has_accessor = true;
-    out->counts_use = token.uses_limit > 0;
+    out->counts_use = token.uses_limit > 0 && !token_in_use(&token, now_ms);
     add_set(out, &identity.policies);
     if (token.policies.count > 0)
         add_set(out, &token.policies);

@@ -6,7 +6,7 @@
 #include "proto/codec.h"
 #include "proto/request.h"
 
-enum { TOKEN_FIELDS = 13 };
+enum { TOKEN_FIELDS = 14 };
 
 const char *
 token_state_name(enum token_state state)
@@ -27,7 +27,7 @@ well_formed(const struct token *token)
         return false;
     if (token->created_ms >= token->expires_ms || token->expires_ms > token->latest_ms)
         return false;
-    return token->uses_left <= token->uses_limit;
+    return token->uses_left <= token->uses_limit && (token->uses_limit > 0 || token->spent_ms == 0);
 }
 
 enum vault_err
@@ -52,6 +52,7 @@ token_encode(const struct token *token, struct buf *out)
     cbor_put_uint(&w, token->uses_limit);
     cbor_put_uint(&w, token->uses_left);
     auth_put_names(&w, &token->policies, policy_name_valid);
+    cbor_put_uint(&w, token->spent_ms);
     return codec_end(&w, start, AUTH_RECORD_BYTES_MAX);
 }
 
@@ -85,6 +86,7 @@ token_decode(struct bytes encoded, struct token *out)
     out->uses_limit = cbor_get_uint(&r);
     out->uses_left = cbor_get_uint(&r);
     auth_get_names(&r, &out->policies, policy_name_valid);
+    out->spent_ms = cbor_get_uint(&r);
     codec_expect(&r, r.err == OK && well_formed(out));
     if (cbor_finish(&r) == OK)
         return OK;
@@ -107,9 +109,36 @@ token_spend(struct token *token, uint64_t now_ms)
 {
     if (token_check(token, now_ms) != TOKEN_VALID)
         return ERR_UNAUTHENTICATED;
-    if (token->uses_limit > 0)
+    if (token->uses_limit > 0) {
         token->uses_left--;
+        token->spent_ms = now_ms;
+    }
     return OK;
+}
+
+bool
+token_in_use(const struct token *token, uint64_t now_ms)
+{
+    return token->spent_ms > 0 && now_ms < token->spent_ms + TOKEN_USE_MS &&
+           token->spent_ms < now_ms + TOKEN_USE_MS;
+}
+
+bool
+token_is_spent(const struct token *before, const struct token *after, uint64_t now_ms)
+{
+    struct token spent = *before;
+    struct buf one = {0}, other = {0};
+
+    if (before->uses_left == 0 || after->spent_ms < before->spent_ms ||
+        after->spent_ms > now_ms + TOKEN_USE_MS)
+        return false;
+    spent.uses_left--;
+    spent.spent_ms = after->spent_ms;
+    bool same = token_encode(&spent, &one) == OK && token_encode(after, &other) == OK &&
+                bytes_equal(buf_bytes(&one), buf_bytes(&other));
+    buf_close(&one);
+    buf_close(&other);
+    return same;
 }
 
 enum vault_err

@@ -31,7 +31,10 @@ struct token {
     uint64_t uses_limit;        /* 0: any number */
     uint64_t uses_left;         /* <= uses_limit */
     struct auth_names policies; /* empty: all of the identity's; else these must allow it, too */
+    uint64_t spent_ms;          /* when the last use was counted; 0: none has been */
 };
+/* For so long after a use has been counted, whoever is asked takes what it is asked for as that. */
+enum { TOKEN_USE_MS = 15 * 1000 };
 
 /* Appends. Errors: ERR_NOMEM, ERR_TOO_LARGE, ERR_RANGE; `out` is then as before. */
 MUST_CHECK enum vault_err token_encode(const struct token *token, struct buf *out);
@@ -45,6 +48,13 @@ enum token_state token_check(const struct token *token, uint64_t now_ms);
  * then.
  */
 MUST_CHECK enum vault_err token_spend(struct token *token, uint64_t now_ms);
+/* A use was counted so lately that it may be under way. */
+bool token_in_use(const struct token *token, uint64_t now_ms);
+/*
+ * `after` is `before` with one use counted, no later than now, as clocks go, and nothing else: what
+ * a token itself may make of its record.
+ */
+bool token_is_spent(const struct token *before, const struct token *after, uint64_t now_ms);
 /*
  * Puts the end off to one ttl from now, but not beyond the latest; never brings it forward. Errors:
  * ERR_UNAUTHENTICATED not valid now, ERR_FORBIDDEN cannot be renewed; unchanged then.

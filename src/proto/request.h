@@ -117,7 +117,8 @@ struct request {
     struct bytes names_prefix;         /* NAMES: those that begin with it */
     struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
     struct bytes address;              /* of the client; empty: not known */
-    bool has_tenant;                   /* the client named it */
+    bool use_counted;     /* a use of the token has been counted for it: authority_count_use() */
+    bool has_tenant;      /* the client named it */
     enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */
     struct bytes body;    /* AUTH: JSON as it came */
     const struct alteration *alteration; /* ALTER */

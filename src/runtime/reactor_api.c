@@ -72,6 +72,10 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
 {
     struct pending *p = (struct pending *)(uintptr_t)exchange;
     struct api_response response = {0};
+    if (p->use) {
+        reactor_use_reply(r, p, reply);
+        return;
+    }
     if (p->env) {
         reactor_env_reply(r, p, reply);
         return;
@@ -402,6 +406,16 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
         reactor_respond_error(r, p, err, allow);
         return;
     }
+    if (p->request.kind != REQUEST_HEALTH &&
+        authority_counts_uses(node_membership(r->node), p->request.credential))
+        reactor_use_start(r, p);
+    else
+        reactor_dispatch(r, p);
+}
+
+void
+reactor_dispatch(struct reactor *r, struct pending *p)
+{
     if (p->request.kind == REQUEST_HEALTH || p->request.kind == REQUEST_STATUS ||
         p->request.kind == REQUEST_METRICS) {
         answer_locally(r, p);

@@ -39,6 +39,7 @@ on_step(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     p->auth->flow.step.address = p->request.address;
+    p->auth->flow.step.use_counted = p->request.use_counted;
     reactor_deliver(p->auth->reactor, ACTOR_GATEWAY, &msg);
 }
 

@@ -86,7 +86,8 @@ step_of(const struct pending *p, enum request_kind kind)
                             .id = whole->id,
                             .tenant = whole->tenant,
                             .credential = whole->credential,
-                            .address = whole->address};
+                            .address = whole->address,
+                            .use_counted = whole->use_counted};
 }
 
 /* ---- names ---- */

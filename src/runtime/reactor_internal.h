@@ -46,6 +46,7 @@ struct pending {
     struct instant started;
     struct env_exchange *env;   /* ENV under way; NULL: none */
     struct copy_exchange *copy; /* COPY under way; NULL: none */
+    struct use_exchange *use;   /* a use of its token is being counted; NULL: none */
     struct auth_exchange *auth; /* AUTH under way; NULL: none */
 };
 
@@ -63,6 +64,14 @@ enum vault_err reactor_may_send_body(void *context, struct https_exchange *excha
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);
+
+/* What a request is for, now that its token has been seen to. */
+void reactor_dispatch(struct reactor *r, struct pending *p);
+
+/* reactor_use.c */
+/* Counts a use of the request's token, and dispatches it then. */
+void reactor_use_start(struct reactor *r, struct pending *p);
+void reactor_use_reply(struct reactor *r, struct pending *p, const struct reply *reply);
 
 /* reactor_env.c */
 void reactor_env_start(struct reactor *r, struct pending *p);

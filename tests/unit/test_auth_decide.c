@@ -371,6 +371,9 @@ counted_tokens(void **state)
     assert_int_equal(token_spend(&token, NOW), OK);
     records_add_token(&world->records, &token, NULL);
     decision = decide_at(world, buf_bytes(&text), "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED); /* that use may be under way */
+    assert_false(decision.counts_use);
+    decision = decide_at(world, buf_bytes(&text), "", CAPABILITY_READ, "db/x", NOW + TOKEN_USE_MS);
     assert_int_equal(decision.reason, REASON_USED_UP);
     buf_close(&text);
     close_world(world);

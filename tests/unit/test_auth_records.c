@@ -155,6 +155,46 @@ token_ends(void **state)
     assert_int_equal(token_check(&token, NOW), TOKEN_USED_UP);
     assert_int_equal(token_spend(&token, NOW), ERR_UNAUTHENTICATED);
     assert_int_equal(token.uses_left, 0);
+    assert_true(token_in_use(&token, NOW));
+    assert_true(token_in_use(&token, NOW + TOKEN_USE_MS - 1));
+    assert_false(token_in_use(&token, NOW + TOKEN_USE_MS));
+    assert_false(token_in_use(&token, NOW - TOKEN_USE_MS));
+}
+
+/* One use less, now, and nothing else. */
+static void
+token_counts(void **state)
+{
+    struct token_wish wish = {.ttl_ms = 60000, .uses = 2, .renewable = true};
+    struct token before = some_token(&wish, NULL), after = before, bad;
+
+    (void)state;
+    assert_int_equal(token_spend(&after, NOW), OK);
+    assert_true(token_is_spent(&before, &after, NOW));
+    assert_true(token_is_spent(&before, &after, NOW + 1000000));
+    assert_false(token_is_spent(&before, &before, NOW));
+    assert_false(token_is_spent(&after, &before, NOW));
+#define REFUSED(change)                                                                            \
+    bad = after;                                                                                   \
+    change;                                                                                        \
+    assert_false(token_is_spent(&before, &bad, NOW))
+    REFUSED(bad.uses_left = 0);
+    REFUSED(bad.uses_limit = 3);
+    REFUSED(bad.uses_limit = bad.uses_left = bad.spent_ms = 0);
+    REFUSED(bad.identity[0] ^= 1);
+    REFUSED(bad.hash[0] ^= 1);
+    REFUSED(bad.expires_ms++);
+    REFUSED(bad.tenant = bytes_of_text("other"));
+    REFUSED((bad.policies = (struct auth_names){1, {bytes_of_text("a")}}));
+    REFUSED(bad.spent_ms = NOW + TOKEN_USE_MS + 1);
+#undef REFUSED
+    before = after;
+    assert_int_equal(token_spend(&after, NOW + 1), OK);
+    assert_true(token_is_spent(&before, &after, NOW + 1));
+    bad = after;
+    bad.spent_ms = NOW - 1;
+    assert_false(token_is_spent(&before, &bad, NOW));
+    assert_false(token_is_spent(&after, &bad, NOW));
 }
 
 static void
@@ -372,19 +412,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tickets),
-        cmocka_unit_test(every_letter_of_a_ticket_counts),
-        cmocka_unit_test(token_records),
-        cmocka_unit_test(token_records_refused),
-        cmocka_unit_test(token_ends),
-        cmocka_unit_test(token_renewals),
-        cmocka_unit_test(children_of_tokens),
-        cmocka_unit_test(identity_records),
-        cmocka_unit_test(largest_records),
-        cmocka_unit_test(tenant_records),
-        cmocka_unit_test(kinds_of_records),
-        cmocka_unit_test(approles),
-        cmocka_unit_test(uuids),
+        cmocka_unit_test(tickets),          cmocka_unit_test(every_letter_of_a_ticket_counts),
+        cmocka_unit_test(token_records),    cmocka_unit_test(token_records_refused),
+        cmocka_unit_test(token_ends),       cmocka_unit_test(token_counts),
+        cmocka_unit_test(token_renewals),   cmocka_unit_test(children_of_tokens),
+        cmocka_unit_test(identity_records), cmocka_unit_test(largest_records),
+        cmocka_unit_test(tenant_records),   cmocka_unit_test(kinds_of_records),
+        cmocka_unit_test(approles),         cmocka_unit_test(uuids),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
