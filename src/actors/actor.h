@@ -44,6 +44,7 @@ enum actor_id {
     ACTOR_LISTER,
     ACTOR_RECORDS,
     ACTOR_AUDITOR,
+    ACTOR_TRAIL_READER,
 };
 
 enum effect_kind {

@@ -161,6 +161,13 @@ wish_of_operator(void)
     return wish_of((struct path){0}, RIGHT_OPERATOR);
 }
 
+/* In whatever tenant the auditor is: a trail is of all tenants. */
+static struct wish
+wish_of_auditor(void)
+{
+    return wish_of((struct path){0}, RIGHT_AUDITOR);
+}
+
 static struct wish
 wish_to_know(struct path path)
 {
@@ -185,6 +192,8 @@ wish_of_request(const struct request *request, struct path path)
     case REQUEST_NAMES:
     case REQUEST_ENV: /* what these two are made of is asked for each */
     case REQUEST_COPY: return wish_of(path, RIGHT_IDENTIFIED);
+    case REQUEST_AUDIT:
+    case REQUEST_AUDIT_EXPORT: return wish_of_auditor();
     case REQUEST_RECORD_PUT:
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_DELETE:
@@ -535,6 +544,13 @@ authority_of_names(const struct membership *ms, const struct step *st, struct by
         wish.request.tenant = (struct bytes){0}; /* the caller's own */
     enum vault_err err = decide(ms, st, credential, &wish);
     return err == ERR_NOT_FOUND ? decide(ms, st, credential, &as_operator) : err;
+}
+
+enum vault_err
+authority_of_trail(const struct membership *ms, const struct step *st, struct bytes credential)
+{
+    struct wish wish = wish_of_auditor();
+    return decide(ms, st, credential, &wish);
 }
 
 bool

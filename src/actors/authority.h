@@ -84,6 +84,9 @@ MUST_CHECK enum vault_err authority_of_caller(const struct membership *ms, const
  * "default". Borrowed from the records, or static.
  */
 struct bytes authority_tenant(const struct membership *ms, struct bytes credential);
+/* To read audit trails. */
+MUST_CHECK enum vault_err authority_of_trail(const struct membership *ms, const struct step *st,
+                                             struct bytes credential);
 
 /* How large a value may be in that tenant, as far as it is known here. */
 size_t authority_value_bytes_max(const struct membership *ms, struct bytes tenant);

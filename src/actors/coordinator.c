@@ -755,6 +755,8 @@ coordinator_handle(struct coordinator *c, const struct step *st, const struct ms
     case MSG_CHECKED:
     case MSG_ANCHOR:
     case MSG_ANCHORED:
+    case MSG_TRAIL:
+    case MSG_TRAILED:
     case MSG_REQUEST:
     case MSG_STORED:
     case MSG_LOADED:

@@ -24,6 +24,8 @@ purpose_of(const struct job *job)
     case REQUEST_RECORD_GET:
     case REQUEST_RECORD_LIST:
     case REQUEST_AUTH:
+    case REQUEST_AUDIT:
+    case REQUEST_AUDIT_EXPORT:
     case REQUEST_READ:
     case REQUEST_HISTORY:
     case REQUEST_DELETION:

@@ -120,7 +120,9 @@ gateway_handle(struct gateway *g, const struct step *st, const struct msg *in, s
         effect_reply(out, in->u.request.exchange, &refused);
         return OK;
     }
-    struct msg *m = effect_local(out, ACTOR_COORDINATOR, MSG_CHANGE);
+    enum actor_id next =
+        request_is_of_audit(request->kind) ? ACTOR_TRAIL_READER : ACTOR_COORDINATOR;
+    struct msg *m = effect_local(out, next, MSG_CHANGE);
     m->request_id = request->id;
     m->u.request = in->u.request;
     return OK;

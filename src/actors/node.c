@@ -9,6 +9,7 @@
 #include "actors/records.h"
 #include "actors/share_rotation.h"
 #include "actors/standing.h"
+#include "actors/trail_reader.h"
 #include "base/planted.h"
 
 enum {
@@ -52,6 +53,7 @@ struct node {
     struct auditor auditor;
     struct audit_hold hold;
     struct alarms alarms;
+    struct trail_reader trail_reader;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
 };
@@ -139,6 +141,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     scrubber_init(&node->scrubber, &node->membership, options->scrub_rows_per_s,
                   options->scrub_pause);
     lister_init(&node->lister, &node->membership, &node->shard_store);
+    trail_reader_init(&node->trail_reader, &node->membership);
     return OK;
 }
 
@@ -200,6 +203,7 @@ node_free(struct node *node)
     secret_arena_open(node->secrets);
     recovery_close(&node->recovery);
     lister_close(&node->lister);
+    trail_reader_close(&node->trail_reader);
     coordinator_close(&node->coordinator);
     shard_store_close(&node->shard_store);
     anti_entropy_close(&node->anti_entropy);
@@ -240,6 +244,8 @@ actor_of_wire(const struct msg *msg)
     case MSG_CHECKED: return ACTOR_SCRUBBER;
     case MSG_ANCHOR:
     case MSG_ANCHORED: return ACTOR_AUDITOR;
+    case MSG_TRAIL:
+    case MSG_TRAILED: return ACTOR_TRAIL_READER;
     default: return ACTOR_SHARD_STORE;
     }
 }
@@ -285,6 +291,8 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_LISTER: return lister_handle(&node->lister, st, msg, &node->effects);
     case ACTOR_RECORDS: return records_handle(&node->records, st, msg, &node->effects);
     case ACTOR_AUDITOR: return auditor_handle(&node->auditor, st, msg, &node->effects);
+    case ACTOR_TRAIL_READER:
+        return trail_reader_handle(&node->trail_reader, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }

@@ -614,6 +614,8 @@ shard_store_handle(struct shard_store *s, const struct step *st, const struct ms
     case MSG_SCANNED:
     case MSG_ANCHOR:
     case MSG_ANCHORED:
+    case MSG_TRAIL:
+    case MSG_TRAILED:
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_PEER_UP:

@@ -7,6 +7,7 @@
 
 #include "api/target.h"
 #include "base/instant.h"
+#include "proto/cluster.h"
 
 enum { PARAMETER_VALUE_BYTES_MAX = NAME_TOKEN_BYTES_MAX };
 
@@ -156,6 +157,67 @@ apply_limit(struct request *request, struct bytes value)
     return true;
 }
 
+static bool
+apply_from(struct request *request, struct bytes value)
+{
+    return rfc3339_parse(value, &request->audit.from_ms) == OK;
+}
+
+/* The first millisecond there is stands for none given. */
+static bool
+apply_to(struct request *request, struct bytes value)
+{
+    return rfc3339_parse(value, &request->audit.to_ms) == OK && request->audit.to_ms > 0;
+}
+
+static bool
+apply_identity(struct request *request, struct bytes value)
+{
+    request->audit.identity = value;
+    return value.size > 0 && value.size <= AUDIT_WORD_BYTES_MAX;
+}
+
+static bool
+apply_request_id(struct request *request, struct bytes value)
+{
+    request->audit.request_id = value;
+    return value.size > 0 && value.size <= REQUEST_ID_BYTES_MAX;
+}
+
+static bool
+apply_name(struct request *request, struct bytes value)
+{
+    request->audit.name = value;
+    return value.size > 0 && value.size <= NAME_BYTES_MAX;
+}
+
+static bool
+apply_node(struct request *request, struct bytes value)
+{
+    request->audit_node = value;
+    return node_name_valid(value);
+}
+
+/* 'a' and the bytes of the positions in lower-case hex; the request keeps them where they stood. */
+static bool
+apply_audit_after(struct request *request, struct bytes value)
+{
+    uint8_t *memory = (uint8_t *)(uintptr_t)value.data;
+
+    if (value.size < 3 || value.size % 2 == 0 || value.data[0] != 'a' ||
+        value.size / 2 > AUDIT_POSITIONS_BYTES_MAX)
+        return false;
+    for (size_t i = 1; i < value.size; i += 2) {
+        int high = hex_digit(value.data[i]), low = hex_digit(value.data[i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        memory[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    request->audit_after = bytes_of(memory, value.size / 2);
+    return true;
+}
+
 /* The parameter's memory is the request's own, and a name is shorter than its token. */
 static bool
 apply_after(struct request *request, struct bytes value)
@@ -163,6 +225,10 @@ apply_after(struct request *request, struct bytes value)
     uint8_t name[NAME_BYTES_MAX];
     struct bytes parsed;
 
+    if (request->kind == REQUEST_AUDIT)
+        return apply_audit_after(request, value);
+    if (request->kind == REQUEST_AUDIT_EXPORT)
+        return page_token_parse(value, &request->export_from);
     if (request->kind != REQUEST_NAMES && request->kind != REQUEST_AUTH)
         return page_token_parse(value, &request->before_version);
     if (!name_token_parse(value, name, &parsed))
@@ -198,13 +264,20 @@ static const struct parameter parameters[] = {
      "consistency must be linearizable or stale", 0},
     {"expected_version", 1u << REQUEST_DELETE, apply_expected_version,
      "expected_version must be a number from 1", AUTH_DELETIONS},
-    {"limit", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_limit,
+    {"limit", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES | 1u << REQUEST_AUDIT, apply_limit,
      "limit must be a number from 1 to 1000", AUTH_LISTS},
-    {"after", 1u << REQUEST_HISTORY | 1u << REQUEST_NAMES, apply_after,
-     "after must be the next of the page before", AUTH_LISTS},
+    {"after",
+     1u << REQUEST_HISTORY | 1u << REQUEST_NAMES | 1u << REQUEST_AUDIT | 1u << REQUEST_AUDIT_EXPORT,
+     apply_after, "after must be the next of the page before", AUTH_LISTS},
     {"mode", 1u << REQUEST_ENV, apply_mode, "mode must be both, encrypt or expand", 0},
     {"prefix", 1u << REQUEST_ENV | 1u << REQUEST_NAMES, apply_prefix,
      "prefix must be at most 512 bytes", 0},
+    {"from", 1u << REQUEST_AUDIT, apply_from, "from must be a date and time as RFC 3339 has it", 0},
+    {"to", 1u << REQUEST_AUDIT, apply_to, "to must be a date and time as RFC 3339 has it", 0},
+    {"identity", 1u << REQUEST_AUDIT, apply_identity, "identity must be 1 to 64 bytes", 0},
+    {"name", 1u << REQUEST_AUDIT, apply_name, "name must be 1 to 512 bytes", 0},
+    {"request_id", 1u << REQUEST_AUDIT, apply_request_id, "request_id must be 1 to 64 bytes", 0},
+    {"node", 1u << REQUEST_AUDIT_EXPORT, apply_node, "node must be the name of a node", 0},
 };
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");

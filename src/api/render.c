@@ -3,6 +3,7 @@
  * wiped.
  */
 #include "api/api.h"
+#include "api/audit_render.h"
 #include "api/json_out.h"
 #include "api/status_table.h"
 #include "api/target.h"
@@ -463,6 +464,8 @@ api_render(const struct request *request, const struct reply *reply, struct api_
         render_altered(request, reply, &out);
         break;
     case REQUEST_METADATA: render_metadata(request, reply, &out); break;
+    case REQUEST_AUDIT: audit_render_records(reply, &out); break;
+    case REQUEST_AUDIT_EXPORT: audit_render_export(reply, &out); break;
     case REQUEST_HEALTH:
     case REQUEST_STATUS:
     case REQUEST_RECORD_PUT: /* no resource of the API is one of these as it is */

@@ -106,6 +106,18 @@ metadata_kind(enum http_method method)
     return method == HTTP_METHOD_PATCH ? (int)REQUEST_ALTER : kind_if_get(method, REQUEST_METADATA);
 }
 
+static int
+audit_kind(enum http_method method)
+{
+    return kind_if_get(method, REQUEST_AUDIT);
+}
+
+static int
+audit_export_kind(enum http_method method)
+{
+    return kind_if_get(method, REQUEST_AUDIT_EXPORT);
+}
+
 static const struct route routes[] = {
     {"/v1/secrets/", ROUTE_WITH_NAME, "DELETE, GET, HEAD, POST, PUT", secrets_kind},
     {"/v1/secrets", ROUTE_EXACT, "GET, HEAD", names_kind},
@@ -119,6 +131,8 @@ static const struct route routes[] = {
     {"/metrics", ROUTE_EXACT, "GET, HEAD", metrics_kind},
     {"/v1/versions/", ROUTE_WITH_NAME, "POST", versions_kind},
     {"/v1/metadata/", ROUTE_WITH_NAME, "GET, HEAD, PATCH", metadata_kind},
+    {"/v1/audit/export", ROUTE_EXACT, "GET, HEAD", audit_export_kind},
+    {"/v1/audit", ROUTE_EXACT, "GET, HEAD", audit_kind},
 };
 
 /* The route of `path`; *rest is what follows its prefix. */

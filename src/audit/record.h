@@ -17,7 +17,8 @@
     X(list, 5)    /* this node was asked for the versions of a path */                             \
     X(erase, 6)   /* this node has erased a path */                                                \
     X(incarnation, 7)                                                                              \
-    X(expiry, 8) /* this node has taken a tombstone for a secret that has expired */
+    X(trail, 8) /* this node was asked for its trail, or for the heads that it keeps */            \
+    X(expiry, 9) /* this node has taken a tombstone for a secret that has expired */
 
 enum audit_kind {
 #define X(name, value) AUDIT_##name = value,

@@ -317,7 +317,9 @@ apply(struct search *s, const struct model *state, const struct linear_op *op)
     case REQUEST_RECORD_DELETE:
     case REQUEST_RECORD_LIST:
     case REQUEST_AUTH:
-    case REQUEST_METADATA: break;
+    case REQUEST_METADATA:
+    case REQUEST_AUDIT:
+    case REQUEST_AUDIT_EXPORT: break;
     case REQUEST_ALTER: return after_alteration(s, state, op);
     }
     return NULL;

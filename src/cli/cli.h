@@ -93,6 +93,10 @@ int command_token_revoke(int argc, char **argv);
 /* cli/policy_command.c */
 int command_policy_test(int argc, char **argv);
 int command_policy_show(int argc, char **argv);
+/* cli/audit_command.c, cli/audit_verify.c */
+int command_audit_search(int argc, char **argv);
+int command_audit_export(int argc, char **argv);
+int command_audit_verify(int argc, char **argv);
 /* cli/status_command.c */
 int command_status(int argc, char **argv);
 

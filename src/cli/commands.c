@@ -584,6 +584,71 @@ const struct command cli_commands[] = {
         command_token_revoke,
     },
     {
+        "audit search",
+        "look for records in the audit trails of all nodes",
+        "Usage: ostraka audit search [options]\n"
+        "\n"
+        "Prints a line for each record: time, node, kind, operation, identity, name, outcome and\n"
+        "request id, the oldest first. Whoever searches stands in the trail, too.\n"
+        "\n"
+        "Options:\n"
+        "  --from TIME         not before TIME, in RFC 3339: 2026-01-31T12:00:00Z\n"
+        "  --to TIME           before TIME\n"
+        "  --identity ID       of that caller: admin, or the id of an identity\n"
+        "  --name NAME         of the secret of that name\n"
+        "  --request-id ID     of the request of that id, on all nodes\n"
+        "  --limit N           at most the N oldest of them (default: all)\n"
+        "  --json              print the records as JSON, one a line, with all that they "
+        "have\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka audit search --name db/password --from 2026-01-31T00:00:00Z\n",
+        command_audit_search,
+    },
+    {
+        "audit export",
+        "write audit trails to a file",
+        "Usage: ostraka audit export [options]\n"
+        "\n"
+        "Writes the whole trail of one node with what is needed to prove it, for `ostraka audit\n"
+        "verify`; or the records of all nodes, for other programs.\n"
+        "\n"
+        "Options:\n"
+        "  --format FORMAT     proof: the trail of one node, whole; json: records as JSON, one a\n"
+        "                      line; syslog: records as RFC 5424 has it (default: proof)\n"
+        "  --node NAME         proof: of that node (default: the one that answers)\n"
+        "  --output FILE       a new file, mode 0600 (default: standard output)\n"
+        "  --from TIME         not before TIME, in RFC 3339: 2026-01-31T12:00:00Z\n"
+        "  --to TIME           before TIME\n"
+        "  --identity ID       of that caller: admin, or the id of an identity\n"
+        "  --name NAME         of the secret of that name\n"
+        "  --request-id ID     of the request of that id, on all nodes\n"
+        "  --limit N           at most the N oldest of them (default: all)\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka audit export --node n1 --output n1.audit\n"
+        "  ostraka audit export --format syslog --from 2026-01-31T00:00:00Z\n",
+        command_audit_export,
+    },
+    {
+        "audit verify",
+        "judge exported audit trails",
+        "Usage: ostraka audit verify FILE... --certificate FILE... [options]\n"
+        "\n"
+        "Says whether what was written stands in the files, all of it, in order: nothing changed,\n"
+        "dropped, inserted, moved, cut off or shown in two forms. Needs no server. Several files "
+        "of\n"
+        "one node are parts of its trail, in their order. What came after the last head that\n"
+        "another node keeps (about a second) is unanchored: counted, and not proven. Exits with\n"
+        "status 1 when something is wrong, and names the first record that is not proven good.\n"
+        "\n"
+        "Options:\n"
+        "  --certificate FILE  certificates of the nodes, node.crt; may come several times\n"
+        "  --cacert FILE       certificate of the CA that signed them (default: $OSTRAKA_CACERT)\n"
+        "\n"
+        "Examples:\n"
+        "  ostraka audit verify n1.audit --cacert ca/ca.crt --certificate n1/node.crt\n",
+        command_audit_verify,
+    },
+    {
         "run",
         "run a program with secrets in its environment",
         "Usage: ostraka run [options] -- COMMAND [ARGUMENT...]\n"

@@ -34,7 +34,7 @@ msg_has_path(enum msg_kind kind)
     return kind != MSG_HEARTBEAT && kind != MSG_RECOVER && kind != MSG_RECOVERED &&
            kind != MSG_COMPARE && kind != MSG_COMPARED && kind != MSG_ASK_ENTRIES &&
            kind != MSG_ENTRIES && kind != MSG_SCAN && kind != MSG_SCANNED && kind != MSG_ANCHOR &&
-           kind != MSG_ANCHORED;
+           kind != MSG_ANCHORED && kind != MSG_TRAIL && kind != MSG_TRAILED;
 }
 
 size_t

@@ -10,6 +10,7 @@
 #ifndef OSTRAKA_PROTO_MSG_H
 #define OSTRAKA_PROTO_MSG_H
 
+#include "audit/query.h"
 #include "base/instant.h"
 #include "proto/head.h"
 #include "proto/request.h"
@@ -49,7 +50,9 @@
     X(SCANNED, 45)                                                                                 \
     X(KNOWN, 36)  /* answer to CHOSEN of an identity record: what this node decides by has it */   \
     X(ANCHOR, 40) /* the signed head of my audit trail: keep it */                                 \
-    X(ANCHORED, 41)
+    X(ANCHORED, 41)                                                                                \
+    X(TRAIL, 42) /* what stands in your audit trail, or which heads of that node's do you keep? */ \
+    X(TRAILED, 43)
 
 #define LOCAL_MESSAGES(X)                                                                          \
     X(REQUEST, 128) /* runtime -> gateway */                                                       \
@@ -438,6 +441,28 @@ struct msg_anchored {
     uint64_t size;
 };
 
+/* Reading trails (actors/trail_reader.h). Wire values. */
+enum trail_matter {
+    TRAIL_RECORDS = 0, /* records that match the query: audit_found_put(), one after the other */
+    TRAIL_BLOCKS = 1,  /* whole blocks: bytes_list */
+    TRAIL_HEADS = 2,   /* heads of the trail of `node`: bytes_list */
+};
+enum { TRAIL_BLOCKS_MAX = 256, TRAIL_HEADS_MAX = 512 };
+struct msg_trail {
+    enum trail_matter matter;
+    uint64_t node;          /* HEADS; else 0 */
+    uint64_t block, record; /* where to begin: audit_position */
+    uint64_t limit;         /* RECORDS: 1..AUDIT_PAGE_RECORDS_MAX; else 1 */
+    struct bytes query;     /* RECORDS: audit_query_encode() */
+    struct bytes credential;
+};
+struct msg_trailed {
+    enum refusal refusal;
+    struct bytes items;
+    uint64_t block, record; /* where to go on */
+    bool more;              /* there is something to go on with */
+};
+
 /* Local ones. */
 struct msg_request {
     const struct request *request; /* borrowed until its REPLY effect */
@@ -506,6 +531,8 @@ struct msg {
         struct msg_scanned scanned;
         struct msg_anchor anchor;
         struct msg_anchored anchored;
+        struct msg_trail trail;
+        struct msg_trailed trailed;
         struct msg_request request;
         struct msg_stored stored;
         struct msg_loaded loaded;

@@ -295,6 +295,22 @@ static const struct field anchored_fields[] = {
     ANY(msg_anchored, epoch),
     ANY(msg_anchored, size),
 };
+static const struct field trail_fields[] = {
+    UP_TO(msg_trail, matter, TRAIL_HEADS),
+    UP_TO(msg_trail, node, NODES_MAX - 1),
+    ANY(msg_trail, block),
+    ANY(msg_trail, record),
+    BETWEEN(msg_trail, limit, 1, AUDIT_PAGE_RECORDS_MAX),
+    UP_TO(msg_trail, query, AUDIT_QUERY_BYTES_MAX),
+    UP_TO(msg_trail, credential, CREDENTIAL_BYTES_MAX),
+};
+static const struct field trailed_fields[] = {
+    UP_TO(msg_trailed, refusal, REFUSED_LAST),
+    UP_TO(msg_trailed, items, AUDIT_PAGE_BYTES_MAX),
+    ANY(msg_trailed, block),
+    ANY(msg_trailed, record),
+    ANY(msg_trailed, more),
+};
 /* clang-format on */
 
 struct layout {
@@ -325,6 +341,7 @@ static const struct layout layouts[KINDS_END] = {
     [MSG_CHECKED] = LAYOUT(checked_fields),     [MSG_SCAN] = LAYOUT(scan_fields),
     [MSG_SCANNED] = LAYOUT(scanned_fields),     [MSG_KNOWN] = LAYOUT(known_fields),
     [MSG_ANCHOR] = LAYOUT(anchor_fields),       [MSG_ANCHORED] = LAYOUT(anchored_fields),
+    [MSG_TRAIL] = LAYOUT(trail_fields),         [MSG_TRAILED] = LAYOUT(trailed_fields),
 };
 
 static const struct layout *

@@ -27,6 +27,8 @@ request_kind_name(enum request_kind kind)
     case REQUEST_RECORD_DELETE: return "record_delete";
     case REQUEST_RECORD_LIST: return "record_list";
     case REQUEST_AUTH: return "auth";
+    case REQUEST_AUDIT: return "audit";
+    case REQUEST_AUDIT_EXPORT: return "audit_export";
     }
     return "none";
 }
@@ -48,6 +50,12 @@ request_is_of_record(enum request_kind kind)
 {
     return kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_GET ||
            kind == REQUEST_RECORD_DELETE || kind == REQUEST_RECORD_LIST;
+}
+
+bool
+request_is_of_audit(enum request_kind kind)
+{
+    return kind == REQUEST_AUDIT || kind == REQUEST_AUDIT_EXPORT;
 }
 
 /* U+0000..1F, U+007F and U+0080..9F, the latter being C2 80..9F. */

@@ -6,6 +6,7 @@
 #ifndef OSTRAKA_PROTO_REQUEST_H
 #define OSTRAKA_PROTO_REQUEST_H
 
+#include "audit/query.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 
@@ -39,9 +40,13 @@ enum request_kind {
     REQUEST_AUTH,  /* tenants, policies, identities, tokens: api/auth_flow.h makes RECORD_* of it */
     REQUEST_ALTER, /* changes a secret without a new version: proto/alteration.h */
     REQUEST_METADATA, /* what such changes have made of it, without values */
+    /* Audit trails, for auditors: actors/trail_reader.h. The answer is in the reply's value. */
+    REQUEST_AUDIT,        /* records of all nodes: audit_page */
+    REQUEST_AUDIT_EXPORT, /* the trail of one node: lines of audit/export.h; has_next: `version` */
 };
-enum { REQUEST_KINDS = REQUEST_METADATA + 1 };
+enum { REQUEST_KINDS = REQUEST_AUDIT_EXPORT + 1 };
 bool request_is_of_record(enum request_kind kind);
+bool request_is_of_audit(enum request_kind kind);
 const char *request_kind_name(enum request_kind kind);
 
 /* What a REQUEST_AUTH asks for. X(code, name in logs) */
@@ -122,6 +127,10 @@ struct request {
     enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */
     struct bytes body;    /* AUTH: JSON as it came */
     const struct alteration *alteration; /* ALTER */
+    struct audit_query audit;          /* AUDIT */
+    struct bytes audit_after;          /* AUDIT: audit_positions_encode(); empty: from the first */
+    struct bytes audit_node;           /* AUDIT_EXPORT: its name; empty: this one */
+    uint64_t export_from;              /* AUDIT_EXPORT: 1 + the block to go on with; 0: the start */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

@@ -519,6 +519,26 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.anchored.size = dice_number(dice, 0, UINT64_MAX);
         ID(msg->u.anchored.epoch);
         break;
+    case MSG_TRAIL:
+        msg->u.trail = (struct msg_trail){
+            .matter = (enum trail_matter)dice_between(dice, TRAIL_RECORDS, TRAIL_HEADS),
+            .node = dice_number(dice, 0, NODES_MAX - 1),
+            .block = dice_number(dice, 0, UINT64_MAX),
+            .record = dice_number(dice, 0, UINT64_MAX),
+            .limit = dice_number(dice, 1, AUDIT_PAGE_RECORDS_MAX),
+            .query = dice_bytes(dice, 0, 200),
+            .credential = dice_bytes(dice, 0, 60),
+        };
+        break;
+    case MSG_TRAILED:
+        msg->u.trailed = (struct msg_trailed){
+            .refusal = refusal,
+            .items = dice_bytes(dice, 0, 200),
+            .block = dice_number(dice, 0, UINT64_MAX),
+            .record = dice_number(dice, 0, UINT64_MAX),
+            .more = dice_coin(dice),
+        };
+        break;
     case MSG_REQUEST:
     case MSG_CHANGE:
     case MSG_STORED:

@@ -288,6 +288,20 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(scanned, refusal);
         BYTES(scanned, until);
         BYTES(scanned, names);
+    } else if (a->kind == MSG_TRAIL) {
+        NUMBER(trail, matter);
+        NUMBER(trail, node);
+        NUMBER(trail, block);
+        NUMBER(trail, record);
+        NUMBER(trail, limit);
+        BYTES(trail, query);
+        BYTES(trail, credential);
+    } else if (a->kind == MSG_TRAILED) {
+        NUMBER(trailed, refusal);
+        BYTES(trailed, items);
+        NUMBER(trailed, block);
+        NUMBER(trailed, record);
+        NUMBER(trailed, more);
     }
 }
 
@@ -494,6 +508,13 @@ static const struct bound bounds[] = {
     {MSG_SCAN, 4, true, 0, CREDENTIAL_BYTES_MAX},
     {MSG_SCANNED, 1, true, 0, NAME_BYTES_MAX},
     {MSG_SCANNED, 2, true, 0, SCAN_NAMES_BYTES_MAX},
+    {MSG_TRAIL, 0, false, 0, TRAIL_HEADS},
+    {MSG_TRAIL, 1, false, 0, NODES_MAX - 1},
+    {MSG_TRAIL, 4, false, 1, AUDIT_PAGE_RECORDS_MAX},
+    {MSG_TRAIL, 5, true, 0, AUDIT_QUERY_BYTES_MAX},
+    {MSG_TRAIL, 6, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_TRAILED, 0, false, 0, REFUSAL_MAX},
+    {MSG_TRAILED, 1, true, 0, AUDIT_PAGE_BYTES_MAX},
 };
 
 static struct bytes

@@ -1,0 +1,280 @@
+/*
+ * ostraka audit verify: judges exported trails without any server, by the certificates of the nodes
+ * and that of their CA.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/judge.h"
+#include "cli/cli.h"
+#include "cli/connection.h"
+#include "cli/input.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/pem.h"
+#include "cli/secret_common.h"
+#include "crypto/certificate.h"
+#include "runtime/certificates.h"
+#include "runtime/node_signing.h"
+
+enum { PEM_BYTES_MAX = 256 * 1024, CERTIFICATES_MAX = 64 };
+
+/* Certificates of nodes that the CA has signed. */
+struct proofs {
+    struct buf list[CERTIFICATES_MAX];
+    struct certificate read[CERTIFICATES_MAX];
+    size_t count;
+};
+
+/* The files of one node, in the order in which they were given. */
+struct group {
+    struct audit_judge judge;
+    const char *files[ARGUMENTS_MAX];
+    size_t count;
+};
+
+/* ---- keys ---- */
+
+static bool
+prove(void *context, const uint8_t cluster[static CLUSTER_ID_BYTES], struct bytes name,
+      const struct signing_public *key)
+{
+    const struct proofs *proofs = context;
+    char text[NODE_NAME_BYTES_MAX + 1] = "", uri[NODE_URI_BYTES];
+
+    if (name.size > NODE_NAME_BYTES_MAX)
+        return false;
+    memcpy(text, name.data, name.size);
+    node_uri(cluster, text, uri);
+    for (size_t i = 0; i < proofs->count; i++) {
+        const struct certificate *c = &proofs->read[i];
+        if (bytes_equal(bytes_of(c->uri, c->uri_size), bytes_of_text(uri)) &&
+            node_signing_verify(buf_bytes(&proofs->list[i]), cluster, text, key) == OK)
+            return true;
+    }
+    return false;
+}
+
+static int
+read_pem(const char *path, struct buf *out)
+{
+    enum vault_err err = input_read_file(path, PEM_BYTES_MAX, out);
+
+    if (err == OK)
+        return EXIT_OK;
+    output_error("%s cannot be read: %s", path,
+                 err == ERR_IO ? strerror(errno) : vault_err_text(err));
+    return EXIT_CONFIGURATION;
+}
+
+static int
+add_certificates(const char *path, struct bytes authority, struct proofs *proofs)
+{
+    struct buf pem;
+    size_t at = 0, before = proofs->count;
+    int status = read_pem(path, &pem);
+
+    while (status == EXIT_OK && proofs->count < CERTIFICATES_MAX &&
+           pem_next_certificate(buf_bytes(&pem), &at, &proofs->list[proofs->count])) {
+        struct buf *der = &proofs->list[proofs->count];
+        if (certificate_signed_by(buf_bytes(der), authority) &&
+            certificate_read(buf_bytes(der), &proofs->read[proofs->count]) == OK)
+            proofs->count++;
+        else
+            buf_close(der);
+    }
+    buf_close(&pem);
+    if (status == EXIT_OK && proofs->count == before) {
+        output_error("%s: no certificate in it was signed by that CA", path);
+        return EXIT_CONFIGURATION;
+    }
+    return status;
+}
+
+static int
+read_proofs(const char *ca_file, const struct text_list *files, struct proofs *proofs)
+{
+    struct buf pem, authority = {0};
+    size_t at = 0;
+    int status = read_pem(ca_file, &pem);
+
+    if (status == EXIT_OK && !pem_next_certificate(buf_bytes(&pem), &at, &authority)) {
+        output_error("%s: there is no certificate in it", ca_file);
+        status = EXIT_CONFIGURATION;
+    }
+    for (size_t i = 0; i < files->count && status == EXIT_OK; i++)
+        status = add_certificates(files->values[i], buf_bytes(&authority), proofs);
+    buf_close(&pem);
+    buf_close(&authority);
+    return status;
+}
+
+/* ---- files ---- */
+
+static int
+no_file(const char *path)
+{
+    output_error("%s cannot be read: %s", path, strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* All lines of a file for the judge's present pass. */
+static int
+read_lines(const char *path, struct audit_judge *judge)
+{
+    FILE *file = fopen(path, "re");
+    enum vault_err err = OK;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size;
+
+    if (!file)
+        return no_file(path);
+    audit_judge_file(judge);
+    while (err == OK && (size = getline(&line, &room, file)) > 0) {
+        bool whole = line[size - 1] == '\n';
+        /* A line without its end is one that was cut. */
+        err = audit_judge_line(judge, bytes_of(line, whole ? (size_t)size - 1 : 0));
+    }
+    bool failed = ferror(file);
+    audit_judge_file_end(judge);
+    free(line);
+    (void)fclose(file);
+    if (failed)
+        return no_file(path);
+    return err == OK ? EXIT_OK : secret_out_of_memory();
+}
+
+/* Which node a file says it is of: its third line. A file that says nothing is one of its own. */
+static int
+node_of(const char *path, char out[static NODE_NAME_BYTES_MAX + 1])
+{
+    FILE *file = fopen(path, "re");
+    char line[128];
+
+    *out = 0;
+    if (!file)
+        return no_file(path);
+    for (unsigned i = 0; i < 3 && fgets(line, sizeof line, file); i++) {
+        char name[sizeof line];
+        if (i == 2 && sscanf(line, "node %*9[0-9] %100[a-z0-9-]", name) == 1 &&
+            strlen(name) <= NODE_NAME_BYTES_MAX)
+            memcpy(out, name, strlen(name) + 1);
+    }
+    (void)fclose(file);
+    return EXIT_OK;
+}
+
+/* ---- what was found ---- */
+
+static void
+print_group_found(const struct group *group, const struct audit_finding *found)
+{
+    const struct audit_judge *j = &group->judge;
+    bool good = found->verdict == AUDIT_INTACT && j->head_count > 0;
+
+    output_text(stdout, good ? COLOUR_GREEN : COLOUR_RED,
+                found->verdict != AUDIT_INTACT ? audit_verdict_name(found->verdict)
+                : j->head_count == 0           ? "unproven"
+                                               : "intact");
+    printf(": %s: %" PRIu64 " records, %" PRIu64 " unanchored, %zu heads\n",
+           *j->name ? j->name : group->files[0], found->records, found->unanchored, j->head_count);
+    if (found->verdict != AUDIT_INTACT)
+        printf("  first that is not proven good: block %" PRIu64 ", record %" PRIu64
+               " of its epoch\n",
+               found->block, found->record);
+    if (j->malformed)
+        printf("  line %" PRIu64 " is not what stands in an export\n", j->malformed_line);
+    if (j->heads_refused > 0)
+        printf("  %zu heads are not signed by a key that a certificate proves\n", j->heads_refused);
+    if (j->head_count == 0)
+        printf("  no head that anybody keeps of it: nothing is proven\n");
+    if (j->missing != 0)
+        printf("  some nodes were not there to be asked for the heads that they keep\n");
+}
+
+static int
+judge_group(struct group *group, bool *good)
+{
+    struct audit_finding found;
+    int status = EXIT_OK;
+
+    for (size_t i = 0; i < group->count && status == EXIT_OK; i++)
+        status = read_lines(group->files[i], &group->judge);
+    audit_judge_second_pass(&group->judge);
+    for (size_t i = 0; i < group->count && status == EXIT_OK; i++)
+        status = read_lines(group->files[i], &group->judge);
+    if (status)
+        return status;
+    found = audit_judge_end(&group->judge);
+    print_group_found(group, &found);
+    *good = *good && found.verdict == AUDIT_INTACT && group->judge.head_count > 0;
+    return EXIT_OK;
+}
+
+/* Files of one node stand together, in the order given. */
+static int
+verify_files(const struct arguments *files, struct proofs *proofs)
+{
+    char names[ARGUMENTS_MAX][NODE_NAME_BYTES_MAX + 1];
+    bool taken[ARGUMENTS_MAX] = {false}, good = true;
+    int status = EXIT_OK;
+
+    for (size_t i = 0; i < files->count && status == EXIT_OK; i++)
+        status = node_of(files->values[i], names[i]);
+    for (size_t i = 0; i < files->count && status == EXIT_OK; i++) {
+        struct group group = {.count = 0};
+        if (taken[i])
+            continue;
+        for (size_t k = i; k < files->count; k++) {
+            if (k != i && (!*names[i] || strcmp(names[i], names[k]) != 0))
+                continue;
+            taken[k] = true;
+            group.files[group.count++] = files->values[k];
+        }
+        if (audit_judge_open(&group.judge, prove, proofs) != OK)
+            return secret_out_of_memory();
+        status = judge_group(&group, &good);
+        audit_judge_close(&group.judge);
+    }
+    if (status)
+        return status;
+    return good ? EXIT_OK : EXIT_FAILED;
+}
+
+int
+command_audit_verify(int argc, char **argv)
+{
+    static const char command[] = "audit verify";
+    struct client_options connection = {0};
+    struct text_list certificates = {0};
+    const struct option_spec specs[] = {
+        {.name = "--cacert", .text = &connection.ca_file},
+        {.name = "--certificate", .list = &certificates},
+    };
+    struct arguments files;
+    const char *ca_file = NULL;
+    int status = options_parse(command, argc, argv, specs, 2, "FILE...", 1, ARGUMENTS_MAX, &files);
+
+    if (status == EXIT_OK)
+        status = connection_ca(&connection, &ca_file);
+    if (status)
+        return status;
+    if (!ca_file)
+        return cli_usage_error(command, "--cacert is needed: the certificate of the cluster's CA");
+    if (certificates.count == 0)
+        return cli_usage_error(command, "--certificate is needed: node.crt of each node");
+    struct proofs *proofs = calloc(1, sizeof *proofs);
+    if (!proofs)
+        return secret_out_of_memory();
+    status = read_proofs(ca_file, &certificates, proofs);
+    if (status == EXIT_OK)
+        status = verify_files(&files, proofs);
+    for (size_t i = 0; i < proofs->count; i++)
+        buf_close(&proofs->list[i]);
+    free(proofs);
+    return status;
+}

@@ -1,0 +1,47 @@
+#include "cli/pem.h"
+
+#include <string.h>
+
+#include "crypto/base64.h"
+
+static const char begin[] = "-----BEGIN CERTIFICATE-----";
+static const char end[] = "-----END CERTIFICATE-----";
+
+/* Where `word` begins at or after `from`; -1: nowhere. */
+static ptrdiff_t
+find(struct bytes text, size_t from, const char *word)
+{
+    const uint8_t *at =
+        from < text.size ? memmem(text.data + from, text.size - from, word, strlen(word)) : NULL;
+
+    return at ? at - text.data : -1;
+}
+
+bool
+pem_next_certificate(struct bytes text, size_t *at, struct buf *out)
+{
+    ptrdiff_t first = find(text, *at, begin), last;
+    struct buf letters = {0};
+    enum vault_err err = OK;
+    size_t size = 0;
+
+    if (first < 0)
+        return false;
+    size_t from = (size_t)first + strlen(begin);
+    last = find(text, from, end);
+    if (last < 0)
+        return false;
+    for (size_t i = from; i < (size_t)last && err == OK; i++) {
+        if (!strchr(" \t\r\n", text.data[i]))
+            err = buf_append(&letters, bytes_of(text.data + i, 1));
+    }
+    if (err == OK)
+        err = buf_reserve(out, base64_decoded_size_max(letters.size) + 1);
+    if (err == OK)
+        err = base64_decode(buf_bytes(&letters), out->data + out->size, out->capacity - out->size,
+                            &size);
+    buf_close(&letters);
+    out->size += size;
+    *at = (size_t)last + strlen(end);
+    return err == OK;
+}

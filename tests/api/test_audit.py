@@ -1,0 +1,216 @@
+"""The audit trail through the API of three real nodes: what is done is found, and what was tampered with, too."""
+
+import base64
+import json
+import os
+import random
+import subprocess
+import unittest
+
+from ostraka_cluster import Cluster, binary, clean_environment, wait_until
+
+TRIALS = 60  # of each kind here; tests/unit/test_audit_export.c does a thousand
+
+
+class AuditCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(3).__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.__exit__()
+
+    def cli(self, *words, environment=None):
+        variables = {"OSTRAKA_ADDR": self.cluster.addresses(), "OSTRAKA_CACERT": self.cluster.ca_file(),
+                     "OSTRAKA_TOKEN": self.cluster.token}
+        variables.update(environment or {})
+        return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=60,
+                              env=clean_environment(**variables))
+
+    def search(self, node=1, **filters):
+        """All records, over the pages."""
+        records, after = [], None
+        while True:
+            query = dict(filters, **({"after": after} if after else {}))
+            target = "/v1/audit?" + "&".join("%s=%s" % item for item in query.items())
+            status, _, answer = self.cluster.request(node, "GET", target.rstrip("?"))
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(answer["missing"], [])
+            records += answer["records"]
+            after = answer.get("next")
+            if not after:
+                return records
+
+    def certificates(self):
+        words = []
+        for node in self.cluster.nodes():
+            words += ["--certificate", os.path.join(self.cluster.node_directory(node), "node.crt")]
+        return words
+
+    def verify(self, *files):
+        return self.cli("audit", "verify", *files, *self.certificates())
+
+    def export(self, node):
+        path = os.path.join(self.cluster.parent, "%s-%d.audit" % (self.id(), random.getrandbits(48)))
+        done = self.cli("audit", "export", "--node", self.cluster.name(node), "--output", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def anchored_export(self, node):
+        """Of a moment at which peers keep heads of what stands in it."""
+        def attempt():
+            path = self.export(node)
+            with open(path) as file:
+                heads = [line for line in file if line.startswith("head ")]
+            return path if len(heads) == self.cluster.n - 1 else None
+        return wait_until(attempt, 20, "all peers keep a head")
+
+
+class AuditSearch(AuditCase):
+    def test_what_is_done_is_found(self):
+        c = self.cluster
+        for i, (method, path, body) in enumerate([
+                ("POST", "/v1/secrets/audit/a", {"value": "canary-of-the-audit"}),
+                ("PUT", "/v1/secrets/audit/a", {"value": "canary-of-the-audit"}),
+                ("GET", "/v1/secrets/audit/a", None),
+                ("GET", "/v1/history/audit/a", None),
+                ("GET", "/v1/secrets/audit/none", None),
+                ("DELETE", "/v1/secrets/audit/a", None)]):
+            status, _, _ = c.request(1 + i % 3, method, path, body, {"X-Request-Id": "find-me-%d" % i})
+            found = self.search(node=1 + (i + 1) % 3, request_id="find-me-%d" % i)
+            requests = [r for r in found if r["kind"] == "request"]
+            self.assertEqual(len(requests), 1, found)
+            self.assertEqual(requests[0]["node"], c.name(1 + i % 3))
+            self.assertEqual(requests[0]["identity"], "admin")
+            self.assertEqual(requests[0]["outcome"], "not_found" if status == 404 else "ok")
+            self.assertEqual(requests[0]["name"], "audit/" + ("none" if i == 4 else "a"))
+            self.assertEqual(requests[0]["tenant"], "default")
+            if method in ("POST", "PUT", "DELETE"):
+                self.assertGreaterEqual(sum(r["kind"] == "vote" for r in found), 2, found)
+        self.assertNotIn("canary", json.dumps(self.search()))
+
+    def test_a_stranger_reads_no_trail_and_stands_in_it(self):
+        for path in ("/v1/audit", "/v1/audit/export"):
+            status, _, answer = self.cluster.client(1, token="ost_nobody").request(
+                "GET", path, headers={"X-Request-Id": "stranger"})
+            self.assertEqual((status, answer["error"]["code"]), (401, "unauthenticated"))
+        found = self.search(request_id="stranger")
+        self.assertEqual([r["outcome"] for r in found if r["kind"] == "request"],
+                         ["unauthenticated"] * 2, found)
+        self.assertTrue(all("identity" not in r for r in found), found)
+
+    def test_filters_and_pages(self):
+        for i in range(6):
+            self.cluster.request(1 + i % 3, "GET", "/v1/secrets/page/%d" % i)
+        self.cluster.request(1, "GET", "/v1/secrets/page/marker", headers={"X-Request-Id": "marker"})
+        marker = [r["time"] for r in self.search(request_id="marker") if r["kind"] == "request"][0]
+        whole = self.search(to=marker)  # what comes later comes while it is read
+        times = [r["time"] for r in whole]
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(len(whole), 20)
+        self.assertEqual(self.search(to=marker, limit=7), whole)
+        middle = whole[len(whole) // 2]["time"]
+        later = self.search(**{"from": middle})
+        self.assertTrue(later and all(r["time"] >= middle for r in later))
+        earlier = self.search(to=middle)
+        self.assertTrue(earlier and all(r["time"] < middle for r in earlier))
+        self.assertEqual({r["name"] for r in self.search(name="page/3")}, {"page/3"})
+        self.assertEqual({r["identity"] for r in self.search(identity="admin")}, {"admin"})
+        self.assertEqual(self.search(identity="nobody"), [])
+
+    def test_what_is_no_question(self):
+        for query in ("limit=0", "limit=1001", "from=yesterday", "to=", "after=x", "after=a00", "nam=x",
+                      "request_id=", "from=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z"):
+            status, _, _ = self.cluster.request(1, "GET", "/v1/audit?" + query)
+            self.assertEqual(status, 400, query)
+        for query in ("node=none", "node=", "after=v0", "name=x"):
+            status, _, _ = self.cluster.request(1, "GET", "/v1/audit/export?" + query)
+            self.assertEqual(status, 400, query)
+
+    def test_commands(self):
+        self.cluster.request(2, "GET", "/v1/secrets/cli%22%5D/x", None, {"X-Request-Id": "by-the-cli"})
+        done = self.cli("audit", "search", "--request-id", "by-the-cli", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([r["name"] for r in records if r["kind"] == "request"], ['cli"]/x'])
+        done = self.cli("audit", "search", "--request-id", "by-the-cli")
+        self.assertIn(" n2 request read admin ", done.stdout)
+        done = self.cli("audit", "export", "--format", "syslog", "--request-id", "by-the-cli")
+        line = [line for line in done.stdout.splitlines() if " n2 ostraka - request [" in line]
+        self.assertEqual(len(line), 1, done.stdout)
+        self.assertRegex(line[0], r'^<110>1 \d{4}-\d\d-\d\dT[\d:.]+Z n2 ostraka - request \[ostraka@32473 '
+                                  r'asked_by="n2" request_id="by-the-cli" identity="admin".*'
+                                  r'name="cli\\"\\]/x" outcome="not_found" block="\d+" index="\d+"\]$')
+
+
+class AuditProof(AuditCase):
+    def test_an_export_is_proven_and_tampering_is_found(self):
+        for i in range(30):
+            self.cluster.request(1 + i % 3, "POST", "/v1/secrets/proof/%d" % i, {"value": "x"})
+        exports = [self.anchored_export(node) for node in self.cluster.nodes()]
+        done = self.verify(*exports)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count("intact: "), 3, done.stdout)
+        with open(exports[0]) as file:
+            lines = file.read().splitlines()
+        self.assertNotIn("proof/", "\n".join(lines))
+        dice = random.Random(5)
+        blocks = [i for i, line in enumerate(lines) if line.startswith("block ")]
+        heads = [i for i, line in enumerate(lines) if line.startswith("head ")]
+        anchored = blocks[:-len(blocks) // 4]
+        for kind in ("change", "drop", "insert", "swap", "cut", "head"):
+            for _ in range(TRIALS // 6):
+                bad = list(lines)
+                at = dice.choice(anchored)
+                if kind == "change":
+                    data = bytearray(base64.b64decode(bad[at].split()[1]))
+                    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+                    bad[at] = "block " + base64.b64encode(bytes(data)).decode()
+                elif kind == "drop":
+                    del bad[at]
+                elif kind == "insert":
+                    bad.insert(at, bad[dice.choice(anchored)])
+                elif kind == "swap":
+                    bad[at], bad[at + 1] = bad[at + 1], bad[at]
+                elif kind == "cut":
+                    del bad[at:]
+                else:
+                    at = dice.choice(heads)
+                    words = bad[at].split()
+                    data = bytearray(base64.b64decode(words[2]))
+                    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+                    bad[at] = "head %s %s" % (words[1], base64.b64encode(bytes(data)).decode())
+                path = os.path.join(self.cluster.parent, "tampered.audit")
+                with open(path, "w") as file:
+                    file.write("\n".join(bad) + "\n")
+                done = self.verify(path)
+                self.assertEqual(done.returncode, 1, (kind, at, done.stdout, done.stderr))
+                self.assertRegex(done.stdout, r"block \d+, record \d+|unproven", (kind, done.stdout))
+
+    def test_keys_are_proven_by_certificates_alone(self):
+        export = self.anchored_export(1)
+        done = self.cli("audit", "verify", export, "--certificate",
+                        os.path.join(self.cluster.node_directory(2), "node.crt"))
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("not signed by a key that a certificate proves", done.stdout)
+        with Cluster(1) as other:
+            done = self.cli("audit", "verify", export, *self.certificates(),
+                            environment={"OSTRAKA_CACERT": other.ca_file()})
+        self.assertEqual(done.returncode, 78, done.stdout)
+        done = self.cli("audit", "verify", os.path.join(self.cluster.parent, "none"), *self.certificates())
+        self.assertEqual(done.returncode, 1, done.stdout)
+
+    def test_the_next_node_exports_for_another(self):
+        path = os.path.join(self.cluster.parent, "other.audit")
+        done = self.cli("audit", "export", "--node", "n3", "--output", path,
+                        environment={"OSTRAKA_ADDR": self.cluster.address(1)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(path) as file:
+            self.assertEqual(file.read().splitlines()[2], "node 2 n3")
+        done = self.cli("audit", "export", "--node", "n3", "--output", path)
+        self.assertEqual(done.returncode, 1)  # it is there
+
+
+if __name__ == "__main__":
+    unittest.main()
