@@ -408,7 +408,7 @@ find_place(struct trail_reader *t, struct trail_search *s)
     if (request->audit_node.size > 0)
         node = cluster_find_node(ms->cluster, request->audit_node);
     if (node < 0)
-        return ERR_BAD_PARAMETER;
+        return ERR_NO_ROUTE;
     s->node = (uint8_t)node;
     if (request->audit_after.size == 0)
         return OK;

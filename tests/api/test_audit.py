@@ -124,9 +124,11 @@ class AuditSearch(AuditCase):
                       "request_id=", "from=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z"):
             status, _, _ = self.cluster.request(1, "GET", "/v1/audit?" + query)
             self.assertEqual(status, 400, query)
-        for query in ("node=none", "node=", "after=v0", "name=x"):
+        for query in ("node=", "node=A", "after=v0", "name=x"):
             status, _, _ = self.cluster.request(1, "GET", "/v1/audit/export?" + query)
             self.assertEqual(status, 400, query)
+        status, _, _ = self.cluster.request(1, "GET", "/v1/audit/export?node=none")
+        self.assertEqual(status, 404)
 
     def test_commands(self):
         self.cluster.request(2, "GET", "/v1/secrets/cli%22%5D/x", None, {"X-Request-Id": "by-the-cli"})

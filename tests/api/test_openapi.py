@@ -125,9 +125,10 @@ class Document(unittest.TestCase):
 
     def test_every_query_parameter_of_the_server(self):
         operations = {"READ": "readSecret", "HISTORY": "readHistory", "DELETE": "deleteSecret",
-                      "ENV": "transformEnv", "NAMES": "listSecrets"}
+                      "ENV": "transformEnv", "NAMES": "listSecrets", "AUDIT": "searchAudit",
+                      "AUDIT_EXPORT": "exportAudit"}
         known = set()
-        for name, kinds in re.findall(r'\{"(\w+)", ([^,]*REQUEST_[^,]*),', source("api/query.c")):
+        for name, kinds in re.findall(r'\{"(\w+)",\s+([^,]*REQUEST_[^,]*),', source("api/query.c")):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
         for operation in ("listTenants", "listPolicies", "listIdentities"):
             known |= {(operation, "limit"), (operation, "after")}
@@ -428,6 +429,7 @@ class Server(unittest.TestCase):
                 get = self.recorder.send(cluster, 1, "GET", target_of(path))
                 answer = self.recorder.send(cluster, 1, "HEAD", target_of(path))
                 self.assertEqual(answer.status, get.status)
+        self.expect(404, "no_such_resource", cluster, 1, "GET", "/v1/audit/export?node=none")
         given = "an-id-of-mine"
         answer = self.expect(200, None, cluster, 1, "GET", "/v1/health",
                              fields={"X-Request-Id": given})
