@@ -12,9 +12,28 @@ enum audit_tag { TAG_STATE = 1, TAG_HEADS, TAG_BLOCK, TAG_TICK, TAG_OWN_HEAD, TA
 enum { STATE_FIELDS = 7, STATE_BYTES_MAX = 4096, HEADS_MAX = 512 };
 
 void
-auditor_init(struct auditor *a, struct membership *membership)
+auditor_init(struct auditor *a, struct membership *membership, const struct audit_options *options)
 {
-    *a = (struct auditor){.membership = membership, .serial = 1};
+    *a = (struct auditor){.membership = membership, .options = *options, .serial = 1};
+    if (a->options.blocks_kept == 0)
+        a->options.blocks_kept = AUDIT_BLOCKS_KEPT;
+}
+
+struct bytes
+auditor_name(const struct auditor *a, struct bytes tenant, struct bytes name,
+             char memory[static AUDIT_NAME_HASH_BYTES])
+{
+    const struct bytes use = bytes_of_text("ostraka audit names 1");
+    const struct bytes parts[] = {tenant, name};
+    uint8_t key[HASH_BYTES], hash[HASH_BYTES];
+
+    if (!a->options.name_key || name.size == 0 || tenant.size == 0)
+        return name;
+    mac_parts(a->options.name_key->data, &use, 1, key);
+    mac_parts(key, parts, 2, hash);
+    bytes_wipe(key, sizeof(key));
+    hex_encode(bytes_of(hash, sizeof(hash)), memory);
+    return bytes_of(memory, AUDIT_NAME_HASH_BYTES - 1);
 }
 
 void
@@ -102,11 +121,13 @@ decode_state(struct auditor *a, struct bytes encoded)
 static void
 note(struct auditor *a, const struct step *st, const struct audit_record *record)
 {
+    char name[AUDIT_NAME_HASH_BYTES];
     struct audit_record timed = *record;
     struct buf encoded = {0};
     struct cbor_writer w;
 
     timed.time_ms = st->wall_ms;
+    timed.name = auditor_name(a, record->tenant, record->name, name);
     a->noted = true;
     enum vault_err err =
         a->record_count < AUDIT_BLOCK_RECORDS_MAX && a->records.size < AUDIT_BLOCK_BYTES_MAX
@@ -199,19 +220,22 @@ auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, en
     if (asked) {
         const struct request *request = asked->request;
         record.request_id = request->id;
-        record.operation = bytes_of_text(request_kind_name(request->kind));
-        record.tenant = request->tenant;
+        record.operation =
+            bytes_of_text(request->routed ? request_kind_name(request->kind) : "none");
+        if (tenant_name_valid(request->tenant))
+            record.tenant = request->tenant;
         record.address = request->address;
-        record.name = request->name;
+        if (request->name.size <= NAME_BYTES_MAX)
+            record.name = request->name;
         record.caller =
             authority_caller(a->membership, (struct path){request->tenant, request->name},
                              request->credential, caller);
         change = is_change(request->kind);
-        for (size_t i = 0; i < request->item_count; i++) {
+        for (size_t i = 0; request->refused == OK && i < request->item_count; i++) {
             record.name = request->items[i].name;
             note(a, st, &record);
         }
-        if (request->item_count == 0)
+        if (request->refused != OK || request->item_count == 0)
             note(a, st, &record);
         *at = asked->next;
         free(asked);
@@ -268,42 +292,61 @@ epoch_is_over(const struct auditor *a)
            (self->incarnation != 0 && self->incarnation != a->epoch_incarnation);
 }
 
+/*
+ * The oldest blocks go as new ones come, once a durable head has said that they may: so whatever is
+ * there begins no later than the newest head says.
+ */
+static uint64_t
+kept_from_next(const struct auditor *a)
+{
+    uint64_t most = a->kept_from + AUDIT_DROPPED_AT_ONCE;
+    uint64_t may = a->droppable < a->next_block ? a->droppable : a->next_block;
+
+    if (may <= a->kept_from)
+        return a->kept_from;
+    return may < most ? may : most;
+}
+
+static bool
+put_change(const struct step *st, enum store_change_kind kind, const struct row_key *key,
+           struct bytes value, struct store_change *list, size_t *count)
+{
+    struct store_change *change = &list[(*count)++];
+
+    *change = (struct store_change){.kind = kind, .value = value};
+    return arena_copy(st->arena, row_key_bytes(key), &change->key) == OK;
+}
+
 static void
 store_block(struct auditor *a, const struct step *st, struct effects *out)
 {
-    struct store_change *changes = arena_alloc(st->arena, 3 * sizeof(*changes));
+    struct store_change *changes =
+        arena_alloc(st->arena, (2 + AUDIT_DROPPED_AT_ONCE) * sizeof(*changes));
+    uint64_t kept_from = kept_from_next(a);
     uint8_t hash[HASH_BYTES];
-    struct row_key keys[3];
+    struct row_key key;
     struct buf state = {0};
     struct bytes value = {0};
-    uint64_t kept_from = a->next_block + 1 > AUDIT_BLOCKS_KEPT + a->kept_from
-                             ? a->next_block + 1 - AUDIT_BLOCKS_KEPT
-                             : a->kept_from;
-    size_t count = 2;
+    size_t count = 0;
 
     audit_block_hash(buf_bytes(&a->block), hash);
-    row_key_audit(a->next_block, &keys[0]);
-    row_key_audit_state(&keys[1]);
-    row_key_audit(a->kept_from, &keys[2]);
     bool made = changes &&
                 encode_state(a, a->next_block + 1, kept_from, hash, &a->tree_after, &state) == OK &&
                 arena_copy(st->arena, buf_bytes(&state), &value) == OK;
     buf_close(&state);
-    for (size_t i = 0; made && i < 3; i++)
-        made = arena_copy(st->arena, row_key_bytes(&keys[i]), &changes[i].key) == OK;
+    row_key_audit(a->next_block, &key);
+    made = made && put_change(st, STORE_PUT, &key, buf_bytes(&a->block), changes, &count);
+    row_key_audit_state(&key);
+    made = made && put_change(st, STORE_PUT, &key, value, changes, &count);
+    for (uint64_t old = a->kept_from; made && old < kept_from; old++) {
+        row_key_audit(old, &key);
+        made = put_change(st, STORE_DELETE, &key, (struct bytes){0}, changes, &count);
+    }
     if (!made) {
         a->failing = true;
         return;
     }
-    changes[0].kind = STORE_PUT;
-    changes[0].value = buf_bytes(&a->block);
-    changes[1].kind = STORE_PUT;
-    changes[1].value = value;
-    if (kept_from > a->kept_from) {
-        changes[2].kind = STORE_DELETE;
-        changes[2].value = (struct bytes){0};
-        count = 3;
-    }
+    a->kept_from_after = kept_from;
     a->writing = true;
     effect_store(out, ACTOR_AUDITOR, TAG_BLOCK, changes, count);
     out->items[out->count - 1].u.store.lazy = true;
@@ -366,8 +409,7 @@ on_block(struct auditor *a, const struct step *st, enum vault_err err)
     a->tree = a->tree_after;
     audit_block_hash(buf_bytes(&a->block), a->previous);
     a->next_block++;
-    if (a->next_block > AUDIT_BLOCKS_KEPT + a->kept_from)
-        a->kept_from = a->next_block - AUDIT_BLOCKS_KEPT;
+    a->kept_from = a->kept_from_after;
     buf_close(&a->block);
 }
 
@@ -403,6 +445,8 @@ sign_head(struct auditor *a, const struct step *st, struct effects *out)
                                  .size = a->tree.size,
                                  .time_ms = now_ms,
                                  .kept_from = a->kept_from};
+    if (a->next_block > a->options.blocks_kept + a->kept_from)
+        a->own.kept_from = a->next_block - a->options.blocks_kept;
     memcpy(a->own.epoch, a->epoch, AUDIT_EPOCH_BYTES);
     audit_tree_root(&a->tree, a->own.root);
     audit_head_sign(&a->own, a->membership->cluster->id, key);
@@ -498,6 +542,44 @@ on_anchored(struct auditor *a, const struct msg *in)
 /* ---- messages ---- */
 
 static void
+note_start(struct auditor *a, const struct step *st)
+{
+    const struct membership *ms = a->membership;
+    struct audit_record record = {.kind = AUDIT_start,
+                                  .node = ms->self,
+                                  .op = ms->members[ms->self].boot,
+                                  .operation = bytes_of_text("start"),
+                                  .outcome = bytes_of_text("ok")};
+    char hash[2 * HASH_BYTES + 1];
+
+    note(a, st, &record);
+    hex_encode(bytes_of(ms->cluster->config_hash, HASH_BYTES), hash);
+    record.kind = AUDIT_configuration;
+    record.op = 0;
+    record.operation = bytes_of_text(ms->cluster->seal == SEAL_NONE ? "seal_none" : "seal_file");
+    record.name = bytes_of_text(hash);
+    note(a, st, &record);
+}
+
+/* A new incarnation of the store: what was accepted in the one before it came back from others. */
+static void
+note_incarnation(struct auditor *a, const struct step *st)
+{
+    const struct membership *ms = a->membership;
+    uint64_t incarnation = ms->members[ms->self].incarnation;
+    const struct audit_record record = {.kind = AUDIT_incarnation,
+                                        .node = ms->self,
+                                        .op = incarnation,
+                                        .operation = bytes_of_text("incarnation"),
+                                        .outcome = bytes_of_text("ok")};
+
+    if (incarnation == a->incarnation_noted)
+        return;
+    a->incarnation_noted = incarnation;
+    note(a, st, &record);
+}
+
+static void
 on_tick(struct auditor *a, const struct step *st, struct effects *out)
 {
     effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));
@@ -511,22 +593,10 @@ on_tick(struct auditor *a, const struct step *st, struct effects *out)
     }
     if (!a->loaded)
         return;
+    note_incarnation(a, st);
     sign_head(a, st, out);
     if (!a->anchoring && a->own.size > 0)
         send_head(a, st, out); /* again, to whoever has not said that it has it */
-}
-
-static void
-note_start(struct auditor *a, const struct step *st)
-{
-    const struct membership *ms = a->membership;
-    struct audit_record record = {.kind = AUDIT_start,
-                                  .node = ms->self,
-                                  .op = ms->members[ms->self].boot,
-                                  .operation = bytes_of_text("start"),
-                                  .outcome = bytes_of_text("ok")};
-
-    note(a, st, &record);
 }
 
 static void
@@ -560,6 +630,7 @@ on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *load
             a->known[head.node] = head;
     }
     a->own.time_ms = a->known[a->membership->self].time_ms;
+    a->droppable = a->known[a->membership->self].kept_from;
     a->loaded = true;
     note_start(a, st);
 }
@@ -582,10 +653,12 @@ on_stored(struct auditor *a, const struct step *st, const struct msg_stored *sto
         on_block(a, st, stored->err);
     } else if (stored->tag == TAG_OWN_HEAD) {
         a->anchoring = false;
-        if (stored->err == OK)
+        if (stored->err == OK) {
+            a->droppable = a->own.kept_from;
             send_head(a, st, out);
-        else
+        } else {
             a->own.size = 0; /* signed anew with the next tick */
+        }
     } else if (stored->tag >= TAG_PEER_HEAD && stored->tag < TAG_PEER_HEAD + NODES_MAX) {
         on_peer_head(a, (uint8_t)(stored->tag - TAG_PEER_HEAD), stored->err, out);
     }

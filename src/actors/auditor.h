@@ -22,7 +22,8 @@
 
 enum {
     AUDIT_TICK_MS = 1000,
-    AUDIT_BLOCKS_KEPT = 1 << 20, /* older ones are dropped, one for each new one */
+    AUDIT_BLOCKS_KEPT = 1 << 20, /* unless told otherwise; older ones are dropped */
+    AUDIT_DROPPED_AT_ONCE = 4,   /* with each new one */
     AUDIT_ASKED_BUCKETS = 256,
 };
 
@@ -33,9 +34,15 @@ struct audit_asked {
     const struct request *request; /* borrowed until its answer */
 };
 
+struct audit_options {
+    uint64_t blocks_kept;          /* 0: AUDIT_BLOCKS_KEPT */
+    const struct secret *name_key; /* borrowed; names stand as their keyed hash; NULL: in clear */
+};
+
 /* Must not be copied. */
 struct auditor {
     struct membership *membership; /* borrowed */
+    struct audit_options options;
 
     /* Where the trail stands: after the last block written. */
     bool loaded;
@@ -43,6 +50,7 @@ struct auditor {
     uint64_t epoch_incarnation; /* of the store in which the epoch began */
     uint64_t next_block;
     uint64_t kept_from;
+    uint64_t droppable; /* blocks before it: a head that is durable says that they may go */
     uint8_t previous[HASH_BYTES];
     struct audit_tree tree;
 
@@ -50,6 +58,7 @@ struct auditor {
     bool writing, failing;
     struct buf block;
     struct audit_tree tree_after;
+    uint64_t kept_from_after;
 
     /* Gathering. Blocks are counted from the start of the process: serials. */
     uint64_t serial;  /* of the one that gathers */
@@ -65,6 +74,7 @@ struct auditor {
     struct audit_head known[NODES_MAX]; /* newest of each node; size 0: none */
     uint64_t anchored[NODES_MAX];       /* size of this epoch's tree that the peer has stored */
 
+    uint64_t incarnation_noted;
     struct audit_asked *asked[AUDIT_ASKED_BUCKETS];
 };
 
@@ -73,7 +83,12 @@ void row_key_audit(uint64_t block, struct row_key *out);
 void row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES],
                     struct row_key *out);
 
-void auditor_init(struct auditor *a, struct membership *membership);
+void auditor_init(struct auditor *a, struct membership *membership,
+                  const struct audit_options *options);
+/* What stands for that name in the trail: 64 hex digits, or the name where names are in clear. */
+enum { AUDIT_NAME_HASH_BYTES = 2 * HASH_BYTES + 1 };
+struct bytes auditor_name(const struct auditor *a, struct bytes tenant, struct bytes name,
+                          char memory[static AUDIT_NAME_HASH_BYTES]);
 void auditor_close(struct auditor *a);
 void auditor_start(struct auditor *a, const struct step *st, struct effects *out);
 MUST_CHECK enum vault_err auditor_handle(struct auditor *a, const struct step *st,

@@ -85,6 +85,8 @@ admit(const struct gateway *g, const struct step *st, const struct request *requ
 {
     if (g->membership->audit_failing)
         return ERR_AUDIT_UNAVAILABLE;
+    if (request->refused != OK)
+        return request->refused;
     enum vault_err err = authority_of_request(g->membership, st, request);
     if (err != OK) {
         alarms_client_refused(g->membership, st, request->credential, err);

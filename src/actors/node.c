@@ -127,7 +127,10 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
     node->membership.records = &node->auth_view;
     node->membership.alarms = &node->alarms;
     records_init(&node->records, &node->auth_view);
-    auditor_init(&node->auditor, &node->membership);
+    const struct audit_options audit = {
+        .blocks_kept = options->audit_blocks_kept,
+        .name_key = options->audit_names_hashed ? options->share_wrap_key : NULL};
+    auditor_init(&node->auditor, &node->membership, &audit);
     gateway_init(&node->gateway, &node->membership, options->requests_max);
     repairer_init(&node->repairer, &node->membership, &node->shard_store.node);
     shredder_init(&node->shredder, &node->membership, options->buckets, options->share_wrap_key,
@@ -610,6 +613,19 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
     if (err != OK)
         metrics_count(st->metrics, METRIC_messages_refused);
     return err;
+}
+
+void
+node_note(struct node *node, const struct step *st, const struct node_executor *executor,
+          const struct audit_record *record)
+{
+    struct step with_audit = *st;
+    with_audit.audit = &node->auditor;
+    secret_arena_open(node->secrets);
+    auditor_step_begin(&node->auditor);
+    audit_note(&with_audit, record);
+    end_step(node, &with_audit, executor);
+    secret_arena_close(node->secrets);
 }
 
 /* ---- share keys ---- */

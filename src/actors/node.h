@@ -50,6 +50,8 @@ struct node_options {
     struct duration scrub_pause;            /* between two passes */
     const struct signing_key *signing;      /* borrowed; NULL: none */
     struct signing_keys signers[NODES_MAX]; /* as found */
+    bool audit_names_hashed;                /* names in the audit trail: by a key of this node */
+    uint64_t audit_blocks_kept;             /* 0: default */
 };
 
 /*
@@ -90,6 +92,10 @@ void node_deliver(struct node *node, const struct step *st, const struct node_ex
 MUST_CHECK enum vault_err node_receive(struct node *node, const struct step *st,
                                        const struct node_executor *executor, uint8_t from,
                                        struct bytes frame);
+
+/* A step that notes something in the audit trail. Not within another step. */
+void node_note(struct node *node, const struct step *st, const struct node_executor *executor,
+               const struct audit_record *record);
 
 /*
  * Rotation of this node's share key, in three steps, since the private half must be durable before

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/auditor.h"
 #include "actors/shard_proof.h"
 #include "base/planted.h"
 
@@ -129,6 +130,8 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id, false);
     metrics_count(w->st->metrics, METRIC_paths_erased);
     shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
+    audit_note_asked(w->st, AUDIT_erase, w->msg, w->path->link.path, (struct bytes){0}, "erase",
+                     "ok");
     shard_commit(w, list, count);
 }
 

@@ -73,7 +73,7 @@ is_allowed(struct shard_work *w, bool value, struct bytes credential)
     if (PLANTED(share_without_check))
         err = OK;
     if (err != OK && err != ERR_NOT_READY)
-        note_read(w, AUDIT_share, "denied");
+        note_read(w, w->msg->kind == MSG_LIST ? AUDIT_list : AUDIT_share, "denied");
     alarms_peer_refused(ms, w->st, w->msg->from, err);
     if (err != OK)
         shard_refuse(w, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
@@ -199,8 +199,10 @@ shard_on_list(struct shard_work *w)
 {
     if (!is_allowed(w, false, w->msg->u.list.credential))
         return;
-    if (!w->rows)
-        shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
-    else
+    if (w->rows) {
         answer_list(w);
+        return;
+    }
+    note_read(w, AUDIT_list, "given");
+    shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "actors/alarms.h"
+#include "actors/auditor.h"
 #include "actors/shard_internal.h"
 #include "base/planted.h"
 #include "crypto/share_recovery.h"
@@ -433,6 +434,8 @@ take_records(struct shard_work *w, struct share_recovery *r, uint64_t from)
         return;
     metrics_count(w->st->metrics, METRIC_records_restored);
     shard_log(w, LOG_INFO, "records_recovered", REFUSED_NONE);
+    audit_note_asked(w->st, AUDIT_repair, w->msg, w->path->link.path, (struct bytes){0}, "records",
+                     "ok");
     store(w, r, helped->record, share, helped->dealing);
 }
 
@@ -467,6 +470,8 @@ take_share(struct shard_work *w, struct share_recovery *r)
     }
     metrics_count(w->st->metrics, METRIC_shares_recovered);
     shard_log(w, LOG_INFO, "share_recovered", REFUSED_NONE);
+    audit_note_asked(w->st, AUDIT_repair, w->msg, w->path->link.path, (struct bytes){0}, "share",
+                     "ok");
     store(w, r, row.record, share.data, (struct bytes){0});
 }
 

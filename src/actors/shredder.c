@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/auditor.h"
 #include "base/planted.h"
 
 enum shred_tag { TAG_MARKS = 1, TAG_KEYS, TAG_BARRIER, TAG_PAGE, TAG_CLEARED, TAG_TIMER = 16 };
@@ -334,6 +335,12 @@ on_keys_saved(struct shredder *s, const struct step *st, enum vault_err err, str
     }
     s->rounds++;
     log_event(st->log, LOG_INFO, "shredder", "round_done", log_u64("scans", s->scans));
+    const struct audit_record record = {.kind = AUDIT_shred,
+                                        .node = s->membership->self,
+                                        .op = s->rounds,
+                                        .operation = bytes_of_text("shred"),
+                                        .outcome = bytes_of_text("ok")};
+    audit_note(st, &record);
     clear_marks(s, st, out);
     rest(s, out);
 }

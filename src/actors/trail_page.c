@@ -111,15 +111,32 @@ is_full(const struct trail_page *page)
     return page->count >= most || page->items.size >= AUDIT_PAGE_BYTES;
 }
 
+/* A name that is looked for may stand there as its hash, or in clear, from before that was so. */
+static bool
+is_looked_for(const struct step *st, const struct trail_page *page,
+              const struct audit_record *record)
+{
+    char memory[AUDIT_NAME_HASH_BYTES];
+    struct audit_query query = page->query;
+
+    if (audit_query_matches(&query, record))
+        return true;
+    if (query.name.size == 0 || !st->audit)
+        return false;
+    query.name = auditor_name(st->audit, record->tenant, query.name, memory);
+    return audit_query_matches(&query, record);
+}
+
 /* A record that does not decode is the verifier's matter: an export has it as it is. */
 static enum vault_err
-take_record(const struct trail_reader *t, struct trail_page *page, struct bytes encoded)
+take_record(const struct trail_reader *t, const struct step *st, struct trail_page *page,
+            struct bytes encoded)
 {
     struct audit_found found = {t->membership->self, page->at, encoded};
     struct audit_record record;
     struct cbor_writer w;
 
-    if (audit_record_decode(encoded, &record) != OK || !audit_query_matches(&page->query, &record))
+    if (audit_record_decode(encoded, &record) != OK || !is_looked_for(st, page, &record))
         return OK;
     cbor_writer_init(&w, &page->items);
     audit_found_put(&w, &found);
@@ -129,7 +146,8 @@ take_record(const struct trail_reader *t, struct trail_page *page, struct bytes 
 
 /* The records of a block from where the page stands; the rest of it waits when the page is full. */
 static enum vault_err
-take_records(const struct trail_reader *t, struct trail_page *page, struct bytes encoded)
+take_records(const struct trail_reader *t, const struct step *st, struct trail_page *page,
+             struct bytes encoded)
 {
     struct audit_block block;
     struct bytes record;
@@ -145,7 +163,7 @@ take_records(const struct trail_reader *t, struct trail_page *page, struct bytes
             continue;
         if (is_full(page))
             return OK;
-        err = take_record(t, page, record);
+        err = take_record(t, st, page, record);
         page->at.record = i + 1;
     }
     page->at = (struct audit_position){block.number + 1, 0};
@@ -167,10 +185,11 @@ take_block(struct trail_page *page, const struct loaded_row *row)
 }
 
 static enum vault_err
-take_row(const struct trail_reader *t, struct trail_page *page, const struct loaded_row *row)
+take_row(const struct trail_reader *t, const struct step *st, struct trail_page *page,
+         const struct loaded_row *row)
 {
     switch (page->matter) {
-    case TRAIL_RECORDS: return take_records(t, page, row->value);
+    case TRAIL_RECORDS: return take_records(t, st, page, row->value);
     case TRAIL_BLOCKS: return take_block(page, row);
     case TRAIL_HEADS: return put_item(page, row->value);
     }
@@ -189,7 +208,7 @@ trail_on_rows(struct trail_reader *t, const struct step *st, const struct msg_lo
     if (!page || !page->used || page->turn != loaded->tag >> TAG_BITS)
         return;
     while (err == OK && i < loaded->count && (page->matter == TRAIL_HEADS || !is_full(page)))
-        err = take_row(t, page, &loaded->rows[i++]);
+        err = take_row(t, st, page, &loaded->rows[i++]);
     bool more = i < loaded->count || loaded->more || page->at.record > 0;
     if (err != OK)
         refuse_page(page, err == ERR_CORRUPT ? REFUSED_CORRUPT : REFUSED_BUSY, out);

@@ -17,8 +17,13 @@
     X(list, 5)    /* this node was asked for the versions of a path */                             \
     X(erase, 6)   /* this node has erased a path */                                                \
     X(incarnation, 7)                                                                              \
-    X(trail, 8) /* this node was asked for its trail, or for the heads that it keeps */            \
-    X(expiry, 9) /* this node has taken a tombstone for a secret that has expired */
+    X(trail, 8)          /* this node was asked for its trail, or for the heads that it keeps */   \
+    X(stop, 9)           /* the node's process is about to end, as it was told to */               \
+    X(configuration, 10) /* with which it started: `name` is the hash of the cluster's part */     \
+    X(repair, 11)        /* this node has restored what it lacked of a path */                     \
+    X(shred, 12)         /* keys of what was erased here are gone for good */                      \
+    X(refusal, 13)       /* a client sent what never became a request */                       \
+    X(expiry, 14)        /* this node has taken a tombstone for a secret that has expired */
 
 enum audit_kind {
 #define X(name, value) AUDIT_##name = value,

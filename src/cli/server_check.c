@@ -75,6 +75,8 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_number("address_connections_max", node->address_connections_max, "");
     print_number("address_handshakes_max", node->address_handshakes_max, "");
     print_setting("slow_failed_logins", node->slow_failed_logins ? "yes" : "no");
+    print_setting("audit_names", node->audit_names_hashed ? "hmac" : "clear");
+    print_number("audit_blocks_kept", node->audit_blocks_kept, "");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

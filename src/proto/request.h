@@ -95,6 +95,7 @@ struct batch_item {
 struct request {
     bool routed; /* the target and method named a kind (api_parse may still refuse the rest) */
     enum request_kind kind;
+    enum vault_err refused; /* not OK: it is to be answered so, and noted, and nothing else */
     const char *refusal; /* api_parse: a sentence that says more than the error; static; or NULL */
     struct bytes id;     /* X-Request-Id, echoed or made: 1..REQUEST_ID_BYTES_MAX visible ASCII */
     struct bytes tenant; /* X-Ostraka-Tenant, or the caller's own, or "default" */

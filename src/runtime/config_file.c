@@ -377,6 +377,9 @@ read_server(struct parser *p, struct node_config *node)
     node->address_handshakes_max = (size_t)cfg_getint(section, "address_handshakes_max");
     node->slow_failed_logins =
         name_index(config_switch_names, cfg_getstr(section, "slow_failed_logins")) == 1;
+    node->audit_names_hashed =
+        name_index(config_audit_names, cfg_getstr(section, "audit_names")) == 1;
+    node->audit_blocks_kept = (uint64_t)cfg_getint(section, "audit_blocks_kept");
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -457,6 +460,8 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("address_connections_max", 0, CFGF_NONE),
         CFG_INT("address_handshakes_max", 0, CFGF_NONE),
         CFG_STR("slow_failed_logins", "no", CFGF_NONE),
+        CFG_STR("audit_names", "clear", CFGF_NONE),
+        CFG_INT("audit_blocks_kept", 1048576, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

@@ -43,6 +43,7 @@ const char *const config_seal_names[] = {"none", "file", NULL};
 const char *const config_level_names[] = {"debug", "info", "warn", "error", NULL};
 const char *const config_format_names[] = {"logfmt", "json", NULL};
 const char *const config_switch_names[] = {"no", "yes", NULL};
+const char *const config_audit_names[] = {"clear", "hmac", NULL};
 
 int
 name_index(const char *const *names, const char *name)
@@ -83,6 +84,8 @@ static const struct config_rule rules[] = {
     {"address_connections_max", NULL, NULL, 0, 1000000, NULL},
     {"address_handshakes_max", NULL, NULL, 0, 1000000, NULL},
     {"slow_failed_logins", NULL, config_switch_names, 0, 0, "\"no\" or \"yes\""},
+    {"audit_names", NULL, config_audit_names, 0, 0, "\"clear\" or \"hmac\""},
+    {"audit_blocks_kept", NULL, NULL, 1000, 100000000, NULL},
 };
 
 const struct config_rule *

@@ -52,6 +52,8 @@ struct https_options {
      */
     void (*on_request)(void *context, struct https_exchange *exchange,
                        const struct http_request *http);
+    /* Something was refused that never became a request. May come within on_request. NULL: not told. */
+    void (*on_refused)(void *context, struct bytes request_id, enum vault_err err);
 };
 
 /* Errors: ERR_IO with a sentence in `why` (port in use, address not there). */

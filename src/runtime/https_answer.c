@@ -109,6 +109,8 @@ count_refusal(const struct https_front *front, struct bytes request_id, unsigned
         metrics->responses[METRIC_ROUTES - 1][status]++;
     log_event(front->options.log, LOG_INFO, "https", "refused", log_token("request_id", request_id),
               log_u64("status", status), log_err("outcome", err));
+    if (front->options.on_refused)
+        front->options.on_refused(front->options.context, request_id, err);
 }
 
 void

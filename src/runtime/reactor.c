@@ -337,12 +337,29 @@ run_timers(struct reactor *r)
     }
 }
 
+/* Once, however often it is told. What is written last is durable when the store is closed. */
+static void
+note_stop(struct reactor *r)
+{
+    const struct audit_record record = {.kind = AUDIT_stop,
+                                        .node = node_membership(r->node)->self,
+                                        .operation = bytes_of_text("stop"),
+                                        .outcome = bytes_of_text("ok")};
+    struct step st;
+    if (r->draining)
+        return;
+    reactor_step(r, &st);
+    node_note(r->node, &st, &r->executor, &record);
+    reactor_step_done(r);
+}
+
 static void
 on_signal(evutil_socket_t fd, short what, void *context)
 {
     struct reactor *r = context;
     (void)what;
     log_event(r->options.log, LOG_INFO, "server", "stopping", log_u64("signal", (uint64_t)fd));
+    note_stop(r);
     r->draining = true;
     r->drain_since = reactor_now();
     https_front_drain(r->https);
@@ -434,7 +451,9 @@ make_node(struct reactor *r)
                                    .shred_interval = duration_ms(local->shred_interval_ms),
                                    .scrub_rows_per_s = local->scrub_rows_per_s,
                                    .scrub_pause = duration_ms(SCRUB_PAUSE_MS),
-                                   .signing = o->signing};
+                                   .signing = o->signing,
+                                   .audit_names_hashed = local->audit_names_hashed,
+                                   .audit_blocks_kept = local->audit_blocks_kept};
     struct step st;
     memcpy(options.peers, o->peers, sizeof(options.peers));
     memcpy(options.signers, o->signers, sizeof(options.signers));
@@ -495,7 +514,8 @@ make_https(struct reactor *r, char *why, size_t why_size)
                                     .peer_handshakes_max = config->node.address_handshakes_max,
                                     .may_connect = reactor_may_connect,
                                     .may_send_body = reactor_may_send_body,
-                                    .on_request = reactor_on_request};
+                                    .on_request = reactor_on_request,
+                                    .on_refused = reactor_on_refused};
     return https_front_new(&options, &r->https, why, why_size);
 }
 
@@ -605,6 +625,7 @@ reactor_run(struct reactor *r)
     reactor_step_done(r);
     while (!r->stop && !drained(r)) {
         run_timers(r);
+        reactor_note_refused(r);
         end_turn(r);
         if (event_base_loop(r->base, EVLOOP_ONCE) < 0)
             stop_failed(r, ERR_IO);

@@ -76,6 +76,10 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
         reactor_use_reply(r, p, reply);
         return;
     }
+    if (p->request.refused != OK && reply->err == p->request.refused) {
+        reactor_respond_error(r, p, reply->err, p->allow);
+        return;
+    }
     if (p->env) {
         reactor_env_reply(r, p, reply);
         return;
@@ -275,6 +279,18 @@ fill_status(struct reactor *r, struct node_status *s)
     copy_commit_metrics(&r->metrics, &io);
 }
 
+/* Refused before any actor has seen it: the gateway notes it, and the answer waits for that. */
+static void
+refuse_noted(struct reactor *r, struct pending *p, enum vault_err err, const char *allow)
+{
+    struct msg msg = {.kind = MSG_REQUEST,
+                      .request_id = p->request.id,
+                      .u.request = {.request = &p->request, .exchange = (uint64_t)(uintptr_t)p}};
+    p->request.refused = err;
+    p->allow = allow;
+    reactor_deliver(r, ACTOR_GATEWAY, &msg);
+}
+
 /* Health, status and metrics come from snapshots of this node; the latter two are for operators. */
 static void
 answer_locally(struct reactor *r, struct pending *p)
@@ -286,7 +302,7 @@ answer_locally(struct reactor *r, struct pending *p)
     if (p->request.kind == REQUEST_HEALTH) {
         err = api_render_health(&status, &response);
     } else if ((err = reactor_authorize(r, &p->request)) != OK) {
-        reactor_respond_error(r, p, err, NULL);
+        refuse_noted(r, p, err, NULL);
         return;
     } else if (p->request.kind == REQUEST_STATUS) {
         err = api_render_status(&status, &response);
@@ -299,6 +315,41 @@ answer_locally(struct reactor *r, struct pending *p)
         return;
     }
     reactor_respond(r, p, &response, OK);
+}
+
+/* ---- what the front refuses ---- */
+
+/* Perhaps within a step of the node, so it is noted after that. */
+void
+reactor_on_refused(void *context, struct bytes request_id, enum vault_err err)
+{
+    struct reactor *r = context;
+    struct refused_note *note = &r->refused[r->refused_count];
+    if (r->refused_count == REFUSED_NOTES_MAX || request_id.size > sizeof(note->id)) {
+        metrics_count(&r->metrics, METRIC_audit_refused);
+        return;
+    }
+    *note = (struct refused_note){.err = err, .id_size = request_id.size};
+    memcpy(note->id, request_id.data, request_id.size);
+    r->refused_count++;
+}
+
+void
+reactor_note_refused(struct reactor *r)
+{
+    for (size_t i = 0; i < r->refused_count; i++) {
+        const struct refused_note *note = &r->refused[i];
+        const struct audit_record record = {.kind = AUDIT_refusal,
+                                            .node = node_membership(r->node)->self,
+                                            .request_id = bytes_of(note->id, note->id_size),
+                                            .operation = bytes_of_text("none"),
+                                            .outcome = bytes_of_text(vault_err_name(note->err))};
+        struct step st;
+        reactor_step(r, &st);
+        node_note(r->node, &st, &r->executor, &record);
+        reactor_step_done(r);
+    }
+    r->refused_count = 0;
 }
 
 /* ---- requests ---- */
@@ -403,7 +454,7 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     if (err == OK)
         err = enter_own_tenant(r, arena, &p->request);
     if (err != OK) {
-        reactor_respond_error(r, p, err, allow);
+        refuse_noted(r, p, err, allow);
         return;
     }
     if (p->request.kind != REQUEST_HEALTH &&

@@ -11,6 +11,14 @@
 
 struct links;
 
+/* What the front refused, until it is noted. */
+struct refused_note {
+    enum vault_err err;
+    size_t id_size;
+    uint8_t id[REQUEST_ID_BYTES_MAX];
+};
+enum { REFUSED_NOTES_MAX = 256 };
+
 struct reactor {
     struct reactor_options options;
     struct event_base *base;
@@ -31,6 +39,8 @@ struct reactor {
     bool in_turn;            /* the secrets arena is open until the loop waits again */
     uint64_t incarnation;    /* of the node, as last told to the options' owner */
     enum vault_err result;
+    struct refused_note refused[REFUSED_NOTES_MAX];
+    size_t refused_count;
 };
 
 struct instant reactor_now(void);
@@ -44,6 +54,7 @@ struct pending {
     struct https_exchange *exchange;
     struct request request;
     struct instant started;
+    const char *allow;          /* request.refused: methods of the resource; or NULL */
     struct env_exchange *env;   /* ENV under way; NULL: none */
     struct copy_exchange *copy; /* COPY under way; NULL: none */
     struct use_exchange *use;   /* a use of its token is being counted; NULL: none */
@@ -61,6 +72,9 @@ MUST_CHECK enum vault_err reactor_authorize(struct reactor *r, const struct requ
 bool reactor_may_connect(void *context, const struct address *peer);
 enum vault_err reactor_may_send_body(void *context, struct https_exchange *exchange,
                                      const struct http_request *head, unsigned *retry_after_ms);
+void reactor_on_refused(void *context, struct bytes request_id, enum vault_err err);
+/* Not within a step. */
+void reactor_note_refused(struct reactor *r);
 void reactor_on_request(void *context, struct https_exchange *exchange,
                         const struct http_request *http);
 void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply);

@@ -16,6 +16,11 @@ class AuditCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster(3).__enter__()
+        try:
+            cls.wait_for_all_trails(cls)
+        except BaseException:
+            cls.cluster.close()
+            raise
 
     @classmethod
     def tearDownClass(cls):
@@ -41,6 +46,14 @@ class AuditCase(unittest.TestCase):
             after = answer.get("next")
             if not after:
                 return records
+
+    def wait_for_all_trails(self):
+        """After starts: until every node has a link to every other."""
+        def complete(node):
+            status, _, answer = self.cluster.request(node, "GET", "/v1/audit?limit=1")
+            return status == 200 and not answer["missing"]
+        for node in self.cluster.nodes():
+            wait_until(lambda node=node: complete(node), 20, "n%d gets all trails" % node)
 
     def certificates(self):
         words = []
@@ -130,6 +143,31 @@ class AuditSearch(AuditCase):
         status, _, _ = self.cluster.request(1, "GET", "/v1/audit/export?node=none")
         self.assertEqual(status, 404)
 
+    def test_what_never_became_a_request(self):
+        """Malformed, unknown, too large, without a token: each leaves a record, and the answer is what it was."""
+        c = self.cluster
+        for number, (method, path, body, token, status, outcome) in enumerate([
+                ("GET", "/v1/nothing", None, c.token, 404, "no_such_resource"),
+                ("PATCH", "/v1/secrets/a", b"", c.token, 405, "method_not_allowed"),
+                ("GET", "/v1/secrets/a//b", None, c.token, 400, "bad_name"),
+                ("POST", "/v1/secrets/a", b"{", c.token, 400, "bad_json"),
+                ("GET", "/v1/secrets/a?version=x", None, c.token, 400, "bad_parameter"),
+                ("GET", "/v1/status", None, "wrong", 401, "unauthenticated"),
+                ("GET", "/metrics", None, None, 401, "unauthenticated"),
+                ("GET", "/v1/secrets/a", None, None, 401, "unauthenticated"),
+                ("POST", "/v1/secrets/a", b"{}", "wrong", 401, "unauthenticated")]):
+            given = "refused-%d" % number
+            got, headers, _ = c.client(1 + number % 3, token=token).request(
+                method, path, body, {"X-Request-Id": given})
+            self.assertEqual((got, headers["x-request-id"]), (status, given), path)
+            if status == 405:
+                self.assertIn("GET", headers["allow"])
+
+            def found(given=given):
+                return [r for r in self.search(request_id=given) if r["kind"] in ("request", "refusal")]
+            records = wait_until(found, 20, "a record of %s %s" % (method, path))
+            self.assertEqual([r["outcome"] for r in records], [outcome], records)
+
     def test_commands(self):
         self.cluster.request(2, "GET", "/v1/secrets/cli%22%5D/x", None, {"X-Request-Id": "by-the-cli"})
         done = self.cli("audit", "search", "--request-id", "by-the-cli", "--json")
@@ -144,6 +182,51 @@ class AuditSearch(AuditCase):
         self.assertRegex(line[0], r'^<110>1 \d{4}-\d\d-\d\dT[\d:.]+Z n2 ostraka - request \[ostraka@32473 '
                                   r'asked_by="n2" request_id="by-the-cli" identity="admin".*'
                                   r'name="cli\\"\\]/x" outcome="not_found" block="\d+" index="\d+"\]$')
+
+
+class AuditLife(AuditCase):
+    def test_starts_and_stops_and_what_they_started_with(self):
+        c = self.cluster
+        c.stop(2)
+        status, _, answer = c.request(1, "GET", "/v1/audit")
+        self.assertEqual((status, answer["missing"]), (200, ["n2"]))
+        done = self.cli("audit", "search", environment={"OSTRAKA_ADDR": c.addresses([1, 3])})
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertIn("did not give their records: n2", done.stderr)
+        c.start(2)
+        c.wait_ready()
+        self.wait_for_all_trails()
+        records = [r for r in self.search() if r["node"] == "n2"]
+        kinds = [r["kind"] for r in records if r["kind"] in ("start", "stop")]
+        self.assertEqual(kinds, ["start", "stop"] * (len(kinds) // 2) + ["start"])
+        self.assertGreaterEqual(len(kinds), 3)
+        hashes = {r["name"] for r in self.search() if r["kind"] == "configuration"}
+        self.assertEqual(len(hashes), 1, hashes)
+        export = self.anchored_export(2)
+        done = self.verify(export)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_names_as_hashes(self):
+        c = self.cluster
+        with open(c.config()) as file:
+            text = file.read()
+        with open(c.config(), "w") as file:
+            file.write(text.rstrip()[:-1] + '    audit_names = "hmac"\n}\n'
+                       if text.rstrip().endswith("}") and "server {" in text
+                       else text + '\nserver {\n    audit_names = "hmac"\n}\n')
+        for node in c.nodes():
+            c.stop(node)
+        for node in c.nodes():
+            c.start(node)
+        c.wait_ready()
+        self.wait_for_all_trails()
+        status, _, _ = c.request(1, "POST", "/v1/secrets/team/payroll", {"value": "x"}, {"X-Request-Id": "hashed"})
+        self.assertEqual(status, 201)
+        found = self.search(request_id="hashed")
+        self.assertTrue(found)
+        for record in found:
+            self.assertRegex(record["name"], r"^[0-9a-f]{64}$")
+        self.assertEqual(self.search(name="team/payroll"), found)
 
 
 class AuditProof(AuditCase):

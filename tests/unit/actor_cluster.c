@@ -464,6 +464,8 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .buckets = &n->buckets,
         .shred_interval = duration_ms(ac->options.shred_interval_ms),
         .scrub_rows_per_s = ac->options.scrub_rows_per_s,
+        .audit_names_hashed = ac->options.audit_names_hashed,
+        .audit_blocks_kept = ac->options.audit_blocks_kept,
         .scrub_pause = duration_ms(1000),
         .signing = &n->signing,
     };

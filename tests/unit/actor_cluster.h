@@ -34,6 +34,8 @@ struct ac_options {
     unsigned buckets;           /* of each node; 0: 4 */
     uint64_t shred_interval_ms; /* 0: default */
     uint64_t scrub_rows_per_s;  /* 0: no scrubbing */
+    bool audit_names_hashed;
+    uint64_t audit_blocks_kept; /* 0: default */
 };
 
 /* What the test wants to do with a frame. */

@@ -97,6 +97,8 @@ test_understood(void **state)
     assert_int_equal(c.node.address_connections_max, 0);
     assert_int_equal(c.node.address_handshakes_max, 0);
     assert_false(c.node.slow_failed_logins);
+    assert_false(c.node.audit_names_hashed);
+    assert_int_equal(c.node.audit_blocks_kept, 1048576);
     assert_int_equal(c.node.log_level, LOG_INFO);
     assert_int_equal(c.node.log_format, LOG_LOGFMT);
 }

@@ -257,6 +257,152 @@ test_an_export_is_judged_good(void **state)
     ac_free(ac);
 }
 
+/* Retention: what is left is proven as before, and nothing says that the rest was dropped unseen. */
+static void
+test_the_oldest_blocks_go(void **state)
+{
+    struct ac_options options = {
+        .nodes = 3, .shares = 3, .threshold = 2, .seed = 9, .audit_blocks_kept = 40};
+    struct actor_cluster *ac = ac_new(&options);
+    char name[32];
+
+    (void)state;
+    for (unsigned round = 0; round < 12; round++) {
+        struct audit_judge j;
+        struct buf text = {0};
+        for (unsigned i = 0; i < 25; i++) {
+            snprintf(name, sizeof(name), "a/%u", round * 25 + i);
+            assert_int_equal(ac_create(ac, i % 3, name, "value")->reply.err, OK);
+        }
+        ac_run_ms(ac, 700 + 100 * round);
+        if (round == 7) {
+            ac_crash(ac, 1);
+            ac_run_ms(ac, 100);
+            ac_start(ac, 1);
+            ac_run_ms(ac, 3000);
+        }
+        export_of(ac, 0, ac->cluster.nodes[1].name, &text);
+        assert_int_equal(audit_judge_open(&j, prove, NULL), OK);
+        j.keys[j.key_count++] = ac->nodes[1].signing.public_half;
+        judge_lines(&j, buf_bytes(&text));
+        audit_judge_second_pass(&j);
+        judge_lines(&j, buf_bytes(&text));
+        assert_int_equal(audit_judge_end(&j).verdict, AUDIT_INTACT);
+        if (round > 3)
+            assert_true(j.heads[0].kept_from > 0);
+        audit_judge_close(&j);
+        buf_close(&text);
+    }
+    assert_in_range(ac_rows(ac, 1, ROW_AUDIT), 40, 200);
+    ac_free(ac);
+}
+
+static bool
+stands_in_trail(struct actor_cluster *ac, unsigned node, const char *word)
+{
+    struct request request = ac_make(REQUEST_AUDIT, "", NULL);
+    request.limit = 1000;
+    struct ac_request *r = ac_wait(ac, ac_send(ac, node, &request));
+    assert_int_equal(r->reply.err, OK);
+    return memmem(r->reply.value.data, r->reply.value.size, word, strlen(word)) != NULL;
+}
+
+/* As their hash names are in no trail, and are found all the same. */
+static void
+test_hashed_names(void **state)
+{
+    struct ac_options options = {
+        .nodes = 3, .shares = 3, .threshold = 2, .seed = 10, .audit_names_hashed = true};
+    struct actor_cluster *ac = ac_new(&options);
+    const struct audit_query named = {.name = bytes_of_text("team/payroll")};
+    const struct audit_query other = {.name = bytes_of_text("team/payrol")};
+    struct search found;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "team/payroll", "value")->reply.err, OK);
+    assert_false(stands_in_trail(ac, 1, "payroll"));
+    search(ac, 1, &named, 100, &found);
+    assert_int_equal(found.of_kind[AUDIT_request], 1);
+    assert_true(found.of_kind[AUDIT_vote] >= 2);
+    search(ac, 1, &other, 100, &found);
+    assert_int_equal(found.count, 0);
+    ac_free(ac);
+    ac = cluster(10);
+    assert_int_equal(ac_create(ac, 0, "team/payroll", "value")->reply.err, OK);
+    assert_true(stands_in_trail(ac, 1, "payroll"));
+    ac_free(ac);
+}
+
+/* What a node does by itself stands there, too. */
+static void
+test_what_a_node_does_by_itself(void **state)
+{
+    struct ac_options options = {
+        .nodes = 3, .shares = 3, .threshold = 2, .seed = 11, .shred_interval_ms = 2000};
+    struct actor_cluster *ac = ac_new(&options);
+    const struct audit_query all = {0};
+    struct search found;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
+    ac_crash(ac, 2);
+    assert_int_equal(ac_update(ac, 0, "a", "other")->reply.err, OK);
+    struct request history = ac_make(REQUEST_HISTORY, "a", NULL);
+    history.limit = 10;
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &history))->reply.err, OK);
+    ac_start(ac, 2);
+    ac_run_ms(ac, 20000);
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    ac_run_ms(ac, 10000);
+    search(ac, 0, &all, 1000, &found);
+    assert_int_equal(found.of_kind[AUDIT_start], 4);
+    assert_int_equal(found.of_kind[AUDIT_configuration], 4);
+    assert_true(found.of_kind[AUDIT_incarnation] >= 3);
+    assert_true(found.of_kind[AUDIT_list] >= 2);
+    assert_int_equal(found.of_kind[AUDIT_erase], 3);
+    assert_true(found.of_kind[AUDIT_shred] >= 3);
+    ac_free(ac);
+}
+
+/* Who cuts the trail in the store, even from within, cannot cut it where the others keep its head. */
+static void
+test_a_trail_that_was_cut_in_its_store(void **state)
+{
+    (void)state;
+    for (unsigned how = 0; how < 2; how++) {
+        struct actor_cluster *ac = cluster(12 + how);
+        struct audit_judge j;
+        struct buf text = {0};
+        struct row_key key;
+        for (unsigned i = 0; i < 12; i++)
+            assert_int_equal(ac_read(ac, 1, "none")->reply.err, ERR_NOT_FOUND);
+        ac_run_ms(ac, 3000);
+        struct bytes block;
+        row_key_audit(how == 0 ? 3 : 5, &key);
+        assert_true(ac_get(ac, 1, &key, &block));
+        struct buf copy = {0};
+        assert_int_equal(buf_append(&copy, block), OK);
+        row_key_audit(4, &key);
+        if (how == 0) /* another block's content; and one that is empty */
+            ac_put(ac, 1, &key, buf_bytes(&copy));
+        else
+            ac_put(ac, 1, &key, bytes_of_text("x"));
+        buf_close(&copy);
+        export_of(ac, 0, ac->cluster.nodes[1].name, &text);
+        assert_int_equal(audit_judge_open(&j, prove, NULL), OK);
+        j.keys[j.key_count++] = ac->nodes[1].signing.public_half;
+        judge_lines(&j, buf_bytes(&text));
+        audit_judge_second_pass(&j);
+        judge_lines(&j, buf_bytes(&text));
+        struct audit_finding found = audit_judge_end(&j);
+        assert_int_not_equal(found.verdict, AUDIT_INTACT);
+        assert_in_range(found.block, 3, 4);
+        audit_judge_close(&j);
+        buf_close(&text);
+        ac_free(ac);
+    }
+}
+
 int
 main(void)
 {
@@ -265,6 +411,10 @@ main(void)
         cmocka_unit_test(test_a_node_that_is_away),
         cmocka_unit_test(test_a_broken_node_reads_no_other_trail),
         cmocka_unit_test(test_an_export_is_judged_good),
+        cmocka_unit_test(test_the_oldest_blocks_go),
+        cmocka_unit_test(test_hashed_names),
+        cmocka_unit_test(test_what_a_node_does_by_itself),
+        cmocka_unit_test(test_a_trail_that_was_cut_in_its_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
