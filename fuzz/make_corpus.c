@@ -4,6 +4,8 @@
  */
 #include <stdio.h>
 
+#include "audit/export.h"
+#include "audit/query.h"
 #include "proto/entries.h"
 #include "proto_fixture.h"
 
@@ -61,7 +63,7 @@ write_rows(struct dice *dice, const char *directory)
         dice_ballot(dice), STATE_CHOSEN, dice_bytes(dice, 8, 8), false, 0, 0, {0}};
     struct version_row version = {dice_bytes(dice, 8, 8), dice_bytes(dice, 8, 8)};
     struct node_row node = {{1, 2, 3}, 1, 2, 1700000000000, RECOVERY_NONE};
-    struct peer_row peer = {1, 2, 1700000000000, 77, {3, {9, 8, 7}}, {1, 2, 3}, 5, 70};
+    struct peer_row peer = {1, 2, 1700000000000, 77, {3, {9, 8, 7}}, {1, 2, 3}, 5, 70, {0}};
     struct row_key key;
     struct buf out = {0};
     uint8_t version_id[ID_BYTES];
@@ -146,6 +148,92 @@ write_entries(struct dice *dice, const char *directory)
     write_row(directory, 10, "entries", path_entries_encode(entries, 2, &out), &out);
 }
 
+/* `selector` is the first byte, by which audit_fuzz picks the decoder. */
+static void
+write_audit_seed(const char *directory, uint8_t selector, const char *name, enum vault_err err,
+                 struct buf *encoded)
+{
+    struct buf out = {0};
+
+    if (err != OK || buf_append(&out, bytes_of(&selector, 1)) != OK ||
+        buf_append(&out, buf_bytes(encoded)) != OK)
+        abort();
+    write_seed(directory, "audit", name, buf_bytes(&out));
+    buf_close(&out);
+    buf_close(encoded);
+}
+
+static void
+write_audit_lines(const char *directory, struct bytes block, const struct audit_head *head)
+{
+    struct audit_line line = {.kind = AUDIT_LINE_BEGIN, .cluster = {1, 2}, .node = 1};
+    struct buf out = {0};
+    enum vault_err err = OK;
+
+    line.name = bytes_of_text("n2");
+    line.key = (struct signing_public){.key = {1}, .proof = {2, 3, 4}, .proof_size = 3};
+    line.head = *head;
+    line.block = block;
+    for (int kind = AUDIT_LINE_BEGIN; err == OK && kind <= AUDIT_LINE_END; kind++) {
+        line.kind = (enum audit_line_kind)kind;
+        err = audit_line_write(&line, &out);
+    }
+    write_audit_seed(directory, 6, "export", err, &out);
+    line.kind = AUDIT_LINE_HEAD;
+    err = audit_line_write(&line, &out);
+    if (err == OK)
+        out.size--;
+    write_audit_seed(directory, 5, "line", err, &out);
+}
+
+static void
+write_audit(const char *directory)
+{
+    const struct audit_record record = {.kind = AUDIT_vote,
+                                        .time_ms = 1700000000000,
+                                        .node = 2,
+                                        .op = 77,
+                                        .request_id = bytes_of_text("r-1"),
+                                        .caller = bytes_of_text("admin"),
+                                        .address = bytes_of_text("127.0.0.1"),
+                                        .operation = bytes_of_text("create"),
+                                        .tenant = bytes_of_text("default"),
+                                        .name = bytes_of_text("a/b"),
+                                        .outcome = bytes_of_text("given")};
+    const struct audit_query query = {1, 2, bytes_of_text("admin"), bytes_of_text("a"),
+                                      bytes_of_text("r-1")};
+    const struct audit_position positions[3] = {{1, 2}, {0, 0}, {70000, 3}};
+    struct audit_head head = {.node = 1, .epoch = {3}, .size = 9, .root = {4}, .time_ms = 5};
+    struct audit_block block = {.epoch = {3}, .number = 4, .time_ms = 5, .record_count = 1};
+    struct audit_found found = {1, {4, 0}, {0}};
+    struct audit_page page = {.missing = 4, .found_count = 1, .name_count = 1};
+    struct buf encoded = {0}, records = {0}, put = {0}, next = {0}, out = {0};
+    struct cbor_writer w;
+    enum vault_err err = audit_record_encode(&record, &encoded);
+
+    cbor_writer_init(&w, &records);
+    cbor_put_bytes(&w, buf_bytes(&encoded));
+    found.record = buf_bytes(&encoded);
+    cbor_writer_init(&w, &put);
+    audit_found_put(&w, &found);
+    block.records = buf_bytes(&records);
+    if (err != OK || audit_block_encode(&block, &out) != OK ||
+        audit_positions_encode(positions, 3, &next) != OK)
+        abort();
+    write_audit_lines(directory, buf_bytes(&out), &head);
+    write_audit_seed(directory, 1, "block", OK, &out);
+    page.found = buf_bytes(&put);
+    page.next = buf_bytes(&next);
+    page.names[0] = bytes_of_text("n1");
+    write_audit_seed(directory, 4, "page", audit_page_encode(&page, &out), &out);
+    write_audit_seed(directory, 4, "positions", OK, &next);
+    write_audit_seed(directory, 0, "record", OK, &encoded);
+    write_audit_seed(directory, 2, "head", audit_head_encode(&head, &out), &out);
+    write_audit_seed(directory, 3, "query", audit_query_encode(&query, &out), &out);
+    buf_close(&records);
+    buf_close(&put);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -162,6 +250,7 @@ main(int argc, char **argv)
     write_entries(&dice, argv[1]);
     write_dirty_row(argv[1]);
     write_mark(&dice, argv[1]);
+    write_audit(argv[1]);
     dice_close(&dice);
     return 0;
 }

@@ -204,7 +204,8 @@ static bool
 is_change(enum request_kind kind)
 {
     return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
-           kind == REQUEST_BATCH_CREATE || kind == REQUEST_ALTER;
+           kind == REQUEST_BATCH_CREATE || kind == REQUEST_ALTER || kind == REQUEST_RECORD_PUT ||
+           kind == REQUEST_RECORD_DELETE;
 }
 
 bool

@@ -84,6 +84,17 @@ parse_head(const struct bytes *word, size_t count, struct audit_line *out)
 }
 
 static bool
+parse_name(struct bytes word, struct bytes *out)
+{
+    for (size_t i = 0; i < word.size; i++) {
+        if (word.data[i] <= 0x20 || word.data[i] > 0x7e)
+            return false;
+    }
+    *out = word;
+    return word.size > 0 && word.size <= NODE_NAME_BYTES_MAX;
+}
+
+static bool
 parse_rest(const struct bytes *word, size_t count, uint8_t *memory, struct audit_line *out)
 {
     switch (out->kind) {
@@ -91,9 +102,7 @@ parse_rest(const struct bytes *word, size_t count, uint8_t *memory, struct audit
     case AUDIT_LINE_CLUSTER:
         return count == 2 && parse_hex(word[1], out->cluster, CLUSTER_ID_BYTES);
     case AUDIT_LINE_NODE:
-        out->name = word[2];
-        return count == 3 && parse_node(word[1], &out->node) &&
-               out->name.size <= NODE_NAME_BYTES_MAX;
+        return count == 3 && parse_node(word[1], &out->node) && parse_name(word[2], &out->name);
     case AUDIT_LINE_KEY: return parse_key(word, count, &out->key);
     case AUDIT_LINE_HEAD: return parse_head(word, count, out);
     case AUDIT_LINE_MISSING: return count == 2 && parse_node(word[1], &out->node);

@@ -113,6 +113,28 @@ class AuditSearch(AuditCase):
                          ["unauthenticated"] * 2, found)
         self.assertTrue(all("identity" not in r for r in found), found)
 
+    def test_auditors_are_who_has_that_policy(self):
+        c = self.cluster
+        tokens = {}
+        for policy in ("auditor", "operator"):
+            def made(path, body):
+                status, _, answer = c.request(1, "POST", path, body)
+                return answer if status == 201 else None
+            body = {"name": "who-" + policy, "kind": "user", "policies": [policy]}
+            identity = wait_until(lambda body=body: made("/v1/identities", body), 20, "an identity")["id"]
+            token = {"identity": identity}
+            tokens[policy] = wait_until(lambda token=token: made("/v1/tokens", token), 20, "a token")["token"]
+        for node in c.nodes():
+            for path in ("/v1/audit", "/v1/audit/export"):
+                def answered(path=path, node=node, policy="auditor"):
+                    status, _, _ = c.client(node, token=tokens[policy]).request("GET", path)
+                    return status if status != 503 else None
+                self.assertEqual(wait_until(answered, 20, "an answer"), 200)
+                self.assertEqual(wait_until(lambda: answered(policy="operator"), 20, "an answer"), 404)
+        denied = [r for r in self.search() if r.get("operation") == "audit" and r["outcome"] == "not_found"]
+        self.assertEqual({r["node"] for r in denied}, {"n1", "n2", "n3"})
+        self.assertTrue(all(len(r["identity"]) == 36 for r in denied))
+
     def test_filters_and_pages(self):
         for i in range(6):
             self.cluster.request(1 + i % 3, "GET", "/v1/secrets/page/%d" % i)
