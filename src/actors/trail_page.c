@@ -269,7 +269,8 @@ note_asked(const struct step *st, const struct trail_reader *t, const struct msg
         .request_id = in->request_id,
         .operation = bytes_of_text(words[in->u.trail.matter]),
         .outcome = bytes_of_text(outcome),
-        .caller = authority_caller(t->membership, in->u.trail.credential, caller)};
+        .caller = authority_caller(t->membership, (struct path){.tenant = bytes_of_text("default")},
+                                   in->u.trail.credential, caller)};
 
     audit_note(st, &record);
 }

@@ -22,7 +22,7 @@
     X(configuration, 10) /* with which it started: `name` is the hash of the cluster's part */     \
     X(repair, 11)        /* this node has restored what it lacked of a path */                     \
     X(shred, 12)         /* keys of what was erased here are gone for good */                      \
-    X(refusal, 13)       /* a client sent what never became a request */                       \
+    X(refusal, 13)       /* a client sent what never became a request */                           \
     X(expiry, 14)        /* this node has taken a tombstone for a secret that has expired */
 
 enum audit_kind {

@@ -66,7 +66,7 @@ enum metric {
 };
 
 enum {
-    METRIC_ROUTES = 22,    /* request kinds, and last what matched none */
+    METRIC_ROUTES = 24,    /* request kinds, and last what matched none */
     METRIC_STATUSES = 600, /* HTTP status codes */
     METRIC_LATENCY_BUCKETS =
         20,              /* bucket i counts those below 2^i * 32 us; the last takes the rest */

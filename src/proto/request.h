@@ -128,10 +128,10 @@ struct request {
     enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */
     struct bytes body;    /* AUTH: JSON as it came */
     const struct alteration *alteration; /* ALTER */
-    struct audit_query audit;          /* AUDIT */
-    struct bytes audit_after;          /* AUDIT: audit_positions_encode(); empty: from the first */
-    struct bytes audit_node;           /* AUDIT_EXPORT: its name; empty: this one */
-    uint64_t export_from;              /* AUDIT_EXPORT: 1 + the block to go on with; 0: the start */
+    struct audit_query audit;            /* AUDIT */
+    struct bytes audit_after; /* AUDIT: audit_positions_encode(); empty: from the first */
+    struct bytes audit_node;  /* AUDIT_EXPORT: its name; empty: this one */
+    uint64_t export_from;     /* AUDIT_EXPORT: 1 + the block to go on with; 0: the start */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

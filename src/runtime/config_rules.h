@@ -20,7 +20,7 @@ extern const char *const config_seal_names[];
 extern const char *const config_level_names[];
 extern const char *const config_format_names[];
 extern const char *const config_switch_names[]; /* no, yes */
-extern const char *const config_audit_names[]; /* how names stand in the audit trail */
+extern const char *const config_audit_names[];  /* how names stand in the audit trail */
 
 /* Index in such a list, or -1. */
 int name_index(const char *const *names, const char *name);

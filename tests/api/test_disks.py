@@ -723,6 +723,9 @@ class FullDisk(DiskTest):
         # What can no longer be recorded is not given out.
         status, _, answer = cluster.request(HEALED, "GET", "/v1/secrets/before")
         self.assertEqual((status, answer["error"]["code"]), (503, "audit_unavailable"))
+        status, _, answer = cluster.request(HEALED, "GET", "/v1/health")
+        self.assertEqual((status, answer["status"]), (503, "not_ready"))
+        self.assertTrue(any("audit trail" in reason for reason in answer["reasons"]), answer)
         self.fill(left_mb=1000)
         for node in (2, HEALED):
             wait_until(lambda node=node: self.write(node, "after%d" % node)[0] in (201, 409), 15,

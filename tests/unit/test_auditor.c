@@ -309,6 +309,63 @@ test_no_randomness(void **state)
     ac_free(ac);
 }
 
+/* ---- heads that contradict what was known ---- */
+
+/* As node 1 would tell it, with its key or another one. */
+static void
+tell_head(struct actor_cluster *ac, struct audit_head *head, unsigned signer)
+{
+    struct msg msg = {.kind = MSG_ANCHOR};
+    struct buf encoded = {0};
+
+    secret_arena_open(ac->nodes[signer].secrets);
+    audit_head_sign(head, ac->cluster.id, &ac->nodes[signer].signing);
+    secret_arena_close(ac->nodes[signer].secrets);
+    assert_int_equal(audit_head_encode(head, &encoded), OK);
+    msg.u.anchor.head = buf_bytes(&encoded);
+    assert_int_equal(ac_inject(ac, 1, 0, &msg), OK);
+    ac_run_ms(ac, 20);
+    buf_close(&encoded);
+}
+
+static void
+test_heads_that_contradict_are_alarms(void **state)
+{
+    struct actor_cluster *ac = cluster(17);
+    uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
+    struct audit_head anchors[16], known, bad;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    assert_int_equal(anchors_of(ac, 1, anchors), 2);
+    known = anchors[0];
+    bad = known;
+    bad.size--;
+    bad.time_ms += 10;
+    tell_head(ac, &bad, 1);
+    assert_int_equal(*alarms, 1); /* rolled back */
+    bad = known;
+    bad.root[3] ^= 1;
+    bad.time_ms += 10;
+    tell_head(ac, &bad, 1);
+    assert_int_equal(*alarms, 2); /* forked */
+    bad = known;
+    bad.size += 7;
+    bad.time_ms += 10;
+    tell_head(ac, &bad, 2);
+    assert_int_equal(*alarms, 3); /* not signed by that node */
+    bad = known;
+    bad.size--;
+    bad.time_ms--;
+    tell_head(ac, &bad, 1);
+    assert_int_equal(*alarms, 3); /* an old one that comes late */
+    assert_int_equal(anchors_of(ac, 1, anchors), 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_memory_equal(anchors[i].root, known.root, HASH_BYTES);
+    ac_free(ac);
+}
+
 int
 main(void)
 {
@@ -321,6 +378,7 @@ main(void)
         cmocka_unit_test(test_a_nearly_full_disk),
         cmocka_unit_test(test_a_full_disk),
         cmocka_unit_test(test_no_randomness),
+        cmocka_unit_test(test_heads_that_contradict_are_alarms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
