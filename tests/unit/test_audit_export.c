@@ -31,7 +31,7 @@ static uint64_t
 dice(uint64_t *state, uint64_t bound)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (*state >> 33) % bound;
+    return bound > 0 ? (*state >> 33) % bound : 0;
 }
 
 /* As a certificate would: that key, for that node, with that proof. */
