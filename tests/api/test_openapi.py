@@ -39,6 +39,7 @@ CODES_NOT_PROVOKED = {
     "result_gone": "needs 64 changes of one member of a batch; see test_batch.py",
     "value_unavailable": "needs shares that were lost on too many nodes",
     "corrupt_value": "needs a value that was damaged on too many nodes",
+    "audit_unavailable": "needs a disk without any room; see test_disks.py",
     "not_ready": "needs nodes whose clocks contradict each other",
     "audit_unavailable": "needs a disk that fills up while a node runs; see test_disks.py",
 }
