@@ -11,7 +11,7 @@ enum {
     LOOK_EVERY_STEPS = 64,
     QUIET_MS = 120000,
     LOST_EFFECTS_PER_LIFE = EFFECTS_MAX,
-    PATHS_OFF_MAX = 2
+    PATHS_OFF_MAX = 8
 };
 
 /* ---- at any time ---- */
@@ -109,7 +109,10 @@ wrong_backlog(const struct world *world, unsigned *of, uint64_t *on_disk, uint64
     return -1;
 }
 
-/* The count may miss a path that was made while its page was read. */
+/*
+ * The count may miss a path that was made while its page was read, and count twice those that were
+ * committed then, and known durable only later: as many as are synced together.
+ */
 static void
 check_paths(struct world *world, unsigned node)
 {
