@@ -130,14 +130,9 @@ OPERATORS = [
 ]
 
 
-# Where a token of an identity may be taken for none.
-FIRST_TOKEN_ALONE = ("/v1/env", "/v1/status", "/metrics")
-
 
 def sent(group, what, method, target, body, statuses, **options):
     """An item that is content with any of these statuses."""
-    if target in FIRST_TOKEN_ALONE:
-        statuses += (401,)
     headers = list(options.pop("headers", ())) + (["Content-Type: application/json"] if body else [])
     data = http(target, method, headers=headers, body=body, **options)
 
