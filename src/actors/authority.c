@@ -599,8 +599,9 @@ authority_was_revoked(const struct membership *ms, const struct step *st, struct
 static struct bytes
 tenant_of_issuers(struct path path)
 {
-    bool record = record_path_is(path) || bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT));
-    return record ? (struct bytes){0} : path.tenant;
+    if (record_path_is(path) || bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT)))
+        return (struct bytes){0};
+    return path.tenant;
 }
 
 static bool
@@ -638,15 +639,14 @@ authority_tenant(const struct membership *ms, struct bytes credential)
     return find_presented(ms, credential, &token) ? token.tenant : bytes_of_text("default");
 }
 
-size_t
-authority_value_bytes_max(const struct membership *ms, struct bytes tenant)
+void
+authority_tenant_limits(const struct membership *ms, struct bytes tenant, struct tenant *out)
 {
     struct bytes record;
-    struct tenant limits;
-    if (!ms->records ||
-        find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant, &record) !=
-            AUTH_FOUND ||
-        tenant_decode(record, &limits) != OK || limits.value_bytes_max == 0)
-        return VALUE_BYTES_MAX;
-    return (size_t)limits.value_bytes_max;
+    *out = (struct tenant){0};
+    if (!ms->records || find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant,
+                                    &record) != AUTH_FOUND)
+        return;
+    if (tenant_decode(record, out) != OK)
+        *out = (struct tenant){0};
 }

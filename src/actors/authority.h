@@ -13,6 +13,7 @@
 
 #include "actors/actor.h"
 #include "actors/membership.h"
+#include "auth/identity.h"
 #include "proto/request.h"
 
 /* True when the credential is the bootstrap token (compared by hash, in constant time). */
@@ -88,8 +89,8 @@ struct bytes authority_tenant(const struct membership *ms, struct bytes credenti
 MUST_CHECK enum vault_err authority_of_trail(const struct membership *ms, const struct step *st,
                                              struct bytes credential);
 
-/* How large a value may be in that tenant, as far as it is known here. */
-size_t authority_value_bytes_max(const struct membership *ms, struct bytes tenant);
+/* The limits of that tenant, as far as they are known here; 0: none. The name is borrowed. */
+void authority_tenant_limits(const struct membership *ms, struct bytes tenant, struct tenant *out);
 
 /*
  * Who presents it for something at that path (a name is not needed): the name under which the

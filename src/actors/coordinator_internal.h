@@ -325,6 +325,7 @@ void job_next_fetch(struct work *w);
 void change_propose(struct work *w);
 void change_propose_new(struct work *w);
 void change_next_head(struct work *w, struct head *next); /* follows h*, but for what it says */
+void change_take_limits(const struct work *w, struct head *next);
 /* That result first, and after it what `before` remembers of the last 24 hours. */
 void change_remember_op(struct head *next, const struct head *before,
                         const struct op_result *result, uint64_t now_ms);

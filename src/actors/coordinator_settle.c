@@ -268,6 +268,7 @@ settle_with_copy(struct work *w, const struct msg_fetched *copy)
     next->changed_at_ms = job->head->changed_at_ms + 1;
     if (next->changed_at_ms < w->st->wall_ms)
         next->changed_at_ms = w->st->wall_ms;
+    change_take_limits(w, next);
     propose_head(w, next);
 }
 
@@ -284,7 +285,7 @@ settle_for_change(struct work *w)
 {
     struct job *job = w->job;
     enum batch_decision decision;
-    if (read_is_expired(w, job->head) && !job->resume_read) {
+    if (!head_is_pending(job->head) && read_is_expired(w, job->head) && !job->resume_read) {
         propose_expiry(w);
         return false;
     }

@@ -176,6 +176,22 @@ alter(struct work *w, struct head *next, struct op_result *result)
     return err;
 }
 
+/*
+ * What a tenant says of its new secrets; of a member of a batch when its mark goes, since a head
+ * has either.
+ */
+void
+change_take_limits(const struct work *w, struct head *next)
+{
+    struct tenant limits;
+    if (head_is_pending(next))
+        return;
+    authority_tenant_limits(w->c->membership, next->path.tenant, &limits);
+    next->max_versions = limits.versions_max;
+    if (limits.expires_after_s > 0)
+        next->expires_at_ms = next->changed_at_ms + limits.expires_after_s * 1000;
+}
+
 static enum vault_err
 fill_head(struct work *w, struct head *next, struct proposal *p)
 {
@@ -197,6 +213,8 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         carry_over(job->head, next);
         next->version++;
         head_keep_versions(next);
+        if (head_is_pending(job->head))
+            change_take_limits(w, next);
         result.kind = CHANGE_UPDATE;
     } else if (job->kind == REQUEST_ALTER) {
         err = alter(w, next, &result);
@@ -205,6 +223,7 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         next->version = 1;
         next->oldest_version = 1;
         result.kind = CHANGE_CREATE;
+        change_take_limits(w, next);
         err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
     }
     if (err == OK && next->kind == HEAD_LIVE && job->kind != REQUEST_ALTER)

@@ -4,6 +4,7 @@
 
 #include "actors/alarms.h"
 #include "actors/authority.h"
+#include "proto/alteration.h"
 
 enum { BUSY_RETRY_MS = 1000, GATEWAY_SKEW_MS_MAX = 500 };
 
@@ -46,6 +47,13 @@ check_record(const struct request *request)
     return OK;
 }
 
+static bool
+keeps_too_many(const struct alteration *a, const struct tenant *limits)
+{
+    return a->has_max_versions && limits->versions_max > 0 &&
+           (a->max_versions == 0 || a->max_versions > limits->versions_max);
+}
+
 /*
  * Values are checked where the client talks to a node, which knows them; other holders see
  * ciphertext.
@@ -53,9 +61,13 @@ check_record(const struct request *request)
 static enum vault_err
 check_tenant_limits(const struct gateway *g, const struct request *request)
 {
-    size_t max = authority_value_bytes_max(g->membership, request->tenant);
+    struct tenant limits;
     if (request_is_of_record(request->kind))
         return OK;
+    authority_tenant_limits(g->membership, request->tenant, &limits);
+    size_t max = limits.value_bytes_max == 0 ? VALUE_BYTES_MAX : (size_t)limits.value_bytes_max;
+    if (request->kind == REQUEST_ALTER && keeps_too_many(request->alteration, &limits))
+        return ERR_BAD_PARAMETER;
     for (size_t i = 0; i < request->item_count; i++) {
         if (request->items[i].value.size > max)
             return ERR_TOO_LARGE;

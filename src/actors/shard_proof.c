@@ -186,15 +186,16 @@ set_from(uint64_t set, const struct head_summary *have, uint64_t oldest_version)
     return fall_out < 64 ? set >> fall_out : 0;
 }
 
-/* What an update leaves as it is. */
+/* What an update leaves as it is; a member of a batch comes by the limits of its tenant with it. */
 static bool
 updates(const struct head_summary *have, const struct head *head)
 {
+    bool limited = have->pending || (head->max_versions == have->max_versions &&
+                                     head->expires_at_ms == have->expires_at_ms);
     uint64_t oldest = oldest_version_kept(head->version, have->oldest_version, have->max_versions);
     return head->version == have->version + 1 && head->oldest_version == oldest &&
            head->soft_deleted == set_from(have->soft_deleted, have, oldest) &&
-           head->destroyed == set_from(have->destroyed, have, oldest) &&
-           head->max_versions == have->max_versions && head->expires_at_ms == have->expires_at_ms;
+           head->destroyed == set_from(have->destroyed, have, oldest) && limited;
 }
 
 /*

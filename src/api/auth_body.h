@@ -38,8 +38,8 @@ MUST_CHECK enum vault_err policy_test_body_parse(struct bytes body, struct arena
 
 /*
  * POST /v1/tenants: {"name", "limits"}, or with `existing` the body of a PATCH, {"limits"}: limits
- * that are not named stay. Limits: {"secrets", "versions", "value_bytes", "requests_per_second"},
- * null or absent: none.
+ * that are not named stay. Limits: {"secrets", "versions", "value_bytes", "requests_per_second",
+ * "expires_after" in seconds}, null or absent: none.
  */
 MUST_CHECK enum vault_err tenant_body_parse(struct bytes body, const struct tenant *existing,
                                             struct arena *arena, struct tenant *out,

@@ -141,6 +141,7 @@ tenant_render(const struct tenant *tenant, struct buf *buf)
     put_limit(&out, "versions", tenant->versions_max);
     put_limit(&out, "value_bytes", tenant->value_bytes_max);
     put_limit(&out, "requests_per_second", tenant->requests_per_second);
+    put_limit(&out, "expires_after", tenant->expires_after_s);
     json_out_close(&out, '}');
     json_out_close(&out, '}');
     return out.err;

@@ -12,21 +12,23 @@
 static enum vault_err
 take_limits(const json_t *object, struct tenant *out, const char **refusal)
 {
-    const json_t *secrets, *versions, *value_bytes, *rate;
+    const json_t *secrets, *versions, *value_bytes, *rate, *expiry;
     const struct json_member members[] = {{"secrets", &secrets},
                                           {"versions", &versions},
                                           {"value_bytes", &value_bytes},
-                                          {"requests_per_second", &rate}};
+                                          {"requests_per_second", &rate},
+                                          {"expires_after", &expiry}};
     const struct {
         const json_t *const *value;
         uint64_t max, *out;
     } limits[] = {{&secrets, INT64_MAX, &out->secrets_max},
                   {&versions, VERSIONS_KEPT_MAX, &out->versions_max},
                   {&value_bytes, VALUE_BYTES_MAX, &out->value_bytes_max},
-                  {&rate, REQUESTS_PER_SECOND_MAX, &out->requests_per_second}};
-    enum vault_err err = members_take(object, members, 4, refusal);
+                  {&rate, REQUESTS_PER_SECOND_MAX, &out->requests_per_second},
+                  {&expiry, EXPIRES_AFTER_S_MAX, &out->expires_after_s}};
+    enum vault_err err = members_take(object, members, 5, refusal);
 
-    for (size_t i = 0; i < 4 && err == OK; i++) {
+    for (size_t i = 0; i < 5 && err == OK; i++) {
         if (!*limits[i].value)
             continue;
         if (json_is_null(*limits[i].value))

@@ -43,8 +43,10 @@ struct tenant {
     uint64_t versions_max;        /* kept of one secret, <= VERSIONS_KEPT_MAX */
     uint64_t value_bytes_max;     /* <= VALUE_BYTES_MAX */
     uint64_t requests_per_second; /* on one node, <= REQUESTS_PER_SECOND_MAX */
+    uint64_t expires_after_s;     /* of new secrets, <= EXPIRES_AFTER_S_MAX */
 };
 enum { REQUESTS_PER_SECOND_MAX = 1000000 };
+#define EXPIRES_AFTER_S_MAX (UINT64_C(100) * 366 * 24 * 60 * 60)
 MUST_CHECK enum vault_err tenant_encode(const struct tenant *tenant, struct buf *out);
 MUST_CHECK enum vault_err tenant_decode(struct bytes encoded, struct tenant *out);
 

@@ -2,14 +2,15 @@
 #include "proto/codec.h"
 #include "proto/request.h"
 
-enum { TENANT_FIELDS = 7 };
+enum { TENANT_FIELDS = 8 };
 
 static bool
 well_formed(const struct tenant *tenant)
 {
     return tenant_name_valid(tenant->name) && tenant->versions_max <= VERSIONS_KEPT_MAX &&
            tenant->value_bytes_max <= VALUE_BYTES_MAX &&
-           tenant->requests_per_second <= REQUESTS_PER_SECOND_MAX;
+           tenant->requests_per_second <= REQUESTS_PER_SECOND_MAX &&
+           tenant->expires_after_s <= EXPIRES_AFTER_S_MAX;
 }
 
 enum vault_err
@@ -28,6 +29,7 @@ tenant_encode(const struct tenant *tenant, struct buf *out)
     cbor_put_uint(&w, tenant->versions_max);
     cbor_put_uint(&w, tenant->value_bytes_max);
     cbor_put_uint(&w, tenant->requests_per_second);
+    cbor_put_uint(&w, tenant->expires_after_s);
     return codec_end(&w, start, AUTH_RECORD_BYTES_MAX);
 }
 
@@ -43,6 +45,7 @@ tenant_decode(struct bytes encoded, struct tenant *out)
     out->versions_max = cbor_get_uint(&r);
     out->value_bytes_max = cbor_get_uint(&r);
     out->requests_per_second = cbor_get_uint(&r);
+    out->expires_after_s = cbor_get_uint(&r);
     codec_expect(&r, r.err == OK && well_formed(out));
     if (cbor_finish(&r) == OK)
         return OK;

@@ -13,14 +13,15 @@
 #include "cli/secret_common.h"
 #include "proto/request.h"
 
-enum { LIMITS = 4, CALL_OPTIONS_MAX = 16 };
+enum { LIMITS = 5, CALL_OPTIONS_MAX = 16 };
 
 static const struct {
     const char *option, *member;
 } limit_names[LIMITS] = {{"--secrets", "secrets"},
                          {"--versions", "versions"},
                          {"--value-bytes", "value_bytes"},
-                         {"--requests-per-second", "requests_per_second"}};
+                         {"--requests-per-second", "requests_per_second"},
+                         {"--expires-after", "expires_after"}};
 
 struct call {
     const char *command;

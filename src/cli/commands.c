@@ -375,7 +375,8 @@ const struct command cli_commands[] = {
         "  --secrets N         secrets; N is a number, or none\n"
         "  --versions N        versions kept of a secret\n"
         "  --value-bytes N     bytes of a value\n"
-        "  --requests-per-second N  at one node\n" CONNECTION_HELP "\n"
+        "  --requests-per-second N  at one node\n"
+        "  --expires-after N   seconds until a new secret expires\n" CONNECTION_HELP "\n"
         "Examples:\n"
         "  ostraka tenant create team-a --value-bytes 65536\n",
         command_tenant_create,
@@ -391,7 +392,8 @@ const struct command cli_commands[] = {
         "  --secrets N         secrets; N is a number, or none\n"
         "  --versions N        versions kept of a secret\n"
         "  --value-bytes N     bytes of a value\n"
-        "  --requests-per-second N  at one node\n" CONNECTION_HELP,
+        "  --requests-per-second N  at one node\n"
+        "  --expires-after N   seconds until a new secret expires\n" CONNECTION_HELP,
         command_tenant_limit,
     },
     {

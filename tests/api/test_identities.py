@@ -433,11 +433,34 @@ class Identities(unittest.TestCase):
         self.assertEqual(self.call(200, 2, "GET", "/v1/secrets/" + name, token=token, tenant=name)["value"], "x")
         self.call(404, 2, "GET", "/v1/secrets/" + name, token=token)
 
+    def test_a_tenant_says_how_many_versions_are_kept_and_how_long(self):
+        name = self.names()
+        self.call(201, 1, "POST", "/v1/tenants", {"name": name, "limits": {"versions": 2}})
+        self.call(201, 1, "POST", "/v1/secrets/a", {"value": "1"}, tenant=name)
+        for value in "23":
+            self.call(200, 2, "PUT", "/v1/secrets/a", {"value": value}, tenant=name)
+        history = self.call(200, 3, "GET", "/v1/history/a", tenant=name)["versions"]
+        self.assertEqual([row["version"] for row in history], [3, 2])
+        for more in (3, None):
+            self.call(400, 1, "PATCH", "/v1/metadata/a", {"max_versions": more}, tenant=name)
+        self.call(200, 1, "PATCH", "/v1/metadata/a", {"max_versions": 1}, tenant=name)
+        self.call(200, 1, "PATCH", "/v1/tenants/" + name, {"limits": {"expires_after": 1}})
+        self.call(201, 1, "POST", "/v1/batch", {"create": [{"name": "b", "value": "1"}, {"name": "c", "value": "2"}]},
+                  tenant=name)
+        self.call(201, 1, "POST", "/v1/secrets/d", {"value": "1"}, tenant=name)
+        for secret in "bcd":
+            for path, status in (("secrets/", 404), ("deletions/", 200)):
+                wait_until(lambda: self.ask(2, "GET", "/v1/" + path + secret, tenant=name)[0] == status,
+                           20, "an expired secret is deleted")
+        self.assertEqual(self.call(200, 3, "GET", "/v1/secrets/a", tenant=name)["value"], "3")
+        self.assertEqual(self.call(200, 1, "GET", "/v1/secrets", tenant=name)["names"], ["a"])
+        self.call(201, 2, "POST", "/v1/secrets/b", {"value": "again"}, tenant=name)
+
     def test_a_tenant_is_deleted_when_it_is_empty(self):
         name = self.names()
         made = self.make_tenant(name)
         self.assertEqual(made["limits"], {"secrets": None, "versions": None, "value_bytes": None,
-                                          "requests_per_second": None})
+                                          "requests_per_second": None, "expires_after": None})
         self.call(409, 2, "POST", "/v1/tenants", {"name": name})
         self.make_policy("p", ("**", ["create", "read"]), tenant=name)
         identity = self.make_identity("i", "p", tenant=name)

@@ -185,8 +185,9 @@ tenants(void **state)
     (void)state;
     assert_int_equal(
         tenant_body_parse(
-            bytes_of_text("{\"name\":\"team-a\",\"limits\":{\"secrets\":10,\"versions\":5}}"), NULL,
-            &arena, &tenant, &refusal),
+            bytes_of_text("{\"name\":\"team-a\",\"limits\":{\"secrets\":10,\"versions\":5,"
+                          "\"expires_after\":60}}"),
+            NULL, &arena, &tenant, &refusal),
         OK);
     tenant.created_ms = 1800000000000;
     assert_int_equal(tenant_body_parse(bytes_of_text("{\"limits\":{\"secrets\":null,"
@@ -196,7 +197,7 @@ tenants(void **state)
     assert_int_equal(tenant_render(&changed, &answer), OK);
     assert_text(&answer, "{\"name\":\"team-a\",\"created_at\":\"2027-01-15T08:00:00.000Z\","
                          "\"limits\":{\"secrets\":null,\"versions\":5,\"value_bytes\":null,"
-                         "\"requests_per_second\":7}}");
+                         "\"requests_per_second\":7,\"expires_after\":60}}");
     buf_close(&answer);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         assert_int_equal(
