@@ -35,7 +35,7 @@ static const struct rule {
     {"master_key_incorrect", EXIT_UNAVAILABLE, "the node has the master key of another cluster"},
     {"corrupt_value", EXIT_FAILED, "the nodes' logs say which shares did not verify"},
     {"no_such_resource", EXIT_FAILED, "the server is of another version than this program"},
-    {"too_large", EXIT_FAILED, "a value is at most 1 MiB"},
+    {"too_large", EXIT_FAILED, "a value is at most 1 MiB, or less where its tenant says so"},
     {"not_empty", EXIT_CONFLICT, "delete its secrets, policies and identities first"},
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
