@@ -176,12 +176,17 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
     uint64_t cache =
         options->cache_bytes < CACHE_BYTES_MIN ? CACHE_BYTES_MIN : options->cache_bytes;
 
-    /* mmap=false: a file that someone cuts short must give an error, not a signal. */
+    /*
+     * mmap=false: a file that someone cuts short must give an error, not a signal. The journal takes
+     * no room ahead of what is written: a file of 32 MiB made in the background at some moment, and
+     * not asked for here, would take the reserve of a full disk (store_wt_disk.h).
+     */
     int length = snprintf(
         config, sizeof(config),
         "create,config_base=false,use_environment=false,mmap=false,cache_size=%" PRIu64
         ",session_max=64,eviction=(threads_min=1,threads_max=2),"
-        "log=(enabled=true,archive=true,file_max=32MB,prealloc=true,recover=on),"
+        "log=(enabled=true,archive=true,file_max=32MB,prealloc=false,recover=on),file_extend=(log="
+        "0),"
         "transaction_sync=(enabled=false,method=fsync),encryption=(name=" STORE_WT_ENCRYPTOR_NAME
         "),extensions=[local={entry=" STORE_WT_ENCRYPTOR_ENTRY
         ",early_load=true,config=\"encryptor=%" PRIuPTR "\"},%s]",

@@ -939,6 +939,38 @@ test_reserve_refuses_puts_only(void **state)
     assert_non_null(strstr(why, "ballast"));
 }
 
+static uint64_t
+journal_room(const char *path)
+{
+    DIR *files = opendir(path);
+    uint64_t bytes = 0;
+    struct stat st;
+
+    assert_non_null(files);
+    for (const struct dirent *e = readdir(files); e != NULL; e = readdir(files)) {
+        if (strstr(e->d_name, "log.") != NULL || strstr(e->d_name, "Log.") != NULL) {
+            assert_int_equal(fstatat(dirfd(files), e->d_name, &st, 0), 0);
+            bytes += (uint64_t)st.st_blocks * 512;
+        }
+    }
+    closedir(files);
+    return bytes;
+}
+
+/* Room that the engine takes by itself, and when it likes, would come out of the reserve. */
+static void
+test_journal_takes_no_room_ahead(void **state)
+{
+    const struct temp_dir *dir = *state;
+    bool created;
+    struct store *s = wt_open(dir, &created);
+
+    commit_one(s, put("k", "v"));
+    assert_int_equal(s->ops->sync(s), OK);
+    assert_in_range(journal_room(dir->path), 1, 1 << 20);
+    store_close(s);
+}
+
 /* The audit trail goes on in the reserve, and stops with a quarter of it left. */
 static void
 fill_reserve(struct store *s, const char *path, uint64_t reserve)
@@ -1063,6 +1095,7 @@ main(void)
         TEST(test_kill_keeps_what_was_acknowledged),
         TEST(test_failed_sync_ends_the_process),
         TEST(test_reserve_refuses_puts_only),
+        TEST(test_journal_takes_no_room_ahead),
         TEST(test_disk_full),
     };
 
