@@ -16,9 +16,11 @@ path_count_next(struct path_count *count, struct instant now)
         count->walking = true;
         count->began = now;
         count->tally = 0;
+        count->walk_doubt = 0;
         count->after.size = 0;
     }
     count->busy = true;
+    count->page_doubt = count->making;
     return true;
 }
 
@@ -30,6 +32,7 @@ path_count_page(struct path_count *count, const struct msg_loaded *page)
     if (page->err != OK)
         return;
     count->tally += page->count;
+    count->walk_doubt += count->page_doubt;
     if (page->count > 0) {
         struct bytes last = page->rows[page->count - 1].key;
         count->after.size = last.size;
@@ -40,14 +43,27 @@ path_count_page(struct path_count *count, const struct msg_loaded *page)
     count->walking = false;
     count->known = true;
     count->paths = count->tally;
+    count->doubt = count->walk_doubt;
+}
+
+void
+path_count_making(struct path_count *count)
+{
+    count->making++;
+    if (count->busy)
+        count->page_doubt++;
 }
 
 /* The walk has not seen a path that is made behind it, and will see one that is made before it. */
 void
-path_count_made(struct path_count *count, struct path path)
+path_count_made(struct path_count *count, struct path path, bool stored)
 {
     struct row_key key;
 
+    assert(count->making > 0);
+    count->making--;
+    if (!stored)
+        return;
     count->paths++;
     row_key_path(path, &key);
     if (count->walking && bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)

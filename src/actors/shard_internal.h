@@ -66,6 +66,7 @@ struct shard_path {
     struct shard_row next;  /* becomes `row` when the batch is durable */
     bool has_next;
     bool next_clean;
+    bool making; /* `next` is on its way to the disk, and will be its first row */
     struct shard_queue queue;
     struct shard_queue parked; /* votes that wait for another's write */
     bool park_timer;

@@ -495,10 +495,11 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
 {
     assert(path->stage == SHARD_STORING);
     path->stage = SHARD_IDLE;
+    if (path->making)
+        path_count_made(&s->membership->held, path->link.path, err == OK);
+    path->making = false;
     if (err == OK && path->has_next) {
         path->touched = st->now;
-        if (path->row.row.state == STATE_ABSENT && !path->corrupt)
-            path_count_made(&s->membership->held, path->link.path);
         take_next_row(s, path);
         if (path->corrupt) /* only a handover replaces a row that does not verify */
             shard_doubt_replaced(s, path->link.path);

@@ -318,6 +318,10 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
         return; /* no memory: as if the message had been lost */
     }
     w->path->stage = SHARD_STORING;
+    w->path->making =
+        w->path->has_next && w->path->row.row.state == STATE_ABSENT && !w->path->corrupt;
+    if (w->path->making)
+        path_count_making(&w->s->membership->held);
     effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
                  count);
 }

@@ -40,6 +40,13 @@ at_ms(uint64_t ms)
 }
 
 static void
+make(struct path_count *count, struct path path)
+{
+    path_count_making(count);
+    path_count_made(count, path, true);
+}
+
+static void
 test_counts(void **state)
 {
     struct path_count count = {0};
@@ -56,7 +63,7 @@ test_counts(void **state)
     assert_true(count.known);
     assert_int_equal(count.paths, 6);
     assert_false(path_count_next(&count, at_ms(2000)));
-    path_count_made(&count, path_of("p0"));
+    make(&count, path_of("p0"));
     assert_int_equal(count.paths, 7);
     assert_true(path_count_next(&count, at_ms(1000 + 3600 * 1000)));
 }
@@ -69,18 +76,45 @@ test_made_during_the_walk(void **state)
     (void)state;
     assert_true(path_count_next(&count, at_ms(1)));
     page(&count, 3, true); /* p3 p4 p5 */
-    path_count_made(&count, path_of("p1"));
-    path_count_made(&count, path_of("p8")); /* the walk comes to it */
+    make(&count, path_of("p1"));
+    make(&count, path_of("p8")); /* the walk comes to it */
     assert_true(path_count_next(&count, at_ms(2)));
     page(&count, 6, false); /* p6 p7 p8 */
     assert_int_equal(count.paths, 7);
 
     /* A second walk leaves the number in use until it has ended. */
     assert_true(path_count_next(&count, at_ms(3600 * 1000 + 1)));
-    path_count_made(&count, path_of("p9"));
+    make(&count, path_of("p9"));
     assert_int_equal(count.paths, 8);
     path_count_page(&count, &(struct msg_loaded){.count = 0});
     assert_int_equal(count.paths, 0);
+}
+
+/* The page that was read meanwhile has it or not: who is right is not known, by how much is. */
+static void
+test_doubt(void **state)
+{
+    struct path_count count = {0};
+
+    (void)state;
+    path_count_making(&count); /* p1, committed and not yet told */
+    assert_true(path_count_next(&count, at_ms(1)));
+    make(&count, path_of("p2")); /* committed after the page was read, or before */
+    page(&count, 1, true);       /* p1 p2 p3 */
+    make(&count, path_of("p0")); /* no page is being read */
+    path_count_making(&count);   /* p9 */
+    path_count_made(&count, path_of("p9"), false);
+    assert_true(path_count_next(&count, at_ms(2)));
+    path_count_page(&count, &(struct msg_loaded){.err = ERR_IO}); /* read again: no doubt of it */
+    assert_true(path_count_next(&count, at_ms(3)));
+    page(&count, 4, false); /* p4 p5 p6 */
+    path_count_made(&count, path_of("p1"), true);
+    assert_int_equal(count.making, 0);
+    assert_int_equal(count.paths, 8); /* and seven there are */
+    assert_int_equal(count.doubt, 3); /* p1 for two pages, p2 */
+    assert_true(path_count_next(&count, at_ms(3600 * 1000 + 1)));
+    page(&count, 1, false);
+    assert_int_equal(count.doubt, 0);
 }
 
 int
@@ -89,6 +123,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_made_during_the_walk),
+        cmocka_unit_test(test_doubt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
