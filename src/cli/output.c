@@ -73,6 +73,9 @@ output_text(FILE *stream, enum output_colour colour, const char *text)
     free(copy);
 }
 
+static void print_line(enum output_colour colour, const char *label, const char *format,
+                       va_list arguments) __attribute__((format(printf, 3, 0)));
+
 static void
 print_line(enum output_colour colour, const char *label, const char *format, va_list arguments)
 {

@@ -32,7 +32,7 @@ sim_sync(struct store *store)
 static enum vault_err
 sim_commit(struct store *store, const struct store_change *changes, size_t count)
 {
-    struct effect effect = {.kind = EFFECT_STORE, .u.store = {changes, count}};
+    struct effect effect = {.kind = EFFECT_STORE, .u.store = {.changes = changes, .count = count}};
     enum vault_err err = sim_sync(store);
 
     if (err != OK)

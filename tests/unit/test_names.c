@@ -77,8 +77,8 @@ names_that_are_not(void **state)
         "a\x1f",
         "a\x7f",
         "a\xc2\x80",
-        "a\xc2\x9f"
-        "b",
+        ("a\xc2\x9f"
+         "b"),
         "\xc2\x85",
         "\x80",
         "\xc3",
