@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/recovery.h"
+#include "base/planted.h"
 
 enum { LOOK_VERSIONS_MAX = 160, SETTLED_AFTER_MS = 5000 };
 
@@ -71,13 +72,16 @@ recovery_look_on(struct recovery *r, const struct step *st, struct effects *out)
     next_path(r, st, out);
 }
 
-/* What somebody is changing just now is not what was left unfinished. */
+/*
+ * What somebody is changing just now is not what was left unfinished. But under a deletion that may
+ * come to nothing lie versions of which the head does not tell.
+ */
 static bool
-is_unfinished(const struct path_row *row, const struct step *st)
+is_unfinished(const struct path_row *row, enum head_kind kind, const struct step *st)
 {
     return row->state == STATE_RECEIVED ||
            (row->state == STATE_ACCEPTED &&
-            ballot_ms(row->ballot) + SETTLED_AFTER_MS < st->wall_ms);
+            (kind == HEAD_TOMBSTONE || ballot_ms(row->ballot) + SETTLED_AFTER_MS < st->wall_ms));
 }
 
 static void
@@ -109,12 +113,14 @@ on_path(struct recovery *r, const struct step *st, const struct msg_loaded *rows
         next_path(r, st, out);
         return;
     }
-    look->unfinished += is_unfinished(&row, st);
-    if (row.state != STATE_CHOSEN || head->kind != HEAD_LIVE) {
+    look->unfinished += is_unfinished(&row, head->kind, st);
+    bool amid_change = row.state != STATE_CHOSEN && PLANTED(recovered_amid_change);
+    if (row.state == STATE_RECEIVED || head->kind != HEAD_LIVE || amid_change) {
         next_path(r, st, out);
         return;
     }
     look->in_path = true;
+    look->settled = row.state == STATE_CHOSEN;
     look->version = head->version;
     look->oldest_version = head->oldest_version;
     look->destroyed = head->destroyed;
@@ -139,20 +145,26 @@ is_held(struct recovery *r, const struct step *st, struct path path,
            shard_store_share_opens(r->shard_store, st, path, loaded->key, row.share);
 }
 
-/* Down the chain: a share that is there and does not open is as good as none. */
+/*
+ * Down the chain: a share that is there and does not open is as good as none. A head that is accepted
+ * and not known chosen lies on the one before it, whose versions must be here as well: a node that
+ * lacks one of them does not become whole by being in the midst of a change. The head may also drop
+ * the oldest of them, and come to nothing; what is at hand of these counts, too.
+ */
 static void
 on_versions(struct recovery *r, const struct step *st, const struct msg_loaded *rows,
             struct effects *out)
 {
     struct recovery_look *look = &r->look;
     uint64_t held = 0, wanted = look->version - look->oldest_version + 1, next = look->version;
+    uint64_t last = look->settled ? look->oldest_version : 1;
     uint8_t expected[ID_BYTES];
     bool followed = true, asked = false;
     struct path path, of;
     struct bytes id;
     memcpy(expected, look->version_id, ID_BYTES);
     followed = row_key_path_of(row_key_bytes(&look->path_key), &path) == OK;
-    for (size_t i = 0; followed && i < rows->count && next >= look->oldest_version; i++) {
+    for (size_t i = 0; followed && i < rows->count && next >= last; i++) {
         enum row_table table;
         uint64_t version;
         if (row_key_parse(rows->rows[i].key, &table, &of, &version, &id) != OK || version != next ||
@@ -164,6 +176,7 @@ on_versions(struct recovery *r, const struct step *st, const struct msg_loaded *
         if (!good && !asked)
             have_checked(r, path, version, id.data, out);
         asked = asked || !good; /* one in a look: the next look comes to the others */
+        wanted += next < look->oldest_version;
         held += good;
         next--;
     }
