@@ -1,6 +1,7 @@
 /*
  * The search is that of Wing and Gong with Lowe's linked list of calls and returns and a memory of
- * what was tried. The version numbers in the answers cut it short.
+ * what was tried. The version numbers in the answers cut it short, and what only looks is never the
+ * place for a choice.
  */
 #include "check/linear.h"
 
@@ -22,6 +23,7 @@ struct model {
     uint64_t version;
     const struct linear_op *write;
     const struct model *older;
+    uint64_t chain_hash; /* of kind, version and writes alone */
     uint64_t hash;
     uint64_t oldest, max_versions;    /* kept */
     uint64_t soft_deleted, destroyed; /* bit i: version oldest + i */
@@ -42,6 +44,7 @@ struct frame {
     struct entry *call;
     const struct model *state; /* before it */
     bool later;                /* candidates among the open ones are being tried */
+    bool looks;                /* there is no need to try anything else in its place */
 };
 
 struct search {
@@ -69,17 +72,31 @@ mix(uint64_t x)
     return x ^ (x >> 32);
 }
 
+/* The same for equal states, whatever changes led there: what was tried from one was tried from all. */
+static void
+hash_model(struct model *m)
+{
+    const uint64_t parts[] = {m->oldest, m->max_versions, m->soft_deleted, m->destroyed,
+                              m->expires_ms};
+    m->hash = m->chain_hash;
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        m->hash = mix(m->hash * 31 + parts[i] + i);
+}
+
 static const struct model *
 model_new(struct search *s, enum model_kind kind, uint64_t version, const struct linear_op *write,
           const struct model *older)
 {
     struct model *m = check_alloc(sizeof(*m));
-    *m = (struct model){kind, version, write, older, 0, 1, 0, 0, 0, 0, s->models};
+    *m = (struct model){.kind = kind, .version = version, .write = write, .older = older};
+    m->oldest = 1;
+    m->allocated = s->models;
     s->models = m;
-    m->hash =
+    m->chain_hash =
         mix((uint64_t)kind + 1) ^ mix(version + 77) ^ mix((write ? write->number : 0) + 12345);
     if (older)
-        m->hash ^= mix(older->hash);
+        m->chain_hash ^= mix(older->chain_hash);
+    hash_model(m);
     return m;
 }
 
@@ -96,8 +113,7 @@ model_altered(struct search *s, const struct model *state, const struct model *o
     m->expires_ms = of->expires_ms;
     m->allocated = s->models;
     s->models = m;
-    m->hash ^= mix(m->oldest * 31 + m->max_versions) ^ mix(m->soft_deleted + 3) ^
-               mix(m->destroyed + 0x5bd1e995) ^ mix(m->expires_ms + 17);
+    hash_model(m);
     return m;
 }
 
@@ -183,7 +199,7 @@ after_delete(struct search *s, const struct model *state, const struct linear_op
         (op->has_expected_version && op->expected_version != state->version) ||
         (op->version != 0 && op->version != state->version))
         return NULL;
-    return model_new(s, MODEL_DELETED, 0, op, NULL);
+    return model_new(s, MODEL_DELETED, 0, NULL, NULL);
 }
 
 /* False: a version is not there to be altered so. */
@@ -457,10 +473,33 @@ candidate(struct search *s, struct entry *from, bool *later)
     }
 }
 
-static void
-place(struct search *s, struct entry *call, const struct model *before, bool later)
+/* Whatever it says, nothing is changed by it. */
+static bool
+only_looks(const struct linear_op *op)
 {
-    s->stack[s->depth++] = (struct frame){call, before, later};
+    bool change = op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE ||
+                  op->kind == REQUEST_DELETE || op->kind == REQUEST_ALTER;
+    return op->outcome == LINEAR_REFUSED || !change;
+}
+
+/*
+ * A look that fits the present state. If there is any order of what is left, there is one that begins
+ * with this look: put first, it changes nothing for the others, which then are bound by less.
+ */
+static struct entry *
+fitting_look(struct search *s, const struct model *state)
+{
+    for (struct entry *e = s->head.after; e != &s->head && !e->is_return; e = e->after) {
+        if (e->match && only_looks(e->op) && apply(s, state, e->op))
+            return e;
+    }
+    return NULL;
+}
+
+static void
+place(struct search *s, struct entry *call, const struct model *before, bool later, bool looks)
+{
+    s->stack[s->depth++] = (struct frame){call, before, later, looks};
     s->placed ^= s->zobrist[call->index];
     s->settled += call->match != NULL;
     take_out(call);
@@ -478,21 +517,50 @@ unplace(struct search *s)
     return f;
 }
 
+/* The looks that fit are placed, and nothing is tried in their place. */
+static void
+place_looks(struct search *s, const struct model *state)
+{
+    struct entry *e;
+    while ((e = fitting_look(s, state)))
+        place(s, e, state, false, true);
+}
+
+static void
+unplace_looks(struct search *s)
+{
+    while (s->depth > 0 && s->stack[s->depth - 1].looks)
+        (void)unplace(s);
+}
+
+/* Places a change, and the looks after it. False: from what that leads to all has been tried. */
+static bool
+place_change(struct search *s, struct entry *e, const struct model *before,
+             const struct model *after, bool later)
+{
+    place(s, e, before, later, false);
+    place_looks(s, after);
+    if (seen_add(s, mix(s->placed) ^ after->hash))
+        return true;
+    unplace_looks(s);
+    (void)unplace(s);
+    return false;
+}
+
 static enum linear_verdict
 search_path(struct search *s, uint64_t steps_max)
 {
     const struct model *state = model_new(s, MODEL_NEVER, 0, NULL, NULL);
     bool later = false;
+    place_looks(s, state);
     struct entry *from = s->head.after;
     while (s->settled < s->must) {
         if (s->steps++ > steps_max)
             return UNDECIDED;
         struct entry *e = candidate(s, from, &later);
         if (e) {
-            const struct model *next = apply(s, state, e->op);
-            uint64_t set = s->placed ^ s->zobrist[e->index];
-            if (next && seen_add(s, mix(set) ^ next->hash)) {
-                place(s, e, state, later);
+            const struct model *next = only_looks(e->op) ? NULL : apply(s, state, e->op);
+            if (next && place_change(s, e, state, next, later)) {
                 state = next;
                 later = false;
                 from = s->head.after;
@@ -501,6 +569,7 @@ search_path(struct search *s, uint64_t steps_max)
             }
             continue;
         }
+        unplace_looks(s);
         if (s->depth == 0)
             return NOT_LINEAR;
         struct frame f = unplace(s);
