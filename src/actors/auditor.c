@@ -508,6 +508,8 @@ on_anchor(struct auditor *a, const struct step *st, const struct msg *in, struct
 
     if (audit_head_decode(in->u.anchor.head, &head) != OK || head.node != in->from)
         return ERR_MALFORMED;
+    if (!a->loaded)
+        return OK; /* what it must go on from is not known; it will come again */
     if (audit_head_verify(&head, a->membership->cluster->id, &a->membership->signers[in->from]) !=
         OK) {
         alarm_of(st, in->from, "audit_head_not_signed", head.size);
@@ -540,7 +542,33 @@ on_anchored(struct auditor *a, const struct msg *in)
         a->anchored[in->from] = anchored->size;
 }
 
-/* ---- messages ---- */
+/* ---- where the trail stands ---- */
+
+/* Nothing can be written before it is known. The next tick asks for all of it once more. */
+static void
+load_failed(struct auditor *a, const struct step *st, enum vault_err err)
+{
+    a->loading = false;
+    if (!a->failing)
+        log_event(st->log, LOG_ERROR, "auditor", "audit_unavailable", log_err("error", err));
+    a->failing = true;
+    a->membership->audit_failing = true;
+}
+
+static void
+load_state(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
+    struct row_key key;
+
+    row_key_audit_state(&key);
+    if (!keys || arena_copy(st->arena, row_key_bytes(&key), keys) != OK) {
+        load_failed(a, st, ERR_NOMEM);
+        return;
+    }
+    a->loading = true;
+    effect_load(out, ACTOR_AUDITOR, TAG_STATE, keys, 1);
+}
 
 static void
 note_start(struct auditor *a, const struct step *st)
@@ -584,6 +612,11 @@ static void
 on_tick(struct auditor *a, const struct step *st, struct effects *out)
 {
     effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));
+    if (!a->loaded) {
+        if (!a->loading)
+            load_state(a, st, out);
+        return;
+    }
     if (a->failing && !a->writing) {
         if (a->block.size > 0) {
             store_block(a, st, out);
@@ -592,20 +625,26 @@ on_tick(struct auditor *a, const struct step *st, struct effects *out)
             a->membership->audit_failing = false;
         }
     }
-    if (!a->loaded)
-        return;
     note_incarnation(a, st);
     sign_head(a, st, out);
     if (!a->anchoring && a->own.size > 0)
         send_head(a, st, out); /* again, to whoever has not said that it has it */
 }
 
+static bool
+is_for_another_time(enum vault_err err)
+{
+    return err == ERR_IO || err == ERR_NOMEM;
+}
+
 static void
 on_state(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
          struct effects *out)
 {
-    if (loaded->err == ERR_IO || loaded->err == ERR_NOMEM)
-        return; /* nothing is given out before it is known */
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
     if (loaded->err != OK || (loaded->count == 1 && loaded->rows[0].found &&
                               decode_state(a, loaded->rows[0].value) != OK)) {
         a->epoch_incarnation = 0; /* what was there is found by its anchors */
@@ -615,7 +654,9 @@ on_state(struct auditor *a, const struct step *st, const struct msg_loaded *load
     struct row_key prefix;
     struct bytes key;
     row_key_table(ROW_ANCHOR, &prefix);
-    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) == OK)
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
         effect_scan(out, ACTOR_AUDITOR, TAG_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
 }
 
@@ -624,6 +665,13 @@ on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *load
 {
     struct audit_head head;
 
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    if (loaded->err != OK)
+        log_event(st->log, LOG_ERROR, "auditor", "audit_heads_corrupt",
+                  log_err("error", loaded->err));
     for (size_t i = 0; i < loaded->count; i++) {
         if (audit_head_decode(loaded->rows[i].value, &head) != OK || head.node >= NODES_MAX)
             continue;
@@ -632,6 +680,11 @@ on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *load
     }
     a->own.time_ms = a->known[a->membership->self].time_ms;
     a->droppable = a->known[a->membership->self].kept_from;
+    if (a->failing)
+        log_event(st->log, LOG_INFO, "auditor", "audit_available", log_u64("block", a->next_block));
+    a->failing = false;
+    a->membership->audit_failing = false;
+    a->loading = false;
     a->loaded = true;
     note_start(a, st);
 }
@@ -668,13 +721,7 @@ on_stored(struct auditor *a, const struct step *st, const struct msg_stored *sto
 void
 auditor_start(struct auditor *a, const struct step *st, struct effects *out)
 {
-    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
-    struct row_key key;
-
-    (void)a;
-    row_key_audit_state(&key);
-    if (keys && arena_copy(st->arena, row_key_bytes(&key), keys) == OK)
-        effect_load(out, ACTOR_AUDITOR, TAG_STATE, keys, 1);
+    load_state(a, st, out);
     effect_timer(out, ACTOR_AUDITOR, TAG_TICK, duration_ms(AUDIT_TICK_MS));
 }
 

@@ -6,7 +6,8 @@
  * holds what has come in meanwhile. What leaves the node in a step that noted something is held
  * back by the node until that block is written (actors/audit_hold.h). If it cannot be written, what
  * was held is refused, requests are refused from then on (503 audit_unavailable), this node gives
- * neither votes nor shares, and the same block is tried again every second.
+ * neither votes nor shares, and the same block is tried again every second. The same holds while
+ * it cannot be read at the start where the trail stands.
  *
  * Every second in which records were written, the newest tree head is signed, stored, and sent to
  * the peers (ANCHOR), who store it (row 'h') and say so (ANCHORED). A head that does not go on from
@@ -45,7 +46,7 @@ struct auditor {
     struct audit_options options;
 
     /* Where the trail stands: after the last block written. */
-    bool loaded;
+    bool loading, loaded;
     uint8_t epoch[AUDIT_EPOCH_BYTES];
     uint64_t epoch_incarnation; /* of the store in which the epoch began */
     uint64_t next_block;

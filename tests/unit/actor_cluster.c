@@ -514,6 +514,7 @@ ac_heal(struct actor_cluster *ac)
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         ac->nodes[i].disk_full = false;
         ac->nodes[i].disk_gone = false;
+        ac->nodes[i].reads_fail = false;
         ac->nodes[i].slow_disk = false;
         ac_isolate(ac, i, false);
         if (!ac_up(ac, i))

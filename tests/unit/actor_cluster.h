@@ -81,6 +81,7 @@ struct ac_node {
     int64_t skew_ms;
     bool disk_full;           /* below its reserve */
     bool disk_gone;           /* and the reserve is used up */
+    bool reads_fail;          /* loads and scans end with ERR_IO */
     bool slow_disk;           /* loads and syncs take a hundred times as long */
     struct ac_batch *batches; /* not known durable to the node */
     uint64_t last_commit_ns;

@@ -244,6 +244,8 @@ run_load(struct actor_cluster *ac, const struct ac_event *event)
     msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = event->count};
     if (rotten)
         msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
+    if (n->reads_fail)
+        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_IO};
     ac_deliver(ac, event->node, event->actor, &msg);
     arena_close(&arena);
 }
@@ -272,6 +274,8 @@ run_scan(struct actor_cluster *ac, const struct ac_event *event)
         (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
     if (rotten)
         msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
+    if (n->reads_fail)
+        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_IO};
     ac_deliver(ac, event->node, event->actor, &msg);
     arena_close(&arena);
     free(found);

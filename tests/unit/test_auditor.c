@@ -366,6 +366,86 @@ test_heads_that_contradict_are_alarms(void **state)
     ac_free(ac);
 }
 
+/* ---- where the trail stands cannot be read at the start ---- */
+
+/* Until it is known requests are refused at once; then the node takes part again. */
+static void
+test_reads_fail_at_the_start(void **state)
+{
+    struct actor_cluster *ac = cluster(9);
+    struct found before, after;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    look(ac, 2, "a", &before);
+    ac_crash(ac, 2);
+    ac->nodes[2].reads_fail = true;
+    ac_start(ac, 2);
+    ac_run_ms(ac, 3000);
+    assert_true(node_membership(ac->nodes[2].node)->audit_failing);
+    assert_int_equal(ac_read(ac, 2, "a")->reply.err, ERR_AUDIT_UNAVAILABLE);
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+    ac->nodes[2].reads_fail = false;
+    ac_run_ms(ac, 5000);
+    assert_false(node_membership(ac->nodes[2].node)->audit_failing);
+    assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
+    ac_isolate(ac, 1, true); /* so its vote is needed */
+    ac_run_ms(ac, 2500);
+    assert_int_equal(ac_update(ac, 0, "a", "three")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    look(ac, 2, "a", &after);
+    assert_int_equal(after.finding.verdict, AUDIT_INTACT);
+    assert_int_equal(after.starts, 2);
+    assert_true(after.finding.records > before.finding.records);
+    ac_free(ac);
+}
+
+/* The first reads succeed, and those after them fail for a while. */
+static void
+restart_failing_after(struct actor_cluster *ac, unsigned steps)
+{
+    ac_crash(ac, 0);
+    ac_start(ac, 0);
+    for (unsigned i = 0; i < steps; i++)
+        (void)ac_step(ac, ac->now_ns + 1000000);
+    ac->nodes[0].reads_fail = true;
+    ac_run_ms(ac, 20);
+    ac->nodes[0].reads_fail = false;
+}
+
+/* Whichever read it is that fails: no head of the others that was known is forgotten for it. */
+static void
+test_no_head_is_forgotten_when_reads_fail(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (unsigned steps = 0; steps < 40; steps++) {
+        struct actor_cluster *ac = cluster(17);
+        uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
+        struct audit_head anchors[16], bad;
+        assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
+        ac_run_ms(ac, 3000);
+        assert_int_equal(anchors_of(ac, 1, anchors), 2);
+        bad = anchors[0];
+        bad.size--;
+        bad.time_ms += 10;
+        restart_failing_after(ac, steps);
+        failed += node_membership(ac->nodes[0].node)->audit_failing;
+        tell_head(ac, &bad, 1); /* too early to be judged, or an alarm */
+        for (unsigned ms = 0; ms < 5000 && node_membership(ac->nodes[0].node)->audit_failing;
+             ms += 10)
+            ac_run_ms(ac, 10);
+        if (*alarms == 0)
+            tell_head(ac, &bad, 1);
+        assert_int_equal(*alarms, 1);
+        assert_int_equal(ac_read(ac, 0, "a")->reply.err, OK);
+        ac_free(ac);
+    }
+    assert_true(failed >= 2);
+}
+
 int
 main(void)
 {
@@ -379,6 +459,8 @@ main(void)
         cmocka_unit_test(test_a_full_disk),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_heads_that_contradict_are_alarms),
+        cmocka_unit_test(test_reads_fail_at_the_start),
+        cmocka_unit_test(test_no_head_is_forgotten_when_reads_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
