@@ -18,7 +18,8 @@ static bool
 is_change(const struct linear_op *op)
 {
     return op->outcome != LINEAR_REFUSED &&
-           (op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE || op->kind == REQUEST_DELETE);
+           (op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE ||
+            op->kind == REQUEST_DELETE || op->kind == REQUEST_ALTER);
 }
 
 /* What was known at that time: later calls are not there, what had no answer yet is open. */
