@@ -26,10 +26,8 @@ static const struct {
     {"log", "secret history"},
     {"add", "secret create"},
     {"new", "secret create"},
-    {"versions", "secret history"},
     {"init", "cluster create"},
     {"start", "server"},
-    {"run", "server"},
     {"health", "status"},
     {"get-value", "secret get"},
 };
@@ -161,19 +159,19 @@ print_group(FILE *out, const char *group)
     fprintf(out, "\n`ostraka %s COMMAND --help` explains a command.\n", group);
 }
 
-/* The command whose second word this is, or what other tools call so; or NULL. */
+/* What other tools call so, mostly about secrets, or the command whose second word this is; or NULL. */
 static const char *
 suggest_by_word(const char *word)
 {
+    for (size_t i = 0; i < sizeof other_words / sizeof other_words[0]; i++) {
+        if (strcmp(other_words[i].word, word) == 0)
+            return other_words[i].path;
+    }
     for (size_t i = 0; i < cli_command_count; i++) {
         const char *path = cli_commands[i].path;
         size_t first = first_word(path);
         if (path[first] && strcmp(path + first + 1, word) == 0)
             return path;
-    }
-    for (size_t i = 0; i < sizeof other_words / sizeof other_words[0]; i++) {
-        if (strcmp(other_words[i].word, word) == 0)
-            return other_words[i].path;
     }
     return NULL;
 }
