@@ -1,7 +1,7 @@
 /*
  * The search is that of Wing and Gong with Lowe's linked list of calls and returns and a memory of
  * what was tried. The version numbers in the answers cut it short, and what only looks is never the
- * place for a choice.
+ * place for a choice, nor is which of several open changes that nobody saw has happened.
  */
 #include "check/linear.h"
 
@@ -51,6 +51,7 @@ struct search {
     struct entry head; /* sentinel */
     struct entry *entries;
     uint64_t *zobrist;        /* by operation */
+    bool *alike;              /* by operation: open, and in no way told from others of its kind */
     size_t op_count, settled; /* operations that must be placed, and those placed */
     size_t must;
     uint64_t placed; /* hash of the set */
@@ -453,6 +454,59 @@ link_entries(struct search *s, size_t count)
     free(calls);
 }
 
+/* ---- open changes that are alike ---- */
+
+/* An end of the secret tells changes of it apart by the time of their call; not creates. */
+static bool
+anything_expires(const struct linear_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ops[i].alteration && ops[i].alteration->has_expires_at)
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_read(const struct linear_op *ops, size_t count, uint64_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ops[i].read_number == number)
+            return true;
+    }
+    return false;
+}
+
+static void
+find_alike(struct search *s, const struct linear_op *ops, size_t count)
+{
+    bool expires = anything_expires(ops, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct linear_op *op = &ops[i];
+        bool plain = op->kind == REQUEST_CREATE ||
+                     (!expires && (op->kind == REQUEST_UPDATE || op->kind == REQUEST_DELETE));
+        s->alike[i] = plain && op->outcome == LINEAR_OPEN && !op->has_expected_version &&
+                      op->version == 0 && op->seen_version == 0 && op->valid_from_ms == 0 &&
+                      !is_read(ops, count, op->number);
+    }
+}
+
+/*
+ * Another that is alike was called earlier and is not placed: whatever this one can do here, that one
+ * can, and this one can be in its place later.
+ */
+static bool
+has_twin_before(struct search *s, const struct entry *call)
+{
+    if (call->match || !s->alike[call->index])
+        return false;
+    for (const struct entry *e = s->head.after; e != call; e = e->after) {
+        if (!e->is_return && !e->match && s->alike[e->index] && e->op->kind == call->op->kind)
+            return true;
+    }
+    return false;
+}
+
 /* ---- the search ---- */
 
 /*
@@ -559,7 +613,8 @@ search_path(struct search *s, uint64_t steps_max)
             return UNDECIDED;
         struct entry *e = candidate(s, from, &later);
         if (e) {
-            const struct model *next = only_looks(e->op) ? NULL : apply(s, state, e->op);
+            bool tried = only_looks(e->op) || has_twin_before(s, e);
+            const struct model *next = tried ? NULL : apply(s, state, e->op);
             if (next && place_change(s, e, state, next, later)) {
                 state = next;
                 later = false;
@@ -590,6 +645,7 @@ search_close(struct search *s)
     }
     free(s->entries);
     free(s->zobrist);
+    free(s->alike);
     free(s->stack);
     free(s->seen);
 }
@@ -600,6 +656,8 @@ linear_check(const struct linear_op *ops, size_t count, uint64_t steps_max)
     struct search s = {0};
     link_entries(&s, collect(&s, ops, count));
     s.zobrist = check_alloc(count * sizeof(*s.zobrist));
+    s.alike = check_alloc((count + 1) * sizeof(*s.alike));
+    find_alike(&s, ops, count);
     s.stack = check_alloc((count + 1) * sizeof(*s.stack));
     for (size_t i = 0; i < count; i++)
         s.zobrist[i] = mix((uint64_t)i * 2 + 0x9e3779b9);

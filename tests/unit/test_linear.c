@@ -92,6 +92,32 @@ test_reads_are_no_choice(void **state)
     assert_int_equal(linear_check(ops, count, 1000), NOT_LINEAR);
 }
 
+/* Of many creates that may have happened, and that nobody saw, it does not matter which. */
+static void
+test_open_changes_alike(void **state)
+{
+    (void)state;
+    enum { CREATES = 24 };
+    struct linear_op ops[CREATES + 8];
+    size_t count = 0;
+    for (unsigned i = 0; i < CREATES; i++) {
+        ops[count] = op(1 + i, REQUEST_CREATE, 10 + i, 0);
+        ops[count++].outcome = LINEAR_OPEN;
+    }
+    ops[count++] = op(50, REQUEST_DELETE, 50, 60);
+    ops[count++] = op(51, REQUEST_DELETE, 70, 80);
+    ops[count++] = wrote(52, REQUEST_UPDATE, 2, 90, 95);
+    ops[count++] = read_of(53, 52, 2, 96, 97);
+    assert_int_equal(linear_check(ops, count, 5000), LINEAR);
+    ops[count++] = read_of(54, 52, 3, 98, 99);
+    assert_int_equal(linear_check(ops, count, 5000), NOT_LINEAR);
+    ops[count - 1] = read_of(54, 7, 1, 98, 99); /* one of them is seen */
+    assert_int_equal(linear_check(ops, count, 5000), NOT_LINEAR);
+    ops[count - 2] = read_of(53, 7, 1, 85, 89);
+    ops[count - 1] = read_of(54, 52, 2, 98, 99);
+    assert_int_equal(linear_check(ops, count, 5000), LINEAR);
+}
+
 /* A look waits for the state that it saw, though others fit before. */
 static void
 test_looks_of_several_states(void **state)
@@ -121,6 +147,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alterations_in_either_order),
         cmocka_unit_test(test_reads_are_no_choice),
+        cmocka_unit_test(test_open_changes_alike),
         cmocka_unit_test(test_looks_of_several_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
