@@ -197,8 +197,13 @@ auth_view_was_deleted(const struct auth_view *view, struct bytes tenant, struct 
 {
     uint8_t memory[RECORD_NAME_BYTES_MAX];
     struct path path;
-    if (record_path_make(tenant, kind, key, memory, &path) != OK)
-        return false;
+    return record_path_make(tenant, kind, key, memory, &path) == OK &&
+           auth_view_was_deleted_at(view, path);
+}
+
+bool
+auth_view_was_deleted_at(const struct auth_view *view, struct path path)
+{
     const struct auth_record *record =
         (const struct auth_record *)path_map_find(&view->records, path);
     return record && record->chosen && record->value.size == 0;
@@ -209,6 +214,12 @@ auth_view_has_room(const struct auth_view *view, size_t value_size)
 {
     return view->records.count + AUTH_RECORDS_RESERVE < AUTH_RECORDS_MAX &&
            view->value_bytes + value_size + AUTH_BYTES_RESERVE < AUTH_BYTES_MAX;
+}
+
+bool
+auth_view_has_room_for_login(const struct auth_view *view)
+{
+    return view->records.count < AUTH_LOGIN_RECORDS_MAX;
 }
 
 /* ---- lists ---- */

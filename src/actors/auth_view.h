@@ -24,6 +24,7 @@ enum {
     AUTH_BYTES_MAX = 64 * 1024 * 1024,    /* of values */
     AUTH_RECORDS_RESERVE = 1000,          /* no new ones when only so many more would fit */
     AUTH_BYTES_RESERVE = 4 * 1024 * 1024, /* and so many bytes */
+    AUTH_LOGIN_RECORDS_MAX = 80000,       /* no more logins beyond: the rest is for operators */
     GROUP_DIGESTS_KEPT = 8,               /* of a group, the last ones before the present */
 };
 
@@ -77,6 +78,7 @@ const struct auth_record *auth_view_get(const struct auth_view *view, struct byt
 /* There was one, which has been deleted. */
 bool auth_view_was_deleted(const struct auth_view *view, struct bytes tenant, struct bytes kind,
                            struct bytes key);
+bool auth_view_was_deleted_at(const struct auth_view *view, struct path path);
 /* The same as auth_view_get, by path. */
 const struct auth_record *auth_view_find(const struct auth_view *view, struct path path);
 /*
@@ -87,6 +89,8 @@ size_t auth_view_list(const struct auth_view *view, struct bytes tenant, struct 
                       struct bytes after, const struct auth_record **out, size_t max, bool *more);
 /* One more record, or value, of that size may be made. */
 bool auth_view_has_room(const struct auth_view *view, size_t value_size);
+/* One more token may be made by a login. */
+bool auth_view_has_room_for_login(const struct auth_view *view);
 
 /* Of what is accepted here: RECORD_GROUPS digests. */
 void auth_view_digests(const struct auth_view *view, uint8_t out[static RECORD_DIGESTS_BYTES]);

@@ -7,6 +7,7 @@
 #include "auth/decide.h"
 #include "auth/identity.h"
 #include "auth/jwt.h"
+#include "auth/login.h"
 #include "base/planted.h"
 #include "proto/alteration.h"
 #include "proto/record_path.h"
@@ -475,6 +476,66 @@ may_as_owner(const struct membership *ms, uint64_t now_ms, const struct auth_dec
     return find_token(ms, accessor, &token) && descends_from(ms, token, who->accessor);
 }
 
+/* The record of a token is to be put, under the accessor that follows from the token's hash. */
+static bool
+puts_token(struct path path, struct bytes value, struct token *out)
+{
+    struct bytes kind, key;
+    uint8_t accessor[ACCESSOR_BYTES], named[ACCESSOR_BYTES];
+    *out = (struct token){0};
+    if (!record_path_is(path) || !bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT)))
+        return false;
+    record_path_split(path, &kind, &key);
+    if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN))) ||
+        hex_decode(key, named, ACCESSOR_BYTES) != OK || token_decode(value, out) != OK)
+        return false;
+    ticket_accessor(out->hash, accessor);
+    return memcmp(accessor, named, ACCESSOR_BYTES) == 0;
+}
+
+enum vault_err
+authority_login(const struct membership *ms, const struct step *st, struct bytes tenant,
+                struct bytes credential, struct login *out)
+{
+    *out = (struct login){0};
+    if (!ms->records || !lease_is_valid(ms, st->now))
+        return ERR_NOT_READY;
+    struct auth_records records = {ms->records, find_record, &ms->records->verified};
+    enum auth_reason reason =
+        login_check(&records, credential, ms->cluster->id, tenant, st->wall_ms, out);
+    if (reason == REASON_UNAVAILABLE || reason == REASON_CORRUPT)
+        return ERR_NOT_READY;
+    if (reason != REASON_ALLOWED)
+        return ERR_UNAUTHENTICATED;
+    return auth_view_has_room_for_login(ms->records) ? OK : ERR_BUSY;
+}
+
+/*
+ * Whoever logs in makes the record of one token, which says what the login says. There must be none
+ * yet, nor have been one that was revoked: no token gets another life.
+ */
+static enum vault_err
+may_log_in(const struct membership *ms, const struct step *st, struct path path,
+           enum record_action action, struct bytes value, struct bytes credential)
+{
+    struct token token, there;
+    struct login login;
+    uint8_t accessor[ACCESSOR_BYTES];
+    if (action != RECORD_CHANGE || !puts_token(path, value, &token))
+        return ERR_UNAUTHENTICATED;
+    enum vault_err err = authority_login(ms, st, token.tenant, credential, &login);
+    if (err != OK)
+        return err;
+    if (!login_makes(&login, &token, st->wall_ms))
+        return ERR_UNAUTHENTICATED;
+    if (auth_view_was_deleted_at(ms->records, path))
+        return ERR_UNAUTHENTICATED;
+    ticket_accessor(token.hash, accessor);
+    if (find_token(ms, accessor, &there) && !is_same_token(&there, &token))
+        return ERR_UNAUTHENTICATED;
+    return OK;
+}
+
 enum vault_err
 authority_of_record(const struct membership *ms, const struct step *st, struct path path,
                     enum record_action action, struct bytes value, struct bytes credential)
@@ -482,7 +543,13 @@ authority_of_record(const struct membership *ms, const struct step *st, struct p
     struct wish as_operator = wish_of_operator();
     struct wish as_anybody = wish_of((struct path){0}, RIGHT_IDENTIFIED);
     struct auth_decision who;
+    if (login_looks_like(credential))
+        return may_log_in(ms, st, path, action, value, credential);
     enum vault_err err = decide(ms, st, credential, &as_operator);
+    /* A JWT is known by the issuers of its own tenant: err is what those of "default" say. */
+    if (err != OK && err != ERR_NOT_READY && jwt_looks_like(credential) &&
+        action == RECORD_CHANGE && may_log_in(ms, st, path, action, value, credential) == OK)
+        return OK;
     if (err != ERR_NOT_FOUND && err != ERR_FORBIDDEN)
         return err;
     if (decide_with(ms, st, credential, &as_anybody, &who) != OK)
@@ -626,6 +693,8 @@ authority_caller(const struct membership *ms, struct path path, struct bytes cre
     uint8_t identity[AUTH_UUID_BYTES];
     if (authority_permits(ms->cluster, credential))
         return bytes_of_text("admin");
+    if (login_looks_like(credential))
+        return bytes_of_text("login"); /* the same to every node, at any time */
     if (!identity_of(ms, path, credential, identity))
         return (struct bytes){0};
     uuid_format(identity, memory);

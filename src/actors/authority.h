@@ -16,6 +16,8 @@
 #include "auth/identity.h"
 #include "proto/request.h"
 
+struct login; /* auth/login.h */
+
 /* True when the credential is the bootstrap token (compared by hash, in constant time). */
 bool authority_permits(const struct cluster *cluster, struct bytes credential);
 
@@ -56,6 +58,15 @@ enum record_action { RECORD_LOOK, RECORD_CHANGE, RECORD_REMOVE };
 MUST_CHECK enum vault_err authority_of_record(const struct membership *ms, const struct step *st,
                                               struct path path, enum record_action action,
                                               struct bytes value, struct bytes credential);
+/*
+ * Whom that credential logs in to that tenant, by the records here (auth/login.h). A token's record
+ * may be put with it, by authority_of_record: each holder checks that the login is good and that
+ * the token is what it makes. Views are borrowed from records and arguments. Errors:
+ * ERR_UNAUTHENTICATED, ERR_NOT_READY, ERR_BUSY no more records for logins.
+ */
+MUST_CHECK enum vault_err authority_login(const struct membership *ms, const struct step *st,
+                                          struct bytes tenant, struct bytes credential,
+                                          struct login *out);
 /* A share with its dealing; or a head, or the versions. */
 MUST_CHECK enum vault_err authority_of_value(const struct membership *ms, const struct step *st,
                                              struct path path, struct bytes credential);

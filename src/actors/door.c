@@ -110,3 +110,29 @@ door_enter(struct door *door, const struct step *st, const struct door_caller *c
     metrics_count(st->metrics, METRIC_limits_exceeded);
     return ERR_RATE_LIMITED;
 }
+
+/* ---- logins ---- */
+
+unsigned
+door_login_wait_ms(struct door *door, struct instant now, struct bytes name, struct bytes text)
+{
+    struct address address;
+    if (!door->limits.slow_failures || address_parse(text, &address) != OK)
+        return 0;
+    struct duration wait = limiter_login_wait(door->limiter, name, &address, now);
+    return (unsigned)((wait.ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+void
+door_login_failed(struct door *door, struct instant now, struct bytes name, struct bytes text)
+{
+    struct address address;
+    if (door->limits.slow_failures && address_parse(text, &address) == OK)
+        limiter_login_failed(door->limiter, name, &address, now);
+}
+
+void
+door_login_succeeded(struct door *door, struct bytes name)
+{
+    limiter_login_succeeded(door->limiter, name);
+}

@@ -47,6 +47,15 @@ void door_close(struct door *door);
 /* One more connection from there may begin; counted. */
 bool door_may_connect(struct door *door, const struct address *address, struct instant now);
 /*
+ * Logins: how long the next with that name from that address has to wait, in milliseconds, and what
+ * became of one. `name` is in its one canonical form, whether or not it exists.
+ */
+unsigned door_login_wait_ms(struct door *door, struct instant now, struct bytes name,
+                            struct bytes address);
+void door_login_failed(struct door *door, struct instant now, struct bytes name,
+                       struct bytes address);
+void door_login_succeeded(struct door *door, struct bytes name);
+/*
  * One more request may be handled; counted. Errors: ERR_RATE_LIMITED, *retry_after_ms says when to
  * come again. OK does not mean that the credential is valid.
  */

@@ -50,6 +50,13 @@ MUST_CHECK enum vault_err api_parse(const struct http_request *http, struct byte
  * more than one, or one that is not well-formed.
  */
 struct bytes api_credential(const struct http_request *http);
+/*
+ * It is a login, which comes without a credential: strangers send it, and its body is to be small.
+ * Errors: ERR_TOO_LARGE, ERR_LENGTH_REQUIRED a body of unknown length.
+ */
+enum { LOGIN_BODY_BYTES_MAX = 8 * 1024 };
+bool api_is_login(const struct http_request *http);
+MUST_CHECK enum vault_err api_login_admits(const struct http_request *http);
 /* Its tenant, likewise: empty when it names none that is valid. */
 struct bytes api_tenant(const struct http_request *http);
 /*

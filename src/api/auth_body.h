@@ -9,6 +9,7 @@
 
 #include "auth/decide.h"
 #include "auth/identity.h"
+#include "auth/issuer.h"
 #include "auth/token.h"
 
 enum { AUTH_BODY_BYTES_MAX = POLICY_TEXT_BYTES_MAX };
@@ -70,11 +71,40 @@ MUST_CHECK enum vault_err accessor_body_parse(struct bytes body, uint8_t out[sta
 struct login_body {
     struct bytes role_id, secret_id; /* POST /v1/auth/approle:login */
     struct bytes jwt;                /* POST /v1/auth/jwt:login */
+    struct bytes statement;          /* POST /v1/auth/cert:login */
 };
 MUST_CHECK enum vault_err approle_login_parse(struct bytes body, struct arena *arena,
                                               struct login_body *out, const char **refusal);
 MUST_CHECK enum vault_err jwt_login_parse(struct bytes body, struct arena *arena,
                                           struct login_body *out, const char **refusal);
+
+MUST_CHECK enum vault_err cert_login_parse(struct bytes body, struct arena *arena,
+                                           struct login_body *out, const char **refusal);
+
+/*
+ * PUT /v1/auth/issuers: {"issuer", "audiences": [...], "ttl_max" in seconds, "jwks": {...},
+ * "roles": [{"claim", "value", "policies": [...]}], "expected_version"}
+ */
+struct issuer_body {
+    struct bytes record;
+    char key[ISSUER_KEY_TEXT_BYTES + 1];
+    uint64_t expected_version; /* 0: any */
+};
+MUST_CHECK enum vault_err issuer_body_parse(struct bytes body, struct arena *arena,
+                                            struct issuer_body *out, const char **refusal);
+/* PUT /v1/auth/ca: {"certificate" in PEM, "revoked": [serials in hex], "expected_version"} */
+struct ca_body {
+    struct bytes record;
+    uint64_t expected_version; /* 0: any */
+};
+MUST_CHECK enum vault_err ca_body_parse(struct bytes body, struct arena *arena, struct ca_body *out,
+                                        const char **refusal);
+/* POST /v1/auth/roles: {"identity", "ttl" in seconds} of the tokens */
+MUST_CHECK enum vault_err role_body_parse(struct bytes body, struct approle *out,
+                                          const char **refusal);
+/* POST /v1/auth/roles/{role}/secret-ids: {"ttl" in seconds}; *ttl_ms 0: it does not end. */
+MUST_CHECK enum vault_err secret_id_body_parse(struct bytes body, uint64_t *ttl_ms,
+                                               const char **refusal);
 
 /* ---- answers: appended to `out`; ERR_NOMEM, ERR_CORRUPT a record that cannot be read ---- */
 
@@ -82,6 +112,12 @@ MUST_CHECK enum vault_err policy_render(struct bytes name, uint64_t version, str
                                         struct buf *out);
 /* {"allowed", "policy", "rule"}: the rule counts from 1; both are null when none decided. */
 MUST_CHECK enum vault_err decision_render(const struct auth_decision *decision, struct buf *out);
+/* {"id", "issuer", "version", "audiences", "ttl_max", "keys", "roles"}: keys by kid and alg. */
+MUST_CHECK enum vault_err issuer_render(uint64_t version, struct bytes record, struct buf *out);
+/* {"version", "certificate", "revoked"} */
+MUST_CHECK enum vault_err ca_render(uint64_t version, struct bytes record, struct buf *out);
+/* {"role_id", "identity", "ttl", "secret_ids": [{"accessor", "expires_at"}]} */
+MUST_CHECK enum vault_err role_render(const struct approle *role, struct buf *out);
 MUST_CHECK enum vault_err tenant_render(const struct tenant *tenant, struct buf *out);
 MUST_CHECK enum vault_err identity_render(const struct identity *identity, struct buf *out);
 /* `text`: of a token that was just made, the only time that it is shown; else empty. */

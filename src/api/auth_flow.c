@@ -13,12 +13,15 @@ sentence(enum auth_op op, enum vault_err err)
 {
     static const char *const absent[] = {
         "there is no such tenant", "there is no such policy, or tenant",
-        "there is no such identity, or tenant", "there is no such token, or identity"};
+        "there is no such identity, or tenant", "there is no such token, or identity",
+        "there is no such issuer, authority, role or identity"};
     static const char *const changed[] = {"the tenant has another version than expected",
                                           "the policy has another version than expected",
                                           "the identity has another version than expected",
-                                          "the token has another version than expected"};
-    unsigned what = op >= AUTH_TOKEN_CREATE      ? 3
+                                          "the token has another version than expected",
+                                          "it has another version than expected"};
+    unsigned what = op >= AUTH_LOGIN_APPROLE     ? 4
+                    : op >= AUTH_TOKEN_CREATE    ? 3
                     : op >= AUTH_IDENTITY_CREATE ? 2
                     : op >= AUTH_POLICY_PUT      ? 1
                                                  : 0;
@@ -135,6 +138,19 @@ flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_ver
     flow->step.expected_version = expected_version;
 }
 
+enum flow_turn
+flow_answer_key(struct auth_flow *flow, const char *member)
+{
+    struct json_out out;
+
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_key(&out, member);
+    json_out_string(&out, flow->request->name);
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
 void
 flow_put_next(struct json_out *out, const struct reply *page)
 {
@@ -173,6 +189,22 @@ auth_flow_start(struct auth_flow *flow)
     case AUTH_TOKEN_RENEW:
     case AUTH_TOKEN_REVOKE_SELF:
     case AUTH_TOKEN_REVOKE: return token_flow(flow);
+    case AUTH_LOGIN_APPROLE:
+    case AUTH_LOGIN_JWT:
+    case AUTH_LOGIN_CERT: return login_flow(flow);
+    case AUTH_ISSUER_PUT:
+    case AUTH_ISSUER_GET:
+    case AUTH_ISSUER_DELETE:
+    case AUTH_ISSUER_LIST:
+    case AUTH_CA_PUT:
+    case AUTH_CA_GET:
+    case AUTH_CA_DELETE: return issuer_flow(flow);
+    case AUTH_ROLE_CREATE:
+    case AUTH_ROLE_GET:
+    case AUTH_ROLE_DELETE:
+    case AUTH_ROLE_LIST:
+    case AUTH_SECRET_ID_CREATE:
+    case AUTH_SECRET_ID_REVOKE: return role_flow(flow);
     }
     return flow_refuse(flow, ERR_INTERNAL, NULL);
 }

@@ -16,7 +16,26 @@
 #include "crypto/rng.h"
 #include "proto/record_path.h"
 
+struct login; /* auth/login.h */
+
 enum flow_turn { FLOW_ASK, FLOW_DONE };
+
+/*
+ * Who decides at this node about logins. `name`: what is tried, in its one canonical form, for
+ * failures to be counted by.
+ */
+struct login_desk {
+    void *context;
+    /*
+     * Whom that credential logs in to that tenant (auth/login.h); copied into `arena`. Errors:
+     * ERR_UNAUTHENTICATED, counted as a failure; ERR_RATE_LIMITED too many of them before, and
+     * *retry_after_ms says for how long; ERR_NOT_READY, ERR_BUSY, ERR_NOMEM.
+     */
+    enum vault_err (*enter)(void *context, struct bytes name, struct bytes credential,
+                            struct bytes tenant, struct arena *arena, struct login *out,
+                            unsigned *retry_after_ms);
+    void (*succeeded)(void *context, struct bytes name);
+};
 
 struct auth_flow;
 typedef enum flow_turn flow_next(struct auth_flow *flow, const struct reply *reply);
@@ -26,7 +45,8 @@ struct auth_flow {
     struct request *request; /* REQUEST_AUTH; its refusal may be set */
     struct arena *arena;     /* lives as long as the flow, and is wiped after */
     const struct rng *rng;
-    uint64_t now_ms; /* wall clock, set anew before every call */
+    uint64_t now_ms;               /* wall clock, set anew before every call */
+    const struct login_desk *desk; /* borrowed; NULL: nobody can log in */
 
     struct request step;          /* FLOW_ASK: to be executed */
     struct reply refused;         /* FLOW_DONE: err and phase; OK: the response is the answer */
@@ -76,6 +96,12 @@ enum flow_turn policy_flow(struct auth_flow *flow);
 enum flow_turn identity_flow(struct auth_flow *flow);
 enum flow_turn token_flow(struct auth_flow *flow);
 enum flow_turn tenant_flow(struct auth_flow *flow);
+/* auth_logins.c, auth_issuers.c, auth_roles.c */
+enum flow_turn login_flow(struct auth_flow *flow);
+enum flow_turn issuer_flow(struct auth_flow *flow);
+enum flow_turn role_flow(struct auth_flow *flow);
+/* {"member": the caller's key} of what has been deleted. */
+enum flow_turn flow_answer_key(struct auth_flow *flow, const char *member);
 
 /* ,"next":"..." of a page that ended with that key, when there are more. */
 struct json_out;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "auth/identity.h"
+#include "auth/issuer.h"
 #include "auth/policy.h"
 
 enum { NO_OP = -1 };
@@ -29,6 +30,14 @@ policy_key_valid(struct bytes key)
     return policy_name_valid(key) && !policy_name_reserved(key);
 }
 
+static bool
+issuer_key_valid(struct bytes key)
+{
+    uint8_t id[ISSUER_KEY_TEXT_BYTES / 2];
+
+    return key.size == ISSUER_KEY_TEXT_BYTES && hex_decode(key, id, sizeof(id)) == OK;
+}
+
 static const struct auth_route routes[] = {
     {"/v1/tenants", NULL, "GET, HEAD, POST", AUTH_TENANT_LIST, AUTH_TENANT_CREATE, NO_OP, NO_OP,
      NO_OP},
@@ -47,20 +56,46 @@ static const struct auth_route routes[] = {
     {"/v1/tokens/self:renew", NULL, "POST", NO_OP, AUTH_TOKEN_RENEW, NO_OP, NO_OP, NO_OP},
     {"/v1/tokens/self:revoke", NULL, "POST", NO_OP, AUTH_TOKEN_REVOKE_SELF, NO_OP, NO_OP, NO_OP},
     {"/v1/tokens:revoke", NULL, "POST", NO_OP, AUTH_TOKEN_REVOKE, NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/approle:login", NULL, "POST", NO_OP, AUTH_LOGIN_APPROLE, NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/jwt:login", NULL, "POST", NO_OP, AUTH_LOGIN_JWT, NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/cert:login", NULL, "POST", NO_OP, AUTH_LOGIN_CERT, NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/issuers", NULL, "GET, HEAD, PUT", AUTH_ISSUER_LIST, NO_OP, AUTH_ISSUER_PUT, NO_OP,
+     NO_OP},
+    {"/v1/auth/issuers/", issuer_key_valid, "DELETE, GET, HEAD", AUTH_ISSUER_GET, NO_OP, NO_OP,
+     NO_OP, AUTH_ISSUER_DELETE},
+    {"/v1/auth/ca", NULL, "DELETE, GET, HEAD, PUT", AUTH_CA_GET, NO_OP, AUTH_CA_PUT, NO_OP,
+     AUTH_CA_DELETE},
+    {"/v1/auth/roles", NULL, "GET, HEAD, POST", AUTH_ROLE_LIST, AUTH_ROLE_CREATE, NO_OP, NO_OP,
+     NO_OP},
+    {"/v1/auth/roles/{role}/secret-ids", identity_key_valid, "POST", NO_OP, AUTH_SECRET_ID_CREATE,
+     NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/roles/{role}/secret-ids:revoke", identity_key_valid, "POST", NO_OP,
+     AUTH_SECRET_ID_REVOKE, NO_OP, NO_OP, NO_OP},
+    {"/v1/auth/roles/", identity_key_valid, "DELETE, GET, HEAD", AUTH_ROLE_GET, NO_OP, NO_OP, NO_OP,
+     AUTH_ROLE_DELETE},
 };
+
+/* The key stands at the end, or where the path has a word in braces. */
+static bool
+take_key(const char *pattern, struct bytes path, struct bytes *key)
+{
+    const char *brace = strchr(pattern, '{');
+    const char *suffix = brace ? strchr(brace, '}') + 1 : "";
+    size_t before = brace ? (size_t)(brace - pattern) : strlen(pattern), after = strlen(suffix);
+
+    if (path.size < before + after || memcmp(path.data, pattern, before) != 0 ||
+        memcmp(path.data + path.size - after, suffix, after) != 0)
+        return false;
+    *key = bytes_of(path.data + before, path.size - before - after);
+    return true;
+}
 
 static const struct auth_route *
 find(struct bytes path, struct bytes *key)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        size_t size = strlen(routes[i].path);
-
-        if (path.size < size || memcmp(path.data, routes[i].path, size) != 0)
-            continue;
-        *key = bytes_of(path.data + size, path.size - size);
-        if (routes[i].key_valid || key->size == 0)
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (take_key(routes[i].path, path, key) && (routes[i].key_valid || key->size == 0))
             return &routes[i];
-    }
     return NULL;
 }
 
@@ -104,10 +139,14 @@ auth_target_parse(struct bytes path, enum http_method method, struct request *re
 bool
 auth_has_body(const struct request *request)
 {
-    static const unsigned with = 1u << AUTH_TENANT_CREATE | 1u << AUTH_TENANT_CHANGE |
-                                 1u << AUTH_POLICY_PUT | 1u << AUTH_POLICY_TEST |
-                                 1u << AUTH_IDENTITY_CREATE | 1u << AUTH_IDENTITY_CHANGE |
-                                 1u << AUTH_TOKEN_CREATE | 1u << AUTH_TOKEN_REVOKE;
+#define BIT(op) (UINT64_C(1) << (op))
+    static const uint64_t with =
+        BIT(AUTH_TENANT_CREATE) | BIT(AUTH_TENANT_CHANGE) | BIT(AUTH_POLICY_PUT) |
+        BIT(AUTH_POLICY_TEST) | BIT(AUTH_IDENTITY_CREATE) | BIT(AUTH_IDENTITY_CHANGE) |
+        BIT(AUTH_TOKEN_CREATE) | BIT(AUTH_TOKEN_REVOKE) | BIT(AUTH_LOGIN_APPROLE) |
+        BIT(AUTH_LOGIN_JWT) | BIT(AUTH_LOGIN_CERT) | BIT(AUTH_ISSUER_PUT) | BIT(AUTH_CA_PUT) |
+        BIT(AUTH_ROLE_CREATE) | BIT(AUTH_SECRET_ID_CREATE) | BIT(AUTH_SECRET_ID_REVOKE);
+#undef BIT
 
     return request->kind == REQUEST_AUTH && (with >> request->auth_op & 1) != 0;
 }

@@ -95,6 +95,33 @@ api_credential(const struct http_request *http)
     return headers_credential(&headers);
 }
 
+bool
+api_is_login(const struct http_request *http)
+{
+    static const char *const targets[] = {"/v1/auth/approle:login", "/v1/auth/jwt:login",
+                                          "/v1/auth/cert:login"};
+
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+        if (http->method == HTTP_METHOD_POST &&
+            bytes_equal(http->target, bytes_of_text(targets[i])))
+            return true;
+    return false;
+}
+
+enum vault_err
+api_login_admits(const struct http_request *http)
+{
+    bool repeated;
+    struct bytes length = http_header_get(http, "content-length", &repeated);
+    uint64_t size = 0;
+
+    if (length.size == 0 || repeated)
+        return ERR_LENGTH_REQUIRED;
+    for (size_t i = 0; i < length.size && size <= LOGIN_BODY_BYTES_MAX; i++)
+        size = 10 * size + (uint64_t)(length.data[i] - '0'); /* the parser has seen to the form */
+    return size <= LOGIN_BODY_BYTES_MAX ? OK : ERR_TOO_LARGE;
+}
+
 struct bytes
 api_tenant(const struct http_request *http)
 {

@@ -16,13 +16,15 @@ struct parameter {
     unsigned kinds; /* bit per request kind that knows it */
     bool (*apply)(struct request *request, struct bytes value);
     const char *refusal;
-    uint32_t auth_ops; /* bit per operation of AUTH that knows it */
+    uint64_t auth_ops; /* bit per operation of AUTH that knows it */
 };
 
-enum {
-    AUTH_LISTS = 1 << AUTH_TENANT_LIST | 1 << AUTH_POLICY_LIST | 1 << AUTH_IDENTITY_LIST,
-    AUTH_DELETIONS = 1 << AUTH_POLICY_DELETE
-};
+#define AUTH_OP_BIT(op) (UINT64_C(1) << (op))
+#define AUTH_LISTS                                                                                 \
+    (AUTH_OP_BIT(AUTH_TENANT_LIST) | AUTH_OP_BIT(AUTH_POLICY_LIST) |                               \
+     AUTH_OP_BIT(AUTH_IDENTITY_LIST) | AUTH_OP_BIT(AUTH_ISSUER_LIST) |                             \
+     AUTH_OP_BIT(AUTH_ROLE_LIST))
+#define AUTH_DELETIONS AUTH_OP_BIT(AUTH_POLICY_DELETE)
 
 bool
 parse_version(struct bytes text, uint64_t *version)

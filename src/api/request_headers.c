@@ -152,7 +152,8 @@ headers_apply(const struct request_headers *headers, struct request *request)
         request->tenant = headers->values[REQUEST_HEADER_tenant];
         request->has_tenant = true;
     }
-    if (request->kind == REQUEST_HEALTH || headers->present[REQUEST_HEADER_authorization] == 0)
+    /* Whoever logs in may have a credential that is not good any more. */
+    if (request->kind == REQUEST_HEALTH || request_is_login(request) || headers->present[REQUEST_HEADER_authorization] == 0)
         return OK;
     return apply_credential(headers, request);
 }

@@ -4,8 +4,41 @@
 #include <string.h>
 
 #include "auth/identity.h"
+#include "auth/jwt.h"
 #include "auth/principal.h"
 #include "auth/statement.h"
+
+static const char role_prefix[] = "ostlg1.";
+
+/* ---- what carries it ---- */
+
+static bool
+begins_with(struct bytes text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+
+    return text.size >= size && memcmp(text.data, prefix, size) == 0;
+}
+
+bool
+login_looks_like(struct bytes credential)
+{
+    return begins_with(credential, role_prefix) || begins_with(credential, STATEMENT_PREFIX);
+}
+
+enum vault_err
+login_credential(struct bytes role_id, struct bytes secret_id, struct buf *out)
+{
+    enum vault_err err = buf_append_text(out, role_prefix);
+
+    if (err == OK)
+        err = buf_append(out, role_id);
+    if (err == OK)
+        err = buf_append_text(out, ".");
+    return err == OK ? buf_append(out, secret_id) : err;
+}
+
+/* ---- who it is ---- */
 
 /* The identity that a login names must be active, in a tenant that is there. */
 static enum auth_reason
@@ -91,8 +124,10 @@ login_statement(const struct auth_records *view, struct bytes text,
         reason = REASON_UNAVAILABLE;
     else if (reason == REASON_ALLOWED && client_authority_decode(record, authority) != OK)
         reason = REASON_CORRUPT;
-    if (reason == REASON_ALLOWED) {
-        verdict = statement_check(text, cluster_id, tenant, authority, now_ms, out->identity);
+    if (reason == REASON_ALLOWED || reason == REASON_CERTIFICATE) {
+        verdict =
+            statement_check(text, cluster_id, tenant, reason == REASON_ALLOWED ? authority : NULL,
+                            now_ms, out->identity);
         reason = reason_of(verdict);
     }
     free(authority);
@@ -101,4 +136,98 @@ login_statement(const struct auth_records *view, struct bytes text,
     if (reason != REASON_ALLOWED)
         *out = (struct login){0};
     return reason;
+}
+
+/* An identity of an issuer's has no record: what it may do is said by the policies of its token. */
+enum auth_reason
+login_jwt(const struct auth_records *view, struct bytes jwt, struct bytes tenant, uint64_t now_ms,
+          struct login *out)
+{
+    struct principal who;
+    enum auth_reason reason = principal_of_jwt(view, jwt, tenant, now_ms, &who);
+    struct jwt parts;
+
+    *out = (struct login){0};
+    if (reason == REASON_ALLOWED && who.sets[0].count == 0)
+        reason = REASON_NO_ROLE;
+    if (reason != REASON_ALLOWED)
+        return reason;
+    if (jwt_parse(jwt, &parts) != OK)
+        return REASON_UNAVAILABLE; /* it has been parsed before */
+    *out = (struct login){
+        .tenant = tenant, .policies = who.sets[0], .until_ms = jwt_expires_ms(&parts)};
+    memcpy(out->identity, who.identity, sizeof(out->identity));
+    jwt_close(&parts);
+    return REASON_ALLOWED;
+}
+
+/* Of another tenant's role nothing is told but that it is not good here. */
+static enum auth_reason
+check_role(const struct auth_records *view, struct bytes credential, struct bytes tenant,
+           uint64_t now_ms, struct login *out)
+{
+    size_t at = sizeof(role_prefix) - 1;
+    struct bytes role_id = {0}, secret_id = {0};
+    enum auth_reason reason;
+
+    if (credential.size > at + UUID_TEXT_BYTES && credential.data[at + UUID_TEXT_BYTES] == '.') {
+        role_id = bytes_of(credential.data + at, UUID_TEXT_BYTES);
+        at += UUID_TEXT_BYTES + 1;
+        secret_id = bytes_of(credential.data + at, credential.size - at);
+    }
+    reason = login_approle(view, role_id, secret_id, now_ms, out);
+    if (reason == REASON_ALLOWED && !bytes_equal(out->tenant, tenant)) {
+        *out = (struct login){0};
+        reason = REASON_OTHER_TENANT;
+    }
+    return reason;
+}
+
+enum auth_reason
+login_check(const struct auth_records *view, struct bytes credential,
+            const uint8_t cluster_id[static CLUSTER_ID_BYTES], struct bytes tenant, uint64_t now_ms,
+            struct login *out)
+{
+    *out = (struct login){0};
+    if (credential.size > CREDENTIAL_BYTES_MAX)
+        return REASON_MALFORMED_CREDENTIAL;
+    if (begins_with(credential, role_prefix))
+        return check_role(view, credential, tenant, now_ms, out);
+    if (begins_with(credential, STATEMENT_PREFIX))
+        return login_statement(view, credential, cluster_id, tenant, now_ms, out);
+    return login_jwt(view, credential, tenant, now_ms, out);
+}
+
+/* ---- the token ---- */
+
+enum vault_err
+login_token(const struct login *login, uint64_t now_ms, const uint8_t hash[static HASH_BYTES],
+            struct token *out)
+{
+    struct token_wish wish = {.ttl_ms = login->ttl_ms, .policies = login->policies};
+    enum vault_err err = token_fill(&wish, login->tenant, login->identity, NULL, now_ms, hash, out);
+
+    if (err != OK)
+        return err;
+    if (login->until_ms > 0 && out->expires_ms > login->until_ms)
+        out->expires_ms = out->latest_ms = login->until_ms;
+    return out->expires_ms > now_ms ? OK : ERR_UNAUTHENTICATED;
+}
+
+bool
+login_makes(const struct login *login, const struct token *token, uint64_t now_ms)
+{
+    struct token own;
+    struct buf one = {0}, other = {0};
+    bool same;
+
+    if (token->created_ms > now_ms + LOGIN_CLOCKS_MS ||
+        now_ms > token->created_ms + LOGIN_CLOCKS_MS)
+        return false;
+    same = login_token(login, token->created_ms, token->hash, &own) == OK &&
+           token_encode(&own, &one) == OK && token_encode(token, &other) == OK &&
+           bytes_equal(buf_bytes(&one), buf_bytes(&other));
+    buf_close(&one);
+    buf_close(&other);
+    return same;
 }

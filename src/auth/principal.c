@@ -35,6 +35,10 @@ find_token(const struct auth_records *view, const uint8_t accessor[static ACCESS
     return reason;
 }
 
+/*
+ * An identity that an issuer's subject stands for has no record: such a token comes from a login
+ * with a JWT, and what it may do is said by its own policies, and those of its parents.
+ */
 static enum auth_reason
 find_identity(const struct auth_records *view, const struct token *token, struct identity *out)
 {
@@ -43,6 +47,8 @@ find_identity(const struct auth_records *view, const struct token *token, struct
     enum auth_reason reason;
 
     *out = (struct identity){0};
+    if (uuid_is_of_issuer(token->identity))
+        return REASON_ALLOWED;
     uuid_format(token->identity, key);
     reason = auth_lookup(view, token->tenant, AUTH_KIND_IDENTITY, bytes_of_text(key),
                          REASON_IDENTITY_GONE, &record);
@@ -137,8 +143,13 @@ principal_of_token(const struct auth_records *view, struct bytes credential, uin
     out->tenants = identity.tenants;
     out->has_accessor = true;
     out->counts_use = token.uses_limit > 0 && !token_in_use(&token, now_ms);
-    add_set(out, &identity.policies);
+    if (!uuid_is_of_issuer(token.identity))
+        add_set(out, &identity.policies);
     if (token.policies.count > 0)
         add_set(out, &token.policies);
-    return reason == REASON_ALLOWED ? climb(view, &token, now_ms, out) : reason;
+    if (reason == REASON_ALLOWED)
+        reason = climb(view, &token, now_ms, out);
+    if (reason == REASON_ALLOWED && out->set_count == 0)
+        reason = REASON_IDENTITY_GONE;
+    return reason;
 }

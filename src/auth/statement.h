@@ -18,6 +18,8 @@
 #include "crypto/certificate.h"
 #include "crypto/dealing.h"
 
+#define STATEMENT_PREFIX "ostst1."
+
 enum {
     STATEMENT_NONCE_BYTES = 16,
     STATEMENT_AGE_MS_MAX = 60 * 1000,

@@ -54,3 +54,9 @@ uuid_make(const struct rng *rng, uint8_t out[static AUTH_UUID_BYTES])
         memset(out, 0, AUTH_UUID_BYTES);
     return err;
 }
+
+bool
+uuid_is_of_issuer(const uint8_t id[static AUTH_UUID_BYTES])
+{
+    return (id[6] & 0xf0) == 0x80;
+}

@@ -14,7 +14,7 @@
 #include "cli/input.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/pem.h"
+#include "crypto/pem.h"
 #include "cli/secret_common.h"
 #include "crypto/certificate.h"
 #include "runtime/certificates.h"

@@ -46,6 +46,13 @@ auth_op_name(enum auth_op op)
 }
 
 bool
+request_is_login(const struct request *request)
+{
+    return request->kind == REQUEST_AUTH && request->auth_op >= AUTH_LOGIN_APPROLE &&
+           request->auth_op <= AUTH_LOGIN_CERT;
+}
+
+bool
 request_is_of_record(enum request_kind kind)
 {
     return kind == REQUEST_RECORD_PUT || kind == REQUEST_RECORD_GET ||

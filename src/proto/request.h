@@ -12,6 +12,7 @@
 
 struct env_plan;   /* env/env_plan.h */
 struct alteration; /* proto/alteration.h */
+struct request;
 
 enum request_kind {
     REQUEST_CREATE,
@@ -70,13 +71,31 @@ const char *request_kind_name(enum request_kind kind);
     X(AUTH_TOKEN_SELF, "token_self")                                                               \
     X(AUTH_TOKEN_RENEW, "token_renew")                                                             \
     X(AUTH_TOKEN_REVOKE_SELF, "token_revoke_self")                                                 \
-    X(AUTH_TOKEN_REVOKE, "token_revoke")
+    X(AUTH_TOKEN_REVOKE, "token_revoke")                                                           \
+    X(AUTH_LOGIN_APPROLE, "login_approle")                                                         \
+    X(AUTH_LOGIN_JWT, "login_jwt")                                                                 \
+    X(AUTH_LOGIN_CERT, "login_cert")                                                               \
+    X(AUTH_ISSUER_PUT, "issuer_put")                                                               \
+    X(AUTH_ISSUER_GET, "issuer_get")                                                               \
+    X(AUTH_ISSUER_DELETE, "issuer_delete")                                                         \
+    X(AUTH_ISSUER_LIST, "issuer_list")                                                             \
+    X(AUTH_CA_PUT, "ca_put")                                                                       \
+    X(AUTH_CA_GET, "ca_get")                                                                       \
+    X(AUTH_CA_DELETE, "ca_delete")                                                                 \
+    X(AUTH_ROLE_CREATE, "role_create")                                                             \
+    X(AUTH_ROLE_GET, "role_get")                                                                   \
+    X(AUTH_ROLE_DELETE, "role_delete")                                                             \
+    X(AUTH_ROLE_LIST, "role_list")                                                                 \
+    X(AUTH_SECRET_ID_CREATE, "secret_id_create")                                                   \
+    X(AUTH_SECRET_ID_REVOKE, "secret_id_revoke")
 enum auth_op {
 #define X(code, name) code,
     AUTH_OPS(X)
 #undef X
 };
 const char *auth_op_name(enum auth_op op);
+/* A REQUEST_AUTH that comes without a credential: the body is one. */
+bool request_is_login(const struct request *request);
 
 enum value_encoding {
     VALUE_TEXT,

@@ -378,6 +378,8 @@ enter(struct reactor *r, const struct https_exchange *exchange, const struct htt
 {
     struct door_caller caller = {https_exchange_address(exchange), api_tenant(head),
                                  api_credential(head)};
+    if (api_is_login(head))
+        caller.credential = (struct bytes){0};
     struct step st;
     reactor_step(r, &st);
     return door_enter(&r->door, &st, &caller, retry_after_ms);
@@ -393,6 +395,8 @@ reactor_may_send_body(void *context, struct https_exchange *exchange,
     enum vault_err err = enter(r, exchange, head, retry_after_ms);
     if (err != OK)
         return err;
+    if (api_is_login(head))
+        return api_login_admits(head);
     reactor_step(r, &st);
     err =
         authority_of_caller(node_membership(r->node), &st, api_tenant(head), api_credential(head));

@@ -2,14 +2,64 @@
  * Runs flows (api/auth_flow.h): their steps go to the gateway like any request, one after the other,
  * in the name of whoever called.
  */
+#include "actors/alarms.h"
+#include "actors/authority.h"
 #include "api/auth_flow.h"
+#include "auth/login.h"
 #include "runtime/reactor_internal.h"
 
 /* Lives in the exchange's arena. */
 struct auth_exchange {
     struct reactor *reactor;
+    struct pending *pending;
     struct auth_flow flow;
+    struct login_desk desk;
 };
+
+/* ---- logins ---- */
+
+/* The records are not to be borrowed: they change while the flow goes on. */
+static enum vault_err
+copy_login(struct arena *arena, struct login *login)
+{
+    enum vault_err err = arena_copy(arena, login->tenant, &login->tenant);
+    for (size_t i = 0; i < login->policies.count && err == OK; i++)
+        err = arena_copy(arena, login->policies.names[i], &login->policies.names[i]);
+    return err;
+}
+
+static enum vault_err
+enter_login(void *context, struct bytes name, struct bytes credential, struct bytes tenant,
+            struct arena *arena, struct login *out, unsigned *retry_after_ms)
+{
+    struct auth_exchange *auth = context;
+    struct reactor *r = auth->reactor;
+    struct bytes address = auth->pending->request.address;
+    const struct membership *ms = node_membership(r->node);
+    struct step st;
+    reactor_step(r, &st);
+    *out = (struct login){0};
+    *retry_after_ms = door_login_wait_ms(&r->door, st.now, name, address);
+    if (*retry_after_ms > 0) {
+        metrics_count(&r->metrics, METRIC_limits_exceeded);
+        return ERR_RATE_LIMITED;
+    }
+    enum vault_err err = authority_login(ms, &st, tenant, credential, out);
+    if (err == ERR_UNAUTHENTICATED) {
+        door_login_failed(&r->door, st.now, name, address);
+        alarms_client_refused(ms, &st, credential, err);
+    }
+    return err == OK ? copy_login(arena, out) : err;
+}
+
+static void
+login_succeeded(void *context, struct bytes name)
+{
+    struct auth_exchange *auth = context;
+    door_login_succeeded(&auth->reactor->door, name);
+}
+
+/* ---- */
 
 static void
 end(struct reactor *r, struct pending *p)
@@ -66,10 +116,14 @@ reactor_auth_start(struct reactor *r, struct pending *p)
         return;
     }
     auth->reactor = r;
+    auth->pending = p;
+    auth->desk =
+        (struct login_desk){.context = auth, .enter = enter_login, .succeeded = login_succeeded};
     auth->flow = (struct auth_flow){.request = &p->request,
                                     .arena = arena,
                                     .rng = &r->options.rng,
-                                    .now_ms = reactor_wall_ms()};
+                                    .now_ms = reactor_wall_ms(),
+                                    .desk = &auth->desk};
     p->auth = auth;
     take_turn(r, p, auth_flow_start(&auth->flow));
 }

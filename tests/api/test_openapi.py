@@ -16,6 +16,7 @@ import tempfile
 import threading
 import unittest
 
+from logins import Authority
 from ostraka_cluster import REPOSITORY, SLOW, Cluster, Failed, clean_environment, wait_until
 from specification import SPEC, Recorder, codes_of, connect, error_codes, head
 
@@ -28,9 +29,15 @@ NOT_PROVOKED = {
 CONTENDED = [("POST", "/v1/identities"), ("PATCH", "/v1/identities/{identity}"),
              ("DELETE", "/v1/identities/{identity}"), ("PATCH", "/v1/tenants/{tenant}"),
              ("POST", "/v1/tokens"), ("POST", "/v1/tokens/self:renew"), ("POST", "/v1/tokens/self:revoke"),
-             ("POST", "/v1/tokens:revoke")]
+             ("POST", "/v1/tokens:revoke"), ("POST", "/v1/auth/approle:login"), ("POST", "/v1/auth/jwt:login"),
+             ("POST", "/v1/auth/cert:login"), ("DELETE", "/v1/auth/issuers/{issuer}"), ("DELETE", "/v1/auth/ca"),
+             ("POST", "/v1/auth/roles"), ("DELETE", "/v1/auth/roles/{role}"),
+             ("POST", "/v1/auth/roles/{role}/secret-ids"), ("POST", "/v1/auth/roles/{role}/secret-ids:revoke")]
 for name in CONTENDED:
     NOT_PROVOKED[("%s %s" % name, 409)] = "needs luck"
+for name in ("jwt", "cert"):
+    NOT_PROVOKED[("POST /v1/auth/%s:login" % name, 200)] = "test_logins.py"
+    NOT_PROVOKED[("POST /v1/auth/%s:login" % name, 507)] = "as for a role's"
 CODES_NOT_PROVOKED = {
     "forbidden": "as 403",
     "rate_limited": "as 429",
@@ -114,10 +121,11 @@ class Document(unittest.TestCase):
             self.assertEqual("GET" in methods, "HEAD" in methods)
             routes[path + ("{name}" if form == "ROUTE_WITH_NAME" else "")] = methods - {"HEAD"}
         keys = {"tenant_name_valid": "{tenant}", "policy_key_valid": "{policy}",
-                "identity_key_valid": "{identity}", "NULL": ""}
+                "identity_key_valid": "{identity}", "issuer_key_valid": "{issuer}", "NULL": ""}
         for path, key, allow in re.findall(r'\{"(/v1/[^"]*)", (\w+), "([^"]*)",',
                                            source("api/auth_target.c")):
-            routes[path + keys[key]] = set(allow.split(", ")) - {"HEAD"}
+            key = "" if "{" in path else "{role}" if path == "/v1/auth/roles/" else keys[key]
+            routes[path + key] = set(allow.split(", ")) - {"HEAD"}
         said = {}
         for path, method, _ in SPEC.operations():
             said.setdefault(path, set()).add(method)
@@ -131,7 +139,7 @@ class Document(unittest.TestCase):
         known = set()
         for name, kinds in re.findall(r'\{"(\w+)",\s+([^,]*REQUEST_[^,]*),', source("api/query.c")):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
-        for operation in ("listTenants", "listPolicies", "listIdentities"):
+        for operation in ("listTenants", "listPolicies", "listIdentities", "listIssuers", "listRoles"):
             known |= {(operation, "limit"), (operation, "after")}
         known.add(("deletePolicy", "expected_version"))
         said = set()
@@ -182,7 +190,11 @@ RESOURCES = [(method, path) for path, method, _ in SPEC.operations()]
 
 
 IDENTITY = "01234567-89ab-4cde-8f01-23456789abcd"
-AUTH_TAGS = ("tenants", "policies", "identities", "tokens")
+AUTH_TAGS = ("tenants", "policies", "identities", "tokens", "logins")
+LOGINS = tuple("/v1/auth/%s:login" % way for way in ("approle", "jwt", "cert"))
+ISSUER = {"issuer": "https://issuer.example", "audiences": ["o"], "ttl_max": 60, "roles": [], "jwks": {"keys": [
+    {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}
+AUTHORITY = {}  # made by a test, once
 AUTH_BODIES = {
     ("POST", "/v1/tenants"): {"name": "made"},
     ("PATCH", "/v1/tenants/{tenant}"): {"limits": {"secrets": 5}},
@@ -192,11 +204,20 @@ AUTH_BODIES = {
     ("PATCH", "/v1/identities/{identity}"): {"disabled": False},
     ("POST", "/v1/tokens"): {"identity": IDENTITY},
     ("POST", "/v1/tokens:revoke"): {"accessor": "0" * 32},
+    ("POST", LOGINS[0]): {"role_id": IDENTITY, "secret_id": "x"},
+    ("POST", LOGINS[1]): {"jwt": "x"},
+    ("POST", LOGINS[2]): {"statement": "x"},
+    ("PUT", "/v1/auth/issuers"): ISSUER,
+    ("PUT", "/v1/auth/ca"): AUTHORITY,
+    ("POST", "/v1/auth/roles"): {"identity": IDENTITY},
+    ("POST", "/v1/auth/roles/{role}/secret-ids"): {"ttl": 60},
+    ("POST", "/v1/auth/roles/{role}/secret-ids:revoke"): {"accessor": "0" * 32},
 }
 
 
 def target_of(path, name="o/one"):
-    path = path.replace("{name}", name).replace("{identity}", IDENTITY)
+    path = path.replace("{name}", name).replace("{identity}", IDENTITY).replace("{role}", IDENTITY)
+    path = path.replace("{issuer}", "0" * 32)
     return path.replace("{tenant}", "t").replace("{policy}", "p")
 
 
@@ -205,6 +226,11 @@ def is_auth(method, path):
 
 
 class Server(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            AUTHORITY["certificate"] = Authority(folder).pem
+
     def setUp(self):
         self.recorder = Recorder()
 
@@ -367,7 +393,8 @@ class Server(unittest.TestCase):
         absent = {"X-Ostraka-Tenant": "absent"}
         self.expect(404, "not_found", cluster, 1, "POST", "/v1/secrets/o/one", {"value": "x"}, fields=absent)
         for method, path in RESOURCES:
-            if is_auth(method, path) and method != "POST" and path not in ("/v1/tenants", "/v1/tokens/self"):
+            if is_auth(method, path) and (method != "POST" or "/roles" in path) and path not in (
+                    "/v1/tenants", "/v1/tokens/self") and (method, path) != ("GET", "/v1/auth/roles"):
                 fields = {} if "tenant" in path else absent
                 self.expect(404, "not_found", cluster, 1, method, target_of(path), self.body_of(method, path),
                             fields=fields)
@@ -418,7 +445,34 @@ class Server(unittest.TestCase):
         self.expect(200, None, cluster, 2, "POST", "/v1/tokens/self:revoke", token=token)
         self.expect(401, "unauthenticated", cluster, 3, "GET", "/v1/tokens/self", token=token)
         self.expect(200, None, cluster, 4, "POST", "/v1/tokens:revoke", {"accessor": tokens[1]["accessor"]})
+        self.logins(cluster, identity, there)
         self.expect(200, None, cluster, 5, "DELETE", own, fields=there)
+
+    def logins(self, cluster, identity, there):
+        roles, issuers, ca = "/v1/auth/roles", "/v1/auth/issuers", "/v1/auth/ca"
+        role = self.expect(201, None, cluster, 1, "POST", roles, {"identity": identity}, fields=there).json()["role_id"]
+        own = roles + "/" + role
+        made = self.expect(201, None, cluster, 2, "POST", own + "/secret-ids", {"ttl": 60}, fields=there).json()
+        body = {"role_id": role, "secret_id": made["secret_id"]}
+        self.expect(200, None, cluster, 3, "POST", LOGINS[0], body, fields=there, token=None)
+        for path in LOGINS:
+            self.expect(401, "unauthenticated", cluster, 4, "POST", path, AUTH_BODIES["POST", path], token=None)
+        self.expect(200, None, cluster, 4, "GET", own, fields=there)
+        self.expect(200, None, cluster, 5, "GET", roles, fields=there)
+        self.expect(200, None, cluster, 1, "POST", own + "/secret-ids:revoke", {"accessor": made["accessor"]},
+                    fields=there)
+        self.expect(200, None, cluster, 2, "DELETE", own, fields=there)
+        token = self.expect(201, None, cluster, 5, "POST", "/v1/tokens", {"identity": identity}, fields=there).json()
+        self.expect(404, "not_found", cluster, 1, "GET", roles, token=token["token"])
+        issuer = self.expect(200, None, cluster, 3, "PUT", issuers, ISSUER, fields=there).json()["id"]
+        for path, body in ((issuers, ISSUER), (ca, AUTHORITY)):
+            self.expect(409, "version_mismatch", cluster, 4, "PUT", path, {**body, "expected_version": 7}, fields=there)
+        self.expect(200, None, cluster, 5, "GET", issuers, fields=there)
+        self.expect(200, None, cluster, 1, "GET", issuers + "/" + issuer, fields=there)
+        self.expect(200, None, cluster, 2, "DELETE", issuers + "/" + issuer, fields=there)
+        self.expect(200, None, cluster, 3, "PUT", ca, AUTHORITY, fields=there)
+        self.expect(200, None, cluster, 4, "GET", ca, fields=there)
+        self.expect(200, None, cluster, 5, "DELETE", ca, fields=there)
 
     def operations_resources(self, cluster):
         for node in cluster.nodes():
@@ -596,20 +650,32 @@ class Server(unittest.TestCase):
         self.expect(200, None, cluster, 1, "PUT", "/v1/policies/p", AUTH_BODIES["PUT", "/v1/policies/{policy}"])
         identity = self.expect(201, None, cluster, 1, "POST", "/v1/identities",
                                {"name": "x", "kind": "user", "policies": ["operator"]}).json()["id"]
-        return identity, self.expect(201, None, cluster, 1, "POST", "/v1/tokens",
-                                     {"identity": identity, "renewable": True}).json()
+        token = self.expect(201, None, cluster, 1, "POST", "/v1/tokens",
+                            {"identity": identity, "renewable": True}).json()
+        role = self.expect(201, None, cluster, 1, "POST", "/v1/auth/roles", {"identity": identity}).json()["role_id"]
+        secret = self.expect(201, None, cluster, 1, "POST", "/v1/auth/roles/%s/secret-ids" % role, {}).json()
+        issuer = self.expect(200, None, cluster, 1, "PUT", "/v1/auth/issuers", ISSUER).json()["id"]
+        self.expect(200, None, cluster, 1, "PUT", "/v1/auth/ca", AUTHORITY)
+        return identity, token, role, secret, issuer
 
-    def identity_records_with_a_full_disk(self, cluster, identity, token):
+    def identity_records_with_a_full_disk(self, cluster, identity, token, role, secret, issuer):
         for method, path in RESOURCES:
-            if not is_auth(method, path) or method == "GET" or path == "/v1/policies:test":
+            if not is_auth(method, path) or method == "GET" or path == "/v1/policies:test" or path in LOGINS[1:]:
                 continue
             body = AUTH_BODIES.get((method, path))
             if path == "/v1/tokens":
                 body = {"identity": identity}
+            if path == "/v1/auth/roles":
+                body = {"identity": identity}
+            if path == LOGINS[0]:
+                body = {"role_id": role, "secret_id": secret["secret_id"]}
+            if path.endswith("/secret-ids:revoke"):
+                body = {"accessor": secret["accessor"]}
             if path == "/v1/tokens:revoke":
                 body = {"accessor": token["accessor"]}
             options = {"token": token["token"]} if "self" in path else {}
             target = path.replace("{identity}", identity).replace("{tenant}", "t").replace("{policy}", "p")
+            target = target.replace("{role}", role).replace("{issuer}", issuer)
             self.expect(507, "disk_full", cluster, 1, method, target, body, **options)
 
     def with_a_full_disk(self, cluster, made):

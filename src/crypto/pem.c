@@ -1,4 +1,4 @@
-#include "cli/pem.h"
+#include "crypto/pem.h"
 
 #include <string.h>
 

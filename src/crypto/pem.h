@@ -1,6 +1,6 @@
 /* Certificates in PEM (RFC 7468). */
-#ifndef OSTRAKA_CLI_PEM_H
-#define OSTRAKA_CLI_PEM_H
+#ifndef OSTRAKA_CRYPTO_PEM_H
+#define OSTRAKA_CRYPTO_PEM_H
 
 #include "base/bytes.h"
 

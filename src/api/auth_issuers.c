@@ -1,0 +1,146 @@
+/*
+ * Whom a tenant believes: PUT /v1/auth/issuers, the list of them, GET and DELETE of one, and PUT,
+ * GET and DELETE /v1/auth/ca, the authority of client certificates.
+ */
+#include "api/auth_body.h"
+#include "api/auth_flow.h"
+#include "api/json_out.h"
+
+/* ---- issuers ---- */
+
+static enum flow_turn
+on_put(struct auth_flow *flow, const struct reply *reply)
+{
+    return flow_answer(flow, 200,
+                       issuer_render(reply->version, flow->step.value, &flow->response.body));
+}
+
+static void
+put_value(struct auth_flow *flow, struct bytes record, uint64_t expected_version)
+{
+    flow_put_value(flow, record, expected_version);
+    flow->step.has_expected_version = expected_version > 0;
+}
+
+static enum flow_turn
+put(struct auth_flow *flow)
+{
+    const struct request *request = flow->request;
+    struct issuer_body body;
+    const char *refusal;
+    enum vault_err err = issuer_body_parse(request->body, flow->arena, &body, &refusal);
+    enum flow_turn turn;
+
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
+    turn = flow_ask_record(flow, REQUEST_RECORD_PUT, request->tenant, AUTH_KIND_ISSUER,
+                           bytes_of_text(body.key), on_put);
+    put_value(flow, body.record, body.expected_version);
+    return turn;
+}
+
+static enum flow_turn
+on_get(struct auth_flow *flow, const struct reply *reply)
+{
+    return flow_answer(flow, 200,
+                       issuer_render(reply->version, reply->value, &flow->response.body));
+}
+
+static enum flow_turn
+on_deleted(struct auth_flow *flow, const struct reply *reply)
+{
+    (void)reply;
+    return flow_answer_key(flow, "id");
+}
+
+static enum flow_turn
+on_list(struct auth_flow *flow, const struct reply *reply)
+{
+    struct json_out out;
+
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_key(&out, "issuers");
+    json_out_open(&out, '[');
+    for (size_t i = 0; i < reply->record_count && out.err == OK; i++)
+        out.err =
+            issuer_render(reply->records[i].version, reply->records[i].value, &flow->response.body);
+    json_out_close(&out, ']');
+    flow_put_next(&out, reply);
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
+/* ---- the authority ---- */
+
+static enum flow_turn
+ask_ca(struct auth_flow *flow, enum request_kind kind, flow_next *next)
+{
+    return flow_ask_record(flow, kind, flow->request->tenant, AUTH_KIND_CLIENT_AUTHORITY,
+                           bytes_of_text("ca"), next);
+}
+
+static enum flow_turn
+on_ca_put(struct auth_flow *flow, const struct reply *reply)
+{
+    return flow_answer(flow, 200,
+                       ca_render(reply->version, flow->step.value, &flow->response.body));
+}
+
+static enum flow_turn
+put_ca(struct auth_flow *flow)
+{
+    struct ca_body body;
+    const char *refusal;
+    enum vault_err err = ca_body_parse(flow->request->body, flow->arena, &body, &refusal);
+    enum flow_turn turn;
+
+    if (err != OK)
+        return flow_refuse(flow, err, refusal);
+    turn = ask_ca(flow, REQUEST_RECORD_PUT, on_ca_put);
+    put_value(flow, body.record, body.expected_version);
+    return turn;
+}
+
+static enum flow_turn
+on_ca_get(struct auth_flow *flow, const struct reply *reply)
+{
+    return flow_answer(flow, 200, ca_render(reply->version, reply->value, &flow->response.body));
+}
+
+static enum flow_turn
+on_ca_deleted(struct auth_flow *flow, const struct reply *reply)
+{
+    struct json_out out;
+
+    (void)reply;
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
+/* ---- */
+
+enum flow_turn
+issuer_flow(struct auth_flow *flow)
+{
+    const struct request *request = flow->request;
+
+    if (request->auth_op == AUTH_ISSUER_PUT)
+        return put(flow);
+    if (request->auth_op == AUTH_ISSUER_LIST)
+        return flow_ask_list(flow, request->tenant, AUTH_KIND_ISSUER, request->names_after,
+                             on_list);
+    if (request->auth_op == AUTH_ISSUER_DELETE)
+        return flow_ask_record(flow, REQUEST_RECORD_DELETE, request->tenant, AUTH_KIND_ISSUER,
+                               request->name, on_deleted);
+    if (request->auth_op == AUTH_CA_PUT)
+        return put_ca(flow);
+    if (request->auth_op == AUTH_CA_GET)
+        return ask_ca(flow, REQUEST_RECORD_GET, on_ca_get);
+    if (request->auth_op == AUTH_CA_DELETE)
+        return ask_ca(flow, REQUEST_RECORD_DELETE, on_ca_deleted);
+    return flow_ask_record(flow, REQUEST_RECORD_GET, request->tenant, AUTH_KIND_ISSUER,
+                           request->name, on_get);
+}

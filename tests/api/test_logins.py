@@ -1,0 +1,296 @@
+"""Logins by three real processes: roles of machines, JSON web tokens, client certificates."""
+
+import os
+import re
+import tempfile
+import time
+import unittest
+
+from logins import Authority, Issuer, Key, base64url, make_jwt, statement
+from ostraka_cluster import ADMIN, SLOW, Cluster
+
+NODES = 3
+DEADLINE = 20
+NOWHERE = "01234567-89ab-4cde-8f01-23456789abcd"
+APPROLE, JWT, CERT = "/v1/auth/approle:login", "/v1/auth/jwt:login", "/v1/auth/cert:login"
+
+
+class Logins(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(NODES).__enter__()
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.issuer = Issuer(cls.folder.name)
+        cls.authority = Authority(cls.folder.name)
+        with open(cls.cluster.config()) as file:
+            cls.cluster_id = bytes.fromhex(re.search(r'cluster_id = "(\w+)"', file.read()).group(1))
+
+    @classmethod
+    def tearDownClass(cls):
+        reports = cls.cluster.sanitizer_reports()
+        cls.cluster.close()
+        cls.folder.cleanup()
+        assert not reports, reports
+
+    def ask(self, node, method, path, body=None, token=ADMIN, tenant=None):
+        headers = {"X-Ostraka-Tenant": tenant} if tenant else {}
+        until = time.monotonic() + DEADLINE * SLOW
+        while True:
+            status, _, answer = self.cluster.request(node, method, path, body, headers, token)
+            if status != 503 or answer["error"]["retry"] != "safe" or time.monotonic() > until:
+                return status, answer
+            time.sleep(0.1)
+
+    def call(self, expect, *request, **options):
+        status, answer = self.ask(*request, **options)
+        self.assertEqual(status, expect, (request, answer))
+        return answer
+
+    def login(self, expect, node, path, body, tenant=None):
+        return self.call(expect, node, "POST", path, body, token=None, tenant=tenant)
+
+    def make_policy(self, name, prefix, tenant=None):
+        rules = [{"path": prefix + "/**", "capabilities": ["create", "read"]}]
+        self.call(200, 1, "PUT", "/v1/policies/" + name, {"rules": rules}, tenant=tenant)
+
+    def make_identity(self, name, tenant=None):
+        self.make_policy(name, name, tenant)
+        return self.call(201, 2, "POST", "/v1/identities", {"name": name, "kind": "service", "policies": [name]},
+                         tenant=tenant)["id"]
+
+    def works(self, token, prefix):
+        """At every node; what is not below the prefix is not there."""
+        for node in self.cluster.nodes():
+            self.call(201, node, "POST", "/v1/secrets/%s/%s-%d" % (prefix, token[-6:].replace("_", "x"), node),
+                      {"value": "x"}, token=token)
+            self.call(404, node, "POST", "/v1/secrets/elsewhere/x", {"value": "x"}, token=token)
+            self.call(404, node, "GET", "/v1/policies", token=token)
+
+    # ---- roles of machines ----
+
+    def make_role(self, name, tenant=None, **secret):
+        identity = self.make_identity(name, tenant)
+        role = self.call(201, 1, "POST", "/v1/auth/roles", {"identity": identity, "ttl": 600}, tenant=tenant)
+        made = self.call(201, 3, "POST", "/v1/auth/roles/%s/secret-ids" % role["role_id"], secret, tenant=tenant)
+        self.assertTrue(made["secret_id"].startswith("oss_"))
+        return identity, role["role_id"], made
+
+    def test_a_role_logs_in_at_every_node(self):
+        identity, role, made = self.make_role("machine")
+        body = {"role_id": role, "secret_id": made["secret_id"]}
+        for node in self.cluster.nodes():
+            token = self.login(200, node, APPROLE, body)
+            self.assertEqual((token["identity"], token["tenant"], token["renewable"]), (identity, "default", False))
+            self.works(token["token"], "machine")
+            self.call(200, node, "GET", "/v1/tokens/self", token=token["token"])
+        self.call(200, 2, "POST", "/v1/tokens:revoke", {"accessor": token["accessor"]})
+        for node in self.cluster.nodes():
+            self.call(401, node, "GET", "/v1/secrets/machine/x", token=token["token"])
+
+    def test_what_is_wrong_with_a_role_is_not_told(self):
+        identity, role, made = self.make_role("wrong")
+        good = {"role_id": role, "secret_id": made["secret_id"]}
+        self.login(200, 1, APPROLE, good)
+        wrong = [{**good, "role_id": NOWHERE}, {**good, "role_id": "x"}, {**good, "secret_id": ""},
+                 {**good, "secret_id": made["secret_id"][:-1]}, {**good, "role_id": role.upper()},
+                 {**good, "secret_id": "oss_" + "A" * 48}]
+        answers = []
+        for node in self.cluster.nodes():
+            for body in wrong:
+                answers.append(self.login(401, node, APPROLE, body))
+            answers.append(self.login(401, node, APPROLE, good, tenant="nowhere"))
+        self.call(200, 1, "PATCH", "/v1/identities/" + identity, {"disabled": True})
+        answers += [self.login(401, node, APPROLE, good) for node in self.cluster.nodes()]
+        faces = {(a["error"]["code"], a["error"]["message"]) for a in answers}
+        self.assertEqual(len(faces), 1, faces)
+        self.login(400, 1, APPROLE, {"role_id": role})
+        self.login(400, 1, APPROLE, {**good, "more": 1})
+        self.call(405, 1, "GET", APPROLE)
+
+    def test_secret_ids_end_and_are_revoked(self):
+        _, role, made = self.make_role("ending", ttl=600)
+        path = "/v1/auth/roles/" + role
+        good = {"role_id": role, "secret_id": made["secret_id"]}
+        self.login(200, 1, APPROLE, good)
+        for _ in range(3):
+            self.call(201, 2, "POST", path + "/secret-ids", {})
+        self.call(403, 3, "POST", path + "/secret-ids", {})
+        self.assertEqual(len(self.call(200, 3, "GET", path)["secret_ids"]), 4)
+        left = self.call(200, 1, "POST", path + "/secret-ids:revoke", {"accessor": made["accessor"]})
+        self.assertEqual(len(left["secret_ids"]), 3)
+        self.call(404, 1, "POST", path + "/secret-ids:revoke", {"accessor": made["accessor"]})
+        for node in self.cluster.nodes():
+            self.login(401, node, APPROLE, good)
+        soon = self.call(201, 2, "POST", path + "/secret-ids", {"ttl": 1})
+        until = time.monotonic() + DEADLINE * SLOW
+        while self.ask(1, "POST", APPROLE, {"role_id": role, "secret_id": soon["secret_id"]}, token=None)[0] != 401:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.2)
+        self.call(200, 2, "DELETE", path)
+        self.call(404, 3, "GET", path)
+
+    def test_roles_are_of_one_tenant(self):
+        self.call(201, 1, "POST", "/v1/tenants", {"name": "blue"})
+        _, role, made = self.make_role("of-blue", tenant="blue")
+        good = {"role_id": role, "secret_id": made["secret_id"]}
+        self.assertEqual(self.login(200, 2, APPROLE, good, tenant="blue")["tenant"], "blue")
+        self.login(401, 2, APPROLE, good)
+        path = "/v1/auth/roles/" + role
+        self.call(404, 1, "GET", path)
+        self.call(404, 1, "DELETE", path)
+        self.call(404, 1, "POST", path + "/secret-ids", {})
+        shown = [one["role_id"] for one in self.call(200, 3, "GET", "/v1/auth/roles", tenant="blue")["roles"]]
+        self.assertEqual(shown, [role])
+        self.assertNotIn(role, [one["role_id"] for one in self.call(200, 3, "GET", "/v1/auth/roles")["roles"]])
+
+    def test_none_but_operators_say_who_may_log_in(self):
+        _, role, made = self.make_role("plain")
+        token = self.login(200, 1, APPROLE, {"role_id": role, "secret_id": made["secret_id"]})["token"]
+        for method, path, body in (("GET", "/v1/auth/roles", None), ("GET", "/v1/auth/issuers", None),
+                                   ("PUT", "/v1/auth/issuers", self.issuer.body(["operator"])),
+                                   ("GET", "/v1/auth/ca", None),
+                                   ("PUT", "/v1/auth/ca", {"certificate": self.authority.pem}),
+                                   ("POST", "/v1/auth/roles/%s/secret-ids" % role, {})):
+            self.call(404, 2, method, path, body, token=token)
+
+    # ---- JSON web tokens ----
+
+    def trust(self, tenant, **more):
+        self.call(201, 1, "POST", "/v1/tenants", {"name": tenant})
+        self.make_policy("builds", "builds", tenant)
+        return self.call(200, 2, "PUT", "/v1/auth/issuers", self.issuer.body(["builds"], **more), tenant=tenant)
+
+    def test_a_jwt_logs_in_for_no_longer_than_it_says(self):
+        made = self.trust("jwt")
+        self.assertEqual(made["keys"], [{"kid": "first", "alg": "ES256"}])
+        path = "/v1/auth/issuers/" + made["id"]
+        self.assertEqual(self.call(200, 3, "GET", path, tenant="jwt"), made)
+        jwt = self.issuer.jwt()
+        for node in self.cluster.nodes():
+            token = self.login(200, node, JWT, {"jwt": jwt}, tenant="jwt")
+            self.assertEqual((token["policies"], token["tenant"]), (["builds"], "jwt"))
+            self.works(token["token"], "builds")
+        child = self.call(201, 1, "POST", "/v1/tokens", {}, token=token["token"])
+        self.works(child["token"], "builds")
+        self.call(403, 1, "POST", "/v1/tokens/self:renew", token=token["token"])
+        short = self.login(200, 1, JWT, {"jwt": self.issuer.jwt(exp=int(time.time()) + 60)}, tenant="jwt")
+        self.assertLess(short["expires_at"], token["expires_at"])
+        self.assertEqual(short["identity"], token["identity"])
+        self.call(200, 1, "DELETE", path, tenant="jwt")
+        for node in self.cluster.nodes():
+            self.login(401, node, JWT, {"jwt": jwt}, tenant="jwt")
+
+    def test_what_is_wrong_with_a_jwt_is_not_told(self):
+        self.trust("strict")
+        now = int(time.time())
+        other = Key(self.folder.name, "other")
+        claims = self.issuer.claims()
+        wrong = {
+            "expired": self.issuer.jwt(iat=now - 700, exp=now - 100),
+            "no end": self.issuer.jwt(exp=None),
+            "too long": self.issuer.jwt(exp=now + 7200),
+            "later": self.issuer.jwt(nbf=now + 600),
+            "for others": self.issuer.jwt(aud="elsewhere"),
+            "for nobody": self.issuer.jwt(aud=None),
+            "of others": self.issuer.jwt(iss="https://other.example"),
+            "nobody": self.issuer.jwt(sub=None),
+            "no role": self.issuer.jwt(team="visitors"),
+            "no such key": self.issuer.jwt({"kid": "second"}),
+            "another's key": make_jwt({"alg": "ES256", "kid": "first"}, claims, other.sign),
+            "unsigned": make_jwt({"alg": "none"}, claims, lambda data: b""),
+            "a bearer of nothing": "x", "empty": ""}
+        faces = set()
+        for what, jwt in wrong.items():
+            answer = self.login(401, len(faces) % NODES + 1, JWT, {"jwt": jwt}, tenant="strict")
+            faces.add((answer["error"]["code"], answer["error"]["message"]))
+        answer = self.login(401, 1, JWT, {"jwt": self.issuer.jwt()}, tenant="default")
+        faces.add((answer["error"]["code"], answer["error"]["message"]))
+        self.assertEqual(len(faces), 1, faces)
+        self.login(200, 1, JWT, {"jwt": self.issuer.jwt()}, tenant="strict")
+
+    def test_issuers_are_checked(self):
+        good = self.issuer.body(["p"])
+        for change in ({"audiences": []}, {"ttl_max": 0}, {"jwks": {"keys": []}}, {"issuer": ""}, {"more": 1},
+                       {"roles": [{"claim": "a", "value": "b", "policies": []}]},
+                       {"jwks": {"keys": [{"kty": "oct", "k": base64url(b"x" * 32), "alg": "HS256"}]}}):
+            self.call(400, 1, "PUT", "/v1/auth/issuers", {**good, **change})
+        made = self.call(200, 1, "PUT", "/v1/auth/issuers", good)
+        self.call(409, 1, "PUT", "/v1/auth/issuers", {**good, "expected_version": made["version"] + 1})
+        again = self.call(200, 1, "PUT", "/v1/auth/issuers", {**good, "expected_version": made["version"]})
+        self.assertEqual(again, {**made, "version": made["version"] + 1})
+        self.assertIn(again, self.call(200, 2, "GET", "/v1/auth/issuers")["issuers"])
+        self.call(200, 3, "DELETE", "/v1/auth/issuers/" + made["id"])
+        self.call(404, 3, "GET", "/v1/auth/issuers/" + made["id"])
+        self.call(400, 3, "GET", "/v1/auth/issuers/x")
+
+    # ---- certificates ----
+
+    def test_a_certificate_logs_in_until_it_is_revoked(self):
+        tenant = "certificates"
+        self.call(201, 1, "POST", "/v1/tenants", {"name": tenant})
+        identity = self.make_identity("device", tenant)
+        key = Key(self.folder.name, "device")
+        certificate = self.authority.certificate(key, identity, 0x77)
+
+        def sign(**more):
+            return {"statement": statement(key, certificate, self.cluster_id, **{"tenant": tenant, **more})}
+
+        self.login(401, 1, CERT, sign(), tenant=tenant)
+        self.call(404, 1, "GET", "/v1/auth/ca", tenant=tenant)
+        self.call(400, 1, "PUT", "/v1/auth/ca", {"certificate": "x"}, tenant=tenant)
+        made = self.call(200, 1, "PUT", "/v1/auth/ca", {"certificate": self.authority.pem}, tenant=tenant)
+        self.assertEqual(made, {"version": 1, "certificate": self.authority.pem, "revoked": []})
+        for node in self.cluster.nodes():
+            token = self.login(200, node, CERT, sign(), tenant=tenant)
+            self.assertEqual((token["identity"], token["tenant"]), (identity, tenant))
+        self.works(token["token"], "device")
+        now = time.time()
+        other = Key(self.folder.name, "thief")
+        for node, body in ((1, sign(at=now - 100)), (2, sign(at=now + 100)), (3, sign(tenant="default")),
+                           (1, {"statement": statement(other, certificate, self.cluster_id, tenant)}),
+                           (2, {"statement": statement(key, certificate, b"\0" * 16, tenant)}),
+                           (3, {"statement": self.issuer.jwt()}), (1, {"statement": ""})):
+            self.login(401, node, CERT, body, tenant=tenant)
+        self.login(401, 1, JWT, {"jwt": sign()["statement"]}, tenant=tenant)
+        self.call(401, 1, "GET", "/v1/secrets/device/x", token=sign()["statement"], tenant=tenant)
+        revoked = self.call(200, 2, "PUT", "/v1/auth/ca",
+                            {"certificate": self.authority.pem, "revoked": ["77"]}, tenant=tenant)
+        self.assertEqual(revoked["revoked"], ["77"])
+        for node in self.cluster.nodes():
+            self.login(401, node, CERT, sign(), tenant=tenant)
+        self.call(200, 2, "DELETE", "/v1/auth/ca", tenant=tenant)
+        self.call(404, 2, "GET", "/v1/auth/ca", tenant=tenant)
+
+    # ---- strangers ----
+
+    def test_bodies_of_strangers_are_small(self):
+        status, _, answer = self.cluster.request(1, "POST", JWT, {"jwt": "x" * 9000}, {}, None)
+        self.assertEqual(status, 413, answer)
+        self.login(401, 1, JWT, {"jwt": "x" * 4000})
+
+    def test_an_old_token_does_not_hinder_a_login(self):
+        _, role, made = self.make_role("again")
+        self.call(200, 1, "POST", APPROLE, {"role_id": role, "secret_id": made["secret_id"]},
+                  token="ost_" + "A" * 48)
+
+
+class SlowLogins(unittest.TestCase):
+    def test_failures_slow_a_name_down(self):
+        cluster = Cluster(1)
+        try:
+            cluster.create()
+            cluster.set_server_option("slow_failed_logins", '"yes"')
+            cluster.start_all()
+            cluster.wait_ready()
+            seen = []
+            for _ in range(20):
+                status, headers, answer = cluster.request(1, "POST", APPROLE, {"role_id": NOWHERE, "secret_id": "x"},
+                                                          {}, None)
+                seen.append(status)
+                if status == 429:
+                    self.assertGreater(int(headers["retry-after"]), 0)
+                    break
+            self.assertEqual(seen[:5], [401] * 5)
+            self.assertEqual(seen[-1], 429)
+        finally:
+            cluster.close()
