@@ -23,13 +23,14 @@ import items_access  # noqa: E402
 import items_bodies  # noqa: E402
 import items_http  # noqa: E402
 import items_identity  # noqa: E402
+import items_logins  # noqa: E402
 import items_names  # noqa: E402
 import items_slow  # noqa: E402
 import items_tls  # noqa: E402
 from lab import Lab, Unmet  # noqa: E402
 
 ALL = (items_names.ITEMS + items_http.ITEMS + items_bodies.ITEMS + items_access.ITEMS + items_identity.ITEMS
-       + items_tls.ITEMS + items_slow.ITEMS)
+       + items_logins.ITEMS + items_tls.ITEMS + items_slow.ITEMS)
 
 
 def chosen(patterns):
@@ -118,6 +119,7 @@ def main(arguments):
     with Lab() as lab:
         try:
             items_identity.prepare(lab)
+            items_logins.prepare(lab)
             for item, wrong in run_all(lab, items):
                 show(item, wrong, quiet)
                 results.append((item, wrong))

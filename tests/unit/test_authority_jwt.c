@@ -10,6 +10,7 @@
 
 #include "actors/authority.h"
 #include "auth/issuer.h"
+#include "auth/login.h"
 #include "crypto/base64.h"
 #include "token_records.h"
 
@@ -251,6 +252,82 @@ callers_are_subjects(void **state)
     ac_free(ac);
 }
 
+/* ---- logins: a node that is broken asks the others for other tokens than a login makes ---- */
+
+static enum vault_err
+try_put(struct actor_cluster *ac, unsigned node, const char *credential, const struct token *token,
+        const char *name)
+{
+    const struct membership *ms = node_membership(ac->nodes[node].node);
+    struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, node)};
+    uint8_t accessor[ACCESSOR_BYTES], memory[RECORD_NAME_BYTES_MAX];
+    char key[2 * ACCESSOR_BYTES + 1];
+    struct buf value = {0};
+    struct path path;
+    ticket_accessor(token->hash, accessor);
+    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
+    assert_int_equal(token_encode(token, &value), OK);
+    assert_int_equal(record_path_make(bytes_of_text(SYSTEM_TENANT), bytes_of_text("token"),
+                                      bytes_of_text(name ? name : key), memory, &path),
+                     OK);
+    enum vault_err err = authority_of_record(ms, &st, path, RECORD_CHANGE, buf_bytes(&value),
+                                             bytes_of_text(credential));
+    if (!name)
+        assert_int_not_equal(authority_of_record(ms, &st, path, RECORD_REMOVE, (struct bytes){0},
+                                                 bytes_of_text(credential)),
+                             OK);
+    buf_close(&value);
+    return err;
+}
+
+static void
+a_login_makes_what_it_says_and_nothing_else(void **state)
+{
+    struct key_pair pair = key_pair_of(1), strange = key_pair_of(2);
+    struct actor_cluster *ac = cluster_of(60, &pair);
+    char jwt[TEXT_BYTES], bert[TEXT_BYTES], guest[TEXT_BYTES], forged[TEXT_BYTES];
+    const uint8_t hash[HASH_BYTES] = {1, 2, 3};
+    struct token good;
+    struct login login;
+    (void)state;
+    make(&pair, "vault", "anna", "reader", 0, 600, jwt);
+    make(&pair, "vault", "bert", "reader", 0, 600, bert);
+    make(&pair, "vault", "anna", "guest", 0, 600, guest);
+    make(&strange, "vault", "anna", "reader", 0, 600, forged);
+    const struct membership *ms = node_membership(ac->nodes[1].node);
+    struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1)};
+    struct bytes tenant = bytes_of_text("default");
+    assert_int_equal(authority_login(ms, &st, tenant, bytes_of_text(guest), &login),
+                     ERR_UNAUTHENTICATED);
+    assert_int_equal(authority_login(ms, &st, tenant, bytes_of_text(jwt), &login), OK);
+    assert_int_equal(login_token(&login, st.wall_ms, hash, &good), OK);
+    struct token more = good, longer = good, lasting = good, other = good, old = good, child = good,
+                 elsewhere = good, all = good;
+    more.policies.names[more.policies.count++] = bytes_of_text("writers");
+    all.policies.count = 0;
+    longer.expires_ms = longer.latest_ms = good.expires_ms + 1;
+    lasting.ttl_ms = 60000;
+    lasting.latest_ms += 3600000;
+    other.identity[0] ^= 1;
+    old.created_ms -= 3600000;
+    child.has_parent = true;
+    child.depth = 1;
+    elsewhere.tenant = bytes_of_text("elsewhere");
+    const struct token *wrong[] = {&more, &longer, &lasting,   &other,
+                                   &old,  &child,  &elsewhere, &all};
+    for (unsigned node = 0; node < NODES; node++) {
+        assert_int_equal(try_put(ac, node, jwt, &good, NULL), OK);
+        assert_int_not_equal(try_put(ac, node, bert, &good, NULL), OK);
+        assert_int_not_equal(try_put(ac, node, guest, &good, NULL), OK);
+        assert_int_equal(try_put(ac, node, forged, &good, NULL), ERR_UNAUTHENTICATED);
+        assert_int_not_equal(try_put(ac, node, jwt, &good, "00000000000000000000000000000000"), OK);
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+            if (try_put(ac, node, jwt, wrong[i], NULL) == OK)
+                fail_msg("node %u takes token %zu", node, i);
+    }
+    ac_free(ac);
+}
+
 /* A token that was good under one record is not remembered for another. */
 static void
 what_is_remembered(void **state)
@@ -282,6 +359,7 @@ main(void)
         cmocka_unit_test(keys_and_issuers_go),
         cmocka_unit_test(issuers_are_trusted_by_their_tenants),
         cmocka_unit_test(callers_are_subjects),
+        cmocka_unit_test(a_login_makes_what_it_says_and_nothing_else),
         cmocka_unit_test(what_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
