@@ -153,7 +153,8 @@ headers_apply(const struct request_headers *headers, struct request *request)
         request->has_tenant = true;
     }
     /* Whoever logs in may have a credential that is not good any more. */
-    if (request->kind == REQUEST_HEALTH || request_is_login(request) || headers->present[REQUEST_HEADER_authorization] == 0)
+    if (request->kind == REQUEST_HEALTH || request_is_login(request) ||
+        headers->present[REQUEST_HEADER_authorization] == 0)
         return OK;
     return apply_credential(headers, request);
 }

@@ -14,9 +14,9 @@
 #include "cli/input.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "crypto/pem.h"
 #include "cli/secret_common.h"
 #include "crypto/certificate.h"
+#include "crypto/pem.h"
 #include "runtime/certificates.h"
 #include "runtime/node_signing.h"
 
