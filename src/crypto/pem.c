@@ -11,10 +11,12 @@ static const char end[] = "-----END CERTIFICATE-----";
 static ptrdiff_t
 find(struct bytes text, size_t from, const char *word)
 {
-    const uint8_t *at =
-        from < text.size ? memmem(text.data + from, text.size - from, word, strlen(word)) : NULL;
+    size_t size = strlen(word);
 
-    return at ? at - text.data : -1;
+    for (size_t i = from; i < text.size && text.size - i >= size; i++)
+        if (memcmp(text.data + i, word, size) == 0)
+            return (ptrdiff_t)i;
+    return -1;
 }
 
 bool
