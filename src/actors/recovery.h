@@ -72,8 +72,8 @@ struct recovery_look {
     struct instant next;
     struct row_key path_key;
     uint64_t version, oldest_version;
-    uint64_t destroyed;           /* of them the record is enough */
-    bool settled;                 /* the head is known chosen: nothing below oldest_version is kept */
+    uint64_t destroyed; /* of them the record is enough */
+    bool settled;       /* the head is known chosen: nothing below oldest_version is kept */
     uint8_t version_id[ID_BYTES]; /* of the head's version */
     uint64_t unfinished, missing; /* so far in this look */
 };
