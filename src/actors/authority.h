@@ -51,8 +51,9 @@ MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const s
                                             struct bytes credential);
 /*
  * What belongs to identity records: operators may do all of it. A token may look at its own record,
- * put its end off as far as it allows itself, count a use of itself, make children of its own identity, and remove itself
- * and its descendants. `value`: of a change, all of what is to be put.
+ * put its end off as far as it allows itself, count a use of itself, make children of its own
+ * identity, and remove itself and its descendants; a login makes one token. `value`: of a change,
+ * all of what is to be put.
  */
 enum record_action { RECORD_LOOK, RECORD_CHANGE, RECORD_REMOVE };
 MUST_CHECK enum vault_err authority_of_record(const struct membership *ms, const struct step *st,

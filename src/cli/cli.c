@@ -14,21 +14,11 @@ enum { SUGGEST_LENGTH_MAX = 32 };
 static const struct {
     const char *word, *path;
 } other_words[] = {
-    {"put", "secret update"},
-    {"set", "secret update"},
-    {"write", "secret update"},
-    {"read", "secret get"},
-    {"show", "secret get"},
-    {"cat", "secret get"},
-    {"rm", "secret delete"},
-    {"del", "secret delete"},
-    {"remove", "secret delete"},
-    {"log", "secret history"},
-    {"add", "secret create"},
-    {"new", "secret create"},
-    {"init", "cluster create"},
-    {"start", "server"},
-    {"health", "status"},
+    {"put", "secret update"},    {"set", "secret update"}, {"write", "secret update"},
+    {"read", "secret get"},      {"show", "secret get"},   {"cat", "secret get"},
+    {"rm", "secret delete"},     {"del", "secret delete"}, {"remove", "secret delete"},
+    {"log", "secret history"},   {"add", "secret create"}, {"new", "secret create"},
+    {"init", "cluster create"},  {"start", "server"},      {"health", "status"},
     {"get-value", "secret get"},
 };
 
@@ -159,7 +149,7 @@ print_group(FILE *out, const char *group)
     fprintf(out, "\n`ostraka %s COMMAND --help` explains a command.\n", group);
 }
 
-/* What other tools call so, mostly about secrets, or the command whose second word this is; or NULL. */
+/* What other tools call so, or the command whose second word this is; or NULL. */
 static const char *
 suggest_by_word(const char *word)
 {
