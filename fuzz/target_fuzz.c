@@ -55,8 +55,11 @@ check_accepted(const struct request *request)
     require(request->version <= INT64_MAX && request->before_version <= INT64_MAX);
     require(request->version == 0 || !request->has_at);
     require(request->credential.size <= CREDENTIAL_BYTES_MAX);
-    if (request->kind <= REQUEST_DELETION)
+    if (request->kind <= REQUEST_DELETION || request->kind == REQUEST_METADATA ||
+        request->kind == REQUEST_ALTER)
         require(secret_name_valid(request->name));
+    else if (request->kind == REQUEST_AUTH)
+        require(request->name.size <= NAME_BYTES_MAX); /* a key of its own kind */
     else
         require(request->name.size == 0);
 }
