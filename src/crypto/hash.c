@@ -1,20 +1,20 @@
-/* wolfssl/options.h must come before any other header of wolfSSL. */
-#include <wolfssl/options.h>
-
 #include "crypto/hash.h"
 
 #include <assert.h>
+#include <nettle/hkdf.h>
+#include <nettle/hmac.h>
 #include <sodium.h>
 #include <string.h>
-#include <wolfssl/wolfcrypt/hmac.h>
 
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
 static_assert(SHORT_HASH_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
 static_assert(KEY_BYTES == crypto_generichash_KEYBYTES, "keyed BLAKE2b-256");
 
 enum {
-    HKDF_OUT_MAX = 255 * WC_SHA256_DIGEST_SIZE,
-    HKDF_STACK_BYTES = 2048, /* more than the frames of wolfCrypt's HMAC and SHA-256 take */
+    HKDF_OUT_MAX = 255 * SHA256_DIGEST_SIZE,
+    HKDF_STACK_BYTES = 1024, /* more than the frames of nettle's HMAC and SHA-256 take */
+    GATHER_BYTES = 512,      /* most inputs of several parts are smaller */
+    PART_SIZE_BYTES = 8,
 };
 
 void
@@ -27,22 +27,61 @@ hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES])
 }
 
 static void
-framed_parts(const uint8_t *key, const struct bytes *parts, size_t count, uint8_t *out)
+put_size(size_t size, uint8_t out[static PART_SIZE_BYTES])
+{
+    for (unsigned i = 0; i < PART_SIZE_BYTES; i++)
+        out[i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
+}
+
+/* The parts, each after its size, one behind the other. 0: they do not fit. */
+static size_t
+gather(const struct bytes *parts, size_t count, uint8_t out[static GATHER_BYTES])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size > GATHER_BYTES || used + PART_SIZE_BYTES + parts[i].size > GATHER_BYTES)
+            return 0;
+        put_size(parts[i].size, out + used);
+        used += PART_SIZE_BYTES;
+        if (parts[i].size > 0)
+            memcpy(out + used, parts[i].data, parts[i].size);
+        used += parts[i].size;
+    }
+    return used;
+}
+
+static void
+framed_in_steps(const uint8_t *key, const struct bytes *parts, size_t count, uint8_t *out)
 {
     crypto_generichash_state state;
 
     (void)crypto_generichash_init(&state, key, key ? KEY_BYTES : 0, HASH_BYTES);
     for (size_t i = 0; i < count; i++) {
-        uint8_t size[8];
+        uint8_t size[PART_SIZE_BYTES];
 
-        for (unsigned j = 0; j < sizeof(size); j++)
-            size[j] = (uint8_t)((uint64_t)parts[i].size >> (56 - 8 * j));
+        put_size(parts[i].size, size);
         (void)crypto_generichash_update(&state, size, sizeof(size));
         if (parts[i].size > 0)
             (void)crypto_generichash_update(&state, parts[i].data, parts[i].size);
     }
     (void)crypto_generichash_final(&state, out, HASH_BYTES);
     sodium_memzero(&state, sizeof(state));
+}
+
+/* In one call where it can be: of a few short parts the calls cost as much as the hash. */
+static void
+framed_parts(const uint8_t *key, const struct bytes *parts, size_t count, uint8_t *out)
+{
+    uint8_t input[GATHER_BYTES];
+    size_t size = gather(parts, count, input);
+
+    if (size == 0) {
+        framed_in_steps(key, parts, count, out);
+        return;
+    }
+    (void)crypto_generichash(out, HASH_BYTES, input, size, key, key ? KEY_BYTES : 0);
+    sodium_memzero(input, size);
 }
 
 void
@@ -73,24 +112,25 @@ hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input)
 enum vault_err
 hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info, uint8_t *out, size_t out_size)
 {
-    uint8_t prk[WC_SHA256_DIGEST_SIZE];
-    int rc;
+    static const uint8_t none[1];
+    struct hmac_sha256_ctx hmac;
+    uint8_t prk[SHA256_DIGEST_SIZE];
 
     if (out_size == 0 || out_size > HKDF_OUT_MAX || ikm.size > INT32_MAX || salt.size > INT32_MAX ||
         info.size > INT32_MAX)
         return ERR_RANGE;
 
-    /* Both halves by hand rather than wc_HKDF, which leaves the extracted key on its stack. */
-    rc = wc_HKDF_Extract(WC_SHA256, salt.data, (word32)salt.size, ikm.data, (word32)ikm.size, prk);
-    if (rc == 0)
-        rc = wc_HKDF_Expand(WC_SHA256, prk, sizeof(prk), info.data, (word32)info.size, out,
-                            (word32)out_size);
+    hmac_sha256_set_key(&hmac, salt.size, salt.size > 0 ? salt.data : none);
+    hkdf_extract(&hmac, (nettle_hash_update_func *)hmac_sha256_update,
+                 (nettle_hash_digest_func *)hmac_sha256_digest, sizeof(prk), ikm.size,
+                 ikm.size > 0 ? ikm.data : none, prk);
+    hmac_sha256_set_key(&hmac, sizeof(prk), prk);
+    hkdf_expand(&hmac, (nettle_hash_update_func *)hmac_sha256_update,
+                (nettle_hash_digest_func *)hmac_sha256_digest, sizeof(prk), info.size,
+                info.size > 0 ? info.data : none, out_size, out);
     sodium_memzero(prk, sizeof(prk));
+    sodium_memzero(&hmac, sizeof(hmac));
     sodium_stackzero(HKDF_STACK_BYTES);
-    if (rc != 0) {
-        sodium_memzero(out, out_size);
-        return ERR_NOMEM; /* with these arguments nothing but an allocation can fail */
-    }
     return OK;
 }
 

@@ -19,7 +19,7 @@ void mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, s
 /* SipHash-2-4: cheap and stable, for tables and placement. */
 uint64_t hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input);
 
-/* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE, ERR_NOMEM. */
+/* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE. */
 MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info,
                                       uint8_t *out, size_t out_size);
 
