@@ -66,11 +66,13 @@ majority(const struct shard_work *w)
 static unsigned
 keep_vouched(const struct shard_work *w, struct proof *proof)
 {
+    struct vouch_checker checker;
     unsigned unknown = 0;
     size_t kept = 0;
+    vouch_checker_init(&checker, w->s->membership, w->path->link.path, proof, NULL);
     for (size_t i = 0; i < proof->count; i++) {
         const struct proof_entry *e = &proof->entries[i];
-        enum vouched v = vouch_check(w->s->membership, w->path->link.path, proof, e, NULL);
+        enum vouched v = vouch_check(&checker, e);
         unknown += v == VOUCHED_UNKNOWN;
         if (v == VOUCHED_FOR)
             proof->entries[kept++] = *e;
@@ -273,9 +275,10 @@ repeats(struct shard_work *w, const struct proof *votes, const struct head *head
         return true;
     *keep = w->msg->u.write.origin;
     if (origin && proof_decode(*keep, origin) == OK && origin->purpose == CHANGE_NONE) {
+        struct vouch_checker checker;
         unsigned unknown; /* it is chosen, though its holder has forgotten that it knew */
-        if (vouch_count(w->s->membership, w->path->link.path, origin, head_id, &unknown, NULL) >=
-            majority(w))
+        vouch_checker_init(&checker, w->s->membership, w->path->link.path, origin, head_id);
+        if (vouch_count(&checker, origin, &unknown, NULL) >= majority(w))
             return true;
     }
     if (origin && proof_decode(*keep, origin) == OK && origin->purpose != CHANGE_NONE) {
@@ -353,7 +356,9 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
     if (!proof)
         return false;
     if (proof_decode(encoded, proof) == OK && proof->purpose == CHANGE_NONE) {
-        unsigned good = vouch_count(ms, w->path->link.path, proof, head_id, &unknown, written);
+        struct vouch_checker checker;
+        vouch_checker_init(&checker, ms, w->path->link.path, proof, head_id);
+        unsigned good = vouch_count(&checker, proof, &unknown, written);
         if (good >= majority(w)) {
             *ballot = proof->ballot;
             return true;

@@ -5,11 +5,13 @@
 
 #include "crypto/hash.h"
 
-static const char label[] = "ostraka vote proof 1";
+static const char label[] = "ostraka vote proof 2";
 
 enum {
-    FIXED_BYTES = 2 + 8 + 2 * (8 + 8 + 1) + 2 + OP_ID_BYTES + ID_BYTES,
+    COMMON_BYTES = 1 + 8 + 8 + 1 + OP_ID_BYTES,
+    SAID_BYTES = HASH_BYTES + 2 + 8 + (8 + 8 + 1) + 1 + ID_BYTES,
 };
+static_assert((int)SAID_BYTES <= (int)VOTE_SAID_MAX, "with the key one block");
 
 static uint8_t *
 put_u64(uint8_t *at, uint64_t value)
@@ -28,35 +30,36 @@ put_ballot(uint8_t *at, struct ballot b)
     return at + 1;
 }
 
-/* Everything of the statement that has a fixed size, and who says it to whom. */
+/* What all that vote for one change, or write one head, say alike: hashed once for all of them. */
 static void
-put_fixed(const struct statement *s, uint8_t from, uint8_t to, uint8_t out[static FIXED_BYTES])
+hash_common(const struct statement *s, uint8_t out[static HASH_BYTES])
 {
-    uint8_t *at = out;
-    memset(out, 0, FIXED_BYTES);
+    uint8_t fixed[COMMON_BYTES] = {(uint8_t)s->purpose};
+    uint8_t *at = put_ballot(fixed + 1, s->ballot);
+    if (s->op_id)
+        memcpy(at, s->op_id, OP_ID_BYTES);
+    const struct bytes parts[] = {bytes_of_text(label), bytes_of(fixed, sizeof(fixed)),
+                                  s->path.tenant, s->path.name, s->caller};
+    hash_parts(parts, 5, out);
+}
+
+/* What one of them says for itself, and to whom. */
+static bool
+make_mac(const struct membership *ms, const uint8_t common[static HASH_BYTES],
+         const struct statement *s, uint8_t from, uint8_t to, uint8_t out[static VOTE_MAC_BYTES])
+{
+    uint8_t said[SAID_BYTES] = {0};
+    uint8_t *at = said + HASH_BYTES;
+    memcpy(said, common, HASH_BYTES);
     *at++ = from;
     *at++ = to;
     at = put_u64(at, s->incarnation);
-    at = put_ballot(at, s->ballot);
     at = put_ballot(at, s->accepted);
-    *at++ = (uint8_t)s->purpose;
     *at++ = (uint8_t)s->state;
-    if (s->op_id)
-        memcpy(at, s->op_id, OP_ID_BYTES);
-    at += OP_ID_BYTES;
     if (s->head_id)
         memcpy(at, s->head_id, ID_BYTES);
-}
-
-static bool
-make_mac(const struct membership *ms, const struct statement *s, uint8_t from, uint8_t to,
-         uint8_t out[static VOTE_MAC_BYTES])
-{
-    uint8_t fixed[FIXED_BYTES];
-    put_fixed(s, from, to, fixed);
-    const struct bytes parts[] = {bytes_of_text(label), bytes_of(fixed, sizeof(fixed)),
-                                  s->path.tenant, s->path.name, s->caller};
-    return vote_keys_mac(ms->vote_keys, from == ms->self ? to : from, parts, 5, out);
+    return vote_keys_mac(ms->vote_keys, from == ms->self ? to : from, bytes_of(said, sizeof(said)),
+                         out);
 }
 
 static_assert((int)VOTE_CALLER_BYTES_MAX >= (int)VOTE_VALUE_BYTES + 36, "an identity's id fits");
@@ -96,60 +99,68 @@ vouch(const struct membership *ms, const struct step *st, const struct statement
     membership_replicas(ms, s->path, &replicas);
     size_t size = (size_t)replicas.count * VOTE_MAC_BYTES;
     uint8_t *macs = arena_alloc(st->arena, size);
+    uint8_t common[HASH_BYTES];
     if (!macs)
         return (struct bytes){0};
+    hash_common(s, common);
     for (unsigned i = 0; i < replicas.count; i++)
-        (void)make_mac(ms, s, ms->self, replicas.nodes[i], macs + (size_t)i * VOTE_MAC_BYTES);
+        (void)make_mac(ms, common, s, ms->self, replicas.nodes[i],
+                       macs + (size_t)i * VOTE_MAC_BYTES);
     return bytes_of(macs, size);
 }
 
-enum vouched
-vouch_check(const struct membership *ms, struct path path, const struct proof *proof,
-            const struct proof_entry *entry, const uint8_t *head_id)
+void
+vouch_checker_init(struct vouch_checker *c, const struct membership *ms, struct path path,
+                   const struct proof *proof, const uint8_t *head_id)
 {
-    static const uint8_t none[VOTE_MAC_BYTES];
-    bool write = proof->purpose == CHANGE_NONE;
     struct statement s = {.path = path,
                           .ballot = proof->ballot,
                           .purpose = proof->purpose,
                           .op_id = proof->op_id,
-                          .caller = proof->caller,
-                          .accepted = entry->accepted,
+                          .caller = proof->caller};
+    *c = (struct vouch_checker){.membership = ms,
+                                .head_id = proof->purpose == CHANGE_NONE ? head_id : NULL};
+    membership_replicas(ms, path, &c->replicas);
+    hash_common(&s, c->common);
+}
+
+enum vouched
+vouch_check(const struct vouch_checker *c, const struct proof_entry *entry)
+{
+    static const uint8_t none[VOTE_MAC_BYTES];
+    const struct membership *ms = c->membership;
+    struct statement s = {.accepted = entry->accepted,
                           .state = entry->state,
-                          .head_id = write ? head_id : entry->head_id,
+                          .head_id = c->head_id ? c->head_id : entry->head_id,
                           .incarnation = entry->incarnation};
-    struct replicas replicas;
     uint8_t mac[VOTE_MAC_BYTES];
-    membership_replicas(ms, path, &replicas);
-    int own = replicas_index(&replicas, ms->self);
-    if (own < 0 || replicas_index(&replicas, entry->node) < 0 ||
-        entry->macs.size != (size_t)replicas.count * VOTE_MAC_BYTES)
+    int own = replicas_index(&c->replicas, ms->self);
+    if (own < 0 || replicas_index(&c->replicas, entry->node) < 0 ||
+        entry->macs.size != (size_t)c->replicas.count * VOTE_MAC_BYTES)
         return VOUCHED_NOT;
     struct bytes shown = bytes_of(entry->macs.data + (size_t)own * VOTE_MAC_BYTES, VOTE_MAC_BYTES);
-    if (!make_mac(ms, &s, entry->node, ms->self, mac) ||
+    if (!make_mac(ms, c->common, &s, entry->node, ms->self, mac) ||
         memcmp(shown.data, none, VOTE_MAC_BYTES) == 0)
         return VOUCHED_UNKNOWN;
     return secret_equal(shown, bytes_of(mac, sizeof(mac))) ? VOUCHED_FOR : VOUCHED_NOT;
 }
 
 unsigned
-vouch_count(const struct membership *ms, struct path path, const struct proof *proof,
-            const uint8_t *head_id, unsigned *unknown, uint64_t *mask)
+vouch_count(const struct vouch_checker *c, const struct proof *proof, unsigned *unknown,
+            uint64_t *mask)
 {
-    struct replicas replicas;
     unsigned count = 0;
-    membership_replicas(ms, path, &replicas);
     *unknown = 0;
     if (mask)
         *mask = 0;
     for (size_t i = 0; i < proof->count; i++) {
-        enum vouched v = vouch_check(ms, path, proof, &proof->entries[i], head_id);
+        enum vouched v = vouch_check(c, &proof->entries[i]);
         *unknown += v == VOUCHED_UNKNOWN;
         if (v != VOUCHED_FOR)
             continue;
         count++;
         if (mask)
-            *mask |= UINT64_C(1) << replicas_index(&replicas, proof->entries[i].node);
+            *mask |= UINT64_C(1) << replicas_index(&c->replicas, proof->entries[i].node);
     }
     return count;
 }

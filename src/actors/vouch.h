@@ -36,20 +36,30 @@ bool vote_caller_names(struct bytes caller, struct bytes value);
 /* This node's MACs for all replicas, in the step's arena. Empty: no memory, or no keys here. */
 struct bytes vouch(const struct membership *ms, const struct step *st, const struct statement *s);
 
+/* For the entries of one proof. Its fields are for this file alone. */
+struct vouch_checker {
+    const struct membership *membership;
+    struct replicas replicas;
+    const uint8_t *head_id; /* NULL: votes */
+    uint8_t common[HASH_BYTES];
+};
+/* `ms` and `head_id`, which is of writes alone, are borrowed. */
+void vouch_checker_init(struct vouch_checker *c, const struct membership *ms, struct path path,
+                        const struct proof *proof, const uint8_t *head_id);
+
 enum vouched {
     VOUCHED_FOR,
     VOUCHED_UNKNOWN /* that key is not known, here or there */,
     VOUCHED_NOT
 };
-/* Whether that entry's node, a replica of the path, says so to this node. `head_id` of writes. */
-enum vouched vouch_check(const struct membership *ms, struct path path, const struct proof *proof,
-                         const struct proof_entry *entry, const uint8_t *head_id);
+/* Whether that entry's node, a replica of the path, says so to this node. */
+enum vouched vouch_check(const struct vouch_checker *c, const struct proof_entry *entry);
 
 /*
  * How many replicas have vouched to this node. *unknown: how many more may have, but a key is not
  * known. *mask, unless NULL: which (bit per replica).
  */
-unsigned vouch_count(const struct membership *ms, struct path path, const struct proof *proof,
-                     const uint8_t *head_id, unsigned *unknown, uint64_t *mask);
+unsigned vouch_count(const struct vouch_checker *c, const struct proof *proof, unsigned *unknown,
+                     uint64_t *mask);
 
 #endif

@@ -1,5 +1,6 @@
 #include "crypto/vote_keys.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -104,12 +105,15 @@ make_key(struct vote_keys *keys, uint8_t peer)
     return err;
 }
 
+static_assert((int)KEY_BYTES + (int)VOTE_SAID_MAX == 128, "one block of BLAKE2b");
+
 bool
-vote_keys_mac(struct vote_keys *keys, uint8_t peer, const struct bytes *parts, size_t count,
+vote_keys_mac(struct vote_keys *keys, uint8_t peer, struct bytes said,
               uint8_t out[static VOTE_MAC_BYTES])
 {
     static const uint8_t none[X25519_BYTES];
-    uint8_t mac[HASH_BYTES];
+    uint8_t input[KEY_BYTES + VOTE_SAID_MAX], mac[HASH_BYTES];
+    assert(said.size <= VOTE_SAID_MAX);
     memset(out, 0, VOTE_MAC_BYTES);
     if (peer >= NODES_MAX)
         return false;
@@ -117,7 +121,11 @@ vote_keys_mac(struct vote_keys *keys, uint8_t peer, const struct bytes *parts, s
         (memcmp(keys->peers[peer].public_half, none, sizeof(none)) == 0 ||
          make_key(keys, peer) != OK))
         return false;
-    mac_parts(keys->peers[peer].key.data, parts, count, mac);
+    memcpy(input, keys->peers[peer].key.data, KEY_BYTES);
+    if (said.size > 0)
+        memcpy(input + KEY_BYTES, said.data, said.size);
+    hash_bytes(bytes_of(input, KEY_BYTES + said.size), mac);
     memcpy(out, mac, VOTE_MAC_BYTES);
+    sodium_memzero(input, KEY_BYTES);
     return true;
 }

@@ -20,7 +20,11 @@
 #include "crypto/hash.h"
 #include "crypto/x25519.h"
 
-enum { VOTE_MAC_BYTES = 16, VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */ };
+enum {
+    VOTE_MAC_BYTES = 16,
+    VOTE_SAID_MAX = 96,            /* what a MAC is over: with the key one block of BLAKE2b */
+    VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */
+};
 
 /*
  * The public half that belongs to `root`, as cluster.conf names it, so that nodes know it before
@@ -59,10 +63,13 @@ bool vote_keys_learn(struct vote_keys *keys, uint8_t peer,
                      const uint8_t public_half[static X25519_BYTES]);
 
 /*
- * MAC over the parts under the key of this node and `peer` (or this node itself). False, and all
- * zero: that key is not known.
+ * MAC over `said`, at most VOTE_SAID_MAX bytes of one form and size for all, under the key of this node
+ * and `peer` (or this node itself): the first half of BLAKE2b-256(key | said). That is one call of the
+ * compression function, where the keyed mode takes two; a prefix is as good a key, since BLAKE2b cannot
+ * be extended and the size of the input is no choice of anybody's. False, and all zero: that key is not
+ * known.
  */
-bool vote_keys_mac(struct vote_keys *keys, uint8_t peer, const struct bytes *parts, size_t count,
+bool vote_keys_mac(struct vote_keys *keys, uint8_t peer, struct bytes said,
                    uint8_t out[static VOTE_MAC_BYTES]);
 
 #endif

@@ -56,8 +56,7 @@ stop(struct nodes *n)
 static bool
 mac(struct nodes *n, uint8_t at, uint8_t with, const char *text, uint8_t out[VOTE_MAC_BYTES])
 {
-    struct bytes part = bytes_of_text(text);
-    return vote_keys_mac(&n->keys[at], with, &part, 1, out);
+    return vote_keys_mac(&n->keys[at], with, bytes_of_text(text), out);
 }
 
 static void
