@@ -452,7 +452,7 @@ chosen(struct work *w)
     struct job *job = w->job;
     bool all = written_mask(job) == (UINT64_C(1) << job->replicas.count) - 1;
     metrics_count(w->st->metrics, METRIC_changes_chosen);
-    job_log(w, LOG_INFO, "chosen", OK);
+    job_log(w, LOG_DEBUG, "chosen", OK);
     if (job->finishing && job->settling && job->background) {
         settler_done(w);
         job_leave_line(w);

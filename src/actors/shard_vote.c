@@ -96,7 +96,7 @@ grant(struct shard_work *w)
     shard_vouch_vote(w, &m->u.voted);
     metrics_count(w->st->metrics, METRIC_votes_granted);
     note_vote(w, "granted");
-    shard_log(w, LOG_INFO, "voted", REFUSED_NONE);
+    shard_log(w, LOG_DEBUG, "voted", REFUSED_NONE);
 }
 
 static enum vault_err

@@ -160,11 +160,15 @@ summarise(struct shard_row *row)
     return OK;
 }
 
-enum vault_err
-shard_row_set(struct shard_row *to, const struct path_row *row)
+/* `known`: of that very head, which then need not be decoded and hashed again; or NULL. */
+static enum vault_err
+row_set(struct shard_row *to, const struct path_row *row, const struct head_summary *known)
 {
     struct buf memory = {0};
-    enum vault_err err = buf_append(&memory, row->head);
+    struct head_summary summary = known ? *known : (struct head_summary){0};
+    enum vault_err err = buf_reserve(&memory, row->head.size + row->proof.size);
+    if (err == OK)
+        err = buf_append(&memory, row->head);
     if (err == OK)
         err = buf_append(&memory, row->proof);
     if (err != OK) {
@@ -178,7 +182,14 @@ shard_row_set(struct shard_row *to, const struct path_row *row)
     to->row.proof = (struct bytes){0};
     if (row->proof.size > 0)
         to->row.proof = bytes_of(memory.data + row->head.size, row->proof.size);
-    return summarise(to);
+    to->head = summary;
+    return known ? OK : summarise(to);
+}
+
+enum vault_err
+shard_row_set(struct shard_row *to, const struct path_row *row)
+{
+    return row_set(to, row, NULL);
 }
 
 enum vault_err
@@ -188,9 +199,10 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
     path->has_next = false;
     path->next_clean = path->clean;
-    if (bytes_equal(head, path->row.row.head))
+    bool same = bytes_equal(head, path->row.row.head);
+    if (same)
         row.proof = path->row.row.proof;
-    enum vault_err err = shard_row_set(&path->next, &row);
+    enum vault_err err = row_set(&path->next, &row, same ? &path->row.head : NULL);
     path->has_next = err == OK;
     /* The same tombstone again: it stays erased since when it was. */
     if (err == OK && erased && path->row.row.erased &&
@@ -209,7 +221,7 @@ shard_next_proof(struct shard_path *path, struct bytes proof)
     struct path_row row = path->next.row;
     struct shard_row next = {0};
     row.proof = proof;
-    enum vault_err err = shard_row_set(&next, &row);
+    enum vault_err err = row_set(&next, &row, &path->next.head);
     if (err != OK) {
         buf_close(&next.memory);
         return err;

@@ -246,7 +246,7 @@ accept_head(struct shard_work *w, struct incoming *in)
     if (!same && head_is_of_expiry(&in->head))
         note_expiry(w);
     metrics_count(w->st->metrics, METRIC_writes_accepted);
-    shard_log(w, LOG_INFO, "accepted", REFUSED_NONE);
+    shard_log(w, LOG_DEBUG, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
 }
 

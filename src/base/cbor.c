@@ -86,9 +86,14 @@ write_bytes(struct cbor_writer *w, struct bytes data)
 static void
 write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
 {
-    uint8_t head[HEAD_MAX];
     unsigned follow = 0; /* bytes of argument */
     unsigned info;
+    uint8_t *head;
+
+    if (w->err == OK)
+        w->err = buf_reserve(w->buf, HEAD_MAX);
+    if (w->err != OK)
+        return;
 
     if (argument < 24) {
         info = (unsigned)argument;
@@ -105,10 +110,11 @@ write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
         info = 27;
         follow = 8;
     }
+    head = w->buf->data + w->buf->size;
     head[0] = (uint8_t)((unsigned)type << 5 | info);
     for (unsigned i = 0; i < follow; i++)
         head[1 + i] = (uint8_t)(argument >> (8 * (follow - 1 - i)));
-    write_bytes(w, bytes_of(head, 1 + follow));
+    w->buf->size += 1 + follow;
 }
 
 void

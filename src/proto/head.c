@@ -133,8 +133,10 @@ head_is_of_expiry(const struct head *head)
 {
     uint8_t op_id[OP_ID_BYTES];
 
+    if (head->kind != HEAD_TOMBSTONE)
+        return false;
     expiry_op_id(head->prev, op_id);
-    return head->kind == HEAD_TOMBSTONE && memcmp(head->op_id, op_id, OP_ID_BYTES) == 0;
+    return memcmp(head->op_id, op_id, OP_ID_BYTES) == 0;
 }
 
 static bool

@@ -9,7 +9,7 @@
 
 #include "proto/proof.h"
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, ANCHOR_BYTES_MAX = 512, KINDS_END = MSG_SCANNED + 1 };
+enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, ANCHOR_BYTES_MAX = 512, MESSAGE_BYTES_COMMON = 2048, KINDS_END = MSG_SCANNED + 1 };
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };
@@ -399,6 +399,7 @@ msg_encode(const struct msg *msg, struct buf *out)
         return ERR_RANGE;
 
     cbor_writer_init(&w, out);
+    w.err = buf_reserve(out, MESSAGE_BYTES_COMMON); /* most need no more */
     cbor_put_array(&w, COMMON_FIELDS + layout->count);
     cbor_put_uint(&w, msg->kind);
     cbor_put_uint(&w, msg->op);

@@ -1,5 +1,7 @@
 #include "proto/request.h"
 
+#include <string.h>
+
 #include "base/cbor.h"
 
 const char *
@@ -92,21 +94,32 @@ segment_valid(struct bytes segment)
     return true;
 }
 
+static bool
+is_ascii(struct bytes text)
+{
+    uint8_t bits = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        bits |= text.data[i];
+    return bits < 0x80;
+}
+
+/* Asked of every message and row, so the common case is looked through as few times as can be. */
 bool
 secret_name_valid(struct bytes name)
 {
-    size_t start = 0;
-
     if (name.size == 0 || name.size > NAME_BYTES_MAX || name.data[0] == '_')
         return false;
-    if (!utf8_valid(name) || has_control(name))
+    if ((!is_ascii(name) && !utf8_valid(name)) || has_control(name))
         return false;
-    for (size_t i = 0; i <= name.size; i++) {
-        if (i < name.size && name.data[i] != '/')
-            continue;
-        if (!segment_valid(bytes_of(name.data + start, i - start)))
+    for (size_t start = 0; start <= name.size;) {
+        const uint8_t *at = name.data + start;
+        const uint8_t *slash = memchr(at, '/', name.size - start);
+        size_t size = slash ? (size_t)(slash - at) : name.size - start;
+
+        if (!segment_valid(bytes_of(at, size)))
             return false;
-        start = i + 1;
+        start += size + 1;
     }
     return true;
 }

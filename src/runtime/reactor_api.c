@@ -35,7 +35,8 @@ count(struct reactor *r, const struct pending *p, unsigned status, enum vault_er
     latency_record(&r->metrics.latency[route], us);
     if (err != OK && (unsigned)err < METRIC_REASONS)
         r->metrics.refusals[err]++;
-    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_INFO, "gateway", "request",
+    /* Who did what is in the audit trail: a line for each request would say it once more. */
+    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_DEBUG, "gateway", "request",
               log_token("request_id", p->request.id),
               log_text("operation", operation_name(&p->request)), log_u64("status", status),
               log_u64("duration_us", us), log_err("outcome", err));

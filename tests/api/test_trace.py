@@ -62,7 +62,7 @@ class Metrics:
 class TraceTest(unittest.TestCase):
     """A cluster of three for all tests of a class."""
 
-    options = {}
+    options = {"log_level": '"debug"'}
 
     @classmethod
     def setUpClass(cls):
@@ -197,6 +197,25 @@ class Logfmt(TraceTest):
             self.call(2, "GET", "/v1/secrets/trace/none", None, 404,
                       headers={"X-Request-Id": given})
         self.check_lines()
+
+
+class Default(TraceTest):
+    """Without a level set."""
+
+    options = {}
+    parse = staticmethod(parse_logfmt)
+
+    def test_a_request_that_succeeds_leaves_no_line(self):
+        self.call(1, "POST", "/v1/secrets/trace/quiet", {"value": "v"}, 201,
+                  headers={"X-Request-Id": "quiet"})
+        self.call(1, "GET", "/v1/secrets/trace/none", None, 404,
+                  headers={"X-Request-Id": "quiet"})
+        self.cluster.stop(2)
+        self.cluster.stop(3)
+        self.call(1, "GET", "/v1/secrets/trace/quiet", None, 503,
+                  headers={"X-Request-Id": "loud"})
+        wait_until(lambda: ("gateway", "request") in self.events("loud")[0][1], 5, "a line of it")
+        self.assertEqual(self.events("quiet")[0], {1: [], 2: [], 3: []})
 
 
 class Json(TraceTest):
