@@ -31,7 +31,7 @@ enum {
     BACKOFF_MS_FIRST = 5, /* whoever is refused waits a random time up to it, doubling */
     BACKOFF_MS_MAX = 150,
     BACKOFF_MS_MAX_BACKGROUND = 1000,
-    CHOSEN_DELAY_MS = 5, /* for the slower replicas' WRITTEN before CHOSEN is sent */
+    CHOSEN_DELAY_MS = 50, /* for the slower replicas' WRITTEN before CHOSEN is sent */
     COLLECT_MS = 1000,   /* and how long they may come after that */
     ERASE_EXTRA_MS = 20, /* for the last replicas when enough have erased */
     HEDGE_MS_MIN = 2,

@@ -430,12 +430,43 @@ change_send_chosen(struct work *w, uint64_t written)
     }
 }
 
+static bool
+others_may_write(const struct work *w)
+{
+    const struct job *job = w->job;
+    const struct membership *ms = w->c->membership;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        uint8_t node = job->replicas.nodes[i];
+        if (!job->answers[i].answered && (node == ms->self || ms->members[node].connected))
+            return true;
+    }
+    return false;
+}
+
+/* Tells of those that have written. The rest may yet do so: then all hear of it once more. */
+static void
+tell_so_far(struct work *w)
+{
+    w->job->chosen_sent = true;
+    change_send_chosen(w, written_mask(w->job));
+    job_timer(w, duration_ms(COLLECT_MS));
+}
+
+/*
+ * A notice that some have not written costs each replica the reading and rewriting of its boxes, and
+ * is followed by another: so it waits for those who may be a little slower.
+ */
 static void
 collect(struct work *w)
 {
     struct job *job = w->job;
     job->phase = JOB_COLLECTING;
-    job_timer(w, duration_ms(sim_maybe(w->st, chosen_late) ? 1000 : CHOSEN_DELAY_MS));
+    if (sim_maybe(w->st, chosen_late))
+        job_timer(w, duration_ms(1000));
+    else if (others_may_write(w))
+        job_timer(w, duration_ms(CHOSEN_DELAY_MS));
+    else
+        tell_so_far(w);
 }
 
 static void
@@ -644,9 +675,7 @@ change_write_timeout(struct work *w)
             deal_again(w);
         write_to_silent(w);
     } else if (job->phase == JOB_COLLECTING && !job->chosen_sent) {
-        job->chosen_sent = true;
-        change_send_chosen(w, written_mask(job));
-        job_timer(w, duration_ms(COLLECT_MS));
+        tell_so_far(w);
     } else if (job->phase == JOB_COLLECTING) {
         job_end(w);
     } else if (job->phase == JOB_ERASING && job->past_threshold) {

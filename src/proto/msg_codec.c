@@ -9,7 +9,13 @@
 
 #include "proto/proof.h"
 
-enum { COMMON_FIELDS = 5, FIELDS_MAX = 28, ANCHOR_BYTES_MAX = 512, MESSAGE_BYTES_COMMON = 2048, KINDS_END = MSG_SCANNED + 1 };
+enum {
+    COMMON_FIELDS = 5,
+    FIELDS_MAX = 28,
+    ANCHOR_BYTES_MAX = 512,
+    MESSAGE_BYTES_COMMON = 2048,
+    KINDS_END = MSG_SCANNED + 1
+};
 
 #define X(name, value) +1
 enum { REFUSED_LAST = REFUSALS(X) - 1 };

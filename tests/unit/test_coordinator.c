@@ -224,13 +224,31 @@ test_notice_for_who_has_not_written(void **state)
     answer_vote(p, 2, REFUSED_NONE, 0);
     answer_write(p, 2, REFUSED_NONE);
     assert_int_equal(r->reply.err, OK);
-    ac_run_ms(p->ac, 10);
+    ac_run_ms(p->ac, 30);
+    assert_int_equal(count_of(p, MSG_CHOSEN, 1), 0); /* a little slower costs no second notice */
+    ac_run_ms(p->ac, 30);
     assert_int_equal(last(p, MSG_CHOSEN, 1)->u.chosen.written, 5);
     assert_true(
         bytes_equal(last(p, MSG_CHOSEN, 1)->u.chosen.head, last(p, MSG_WRITE, 1)->u.write.head));
     assert_int_equal(last(p, MSG_CHOSEN, 2)->u.chosen.head.size, 0);
     answer_write(p, 1, REFUSED_NONE); /* late: then all may drop their escrow */
     assert_int_equal(last(p, MSG_CHOSEN, 1)->u.chosen.written, 7);
+    probe_free(p);
+}
+
+static void
+test_notice_does_not_wait_for_who_is_away(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(3);
+    ac_isolate(p->ac, 1, true);
+    ac_run_ms(p->ac, 3000);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    answer_write(p, 2, REFUSED_NONE);
+    assert_int_equal(r->reply.err, OK);
+    assert_int_equal(count_of(p, MSG_CHOSEN, 2), 1);
+    assert_int_equal(last(p, MSG_CHOSEN, 2)->u.chosen.written, 5);
     probe_free(p);
 }
 
@@ -729,6 +747,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_phases),
         cmocka_unit_test(test_notice_for_who_has_not_written),
+        cmocka_unit_test(test_notice_does_not_wait_for_who_is_away),
         cmocka_unit_test(test_refused_votes),
         cmocka_unit_test(test_refusal_while_one_is_away),
         cmocka_unit_test(test_refusal_while_one_is_silent),
