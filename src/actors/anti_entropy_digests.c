@@ -37,17 +37,16 @@ digests_close(struct digest_index *d)
 
 /* ---- sums ---- */
 
+/* The head's id is a hash already, of cluster and path too: half of it, times what the state says. */
 static struct digest
-element_of(const struct membership *membership, struct path path, const struct head_state *head)
+element_of(const struct head_state *head)
 {
-    uint8_t state = PLANTED(digest_ignores_state) ? 0 : (uint8_t)head->state;
-    struct bytes parts[] = {bytes_of(membership->cluster->id, CLUSTER_ID_BYTES), path.tenant,
-                            path.name, bytes_of(&state, 1), bytes_of(head->head_id, ID_BYTES)};
-    uint8_t hash[HASH_BYTES];
+    uint64_t state = PLANTED(digest_ignores_state) ? 0 : (uint64_t)head->state;
     struct digest element = {{0}};
-    hash_parts(parts, sizeof(parts) / sizeof(parts[0]), hash);
     for (unsigned i = 0; i < DIGEST_BYTES; i++)
-        element.lanes[i / 8] = element.lanes[i / 8] << 8 | hash[i];
+        element.lanes[i / 8] = element.lanes[i / 8] << 8 | head->head_id[i];
+    element.lanes[0] *= 2 * state + 1;
+    element.lanes[1] *= 2 * state + 1;
     return element;
 }
 
@@ -82,7 +81,7 @@ count_in(struct digest_index *d, struct path path, const struct head_state *head
 {
     if (head->state == STATE_ABSENT)
         return;
-    struct digest element = element_of(d->membership, path, head);
+    struct digest element = element_of(head);
     add_to_peers(d, path, &element);
     d->paths++;
 }
@@ -93,11 +92,11 @@ replace(struct digest_index *d, struct path path, const struct head_state *befor
 {
     struct digest by = {{0}};
     if (after->state != STATE_ABSENT) {
-        by = element_of(d->membership, path, after);
+        by = element_of(after);
         d->paths++;
     }
     if (before->state != STATE_ABSENT) {
-        struct digest old = element_of(d->membership, path, before);
+        struct digest old = element_of(before);
         by.lanes[0] -= old.lanes[0];
         by.lanes[1] -= old.lanes[1];
         d->paths--;

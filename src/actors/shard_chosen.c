@@ -40,7 +40,9 @@ head_of(struct shard_work *w, enum chosen_plan plan, struct head *out, struct by
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     uint8_t id[ID_BYTES];
     *encoded = plan == PLAN_TAKE ? chosen->head : w->path->row.row.head;
-    record_id(*encoded, id);
+    memcpy(id, w->path->row.head.id, ID_BYTES);
+    if (plan == PLAN_TAKE)
+        record_id(*encoded, id);
     if (memcmp(id, chosen->head_id, ID_BYTES) != 0 || head_decode(*encoded, out) != OK ||
         !path_equal(out->path, w->path->link.path))
         return false;

@@ -9,19 +9,41 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* secret * public in GF(2^8), polynomial x^8 + x^4 + x^3 + x + 1. */
-static uint8_t
-gf_mul(uint8_t secret, uint8_t public)
-{
-    unsigned a = secret;
-    unsigned b = public;
-    unsigned product = 0;
+enum { LANES = sizeof(uint64_t) };
 
-    for (unsigned bit = 0; bit < 8; bit++) {
-        product ^= a & (0u - (b >> bit & 1u));
-        a = a << 1 ^ (0x11bu & (0u - (a >> 7)));
+/* Eight secrets * public in GF(2^8), polynomial x^8 + x^4 + x^3 + x + 1, a byte of the word each. */
+static uint64_t
+gf_mul_lanes(uint64_t secrets, uint8_t public)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t product = 0;
+
+    for (unsigned b = public; b != 0; b >>= 1) {
+        product ^= secrets & (0u - (uint64_t)(b & 1u));
+        secrets = (secrets & ~(ones << 7)) << 1 ^ (secrets >> 7 & ones) * 0x1bu;
     }
-    return (uint8_t)product;
+    return product;
+}
+
+static uint8_t
+gf_mul(uint8_t a, uint8_t public)
+{
+    return (uint8_t)gf_mul_lanes(a, public);
+}
+
+/* out := in * public + add, byte by byte; `add` may be `out`, and so may `in`. */
+static void
+gf_mul_add(const uint8_t *in, uint8_t public, const uint8_t *add, size_t size, uint8_t *out)
+{
+    for (size_t i = 0; i < size; i += LANES) {
+        size_t some = size - i < LANES ? size - i : LANES;
+        uint64_t a = 0, sum = 0;
+
+        memcpy(&a, in + i, some);
+        memcpy(&sum, add + i, some);
+        sum ^= gf_mul_lanes(a, public);
+        memcpy(out + i, &sum, some);
+    }
 }
 
 /* a^254, which is 1/a for every a but 0. For public values only in this file. */
@@ -62,8 +84,7 @@ shamir_split(const uint8_t *secret, size_t size, unsigned threshold, unsigned co
         for (unsigned j = 0; j < count; j++) {
             uint8_t *share = shares + j * size;
 
-            for (size_t i = 0; i < size; i++)
-                share[i] = gf_mul(share[i], (uint8_t)(j + 1)) ^ coefficients[i];
+            gf_mul_add(share, (uint8_t)(j + 1), coefficients, size, share);
         }
     }
     sodium_memzero(coefficients, sizeof(coefficients));
@@ -114,8 +135,7 @@ shamir_value_at(const uint8_t *xs, const uint8_t *const *shares, unsigned count,
     for (unsigned i = 0; i < count; i++) {
         uint8_t weight = lagrange_weight(xs, count, i, at);
 
-        for (size_t byte = 0; byte < size; byte++)
-            out[byte] ^= gf_mul(shares[i][byte], weight);
+        gf_mul_add(shares[i], weight, out, size, out);
     }
     return OK;
 }
@@ -136,8 +156,6 @@ shamir_contribution(const uint8_t *xs, unsigned count, uint8_t x, const uint8_t 
     if (own == count)
         return ERR_RANGE;
 
-    uint8_t weight = lagrange_weight(xs, count, own, at);
-    for (size_t byte = 0; byte < size; byte++)
-        out[byte] = gf_mul(share[byte], weight);
+    gf_mul_add(share, lagrange_weight(xs, count, own, at), out, size, out);
     return OK;
 }
