@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Changes that go into one call of the hash; a larger batch is chained group by group. */
-enum { GROUP_CHANGES = 16, HEAD_PARTS = 3, CHANGE_PARTS = 3 };
+enum { GROUP_CHANGES = 64, SHAPE_BYTES = 1 + 8 + 8 };
 
 static void
 u64_encode(uint64_t number, uint8_t out[static 8])
@@ -31,32 +31,37 @@ store_mark_decode(struct bytes value, struct store_mark *out)
     return OK;
 }
 
+/* What the chain says of a change. */
+static void
+shape_encode(const struct store_change *change, uint8_t out[static SHAPE_BYTES])
+{
+    uint64_t value_size = change->kind == STORE_PUT ? change->value.size : 0;
+
+    out[0] = (uint8_t)change->kind;
+    u64_encode(change->key.size, out + 1);
+    u64_encode(value_size, out + 9);
+}
+
 void
-store_mark_next(const uint8_t key[static KEY_BYTES], const struct store_mark *before,
+store_mark_next(const uint8_t key[static KEY_BYTES],
+                const uint8_t opening[static STORE_OPENING_BYTES], const struct store_mark *before,
                 const struct store_change *changes, size_t count, struct store_mark *out)
 {
-    struct bytes parts[HEAD_PARTS + GROUP_CHANGES * CHANGE_PARTS];
-    uint8_t kinds[GROUP_CHANGES];
-    uint8_t sequence[8], left[8];
-    uint8_t mac[HASH_BYTES];
+    uint8_t sequence[8], left[8], mac[HASH_BYTES];
+    uint8_t shapes[GROUP_CHANGES * SHAPE_BYTES];
 
     memcpy(mac, before->mac, sizeof(mac));
     u64_encode(before->sequence + 1, sequence);
     do {
         size_t group = count < GROUP_CHANGES ? count : GROUP_CHANGES;
-        size_t n = 0;
+        for (size_t i = 0; i < group; i++)
+            shape_encode(&changes[i], shapes + i * SHAPE_BYTES);
         u64_encode(count, left);
-        parts[n++] = bytes_of(mac, sizeof(mac));
-        parts[n++] = bytes_of(sequence, sizeof(sequence));
-        parts[n++] = bytes_of(left, sizeof(left));
-        for (size_t i = 0; i < group; i++) {
-            kinds[i] = (uint8_t)changes[i].kind;
-            parts[n++] = bytes_of(&kinds[i], 1);
-            parts[n++] = changes[i].key;
-            parts[n++] =
-                changes[i].kind == STORE_PUT ? changes[i].value : (struct bytes){.size = 0};
-        }
-        mac_parts(key, parts, n, out->mac);
+        const struct bytes parts[] = {
+            bytes_of(mac, sizeof(mac)), bytes_of(sequence, sizeof(sequence)),
+            bytes_of(opening, STORE_OPENING_BYTES), bytes_of(left, sizeof(left)),
+            bytes_of(shapes, group * SHAPE_BYTES)};
+        mac_parts(key, parts, sizeof(parts) / sizeof(parts[0]), out->mac);
         memcpy(mac, out->mac, sizeof(mac));
         changes += group;
         count -= group;

@@ -235,7 +235,8 @@ change_apply(struct store_mem *m, const struct store_change *change)
 static enum vault_err
 mem_commit(struct store *store, const struct store_change *changes, size_t count)
 {
-    static const uint8_t key[KEY_BYTES] = {0}; /* nobody has to be kept from making marks here */
+    /* Nobody has to be kept from making marks here, and no copy of the store is ever opened. */
+    static const uint8_t key[KEY_BYTES] = {0}, opening[STORE_OPENING_BYTES] = {0};
     struct store_mem *m = of_store(store);
     struct store_mark next;
     enum vault_err err = OK;
@@ -245,7 +246,7 @@ mem_commit(struct store *store, const struct store_change *changes, size_t count
     const struct undo *mark = m->undo;
     for (size_t i = 0; i < count && err == OK; i++)
         err = change_apply(m, &changes[i]);
-    store_mark_next(key, &m->mark, changes, count, &next);
+    store_mark_next(key, opening, &m->mark, changes, count, &next);
     if (err == OK)
         m->mark = next;
     else

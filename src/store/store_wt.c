@@ -249,7 +249,7 @@ wt_commit(struct store *store, const struct store_change *changes, size_t count)
         store_wt_disk_admit(&s->disk, 2 * bytes, store_changes_may_use_reserve(changes, count));
     if (err != OK)
         goto out;
-    store_mark_next(s->chain_key.data, &s->mark, changes, count, &mark);
+    store_mark_next(s->chain_key.data, s->opening, &s->mark, changes, count, &mark);
     for (unsigned i = 0; i < TRIES_MAX && ret == WT_ROLLBACK; i++)
         ret = batch_try(s, changes, count, &mark);
     end_if_broken(s, ret, "the disk gave an error, or damage was met, while writing");

@@ -12,6 +12,7 @@
 #include <wiredtiger.h>
 
 #include "crypto/secret.h"
+#include "store/store_chain.h"
 #include "store/store_wt.h"
 #include "store/store_wt_disk.h"
 
@@ -32,6 +33,7 @@ struct store_wt {
     struct store_wt_encryptor *encryptor;
     struct secret_arena *secrets; /* open as long as the store is: the writer needs the key */
     struct secret chain_key;
+    uint8_t opening[STORE_OPENING_BYTES]; /* of this one; see store_chain.h */
     struct store_wt_disk disk;
     WT_CONNECTION *connection;
     pthread_mutex_t lock; /* guards what follows: the writer's side */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/rng_kernel.h"
 #include "store/store_wt_internal.h"
 
 enum { CONFIG_BYTES_MAX = 1024, CACHE_BYTES_MIN = 1024 * 1024 };
@@ -314,11 +315,13 @@ static enum vault_err
 chain_key_take(struct store_wt *s, const uint8_t key[static 32])
 {
     enum vault_err err = secret_arena_new(1, &s->secrets);
+    struct rng rng = rng_kernel();
 
     if (err != OK)
         return err;
     secret_arena_open(s->secrets);
-    return secret_copy(s->secrets, bytes_of(key, 32), &s->chain_key);
+    err = secret_copy(s->secrets, bytes_of(key, 32), &s->chain_key);
+    return err != OK ? err : rng_fill(&rng, s->opening, sizeof(s->opening));
 }
 
 static enum vault_err
@@ -332,7 +335,7 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
     if (err == OK)
         err = chain_key_take(o->store, options->chain_key);
     if (err != OK)
-        return fail(o, err, "no locked memory for the storage key");
+        return fail(o, err, "no locked memory or randomness for the storage keys");
     if (options->suspect)
         store_wt_disk_drop_cache(&o->store->disk);
     err = journal_check(o);

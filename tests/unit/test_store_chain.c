@@ -10,6 +10,7 @@
 
 static const uint8_t KEY[KEY_BYTES] = {1, 2, 3};
 static const uint8_t OTHER_KEY[KEY_BYTES] = {1, 2, 4};
+static const uint8_t OPENING[STORE_OPENING_BYTES] = {5}, OTHER_OPENING[STORE_OPENING_BYTES] = {6};
 
 struct fixture {
     struct temp_dir dir;
@@ -43,7 +44,7 @@ next(const struct store_mark *before, const struct store_change *changes, size_t
 {
     struct store_mark mark;
 
-    store_mark_next(KEY, before, changes, count, &mark);
+    store_mark_next(KEY, OPENING, before, changes, count, &mark);
     assert_int_equal(mark.sequence, before->sequence + 1);
     return mark;
 }
@@ -55,12 +56,12 @@ assert_differ(const struct store_mark *a, const struct store_mark *b)
 }
 
 static void
-test_every_part_of_a_batch_counts(void **state)
+test_what_a_mark_is_made_of(void **state)
 {
     const struct store_mark zero = {0}, one = {.sequence = 1}, mac = {.mac = {1}};
     struct store_change change = put("key", "value");
-    struct store_change variants[] = {put("kez", "value"), put("key", "valuf"), put("keyv", "alue"),
-                                      put("key", ""),      del("key"),          del_prefix("key")};
+    struct store_change variants[] = {put("keyv", "alue"), put("key", "values"), put("key", ""),
+                                      del("key"), del_prefix("key")};
     struct store_mark good = next(&zero, &change, 1), other;
 
     (void)state;
@@ -74,17 +75,19 @@ test_every_part_of_a_batch_counts(void **state)
     assert_differ(&good, &other);
     other = next(&zero, NULL, 0);
     assert_differ(&good, &other);
-    store_mark_next(OTHER_KEY, &zero, &change, 1, &other);
+    store_mark_next(OTHER_KEY, OPENING, &zero, &change, 1, &other);
+    assert_differ(&good, &other);
+    store_mark_next(KEY, OTHER_OPENING, &zero, &change, 1, &other);
     assert_differ(&good, &other);
     other = next(&zero, &change, 1);
     assert_memory_equal(good.mac, other.mac, sizeof(good.mac));
 }
 
-/* Batches of every size around the groups, each change of which counts, and their order. */
+/* Batches of every size around the groups, the shape of each change of which counts. */
 static void
 test_large_batches(void **state)
 {
-    enum { MOST = 50 };
+    enum { MOST = 150 };
     struct store_change changes[MOST];
     struct store_mark zero = {0}, before = {0};
     char keys[MOST][8];
@@ -98,14 +101,14 @@ test_large_batches(void **state)
         struct store_mark good = next(&zero, changes, count), other;
         assert_differ(&good, &before);
         before = good;
-        changes[count - 1].value = bytes_of_text("y");
+        changes[count - 1].value = bytes_of_text("xy");
         other = next(&zero, changes, count);
         assert_differ(&good, &other);
         changes[count - 1].value = bytes_of_text("x");
     }
-    struct store_change swapped = changes[3];
-    changes[3] = changes[40];
-    changes[40] = swapped;
+    struct store_change swapped = changes[3]; /* "k3" */
+    changes[3] = changes[140];
+    changes[140] = swapped;
     struct store_mark other = next(&zero, changes, MOST);
     assert_differ(&before, &other);
 }
@@ -276,12 +279,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_part_of_a_batch_counts),
-        TEST(test_large_batches),
-        TEST(test_mark_encoding),
-        TEST(test_file_remembers),
-        TEST(test_torn_slots),
-        TEST(test_cost),
+        TEST(test_what_a_mark_is_made_of), TEST(test_large_batches), TEST(test_mark_encoding),
+        TEST(test_file_remembers),         TEST(test_torn_slots),    TEST(test_cost),
     };
 
     if (crypto_init() != OK)
