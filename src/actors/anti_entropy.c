@@ -16,7 +16,7 @@ static_assert(ENTRIES_BYTES_MAX <= LIST_ARENA_BYTES / 4, "a page of entries fits
 
 void
 anti_entropy_init(struct anti_entropy *ae, const struct membership *membership,
-                  const struct shard_store *store, struct digest_index *digests, uint64_t seed)
+                  struct shard_store *store, struct digest_index *digests, uint64_t seed)
 {
     *ae = (struct anti_entropy){
         .membership = membership, .store = store, .digests = digests, .ops = seed};

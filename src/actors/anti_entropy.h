@@ -108,7 +108,7 @@ struct exchange {
 
 struct anti_entropy {
     const struct membership *membership; /* borrowed */
-    const struct shard_store *store;     /* borrowed: what is in its memory */
+    struct shard_store *store;           /* borrowed: what is in its memory */
     struct digest_index *digests;        /* borrowed */
     struct exchange exchanges[NODES_MAX];
     struct repair_budget budget;
@@ -117,8 +117,7 @@ struct anti_entropy {
 
 /* `seed` keeps the operations of one life of the node apart from those of the life before. */
 void anti_entropy_init(struct anti_entropy *ae, const struct membership *membership,
-                       const struct shard_store *store, struct digest_index *digests,
-                       uint64_t seed);
+                       struct shard_store *store, struct digest_index *digests, uint64_t seed);
 void anti_entropy_close(struct anti_entropy *ae);
 void anti_entropy_start(struct anti_entropy *ae, const struct step *st, struct effects *out);
 /* Errors: ERR_UNEXPECTED. */

@@ -250,7 +250,12 @@ rebuild_on_loaded(struct ae_work *w, const struct msg_loaded *loaded)
     struct lookup_context context = {w->ae->store, w->st};
     struct digest_lookup lookup = {&context, known_to_store};
     struct digest_index *d = w->ae->digests;
+    struct path path;
     uint64_t pause_ms = w->ae->membership->clients_waiting > 0 ? TICK_BUSY_MS : 0;
+    for (size_t i = 0; loaded->err == OK && i < loaded->count; i++) {
+        if (row_key_path_of(loaded->rows[i].key, &path) == OK)
+            shard_store_note_row(w->ae->store, path);
+    }
     if (loaded->err != OK) {
         digests_page_failed(d);
         pause_ms = loaded->err == ERR_CORRUPT ? REBUILD_CORRUPT_MS : REBUILD_RETRY_MS;

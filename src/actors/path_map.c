@@ -15,8 +15,8 @@ mix(uint64_t h, struct bytes b)
     return h * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static uint64_t
-path_hash(const struct path_map *map, struct path path)
+uint64_t
+path_map_hash(const struct path_map *map, struct path path)
 {
     uint64_t h = mix(map->seed ^ UINT64_C(0xcbf29ce484222325), path.tenant);
     h = mix(h, path.name);
@@ -51,7 +51,7 @@ path_map_close(struct path_map *map)
 struct path_link *
 path_map_find(const struct path_map *map, struct path path)
 {
-    uint64_t hash = path_hash(map, path);
+    uint64_t hash = path_map_hash(map, path);
     struct path_link *link = *bucket_of(map, hash);
     while (link && (link->hash != hash || !path_equal(link->path, path)))
         link = link->bucket_next;
@@ -94,7 +94,7 @@ path_map_insert(struct path_map *map, struct path path, struct path_link *link)
     memcpy(link->memory + path.tenant.size, path.name.data, path.name.size);
     link->path.tenant = bytes_of(link->memory, path.tenant.size);
     link->path.name = bytes_of(link->memory + path.tenant.size, path.name.size);
-    link->hash = path_hash(map, path);
+    link->hash = path_map_hash(map, path);
 
     struct path_link **bucket = bucket_of(map, link->hash);
     link->bucket_next = *bucket;

@@ -27,6 +27,8 @@ struct path_map {
 
 MUST_CHECK enum vault_err path_map_init(struct path_map *map, size_t expected, uint64_t seed);
 void path_map_close(struct path_map *map); /* entries must have been removed */
+/* That of the path's link. */
+uint64_t path_map_hash(const struct path_map *map, struct path path);
 struct path_link *path_map_find(const struct path_map *map, struct path path);
 /* Copies the path into `link` and inserts it. The path must not be there. Errors: ERR_NOMEM. */
 MUST_CHECK enum vault_err path_map_insert(struct path_map *map, struct path path,

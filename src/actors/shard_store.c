@@ -182,7 +182,8 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
                                    .incarnation = UINT64_MAX};
     s->slots = calloc(s->paths_max, sizeof(*s->slots));
     s->free_slots = calloc(s->paths_max, sizeof(*s->free_slots));
-    if (!s->slots || !s->free_slots || path_map_init(&s->paths, s->paths_max, options->map_seed)) {
+    if (!s->slots || !s->free_slots || path_map_init(&s->paths, s->paths_max, options->map_seed) ||
+        path_filter_init(&s->on_disk)) {
         shard_store_close(s);
         return ERR_NOMEM;
     }
@@ -206,6 +207,7 @@ shard_store_close(struct shard_store *s)
     while (s->paths.oldest)
         path_free(s, (struct shard_path *)s->paths.oldest);
     path_map_close(&s->paths);
+    path_filter_close(&s->on_disk);
     free(s->slots);
     free(s->free_slots);
     s->slots = NULL;
@@ -279,8 +281,28 @@ load_path_row(struct shard_work *w)
 }
 
 static void
+raise_to_floor(const struct shard_store *s, struct shard_path *path)
+{
+    path->promised = path->row.row.ballot;
+    if (ballot_compare(s->floor, path->promised) > 0)
+        path->promised = s->floor;
+}
+
+/* Every row that was on the disk at the start is known, as are those that came since. */
+static bool
+is_surely_absent(const struct shard_store *s, const struct shard_path *path)
+{
+    return s->digests && s->digests->whole && !path_filter_may_have(&s->on_disk, path->link.hash);
+}
+
+static void
 begin(struct shard_work *w)
 {
+    if (w->path->stage == SHARD_NEW && is_surely_absent(w->s, w->path)) {
+        w->path->stage = SHARD_IDLE;
+        w->path->clean = true; /* nothing is there */
+        raise_to_floor(w->s, w->path);
+    }
     if (w->path->stage == SHARD_NEW)
         load_path_row(w);
     else
@@ -382,9 +404,7 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
         log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt",
                   log_err("error", rows->err));
     }
-    path->promised = path->row.row.ballot;
-    if (ballot_compare(s->floor, path->promised) > 0)
-        path->promised = s->floor;
+    raise_to_floor(s, path);
 }
 
 /* What does not verify is what these are about. */
@@ -447,6 +467,12 @@ answer_failed(struct shard_path *path, enum vault_err err)
     if (err == ERR_DISK_FULL && ballot_compare(above, path->promised) > 0)
         path->promised = above;
     return true;
+}
+
+void
+shard_store_note_row(struct shard_store *s, struct path path)
+{
+    path_filter_add(&s->on_disk, path_map_hash(&s->paths, path));
 }
 
 static void

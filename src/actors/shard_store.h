@@ -17,6 +17,7 @@
 #include "actors/anti_entropy_digests.h"
 #include "actors/doubts.h"
 #include "actors/membership.h"
+#include "actors/path_filter.h"
 #include "actors/path_map.h"
 #include "crypto/bucket_keys.h"
 
@@ -83,6 +84,7 @@ struct shard_store {
     struct instant recoveries_since;
     unsigned recoveries_begun; /* since then */
     struct doubts doubts;
+    struct path_filter on_disk; /* which paths may have a row */
     bool node_keeps; /* the incarnation that is on its way knows what it accepted and promised */
 };
 
@@ -120,6 +122,9 @@ bool shard_store_in_doubt(struct shard_store *s, struct path path);
 struct ballot shard_store_promised(const struct shard_store *s);
 /* Nothing at or below it is voted for or accepted from now on. */
 void shard_store_raise_floor(struct shard_store *s, struct ballot floor);
+
+/* The path has a row on the disk. Told of all that are found after a start. */
+void shard_store_note_row(struct shard_store *s, struct path path);
 
 /* The durable head of a path, as far as it is in memory. */
 struct shard_view {

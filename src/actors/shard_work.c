@@ -127,6 +127,7 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     struct bytes key_copy = shard_key_copy(w, &key);
     if (err != OK || key_copy.size == 0)
         return err != OK ? err : ERR_NOMEM;
+    path_filter_add(&w->s->on_disk, w->path->link.hash);
     shard_change(list, count, STORE_PUT, key_copy, copy);
     if (!put_unsettled(w, list, count) || !put_expiry(w, list, count))
         return ERR_NOMEM;

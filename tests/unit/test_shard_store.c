@@ -571,7 +571,10 @@ test_full_queue(void **state)
     (void)state;
     struct probe *p = probe_new(12, 0);
     unsigned busy = 0;
-    p->ac->nodes[SELF].slow_disk = true; /* all come while the path row is being loaded */
+    /* All come while the path row is being loaded, and so are those that tell what is absent. */
+    ac_crash(p->ac, SELF);
+    p->ac->nodes[SELF].slow_disk = true;
+    ac_start(p->ac, SELF);
     p->answer_count = 0;
     for (unsigned i = 0; i < SHARD_QUEUE_MAX + 5; i++) {
         struct msg m = {.kind = MSG_READ, .op = i, .path = ac_path("a")};
@@ -825,6 +828,34 @@ test_refused_for_want_of_room_is_refused_for_good(void **state)
     probe_free(p);
 }
 
+/* A path that is surely new is voted on without a look at the disk; one that is not, is looked up. */
+static void
+test_new_path_is_not_looked_up(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(24, 1);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    struct msg read = {.kind = MSG_READ, .path = ac_path("a")};
+    read.u.read.credential = bytes_of_text(ac_token);
+    for (unsigned life = 0; life < 2; life++) {
+        struct msg v = vote(p, life == 0 ? "b" : "c", 1, 1000);
+        assert_int_equal(ask(p, 1, &read, MSG_STATE)->u.state.accepted.state, STATE_ACCEPTED);
+        p->ac->nodes[SELF].reads_fail = true;
+        const struct msg *m = ask(p, 1, &v, MSG_VOTED);
+        if (life > 0) { /* the floor is what could have been promised before */
+            assert_int_equal(m->u.voted.refusal, REFUSED_FLOOR);
+            v.u.vote.ballot.time = m->u.voted.beat.time + 1;
+            m = ask(p, 1, &v, MSG_VOTED);
+        }
+        assert_int_equal(m->u.voted.refusal, REFUSED_NONE);
+        p->ac->nodes[SELF].reads_fail = false;
+        ac_crash(p->ac, SELF);
+        ac_start(p->ac, SELF); /* what is there is read again */
+        ac_run_ms(p->ac, 1500);
+    }
+    probe_free(p);
+}
+
 /* A damaged path row is never "nothing there", for any question. */
 static void
 test_corrupt_path_row(void **state)
@@ -834,6 +865,9 @@ test_corrupt_path_row(void **state)
     struct row_key key;
     row_key_path(ac_path("a"), &key);
     ac_put(p->ac, SELF, &key, bytes_of_text("rubbish"));
+    ac_crash(p->ac, SELF);
+    ac_start(p->ac, SELF);
+    ac_run_ms(p->ac, 1000);
     struct msg v = vote(p, "a", 1, 3000);
     assert_int_equal(vote_refusal(p, 1, &v), REFUSED_CORRUPT);
     assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_CORRUPT);
@@ -878,6 +912,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_shares_follow_the_chain),
         cmocka_unit_test(test_accepting_a_tombstone_erases_nothing),
         cmocka_unit_test(test_refused_for_want_of_room_is_refused_for_good),
+        cmocka_unit_test(test_new_path_is_not_looked_up),
         cmocka_unit_test(test_corrupt_path_row),
     };
     if (argc > 1) /* one of them, by name */
