@@ -68,8 +68,7 @@ struct effect {
         struct {
             const struct store_change *changes;
             size_t count;
-            bool lazy; /* MSG_STORED comes when it would outlive the process; durable with the
-                          next batch that is not lazy */
+            enum store_need need; /* MSG_STORED comes when that is true of it */
         } store;
         struct {
             const struct bytes *keys;

@@ -350,7 +350,7 @@ store_block(struct auditor *a, const struct step *st, struct effects *out)
     a->kept_from_after = kept_from;
     a->writing = true;
     effect_store(out, ACTOR_AUDITOR, TAG_BLOCK, changes, count);
-    out->items[out->count - 1].u.store.lazy = true;
+    out->items[out->count - 1].u.store.need = STORE_WRITTEN;
 }
 
 /* What has gathered becomes the block to be written. Errors: ERR_NOMEM, ERR_RANGE, ERR_ENTROPY. */
@@ -378,6 +378,13 @@ close_block(struct auditor *a, const struct step *st)
     a->record_count = 0;
     a->serial++;
     return OK;
+}
+
+bool
+auditor_has_much(const struct auditor *a)
+{
+    return a->record_count >= AUDIT_BLOCK_RECORDS_MAX / 4 ||
+           a->records.size >= AUDIT_BLOCK_BYTES_MAX / 4;
 }
 
 void

@@ -95,8 +95,13 @@ void auditor_start(struct auditor *a, const struct step *st, struct effects *out
 MUST_CHECK enum vault_err auditor_handle(struct auditor *a, const struct step *st,
                                          const struct msg *in, struct effects *out);
 
-/* Around every step of the node: the second hands what was gathered to the store. */
+/*
+ * At the begin of every step of the node; and at the end of every step or turn of it: hands what was
+ * gathered to the store.
+ */
 void auditor_step_begin(struct auditor *a);
+/* So much has gathered that it should not wait for the end of the turn. */
+bool auditor_has_much(const struct auditor *a);
 void auditor_step_end(struct auditor *a, const struct step *st, struct effects *out);
 
 enum audit_state { AUDIT_WAITS, AUDIT_WRITTEN, AUDIT_REFUSED };

@@ -38,6 +38,7 @@ struct node {
     struct share_rotation rotation;
     struct duration request_deadline;
     bool failed;
+    bool in_turn; /* between node_turn_begin() and its end */
     struct gateway gateway;
     struct coordinator coordinator;
     struct shard_store shard_store;
@@ -488,9 +489,9 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
 
 /* ---- steps ---- */
 
-/* The records of the step go to the store, and what waited for earlier ones leaves. */
+/* The records that have gathered go to the store. */
 static void
-end_step(struct node *node, const struct step *st, const struct node_executor *executor)
+write_trail(struct node *node, const struct step *st, const struct node_executor *executor)
 {
     struct watched_rng watched = {st->rng, &node->failed};
     struct rng rng = {&watched, watched_fill};
@@ -498,6 +499,17 @@ end_step(struct node *node, const struct step *st, const struct node_executor *e
     with_watch.rng = &rng;
     auditor_step_end(&node->auditor, &with_watch, &node->effects);
     execute(node, st, executor);
+}
+
+/*
+ * The records of the step go to the store, those of a turn at its end; and what waited for earlier
+ * ones leaves.
+ */
+static void
+end_step(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    if (!node->in_turn || auditor_has_much(&node->auditor))
+        write_trail(node, st, executor);
     release(node, st, executor);
 }
 
@@ -505,11 +517,20 @@ void
 node_turn_begin(struct node *node)
 {
     secret_arena_open(node->secrets);
+    node->in_turn = true;
+}
+
+void
+node_turn_write(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    write_trail(node, st, executor);
+    release(node, st, executor);
 }
 
 void
 node_turn_end(struct node *node)
 {
+    node->in_turn = false;
     secret_arena_close(node->secrets);
 }
 

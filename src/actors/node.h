@@ -79,6 +79,12 @@ void node_free(struct node *node);
  * closes it before waiting for more.
  */
 void node_turn_begin(struct node *node);
+/*
+ * The audit records of the turn's steps go to the store, in one block; what waited for those that
+ * are written leaves. Outside of turns this is done with every step.
+ */
+void node_turn_write(struct node *node, const struct step *st,
+                     const struct node_executor *executor);
 void node_turn_end(struct node *node);
 /* First step. */
 void node_start(struct node *node, const struct step *st, const struct node_executor *executor);

@@ -253,6 +253,10 @@ answer_destroyed(struct shard_work *w, const struct head *head, bool scanned, bo
                   w->msg->u.chosen.head_id, false);
 }
 
+/*
+ * Nobody is told of it and nothing is promised, so if it is lost, that is as if the notice had been:
+ * the head is accepted, with all its rows and escrow.
+ */
 static void
 set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
            struct bytes encoded)
@@ -306,8 +310,13 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
             ask_for_share(w);
     }
     answer_destroyed(w, head, scanned, count > 0);
-    if (count > 0)
-        shard_commit(w, list, count);
+    if (count == 0)
+        return;
+    bool forgettable =
+        plan != PLAN_TAKE && !path->has_answer && ballot_compare(path->row.row.ballot, ballot) == 0;
+    shard_commit(w, list, count);
+    if (forgettable)
+        shard_commit_may_be_lost(w);
 }
 
 /* Erased here already: says so again, or, when all have erased, stops telling the others. */

@@ -62,8 +62,8 @@ struct shard_path {
     struct instant promised_at;
     bool awaiting_write;    /* voted for, and its WRITE has not come */
     struct instant touched; /* when it last voted, or its head changed */
-    struct shard_row row;   /* durable; state ABSENT when there is none */
-    struct shard_row next;  /* becomes `row` when the batch is durable */
+    struct shard_row row;   /* stored; state ABSENT when there is none */
+    struct shard_row next;  /* becomes `row` when the batch is stored */
     bool has_next;
     bool next_clean;
     bool making; /* `next` is on its way to the disk, and will be its first row */
@@ -146,6 +146,11 @@ void shard_need_versions(struct shard_work *w, enum row_table table, size_t limi
  * when it is durable.
  */
 void shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
+/*
+ * The batch just handed over need only be visible: `next` takes effect as soon as it is, and both may
+ * be lost in a crash.
+ */
+void shard_commit_may_be_lost(struct shard_work *w);
 /* The answer to w->msg, to be filled; leaves at once (send) or with the batch (defer). */
 struct msg *shard_answer_now(struct shard_work *w, enum msg_kind kind);
 struct msg *shard_answer_later(struct shard_work *w, enum msg_kind kind);

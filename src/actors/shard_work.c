@@ -340,6 +340,14 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
 }
 
 void
+shard_commit_may_be_lost(struct shard_work *w)
+{
+    struct effect *last = &w->out->items[w->out->count - 1];
+    if (w->path->stage == SHARD_STORING && last->kind == EFFECT_STORE)
+        last->u.store.need = STORE_VISIBLE;
+}
+
+void
 shard_log(const struct shard_work *w, enum log_level level, const char *event, enum refusal refusal)
 {
     log_event(w->st->log, level, "shard_store", event, log_token("request_id", w->msg->request_id),

@@ -470,7 +470,7 @@ struct msg_request {
 };
 struct msg_stored {
     uint64_t tag;       /* of the STORE effect */
-    enum vault_err err; /* OK: durable. ERR_DISK_FULL, ERR_IO: nothing changed */
+    enum vault_err err; /* OK: done as far as the effect needs. ERR_DISK_FULL, ERR_IO: nothing changed */
 };
 struct loaded_row {
     struct bytes key;

@@ -16,6 +16,7 @@ enum {
     STEP_ARENA_BYTES_MAX = 64 * 1024 * 1024,
     DRAIN_MS_MAX = 4000,
     STORAGE_ARENA_BYTES_MAX = 64 * 1024 * 1024,
+    STORAGE_ROUNDS_MAX = 4, /* in one turn */
 };
 
 /* ---- clocks and steps ---- */
@@ -132,18 +133,44 @@ fill_request(struct storage_request *q, const struct effect *effect)
     return err != OK ? err : arena_copy(&q->arena, effect->u.scan.after, &q->after);
 }
 
-/*
- * What needs no storage thread, or could not be submitted, comes back in the next turn, like every
- * completion.
- */
+static void
+storage_push(struct storage_list *list, struct storage_request *q)
+{
+    q->next = NULL;
+    if (list->last)
+        list->last->next = q;
+    else
+        list->first = q;
+    list->last = q;
+}
+
+static struct storage_request *
+storage_take(struct storage_list *list)
+{
+    struct storage_request *first = list->first;
+    *list = (struct storage_list){0};
+    return first;
+}
+
+static void
+storage_push_all(struct storage_list *list, struct storage_request *q)
+{
+    while (q) {
+        struct storage_request *next = q->next;
+        storage_push(list, q);
+        q = next;
+    }
+}
+
+/* What needs no storage thread. It comes back after the step, like every completion. */
 static void
 complete_later(struct reactor *r, struct storage_request *q, enum vault_err err)
 {
     q->err = err;
-    q->next = r->failed_storage;
-    r->failed_storage = q;
-    event_active(r->storage_event, EV_READ, 0);
+    storage_push(&r->ready, q);
 }
+
+/* Handed over at the end of the turn, with all else that came of it. */
 
 static void
 execute_storage(struct reactor *r, const struct effect *effect)
@@ -158,12 +185,13 @@ execute_storage(struct reactor *r, const struct effect *effect)
     }
     q->tag = effect->tag;
     q->owner = (uint32_t)effect->actor;
-    q->lazy = effect->kind == EFFECT_STORE && effect->u.store.lazy;
+    if (effect->kind == EFFECT_STORE)
+        q->need = effect->u.store.need;
     enum vault_err err = fill_request(q, effect);
-    if (err == OK)
-        err = storage_io_submit(r->options.storage, q);
     if (err != OK)
         complete_later(r, q, err);
+    else
+        storage_push(kind == STORAGE_COMMIT ? &r->commits : &r->reads, q);
 }
 
 /*
@@ -250,25 +278,71 @@ tell_sequence(struct reactor *r)
 }
 
 static void
+deliver_completions(struct reactor *r, struct storage_request *list)
+{
+    while (list) {
+        struct storage_request *next = list->next;
+        deliver_completion(r, list);
+        storage_request_free(list);
+        list = next;
+    }
+}
+
+static void
 on_storage(evutil_socket_t fd, short what, void *context)
 {
     struct reactor *r = context;
     (void)fd;
-    (void)what;
+    if (!(what & EV_READ))
+        return; /* only woken, for what is ready */
     struct storage_request *list = storage_io_drain(r->options.storage);
-    struct storage_request *failed = r->failed_storage;
-    r->failed_storage = NULL;
     tell_sequence(r);
-    for (int round = 0; round < 2; round++) {
-        while (list) {
-            struct storage_request *next = list->next;
-            deliver_completion(r, list);
-            storage_request_free(list);
-            list = next;
-        }
-        list = failed;
-        failed = NULL;
+    deliver_completions(r, list);
+}
+
+static void
+hand_over(struct reactor *r, bool may_run)
+{
+    struct storage_io *io = r->options.storage;
+    struct storage_request *commits = storage_take(&r->commits);
+    struct storage_request *reads = storage_take(&r->reads);
+    if (commits && (!may_run || !storage_io_run(io, commits)))
+        commits = storage_io_submit_list(io, commits); /* what was refused */
+    storage_push_all(&r->ready, commits);
+    if (reads)
+        storage_push_all(&r->ready, storage_io_submit_list(io, reads));
+}
+
+static void
+write_trail(struct reactor *r)
+{
+    struct step st;
+    if (!r->in_turn)
+        return;
+    reactor_step(r, &st);
+    node_turn_write(r->node, &st, &r->executor);
+    reactor_step_done(r);
+}
+
+/*
+ * What the steps of this turn want of the store is handed over at once. What is done without a
+ * storage thread is delivered in the same turn, so that its frames leave with the others; but there
+ * is an end to that.
+ */
+static void
+run_storage(struct reactor *r)
+{
+    for (unsigned round = 0; round < STORAGE_ROUNDS_MAX; round++) {
+        write_trail(r);
+        if (!r->commits.first && !r->reads.first && !r->ready.first)
+            return;
+        hand_over(r, true);
+        deliver_completions(r, storage_take(&r->ready));
     }
+    write_trail(r);
+    hand_over(r, false);
+    if (r->ready.first)
+        event_active(r->storage_event, EV_TIMEOUT, 0);
 }
 
 /* ---- links ---- */
@@ -599,6 +673,7 @@ tell_incarnation(struct reactor *r)
 static void
 end_turn(struct reactor *r)
 {
+    run_storage(r);
     tell_incarnation(r);
     links_flush(r->links);
     rearm(r);
@@ -634,6 +709,16 @@ reactor_run(struct reactor *r)
     return r->result;
 }
 
+static void
+storage_free(struct storage_request *list)
+{
+    while (list) {
+        struct storage_request *next = list->next;
+        storage_request_free(list);
+        list = next;
+    }
+}
+
 void
 reactor_free(struct reactor *r)
 {
@@ -645,11 +730,9 @@ reactor_free(struct reactor *r)
         links_free(r->links);
     door_close(&r->door);
     node_free(r->node);
-    while (r->failed_storage) {
-        struct storage_request *next = r->failed_storage->next;
-        storage_request_free(r->failed_storage);
-        r->failed_storage = next;
-    }
+    storage_free(storage_take(&r->commits));
+    storage_free(storage_take(&r->reads));
+    storage_free(storage_take(&r->ready));
     struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event,
                               r->rotation_event};
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {

@@ -19,6 +19,11 @@ struct refused_note {
 };
 enum { REFUSED_NOTES_MAX = 256 };
 
+/* Requests to the store, oldest first. */
+struct storage_list {
+    struct storage_request *first, *last;
+};
+
 struct reactor {
     struct reactor_options options;
     struct event_base *base;
@@ -32,7 +37,8 @@ struct reactor {
     struct metrics metrics;
     struct timers timers;
     struct arena step_arena;
-    struct storage_request *failed_storage; /* could not be submitted */
+    struct storage_list commits, reads; /* of this turn */
+    struct storage_list ready;          /* done without a storage thread, and not delivered yet */
     struct instant started, drain_since;
     bool draining, stop;
     bool share_keys_unsaved; /* some were destroyed, and the file may have them still */

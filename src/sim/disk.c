@@ -164,6 +164,7 @@ disk_submit(struct disk *disk, const struct effect *effect)
     struct disk_batch *batch = sim_alloc(sizeof(*batch) + count * sizeof(batch->changes[0]));
     batch->actor = effect->actor;
     batch->tag = effect->tag;
+    batch->need = effect->u.store.need;
     batch->count = count;
     for (size_t i = 0; i < count; i++) {
         const struct store_change *change = &effect->u.store.changes[i];

@@ -2,7 +2,7 @@
  * A simulated disk with a store on it: rows in order, changed in atomic batches by one writer, like storage_io.c and store_wt.c.
  *
  * Fault model. A batch is visible to readers once it is committed and durable once the sync after it has ended; several batches
- * are synced together. A crash keeps any prefix of what was committed and not yet synced, and nothing of a batch that it
+ * are synced together. What need only be visible counts as stored from then on. A crash keeps any prefix of what was committed and not yet synced, and nothing of a batch that it
  * tears. Writes fail (the process dies of it), are refused for want of room, and take long. Reads fail for a
  * moment. A record may rot on the disk: its reader then gets ERR_CORRUPT, or, in rows that the actors verify themselves, one
  * wrong bit. What a finished sync has covered is lost only with the whole store, or with everything after a copy of it (stores.c).
@@ -27,6 +27,8 @@ struct disk_batch {
     struct disk_batch *next;
     enum actor_id actor;
     uint64_t tag;
+    enum store_need need;
+    bool told; /* its MSG_STORED has gone out */
     enum vault_err err;
     size_t count;
     struct {

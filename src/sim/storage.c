@@ -38,6 +38,19 @@ storage_store(struct world *world, unsigned node, const struct effect *effect)
 }
 
 static void
+tell_stored(struct world *world, unsigned node, struct disk_batch *batch)
+{
+    if (batch->told)
+        return;
+    struct event *event = event_new(world, EVENT_STORED, node, 0, 0);
+    event->actor = batch->actor;
+    event->tag = batch->tag;
+    event->err = batch->err;
+    event_push(world, event);
+    batch->told = true;
+}
+
+static void
 on_commit(struct world *world, unsigned node)
 {
     struct disk *disk = &world->nodes[node].disk;
@@ -51,6 +64,10 @@ on_commit(struct world *world, unsigned node)
         fault_count(world, FAULT_disk_full);
     }
     disk_commit(disk, err);
+    for (struct disk_batch *batch = disk->group; batch; batch = batch->next) {
+        if (batch->need == STORE_VISIBLE)
+            tell_stored(world, node, batch);
+    }
     event_push(world, event_new(world, EVENT_SYNC, node, disk_ns(world, node), 0));
 }
 
@@ -73,11 +90,7 @@ on_sync(struct world *world, unsigned node)
     struct disk_batch *batch;
     while ((batch = disk_sync_one(&n->disk))) {
         became_durable(world, node, batch);
-        struct event *event = event_new(world, EVENT_STORED, node, 0, 0);
-        event->actor = batch->actor;
-        event->tag = batch->tag;
-        event->err = batch->err;
-        event_push(world, event);
+        tell_stored(world, node, batch);
         disk_batch_free(batch);
     }
     n->disk.busy = false;

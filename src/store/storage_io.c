@@ -22,6 +22,10 @@
 /* Of one transaction; a request with more has one of its own. */
 enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 
+/* On the submitter's thread: so much at a time, and not again soon after it took that long. */
+enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
+enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
+
 struct request_list {
     struct storage_request *first;
     struct storage_request **end; /* where the next one is linked */
@@ -34,12 +38,15 @@ struct storage_io {
     struct store_reader *reader; /* the reader thread's */
     pthread_t writer_thread, reader_thread, checkpoint_thread;
     unsigned threads;                             /* how many of them run, in that order */
-    struct store_change group[GROUP_CHANGES_MAX]; /* the writer's: a transaction being made */
+    uint64_t run_after_ns;                        /* the submitter's: not here before that */
+    struct store_change group[GROUP_CHANGES_MAX]; /* a transaction being made; see `writing` */
+    bool broken;                                  /* likewise: nothing may be written any more */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t writer_cond, reader_cond, checkpoint_cond;
     struct request_list commits, reads, completed;
     size_t in_work; /* taken, and not completed yet */
+    bool writing;   /* one thread, whichever it is, commits */
     bool stopping;
     bool checkpoint_due;
     uint64_t checkpoint_log_bytes; /* of the journal at the last checkpoint */
@@ -92,13 +99,16 @@ now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-/* Makes a whole list, whose requests are done, known to the submitter. */
+/*
+ * Makes a whole list, whose requests are done, known to the submitter, and lets the lock go. Who
+ * has not drained what came before is awake already, or will be.
+ */
 static void
-complete(struct storage_io *io, struct storage_request *request)
+complete_unlock(struct storage_io *io, struct storage_request *request)
 {
     const uint64_t one = 1;
+    bool wake = io->completed.first == NULL;
 
-    pthread_mutex_lock(&io->lock);
     while (request != NULL) {
         struct storage_request *next = request->next;
         list_append(&io->completed, request);
@@ -106,6 +116,8 @@ complete(struct storage_io *io, struct storage_request *request)
         request = next;
     }
     pthread_mutex_unlock(&io->lock);
+    if (!wake)
+        return;
     /* It can fail only when the counter is full, and then the descriptor is readable anyway. */
     ssize_t written = write(io->wake_fd, &one, sizeof(one));
     (void)written;
@@ -113,13 +125,27 @@ complete(struct storage_io *io, struct storage_request *request)
 
 /* Waits for work and takes all of it; NULL when stopped and nothing is left. */
 static struct storage_request *
-work_take(struct storage_io *io, struct request_list *list, pthread_cond_t *cond)
+reads_take(struct storage_io *io)
 {
     pthread_mutex_lock(&io->lock);
-    while (list->first == NULL && !io->stopping)
-        pthread_cond_wait(cond, &io->lock);
-    io->in_work += list->count;
-    struct storage_request *first = list_take(list);
+    while (io->reads.first == NULL && !io->stopping)
+        pthread_cond_wait(&io->reader_cond, &io->lock);
+    io->in_work += io->reads.count;
+    struct storage_request *first = list_take(&io->reads);
+    pthread_mutex_unlock(&io->lock);
+    return first;
+}
+
+/* The same; until the lock is taken again, this thread is the one that commits. */
+static struct storage_request *
+commits_take(struct storage_io *io)
+{
+    pthread_mutex_lock(&io->lock);
+    while (io->commits.first == NULL ? !io->stopping : io->writing)
+        pthread_cond_wait(&io->writer_cond, &io->lock);
+    io->in_work += io->commits.count;
+    struct storage_request *first = list_take(&io->commits);
+    io->writing = first != NULL;
     pthread_mutex_unlock(&io->lock);
     return first;
 }
@@ -191,38 +217,61 @@ group_commit(struct storage_io *io, struct storage_request *first, struct storag
     return committed;
 }
 
-/*
- * Commits all and syncs once, or not at all when all of it is lazy. Gives the number of requests
- * that are written now. After a failed sync nobody knows what the disk holds: *broken is set, and
- * nothing may be written any more.
- */
-static uint64_t
-batch_write(struct storage_io *io, struct storage_request *first, bool *broken)
+/* What all of them need. */
+static enum store_need
+batch_need(const struct storage_request *first)
+{
+    enum store_need need = STORE_VISIBLE;
+
+    for (const struct storage_request *r = first; r != NULL; r = r->next) {
+        if (r->need < need)
+            need = r->need;
+    }
+    return need;
+}
+
+static enum vault_err
+flush(struct storage_io *io, enum store_need need)
 {
     struct store *store = io->options.store;
-    uint64_t committed = 0;
-    bool lazy = store->ops->write_out != NULL;
 
-    for (struct storage_request *r = first; r != NULL; r = r->next)
-        lazy = lazy && r->lazy;
+    if (need == STORE_VISIBLE)
+        return OK;
+    if (need == STORE_WRITTEN && store->ops->write_out != NULL)
+        return store->ops->write_out(store);
+    enum vault_err err = store->ops->sync(store);
+    if (err == OK)
+        tell_flushed(io);
+    return err;
+}
+
+/*
+ * Commits all and flushes once, as far as is needed. Gives the number of requests that are written
+ * now. After a failed flush nobody knows what the disk holds, and nothing may be written any more.
+ */
+static uint64_t
+batch_write(struct storage_io *io, struct storage_request *first, enum store_need need)
+{
+    uint64_t committed = 0;
+
+    if (io->broken) {
+        batch_fail(first, ERR_IO);
+        return 0;
+    }
     for (struct storage_request *r = first; r != NULL;)
         committed += group_commit(io, r, &r);
     if (committed == 0)
         return 0;
-    enum vault_err err = lazy ? store->ops->write_out(store) : store->ops->sync(store);
-    if (err == OK && lazy)
+    enum vault_err err = flush(io, need);
+    if (err == OK)
         return committed;
-    if (err == OK) {
-        tell_flushed(io);
-        return committed;
-    }
     batch_fail(first, err);
-    *broken = true;
+    io->broken = true;
     return 0;
 }
 
 static void
-batch_count(struct storage_io *io, uint64_t committed, uint64_t ns)
+batch_count(struct storage_io *io, uint64_t committed, enum store_need need, uint64_t ns)
 {
     struct storage_io_stats *stats = &io->stats;
     const unsigned flush_last = sizeof(stats->flush_us_log2) / sizeof(stats->flush_us_log2[0]) - 1;
@@ -234,7 +283,7 @@ batch_count(struct storage_io *io, uint64_t committed, uint64_t ns)
         flush_bucket++;
     while (size_bucket < size_last && committed > (uint64_t)1 << size_bucket)
         size_bucket++;
-    stats->batches++;
+    stats->batches += need != STORE_VISIBLE;
     stats->commits += committed;
     stats->flush_ns_total += ns;
     stats->flush_ns_last = ns;
@@ -243,22 +292,28 @@ batch_count(struct storage_io *io, uint64_t committed, uint64_t ns)
     stats->batch_size_log2[size_bucket]++;
 }
 
+/* Commits the list, and takes the lock. */
 static void
-after_batch(struct storage_io *io, uint64_t committed, uint64_t ns)
+batch_run_lock(struct storage_io *io, struct storage_request *first, enum store_need need)
 {
     const struct storage_io_options *o = &io->options;
+    uint64_t start_ns = now_ns();
+    uint64_t committed = batch_write(io, first, need);
+    uint64_t ns = now_ns() - start_ns;
     uint64_t log_bytes = o->log_bytes == NULL ? 0 : o->log_bytes(o->store);
     bool tight = o->tight != NULL && o->tight(o->store);
     uint64_t due_bytes = o->checkpoint_log_bytes / (tight ? TIGHT_CHECKPOINTS : 1);
 
     pthread_mutex_lock(&io->lock);
-    batch_count(io, committed, ns);
+    io->writing = false;
+    if (committed == 0)
+        return;
+    batch_count(io, committed, need, ns);
     if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= due_bytes) {
         io->checkpoint_due = true;
         io->checkpoint_log_bytes = log_bytes;
         pthread_cond_signal(&io->checkpoint_cond);
     }
-    pthread_mutex_unlock(&io->lock);
 }
 
 static void *
@@ -266,19 +321,10 @@ writer_run(void *context)
 {
     struct storage_io *io = context;
     struct storage_request *first;
-    bool broken = false;
 
-    while ((first = work_take(io, &io->commits, &io->writer_cond)) != NULL) {
-        uint64_t start_ns = now_ns();
-        uint64_t committed = 0;
-
-        if (broken)
-            batch_fail(first, ERR_IO);
-        else
-            committed = batch_write(io, first, &broken);
-        if (committed > 0)
-            after_batch(io, committed, now_ns() - start_ns);
-        complete(io, first);
+    while ((first = commits_take(io)) != NULL) {
+        batch_run_lock(io, first, batch_need(first));
+        complete_unlock(io, first);
     }
     return NULL;
 }
@@ -321,14 +367,15 @@ reader_run(void *context)
     struct storage_io *io = context;
     struct storage_request *first;
 
-    while ((first = work_take(io, &io->reads, &io->reader_cond)) != NULL) {
+    while ((first = reads_take(io)) != NULL) {
         for (struct storage_request *r = first; r != NULL; r = r->next) {
             assert(r->kind != STORAGE_COMMIT);
             r->row_count = 0;
             r->more = false;
             r->err = r->kind == STORAGE_LOAD ? load_run(io, r) : scan_run(io, r);
         }
-        complete(io, first);
+        pthread_mutex_lock(&io->lock);
+        complete_unlock(io, first);
     }
     return NULL;
 }
@@ -436,21 +483,80 @@ storage_io_wake_fd(const struct storage_io *io)
     return io->wake_fd;
 }
 
+struct storage_request *
+storage_io_submit_list(struct storage_io *io, struct storage_request *first)
+{
+    struct request_list refused;
+    bool commits = false, reads = false;
+
+    list_init(&refused);
+    pthread_mutex_lock(&io->lock);
+    assert(!io->stopping);
+    while (first != NULL) {
+        struct storage_request *next = first->next;
+        bool commit = first->kind == STORAGE_COMMIT;
+        if (io->commits.count + io->reads.count + io->in_work >= io->options.queue_max) {
+            first->err = ERR_BUSY;
+            list_append(&refused, first);
+        } else {
+            list_append(commit ? &io->commits : &io->reads, first);
+            commits = commits || commit;
+            reads = reads || !commit;
+        }
+        first = next;
+    }
+    commits = commits && !io->writing; /* who is at work looks into its queue before it sleeps */
+    pthread_mutex_unlock(&io->lock);
+    if (commits)
+        pthread_cond_signal(&io->writer_cond);
+    if (reads)
+        pthread_cond_signal(&io->reader_cond);
+    return refused.first;
+}
+
 enum vault_err
 storage_io_submit(struct storage_io *io, struct storage_request *request)
 {
-    bool commit = request->kind == STORAGE_COMMIT;
-    enum vault_err err = ERR_BUSY;
+    request->next = NULL;
+    return storage_io_submit_list(io, request) == NULL ? OK : ERR_BUSY;
+}
 
-    pthread_mutex_lock(&io->lock);
-    assert(!io->stopping);
-    if (io->commits.count + io->reads.count + io->in_work < io->options.queue_max) {
-        list_append(commit ? &io->commits : &io->reads, request);
-        pthread_cond_signal(commit ? &io->writer_cond : &io->reader_cond);
-        err = OK;
+static bool
+may_run(const struct storage_io *io, const struct storage_request *first)
+{
+    size_t count = 0, bytes = 0;
+
+    for (const struct storage_request *r = first; r != NULL; r = r->next) {
+        if (r->kind != STORAGE_COMMIT || r->need == STORE_DURABLE ||
+            (r->need == STORE_WRITTEN && io->options.store->ops->write_out == NULL))
+            return false;
+        count += r->change_count;
+        for (size_t i = 0; i < r->change_count; i++)
+            bytes += r->changes[i].value.size;
     }
+    return count <= RUN_CHANGES_MAX && bytes <= RUN_BYTES_MAX && now_ns() >= io->run_after_ns;
+}
+
+bool
+storage_io_run(struct storage_io *io, struct storage_request *first)
+{
+    if (!may_run(io, first))
+        return false;
+    pthread_mutex_lock(&io->lock);
+    bool idle = !io->writing && io->commits.first == NULL && !io->stopping;
+    io->writing = io->writing || idle;
     pthread_mutex_unlock(&io->lock);
-    return err;
+    if (!idle)
+        return false;
+    uint64_t start_ns = now_ns();
+    batch_run_lock(io, first, batch_need(first));
+    if (io->commits.first != NULL)
+        pthread_cond_signal(&io->writer_cond);
+    pthread_mutex_unlock(&io->lock);
+    uint64_t end_ns = now_ns();
+    if (end_ns - start_ns > RUN_NS_MAX)
+        io->run_after_ns = end_ns + RUN_PAUSE_NS;
+    return true;
 }
 
 struct storage_request *

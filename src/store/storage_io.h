@@ -1,11 +1,14 @@
 /*
  * The storage threads of a node: one writer (takes every batch that waits, commits them together,
- * each whole or not at all, flushes once, posts the completions back), one reader (LOAD and SCAN, which may miss the cache), and a
- * checkpointer that runs when the journal has grown.
+ * each whole or not at all, flushes once, posts the completions back), one reader (LOAD and SCAN,
+ * which may miss the cache), and a checkpointer that runs when the journal has grown.
  *
  * The reactor submits and gets completions through `wake` (an eventfd): it calls storage_io_drain()
  * from its loop. Completions of batches come in the order of submission. Nothing is completed with
- * OK before it is durable, but for what is lazy: that would outlive the process, not the machine.
+ * OK before what it needs is true (enum store_need).
+ *
+ * What needs no sync and finds the writer idle is done sooner by whoever has it than by another
+ * thread that must be woken first: storage_io_run().
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -30,8 +33,8 @@ struct storage_request {
     struct arena arena;           /* owns everything below */
     struct store_change *changes; /* COMMIT */
     size_t change_count;
-    bool lazy;          /* COMMIT: need not be synced; it is with the next batch that must be */
-    struct bytes *keys; /* LOAD; results in rows[i] (rows[i].key is the key) and found[i] */
+    enum store_need need; /* COMMIT */
+    struct bytes *keys;   /* LOAD; results in rows[i] (rows[i].key is the key) and found[i] */
     size_t key_count;
     bool *found;
     struct bytes prefix, after; /* SCAN */
@@ -62,7 +65,7 @@ struct storage_io_options {
 };
 
 struct storage_io_stats {
-    uint64_t batches;        /* flushes done */
+    uint64_t batches;        /* flushes done, whether synced or only written */
     uint64_t commits;        /* batches in them */
     uint64_t flush_ns_total; /* time from taking a batch to its flush */
     uint64_t flush_ns_last;
@@ -84,6 +87,18 @@ int storage_io_wake_fd(const struct storage_io *io); /* readable when completion
  * storage_request_new. Errors: ERR_BUSY.
  */
 MUST_CHECK enum vault_err storage_io_submit(struct storage_io *io, struct storage_request *request);
+/*
+ * The same with a list (linked by `next`, oldest first), in one go. What there is no room for comes
+ * back in a list, with its `err` set to ERR_BUSY; NULL: nothing.
+ */
+struct storage_request *storage_io_submit_list(struct storage_io *io,
+                                               struct storage_request *first);
+/*
+ * Commits the list here and now, if it is short, needs no sync, the writer has nothing to do, and it
+ * has not taken long lately. True: that is done, `err` tells how; they stay with the caller and are
+ * not given to storage_io_drain(). False: nothing happened. From one thread, that which submits.
+ */
+bool storage_io_run(struct storage_io *io, struct storage_request *first);
 /*
  * Everything completed, in a list (oldest first), or NULL. The caller frees each with
  * storage_request_free. Clears the wake fd.

@@ -37,6 +37,13 @@ struct store_row {
     struct bytes value;
 };
 
+/* What is true of a batch when it counts as done. */
+enum store_need {
+    STORE_DURABLE, /* it survives a crash of the machine */
+    STORE_WRITTEN, /* it outlives the process, and is durable with the next that must be */
+    STORE_VISIBLE, /* readers see it; it may be lost with the process until one that is more comes */
+};
+
 /* Where a store stands: batches taken so far, and the MAC that chains them; all zero when new. */
 struct store_mark {
     uint64_t sequence;

@@ -15,7 +15,9 @@ struct ac_batch {
     size_t count;
     struct arena arena;
     struct bytes path_key, path_row; /* empty: none */
+    enum store_need need;
     bool committed, durable;
+    bool told; /* its MSG_STORED has come */
 };
 
 /* What the shredder does takes no dice, so that other tests' seeds do not depend on it. */
@@ -41,6 +43,7 @@ batch_new(const struct effect *effect)
 {
     struct ac_batch *batch = ac_need(calloc(1, sizeof(*batch)));
     batch->count = effect->u.store.count;
+    batch->need = effect->u.store.need;
     batch->changes = ac_need(calloc(batch->count, sizeof(*batch->changes)));
     arena_init(&batch->arena, STEP_ARENA_BYTES);
     for (size_t i = 0; i < batch->count; i++) {
@@ -101,6 +104,11 @@ run_commit(struct actor_cluster *ac, const struct ac_event *event)
     next->batch = batch;
     next->err = err;
     ac_event_push(ac, next);
+    if (err != OK || batch->need != STORE_VISIBLE)
+        return;
+    const struct msg msg = {.kind = MSG_STORED, .u.stored = {.tag = event->tag}};
+    batch->told = true;
+    ac_deliver(ac, event->node, event->actor, &msg);
 }
 
 /* All that was committed is durable now; the checkers see it. */
@@ -128,6 +136,7 @@ run_stored(struct actor_cluster *ac, const struct ac_event *event)
     struct ac_node *n = &ac->nodes[event->node];
     struct msg msg = {.kind = MSG_STORED};
     struct ac_batch **at = &n->batches;
+    bool told = event->batch->told;
     if (event->kind == EVENT_SYNC && !event->batch->durable)
         make_durable(ac, event->node);
     while (*at != event->batch)
@@ -137,7 +146,8 @@ run_stored(struct actor_cluster *ac, const struct ac_event *event)
     node_set_sequence(n->node, n->sequence);
     msg.u.stored.tag = event->tag;
     msg.u.stored.err = event->err;
-    ac_deliver(ac, event->node, event->actor, &msg);
+    if (!told)
+        ac_deliver(ac, event->node, event->actor, &msg);
 }
 
 void
@@ -172,7 +182,7 @@ ac_disk_check_promise(struct actor_cluster *ac, unsigned node, const struct msg 
         struct ballot highest = p ? p->highest[node] : (struct ballot){0};
         kept = ballot_compare(msg->u.voted.accepted.ballot, highest) == 0;
         for (struct ac_batch *b = ac->nodes[node].batches; b; b = b->next)
-            kept = kept && !bytes_equal(b->path_key, row_key_bytes(&key));
+            kept = kept && (b->told || !bytes_equal(b->path_key, row_key_bytes(&key)));
     } else if (msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE) {
         kept = p && checks_has_accepted(p, node, msg->u.written.ballot, msg->u.written.head_id);
     } else if (msg->kind == MSG_ERASED && msg->u.erased.erased) {

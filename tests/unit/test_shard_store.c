@@ -683,6 +683,39 @@ test_escrow_of_an_older_incarnation_stays(void **state)
     probe_free(p);
 }
 
+/*
+ * That a head is chosen is known as soon as its row is visible, and may be forgotten in a crash: it is
+ * accepted then, with its escrow.
+ */
+static void
+test_chosen_may_be_forgotten(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(23, 1);
+    struct msg notice = chosen(&p->writes[0], false, 7);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    assert_int_equal(state_of(p, "a"), STATE_ACCEPTED);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
+    ac_run_ms(p->ac, 50);
+    p->ac->nodes[SELF].slow_disk = true; /* the sync takes 100 times as long */
+    tell(p, 0, &notice);
+    for (unsigned i = 0; i < 20 && state_of(p, "a") != STATE_CHOSEN; i++)
+        ac_run_ms(p->ac, 1);
+    assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
+    ac_crash_losing(p->ac, SELF, true);
+    p->ac->nodes[SELF].slow_disk = false;
+    ac_start(p->ac, SELF);
+    assert_int_equal(state_of(p, "a"), STATE_ACCEPTED);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
+    ac_run_ms(p->ac, 600);
+    notice.u.chosen.incarnations = p->writes[0].u.write.incarnations;
+    tell(p, 0, &notice);
+    ac_run_ms(p->ac, 20);
+    assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 0);
+    probe_free(p);
+}
+
 static void
 test_chosen_head_is_not_contradicted(void **state)
 {
@@ -908,6 +941,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_write_after_its_notice),
         cmocka_unit_test(test_late_notice_drops_nothing),
         cmocka_unit_test(test_escrow_of_an_older_incarnation_stays),
+        cmocka_unit_test(test_chosen_may_be_forgotten),
         cmocka_unit_test(test_chosen_head_is_not_contradicted),
         cmocka_unit_test(test_shares_follow_the_chain),
         cmocka_unit_test(test_accepting_a_tombstone_erases_nothing),

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -21,7 +22,7 @@ struct faulty {
     struct store base;
     struct store *under;
     pthread_mutex_t gate; /* locked by the test: commits wait */
-    _Atomic unsigned arrived, commits, syncs, checkpoints;
+    _Atomic unsigned arrived, commits, syncs, checkpoints, written_out;
     _Atomic size_t largest; /* transaction, in changes */
     _Atomic bool sync_fails, commit_refuses, refuses_value, tight;
     _Atomic uint64_t log_bytes;
@@ -627,6 +628,137 @@ test_on_disk(void **state)
     temp_dir_remove(&dir);
 }
 
+static enum vault_err
+faulty_write_out(struct store *store)
+{
+    atomic_fetch_add(&faulty_of(store)->written_out, 1);
+    return OK;
+}
+
+static struct storage_request *
+needing(struct storage_request *r, enum store_need need)
+{
+    r->next = NULL;
+    r->need = need;
+    return r;
+}
+
+static void
+assert_row(struct storage_io *io, const char *key, const char *value)
+{
+    struct storage_request *done[1];
+
+    submit(io, load_request(99, key, "none"));
+    collect(io, done, 1);
+    assert_true(done[0]->found[0]);
+    assert_true(bytes_equal(done[0]->rows[0].value, bytes_of_text(value)));
+    free_all(done, 1);
+}
+
+/* What needs no sync is done on the submitter's thread, where nobody else commits. */
+static void
+test_short_work_is_done_here(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *first = needing(commit_request(1, "a", "one"), STORE_VISIBLE);
+    struct storage_io_stats stats;
+
+    f->ops.write_out = faulty_write_out;
+    first->next = needing(commit_request(2, "b", "two"), STORE_VISIBLE);
+    assert_true(storage_io_run(f->io, first));
+    assert_int_equal(first->err, OK);
+    assert_int_equal(first->next->err, OK);
+    storage_request_free(first->next);
+    storage_request_free(first);
+    assert_row(f->io, "a", "one");
+    assert_row(f->io, "b", "two");
+    assert_int_equal(atomic_load(&f->store.written_out), 0);
+
+    first = needing(commit_request(3, "a", "three"), STORE_WRITTEN);
+    first->next = needing(commit_request(4, "b", NULL), STORE_VISIBLE);
+    assert_true(storage_io_run(f->io, first));
+    storage_request_free(first->next);
+    storage_request_free(first);
+    assert_int_equal(atomic_load(&f->store.written_out), 1);
+    assert_row(f->io, "a", "three");
+
+    atomic_store(&f->store.commit_refuses, true);
+    first = needing(commit_request(5, "c", "x"), STORE_VISIBLE);
+    assert_true(storage_io_run(f->io, first));
+    assert_int_equal(first->err, ERR_DISK_FULL);
+    storage_request_free(first);
+    storage_io_stats(f->io, &stats);
+    assert_int_equal(stats.commits, 4);
+    assert_int_equal(stats.batches, 1); /* flushes of either kind */
+    assert_int_equal(atomic_load(&f->store.syncs), 0);
+}
+
+static void
+test_other_work_is_not(void **state)
+{
+    enum { MANY = 200 };
+    struct fixture *f = *state;
+    struct storage_request *r = needing(commit_request(1, "a", "one"), STORE_DURABLE), *done[4];
+
+    assert_false(storage_io_run(f->io, r));
+    r->need = STORE_WRITTEN; /* which this store cannot do but by a sync */
+    assert_false(storage_io_run(f->io, r));
+
+    pthread_mutex_lock(&f->store.gate);
+    r->need = STORE_DURABLE;
+    submit(f->io, r);
+    while (atomic_load(&f->store.arrived) == 0)
+        sched_yield();
+    r = needing(commit_request(2, "a", "two"), STORE_VISIBLE);
+    assert_false(storage_io_run(f->io, r)); /* the writer is at work */
+    submit(f->io, r);
+    pthread_mutex_unlock(&f->store.gate);
+    collect(f->io, done, 2);
+    assert_int_equal(done[1]->tag, 2);
+    free_all(done, 2);
+    assert_row(f->io, "a", "two");
+
+    struct storage_request *first = NULL;
+    for (unsigned i = 0; i < MANY; i++) {
+        r = needing(commit_request(i, "a", "x"), STORE_VISIBLE);
+        r->next = first;
+        first = r;
+    }
+    assert_false(storage_io_run(f->io, first));
+    while (first != NULL) {
+        r = first->next;
+        storage_request_free(first);
+        first = r;
+    }
+}
+
+/* Of a list, what there is no room for comes back. */
+static void
+test_list_that_does_not_fit(void **state)
+{
+    enum { COUNT = 70, ROOM = 64 };
+    struct fixture *f = *state;
+    struct storage_request *first = NULL, *done[ROOM];
+    unsigned refused = 0;
+
+    for (unsigned i = COUNT; i-- > 0;) {
+        struct storage_request *r = needing(commit_request(i, "a", "x"), STORE_DURABLE);
+        r->next = first;
+        first = r;
+    }
+    first = storage_io_submit_list(f->io, first);
+    while (first != NULL) {
+        struct storage_request *next = first->next;
+        assert_int_equal(first->err, ERR_BUSY);
+        assert_int_equal(first->tag, ROOM + refused++);
+        storage_request_free(first);
+        first = next;
+    }
+    assert_int_equal(refused, COUNT - ROOM);
+    collect(f->io, done, ROOM);
+    free_all(done, ROOM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -643,6 +775,9 @@ main(void)
         TEST(test_arena_limit_is_an_error_of_the_request),
         TEST(test_checkpoint_by_journal_growth),
         TEST(test_stop_finishes),
+        TEST(test_short_work_is_done_here),
+        TEST(test_other_work_is_not),
+        TEST(test_list_that_does_not_fit),
         TEST(test_many_threads),
         cmocka_unit_test(test_on_disk),
     };
