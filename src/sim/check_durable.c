@@ -35,7 +35,7 @@ check_voted(struct world *world, unsigned node, const struct msg *msg, const str
                            ballot_compare(row.ballot, accepted->ballot) == 0 &&
                            bytes_equal(row.head, accepted->head)
                      : accepted->state == STATE_ABSENT;
-    if (!same || disk_pending(&world->nodes[node].disk, row_key_bytes(key)))
+    if (!same || disk_owes(&world->nodes[node].disk, row_key_bytes(key)))
         sim_fail(world, SIM_SAFETY, "durable",
                  "node %u voted with another head than the newest it accepted", node);
 }

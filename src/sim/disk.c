@@ -278,10 +278,11 @@ disk_roll_back(struct disk *disk)
 }
 
 static bool
-list_changes(const struct disk_batch *batch, struct bytes key)
+list_changes(const struct disk_batch *batch, struct bytes key, bool also_told)
 {
     for (; batch; batch = batch->next) {
-        for (size_t i = 0; batch->err == OK && i < batch->count; i++) {
+        bool counts = batch->err == OK && (also_told || !batch->told);
+        for (size_t i = 0; counts && i < batch->count; i++) {
             if (bytes_equal(batch->changes[i].row->key, key))
                 return true;
         }
@@ -292,7 +293,13 @@ list_changes(const struct disk_batch *batch, struct bytes key)
 bool
 disk_pending(const struct disk *disk, struct bytes key)
 {
-    return list_changes(disk->queue, key) || list_changes(disk->group, key);
+    return list_changes(disk->queue, key, true) || list_changes(disk->group, key, true);
+}
+
+bool
+disk_owes(const struct disk *disk, struct bytes key)
+{
+    return list_changes(disk->queue, key, false) || list_changes(disk->group, key, false);
 }
 
 static void

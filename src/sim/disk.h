@@ -79,6 +79,8 @@ size_t disk_at_least(const struct disk_table *table, struct bytes key);
 bool disk_has_prefix(struct bytes key, struct bytes prefix);
 /* Whether some batch on its way changes that key. */
 bool disk_pending(const struct disk *disk, struct bytes key);
+/* The same, of batches that do not count as stored yet. */
+bool disk_owes(const struct disk *disk, struct bytes key);
 /* Sets a row in both tables; nothing may be on its way. */
 void disk_set(struct disk *disk, struct bytes key, struct bytes value);
 /* Removes every row that begins with `prefix` from both tables; nothing may be on its way. */
