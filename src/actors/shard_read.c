@@ -97,6 +97,9 @@ shard_on_read(struct shard_work *w)
         answer_state(w);
         return;
     }
+    bool loaded = w->rows != NULL;
+    if (!loaded)
+        w->rows = kept_find(&w->s->kept, w->path->kept, version, version_id);
     if (!w->rows) {
         struct row_key keys[2];
         row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &keys[ROW_V]);
@@ -104,6 +107,8 @@ shard_on_read(struct shard_work *w)
         shard_need_rows(w, keys, 2);
         return;
     }
+    if (!loaded)
+        metrics_count(w->st->metrics, METRIC_reads_from_memory);
     struct msg_state *state = answer_state(w);
     struct version_row row;
     if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found)
@@ -116,6 +121,8 @@ shard_on_read(struct shard_work *w)
     state->version = row.record;
     state->dealing = w->rows->rows[ROW_D].value;
     fill_share(w, w->rows->rows[ROW_V].key, row.share, state);
+    if (loaded && state->share_state == SHARE_HELD && version == w->path->row.head.version)
+        kept_put(&w->s->kept, &w->path->kept, version, version_id, w->rows);
     if (!record)
         note_read(w, AUDIT_share, state->share.size > 0 ? "given" : "not_held");
 }

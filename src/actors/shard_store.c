@@ -92,6 +92,7 @@ free_done(struct shard_store *s)
         waiting_free(s->done);
         s->done = next;
     }
+    kept_sweep(&s->kept);
 }
 
 /* ---- table of paths ---- */
@@ -106,6 +107,7 @@ path_free(struct shard_store *s, struct shard_path *path)
     queue_close(&path->parked);
     shard_check_free(path);
     waiting_free(path->current);
+    kept_forget(&s->kept, &path->kept);
     buf_close(&path->row.memory);
     buf_close(&path->next.memory);
     buf_close(&path->box_memory);
@@ -141,17 +143,12 @@ evict_one(struct shard_store *s)
 }
 
 static struct shard_path *
-path_get(struct shard_store *s, const struct step *st, struct path of)
+path_new(struct shard_store *s, const struct step *st, struct path of)
 {
-    struct shard_path *path = (struct shard_path *)path_map_find(&s->paths, of);
-    if (path) {
-        path_map_touch(&s->paths, &path->link);
-        return path;
-    }
     bool full = s->free_slot_count == 0;
     if ((full || sim_maybe(st, map_full)) && !evict_one(s) && full)
         return NULL;
-    path = calloc(1, sizeof(*path));
+    struct shard_path *path = calloc(1, sizeof(*path));
     if (!path)
         return NULL;
     if (path_map_insert(&s->paths, of, &path->link) != OK) {
@@ -208,6 +205,7 @@ shard_store_close(struct shard_store *s)
         path_free(s, (struct shard_path *)s->paths.oldest);
     path_map_close(&s->paths);
     path_filter_close(&s->on_disk);
+    kept_close(&s->kept);
     free(s->slots);
     free(s->free_slots);
     s->slots = NULL;
@@ -361,9 +359,13 @@ static void
 take_message(struct shard_store *s, const struct step *st, const struct msg *in,
              struct effects *out)
 {
-    if (!path_map_find(&s->paths, in->path) && is_of_others(s, st, in, out))
+    struct shard_path *path = (struct shard_path *)path_map_find(&s->paths, in->path);
+    if (path)
+        path_map_touch(&s->paths, &path->link);
+    else if (is_of_others(s, st, in, out))
         return;
-    struct shard_path *path = path_get(s, st, in->path);
+    else
+        path = path_new(s, st, in->path);
     if (!path)
         return; /* no memory, or every entry is busy: as if the message had been lost */
     struct shard_work w = {.s = s, .st = st, .path = path, .msg = in, .out = out};

@@ -19,6 +19,7 @@
 #include "actors/membership.h"
 #include "actors/path_filter.h"
 #include "actors/path_map.h"
+#include "actors/shard_kept.h"
 #include "crypto/bucket_keys.h"
 
 enum { SHARD_PATHS_MAX = 65536, SHARD_QUEUE_MAX = 64, SHARD_PARKED_MAX = 8 };
@@ -85,7 +86,8 @@ struct shard_store {
     unsigned recoveries_begun; /* since then */
     struct doubts doubts;
     struct path_filter on_disk; /* which paths may have a row */
-    bool node_keeps; /* the incarnation that is on its way knows what it accepted and promised */
+    struct kept kept; /* rows that were read a moment ago */
+    bool node_keeps;  /* the incarnation that is on its way knows what it accepted and promised */
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,

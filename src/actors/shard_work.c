@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "base/planted.h"
 
 struct bytes
 shard_key_copy(const struct shard_work *w, const struct row_key *key)
@@ -330,6 +331,8 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
         w->path->has_answer = false;
         return; /* no memory: as if the message had been lost */
     }
+    if (!PLANTED(kept_rows_stale))
+        kept_forget(&w->s->kept, &w->path->kept);
     w->path->stage = SHARD_STORING;
     w->path->making =
         w->path->has_next && w->path->row.row.state == STATE_ABSENT && !w->path->corrupt;

@@ -56,7 +56,8 @@
     X(credentials_refused, "requests with a credential that was not valid")                        \
     X(tokens_revoked_used, "of them, those with a token that had been revoked")                    \
     X(peers_denied, "times that a node asked for what its client may not have")                    \
-    X(alarms, "alarms raised: see the log")
+    X(alarms, "alarms raised: see the log")                                                        \
+    X(reads_from_memory, "of the reads served, those that needed nothing from the disk")
 
 enum metric {
 #define X(name, help) METRIC_##name,

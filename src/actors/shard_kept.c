@@ -1,0 +1,125 @@
+#include "actors/shard_kept.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/planted.h"
+
+static void
+unlink_rows(struct kept *kept, struct kept_rows *rows)
+{
+    if (rows->older)
+        rows->older->newer = rows->newer;
+    else
+        kept->oldest = rows->newer;
+    if (rows->newer)
+        rows->newer->older = rows->older;
+    else
+        kept->newest = rows->older;
+    rows->older = NULL;
+    rows->newer = NULL;
+}
+
+static void
+link_newest(struct kept *kept, struct kept_rows *rows)
+{
+    rows->older = kept->newest;
+    rows->newer = NULL;
+    if (kept->newest)
+        kept->newest->newer = rows;
+    else
+        kept->oldest = rows;
+    kept->newest = rows;
+}
+
+const struct msg_loaded *
+kept_find(struct kept *kept, struct kept_rows *of, uint64_t version,
+          const uint8_t version_id[static ID_BYTES])
+{
+    bool same = of && of->version == version && memcmp(of->version_id, version_id, ID_BYTES) == 0;
+    if (!of || (!same && !PLANTED(kept_rows_stale)))
+        return NULL;
+    unlink_rows(kept, of);
+    link_newest(kept, of);
+    return &of->loaded;
+}
+
+static struct bytes
+copy_into(struct bytes from, uint8_t **at)
+{
+    struct bytes copy = bytes_of(*at, from.size);
+    if (from.size > 0)
+        memcpy(*at, from.data, from.size);
+    *at += from.size;
+    return copy;
+}
+
+static struct kept_rows *
+rows_new(const struct msg_loaded *from, size_t bytes)
+{
+    struct kept_rows *rows = calloc(1, sizeof(*rows) + bytes);
+    if (!rows)
+        return NULL;
+    uint8_t *at = rows->memory;
+    for (size_t i = 0; i < KEPT_ROWS; i++)
+        rows->rows[i] = (struct loaded_row){.key = copy_into(from->rows[i].key, &at),
+                                            .value = copy_into(from->rows[i].value, &at),
+                                            .found = from->rows[i].found};
+    rows->loaded = (struct msg_loaded){.err = OK, .rows = rows->rows, .count = KEPT_ROWS};
+    rows->bytes = sizeof(*rows) + bytes;
+    return rows;
+}
+
+void
+kept_put(struct kept *kept, struct kept_rows **of, uint64_t version,
+         const uint8_t version_id[static ID_BYTES], const struct msg_loaded *rows)
+{
+    size_t bytes = 0;
+    assert(rows->count == KEPT_ROWS);
+    for (size_t i = 0; i < KEPT_ROWS; i++)
+        bytes += rows->rows[i].key.size + rows->rows[i].value.size;
+    kept_forget(kept, of);
+    struct kept_rows *made = bytes <= KEPT_ROWS_BYTES_MAX ? rows_new(rows, bytes) : NULL;
+    if (!made)
+        return;
+    while (kept->oldest && kept->bytes + made->bytes > KEPT_BYTES_MAX)
+        kept_forget(kept, kept->oldest->owner);
+    made->version = version;
+    memcpy(made->version_id, version_id, ID_BYTES);
+    made->owner = of;
+    *of = made;
+    kept->bytes += made->bytes;
+    link_newest(kept, made);
+}
+
+void
+kept_forget(struct kept *kept, struct kept_rows **of)
+{
+    struct kept_rows *rows = *of;
+    if (!rows)
+        return;
+    *of = NULL;
+    unlink_rows(kept, rows);
+    kept->bytes -= rows->bytes;
+    rows->owner = NULL;
+    rows->newer = kept->forgotten;
+    kept->forgotten = rows;
+}
+
+void
+kept_sweep(struct kept *kept)
+{
+    while (kept->forgotten) {
+        struct kept_rows *next = kept->forgotten->newer;
+        free(kept->forgotten);
+        kept->forgotten = next;
+    }
+}
+
+void
+kept_close(struct kept *kept)
+{
+    assert(!kept->oldest);
+    kept_sweep(kept);
+}

@@ -1,0 +1,51 @@
+/*
+ * Rows of versions that were read a moment ago, so that the next reader of the path needs no
+ * storage thread: version row and dealing of one version for each path, byte for byte as they are
+ * on the disk (the share sealed as it is there), and never what was opened.
+ *
+ * Every change of a path's rows goes through shard_commit(), which forgets what is kept of the path
+ * before the batch leaves; no other message of the path is handled until the batch is durable. So
+ * what is kept is what a load would bring. Least recently read rows make room.
+ */
+#ifndef OSTRAKA_ACTORS_SHARD_KEPT_H
+#define OSTRAKA_ACTORS_SHARD_KEPT_H
+
+#include "proto/msg.h"
+
+enum {
+    KEPT_BYTES_MAX = 32 * 1024 * 1024, /* of all paths */
+    KEPT_ROWS_BYTES_MAX = 64 * 1024,   /* of one; larger ones are loaded each time */
+    KEPT_ROWS = 2,
+};
+
+struct kept_rows {
+    struct kept_rows *older, *newer;
+    struct kept_rows **owner; /* the path's pointer to it; NULL: forgotten */
+    uint64_t version;
+    uint8_t version_id[ID_BYTES];
+    size_t bytes;
+    struct loaded_row rows[KEPT_ROWS];
+    struct msg_loaded loaded; /* of the rows */
+    uint8_t memory[];
+};
+
+/* All zero is empty. Must not be copied. */
+struct kept {
+    struct kept_rows *oldest, *newest;
+    struct kept_rows *forgotten; /* effects of this step may borrow from them */
+    size_t bytes;
+};
+
+/* What is kept of that version under that pointer; NULL: nothing. */
+const struct msg_loaded *kept_find(struct kept *kept, struct kept_rows *of, uint64_t version,
+                                   const uint8_t version_id[static ID_BYTES]);
+/* Copies. Nothing is kept when the rows are too large, or there is no memory. *of: NULL, or kept. */
+void kept_put(struct kept *kept, struct kept_rows **of, uint64_t version,
+              const uint8_t version_id[static ID_BYTES], const struct msg_loaded *rows);
+void kept_forget(struct kept *kept, struct kept_rows **of);
+/* At the beginning of a step: frees what was forgotten in the one before. */
+void kept_sweep(struct kept *kept);
+/* All paths must have been forgotten. */
+void kept_close(struct kept *kept);
+
+#endif

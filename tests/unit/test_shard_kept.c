@@ -1,0 +1,183 @@
+/* Rows that are kept in memory for readers: alone, and in a cluster that changes what was read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "actors/shard_kept.h"
+
+static const uint8_t id[ID_BYTES] = {1}, other_id[ID_BYTES] = {2};
+
+/* Keeps rows of that size under `of`; the version tells them apart. */
+static void
+put(struct kept *kept, struct kept_rows **of, uint64_t version, size_t size)
+{
+    uint8_t *value = calloc(1, size);
+    assert_non_null(value);
+    memset(value, (int)version, size);
+    const struct loaded_row rows[KEPT_ROWS] = {
+        {.key = bytes_of_text("v"), .value = bytes_of(value, size), .found = true},
+        {.key = bytes_of_text("d"), .value = bytes_of_text("dealing"), .found = true}};
+    const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS};
+    kept_put(kept, of, version, id, &loaded);
+    memset(value, 0xee, size); /* what is kept is a copy */
+    free(value);
+}
+
+static void
+test_found_by_version_and_id(void **state)
+{
+    struct kept kept = {0};
+    struct kept_rows *of = NULL;
+    (void)state;
+    assert_null(kept_find(&kept, of, 3, id));
+    put(&kept, &of, 3, 10);
+    const struct msg_loaded *found = kept_find(&kept, of, 3, id);
+    assert_non_null(found);
+    assert_int_equal(found->err, OK);
+    assert_int_equal(found->count, KEPT_ROWS);
+    assert_true(bytes_equal(found->rows[0].key, bytes_of_text("v")));
+    assert_int_equal(found->rows[0].value.size, 10);
+    assert_int_equal(found->rows[0].value.data[9], 3);
+    assert_true(bytes_equal(found->rows[1].value, bytes_of_text("dealing")));
+    assert_null(kept_find(&kept, of, 4, id));
+    assert_null(kept_find(&kept, of, 3, other_id));
+    put(&kept, &of, 4, 20); /* takes the place of what was there */
+    assert_null(kept_find(&kept, of, 3, id));
+    assert_non_null(kept_find(&kept, of, 4, id));
+    kept_forget(&kept, &of);
+    kept_forget(&kept, &of);
+    assert_null(of);
+    assert_int_equal(kept.bytes, 0);
+    kept_close(&kept);
+}
+
+/* An answer that is on its way may borrow from rows that are forgotten in the same step. */
+static void
+test_forgotten_rows_outlive_the_step(void **state)
+{
+    struct kept kept = {0};
+    struct kept_rows *of = NULL;
+    (void)state;
+    put(&kept, &of, 1, 10);
+    struct bytes value = kept_find(&kept, of, 1, id)->rows[0].value;
+    kept_forget(&kept, &of);
+    assert_int_equal(value.data[0], 1);
+    assert_non_null(kept.forgotten);
+    kept_sweep(&kept);
+    assert_null(kept.forgotten);
+    kept_close(&kept);
+}
+
+static void
+test_large_rows_are_not_kept(void **state)
+{
+    struct kept kept = {0};
+    struct kept_rows *of = NULL;
+    (void)state;
+    put(&kept, &of, 1, 10);
+    put(&kept, &of, 2, KEPT_ROWS_BYTES_MAX);
+    assert_null(of); /* nor what they replace */
+    kept_close(&kept);
+}
+
+static void
+test_least_recently_read_make_room(void **state)
+{
+    enum { COUNT = 600 };
+    struct kept kept = {0};
+    struct kept_rows *of[COUNT] = {NULL};
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++) {
+        put(&kept, &of[i], 1, KEPT_ROWS_BYTES_MAX - 100);
+        assert_true(kept.bytes <= KEPT_BYTES_MAX);
+        assert_non_null(kept_find(&kept, of[0], 1, id)); /* read all the time */
+        kept_sweep(&kept);
+    }
+    assert_null(of[1]);
+    assert_non_null(of[COUNT - 1]);
+    for (unsigned i = 0; i < COUNT; i++)
+        kept_forget(&kept, &of[i]);
+    assert_int_equal(kept.bytes, 0);
+    kept_close(&kept);
+}
+
+/* ---- in a cluster ---- */
+
+static uint64_t
+from_memory(const struct actor_cluster *ac)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < ac->options.nodes; i++)
+        sum += ac->nodes[i].metrics.counters[METRIC_reads_from_memory];
+    return sum;
+}
+
+static struct actor_cluster *
+cluster(uint64_t seed)
+{
+    const struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = seed};
+    return ac_new(&options);
+}
+
+static void
+test_the_second_read_needs_no_disk(void **state)
+{
+    struct actor_cluster *ac = cluster(1);
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    assert_true(from_memory(ac) >= 2);
+    for (unsigned i = 0; i < 3; i++)
+        ac->nodes[i].reads_fail = true;
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    ac_free(ac);
+}
+
+/* What is kept of the version before is not answered, whoever is asked and whatever is kept. */
+static void
+test_changes_are_seen_at_once(void **state)
+{
+    struct actor_cluster *ac = cluster(2);
+    char value[16];
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "v0")->reply.err, OK);
+    for (unsigned i = 1; i <= 20; i++) {
+        for (unsigned node = 0; node < 3; node++)
+            (void)ac_read(ac, node, "a");
+        snprintf(value, sizeof(value), "v%u", i);
+        assert_int_equal(ac_update(ac, i % 3, "a", value)->reply.err, OK);
+        for (unsigned node = 0; node < 3; node++)
+            assert_true(ac_value_is(ac_read(ac, node, "a"), value));
+    }
+    assert_true(from_memory(ac) > 0);
+    assert_int_equal(ac_delete(ac, 1, "a")->reply.err, OK);
+    for (unsigned node = 0; node < 3; node++)
+        assert_int_equal(ac_read(ac, node, "a")->reply.err, ERR_NOT_FOUND);
+    assert_int_equal(ac_create(ac, 2, "a", "again")->reply.err, OK);
+    for (unsigned node = 0; node < 3; node++)
+        assert_true(ac_value_is(ac_read(ac, node, "a"), "again"));
+    ac_free(ac);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_found_by_version_and_id),
+        cmocka_unit_test(test_forgotten_rows_outlive_the_step),
+        cmocka_unit_test(test_large_rows_are_not_kept),
+        cmocka_unit_test(test_least_recently_read_make_room),
+        cmocka_unit_test(test_the_second_read_needs_no_disk),
+        cmocka_unit_test(test_changes_are_seen_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
