@@ -48,6 +48,7 @@ auditor_close(struct auditor *a)
     }
     buf_close(&a->block);
     buf_close(&a->records);
+    buf_close(&a->encoding);
 }
 
 /* ---- rows ---- */
@@ -123,7 +124,6 @@ note(struct auditor *a, const struct step *st, const struct audit_record *record
 {
     char name[AUDIT_NAME_HASH_BYTES];
     struct audit_record timed = *record;
-    struct buf encoded = {0};
     struct cbor_writer w;
 
     timed.time_ms = st->wall_ms;
@@ -131,14 +131,14 @@ note(struct auditor *a, const struct step *st, const struct audit_record *record
     a->noted = true;
     enum vault_err err =
         a->record_count < AUDIT_BLOCK_RECORDS_MAX && a->records.size < AUDIT_BLOCK_BYTES_MAX
-            ? audit_record_encode(&timed, &encoded)
+            ? audit_record_encode(&timed, &a->encoding)
             : ERR_TOO_LARGE;
     if (err == OK) {
         cbor_writer_init(&w, &a->records);
-        cbor_put_bytes(&w, buf_bytes(&encoded));
+        cbor_put_bytes(&w, buf_bytes(&a->encoding));
         err = w.err;
     }
-    buf_close(&encoded);
+    a->encoding.size = 0;
     if (err != OK) {
         a->full = true;
         metrics_count(st->metrics, METRIC_audit_refused);
@@ -324,15 +324,14 @@ store_block(struct auditor *a, const struct step *st, struct effects *out)
     struct store_change *changes =
         arena_alloc(st->arena, (2 + AUDIT_DROPPED_AT_ONCE) * sizeof(*changes));
     uint64_t kept_from = kept_from_next(a);
-    uint8_t hash[HASH_BYTES];
     struct row_key key;
     struct buf state = {0};
     struct bytes value = {0};
     size_t count = 0;
 
-    audit_block_hash(buf_bytes(&a->block), hash);
     bool made = changes &&
-                encode_state(a, a->next_block + 1, kept_from, hash, &a->tree_after, &state) == OK &&
+                encode_state(a, a->next_block + 1, kept_from, a->block_hash, &a->tree_after,
+                             &state) == OK &&
                 arena_copy(st->arena, buf_bytes(&state), &value) == OK;
     buf_close(&state);
     row_key_audit(a->next_block, &key);
@@ -374,6 +373,7 @@ close_block(struct auditor *a, const struct step *st)
         err = audit_block_after(&block, &a->tree_after);
     if (err != OK)
         return err;
+    audit_block_hash(buf_bytes(&a->block), a->block_hash);
     buf_close(&a->records);
     a->record_count = 0;
     a->serial++;
@@ -415,7 +415,7 @@ on_block(struct auditor *a, const struct step *st, enum vault_err err)
     a->membership->audit_failing = false;
     a->written = a->serial - 1;
     a->tree = a->tree_after;
-    audit_block_hash(buf_bytes(&a->block), a->previous);
+    memcpy(a->previous, a->block_hash, HASH_BYTES);
     a->next_block++;
     a->kept_from = a->kept_from_after;
     buf_close(&a->block);

@@ -2,8 +2,8 @@
  * The auditor: keeps this node's audit trail, and of the others' what they have signed of theirs.
  *
  * Records that are noted gather into a block. A block is written (row 'a', and where the trail
- * stands in row 'm' "audit", in one batch) as soon as the one before it is; so under load a block
- * holds what has come in meanwhile. What leaves the node in a step that noted something is held
+ * stands in row 'm' "audit", in one batch) as soon as the one before it is, and the turn of the loop
+ * is over in which something was noted; so under load a block holds what has come in meanwhile. What leaves the node in a step that noted something is held
  * back by the node until that block is written (actors/audit_hold.h). If it cannot be written, what
  * was held is refused, requests are refused from then on (503 audit_unavailable), this node gives
  * neither votes nor shares, and the same block is tried again every second. The same holds while
@@ -58,6 +58,7 @@ struct auditor {
     /* Being written, or to be tried again. */
     bool writing, failing;
     struct buf block;
+    uint8_t block_hash[HASH_BYTES];
     struct audit_tree tree_after;
     uint64_t kept_from_after;
 
@@ -66,8 +67,9 @@ struct auditor {
     uint64_t written; /* all up to this one are written */
     struct buf records;
     size_t record_count;
-    bool noted; /* something was, since auditor_step_begin */
-    bool full;  /* something could not be, since then */
+    bool noted;          /* something was, since auditor_step_begin */
+    bool full;           /* something could not be, since then */
+    struct buf encoding; /* one record; empty but for its memory */
 
     /* Anchors. */
     bool anchoring;
