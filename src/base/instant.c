@@ -42,6 +42,22 @@ days_to_year(unsigned year)
     return before * 365 + before / 4 - before / 100 + before / 400 - DAYS_BEFORE_1970;
 }
 
+static char *
+put_digits(char *at, unsigned count, unsigned number)
+{
+    for (unsigned i = count; i-- > 0; number /= 10)
+        at[i] = (char)('0' + number % 10);
+    return at + count;
+}
+
+static char *
+put_pair(char *at, unsigned number, char after)
+{
+    at = put_digits(at, 2, number);
+    *at = after;
+    return at + 1;
+}
+
 void
 rfc3339_format(uint64_t wall_ms, char out[static RFC3339_BYTES])
 {
@@ -50,7 +66,6 @@ rfc3339_format(uint64_t wall_ms, char out[static RFC3339_BYTES])
     unsigned ms = (unsigned)(shown % MS_PER_DAY);
     unsigned year = YEAR_MIN + days / 366; /* never too late; a few steps at most too early */
     unsigned month = 1;
-    char line[64]; /* what the compiler believes the numbers could need */
 
     while (year < YEAR_MAX && days_to_year(year + 1) <= days)
         year++;
@@ -58,10 +73,15 @@ rfc3339_format(uint64_t wall_ms, char out[static RFC3339_BYTES])
     while (days >= days_in_month(year, month))
         days -= days_in_month(year, month++);
 
-    (void)snprintf(line, sizeof(line), "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, days + 1,
-                   ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
-    assert(strlen(line) == RFC3339_BYTES - 1);
-    memcpy(out, line, RFC3339_BYTES);
+    char *at = put_digits(out, 4, year);
+    *at = '-';
+    at = put_pair(at + 1, month, '-');
+    at = put_pair(at, days + 1, 'T');
+    at = put_pair(at, ms / 3600000, ':');
+    at = put_pair(at, ms / 60000 % 60, ':');
+    at = put_pair(at, ms / 1000 % 60, '.');
+    at = put_digits(at, 3, ms % 1000);
+    memcpy(at, "Z", 2);
 }
 
 /* What is left of the text, and whether all before it was right. */

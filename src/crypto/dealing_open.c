@@ -9,6 +9,8 @@
 #include "crypto/dealing_internal.h"
 #include "crypto/shamir.h"
 
+static_assert(HASH_BYTES == crypto_verify_32_BYTES, "compared in constant time");
+
 static bool
 shape_valid(const struct dealing *dealing)
 {
@@ -33,7 +35,7 @@ dealing_share_matches(const struct dealing *dealing, const struct share *share)
     if (!x_valid(dealing, share->x))
         return false;
     dealing_commit_share(dealing->id, share->x, share->data, commitment);
-    return sodium_memcmp(commitment, dealing->share_commitments[share->x - 1], HASH_BYTES) == 0;
+    return crypto_verify_32(commitment, dealing->share_commitments[share->x - 1]) == 0;
 }
 
 bool
@@ -44,7 +46,7 @@ dealing_box_matches(const struct dealing *dealing, uint8_t x, struct bytes box)
     if (!x_valid(dealing, x))
         return false;
     hash_bytes(box, hash);
-    return sodium_memcmp(hash, dealing->box_hashes[x - 1], HASH_BYTES) == 0;
+    return crypto_verify_32(hash, dealing->box_hashes[x - 1]) == 0;
 }
 
 enum vault_err
@@ -202,7 +204,7 @@ open_with_dek(const struct dealing *dealing, const struct dealing_place *place,
 
     if (err == OK)
         err = dealing_derive(dek, dealing->id, buf_bytes(&info), &keys);
-    if (err == OK && sodium_memcmp(keys.commitment, dealing->key_commitment, HASH_BYTES) != 0)
+    if (err == OK && crypto_verify_32(keys.commitment, dealing->key_commitment) != 0)
         err = ERR_CORRUPT;
     if (err == OK)
         err = decrypt_value(dealing, &keys, buf_bytes(&info), arena, out);
