@@ -58,6 +58,12 @@ struct auth_view {
     bool whole;               /* everything in the store is here */
     struct verified verified; /* tokens of issuers that are records here */
     bool broken;              /* something did not fit: nothing is decided by it any more */
+    struct admin_seen {
+        uint8_t key[2][SHORT_HASH_BYTES]; /* random, of this life */
+        uint64_t tag[2]; /* of the bootstrap token under both, once it was presented */
+        bool keyed;      /* there are keys */
+        bool known;
+    } admin;
 };
 
 /* Errors: ERR_NOMEM. */

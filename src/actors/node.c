@@ -16,6 +16,7 @@ enum {
     EPHEMERAL_KEY_MS = 60 * 60 * 1000,
     PAIR_KEY_MS = 60 * 60 * 1000,
     PAIR_KEY_OLD_MS = 60 * 1000, /* the one before it, for what is on its way */
+    ENCODED_BYTES_KEPT = 64 * 1024,
 };
 
 /* A message that waits within a step: encoded (sent to this node) or local. */
@@ -57,6 +58,7 @@ struct node {
     struct trail_reader trail_reader;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
+    struct buf encoded;              /* a message being sent; empty but for its memory */
 };
 
 /* ---- making ---- */
@@ -152,8 +154,10 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
 enum vault_err
 node_new(const struct node_options *options, const struct step *st, struct node **out)
 {
-    uint8_t seed[16] = {0};
-    uint64_t numbers[2] = {0}; /* of the tables of paths; of this life */
+    struct {
+        uint64_t table, life;
+        uint8_t admin[2][SHORT_HASH_BYTES];
+    } random = {0};
     *out = NULL;
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
@@ -181,11 +185,10 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     node->sender_renewed = st->now;
     node->pair_keys_renewed = st->now;
     if (err == OK)
-        err = rng_fill(st->rng, seed, sizeof(seed));
-    memcpy(numbers, seed, sizeof(numbers));
-    node->membership.members[options->self].life = numbers[1] | 1;
+        err = rng_fill(st->rng, (uint8_t *)&random, sizeof(random));
+    node->membership.members[options->self].life = random.life | 1;
     if (err == OK)
-        err = init_actors(node, options, numbers[0]);
+        err = init_actors(node, options, random.table);
     if (err != OK) {
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
@@ -195,6 +198,8 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         free(node);
         return err;
     }
+    memcpy(node->auth_view.admin.key, random.admin, sizeof(random.admin));
+    node->auth_view.admin.keyed = true;
     *out = node;
     return OK;
 }
@@ -215,6 +220,7 @@ node_free(struct node *node)
     auth_view_close(&node->auth_view);
     auditor_close(&node->auditor);
     audit_hold_close(&node->hold);
+    buf_close(&node->encoded);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
     vote_keys_close(&node->vote_keys);
@@ -427,18 +433,21 @@ static void
 send(struct node *node, const struct step *st, const struct node_executor *executor,
      struct msg *msg)
 {
-    struct buf encoded = {0};
+    struct buf *encoded = &node->encoded;
     stamp(node, msg);
-    enum vault_err err = msg_encode(msg, &encoded);
+    enum vault_err err = msg_encode(msg, encoded);
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else if (msg->to != node->membership.self)
-        send_frame(node, st, executor, msg->to, buf_bytes(&encoded));
+        send_frame(node, st, executor, msg->to, buf_bytes(encoded));
     else if (sim_maybe(st, self_message_lost) ||
-             !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(&encoded)))
+             !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(encoded)))
         log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
-    buf_close(&encoded);
+    bytes_wipe(encoded->data, encoded->size);
+    encoded->size = 0;
+    if (encoded->capacity > ENCODED_BYTES_KEPT)
+        buf_close(encoded);
 }
 
 static void
