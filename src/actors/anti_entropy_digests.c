@@ -7,9 +7,12 @@
 #include "crypto/hash.h"
 
 enum vault_err
-digests_init(struct digest_index *d, const struct membership *membership)
+digests_init(struct digest_index *d, const struct membership *membership, uint64_t seed)
 {
     *d = (struct digest_index){.membership = membership};
+    enum vault_err err = tenant_tally_init(&d->tally, seed);
+    if (err != OK)
+        return err;
     d->notes = calloc(DIGEST_NOTES_MAX, sizeof(*d->notes));
     bool enough = d->notes != NULL;
     for (unsigned i = 0; i < membership->cluster->node_count; i++) {
@@ -33,6 +36,7 @@ digests_close(struct digest_index *d)
     }
     free(d->notes);
     d->notes = NULL;
+    tenant_tally_close(&d->tally);
 }
 
 /* ---- sums ---- */
@@ -84,6 +88,8 @@ count_in(struct digest_index *d, struct path path, const struct head_state *head
     struct digest element = element_of(head);
     add_to_peers(d, path, &element);
     d->paths++;
+    if (head->secret)
+        tenant_tally_add(&d->tally, path.tenant);
 }
 
 static void
@@ -102,6 +108,10 @@ replace(struct digest_index *d, struct path path, const struct head_state *befor
         d->paths--;
     }
     add_to_peers(d, path, &by);
+    if (after->secret && !before->secret)
+        tenant_tally_add(&d->tally, path.tenant);
+    if (before->secret && !after->secret && !PLANTED(deleted_secrets_count))
+        tenant_tally_remove(&d->tally, path.tenant);
 }
 
 static bool
@@ -141,6 +151,8 @@ digests_change(struct digest_index *d, struct path path, const struct head_state
                const struct head_state *after)
 {
     struct row_key key;
+    if (after->secret && !before->secret)
+        tenant_tally_made(&d->tally, path);
     if (same_head_state(before, after))
         return;
     row_key_path(path, &key);
@@ -168,10 +180,12 @@ static bool
 state_of_row(struct bytes encoded, struct head_state *out)
 {
     struct path_row row;
+    struct head head;
     if (path_row_decode(encoded, &row) != OK)
         return false;
     out->state = row.state;
     record_id(row.head, out->head_id);
+    out->secret = head_decode(row.head, &head) == OK && head.kind == HEAD_LIVE;
     return true;
 }
 

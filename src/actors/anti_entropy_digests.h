@@ -16,11 +16,14 @@
  * changing. Whatever lies at or below `cursor` is counted, and its changes are; what lies above is
  * left to a later page. What changes while a page is on its way is noted, since the page may show
  * what was before.
+ *
+ * How many secrets each tenant has here is counted along with them (tenant_tally.h).
  */
 #ifndef OSTRAKA_ACTORS_ANTI_ENTROPY_DIGESTS_H
 #define OSTRAKA_ACTORS_ANTI_ENTROPY_DIGESTS_H
 
 #include "actors/membership.h"
+#include "actors/tenant_tally.h"
 #include "proto/rows.h"
 
 enum { DIGEST_PAGE_ROWS = 128, DIGEST_NOTES_MAX = 256 };
@@ -31,6 +34,7 @@ static_assert(RANGES * RANGE_LEAVES == LEAVES, "every leaf is in a range");
 struct head_state {
     enum accepted_state state; /* ABSENT: nothing */
     uint8_t head_id[ID_BYTES];
+    bool secret; /* it is a secret, and not deleted; follows from the head, and is not compared */
 };
 
 struct digest {
@@ -59,7 +63,8 @@ struct digest_index {
     bool page_asked;
     struct digest_note *notes; /* NULL once whole */
     size_t note_count;
-    bool notes_full; /* some change was not noted: the page is of no use */
+    bool notes_full;           /* some change was not noted: the page is of no use */
+    struct tenant_tally tally; /* of the paths that are counted */
 };
 
 /*
@@ -71,8 +76,9 @@ struct digest_lookup {
     bool (*known)(const void *context, struct path path, struct head_state *out);
 };
 
-/* Errors: ERR_NOMEM. */
-MUST_CHECK enum vault_err digests_init(struct digest_index *d, const struct membership *membership);
+/* `seed`: of the table of tenants. Errors: ERR_NOMEM. */
+MUST_CHECK enum vault_err digests_init(struct digest_index *d, const struct membership *membership,
+                                       uint64_t seed);
 void digests_close(struct digest_index *d);
 
 /* The durable row of a path has changed. */

@@ -148,6 +148,23 @@ change_back_off(struct work *w)
     job_wait(w, duration_us(us));
 }
 
+/*
+ * So many refuse for the limit of the tenant that no majority can be had; or fewer do, and after a
+ * while it still hangs on them, since others are away. Once a WRITE has left, nobody can say that
+ * nothing happened.
+ */
+static bool
+tenant_is_full(const struct work *w)
+{
+    enum { ATTEMPTS = 8 };
+    const struct job *job = w->job;
+    unsigned full = job_refused_with(job, REFUSED_LIMIT);
+    bool enough = full + job_majority(w) > job->replicas.count;
+    bool in_the_end = job->attempts >= ATTEMPTS && full + job_good(job) >= job_majority(w);
+    return full > 0 && (enough || in_the_end) && !job->write_left && job->request &&
+           !job->resume_read;
+}
+
 static void
 lost_round(struct work *w)
 {
@@ -160,6 +177,10 @@ lost_round(struct work *w)
     if (job_refused_with(job, REFUSED_DISK_FULL) >= job_majority(w) && !job->write_left &&
         job->request && !job->resume_read) {
         job_fail(w, ERR_DISK_FULL);
+        return;
+    }
+    if (tenant_is_full(w)) {
+        job_fail(w, ERR_TENANT_FULL);
         return;
     }
     metrics_count(w->st->metrics, METRIC_rounds_contended);

@@ -106,7 +106,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                                   4 * options->requests_max + 64 + BATCH_ITEMS_MAX,
                                               .deadline = options->request_deadline,
                                               .issued_ms = options->row.horizon_ms};
-    enum vault_err err = digests_init(&node->digests, &node->membership);
+    enum vault_err err = digests_init(&node->digests, &node->membership, seed);
     if (err != OK)
         return err;
     err = shard_store_init(&node->shard_store, &shard);

@@ -482,6 +482,7 @@ head_state_of(const struct shard_row *row, struct head_state *out)
 {
     out->state = row->row.state;
     memcpy(out->head_id, row->head.id, ID_BYTES);
+    out->secret = out->state != STATE_ABSENT && row->head.kind == HEAD_LIVE;
 }
 
 bool

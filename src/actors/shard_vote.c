@@ -6,6 +6,7 @@
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
 #include "base/planted.h"
+#include "proto/request.h"
 
 /*
  * Parks a vote while another coordinator, for which this node voted a moment ago, has not written
@@ -114,6 +115,43 @@ check_caller(const struct shard_work *w)
                                vote->change, vote->credential);
 }
 
+/* ---- the limit of the tenant ---- */
+
+/* That creation has happened, and the secret was deleted since: the answer is what it made. */
+static bool
+has_happened(const struct shard_path *path, const uint8_t op_id[static OP_ID_BYTES])
+{
+    struct head head;
+    return path->row.row.state != STATE_ABSENT && head_decode(path->row.row.head, &head) == OK &&
+           head_find_op(&head, op_id);
+}
+
+/*
+ * By this node's own tally one more secret may be made. One that is here makes none more, and
+ * whoever votes to finish adds nothing that was not voted for before.
+ */
+static bool
+fits_tenant(struct shard_work *w)
+{
+    const struct membership *ms = w->s->membership;
+    const struct shard_path *path = w->path;
+    struct digest_index *digests = w->s->digests;
+    bool here = path->row.row.state != STATE_ABSENT && path->row.head.kind == HEAD_LIVE;
+    struct tenant limits;
+    if (w->msg->u.vote.purpose != CHANGE_CREATE || here || !digests || !digests->whole ||
+        digests->tally.broken || !secret_name_valid(path->link.path.name))
+        return true;
+    authority_tenant_limits(ms, path->link.path.tenant, &limits);
+    if (limits.secrets_max == 0 || has_happened(path, w->msg->u.vote.op_id))
+        return true;
+    return tenant_tally_take(
+        &digests->tally, path->link.path,
+        tenant_tally_bound(limits.secrets_max, ms->cluster->share_count, ms->cluster->node_count),
+        w->st->now);
+}
+
+/* ---- */
+
 void
 shard_on_vote(struct shard_work *w)
 {
@@ -145,6 +183,9 @@ shard_on_vote(struct shard_work *w)
     } else if (somebody_is_about_to_write(w)) {
         if (!park(w))
             shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+    } else if (!fits_tenant(w)) {
+        note_vote(w, "limit");
+        shard_refuse(w, REFUSED_LIMIT, (struct ballot){0});
     } else {
         grant(w);
     }

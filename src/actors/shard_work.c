@@ -382,7 +382,8 @@ refuse_vote_or_write(struct shard_work *w, enum refusal refusal, struct ballot b
 void
 shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat)
 {
-    bool normal = refusal == REFUSED_BALLOT || refusal == REFUSED_BUSY || refusal == REFUSED_FLOOR;
+    bool normal = refusal == REFUSED_BALLOT || refusal == REFUSED_BUSY ||
+                  refusal == REFUSED_FLOOR || refusal == REFUSED_LIMIT;
     shard_log(w, normal ? LOG_DEBUG : LOG_WARN, "refused", refusal);
     if (w->msg->kind == MSG_VOTE || w->msg->kind == MSG_WRITE) {
         refuse_vote_or_write(w, refusal, beat);

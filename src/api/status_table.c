@@ -26,6 +26,7 @@ face(enum vault_err err)
 
     case ERR_NOMEM: return (struct error_face){ERR_BUSY, 503, retry_safe, NULL};
     case ERR_DISK_FULL: return (struct error_face){err, 507, retry_safe, NULL};
+    case ERR_TENANT_FULL: return (struct error_face){err, 507, retry_no, NULL};
 
     case ERR_BAD_REQUEST:
     case ERR_BAD_JSON:

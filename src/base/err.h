@@ -56,7 +56,8 @@
     X(ERR_INTERNAL, "internal", "the request could not be completed")                              \
     X(ERR_AUDIT_UNAVAILABLE, "audit_unavailable", "the audit trail cannot be written")             \
     X(ERR_NOT_EMPTY, "not_empty", "there is still something in it")                                \
-    X(ERR_RATE_LIMITED, "rate_limited", "too many requests: come again later")
+    X(ERR_RATE_LIMITED, "rate_limited", "too many requests: come again later")                     \
+    X(ERR_TENANT_FULL, "tenant_full", "the tenant has as many secrets as its limit allows")
 
 enum vault_err {
 #define X(code, name, text) code,

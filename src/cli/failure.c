@@ -36,6 +36,8 @@ static const struct rule {
     {"corrupt_value", EXIT_FAILED, "the nodes' logs say which shares did not verify"},
     {"no_such_resource", EXIT_FAILED, "the server is of another version than this program"},
     {"too_large", EXIT_FAILED, "a value is at most 1 MiB, or less where its tenant says so"},
+    {"tenant_full", EXIT_CONFLICT,
+     "delete secrets that are not needed, or have the limit of the tenant raised"},
     {"not_empty", EXIT_CONFLICT, "delete its secrets, policies and identities first"},
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };

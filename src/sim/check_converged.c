@@ -214,7 +214,7 @@ digests_right(struct world *world, unsigned node)
     struct loaded_row *rows = sim_alloc((disk->count + 1) * sizeof(*rows));
     for (; i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++)
         rows[count++] = (struct loaded_row){disk->rows[i]->key, disk->rows[i]->value, true};
-    if (digests_init(&fresh, node_membership(world->nodes[node].node)) != OK)
+    if (digests_init(&fresh, node_membership(world->nodes[node].node), 0) != OK)
         sim_fail(world, SIM_CRASH, "memory", "no memory");
     digests_page_asked(&fresh);
     bool right = digests_page(&fresh, &lookup, rows, count, false) && kept->whole &&
@@ -222,6 +222,7 @@ digests_right(struct world *world, unsigned node)
     for (unsigned p = 0; p < world->options.nodes && right; p++)
         right =
             p == node || memcmp(fresh.peers[p], kept->peers[p], sizeof(struct peer_digests)) == 0;
+    right = right && tenant_tally_equal(&fresh.tally, &kept->tally);
     digests_close(&fresh);
     free(rows);
     return right;

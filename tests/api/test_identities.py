@@ -496,6 +496,42 @@ class Identities(unittest.TestCase):
         self.call(200, 1, "PATCH", "/v1/tenants/" + name, {"limits": {"value_bytes": None}})
         self.call(201, 3, "POST", "/v1/secrets/x", {"value": "123456"}, tenant=name)
 
+    def test_secrets_are_limited_by_the_tenant(self):
+        name = self.names()
+        self.call(201, 1, "POST", "/v1/tenants", {"name": name, "limits": {"secrets": 3}})
+
+        def create(expect, node, secret):
+            return self.call(expect, node, "POST", "/v1/secrets/" + secret, {"value": "x"}, tenant=name)
+
+        create(201, 1, "a")
+        items = [{"name": secret, "value": "x"} for secret in "bcd"]
+        error = self.call(507, 2, "POST", "/v1/batch", {"create": items}, tenant=name)["error"]
+        self.assertEqual((error["code"], error["retry"]), ("tenant_full", "no"))
+        self.assertEqual(self.call(200, 3, "GET", "/v1/secrets", tenant=name)["names"], ["a"])
+
+        def fits():
+            status, answer = self.ask(2, "POST", "/v1/batch", {"create": items[:2]}, tenant=name)
+            self.assertIn(status, (201, 507), answer)
+            return status == 201
+
+        wait_until(fits, DEADLINE, "what the refused batch was voted for is forgotten")
+        for node in self.cluster.nodes():
+            self.assertEqual(create(507, node, "d")["error"]["code"], "tenant_full")
+            self.call(507, node, "POST", "/v1/env", {"content": "D=enc('x')"}, tenant=name)
+            self.call(507, node, "POST", "/v1/copy", {"from": "a", "to": "d"}, tenant=name)
+            self.assertEqual(create(409, node, "a")["error"]["code"], "already_exists")
+            self.call(200, node, "PUT", "/v1/secrets/a", {"value": "y"}, tenant=name)
+        self.assertIn(self.ask(1, "DELETE", "/v1/secrets/b", tenant=name)[0], (200, 202))
+        create(201, 3, "d")
+        create(507, 1, "b")
+        self.call(200, 2, "PATCH", "/v1/tenants/" + name, {"limits": {"secrets": 4}})
+        create(201, 1, "b")
+        self.call(200, 2, "PATCH", "/v1/tenants/" + name, {"limits": {"secrets": None}})
+        create(201, 1, "e")
+        self.call(200, 2, "PATCH", "/v1/tenants/" + name, {"limits": {"secrets": 1}})
+        create(507, 1, "f")
+        self.assertEqual(self.call(200, 3, "GET", "/v1/secrets", tenant=name)["names"], ["a", "b", "c", "d", "e"])
+
     def test_records_outlive_the_processes(self):
         secret = self.names()
         token = self.make_caller((secret, ["read"]))

@@ -32,7 +32,7 @@ bench_init(struct bench *b, unsigned nodes, unsigned replicas)
     b->cluster.share_count = replicas;
     b->cluster.threshold = replicas / 2 + 1;
     membership_init(&b->membership, &b->cluster, SELF);
-    assert_int_equal(digests_init(&b->digests, &b->membership), OK);
+    assert_int_equal(digests_init(&b->digests, &b->membership, 1), OK);
 }
 
 static void
