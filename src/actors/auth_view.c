@@ -229,10 +229,11 @@ is_of_list(const struct auth_record *record, struct bytes tenant, struct bytes k
            struct bytes after)
 {
     struct bytes own_kind, key;
+    if (!record->chosen || record->value.size == 0 ||
+        !bytes_equal(record->link.path.tenant, tenant))
+        return false;
     record_path_split(record->link.path, &own_kind, &key);
-    return record->chosen && record->value.size > 0 &&
-           bytes_equal(record->link.path.tenant, tenant) && bytes_equal(own_kind, kind) &&
-           bytes_compare(key, after) > 0;
+    return bytes_equal(own_kind, kind) && bytes_compare(key, after) > 0;
 }
 
 /* Names of one tenant and kind are in the order of their keys. */
@@ -240,6 +241,21 @@ static bool
 comes_before(const struct auth_record *a, const struct auth_record *b)
 {
     return bytes_compare(a->link.path.name, b->link.path.name) < 0;
+}
+
+/* How many of them come before it. */
+static size_t
+place_of(const struct auth_record *record, const struct auth_record **in, size_t count)
+{
+    size_t low = 0;
+    for (size_t high = count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (comes_before(in[middle], record))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 size_t
@@ -252,9 +268,7 @@ auth_view_list(const struct auth_view *view, struct bytes tenant, struct bytes k
         const struct auth_record *record = (const struct auth_record *)link;
         if (!is_of_list(record, tenant, kind, after))
             continue;
-        size_t at = count;
-        while (at > 0 && comes_before(record, out[at - 1]))
-            at--;
+        size_t at = place_of(record, out, count);
         if (count == max)
             *more = true;
         if (at == max)

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "api/json_out.h"
 #include "api/target.h"
 
 /* ---- how it ends ---- */
@@ -136,31 +135,6 @@ flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_ver
     flow->step.value = value;
     flow->step.has_expected_version = true;
     flow->step.expected_version = expected_version;
-}
-
-enum flow_turn
-flow_answer_key(struct auth_flow *flow, const char *member)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, member);
-    json_out_string(&out, flow->request->name);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
-void
-flow_put_next(struct json_out *out, const struct reply *page)
-{
-    uint8_t next[NAME_TOKEN_BYTES_MAX];
-
-    if (!page->has_next || page->record_count == 0)
-        return;
-    json_out_key(out, "next");
-    json_out_string(
-        out, bytes_of(next, name_token_make(page->records[page->record_count - 1].key, next)));
 }
 
 /* ---- */

@@ -13,6 +13,7 @@
 
 #include "api/api.h"
 #include "auth/decide.h"
+#include "auth/ticket.h"
 #include "crypto/rng.h"
 #include "proto/record_path.h"
 
@@ -40,6 +41,19 @@ struct login_desk {
 struct auth_flow;
 typedef enum flow_turn flow_next(struct auth_flow *flow, const struct reply *reply);
 
+/* How records of a kind are shown. */
+struct record_face {
+    enum auth_kind kind;
+    const char *list; /* member of the answer to a list */
+    const char *key;  /* member of the answer to a deletion */
+    /* Appends one as JSON. Errors: ERR_CORRUPT, ERR_NOMEM. */
+    enum vault_err (*render)(struct bytes key, uint64_t version, struct bytes record,
+                             struct buf *out);
+    /* The same in a list; NULL: as by itself. */
+    enum vault_err (*render_row)(struct bytes key, uint64_t version, struct bytes record,
+                                 struct buf *out);
+};
+
 struct auth_flow {
     /* The caller's, set before the start. */
     struct request *request; /* REQUEST_AUTH; its refusal may be set */
@@ -54,6 +68,7 @@ struct auth_flow {
 
     /* Of the flows. */
     flow_next *next;
+    const struct record_face *face;
     bool takes_errors; /* the next one wants to see a reply that says no; else it ends the flow */
     unsigned attempts;
     void *state; /* in the arena */
@@ -100,11 +115,27 @@ enum flow_turn tenant_flow(struct auth_flow *flow);
 enum flow_turn login_flow(struct auth_flow *flow);
 enum flow_turn issuer_flow(struct auth_flow *flow);
 enum flow_turn role_flow(struct auth_flow *flow);
+
+/*
+ * Whole flows, auth_record_flow.c: the record of the caller's key, its deletion, or a list of them.
+ */
+enum flow_turn flow_get(struct auth_flow *flow, struct bytes tenant,
+                        const struct record_face *face);
+enum flow_turn flow_delete(struct auth_flow *flow, struct bytes tenant,
+                           const struct record_face *face);
+enum flow_turn flow_list(struct auth_flow *flow, struct bytes tenant,
+                         const struct record_face *face);
+/* With one record of the caller's key. */
+enum flow_turn flow_answer_record(struct auth_flow *flow, unsigned status,
+                                  const struct record_face *face, uint64_t version,
+                                  struct bytes record);
 /* {"member": the caller's key} of what has been deleted. */
 enum flow_turn flow_answer_key(struct auth_flow *flow, const char *member);
-
-/* ,"next":"..." of a page that ended with that key, when there are more. */
-struct json_out;
-void flow_put_next(struct json_out *out, const struct reply *page);
+/* Takes what was encoded, with that outcome, over into the arena; closes it. */
+MUST_CHECK enum vault_err flow_keep(struct auth_flow *flow, enum vault_err encoded_as,
+                                    struct buf *encoded, struct bytes *out);
+/* A new ticket: its text, in the arena, and its hash, which the caller wipes where it matters. */
+MUST_CHECK enum vault_err flow_draw_ticket(struct auth_flow *flow, enum ticket_kind kind,
+                                           struct bytes *text, uint8_t hash[static HASH_BYTES]);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "api/auth_body.h"
 #include "api/auth_flow.h"
-#include "api/json_out.h"
 
 static enum flow_turn
 ask(struct auth_flow *flow, enum request_kind kind, struct bytes key, flow_next *next)
@@ -11,14 +10,22 @@ ask(struct auth_flow *flow, enum request_kind kind, struct bytes key, flow_next 
     return flow_ask_record(flow, kind, flow->request->tenant, AUTH_KIND_IDENTITY, key, next);
 }
 
-static enum flow_turn
-answer(struct auth_flow *flow, unsigned status, struct bytes record)
+static enum vault_err
+render(struct bytes key, uint64_t version, struct bytes record, struct buf *out)
 {
     struct identity identity;
 
-    if (identity_decode(record, &identity) != OK)
-        return flow_refuse(flow, ERR_CORRUPT, NULL);
-    return flow_answer(flow, status, identity_render(&identity, &flow->response.body));
+    (void)key;
+    (void)version;
+    return identity_decode(record, &identity) == OK ? identity_render(&identity, out) : ERR_CORRUPT;
+}
+
+static const struct record_face identities = {AUTH_KIND_IDENTITY, "identities", "id", render, NULL};
+
+static enum flow_turn
+answer(struct auth_flow *flow, unsigned status, struct bytes record)
+{
+    return flow_answer_record(flow, status, &identities, 0, record);
 }
 
 static enum flow_turn
@@ -37,12 +44,9 @@ put(struct auth_flow *flow, const struct identity *identity, uint64_t version)
     char key[UUID_TEXT_BYTES + 1];
     struct buf encoded = {0};
     struct bytes record;
-    enum vault_err err = identity_encode(identity, &encoded);
+    enum vault_err err = flow_keep(flow, identity_encode(identity, &encoded), &encoded, &record);
     enum flow_turn turn;
 
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&encoded), &record);
-    buf_close(&encoded);
     if (err != OK)
         return flow_refuse(flow, err, err == ERR_TOO_LARGE ? "the identity is too large" : NULL);
     uuid_format(identity->id, key);
@@ -113,48 +117,6 @@ on_changed(struct auth_flow *flow, const struct reply *reply)
 
 /* ---- */
 
-static enum flow_turn
-on_get(struct auth_flow *flow, const struct reply *reply)
-{
-    return answer(flow, 200, reply->value);
-}
-
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    (void)reply;
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "id");
-    json_out_string(&out, flow->request->name);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
-static enum flow_turn
-on_list(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "identities");
-    json_out_open(&out, '[');
-    for (size_t i = 0; i < reply->record_count && out.err == OK; i++) {
-        struct identity identity;
-
-        if (identity_decode(reply->records[i].value, &identity) != OK)
-            return flow_refuse(flow, ERR_CORRUPT, NULL);
-        out.err = identity_render(&identity, &flow->response.body);
-    }
-    json_out_close(&out, ']');
-    flow_put_next(&out, reply);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
 enum flow_turn
 identity_flow(struct auth_flow *flow)
 {
@@ -165,9 +127,8 @@ identity_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_IDENTITY_CHANGE)
         return change(flow, NULL);
     if (request->auth_op == AUTH_IDENTITY_DELETE)
-        return ask(flow, REQUEST_RECORD_DELETE, request->name, on_deleted);
+        return flow_delete(flow, request->tenant, &identities);
     if (request->auth_op == AUTH_IDENTITY_LIST)
-        return flow_ask_list(flow, request->tenant, AUTH_KIND_IDENTITY, request->names_after,
-                             on_list);
-    return ask(flow, REQUEST_RECORD_GET, request->name, on_get);
+        return flow_list(flow, request->tenant, &identities);
+    return flow_get(flow, request->tenant, &identities);
 }

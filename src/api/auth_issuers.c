@@ -8,11 +8,19 @@
 
 /* ---- issuers ---- */
 
+static enum vault_err
+render(struct bytes key, uint64_t version, struct bytes record, struct buf *out)
+{
+    (void)key;
+    return issuer_render(version, record, out);
+}
+
+static const struct record_face issuers = {AUTH_KIND_ISSUER, "issuers", "id", render, NULL};
+
 static enum flow_turn
 on_put(struct auth_flow *flow, const struct reply *reply)
 {
-    return flow_answer(flow, 200,
-                       issuer_render(reply->version, flow->step.value, &flow->response.body));
+    return flow_answer_record(flow, 200, &issuers, reply->version, flow->step.value);
 }
 
 static void
@@ -37,38 +45,6 @@ put(struct auth_flow *flow)
                            bytes_of_text(body.key), on_put);
     put_value(flow, body.record, body.expected_version);
     return turn;
-}
-
-static enum flow_turn
-on_get(struct auth_flow *flow, const struct reply *reply)
-{
-    return flow_answer(flow, 200,
-                       issuer_render(reply->version, reply->value, &flow->response.body));
-}
-
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    (void)reply;
-    return flow_answer_key(flow, "id");
-}
-
-static enum flow_turn
-on_list(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "issuers");
-    json_out_open(&out, '[');
-    for (size_t i = 0; i < reply->record_count && out.err == OK; i++)
-        out.err =
-            issuer_render(reply->records[i].version, reply->records[i].value, &flow->response.body);
-    json_out_close(&out, ']');
-    flow_put_next(&out, reply);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
 }
 
 /* ---- the authority ---- */
@@ -130,17 +106,14 @@ issuer_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_ISSUER_PUT)
         return put(flow);
     if (request->auth_op == AUTH_ISSUER_LIST)
-        return flow_ask_list(flow, request->tenant, AUTH_KIND_ISSUER, request->names_after,
-                             on_list);
+        return flow_list(flow, request->tenant, &issuers);
     if (request->auth_op == AUTH_ISSUER_DELETE)
-        return flow_ask_record(flow, REQUEST_RECORD_DELETE, request->tenant, AUTH_KIND_ISSUER,
-                               request->name, on_deleted);
+        return flow_delete(flow, request->tenant, &issuers);
     if (request->auth_op == AUTH_CA_PUT)
         return put_ca(flow);
     if (request->auth_op == AUTH_CA_GET)
         return ask_ca(flow, REQUEST_RECORD_GET, on_ca_get);
     if (request->auth_op == AUTH_CA_DELETE)
         return ask_ca(flow, REQUEST_RECORD_DELETE, on_ca_deleted);
-    return flow_ask_record(flow, REQUEST_RECORD_GET, request->tenant, AUTH_KIND_ISSUER,
-                           request->name, on_get);
+    return flow_get(flow, request->tenant, &issuers);
 }

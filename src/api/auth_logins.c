@@ -121,28 +121,21 @@ static enum vault_err
 draw(struct auth_flow *flow, const struct login *login, struct login_making *making,
      struct bytes *record, char key[static 2 * ACCESSOR_BYTES + 1])
 {
-    struct buf text = {0}, encoded = {0};
+    struct buf encoded = {0};
     uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
     struct token token;
-    enum vault_err err = ticket_make(TICKET_TOKEN, flow->rng, &text);
+    enum vault_err err = flow_draw_ticket(flow, TICKET_TOKEN, &making->text, hash);
 
-    if (err == OK)
-        err = ticket_hash(TICKET_TOKEN, buf_bytes(&text), hash);
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&text), &making->text);
     if (err == OK)
         err = login_token(login, flow->now_ms, hash, &token);
     if (err == OK)
         err = token_encode(&token, &encoded);
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&encoded), record);
+    err = flow_keep(flow, err, &encoded, record);
     if (err == OK) {
         ticket_accessor(hash, accessor);
         hex_encode(bytes_of(accessor, sizeof(accessor)), key);
     }
     bytes_wipe(hash, sizeof(hash));
-    buf_close(&encoded);
-    buf_close(&text);
     return err;
 }
 

@@ -6,15 +6,31 @@
 #include "api/json_out.h"
 #include "auth/policy.h"
 
-/* ---- one policy ---- */
+static enum vault_err
+render_row(struct bytes key, uint64_t version, struct bytes record, struct buf *buf)
+{
+    struct json_out out;
+
+    (void)record;
+    json_out_init(&out, buf);
+    json_out_open(&out, '{');
+    json_out_key(&out, "name");
+    json_out_string(&out, key);
+    json_out_key(&out, "version");
+    json_out_u64(&out, version);
+    json_out_close(&out, '}');
+    return out.err;
+}
+
+static const struct record_face policies = {AUTH_KIND_POLICY, "policies", "name", policy_render,
+                                            render_row};
+
+/* ---- putting one ---- */
 
 static enum flow_turn
 on_put(struct auth_flow *flow, const struct reply *reply)
 {
-    enum vault_err err =
-        policy_render(flow->request->name, reply->version, flow->step.value, &flow->response.body);
-
-    return flow_answer(flow, 200, err);
+    return flow_answer_record(flow, 200, &policies, reply->version, flow->step.value);
 }
 
 /* The rule that is at fault is named by its number. */
@@ -46,64 +62,6 @@ put(struct auth_flow *flow)
     flow_put_value(flow, body.record, body.expected_version);
     flow->step.has_expected_version = body.expected_version > 0;
     return turn;
-}
-
-static enum flow_turn
-on_get(struct auth_flow *flow, const struct reply *reply)
-{
-    enum vault_err err =
-        policy_render(flow->request->name, reply->version, reply->value, &flow->response.body);
-
-    return flow_answer(flow, 200, err);
-}
-
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    (void)reply;
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "name");
-    json_out_string(&out, flow->request->name);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
-static enum flow_turn
-remove_policy(struct auth_flow *flow)
-{
-    const struct request *request = flow->request;
-    enum flow_turn turn = flow_ask_record(flow, REQUEST_RECORD_DELETE, request->tenant,
-                                          AUTH_KIND_POLICY, request->name, on_deleted);
-
-    flow->step.has_expected_version = request->has_expected_version;
-    flow->step.expected_version = request->expected_version;
-    return turn;
-}
-
-static enum flow_turn
-on_list(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "policies");
-    json_out_open(&out, '[');
-    for (size_t i = 0; i < reply->record_count; i++) {
-        json_out_open(&out, '{');
-        json_out_key(&out, "name");
-        json_out_string(&out, reply->records[i].key);
-        json_out_key(&out, "version");
-        json_out_u64(&out, reply->records[i].version);
-        json_out_close(&out, '}');
-    }
-    json_out_close(&out, ']');
-    flow_put_next(&out, reply);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
 }
 
 /* ---- questions ---- */
@@ -228,12 +186,10 @@ policy_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_POLICY_PUT)
         return put(flow);
     if (request->auth_op == AUTH_POLICY_DELETE)
-        return remove_policy(flow);
+        return flow_delete(flow, request->tenant, &policies);
     if (request->auth_op == AUTH_POLICY_LIST)
-        return flow_ask_list(flow, request->tenant, AUTH_KIND_POLICY, request->names_after,
-                             on_list);
+        return flow_list(flow, request->tenant, &policies);
     if (request->auth_op == AUTH_POLICY_TEST)
         return ask_test(flow);
-    return flow_ask_record(flow, REQUEST_RECORD_GET, request->tenant, AUTH_KIND_POLICY,
-                           request->name, on_get);
+    return flow_get(flow, request->tenant, &policies);
 }

@@ -1,7 +1,6 @@
 /*
  * Roles of machines: POST /v1/auth/roles, the list of them, GET and DELETE of one, and its secret
- * ids, each of which is shown once. Records of roles are found without knowing the tenant; those of
- * another tenant are as if there were none.
+ * ids, each of which is shown once.
  */
 #include <string.h>
 
@@ -15,13 +14,25 @@ struct role_change {
     struct approle_secret made;
 };
 
+static enum vault_err
+render(struct bytes key, uint64_t version, struct bytes record, struct buf *out)
+{
+    struct approle role;
+
+    (void)key;
+    (void)version;
+    return approle_decode(record, &role) == OK ? role_render(&role, out) : ERR_CORRUPT;
+}
+
+static const struct record_face roles = {AUTH_KIND_APPROLE, "roles", "role_id", render, NULL};
+
 static enum flow_turn
 ask(struct auth_flow *flow, enum request_kind kind, struct bytes key, flow_next *next)
 {
-    return flow_ask_record(flow, kind, flow_system_tenant(), AUTH_KIND_APPROLE, key, next);
+    return flow_ask_record(flow, kind, flow->request->tenant, AUTH_KIND_APPROLE, key, next);
 }
 
-/* Views of *out are in the arena. Errors: ERR_NOT_FOUND it is of another tenant. */
+/* Views of *out are in the arena. */
 static enum vault_err
 take_record(struct auth_flow *flow, struct bytes value, struct approle *out)
 {
@@ -31,9 +42,7 @@ take_record(struct auth_flow *flow, struct bytes value, struct approle *out)
     *out = (struct approle){0};
     if (err != OK)
         return err;
-    if (approle_decode(record, out) != OK)
-        return ERR_CORRUPT;
-    return bytes_equal(out->tenant, flow->request->tenant) ? OK : ERR_NOT_FOUND;
+    return approle_decode(record, out) == OK ? OK : ERR_CORRUPT;
 }
 
 static enum flow_turn
@@ -42,12 +51,9 @@ put(struct auth_flow *flow, const struct approle *role, uint64_t version, flow_n
     char key[UUID_TEXT_BYTES + 1];
     struct buf encoded = {0};
     struct bytes record;
-    enum vault_err err = approle_encode(role, &encoded);
+    enum vault_err err = flow_keep(flow, approle_encode(role, &encoded), &encoded, &record);
     enum flow_turn turn;
 
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&encoded), &record);
-    buf_close(&encoded);
     if (err != OK)
         return flow_refuse(flow, err, NULL);
     uuid_format(role->role_id, key);
@@ -152,7 +158,6 @@ drop_ended(struct approle *role, uint64_t now_ms)
 static enum vault_err
 add_secret(struct auth_flow *flow, struct role_change *change, const char **refusal)
 {
-    struct buf text = {0};
     uint64_t ttl_ms;
     enum vault_err err = secret_id_body_parse(flow->request->body, &ttl_ms, refusal);
 
@@ -163,12 +168,7 @@ add_secret(struct auth_flow *flow, struct role_change *change, const char **refu
         *refusal = "a role has at most 4 secret ids: revoke one first";
         return ERR_FORBIDDEN;
     }
-    err = ticket_make(TICKET_SECRET_ID, flow->rng, &text);
-    if (err == OK)
-        err = ticket_hash(TICKET_SECRET_ID, buf_bytes(&text), change->made.hash);
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&text), &change->secret_id);
-    buf_close(&text);
+    err = flow_draw_ticket(flow, TICKET_SECRET_ID, &change->secret_id, change->made.hash);
     change->made.expires_ms = ttl_ms > 0 ? flow->now_ms + ttl_ms : 0;
     if (err == OK)
         change->role.secrets[change->role.secret_count++] = change->made;
@@ -232,52 +232,7 @@ change_secrets(struct auth_flow *flow, const struct reply *reply)
     return ask(flow, REQUEST_RECORD_GET, flow->request->name, on_role);
 }
 
-/* ---- looking and deleting ---- */
-
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    (void)reply;
-    return flow_answer_key(flow, "role_id");
-}
-
-/* A role is of one tenant for ever, so it need not be the same version. */
-static enum flow_turn
-on_get(struct auth_flow *flow, const struct reply *reply)
-{
-    struct role_change *change = flow->state;
-    enum vault_err err = take_record(flow, reply->value, &change->role);
-
-    if (err != OK)
-        return flow_refuse(flow, err, NULL);
-    if (flow->request->auth_op == AUTH_ROLE_DELETE)
-        return ask(flow, REQUEST_RECORD_DELETE, flow->request->name, on_deleted);
-    return flow_answer(flow, 200, role_render(&change->role, &flow->response.body));
-}
-
-/* A page of all tenants' roles: those of this one are shown. */
-static enum flow_turn
-on_list(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "roles");
-    json_out_open(&out, '[');
-    for (size_t i = 0; i < reply->record_count && out.err == OK; i++) {
-        struct approle role;
-
-        if (approle_decode(reply->records[i].value, &role) != OK)
-            return flow_refuse(flow, ERR_CORRUPT, NULL);
-        if (bytes_equal(role.tenant, flow->request->tenant))
-            out.err = role_render(&role, &flow->response.body);
-    }
-    json_out_close(&out, ']');
-    flow_put_next(&out, reply);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
+/* ---- */
 
 enum flow_turn
 role_flow(struct auth_flow *flow)
@@ -291,9 +246,10 @@ role_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_ROLE_CREATE)
         return create(flow);
     if (request->auth_op == AUTH_ROLE_LIST)
-        return flow_ask_list(flow, flow_system_tenant(), AUTH_KIND_APPROLE, request->names_after,
-                             on_list);
+        return flow_list(flow, request->tenant, &roles);
+    if (request->auth_op == AUTH_ROLE_DELETE)
+        return flow_delete(flow, request->tenant, &roles);
     if (request->auth_op == AUTH_SECRET_ID_CREATE || request->auth_op == AUTH_SECRET_ID_REVOKE)
         return change_secrets(flow, NULL);
-    return ask(flow, REQUEST_RECORD_GET, request->name, on_get);
+    return flow_get(flow, request->tenant, &roles);
 }

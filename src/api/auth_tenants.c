@@ -11,7 +11,6 @@
 
 #include "api/auth_body.h"
 #include "api/auth_flow.h"
-#include "api/json_out.h"
 
 #define DEFAULT_TENANT "default"
 
@@ -27,14 +26,22 @@ ask(struct auth_flow *flow, enum request_kind kind, struct bytes name, flow_next
     return flow_ask_record(flow, kind, flow_system_tenant(), AUTH_KIND_TENANT, name, next);
 }
 
-static enum flow_turn
-answer(struct auth_flow *flow, unsigned status, struct bytes record)
+static enum vault_err
+render(struct bytes key, uint64_t version, struct bytes record, struct buf *out)
 {
     struct tenant tenant;
 
-    if (tenant_decode(record, &tenant) != OK)
-        return flow_refuse(flow, ERR_CORRUPT, NULL);
-    return flow_answer(flow, status, tenant_render(&tenant, &flow->response.body));
+    (void)key;
+    (void)version;
+    return tenant_decode(record, &tenant) == OK ? tenant_render(&tenant, out) : ERR_CORRUPT;
+}
+
+static const struct record_face tenants = {AUTH_KIND_TENANT, "tenants", "name", render, NULL};
+
+static enum flow_turn
+answer(struct auth_flow *flow, unsigned status, struct bytes record)
+{
+    return flow_answer_record(flow, status, &tenants, 0, record);
 }
 
 /* ---- making and changing one ---- */
@@ -51,12 +58,9 @@ put(struct auth_flow *flow, const struct tenant *tenant, uint64_t version, flow_
 {
     struct buf encoded = {0};
     struct bytes record;
-    enum vault_err err = tenant_encode(tenant, &encoded);
+    enum vault_err err = flow_keep(flow, tenant_encode(tenant, &encoded), &encoded, &record);
     enum flow_turn turn;
 
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&encoded), &record);
-    buf_close(&encoded);
     if (err != OK)
         return flow_refuse(flow, err, NULL);
     turn = ask(flow, REQUEST_RECORD_PUT, tenant->name, next);
@@ -156,28 +160,6 @@ on_get(struct auth_flow *flow, const struct reply *reply)
 }
 
 static enum flow_turn
-on_list(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "tenants");
-    json_out_open(&out, '[');
-    for (size_t i = 0; i < reply->record_count && out.err == OK; i++) {
-        struct tenant tenant;
-
-        if (tenant_decode(reply->records[i].value, &tenant) != OK)
-            return flow_refuse(flow, ERR_CORRUPT, NULL);
-        out.err = tenant_render(&tenant, &flow->response.body);
-    }
-    json_out_close(&out, ']');
-    flow_put_next(&out, reply);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
-static enum flow_turn
 get(struct auth_flow *flow)
 {
     enum flow_turn turn = ask(flow, REQUEST_RECORD_GET, flow->request->name, on_get);
@@ -222,7 +204,6 @@ on_secrets_after(struct auth_flow *flow, const struct reply *reply)
 {
     const struct tenant_deletion *deletion = flow->state;
     enum flow_turn turn;
-    struct json_out out;
 
     if (reply->name_count > 0) {
         turn = ask(flow, REQUEST_RECORD_PUT, flow->request->name, on_brought_back);
@@ -238,12 +219,7 @@ on_secrets_after(struct auth_flow *flow, const struct reply *reply)
         flow->step.names_after = after;
         return turn;
     }
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_key(&out, "name");
-    json_out_string(&out, flow->request->name);
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
+    return flow_answer_key(flow, tenants.key);
 }
 
 static enum flow_turn
@@ -315,8 +291,7 @@ tenant_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_TENANT_CHANGE)
         return change(flow, NULL);
     if (request->auth_op == AUTH_TENANT_LIST)
-        return flow_ask_list(flow, flow_system_tenant(), AUTH_KIND_TENANT, request->names_after,
-                             on_list);
+        return flow_list(flow, flow_system_tenant(), &tenants);
     if (request->auth_op == AUTH_TENANT_DELETE && is_default(flow))
         return flow_refuse(flow, ERR_FORBIDDEN, "the tenant default cannot be deleted");
     if (request->auth_op == AUTH_TENANT_DELETE)

@@ -51,12 +51,9 @@ ask_put(struct auth_flow *flow, const struct token *token, uint64_t version, flo
     uint8_t accessor[ACCESSOR_BYTES];
     struct buf encoded = {0};
     struct bytes record;
-    enum vault_err err = token_encode(token, &encoded);
+    enum vault_err err = flow_keep(flow, token_encode(token, &encoded), &encoded, &record);
     enum flow_turn turn;
 
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&encoded), &record);
-    buf_close(&encoded);
     if (err != OK)
         return flow_refuse(flow, err, NULL);
     ticket_accessor(token->hash, accessor);
@@ -95,27 +92,13 @@ on_made(struct auth_flow *flow, const struct reply *reply)
     return answer_token(flow, 201, flow->step.value, making->text);
 }
 
-static enum vault_err
-draw(struct auth_flow *flow, struct token_making *making, uint8_t hash[static HASH_BYTES])
-{
-    struct buf text = {0};
-    enum vault_err err = ticket_make(TICKET_TOKEN, flow->rng, &text);
-
-    if (err == OK)
-        err = ticket_hash(TICKET_TOKEN, buf_bytes(&text), hash);
-    if (err == OK)
-        err = arena_copy(flow->arena, buf_bytes(&text), &making->text);
-    buf_close(&text);
-    return err;
-}
-
 static enum flow_turn
 make(struct auth_flow *flow)
 {
     struct token_making *making = flow->state;
     uint8_t hash[HASH_BYTES];
     struct token token;
-    enum vault_err err = draw(flow, making, hash);
+    enum vault_err err = flow_draw_ticket(flow, TICKET_TOKEN, &making->text, hash);
 
     if (err == OK)
         err = token_fill(&making->body.wish, making->tenant, making->identity,

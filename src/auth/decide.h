@@ -14,7 +14,7 @@
 enum auth_kind {
     AUTH_KIND_TENANT,           /* key: name of the tenant; cluster-wide */
     AUTH_KIND_TOKEN,            /* key: accessor in hex; cluster-wide */
-    AUTH_KIND_APPROLE,          /* key: role id as UUID text; cluster-wide */
+    AUTH_KIND_APPROLE,          /* key: role id as UUID text; of a tenant */
     AUTH_KIND_IDENTITY,         /* key: UUID text; of a tenant */
     AUTH_KIND_POLICY,           /* key: name; of a tenant */
     AUTH_KIND_ISSUER,           /* key: issuer_key(); of a tenant */

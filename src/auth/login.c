@@ -63,8 +63,8 @@ check_identity(const struct auth_records *view, const struct login *login)
 
 /* A role that is not known, or is no id at all, is checked against nobody's secrets. */
 enum auth_reason
-login_approle(const struct auth_records *view, struct bytes role_id, struct bytes secret_id,
-              uint64_t now_ms, struct login *out)
+login_approle(const struct auth_records *view, struct bytes tenant, struct bytes role_id,
+              struct bytes secret_id, uint64_t now_ms, struct login *out)
 {
     uint8_t id[AUTH_UUID_BYTES];
     struct approle role = {0};
@@ -74,10 +74,11 @@ login_approle(const struct auth_records *view, struct bytes role_id, struct byte
 
     *out = (struct login){0};
     if (uuid_parse(role_id, id) == OK)
-        reason = auth_lookup(view, (struct bytes){0}, AUTH_KIND_APPROLE, role_id,
-                             REASON_UNKNOWN_TOKEN, &record);
+        reason =
+            auth_lookup(view, tenant, AUTH_KIND_APPROLE, role_id, REASON_UNKNOWN_TOKEN, &record);
     if (reason == REASON_ALLOWED &&
-        (approle_decode(record, &role) != OK || memcmp(role.role_id, id, sizeof(id)) != 0))
+        (approle_decode(record, &role) != OK || memcmp(role.role_id, id, sizeof(id)) != 0 ||
+         !bytes_equal(role.tenant, tenant)))
         reason = REASON_CORRUPT;
     good = approle_check(reason == REASON_ALLOWED ? &role : NULL, secret_id, now_ms);
     if (reason != REASON_ALLOWED)
@@ -161,26 +162,19 @@ login_jwt(const struct auth_records *view, struct bytes jwt, struct bytes tenant
     return REASON_ALLOWED;
 }
 
-/* Of another tenant's role nothing is told but that it is not good here. */
 static enum auth_reason
 check_role(const struct auth_records *view, struct bytes credential, struct bytes tenant,
            uint64_t now_ms, struct login *out)
 {
     size_t at = sizeof(role_prefix) - 1;
     struct bytes role_id = {0}, secret_id = {0};
-    enum auth_reason reason;
 
     if (credential.size > at + UUID_TEXT_BYTES && credential.data[at + UUID_TEXT_BYTES] == '.') {
         role_id = bytes_of(credential.data + at, UUID_TEXT_BYTES);
         at += UUID_TEXT_BYTES + 1;
         secret_id = bytes_of(credential.data + at, credential.size - at);
     }
-    reason = login_approle(view, role_id, secret_id, now_ms, out);
-    if (reason == REASON_ALLOWED && !bytes_equal(out->tenant, tenant)) {
-        *out = (struct login){0};
-        reason = REASON_OTHER_TENANT;
-    }
-    return reason;
+    return login_approle(view, tenant, role_id, secret_id, now_ms, out);
 }
 
 enum auth_reason

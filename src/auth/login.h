@@ -37,8 +37,9 @@ MUST_CHECK enum vault_err login_credential(struct bytes role_id, struct bytes se
  * Each gives REASON_ALLOWED, or for the audit log why not; a client learns no reason. The identity
  * must be there and active, as for its tokens. *out is empty on error.
  */
-enum auth_reason login_approle(const struct auth_records *view, struct bytes role_id,
-                               struct bytes secret_id, uint64_t now_ms, struct login *out);
+enum auth_reason login_approle(const struct auth_records *view, struct bytes tenant,
+                               struct bytes role_id, struct bytes secret_id, uint64_t now_ms,
+                               struct login *out);
 enum auth_reason login_statement(const struct auth_records *view, struct bytes text,
                                  const uint8_t cluster_id[static CLUSTER_ID_BYTES],
                                  struct bytes tenant, uint64_t now_ms, struct login *out);

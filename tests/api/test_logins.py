@@ -143,6 +143,23 @@ class Logins(unittest.TestCase):
         self.assertEqual(shown, [role])
         self.assertNotIn(role, [one["role_id"] for one in self.call(200, 3, "GET", "/v1/auth/roles")["roles"]])
 
+    def test_a_page_of_roles_is_of_one_tenant(self):
+        self.call(201, 1, "POST", "/v1/tenants", {"name": "green"})
+        own = set()
+        for number in range(4):  # among roles of another tenant
+            identity = self.make_identity("green-%d" % number, "green")
+            own.add(self.call(201, 1, "POST", "/v1/auth/roles", {"identity": identity}, tenant="green")["role_id"])
+            self.make_role("not-green-%d" % number)
+        shown, after = [], ""
+        while True:
+            page = self.call(200, 2, "GET", "/v1/auth/roles?limit=1" + after, tenant="green")
+            self.assertEqual(len(page["roles"]), 1)
+            shown.append(page["roles"][0]["role_id"])
+            if "next" not in page:
+                break
+            after = "&after=" + page["next"]
+        self.assertEqual(shown, sorted(own))
+
     def test_none_but_operators_say_who_may_log_in(self):
         _, role, made = self.make_role("plain")
         token = self.login(200, 1, APPROLE, {"role_id": role, "secret_id": made["secret_id"]})["token"]

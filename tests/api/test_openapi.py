@@ -707,8 +707,8 @@ class Server(unittest.TestCase):
         made = self.make_identity_records(cluster)
         self.expect(201, None, cluster, 1, "POST", "/v1/tenants", {"name": "full", "limits": {"secrets": 1}})
         full = {"X-Ostraka-Tenant": "full"}
-        self.expect(201, None, cluster, 1, "POST", "/v1/secrets/one", {"value": "x"}, headers=full)
-        self.expect(507, "tenant_full", cluster, 1, "POST", "/v1/secrets/two", {"value": "x"}, headers=full)
+        self.expect(201, None, cluster, 1, "POST", "/v1/secrets/one", {"value": "x"}, fields=full)
+        self.expect(507, "tenant_full", cluster, 1, "POST", "/v1/secrets/two", {"value": "x"}, fields=full)
         self.without_the_master_key(cluster)
         return self.with_a_full_disk(cluster, made)
 

@@ -461,7 +461,7 @@ machine_logins(void **state)
         .role_id = {1}, .tenant = bytes_of_text("a"), .ttl_ms = 60000, .secret_count = 1};
     char key[UUID_TEXT_BYTES + 1], uuid[UUID_TEXT_BYTES + 1];
     struct buf secret = {0}, other = {0};
-    struct bytes id;
+    struct bytes id, a = bytes_of_text("a");
     struct login login;
 
     (void)state;
@@ -472,26 +472,29 @@ machine_logins(void **state)
     uuid_format(role.role_id, key);
     uuid_format(anna.id, uuid);
     id = bytes_of_text(key);
-    assert_int_equal(approle_encode(&role, records_at(&world->records, "", AUTH_KIND_APPROLE, key)),
-                     OK);
-    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+    assert_int_equal(
+        approle_encode(&role, records_at(&world->records, "a", AUTH_KIND_APPROLE, key)), OK);
+    assert_int_equal(login_approle(&world->view, a, id, buf_bytes(&secret), NOW, &login),
                      REASON_ALLOWED);
     assert_memory_equal(login.identity, anna.id, sizeof anna.id);
     assert_int_equal(login.ttl_ms, 60000);
-    assert_int_equal(login_approle(&world->view, id, buf_bytes(&other), NOW, &login),
+    assert_int_equal(
+        login_approle(&world->view, bytes_of_text("b"), id, buf_bytes(&secret), NOW, &login),
+        REASON_UNKNOWN_TOKEN);
+    assert_int_equal(login_approle(&world->view, a, id, buf_bytes(&other), NOW, &login),
                      REASON_UNKNOWN_TOKEN);
     assert_int_equal(login.tenant.size, 0);
     assert_int_equal(
-        login_approle(&world->view, bytes_of_text(uuid), buf_bytes(&secret), NOW, &login),
+        login_approle(&world->view, a, bytes_of_text(uuid), buf_bytes(&secret), NOW, &login),
         REASON_UNKNOWN_TOKEN);
     assert_int_equal(
-        login_approle(&world->view, bytes_of_text("x"), buf_bytes(&secret), NOW, &login),
+        login_approle(&world->view, a, bytes_of_text("x"), buf_bytes(&secret), NOW, &login),
         REASON_UNKNOWN_TOKEN);
     records_set_found(&world->records, AUTH_KIND_IDENTITY, uuid, AUTH_ABSENT);
-    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+    assert_int_equal(login_approle(&world->view, a, id, buf_bytes(&secret), NOW, &login),
                      REASON_IDENTITY_GONE);
     records_set_found(&world->records, AUTH_KIND_APPROLE, key, AUTH_UNAVAILABLE);
-    assert_int_equal(login_approle(&world->view, id, buf_bytes(&secret), NOW, &login),
+    assert_int_equal(login_approle(&world->view, a, id, buf_bytes(&secret), NOW, &login),
                      REASON_UNAVAILABLE);
     buf_close(&secret);
     buf_close(&other);
