@@ -66,6 +66,25 @@ is_default_tenant(enum auth_kind kind, struct bytes key)
     return kind == AUTH_KIND_TENANT && bytes_equal(key, bytes_of_text("default"));
 }
 
+/*
+ * A tenant that is being purged is as if it were not there: nobody acts in it but operators, who
+ * delete what is left.
+ */
+static bool
+is_purged_record(enum auth_kind kind, const struct auth_record *found)
+{
+    return kind == AUTH_KIND_TENANT && found && tenant_is_purged(buf_bytes(&found->value));
+}
+
+static bool
+is_purged(const struct membership *ms, struct bytes tenant)
+{
+    return ms->records &&
+           is_purged_record(AUTH_KIND_TENANT,
+                            auth_view_get(ms->records, bytes_of_text(SYSTEM_TENANT),
+                                          bytes_of_text(auth_kind_name(AUTH_KIND_TENANT)), tenant));
+}
+
 static enum auth_found
 find_record(const void *context, struct bytes tenant, enum auth_kind kind, struct bytes key,
             struct bytes *record)
@@ -74,6 +93,8 @@ find_record(const void *context, struct bytes tenant, enum auth_kind kind, struc
     struct bytes in = tenant.size > 0 ? tenant : bytes_of_text(SYSTEM_TENANT);
     const struct auth_record *found =
         auth_view_get(view, in, bytes_of_text(auth_kind_name(kind)), key);
+    if (is_purged_record(kind, found))
+        found = NULL;
     *record = found ? buf_bytes(&found->value) : (struct bytes){0};
     return found || is_default_tenant(kind, key) ? AUTH_FOUND : AUTH_ABSENT;
 }
@@ -253,6 +274,8 @@ decide_one(const struct membership *ms, const struct step *st, const struct requ
            struct bytes name)
 {
     struct path path = {request->tenant, name};
+    if (request->kind == REQUEST_DELETE && is_purged(ms, request->tenant))
+        return decide_wish(ms, st, request, wish_of_operator());
     return decide_wish(ms, st, request, wish_of_request(request, path));
 }
 
@@ -330,6 +353,14 @@ is_count(const struct membership *ms, const struct step *st, const struct reques
 
 /* ---- requests ---- */
 
+/* What is done to a tenant that is being purged. */
+static bool
+is_of_purge(enum request_kind kind)
+{
+    return kind == REQUEST_DELETE || kind == REQUEST_RECORD_DELETE || kind == REQUEST_RECORD_LIST ||
+           kind == REQUEST_RECORD_GET;
+}
+
 /*
  * Names may be listed where there is no tenant: whoever deletes one sees so that nothing is left
  * there. Trails are of all tenants.
@@ -344,6 +375,8 @@ check_tenant(const struct membership *ms, const struct step *st, const struct re
         return OK;
     if (!lease_is_valid(ms, st->now))
         return ERR_NOT_READY;
+    if (is_of_purge(request->kind) && is_purged(ms, tenant))
+        return OK;
     return find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant, &record) ==
                    AUTH_FOUND
                ? OK
@@ -590,8 +623,14 @@ authority_of_vote(const struct membership *ms, const struct step *st, struct pat
         return authority_of_record(ms, st, path,
                                    purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE,
                                    (struct bytes){0}, credential);
-    if (batch_record_name_valid(path.name))
+    bool batch = batch_record_name_valid(path.name);
+    bool purged = !batch && is_purged(ms, path.tenant);
+    if (purged && purpose != CHANGE_DELETE)
+        return ERR_NOT_FOUND;
+    if (batch)
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
+    else if (purged)
+        wish = wish_of_operator();
     else if (purpose == CHANGE_CREATE)
         wish = wish_for(path, CAPABILITY_CREATE);
     else if (purpose == CHANGE_UPDATE || purpose == CHANGE_ALTER)

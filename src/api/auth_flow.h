@@ -6,7 +6,8 @@
  *
  * Every step is permitted, refused and recorded by itself where it is executed, as any other
  * request: a flow decides nothing about who may do what, and leaves nothing half done when one of
- * its steps is refused, since but one of them changes something (deleting a tenant: auth_tenants.c).
+ * its steps is refused, since but one of them changes something (deleting a tenant:
+ * auth_tenants.c, auth_purge.c).
  */
 #ifndef OSTRAKA_API_AUTH_FLOW_H
 #define OSTRAKA_API_AUTH_FLOW_H
@@ -111,6 +112,8 @@ enum flow_turn policy_flow(struct auth_flow *flow);
 enum flow_turn identity_flow(struct auth_flow *flow);
 enum flow_turn token_flow(struct auth_flow *flow);
 enum flow_turn tenant_flow(struct auth_flow *flow);
+enum flow_turn
+purge_flow(struct auth_flow *flow); /* auth_purge.c: of a tenant that is no default */
 /* auth_logins.c, auth_issuers.c, auth_roles.c */
 enum flow_turn login_flow(struct auth_flow *flow);
 enum flow_turn issuer_flow(struct auth_flow *flow);

@@ -143,6 +143,10 @@ tenant_render(const struct tenant *tenant, struct buf *buf)
     put_limit(&out, "requests_per_second", tenant->requests_per_second);
     put_limit(&out, "expires_after", tenant->expires_after_s);
     json_out_close(&out, '}');
+    if (tenant->purging_ms > 0) {
+        json_out_key(&out, "purging_since");
+        json_out_time(&out, tenant->purging_ms);
+    }
     json_out_close(&out, '}');
     return out.err;
 }

@@ -173,6 +173,7 @@ get(struct auth_flow *flow)
 struct tenant_deletion {
     struct bytes record;
     uint64_t version;
+    size_t kinds_seen; /* of records: there are none */
 };
 
 static enum flow_turn
@@ -252,18 +253,18 @@ on_secrets(struct auth_flow *flow, const struct reply *reply)
 }
 
 static enum flow_turn
-on_policies(struct auth_flow *flow, const struct reply *reply)
+on_records(struct auth_flow *flow, const struct reply *reply)
 {
-    return reply->record_count > 0 ? refuse_not_empty(flow) : ask_names(flow, on_secrets);
-}
+    static const enum auth_kind kinds[] = {AUTH_KIND_IDENTITY, AUTH_KIND_POLICY, AUTH_KIND_APPROLE,
+                                           AUTH_KIND_ISSUER, AUTH_KIND_CLIENT_AUTHORITY};
+    struct tenant_deletion *deletion = flow->state;
 
-static enum flow_turn
-on_identities(struct auth_flow *flow, const struct reply *reply)
-{
     if (reply->record_count > 0)
         return refuse_not_empty(flow);
-    return flow_ask_list(flow, flow->request->name, AUTH_KIND_POLICY, (struct bytes){0},
-                         on_policies);
+    if (deletion->kinds_seen == sizeof(kinds) / sizeof(kinds[0]))
+        return ask_names(flow, on_secrets);
+    return flow_ask_list(flow, flow->request->name, kinds[deletion->kinds_seen++],
+                         (struct bytes){0}, on_records);
 }
 
 static enum flow_turn
@@ -274,9 +275,9 @@ on_to_delete(struct auth_flow *flow, const struct reply *reply)
     if (!deletion || arena_copy(flow->arena, reply->value, &deletion->record) != OK)
         return flow_refuse(flow, ERR_NOMEM, NULL);
     deletion->version = reply->version;
+    deletion->kinds_seen = 0;
     flow->state = deletion;
-    return flow_ask_list(flow, flow->request->name, AUTH_KIND_IDENTITY, (struct bytes){0},
-                         on_identities);
+    return on_records(flow, &(struct reply){0});
 }
 
 /* ---- */
@@ -294,6 +295,8 @@ tenant_flow(struct auth_flow *flow)
         return flow_list(flow, flow_system_tenant(), &tenants);
     if (request->auth_op == AUTH_TENANT_DELETE && is_default(flow))
         return flow_refuse(flow, ERR_FORBIDDEN, "the tenant default cannot be deleted");
+    if (request->auth_op == AUTH_TENANT_DELETE && request->purge)
+        return purge_flow(flow);
     if (request->auth_op == AUTH_TENANT_DELETE)
         return ask(flow, REQUEST_RECORD_GET, request->name, on_to_delete);
     return get(flow);

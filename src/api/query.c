@@ -259,6 +259,13 @@ apply_prefix(struct request *request, struct bytes value)
     return value.size <= NAME_BYTES_MAX;
 }
 
+static bool
+apply_purge(struct request *request, struct bytes value)
+{
+    request->purge = bytes_equal(value, bytes_of_text("true"));
+    return request->purge || bytes_equal(value, bytes_of_text("false"));
+}
+
 static const struct parameter parameters[] = {
     {"version", 1u << REQUEST_READ, apply_version, "version must be a number from 1", 0},
     {"at", 1u << REQUEST_READ, apply_at, "at must be a date and time as RFC 3339 has it", 0},
@@ -280,6 +287,7 @@ static const struct parameter parameters[] = {
     {"name", 1u << REQUEST_AUDIT, apply_name, "name must be 1 to 512 bytes", 0},
     {"request_id", 1u << REQUEST_AUDIT, apply_request_id, "request_id must be 1 to 64 bytes", 0},
     {"node", 1u << REQUEST_AUDIT_EXPORT, apply_node, "node must be the name of a node", 0},
+    {"purge", 0, apply_purge, "purge must be true or false", AUTH_OP_BIT(AUTH_TENANT_DELETE)},
 };
 
 static_assert(PAGE_MAX == 1000, "the refusal of limit names it");

@@ -44,11 +44,14 @@ struct tenant {
     uint64_t value_bytes_max;     /* <= VALUE_BYTES_MAX */
     uint64_t requests_per_second; /* on one node, <= REQUESTS_PER_SECOND_MAX */
     uint64_t expires_after_s;     /* of new secrets, <= EXPIRES_AFTER_S_MAX */
+    uint64_t purging_ms;          /* since then all that is in it is being deleted; 0: it is not */
 };
 enum { REQUESTS_PER_SECOND_MAX = 1000000 };
 #define EXPIRES_AFTER_S_MAX (UINT64_C(100) * 366 * 24 * 60 * 60)
 MUST_CHECK enum vault_err tenant_encode(const struct tenant *tenant, struct buf *out);
 MUST_CHECK enum vault_err tenant_decode(struct bytes encoded, struct tenant *out);
+/* Of a record that decodes; without decoding it. */
+bool tenant_is_purged(struct bytes encoded);
 
 enum { APPROLE_SECRETS_MAX = 4 };
 

@@ -2,7 +2,8 @@
 #include "proto/codec.h"
 #include "proto/request.h"
 
-enum { TENANT_FIELDS = 8 };
+/* The last one is written only when it is set; the array's first byte says how many there are. */
+enum { TENANT_FIELDS = 8, TENANT_FIELDS_PURGED = 9, CBOR_ARRAY_BYTE = 0x80 };
 
 static bool
 well_formed(const struct tenant *tenant)
@@ -21,7 +22,7 @@ tenant_encode(const struct tenant *tenant, struct buf *out)
 
     cbor_writer_init(&w, out);
     codec_require(&w, well_formed(tenant), ERR_RANGE);
-    cbor_put_array(&w, TENANT_FIELDS);
+    cbor_put_array(&w, tenant->purging_ms > 0 ? TENANT_FIELDS_PURGED : TENANT_FIELDS);
     cbor_put_uint(&w, AUTH_TENANT_1);
     cbor_put_bytes(&w, tenant->name);
     cbor_put_uint(&w, tenant->created_ms);
@@ -30,15 +31,24 @@ tenant_encode(const struct tenant *tenant, struct buf *out)
     cbor_put_uint(&w, tenant->value_bytes_max);
     cbor_put_uint(&w, tenant->requests_per_second);
     cbor_put_uint(&w, tenant->expires_after_s);
+    if (tenant->purging_ms > 0)
+        cbor_put_uint(&w, tenant->purging_ms);
     return codec_end(&w, start, AUTH_RECORD_BYTES_MAX);
+}
+
+bool
+tenant_is_purged(struct bytes encoded)
+{
+    return encoded.size > 0 && encoded.data[0] == CBOR_ARRAY_BYTE + TENANT_FIELDS_PURGED;
 }
 
 enum vault_err
 tenant_decode(struct bytes encoded, struct tenant *out)
 {
+    bool purged = tenant_is_purged(encoded);
     struct cbor_reader r;
 
-    auth_reader_init(&r, encoded, AUTH_TENANT_1, TENANT_FIELDS);
+    auth_reader_init(&r, encoded, AUTH_TENANT_1, purged ? TENANT_FIELDS_PURGED : TENANT_FIELDS);
     *out = (struct tenant){.name = cbor_get_bytes(&r, TENANT_BYTES_MAX)};
     out->created_ms = cbor_get_uint(&r);
     out->secrets_max = cbor_get_uint(&r);
@@ -46,7 +56,9 @@ tenant_decode(struct bytes encoded, struct tenant *out)
     out->value_bytes_max = cbor_get_uint(&r);
     out->requests_per_second = cbor_get_uint(&r);
     out->expires_after_s = cbor_get_uint(&r);
-    codec_expect(&r, r.err == OK && well_formed(out));
+    if (purged)
+        out->purging_ms = cbor_get_uint(&r);
+    codec_expect(&r, r.err == OK && well_formed(out) && purged == (out->purging_ms > 0));
     if (cbor_finish(&r) == OK)
         return OK;
     *out = (struct tenant){0};

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "auth/identity.h"
 #include "cli/cli.h"
@@ -13,7 +14,7 @@
 #include "cli/secret_common.h"
 #include "proto/request.h"
 
-enum { LIMITS = 5, CALL_OPTIONS_MAX = 16 };
+enum { LIMITS = 5, CALL_OPTIONS_MAX = 16, PURGE_IDLE_MS = 500, PURGE_IDLE_MAX = 120 };
 
 static const struct {
     const char *option, *member;
@@ -343,11 +344,60 @@ command_tenant_show(int argc, char **argv)
     return on_one("tenant show", argc, argv, CLIENT_GET, "/v1/tenants/", tenant_name_valid, "NAME");
 }
 
+static bool
+is_zero(const json_t *answer, const char *member)
+{
+    return json_integer_value(json_object_get(answer, member)) == 0;
+}
+
+/*
+ * One call after the other, until nothing is left. In the end there is nothing to delete for some
+ * seconds, since what was under way when the purge began could still come.
+ */
+static int
+purge(struct call *call, const char *name)
+{
+    char target[256];
+    unsigned idle = 0;
+
+    if (!tenant_name_valid(bytes_of_text(name)))
+        return cli_usage_error(call->command, "%s is not what there can be one of", name);
+    snprintf(target, sizeof(target), "/v1/tenants/%s?purge=true", name);
+    for (;;) {
+        struct client_answer answer;
+        int status = client_call(call->client, CLIENT_DELETE, target, NULL, &answer);
+
+        if (status != EXIT_OK)
+            return status;
+        if (answer.status == 200) {
+            status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+            client_answer_close(&answer);
+            return status;
+        }
+        bool nothing = is_zero(answer.json, "secrets") && is_zero(answer.json, "records");
+        client_answer_close(&answer);
+        idle = nothing ? idle + 1 : 0;
+        if (idle == PURGE_IDLE_MAX)
+            return client_bad_answer();
+        if (nothing)
+            (void)nanosleep(&(struct timespec){.tv_nsec = PURGE_IDLE_MS * 1000000L}, NULL);
+    }
+}
+
 int
 command_tenant_delete(int argc, char **argv)
 {
-    return on_one("tenant delete", argc, argv, CLIENT_DELETE, "/v1/tenants/", tenant_name_valid,
-                  "NAME");
+    struct call call = {.command = "tenant delete"};
+    bool with_all = false;
+    const struct option_spec own[] = {{.name = "--purge", .flag = &with_all}};
+    int status = parse(&call, argc, argv, own, 1, "NAME", 1, 1);
+
+    if (status == EXIT_OK && with_all)
+        status = purge(&call, call.arguments.values[0]);
+    else if (status == EXIT_OK)
+        status = send_to(&call, CLIENT_DELETE, "/v1/tenants/", call.arguments.values[0],
+                         tenant_name_valid, NULL);
+    return finish(&call, NULL, status);
 }
 
 /* ---- policies ---- */

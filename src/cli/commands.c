@@ -417,10 +417,14 @@ const struct command cli_commands[] = {
     },
     {
         "tenant delete",
-        "delete an empty tenant",
+        "delete a tenant",
         "Usage: ostraka tenant delete NAME [options]\n"
         "\n"
-        "Deletes a tenant that has no secrets, policies or identities left.\n" CONNECTION_HELP,
+        "Deletes a tenant that has no secrets, policies, identities, roles or issuers left.\n"
+        "\n"
+        "Options:\n"
+        "  --purge             delete all that is in it first; what broke off may be done "
+        "again\n" CONNECTION_HELP,
         command_tenant_delete,
     },
     {

@@ -38,7 +38,7 @@ static const struct rule {
     {"too_large", EXIT_FAILED, "a value is at most 1 MiB, or less where its tenant says so"},
     {"tenant_full", EXIT_CONFLICT,
      "delete secrets that are not needed, or have the limit of the tenant raised"},
-    {"not_empty", EXIT_CONFLICT, "delete its secrets, policies and identities first"},
+    {"not_empty", EXIT_CONFLICT, "delete what is in it first; with --purge all of it is"},
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
 

@@ -89,6 +89,16 @@ class AuthCommands(unittest.TestCase):
         self.run_cli("secret", "delete", "app/x", "--tenant", "team")
         self.assertEqual(self.answer("tenant", "delete", "team"), {"name": "team"})
 
+    def test_a_tenant_is_purged(self):
+        self.answer("tenant", "create", "team")
+        self.answer("policy", "put", "app", self.policy, "--tenant", "team")
+        for name in "abc":
+            self.run_cli("secret", "create", name, "x", "--tenant", "team")
+        self.run_cli("tenant", "delete", "team", expect=4)
+        self.assertEqual(self.answer("tenant", "delete", "team", "--purge"), {"name": "team"})
+        self.run_cli("tenant", "show", "team", expect=3)
+        self.run_cli("tenant", "delete", "team", "--purge", expect=3)
+
     def test_wrong_words_are_told(self):
         for arguments in (("tenant", "create"), ("tenant", "create", "a", "--secrets", "0"),
                           ("tenant", "show", "A/B"), ("identity", "show", "1"), ("policy", "get", "../x"),

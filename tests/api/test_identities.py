@@ -4,7 +4,7 @@ import concurrent.futures
 import time
 import unittest
 
-from ostraka_cluster import ADMIN, SLOW, Cluster, wait_until
+from ostraka_cluster import ADMIN, SLOW, Cluster, Failed, wait_until
 
 NODES = 3
 NOWHERE = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -478,6 +478,92 @@ class Identities(unittest.TestCase):
             self.call(401, node, "GET", "/v1/tokens/self", token=token)
         self.call(403, 1, "DELETE", "/v1/tenants/default")
         self.assertEqual(self.call(200, 1, "GET", "/v1/tenants/default")["limits"]["secrets"], None)
+
+    def fill_tenant(self, name, secrets):
+        """A token and a role's login of an identity in it."""
+        self.make_tenant(name)
+        self.make_policy("p", ("**", ["create", "read", "delete"]), tenant=name)
+        identity = self.make_identity("i", "p", tenant=name)
+        token = self.make_token(identity, name)["token"]
+        for first in range(0, secrets, 50):
+            items = [{"name": "s/%d" % number, "value": "x"} for number in range(first, min(first + 50, secrets))]
+            self.call(201, 1, "POST", "/v1/batch", {"create": items}, tenant=name)
+        role = self.call(201, 1, "POST", "/v1/auth/roles", {"identity": identity}, tenant=name)["role_id"]
+        secret = self.call(201, 1, "POST", "/v1/auth/roles/%s/secret-ids" % role, {}, tenant=name)["secret_id"]
+        login = {"role_id": role, "secret_id": secret}
+        self.call(200, 1, "POST", "/v1/auth/approle:login", login, tenant=name, token=None)
+        return token, login
+
+    def purge(self, name, nodes):
+        """At these nodes in turn, until it is done."""
+        until = time.monotonic() + (DEADLINE + 20) * SLOW
+        number = 0
+        while True:
+            status, answer = self.ask(nodes[number % len(nodes)], "DELETE", "/v1/tenants/%s?purge=true" % name)
+            if status == 200:
+                return answer
+            self.assertEqual(status, 202, answer)
+            self.assertEqual(answer["name"], name)
+            self.assertLess(time.monotonic(), until)
+            number += 1
+            time.sleep(0.2)
+
+    def test_a_tenant_is_purged(self):
+        name = self.names()
+        kept = name + "-kept"
+        self.fill_tenant(kept, 3)
+        token, login = self.fill_tenant(name, 120)
+        self.call(409, 1, "DELETE", "/v1/tenants/" + name)
+        self.call(409, 1, "DELETE", "/v1/tenants/%s?purge=false" % name)
+        self.call(400, 1, "DELETE", "/v1/tenants/%s?purge=yes" % name)
+        self.call(404, 1, "DELETE", "/v1/tenants/%s?purge=true" % name, token=token)
+        self.call(403, 1, "DELETE", "/v1/tenants/default?purge=true")
+        status, begun = self.ask(1, "DELETE", "/v1/tenants/%s?purge=true" % name)
+        self.assertEqual((status, begun["name"]), (202, name))
+        for node in self.cluster.nodes():  # nobody is served in it any more
+            self.assertIn("purging_since", self.call(200, node, "GET", "/v1/tenants/" + name))
+            self.call(401, node, "GET", "/v1/secrets/s/1", token=token)
+            self.call(401, node, "POST", "/v1/auth/approle:login", login, tenant=name, token=None)
+            self.call(404, node, "GET", "/v1/secrets/s/1", tenant=name)
+            self.call(404, node, "POST", "/v1/secrets/new", {"value": "x"}, tenant=name)
+            self.call(404, node, "POST", "/v1/batch", {"create": [{"name": "new", "value": "x"}]}, tenant=name)
+            self.call(404, node, "PUT", "/v1/secrets/s/1", {"value": "x"}, tenant=name)
+            rules = [{"path": "a", "capabilities": ["read"]}]
+            self.call(404, node, "PUT", "/v1/policies/q", {"rules": rules}, tenant=name)
+            self.call(404, node, "POST", "/v1/identities", {"name": "j", "kind": "user"}, tenant=name)
+            self.call(409, node, "POST", "/v1/tenants", {"name": name})
+        self.assertEqual(self.purge(name, (2, 3)), {"name": name})
+        self.call(404, 1, "GET", "/v1/tenants/" + name)
+        self.make_tenant(name)  # of the old one nothing is left
+        for path, member in (("/v1/secrets", "names"), ("/v1/policies", "policies"), ("/v1/auth/roles", "roles"),
+                             ("/v1/identities", "identities"), ("/v1/auth/issuers", "issuers")):
+            self.assertEqual(self.call(200, 2, "GET", path, tenant=name)[member], [], path)
+        self.call(404, 3, "GET", "/v1/secrets/s/1", tenant=name)
+        self.call(401, 1, "GET", "/v1/tokens/self", token=token)
+        self.call(201, 1, "POST", "/v1/secrets/s/1", {"value": "new"}, tenant=name)
+        self.assertEqual(len(self.call(200, 2, "GET", "/v1/secrets", tenant=kept)["names"]), 3)
+        self.assertEqual(len(self.call(200, 2, "GET", "/v1/auth/roles", tenant=kept)["roles"]), 1)
+
+    def test_a_purge_goes_on_after_crashes(self):
+        name = self.names()
+        self.fill_tenant(name, 400)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            def begin():
+                try:
+                    return self.cluster.request(1, "DELETE", "/v1/tenants/%s?purge=true" % name)[0]
+                except Failed:
+                    return None
+            first = pool.submit(begin)
+            wait_until(lambda: "purging_since" in self.call(200, 2, "GET", "/v1/tenants/" + name), DEADLINE,
+                       "the tenant is marked")
+            self.cluster.kill9(1)
+            self.assertIn(first.result(), (None, 202))
+        self.call(404, 2, "POST", "/v1/secrets/new", {"value": "x"}, tenant=name)
+        self.cluster.start_all()
+        self.cluster.wait_ready()
+        self.assertEqual(self.purge(name, (3, 1)), {"name": name})
+        self.make_tenant(name)
+        self.assertEqual(self.call(200, 2, "GET", "/v1/secrets", tenant=name)["names"], [])
 
     def test_values_are_limited_by_the_tenant(self):
         name = self.names()

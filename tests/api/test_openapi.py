@@ -394,7 +394,7 @@ class Server(unittest.TestCase):
         self.expect(404, "not_found", cluster, 1, "POST", "/v1/secrets/o/one", {"value": "x"}, fields=absent)
         for method, path in RESOURCES:
             if is_auth(method, path) and (method != "POST" or "/roles" in path) and path not in (
-                    "/v1/tenants", "/v1/tokens/self") and (method, path) != ("GET", "/v1/auth/roles"):
+                    "/v1/tenants", "/v1/tokens/self"):
                 fields = {} if "tenant" in path else absent
                 self.expect(404, "not_found", cluster, 1, method, target_of(path), self.body_of(method, path),
                             fields=fields)
@@ -424,6 +424,9 @@ class Server(unittest.TestCase):
         self.expect(409, "version_mismatch", cluster, 1, "DELETE", "/v1/policies/p?expected_version=7", fields=there)
         self.expect(200, None, cluster, 1, "DELETE", "/v1/policies/p", fields=there)
         self.expect(200, None, cluster, 1, "DELETE", "/v1/tenants/t")
+        self.expect(201, None, cluster, 1, "POST", "/v1/tenants", {"name": "purged"})
+        self.expect(202, None, cluster, 2, "DELETE", "/v1/tenants/purged?purge=true")
+        self.expect(200, None, cluster, 3, "GET", "/v1/tenants/purged")
 
     def identities_and_tokens(self, cluster, there):
         identity = self.expect(201, None, cluster, 1, "POST", "/v1/identities",
@@ -792,7 +795,7 @@ class Server(unittest.TestCase):
                               str(2**63 - 1), str(2**63)],
                   "date-time": ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678+02:00",
                                 "2026-01-02", "now", ""],
-                  "enum": ["linearizable", "stale", "Stale", "", "both", "expand", "Both"],
+                  "enum": ["linearizable", "stale", "Stale", "", "both", "expand", "Both", "true", "false", "True"],
                   "string": ["", "x", "a" * 512, "a" * 513],
                   "header": ["default", "a" * 64, "a" * 65, "-a", "A", "a b"]}
         with Cluster(1) as cluster:

@@ -311,7 +311,7 @@ largest_records(void **state)
 static void
 tenant_records(void **state)
 {
-    struct tenant tenant = {bytes_of_text("team-a"), NOW, 1000, 10, 4096, 50, 3600}, again;
+    struct tenant tenant = {bytes_of_text("team-a"), NOW, 1000, 10, 4096, 50, 3600, 0}, again;
     struct buf record = {0};
 
     (void)state;
@@ -321,7 +321,17 @@ tenant_records(void **state)
     assert_int_equal(again.expires_after_s, 3600);
     for (size_t size = 0; size < record.size; size++)
         assert_int_equal(tenant_decode(bytes_of(record.data, size), &again), ERR_MALFORMED);
+    assert_false(tenant_is_purged(buf_bytes(&record)));
     buf_close(&record);
+    tenant.purging_ms = NOW;
+    assert_int_equal(tenant_encode(&tenant, &record), OK);
+    assert_int_equal(tenant_decode(buf_bytes(&record), &again), OK);
+    assert_true(again.purging_ms == NOW);
+    assert_true(tenant_is_purged(buf_bytes(&record)));
+    for (size_t size = 0; size < record.size; size++)
+        assert_int_equal(tenant_decode(bytes_of(record.data, size), &again), ERR_MALFORMED);
+    buf_close(&record);
+    tenant.purging_ms = 0;
     tenant.value_bytes_max = VALUE_BYTES_MAX + 1;
     assert_int_equal(tenant_encode(&tenant, &record), ERR_RANGE);
     tenant.value_bytes_max = 1;

@@ -477,6 +477,75 @@ operators_see_the_state_of_nodes(void **state)
     ac_free(ac);
 }
 
+/* ---- a tenant that is being purged ---- */
+
+static enum vault_err
+in_team(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *name,
+        const struct test_token *token)
+{
+    struct request r = ac_make(kind, name, kind == REQUEST_CREATE ? "x" : NULL);
+    r.tenant = bytes_of_text("team");
+    r.limit = kind == REQUEST_NAMES || kind == REQUEST_RECORD_LIST ? 10 : 0;
+    if (token)
+        r.credential = bytes_of_text(token->text);
+    return ac_wait(ac, ac_send(ac, node, &r))->reply.err;
+}
+
+static void
+purge_team(struct actor_cluster *ac, bool purged)
+{
+    struct tenant tenant = {.name = bytes_of_text("team"), .purging_ms = purged ? 1 : 0};
+    struct buf value = {0};
+    assert_int_equal(tenant_encode(&tenant, &value), OK);
+    records_put(ac, SYSTEM_TENANT, AUTH_KIND_TENANT, "team", &value);
+}
+
+/* Operators delete what is in it, and nobody does anything else, at every node. */
+static void
+a_purged_tenant_is_emptied_by_operators(void **state)
+{
+    (void)state;
+    static const enum change_kind others[] = {CHANGE_CREATE, CHANGE_UPDATE, CHANGE_ALTER,
+                                              CHANGE_ERASE};
+    struct actor_cluster *ac = cluster_of(NODES, NODES, 120);
+    struct path path = {bytes_of_text("team"), bytes_of_text("app/a")};
+    purge_team(ac, false);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(in_team(ac, i, REQUEST_CREATE,
+                                 i == 0   ? "a"
+                                 : i == 1 ? "b"
+                                          : "c",
+                                 NULL),
+                         OK);
+    purge_team(ac, true);
+    records_put_identity(ac, READER, "operator", false);
+    for (unsigned i = 0; i < NODES; i++) {
+        const struct membership *ms = node_membership(ac->nodes[i].node);
+        struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, i)};
+        struct bytes admin = bytes_of_text(ac_token), chief = bytes_of_text(reader.text);
+        for (unsigned k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
+            assert_int_equal(authority_of_vote(ms, &st, path, others[k], admin), ERR_NOT_FOUND);
+            assert_int_equal(authority_of_vote(ms, &st, path, others[k], chief), ERR_NOT_FOUND);
+        }
+        assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_DELETE, admin), OK);
+        assert_int_equal(authority_of_vote(ms, &st, path, CHANGE_DELETE, chief), OK);
+        assert_int_not_equal(
+            authority_of_vote(ms, &st, path, CHANGE_DELETE, bytes_of_text(writer.text)), OK);
+        assert_int_equal(in_team(ac, i, REQUEST_CREATE, "d", NULL), ERR_NOT_FOUND);
+        assert_int_equal(in_team(ac, i, REQUEST_READ, "c", NULL), ERR_NOT_FOUND);
+        assert_int_equal(in_team(ac, i, REQUEST_NAMES, "", &reader), OK);
+        assert_int_equal(in_team(ac, i, REQUEST_RECORD_LIST, "_auth/policy/", &reader), OK);
+        assert_int_equal(in_team(ac, i, REQUEST_READ, "c", &reader), ERR_NOT_FOUND);
+        assert_int_not_equal(in_team(ac, i, REQUEST_DELETE, "c", &writer), OK);
+    }
+    assert_int_equal(in_team(ac, 0, REQUEST_DELETE, "a", &reader), OK);
+    assert_int_equal(in_team(ac, 1, REQUEST_DELETE, "b", NULL), OK);
+    purge_team(ac, false);
+    assert_int_equal(in_team(ac, 2, REQUEST_READ, "a", NULL), ERR_NOT_FOUND);
+    assert_int_equal(in_team(ac, 2, REQUEST_READ, "c", NULL), OK);
+    ac_free(ac);
+}
+
 int
 main(void)
 {
@@ -494,6 +563,7 @@ main(void)
         cmocka_unit_test(rules_for_hours_hold),
         cmocka_unit_test(parts_of_batches_are_decided_one_by_one),
         cmocka_unit_test(operators_see_the_state_of_nodes),
+        cmocka_unit_test(a_purged_tenant_is_emptied_by_operators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
