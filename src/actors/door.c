@@ -70,6 +70,21 @@ take_of_caller(struct door *door, const struct step *st, const struct door_calle
                                st->now, wait);
 }
 
+/* Where too many have failed, what is valid is let in: that is looked at only then. */
+static bool
+may_try(struct door *door, const struct step *st, const struct door_caller *caller,
+        const struct address *address, struct duration *wait)
+{
+    *wait = limiter_name_wait(door->limiter, caller->credential, st->now);
+    if (wait->ns > 0)
+        return false;
+    *wait = limiter_address_wait(door->limiter, address, st->now);
+    if (wait->ns == 0 || authority_of_caller(door->membership, st, caller->tenant,
+                                             caller->credential) != ERR_UNAUTHENTICATED)
+        *wait = (struct duration){0};
+    return wait->ns == 0;
+}
+
 static bool
 enter(struct door *door, const struct step *st, const struct door_caller *caller,
       struct duration *wait)
@@ -79,22 +94,19 @@ enter(struct door *door, const struct step *st, const struct door_caller *caller
                               ? caller->tenant
                               : authority_tenant(door->membership, caller->credential);
     uint32_t tenant_rate = rate_of_tenant(door->membership, tenant);
-    bool slow = door->limits.slow_failures;
     *wait = (struct duration){0};
-    if (address_parse(caller->address, &address) == OK &&
-        !take(door, LIMIT_ADDRESS, limiter_address_key(&address),
-              door->limits.address_requests_per_s, st->now, wait))
+    if (address_parse(caller->address, &address) != OK)
+        address = (struct address){0};
+    if (address.size > 0 && !take(door, LIMIT_ADDRESS, limiter_address_key(&address),
+                                  door->limits.address_requests_per_s, st->now, wait))
         return false;
-    if (caller->credential.size == 0 ||
-        (!slow && tenant_rate == 0 && door->limits.identity_requests_per_s == 0))
+    if (caller->credential.size == 0)
         return true;
-    if (slow)
-        *wait = limiter_login_wait(door->limiter, caller->credential, &address, st->now);
-    if (wait->ns > 0)
+    if (door->limits.slow_failures && !may_try(door, st, caller, &address, wait))
         return false;
+    if (tenant_rate == 0 && door->limits.identity_requests_per_s == 0)
+        return true;
     enum vault_err known = authority_of_names(door->membership, st, tenant, caller->credential);
-    if (slow && known == ERR_UNAUTHENTICATED)
-        limiter_login_failed(door->limiter, caller->credential, &address, st->now);
     return take_of_caller(door, st, caller, known, tenant, wait);
 }
 
@@ -109,6 +121,14 @@ door_enter(struct door *door, const struct step *st, const struct door_caller *c
     *retry_after_ms = (unsigned)((wait.ns + NS_PER_MS - 1) / NS_PER_MS);
     metrics_count(st->metrics, METRIC_limits_exceeded);
     return ERR_RATE_LIMITED;
+}
+
+void
+door_failed(struct door *door, struct instant now, struct bytes credential, struct bytes text)
+{
+    struct address address;
+    if (door->limits.slow_failures && credential.size > 0 && address_parse(text, &address) == OK)
+        limiter_login_failed(door->limiter, credential, &address, now);
 }
 
 /* ---- logins ---- */

@@ -8,8 +8,10 @@
  * record. Each node counts by itself. Of the bootstrap token, which is no identity, the requests
  * count as those of one.
  *
- * A credential that is not valid is slow to be tried again, from the same address and anywhere,
- * whether or not there is anything like it; so who waits is not told whether it is valid by now.
+ * A credential that is not valid is slow to be tried again, from anywhere, whether or not there is
+ * anything like it; so who waits is not told whether it is valid by now. An address from which many
+ * come waits, too, but for credentials that are valid: there may be others behind it. (Nothing that
+ * can be guessed is a credential.) A login waits in both ways, since it is expensive.
  */
 #ifndef OSTRAKA_ACTORS_DOOR_H
 #define OSTRAKA_ACTORS_DOOR_H
@@ -61,5 +63,8 @@ void door_login_succeeded(struct door *door, struct bytes name);
  */
 MUST_CHECK enum vault_err door_enter(struct door *door, const struct step *st,
                                      const struct door_caller *caller, unsigned *retry_after_ms);
+/* One that was let in has been answered that its credential is not valid. */
+void door_failed(struct door *door, struct instant now, struct bytes credential,
+                 struct bytes address);
 
 #endif

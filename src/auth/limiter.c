@@ -22,6 +22,8 @@ struct limiter {
     uint8_t hash_key[2][SHORT_HASH_BYTES];
     size_t capacity, count, slots; /* slots: a power of two */
     uint32_t newest, oldest;
+    bool any_failed; /* then the last one failed at that time */
+    struct instant failed_last;
     uint32_t *heads; /* of the chains */
     struct entry *entries;
 };
@@ -202,18 +204,33 @@ limiter_address_key(const struct address *address)
 static struct duration
 wait_of(struct limiter *limiter, enum limit_kind kind, struct bytes key, struct instant now)
 {
-    const struct entry *entry = find(limiter, kind, key, false);
+    const struct entry *entry;
 
+    if (!limiter->any_failed || /* as a rule nobody fails, and nothing has to be looked up */
+        instant_since(now, limiter->failed_last).ns > LOGIN_FORGET_S * NS_PER_S)
+        return (struct duration){0};
+    entry = find(limiter, kind, key, false);
     return entry ? instant_since((struct instant){entry->until_ns}, now) : (struct duration){0};
+}
+
+struct duration
+limiter_name_wait(struct limiter *limiter, struct bytes name, struct instant now)
+{
+    return wait_of(limiter, LIMIT_LOGIN_NAME, name, now);
+}
+
+struct duration
+limiter_address_wait(struct limiter *limiter, const struct address *address, struct instant now)
+{
+    return wait_of(limiter, LIMIT_LOGIN_ADDRESS, limiter_address_key(address), now);
 }
 
 struct duration
 limiter_login_wait(struct limiter *limiter, struct bytes name, const struct address *address,
                    struct instant now)
 {
-    struct duration of_name = wait_of(limiter, LIMIT_LOGIN_NAME, name, now);
-    struct duration of_address =
-        wait_of(limiter, LIMIT_LOGIN_ADDRESS, limiter_address_key(address), now);
+    struct duration of_name = limiter_name_wait(limiter, name, now);
+    struct duration of_address = limiter_address_wait(limiter, address, now);
 
     return of_name.ns > of_address.ns ? of_name : of_address;
 }
@@ -243,6 +260,8 @@ void
 limiter_login_failed(struct limiter *limiter, struct bytes name, const struct address *address,
                      struct instant now)
 {
+    limiter->any_failed = true;
+    limiter->failed_last = now;
     note_failure(limiter, LIMIT_LOGIN_NAME, name, LOGIN_FREE_NAME, now);
     note_failure(limiter, LIMIT_LOGIN_ADDRESS, limiter_address_key(address), LOGIN_FREE_ADDRESS,
                  now);

@@ -27,8 +27,8 @@ enum {
     LIMITER_ENTRIES_MAX = 1 << 20,
     LIMIT_PER_SECOND_MAX = 1000000,
     LIMIT_BURST_MAX = 1000000,
-    LOGIN_FREE_ADDRESS = 5, /* failures before an address has to wait */
-    LOGIN_FREE_NAME = 10,   /* same of a name, whoever tries it */
+    LOGIN_FREE_ADDRESS = 20, /* failures before an address has to wait */
+    LOGIN_FREE_NAME = 5,     /* same of a name, whoever tries it */
     LOGIN_WAIT_S_MAX = 60,
     LOGIN_FORGET_S = 900, /* without a failure, all is forgotten */
 };
@@ -61,6 +61,10 @@ struct bytes limiter_address_key(const struct address *address);
  */
 struct duration limiter_login_wait(struct limiter *limiter, struct bytes name,
                                    const struct address *address, struct instant now);
+/* The same for the one alone. */
+struct duration limiter_name_wait(struct limiter *limiter, struct bytes name, struct instant now);
+struct duration limiter_address_wait(struct limiter *limiter, const struct address *address,
+                                     struct instant now);
 /*
  * Notes that one failed. From the free ones on, each doubles the wait, from a second up to
  * LOGIN_WAIT_S_MAX.

@@ -459,7 +459,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_INT("identity_requests_per_s", 0, CFGF_NONE),
         CFG_INT("address_connections_max", 0, CFGF_NONE),
         CFG_INT("address_handshakes_max", 0, CFGF_NONE),
-        CFG_STR("slow_failed_logins", "no", CFGF_NONE),
+        CFG_STR("slow_failed_logins", "yes", CFGF_NONE),
         CFG_STR("audit_names", "clear", CFGF_NONE),
         CFG_INT("audit_blocks_kept", 1048576, CFGF_NONE),
         CFG_END(),

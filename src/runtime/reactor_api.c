@@ -47,6 +47,8 @@ reactor_respond(struct reactor *r, struct pending *p, struct api_response *respo
                 enum vault_err err)
 {
     count(r, p, response->status, err);
+    if (err == ERR_UNAUTHENTICATED && !request_is_login(&p->request))
+        door_failed(&r->door, reactor_now(), p->request.credential, p->request.address);
     https_respond(p->exchange, p->request.id, response);
 }
 
@@ -402,6 +404,8 @@ reactor_may_send_body(void *context, struct https_exchange *exchange,
     err =
         authority_of_caller(node_membership(r->node), &st, api_tenant(head), api_credential(head));
     alarms_client_refused(node_membership(r->node), &st, api_credential(head), err);
+    if (err == ERR_UNAUTHENTICATED)
+        door_failed(&r->door, st.now, api_credential(head), https_exchange_address(exchange));
     /* What is not known now is answered when the request is whole. */
     return err == ERR_UNAUTHENTICATED ? err : OK;
 }

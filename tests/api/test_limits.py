@@ -123,17 +123,21 @@ class Limits(unittest.TestCase):
             self.assertEqual(self.ask("127.0.0.2", token="wrong")[0], 401)
 
     def test_failures(self):
-        self.start(slow_failed_logins='"yes"')
-        statuses = []
+        self.start(slow_failed_logins=None)  # as it is unless configured
+        for source, free, request in (("127.0.0.2", 20, {}), ("127.0.0.3", 5, {"token": "the-same"}),
+                                      ("127.0.0.4", 20, {"method": "POST", "body": b'{"value": "x"}'})):
+            statuses = []
 
-        def refused():
-            statuses.append(self.ask("127.0.0.2", token="wrong")[0])
-            return statuses[-1] == 429
-        wait_until(refused, PATIENCE, "a failure too many", interval=0)
-        self.assertEqual(set(statuses[:-1]), {401})
-        self.assertGreaterEqual(len(statuses), 5)
-        self.assertEqual(self.ask("127.0.0.3")[0], 404)
-        wait_until(lambda: self.ask("127.0.0.2")[0] == 404, PATIENCE, "a valid token after a while")
+            def refused():
+                token = request.get("token", "wrong-%s-%d" % (source, len(statuses)))
+                statuses.append(self.ask(source, **{**request, "token": token})[0])
+                return statuses[-1] == 429
+            wait_until(refused, PATIENCE, "a failure too many", interval=0)
+            self.assertEqual(set(statuses[:-1]), {401})
+            self.assertGreaterEqual(len(statuses), free)
+            self.assertEqual(self.ask(source)[0], 404)  # a valid token is not held up
+            self.assertEqual(self.ask("127.0.0.5")[0], 404)
+        wait_until(lambda: self.ask("127.0.0.2", token="another")[0] == 401, PATIENCE, "the end of a wait")
 
     def test_connections_of_an_address(self):
         self.start(address_connections_max=4)

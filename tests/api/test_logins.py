@@ -296,7 +296,7 @@ class SlowLogins(unittest.TestCase):
         cluster = Cluster(1)
         try:
             cluster.create()
-            cluster.set_server_option("slow_failed_logins", '"yes"')
+            cluster.set_server_option("slow_failed_logins", None)  # as it is unless configured
             cluster.start_all()
             cluster.wait_ready()
             seen = []

@@ -96,7 +96,7 @@ test_understood(void **state)
     assert_int_equal(c.node.identity_requests_per_s, 0);
     assert_int_equal(c.node.address_connections_max, 0);
     assert_int_equal(c.node.address_handshakes_max, 0);
-    assert_false(c.node.slow_failed_logins);
+    assert_true(c.node.slow_failed_logins);
     assert_false(c.node.audit_names_hashed);
     assert_int_equal(c.node.audit_blocks_kept, 1048576);
     assert_int_equal(c.node.log_level, LOG_INFO);
@@ -129,7 +129,7 @@ test_all_options(void **state)
              "disk_free_min_mb = 200\nrequests_max = 300\nrequest_deadline_ms = 400\n"
              "address_requests_per_s = 1\naddress_connections_per_s = 2\n"
              "identity_requests_per_s = 3\naddress_connections_max = 4\n"
-             "address_handshakes_max = 5\nslow_failed_logins = \"yes\"\n}\n";
+             "address_handshakes_max = 5\nslow_failed_logins = \"no\"\n}\n";
     struct config c;
     char why[512];
 
@@ -149,7 +149,7 @@ test_all_options(void **state)
     assert_int_equal(c.node.identity_requests_per_s, 3);
     assert_int_equal(c.node.address_connections_max, 4);
     assert_int_equal(c.node.address_handshakes_max, 5);
-    assert_true(c.node.slow_failed_logins);
+    assert_false(c.node.slow_failed_logins);
     assert_int_equal(c.node.log_level, LOG_DEBUG);
     assert_int_equal(c.node.log_format, LOG_JSON);
 }
