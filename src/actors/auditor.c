@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/authority.h"
+#include "auth/login.h"
 #include "base/planted.h"
 
 enum audit_tag { TAG_STATE = 1, TAG_HEADS, TAG_BLOCK, TAG_TICK, TAG_OWN_HEAD, TAG_PEER_HEAD = 16 };
@@ -155,6 +156,24 @@ audit_note(const struct step *st, const struct audit_record *record)
         note(st->audit, st, record);
 }
 
+/*
+ * A login is noted as who logged in, as the record of the token says that it made; of one that is
+ * not good that is nobody.
+ */
+static struct bytes
+caller_of(const struct membership *ms, struct path path, struct bytes credential,
+          struct bytes token_record, char memory[static CALLER_BYTES])
+{
+    struct token token;
+
+    if (!login_looks_like(credential))
+        return authority_caller(ms, path, credential, memory);
+    if (token_decode(token_record, &token) != OK)
+        return (struct bytes){0};
+    uuid_format(token.identity, memory);
+    return bytes_of_text(memory);
+}
+
 void
 audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *msg,
                  struct path path, struct bytes credential, const char *operation,
@@ -170,9 +189,14 @@ audit_note_asked(const struct step *st, enum audit_kind kind, const struct msg *
                                   .name = path.name,
                                   .outcome = bytes_of_text(outcome)};
 
+    bool granted = msg->kind == MSG_VOTE && strcmp(outcome, "granted") == 0;
+
     if (!st->audit)
         return;
-    record.caller = authority_caller(st->audit->membership, path, credential, caller);
+    if (login_looks_like(credential))
+        record.operation = bytes_of_text("login");
+    record.caller = caller_of(st->audit->membership, path, credential,
+                              granted ? msg->u.vote.change : (struct bytes){0}, caller);
     note(st->audit, st, &record);
 }
 
@@ -208,10 +232,18 @@ is_change(enum request_kind kind)
            kind == REQUEST_RECORD_DELETE;
 }
 
+/* This node has taken what the request says of its caller for true. */
+static bool
+may_be_believed(enum vault_err err)
+{
+    return err == OK || err == ERR_NO_QUORUM || err == ERR_CONTENDED;
+}
+
 bool
 auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, enum vault_err err)
 {
     struct audit_asked **at = find_asked(a, exchange), *asked = *at;
+    static const struct bytes none = {0};
     char caller[CALLER_BYTES];
     struct audit_record record = {.kind = AUDIT_request,
                                   .node = a->membership->self,
@@ -221,16 +253,17 @@ auditor_answered(struct auditor *a, const struct step *st, uint64_t exchange, en
     if (asked) {
         const struct request *request = asked->request;
         record.request_id = request->id;
-        record.operation =
-            bytes_of_text(request->routed ? request_kind_name(request->kind) : "none");
+        record.operation = bytes_of_text(!request->routed    ? "none"
+                                         : request->is_login ? auth_op_name(request->auth_op)
+                                                             : request_kind_name(request->kind));
         if (tenant_name_valid(request->tenant))
             record.tenant = request->tenant;
         record.address = request->address;
         if (request->name.size <= NAME_BYTES_MAX)
             record.name = request->name;
         record.caller =
-            authority_caller(a->membership, (struct path){request->tenant, request->name},
-                             request->credential, caller);
+            caller_of(a->membership, (struct path){request->tenant, request->name},
+                      request->credential, may_be_believed(err) ? request->value : none, caller);
         change = is_change(request->kind);
         for (size_t i = 0; request->refused == OK && i < request->item_count; i++) {
             record.name = request->items[i].name;

@@ -780,6 +780,18 @@ node_in_flight(const struct node *node)
     return node->gateway.in_flight;
 }
 
+uint64_t
+node_trail_block(const struct node *node)
+{
+    return node->auditor.serial;
+}
+
+bool
+node_trail_is_written(const struct node *node, uint64_t block)
+{
+    return !node->auditor.loaded || auditor_state(&node->auditor, block) != AUDIT_WAITS;
+}
+
 void
 node_set_sequence(struct node *node, uint64_t sequence)
 {

@@ -136,6 +136,12 @@ void node_recovery(const struct node *node, struct recovery_progress *out);
 bool node_serving(const struct node *node);
 size_t node_in_flight(const struct node *node); /* requests not answered yet */
 /*
+ * The block of the audit trail that gathers now; and whether that of such a number has been written,
+ * or cannot be.
+ */
+uint64_t node_trail_block(const struct node *node);
+bool node_trail_is_written(const struct node *node, uint64_t block);
+/*
  * How many batches are durable in the store since it was made. The runtime tells it before
  * node_start, as found, and after each sync before it delivers the completions; without the first a
  * node cannot compare it with what the others remember, and does not serve.

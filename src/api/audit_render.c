@@ -47,6 +47,10 @@ put_record(const struct audit_page *page, const struct audit_found *found, struc
     if (utf8_valid(record.name))
         put_text(out, "name", record.name);
     put_text(out, "outcome", record.outcome);
+    if (record.kind == AUDIT_request && record.op > 0) {
+        json_out_key(out, "count");
+        json_out_u64(out, record.op);
+    }
     json_out_close(out, '}');
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/auth_body.h"
 #include "api/auth_flow.h"
+#include "auth/identity.h"
 #include "auth/login.h"
 #include "auth/statement.h"
 
@@ -85,10 +86,16 @@ refuse(struct auth_flow *flow)
     static const enum auth_kind kinds[] = {AUTH_KIND_APPROLE, AUTH_KIND_ISSUER,
                                            AUTH_KIND_CLIENT_AUTHORITY};
     enum auth_kind kind = kinds[flow->request->auth_op - AUTH_LOGIN_APPROLE];
-    enum flow_turn turn = flow_ask_record(flow, REQUEST_RECORD_PUT, flow->request->tenant, kind,
-                                          bytes_of_text("login"), on_refused);
+    const struct login_making *making = flow->state;
+    uint8_t role_id[AUTH_UUID_BYTES];
+    bool of_role = kind == AUTH_KIND_APPROLE && uuid_parse(making->name, role_id) == OK;
+    enum flow_turn turn =
+        flow_ask_record(flow, REQUEST_RECORD_PUT, flow->request->tenant, kind,
+                        of_role ? making->name : bytes_of_text("login"), on_refused);
 
     flow->step.credential = (struct bytes){0};
+    flow->step.is_login = true;
+    flow->step.auth_op = flow->request->auth_op;
     flow->step.refused = ERR_UNAUTHENTICATED;
     flow->takes_errors = true;
     return turn;
@@ -156,6 +163,8 @@ make(struct auth_flow *flow, const struct login *login)
                            bytes_of_text(key), on_made);
     flow_put_value(flow, record, 0);
     flow->step.credential = making->credential;
+    flow->step.is_login = true;
+    flow->step.auth_op = flow->request->auth_op;
     flow->takes_errors = true;
     return turn;
 }

@@ -40,7 +40,8 @@ struct audit_record {
     uint64_t kind; /* enum audit_kind */
     uint64_t time_ms;
     uint64_t node; /* who asked: for votes and shares the coordinator */
-    uint64_t op;   /* that links the records of one operation on different nodes */
+    uint64_t op;   /* that links the records of one operation on different nodes; of a request: how
+                      many like it, of an address that asks again and again; 0: this one */
     struct bytes request_id;
     struct bytes caller;
     struct bytes address;   /* of the API client */

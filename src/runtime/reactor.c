@@ -422,6 +422,8 @@ note_stop(struct reactor *r)
     struct step st;
     if (r->draining)
         return;
+    reactor_write_notes(r, true);
+    r->last_block = node_trail_block(r->node);
     reactor_step(r, &st);
     node_note(r->node, &st, &r->executor, &record);
     reactor_step_done(r);
@@ -644,6 +646,8 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     arena_init(&r->step_arena, STEP_ARENA_BYTES_MAX);
     enum vault_err err = make_events(r);
     if (err == OK)
+        err = reactor_notes_new(&r->notes);
+    if (err == OK)
         err = make_node(r);
     if (err == OK)
         err = make_door(r);
@@ -687,7 +691,8 @@ drained(const struct reactor *r)
 {
     if (!r->draining)
         return false;
-    return (https_front_idle(r->https) && node_in_flight(r->node) == 0) ||
+    return (https_front_idle(r->https) && node_in_flight(r->node) == 0 &&
+            node_trail_is_written(r->node, r->last_block)) ||
            instant_since(reactor_now(), r->drain_since).ns > duration_ms(DRAIN_MS_MAX).ns;
 }
 
@@ -701,6 +706,7 @@ reactor_run(struct reactor *r)
     while (!r->stop && !drained(r)) {
         run_timers(r);
         reactor_note_refused(r);
+        reactor_write_notes(r, false);
         end_turn(r);
         if (event_base_loop(r->base, EVLOOP_ONCE) < 0)
             stop_failed(r, ERR_IO);
@@ -729,6 +735,7 @@ reactor_free(struct reactor *r)
     if (r->links)
         links_free(r->links);
     door_close(&r->door);
+    reactor_notes_free(r->notes);
     node_free(r->node);
     storage_free(storage_take(&r->commits));
     storage_free(storage_take(&r->reads));

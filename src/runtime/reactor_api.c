@@ -47,6 +47,9 @@ reactor_respond(struct reactor *r, struct pending *p, struct api_response *respo
                 enum vault_err err)
 {
     count(r, p, response->status, err);
+    if (!p->noted)
+        reactor_note_answer(r, p, operation_name(&p->request),
+                            err == OK && response->status == 503 ? ERR_NOT_READY : err);
     if (err == ERR_UNAUTHENTICATED && !request_is_login(&p->request))
         door_failed(&r->door, reactor_now(), p->request.credential, p->request.address);
     https_respond(p->exchange, p->request.id, response);
@@ -79,6 +82,7 @@ reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *reply)
         reactor_use_reply(r, p, reply);
         return;
     }
+    p->noted = true;
     if (p->request.refused != OK && reply->err == p->request.refused) {
         reactor_respond_error(r, p, reply->err, p->allow);
         return;
@@ -450,6 +454,7 @@ reactor_on_request(void *context, struct https_exchange *exchange, const struct 
     p->exchange = exchange;
     p->started = reactor_now();
     p->request.id = id;
+    p->request.address = https_exchange_address(exchange);
     if (err == OK && !https_exchange_let_in(exchange))
         err = enter(r, exchange, http, &retry_after_ms);
     if (err == ERR_RATE_LIMITED) {

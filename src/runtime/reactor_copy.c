@@ -25,6 +25,7 @@ struct copy_exchange {
 static void
 fail(struct reactor *r, struct pending *p, enum vault_err err)
 {
+    p->noted = false; /* the records of its steps do not tell it */
     reactor_respond_error(r, p, err, NULL);
 }
 

@@ -26,10 +26,12 @@ end(struct reactor *r, struct pending *p, enum vault_err err)
     if (err == OK)
         err = api_render_env(&p->request, &p->env->text, &response);
     buf_close(&p->env->text);
-    if (err == OK)
+    if (err == OK) {
         reactor_respond(r, p, &response, OK);
-    else
-        reactor_respond_error(r, p, err, NULL);
+        return;
+    }
+    p->noted = false; /* the records of its parts do not tell it */
+    reactor_respond_error(r, p, err, NULL);
 }
 
 /* The batch was refused: its answer is the request's, with lines. */

@@ -10,6 +10,7 @@
 #include "runtime/timers.h"
 
 struct links;
+struct answer_notes; /* reactor_notes.c */
 
 /* What the front refused, until it is noted. */
 struct refused_note {
@@ -47,6 +48,8 @@ struct reactor {
     enum vault_err result;
     struct refused_note refused[REFUSED_NOTES_MAX];
     size_t refused_count;
+    struct answer_notes *notes;
+    uint64_t last_block; /* draining: of the trail, with the record of that */
 };
 
 struct instant reactor_now(void);
@@ -65,6 +68,7 @@ struct pending {
     struct copy_exchange *copy; /* COPY under way; NULL: none */
     struct use_exchange *use;   /* a use of its token is being counted; NULL: none */
     struct auth_exchange *auth; /* AUTH under way; NULL: none */
+    bool noted;                 /* the trail has a record of it: the gateway has answered it */
 };
 
 /* reactor_api.c */
@@ -87,6 +91,14 @@ void reactor_reply(struct reactor *r, uint64_t exchange, const struct reply *rep
 
 /* What a request is for, now that its token has been seen to. */
 void reactor_dispatch(struct reactor *r, struct pending *p);
+
+/* reactor_notes.c: what is answered and has not been noted. */
+MUST_CHECK enum vault_err reactor_notes_new(struct answer_notes **out); /* ERR_NOMEM */
+void reactor_notes_free(struct answer_notes *notes);                    /* NULL is fine */
+void reactor_note_answer(struct reactor *r, const struct pending *p, const char *operation,
+                         enum vault_err err);
+/* Not within a step. At the end, what is counted is written, too. */
+void reactor_write_notes(struct reactor *r, bool at_end);
 
 /* reactor_use.c */
 /* Counts a use of the request's token, and dispatches it then. */

@@ -1,13 +1,14 @@
 """The audit trail through the API of three real nodes: what is done is found, and what was tampered with, too."""
 
 import base64
+import http.client
 import json
 import os
 import random
 import subprocess
 import unittest
 
-from ostraka_cluster import Cluster, binary, clean_environment, wait_until
+from ostraka_cluster import SLOW, Cluster, binary, clean_environment, wait_until
 
 TRIALS = 60  # of each kind here; tests/unit/test_audit_export.c does a thousand
 
@@ -190,6 +191,60 @@ class AuditSearch(AuditCase):
             records = wait_until(found, 20, "a record of %s %s" % (method, path))
             self.assertEqual([r["outcome"] for r in records], [outcome], records)
 
+    def request_records(self, given, count=1):
+        def found():
+            records = [r for r in self.search(request_id=given) if r["kind"] == "request"]
+            return records if len(records) >= count else None
+        return wait_until(found, 20, "%d records of %s" % (count, given))
+
+    def test_what_no_other_node_hears_of(self):
+        """Answered by one node alone, or refused before anything was asked for: one record each."""
+        c = self.cluster
+        nul = {"value": "AA==", "encoding": "base64"}
+        self.assertEqual(c.request(1, "POST", "/v1/secrets/nul", nul)[0], 201)
+        for number, (method, path, body, token, status, operation, outcome) in enumerate([
+                ("GET", "/v1/status", None, c.token, 200, "status", "ok"),
+                ("GET", "/metrics", None, c.token, 200, "metrics", "ok"),
+                ("POST", "/v1/env", {"content": "A=b"}, c.token, 200, "env", "ok"),
+                ("POST", "/v1/env", {"content": "A=secret("}, c.token, 422, "env", "bad_env"),
+                ("POST", "/v1/env", {"content": "A=secret(nul)"}, c.token, 422, "env", "bad_env"),
+                ("PUT", "/v1/policies/x", {"rules": 1}, c.token, 400, "policy_put", "bad_json"),
+                ("POST", "/v1/auth/approle:login", {}, None, 400, "login_approle", "bad_json")]):
+            given = "alone-%d" % number
+            got, _, answer = c.client(1 + number % 3, token=token).request(method, path, body, {"X-Request-Id": given})
+            self.assertEqual(got, status, (path, answer))
+            records = wait_until(lambda: [r for r in self.search(request_id=given) if r["kind"] == "request" and
+                                          r["operation"] == operation], 20, "a record of " + path)
+            self.assertEqual([(r["outcome"], r["address"], r.get("identity")) for r in records],
+                             [(outcome, "127.0.0.1", "admin" if token else None)], records)
+
+    def test_logins_say_who_logged_in(self):
+        c = self.cluster
+
+        def call(expect, method, path, body, token=c.token, given="making-a-role"):
+            status, _, answer = c.client(2, token=token).request(method, path, body, {"X-Request-Id": given})
+            self.assertEqual(status, expect, answer)
+            return answer
+        identity = call(201, "POST", "/v1/identities", {"name": "robot", "kind": "device"})["id"]
+        role = call(201, "POST", "/v1/auth/roles", {"identity": identity})["role_id"]
+        secret = call(201, "POST", "/v1/auth/roles/%s/secret-ids" % role, {})["secret_id"]
+        good, bad = {"role_id": role, "secret_id": secret}, {"role_id": role, "secret_id": "oss_wrong"}
+        call(200, "POST", "/v1/auth/approle:login", good, None, "logged-in")
+        record, = self.request_records("logged-in")
+        self.assertEqual((record["operation"], record["outcome"], record["identity"]), ("login_approle", "ok", identity))
+
+        def votes():
+            found = [r for r in self.search(request_id="logged-in") if r["kind"] == "vote"]
+            return found if len(found) >= 2 else None
+        for vote in wait_until(votes, 20, "votes for the token"):
+            self.assertEqual((vote["operation"], vote["identity"]), ("login", identity))
+        self.assertIn("logged-in", {r.get("request_id") for r in self.search(identity=identity)})
+        call(401, "POST", "/v1/auth/approle:login", bad, None, "not-logged-in")
+        record, = self.request_records("not-logged-in")
+        self.assertEqual((record["operation"], record["outcome"], record.get("identity")),
+                         ("login_approle", "unauthenticated", None))
+        self.assertTrue(record["name"].endswith(role), record)
+
     def test_commands(self):
         self.cluster.request(2, "GET", "/v1/secrets/cli%22%5D/x", None, {"X-Request-Id": "by-the-cli"})
         done = self.cli("audit", "search", "--request-id", "by-the-cli", "--json")
@@ -227,6 +282,35 @@ class AuditLife(AuditCase):
         export = self.anchored_export(2)
         done = self.verify(export)
         self.assertEqual(done.returncode, 0, done.stdout)
+
+    def health(self, node, source):
+        connection = http.client.HTTPSConnection("127.0.0.1", self.cluster.api_port(node), timeout=15 * SLOW,
+                                                 context=self.cluster.tls(), source_address=(source, 0))
+        try:
+            connection.request("GET", "/v1/health")
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        finally:
+            connection.close()
+
+    def test_probes_are_counted(self):
+        """Of an address that asks for health again and again, the first is a record, and so is their number."""
+        c = self.cluster
+        for source, probes in (("127.0.0.7", 9), ("127.0.0.8", 1)):
+            for _ in range(probes):
+                self.assertEqual(self.health(3, source), 200)
+        c.stop(3)
+        c.start(3)
+        c.wait_ready()
+        self.wait_for_all_trails()
+        records = [r for r in self.search() if r.get("operation") == "health"]
+        self.assertEqual({r["kind"] for r in records}, {"request"})
+        for source, probes in (("127.0.0.7", 9), ("127.0.0.8", 1)):
+            own = [r for r in records if r["address"] == source]
+            self.assertEqual([(r["node"], r["outcome"]) for r in own], [("n3", "ok")] * len(own))
+            self.assertEqual(sum(r.get("count", 1) for r in own), probes, own)
+            self.assertLess(len(own), max(probes, 2))
 
     def test_names_as_hashes(self):
         c = self.cluster
