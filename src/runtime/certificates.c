@@ -7,6 +7,7 @@
 
 #include <wolfssl/options.h>
 
+#include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/random.h>
@@ -71,6 +72,7 @@ struct contents {
 };
 
 static const char CA_COMMON_NAME[] = "Ostraka CA";
+static const char ORGANIZATION[] = "Ostraka cluster ";
 
 void
 node_uri(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
@@ -226,7 +228,7 @@ put_name(struct der_writer *w, const uint8_t *cluster_id, const char *common_nam
     size_t name = der_begin(w, DER_SEQUENCE);
 
     hex_encode(bytes_of(cluster_id, CLUSTER_ID_BYTES), id);
-    snprintf(organization, sizeof(organization), "Ostraka cluster %s", id);
+    snprintf(organization, sizeof(organization), "%s%s", ORGANIZATION, id);
     put_attribute(w, OID_ORGANIZATION, organization);
     put_attribute(w, OID_COMMON_NAME, common_name);
     der_end(w, name);
@@ -533,4 +535,26 @@ certificate_issue(const struct certificate_authority *ca, const struct certifica
     buf_close(&der);
     key_pair_close(&pair);
     return err;
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+bool
+certificate_cluster_id(struct bytes ca, uint8_t out[static CLUSTER_ID_BYTES])
+{
+    size_t prefix = strlen(ORGANIZATION);
+    DecodedCert decoded;
+    bool found = false;
+
+    memset(out, 0, CLUSTER_ID_BYTES);
+    wc_InitDecodedCert(&decoded, ca.data, (word32)ca.size, NULL);
+    if (wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, NULL) == 0 && decoded.subjectO &&
+        decoded.subjectOLen == (int)(prefix + 2 * (size_t)CLUSTER_ID_BYTES) &&
+        memcmp(decoded.subjectO, ORGANIZATION, prefix) == 0)
+        found = hex_decode(bytes_of(decoded.subjectO + prefix, 2 * (size_t)CLUSTER_ID_BYTES), out,
+                           CLUSTER_ID_BYTES) == OK;
+    wc_FreeDecodedCert(&decoded);
+    if (!found)
+        memset(out, 0, CLUSTER_ID_BYTES);
+    return found;
 }

@@ -23,6 +23,9 @@ enum { NODE_URI_BYTES = sizeof("ostraka://") + 2 * CLUSTER_ID_BYTES + 1 + NODE_N
 void node_uri(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_name,
               char out[static NODE_URI_BYTES]);
 
+/* The cluster whose CA that certificate (DER) is, as it says of itself. False: of none. */
+bool certificate_cluster_id(struct bytes ca, uint8_t out[static CLUSTER_ID_BYTES]);
+
 struct certificate_authority;
 
 /*

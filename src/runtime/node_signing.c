@@ -7,90 +7,13 @@
 
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
-#include <wolfssl/wolfcrypt/ecc.h>
-#include <wolfssl/wolfcrypt/ed25519.h>
 #include <wolfssl/wolfcrypt/random.h>
-#include <wolfssl/wolfcrypt/rsa.h>
 #include <wolfssl/wolfcrypt/signature.h>
 
+#include "runtime/certificate_key.h"
 #include "runtime/keyfile.h"
 
 enum { KEY_FILE_BYTES_MAX = 64 * 1024, PUBLIC_DER_BYTES_MAX = 2048 };
-
-enum certificate_key_kind { KEY_NONE, KEY_ECC, KEY_RSA, KEY_ED25519 };
-
-/* Of a certificate: private or public. */
-struct certificate_key {
-    enum certificate_key_kind kind;
-    union {
-        ecc_key ecc;
-        RsaKey rsa;
-        ed25519_key ed25519;
-    } u;
-};
-
-static void
-certificate_key_close(struct certificate_key *key)
-{
-    if (key->kind == KEY_ECC)
-        wc_ecc_free(&key->u.ecc);
-    if (key->kind == KEY_RSA)
-        (void)wc_FreeRsaKey(&key->u.rsa);
-    if (key->kind == KEY_ED25519)
-        wc_ed25519_free(&key->u.ed25519);
-    bytes_wipe(key, sizeof(*key));
-}
-
-static bool
-certificate_key_begin(struct certificate_key *key, enum certificate_key_kind kind)
-{
-    int result = -1;
-
-    memset(key, 0, sizeof(*key));
-    if (kind == KEY_ECC)
-        result = wc_ecc_init(&key->u.ecc);
-    if (kind == KEY_RSA)
-        result = wc_InitRsaKey(&key->u.rsa, NULL);
-    if (kind == KEY_ED25519)
-        result = wc_ed25519_init(&key->u.ed25519);
-    key->kind = result == 0 ? kind : KEY_NONE;
-    return result == 0;
-}
-
-/* An Ed25519 key in a file is the private half alone; signing takes both. */
-static int
-complete_ed25519(ed25519_key *key)
-{
-    uint8_t public_half[ED25519_PUB_KEY_SIZE];
-
-    if (wc_ed25519_make_public(key, public_half, sizeof(public_half)) != 0)
-        return -1;
-    return wc_ed25519_import_public(public_half, sizeof(public_half), key);
-}
-
-static bool
-decode_private(struct bytes der, struct certificate_key *key)
-{
-    for (int kind = KEY_ECC; kind <= KEY_ED25519; kind++) {
-        word32 at = 0, size = (word32)der.size;
-        int result = -1;
-        if (!certificate_key_begin(key, (enum certificate_key_kind)kind))
-            continue;
-        if (kind == KEY_ECC)
-            result = wc_EccPrivateKeyDecode(der.data, &at, &key->u.ecc, size);
-        if (kind == KEY_RSA)
-            result = wc_RsaPrivateKeyDecode(der.data, &at, &key->u.rsa, size);
-        if (kind == KEY_ED25519) {
-            result = wc_Ed25519PrivateKeyDecode(der.data, &at, &key->u.ed25519, size);
-            if (result == 0)
-                result = complete_ed25519(&key->u.ed25519);
-        }
-        if (result == 0)
-            return true;
-        certificate_key_close(key);
-    }
-    return false;
-}
 
 static bool
 decode_public(struct bytes der, struct certificate_key *key)
@@ -161,7 +84,7 @@ make_key(struct bytes der, const uint8_t cluster_id[static CLUSTER_ID_BYTES], co
     struct certificate_key key;
     enum vault_err err = signing_seed_derive(der, cluster_id, bytes_of_text(node_name), seed);
 
-    if (err == OK && !decode_private(der, &key))
+    if (err == OK && !certificate_key_decode(der, &key))
         err = ERR_CONFIG;
     if (err != OK) {
         bytes_wipe(seed, sizeof(seed));

@@ -11,8 +11,11 @@
 
 #include <cmocka.h>
 
+#include "crypto/certificate.h"
+#include "crypto/pem.h"
 #include "crypto/rng_kernel.h"
 #include "crypto/secret.h"
+#include "runtime/certificate_key.h"
 #include "runtime/certificates.h"
 #include "runtime/cluster_files.h"
 #include "runtime/der.h"
@@ -425,6 +428,66 @@ test_uri(void **state)
     assert_string_equal(uri, "ostraka://" CLUSTER_HEX "/abcdefghijklmnopqrstuvwxyz012345");
 }
 
+static void
+read_pem(const struct buf *pem, struct buf *der)
+{
+    size_t at = 0;
+
+    assert_true(pem_next_certificate(buf_bytes(pem), &at, der));
+}
+
+/* The CA says which cluster it is of; its nodes' certificates have no other issuer. */
+static void
+test_cluster_of_a_ca(void **state)
+{
+    struct fixture *f = *state;
+    struct buf pem = {0}, key = {0}, der = {0};
+    uint8_t id[CLUSTER_ID_BYTES];
+    static const uint8_t none[CLUSTER_ID_BYTES];
+
+    assert_int_equal(certificate_authority_export(f->ca, &pem, &key), OK);
+    read_pem(&pem, &der);
+    assert_true(certificate_cluster_id(buf_bytes(&der), id));
+    assert_memory_equal(id, CLUSTER_ID, sizeof(id));
+    for (size_t size = 0; size < der.size; size++) {
+        assert_false(certificate_cluster_id(bytes_of(der.data, size), id));
+        assert_memory_equal(id, none, sizeof(id));
+    }
+    buf_close(&der);
+    buf_close(&pem);
+    buf_close(&key);
+}
+
+/* As login statements are signed: the verifier of those takes it, and no other text's. */
+static void
+test_keys_sign(void **state)
+{
+    struct fixture *f = *state;
+    struct certificate_request request = {
+        .node_name = "n1", .host = "127.0.0.1", .now = (int64_t)time(NULL)};
+    struct buf pem = {0}, key_pem = {0}, der = {0}, signature = {0};
+    struct certificate certificate;
+    struct certificate_key key;
+    struct bytes text = bytes_of_text("a text");
+
+    assert_int_equal(certificate_issue(f->ca, &request, &f->rng, &pem, &key_pem), OK);
+    read_pem(&pem, &der);
+    assert_int_equal(certificate_read(buf_bytes(&der), &certificate), OK);
+    assert_false(certificate_key_decode_pem(buf_bytes(&pem), &key));
+    assert_true(certificate_key_decode_pem(buf_bytes(&key_pem), &key));
+    for (unsigned i = 0; i < 300; i++) { /* r or s are short in one of 128 */
+        assert_int_equal(certificate_key_sign(&key, text, &signature), OK);
+        assert_int_equal(signature.size, P256_KEY_BYTES);
+        assert_true(signature_verify(&certificate.key, text, buf_bytes(&signature)));
+        assert_false(signature_verify(&certificate.key, bytes_of_text("b"), buf_bytes(&signature)));
+        buf_close(&signature);
+    }
+    certificate_key_close(&key);
+    buf_close(&key_pem);
+    buf_close(&pem);
+    buf_close(&der);
+}
+
 int
 main(void)
 {
@@ -442,6 +505,8 @@ main(void)
         TEST(test_validity),
         TEST(test_serials_differ),
         TEST(test_failures),
+        TEST(test_cluster_of_a_ca),
+        TEST(test_keys_sign),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
