@@ -581,9 +581,10 @@ command_token_create(int argc, char **argv)
     const struct option_spec own[] = {{.name = "--identity", .text = &call.identity},
                                       {.name = "--ttl", .number = &call.ttl},
                                       {.name = "--renewable", .flag = &call.renewable},
-                                      {.name = "--policy", .list = &call.policies}};
+                                      {.name = "--policy", .list = &call.policies},
+                                      {.name = "--uses", .number = &call.uses}};
     json_t *body = NULL;
-    int status = parse(&call, argc, argv, own, 4, "no arguments", 0, 0);
+    int status = parse(&call, argc, argv, own, 5, "no arguments", 0, 0);
 
     if (status == EXIT_OK)
         body = json_object();
@@ -591,6 +592,8 @@ command_token_create(int argc, char **argv)
         status = set_text(body, "identity", call.identity);
     if (status == EXIT_OK)
         status = set_number(body, "ttl", call.ttl);
+    if (status == EXIT_OK)
+        status = set_number(body, "uses", call.uses);
     if (status == EXIT_OK)
         status = set_names(body, "policies", &call.policies);
     if (status == EXIT_OK && call.renewable && json_object_set_new(body, "renewable", json_true()))

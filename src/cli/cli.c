@@ -170,7 +170,7 @@ suggest_by_word(const char *word)
 static const char *
 suggest_by_path(int count, char *const words[])
 {
-    const char *paths[64];
+    const char *paths[128];
     size_t candidates = 0;
     char typed[SUGGEST_LENGTH_MAX + 1] = "";
 

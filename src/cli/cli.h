@@ -90,6 +90,11 @@ int command_token_create(int argc, char **argv);
 int command_token_show(int argc, char **argv);
 int command_token_renew(int argc, char **argv);
 int command_token_revoke(int argc, char **argv);
+/* cli/login_command.c */
+int command_login_approle(int argc, char **argv);
+int command_login_jwt(int argc, char **argv);
+int command_login_cert(int argc, char **argv);
+int command_logout(int argc, char **argv);
 /* cli/policy_command.c */
 int command_policy_test(int argc, char **argv);
 int command_policy_show(int argc, char **argv);

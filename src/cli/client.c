@@ -32,6 +32,7 @@ struct client {
     struct addresses addresses;
     size_t preferred;      /* the one that answered last */
     bool quiet;            /* says nothing about failures */
+    int untold;            /* exit status of a refusal that is not told; EXIT_OK: none */
     const char *given_key; /* of the changes from now on; NULL: each has a key of its own */
     const char *ca_file;   /* borrowed; NULL: the system's */
 };
@@ -81,10 +82,12 @@ make_headers(struct client *client, const struct client_options *options)
 {
     char tenant_line[sizeof("X-Ostraka-Tenant: ") + TENANT_BYTES_MAX];
     const char *tenant;
-    struct buf line;
-    int status = connection_authorization(options, &line);
+    struct buf line = {0};
+    int status = EXIT_OK;
 
-    if (status == EXIT_OK)
+    if (!options->anonymous)
+        status = connection_authorization(options, &line);
+    if (status == EXIT_OK && !options->anonymous)
         status = add_header(client, (const char *)line.data);
     if (status == EXIT_OK)
         status = connection_tenant(options, &tenant);
@@ -144,6 +147,12 @@ void
 client_set_quiet(struct client *client, bool quiet)
 {
     client->quiet = quiet;
+}
+
+void
+client_set_untold(struct client *client, int status)
+{
+    client->untold = status;
 }
 
 void
@@ -292,7 +301,7 @@ take_json(struct call *call, struct client_answer *answer)
     client_bad_answer();
     if (!call->change)
         return EXIT_FAILED;
-    output_hint("the server says that the change was made; look at `ostraka secret history NAME`");
+    output_hint("the server says that the change was made; %s", failure_look(call->target));
     return EXIT_UNKNOWN;
 }
 
@@ -302,8 +311,9 @@ report_unknown(const struct call *call)
 {
     output_error("an attempt broke off, and no other told what became of it");
     print_attempts(call);
-    output_hint("the outcome is unknown: the change may have been made or may still be; look at "
-                "`ostraka secret history NAME` before you try again");
+    output_hint("the outcome is unknown: the change may have been made or may still be; %s before "
+                "you try again",
+                failure_look(call->target));
     return EXIT_UNKNOWN;
 }
 
@@ -336,7 +346,11 @@ may_try(const struct call *call, size_t tried)
 static int
 report_refused(const struct call *call, const struct failure *failure)
 {
-    failure_report(failure, call->change);
+    int status = failure_exit_status(failure, call->change);
+
+    if (status == call->client->untold && !call->unknown)
+        return status;
+    failure_report(failure, call->change, call->target);
     failure_report_details(buf_bytes(&call->answer));
     if (call->unknown) {
         output_hint("an attempt before that broke off: whether it had or will have an effect is "
@@ -345,7 +359,7 @@ report_refused(const struct call *call, const struct failure *failure)
     }
     if (call->client->addresses.count > 1 && failure_may_move_on(failure, call->change))
         print_attempts(call);
-    return failure_exit_status(failure, call->change);
+    return status;
 }
 
 static int

@@ -24,6 +24,8 @@ int client_open(const struct client_options *options, struct client **out);
 void client_close(struct client *client); /* wipes; NULL is fine */
 /* While it is quiet, failures are told by the exit status alone. */
 void client_set_quiet(struct client *client, bool quiet);
+/* A refusal with that exit status alone is not told: the caller has words of its own. */
+void client_set_untold(struct client *client, int status);
 
 /*
  * The Idempotency-Key of the changes that follow, borrowed: 1 to 128 visible ASCII. NULL: each has

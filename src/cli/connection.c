@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/token_store.h"
 #include "proto/request.h"
 
 static const char default_address[] = "https://127.0.0.1:7401";
@@ -77,38 +78,65 @@ parse_addresses(struct addresses *out, const char *list)
     }
 }
 
+/* Of a login, for this cluster. */
+static int
+read_stored_token(const struct client_options *options, struct buf *token)
+{
+    struct buf path;
+    int status = token_store_path(options, &path);
+
+    if (status)
+        return status;
+    if (token_store_has((const char *)path.data)) {
+        status = token_store_read((const char *)path.data, token);
+    } else {
+        output_error("there is no access token");
+        output_hint("log in (`ostraka login --help`), or set OSTRAKA_TOKEN_FILE to the file that "
+                    "has the token, such as admin.token in the cluster's folder");
+        status = EXIT_UNAUTHORIZED;
+    }
+    buf_close(&path);
+    return status;
+}
+
+static int
+read_token_file(const char *file, struct buf *token)
+{
+    enum vault_err err = input_read_file(file, CREDENTIAL_BYTES_MAX + 2, token);
+
+    if (err == OK || err == ERR_TOO_LARGE)
+        return EXIT_OK; /* what is too large is empty, and no token */
+    output_error("the token file %s cannot be read: %s", file, strerror(errno));
+    return EXIT_UNAUTHORIZED;
+}
+
 static int
 read_token(const struct client_options *options, struct buf *token)
 {
     const char *text = options->token_file ? NULL : setting(NULL, "OSTRAKA_TOKEN");
     const char *file = setting(options->token_file, "OSTRAKA_TOKEN_FILE");
-    enum vault_err err = OK;
+    int status = EXIT_OK;
+    bool good;
 
     *token = (struct buf){0};
-    if (!text && !file) {
-        output_error("there is no access token");
-        output_hint("set OSTRAKA_TOKEN_FILE to the file that has it, such as admin.token in the "
-                    "cluster's folder");
-        return EXIT_UNAUTHORIZED;
-    }
-    if (text)
-        err = buf_append_text(token, text);
-    else
-        err = input_read_file(file, CREDENTIAL_BYTES_MAX + 2, token);
-    if (err == ERR_IO) {
-        output_error("the token file %s cannot be read: %s", file, strerror(errno));
-        return EXIT_UNAUTHORIZED;
-    }
+    if (!text && !file)
+        status = read_stored_token(options, token);
+    else if (!text)
+        status = read_token_file(file, token);
+    else if (buf_append_text(token, text) != OK)
+        status = EXIT_UNAUTHORIZED;
+    if (status)
+        return status;
     input_trim_end(token);
-    for (size_t i = 0; i < token->size && err == OK; i++) {
-        if (token->data[i] <= ' ' || token->data[i] > '~')
-            err = ERR_MALFORMED;
-    }
-    if (err || token->size == 0 || token->size > CREDENTIAL_BYTES_MAX) {
-        output_error("what %s holds is not a token", text ? "OSTRAKA_TOKEN" : file);
-        return EXIT_UNAUTHORIZED;
-    }
-    return EXIT_OK;
+    good = token->size > 0 && token->size <= CREDENTIAL_BYTES_MAX;
+    for (size_t i = 0; i < token->size && good; i++)
+        good = token->data[i] > ' ' && token->data[i] <= '~';
+    if (good)
+        return EXIT_OK;
+    output_error("what %s holds is not a token", text   ? "OSTRAKA_TOKEN"
+                                                 : file ? file
+                                                        : "the file of the last login");
+    return EXIT_UNAUTHORIZED;
 }
 
 int

@@ -1,6 +1,6 @@
 /*
  * Where a command finds its cluster: addresses of nodes, the CA, the access token, each from an
- * option or else from the environment.
+ * option or else from the environment; the token at last from what a login has kept.
  */
 #ifndef OSTRAKA_CLI_CONNECTION_H
 #define OSTRAKA_CLI_CONNECTION_H
@@ -14,6 +14,7 @@ struct client_options {
     const char *ca_file;
     const char *token_file;
     const char *tenant;
+    bool anonymous; /* comes without a token, to get one */
 };
 #define CLIENT_OPTION_SPECS(options)                                                               \
     {.name = "--addr", .text = &(options)->addresses},                                             \
@@ -39,7 +40,11 @@ int connection_addresses(const struct client_options *options, struct addresses 
 int connection_ca(const struct client_options *options, const char **out);
 /* *out: the tenant to act in, borrowed as above; NULL: the caller's own. */
 int connection_tenant(const struct client_options *options, const char **out);
-/* Appends the header line "Authorization: Bearer ..." with its NUL; `out` is wiped by its close. */
+/*
+ * The header line "Authorization: Bearer ..." with its NUL; `out` is wiped by its close. The token is
+ * that of --token-file, else of OSTRAKA_TOKEN, else of OSTRAKA_TOKEN_FILE, else what `ostraka login`
+ * has kept for this cluster.
+ */
 int connection_authorization(const struct client_options *options, struct buf *out);
 
 #endif

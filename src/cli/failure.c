@@ -20,7 +20,8 @@ static const struct rule {
     {"idempotency_key_reused", EXIT_FAILED, "a key belongs to one request: use a new one"},
     {"contended", EXIT_CONFLICT, "nothing was changed; try again in a moment"},
     {"unauthenticated", EXIT_UNAUTHORIZED,
-     "check the token in $OSTRAKA_TOKEN or in the file that $OSTRAKA_TOKEN_FILE names"},
+     "log in again, or check the token in $OSTRAKA_TOKEN or in the file that $OSTRAKA_TOKEN_FILE "
+     "names"},
     {"forbidden", EXIT_UNAUTHORIZED, "ask for the right to do this, or use another token"},
     {"no_quorum", EXIT_OK, "see with `ostraka status` which nodes are away; try again later"},
     {"value_unavailable", EXIT_UNAVAILABLE,
@@ -41,6 +42,63 @@ static const struct rule {
     {"not_empty", EXIT_CONFLICT, "delete what is in it first; with --purge all of it is"},
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
+
+/* What is not about secrets has other hints; NULL: none. The first that fits counts. */
+static const struct {
+    const char *target, *code, *hint;
+} hints[] = {
+    {"/v1/tokens/self", "not_found",
+     "the nodes keep no record of this token: the bootstrap token has none and does not end, and a "
+     "JSON web token says itself when it ends"},
+    {"/v1/auth/approle:login", "unauthenticated",
+     "check the role id, the secret id and the tenant; which of them is wrong is not told"},
+    {"/v1/auth/jwt:login", "unauthenticated",
+     "check the token's issuer, audience, times and claims, and the tenant; what is wrong is not "
+     "told"},
+    {"/v1/auth/cert:login", "unauthenticated",
+     "check the certificate, the clock of this machine, the cluster and the tenant; what is wrong "
+     "is not told"},
+    {"/v1/tokens", "not_found", "check the id or accessor, and the tenant"},
+    {"/v1/identities", "not_found", "check the id, and the tenant"},
+    {"/v1/policies", "not_found", "check the name, and the tenant"},
+    {"/v1/policies", "version_mismatch",
+     "somebody else changed it; look at `ostraka policy get NAME`, then decide again"},
+    {"/v1/tenants", "not_found", "check the name; none but operators see tenants"},
+    {"/v1/tenants", "already_exists", NULL},
+    {"/v1/audit", "not_found", "check the name of the node; none but auditors see the trail"},
+};
+
+static bool
+is_about_secrets(const char *target)
+{
+    static const char *const others[] = {"/v1/tokens",  "/v1/identities", "/v1/policies",
+                                         "/v1/tenants", "/v1/auth/",      "/v1/audit"};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strncmp(target, others[i], strlen(others[i])) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* The rule's, or what is said of this target instead of it. */
+static const char *
+find_hint(const struct rule *rule, const char *target)
+{
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
+        if (strcmp(rule->code, hints[i].code) == 0 &&
+            strncmp(target, hints[i].target, strlen(hints[i].target)) == 0)
+            return hints[i].hint;
+    }
+    return rule->hint;
+}
+
+const char *
+failure_look(const char *target)
+{
+    return is_about_secrets(target) ? "look at `ostraka secret history NAME`"
+                                    : "look what is there";
+}
 
 static const struct rule *
 find_rule(const char *code)
@@ -117,9 +175,10 @@ failure_exit_status(const struct failure *failure, bool change)
 }
 
 void
-failure_report(const struct failure *failure, bool change)
+failure_report(const struct failure *failure, bool change, const char *target)
 {
     const struct rule *rule = find_rule(failure->code);
+    const char *hint = rule ? find_hint(rule, target) : NULL;
     bool unknown = failure_is_unknown(failure, change);
 
     if (!failure->code[0])
@@ -128,10 +187,11 @@ failure_report(const struct failure *failure, bool change)
     else
         output_error("%s (%s)", failure->message[0] ? failure->message : "refused", failure->code);
     if (unknown)
-        output_hint("the outcome is unknown: the change may have been made or may still be; look "
-                    "at `ostraka secret history NAME` before you try again");
-    else if (rule)
-        output_hint("%s", rule->hint);
+        output_hint("the outcome is unknown: the change may have been made or may still be; %s "
+                    "before you try again",
+                    failure_look(target));
+    else if (hint)
+        output_hint("%s", hint);
     else if (!failure->code[0])
         output_hint("check that the address is one of an Ostraka node");
     if (failure->status >= 500 && failure->request_id[0])

@@ -36,8 +36,9 @@ def binary():
 
 
 def clean_environment(**changes):
-    """The environment without any OSTRAKA_ variable, so that the caller's own cluster is never met."""
+    """The environment without any OSTRAKA_ variable and stored login, so that the caller's own cluster is never met."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OSTRAKA_")}
+    environment["XDG_CONFIG_HOME"] = "/nonexistent"
     environment.update(changes)
     return environment
 
