@@ -6,19 +6,17 @@ import tempfile
 import time
 import unittest
 
+from identity_cluster import DEADLINE, NODES, NOWHERE, IdentityCluster
 from logins import Authority, Issuer, Key, base64url, make_jwt, statement
-from ostraka_cluster import ADMIN, SLOW, Cluster
+from ostraka_cluster import SLOW, Cluster
 
-NODES = 3
-DEADLINE = 20
-NOWHERE = "01234567-89ab-4cde-8f01-23456789abcd"
 APPROLE, JWT, CERT = "/v1/auth/approle:login", "/v1/auth/jwt:login", "/v1/auth/cert:login"
 
 
-class Logins(unittest.TestCase):
+class Logins(IdentityCluster):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(NODES).__enter__()
+        super().setUpClass()
         cls.folder = tempfile.TemporaryDirectory()
         cls.issuer = Issuer(cls.folder.name)
         cls.authority = Authority(cls.folder.name)
@@ -27,36 +25,16 @@ class Logins(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
         cls.folder.cleanup()
-        assert not reports, reports
-
-    def ask(self, node, method, path, body=None, token=ADMIN, tenant=None):
-        headers = {"X-Ostraka-Tenant": tenant} if tenant else {}
-        until = time.monotonic() + DEADLINE * SLOW
-        while True:
-            status, _, answer = self.cluster.request(node, method, path, body, headers, token)
-            if status != 503 or answer["error"]["retry"] != "safe" or time.monotonic() > until:
-                return status, answer
-            time.sleep(0.1)
-
-    def call(self, expect, *request, **options):
-        status, answer = self.ask(*request, **options)
-        self.assertEqual(status, expect, (request, answer))
-        return answer
+        super().tearDownClass()
 
     def login(self, expect, node, path, body, tenant=None):
         return self.call(expect, node, "POST", path, body, token=None, tenant=tenant)
 
-    def make_policy(self, name, prefix, tenant=None):
-        rules = [{"path": prefix + "/**", "capabilities": ["create", "read"]}]
-        self.call(200, 1, "PUT", "/v1/policies/" + name, {"rules": rules}, tenant=tenant)
-
-    def make_identity(self, name, tenant=None):
-        self.make_policy(name, name, tenant)
-        return self.call(201, 2, "POST", "/v1/identities", {"name": name, "kind": "service", "policies": [name]},
-                         tenant=tenant)["id"]
+    def make_caller(self, name, tenant=None):
+        """An identity with a policy on what is below its name."""
+        self.make_policy(name, (name + "/**", ["create", "read"]), tenant=tenant)
+        return self.make_identity(name, name, tenant=tenant)
 
     def works(self, token, prefix):
         """At every node; what is not below the prefix is not there."""
@@ -69,7 +47,7 @@ class Logins(unittest.TestCase):
     # ---- roles of machines ----
 
     def make_role(self, name, tenant=None, **secret):
-        identity = self.make_identity(name, tenant)
+        identity = self.make_caller(name, tenant)
         role = self.call(201, 1, "POST", "/v1/auth/roles", {"identity": identity, "ttl": 600}, tenant=tenant)
         made = self.call(201, 3, "POST", "/v1/auth/roles/%s/secret-ids" % role["role_id"], secret, tenant=tenant)
         self.assertTrue(made["secret_id"].startswith("oss_"))
@@ -174,7 +152,7 @@ class Logins(unittest.TestCase):
 
     def trust(self, tenant, **more):
         self.call(201, 1, "POST", "/v1/tenants", {"name": tenant})
-        self.make_policy("builds", "builds", tenant)
+        self.make_policy("builds", ("builds/**", ["create", "read"]), tenant=tenant)
         return self.call(200, 2, "PUT", "/v1/auth/issuers", self.issuer.body(["builds"], **more), tenant=tenant)
 
     def test_a_jwt_logs_in_for_no_longer_than_it_says(self):
@@ -245,7 +223,7 @@ class Logins(unittest.TestCase):
     def test_a_certificate_logs_in_until_it_is_revoked(self):
         tenant = "certificates"
         self.call(201, 1, "POST", "/v1/tenants", {"name": tenant})
-        identity = self.make_identity("device", tenant)
+        identity = self.make_caller("device", tenant)
         key = Key(self.folder.name, "device")
         certificate = self.authority.certificate(key, identity, 0x77)
 
