@@ -47,6 +47,8 @@ identity_precondition(const struct work *w)
         return ERR_NOT_FOUND;
     if (request->has_expected_version && request->expected_version != version)
         return there && request->expected_version == 0 ? ERR_ALREADY_EXISTS : ERR_VERSION_MISMATCH;
+    if (request->never_there && job->head && job->head->kind == HEAD_INLINE)
+        return ERR_ALREADY_EXISTS;
     const struct auth_view *view = w->c->membership->records;
     if (!there && view && !auth_view_has_room(view, request->value.size))
         return ERR_BUSY;

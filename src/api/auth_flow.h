@@ -72,7 +72,8 @@ struct auth_flow {
     const struct record_face *face;
     bool takes_errors; /* the next one wants to see a reply that says no; else it ends the flow */
     unsigned attempts;
-    void *state; /* in the arena */
+    void *state;           /* in the arena */
+    struct bytes proposed; /* the record that flow_put_new() was to make */
     uint8_t step_name[RECORD_NAME_BYTES_MAX];
 };
 
@@ -106,6 +107,22 @@ enum flow_turn flow_ask_list(struct auth_flow *flow, struct bytes tenant, enum a
 void flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_version);
 
 struct bytes flow_system_tenant(void);
+
+/*
+ * Making records, auth_keyed.c. The id of a new one: random, or what the client's Idempotency-Key
+ * makes of it. Errors: ERR_ENTROPY.
+ */
+MUST_CHECK enum vault_err flow_make_id(struct auth_flow *flow, uint8_t out[static AUTH_UUID_BYTES]);
+/* To be put around the PUT of a new record, whose `next` begins with flow_on_put_new(). */
+enum flow_turn flow_put_new(struct auth_flow *flow, enum flow_turn turn);
+/*
+ * Takes its reply. `made` gets the record as it is now, or an error, for flow_fail_made(). While its
+ * version is 1 it must be what flow->proposed is, but for the time, or the key was another
+ * request's.
+ */
+enum flow_turn flow_on_put_new(struct auth_flow *flow, const struct reply *reply,
+                               enum auth_kind kind, struct bytes key, flow_next *made);
+enum flow_turn flow_fail_made(struct auth_flow *flow, const struct reply *reply);
 
 /* auth_policies.c, auth_identities.c, auth_tokens.c, auth_tenants.c */
 enum flow_turn policy_flow(struct auth_flow *flow);

@@ -28,11 +28,41 @@ answer(struct auth_flow *flow, unsigned status, struct bytes record)
     return flow_answer_record(flow, status, &identities, 0, record);
 }
 
+/* The record as it is now; unchanged, it must be the one that was asked for. */
+static enum flow_turn
+on_made(struct auth_flow *flow, const struct reply *reply)
+{
+    struct identity now, proposed;
+    struct buf encoded = {0};
+    bool same;
+
+    if (reply->err != OK)
+        return flow_fail_made(flow, reply);
+    if (identity_decode(reply->value, &now) != OK ||
+        identity_decode(flow->proposed, &proposed) != OK)
+        return flow_refuse(flow, ERR_CORRUPT, NULL);
+    proposed.created_ms = now.created_ms;
+    same = identity_encode(&proposed, &encoded) == OK &&
+           bytes_equal(buf_bytes(&encoded), reply->value);
+    buf_close(&encoded);
+    if (reply->version == 1 && !same)
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    return answer(flow, 201, reply->value);
+}
+
+/* One that is there already was made under that key by somebody else, or more than a day ago. */
 static enum flow_turn
 on_created(struct auth_flow *flow, const struct reply *reply)
 {
-    (void)reply;
-    return answer(flow, 201, flow->step.value);
+    char key[UUID_TEXT_BYTES + 1];
+    struct identity proposed;
+
+    if (reply->err == ERR_ALREADY_EXISTS)
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    if (identity_decode(flow->step.value, &proposed) != OK)
+        return flow_refuse(flow, ERR_CORRUPT, NULL);
+    uuid_format(proposed.id, key);
+    return flow_on_put_new(flow, reply, AUTH_KIND_IDENTITY, bytes_of_text(key), on_made);
 }
 
 static enum flow_turn on_changed(struct auth_flow *flow, const struct reply *reply);
@@ -65,11 +95,11 @@ create(struct auth_flow *flow)
         identity_body_parse(flow->request->body, NULL, flow->arena, &identity, &refusal);
 
     if (err == OK)
-        err = uuid_make(flow->rng, identity.id);
+        err = flow_make_id(flow, identity.id);
     if (err != OK)
         return flow_refuse(flow, err, refusal);
     identity.created_ms = flow->now_ms;
-    return put(flow, &identity, 0);
+    return flow_put_new(flow, put(flow, &identity, 0));
 }
 
 /* ---- changes ---- */

@@ -64,23 +64,45 @@ put(struct auth_flow *flow, const struct approle *role, uint64_t version, flow_n
 
 /* ---- making one ---- */
 
+/* The record as it is now; unchanged, it must be the one that was asked for. */
+static enum flow_turn
+on_made(struct auth_flow *flow, const struct reply *reply)
+{
+    struct approle role;
+    enum vault_err err;
+
+    if (reply->err != OK)
+        return flow_fail_made(flow, reply);
+    if (reply->version == 1 && !bytes_equal(reply->value, flow->proposed))
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    err = take_record(flow, reply->value, &role);
+    if (err != OK)
+        return flow_refuse(flow, err, NULL);
+    return flow_answer(flow, 201, role_render(&role, &flow->response.body));
+}
+
+/* One that is there already was made under that key by somebody else, or more than a day ago. */
 static enum flow_turn
 on_created(struct auth_flow *flow, const struct reply *reply)
 {
     const struct role_change *change = flow->state;
+    char key[UUID_TEXT_BYTES + 1];
 
-    (void)reply;
-    return flow_answer(flow, 201, role_render(&change->role, &flow->response.body));
+    if (reply->err == ERR_ALREADY_EXISTS)
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    uuid_format(change->role.role_id, key);
+    return flow_on_put_new(flow, reply, AUTH_KIND_APPROLE, bytes_of_text(key), on_made);
 }
 
 static enum flow_turn
 on_identity(struct auth_flow *flow, const struct reply *reply)
 {
     struct role_change *change = flow->state;
-    enum vault_err err = uuid_make(flow->rng, change->role.role_id);
+    enum vault_err err = flow_make_id(flow, change->role.role_id);
 
     (void)reply;
-    return err == OK ? put(flow, &change->role, 0, on_created) : flow_refuse(flow, err, NULL);
+    return err == OK ? flow_put_new(flow, put(flow, &change->role, 0, on_created))
+                     : flow_refuse(flow, err, NULL);
 }
 
 static enum flow_turn

@@ -46,11 +46,35 @@ answer(struct auth_flow *flow, unsigned status, struct bytes record)
 
 /* ---- making and changing one ---- */
 
+/* The record as it is now; unchanged, it must be the one that was asked for. */
+static enum flow_turn
+on_made(struct auth_flow *flow, const struct reply *reply)
+{
+    struct tenant now, proposed;
+    struct buf encoded = {0};
+    bool same;
+
+    if (reply->err != OK)
+        return flow_fail_made(flow, reply);
+    if (tenant_decode(reply->value, &now) != OK || tenant_decode(flow->proposed, &proposed) != OK)
+        return flow_refuse(flow, ERR_CORRUPT, NULL);
+    proposed.created_ms = now.created_ms;
+    same =
+        tenant_encode(&proposed, &encoded) == OK && bytes_equal(buf_bytes(&encoded), reply->value);
+    buf_close(&encoded);
+    if (reply->version == 1 && !same)
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    return answer(flow, 201, reply->value);
+}
+
 static enum flow_turn
 on_created(struct auth_flow *flow, const struct reply *reply)
 {
-    (void)reply;
-    return answer(flow, 201, flow->step.value);
+    struct tenant proposed;
+
+    if (tenant_decode(flow->step.value, &proposed) != OK)
+        return flow_refuse(flow, ERR_CORRUPT, NULL);
+    return flow_on_put_new(flow, reply, AUTH_KIND_TENANT, proposed.name, on_made);
 }
 
 static enum flow_turn
@@ -79,7 +103,7 @@ create(struct auth_flow *flow)
     if (err != OK)
         return flow_refuse(flow, err, refusal);
     tenant.created_ms = flow->now_ms;
-    return put(flow, &tenant, 0, on_created);
+    return flow_put_new(flow, put(flow, &tenant, 0, on_created));
 }
 
 static enum flow_turn on_changed(struct auth_flow *flow, const struct reply *reply);

@@ -114,11 +114,23 @@ apply_credential(const struct request_headers *headers, struct request *request)
     return ERR_UNAUTHENTICATED;
 }
 
+/* Tokens, secret ids and logins are shown once: nothing is kept by which to show them again. */
 static bool
-changes_something(enum request_kind kind)
+makes_a_record(const struct request *request)
 {
-    return kind == REQUEST_CREATE || kind == REQUEST_UPDATE || kind == REQUEST_DELETE ||
-           kind == REQUEST_ENV || kind == REQUEST_COPY || kind == REQUEST_ALTER ||
+    return request->kind == REQUEST_AUTH &&
+           (request->auth_op == AUTH_TENANT_CREATE || request->auth_op == AUTH_IDENTITY_CREATE ||
+            request->auth_op == AUTH_ROLE_CREATE);
+}
+
+static bool
+takes_key(const struct request *request)
+{
+    enum request_kind kind = request->kind;
+
+    return makes_a_record(request) || kind == REQUEST_CREATE || kind == REQUEST_UPDATE ||
+           kind == REQUEST_DELETE || kind == REQUEST_ENV || kind == REQUEST_COPY ||
+           kind == REQUEST_ALTER ||
            kind == REQUEST_BATCH; /* as its body says: one that reads does without the key */
 }
 
@@ -137,7 +149,7 @@ headers_apply(const struct request_headers *headers, struct request *request)
             return ERR_BAD_REQUEST;
         }
     }
-    if (headers->present[REQUEST_HEADER_idempotency_key] && changes_something(request->kind)) {
+    if (headers->present[REQUEST_HEADER_idempotency_key] && takes_key(request)) {
         request->idempotency_key = headers->values[REQUEST_HEADER_idempotency_key];
         if (!idempotency_key_valid(request->idempotency_key)) {
             request->refusal = "an Idempotency-Key is 1 to 128 visible ASCII characters";

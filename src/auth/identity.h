@@ -83,6 +83,8 @@ void uuid_format(const uint8_t id[static AUTH_UUID_BYTES], char out[static UUID_
 MUST_CHECK enum vault_err uuid_parse(struct bytes text, uint8_t out[static AUTH_UUID_BYTES]);
 /* Of jwt_identity(): made of an issuer's subject, so that there is no record of it. */
 bool uuid_is_of_issuer(const uint8_t id[static AUTH_UUID_BYTES]);
+/* One that follows from a hash, and looks as a random one does. */
+void uuid_of_hash(const uint8_t hash[static HASH_BYTES], uint8_t out[static AUTH_UUID_BYTES]);
 /* A random one, version 4. Errors: ERR_ENTROPY */
 MUST_CHECK enum vault_err uuid_make(const struct rng *rng, uint8_t out[static AUTH_UUID_BYTES]);
 

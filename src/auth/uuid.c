@@ -43,13 +43,26 @@ uuid_parse(struct bytes text, uint8_t out[static AUTH_UUID_BYTES])
     return hex_decode(bytes_of(hex, sizeof(hex)), out, AUTH_UUID_BYTES);
 }
 
+static void
+mark_version_4(uint8_t id[static AUTH_UUID_BYTES])
+{
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+}
+
+void
+uuid_of_hash(const uint8_t hash[static HASH_BYTES], uint8_t out[static AUTH_UUID_BYTES])
+{
+    memcpy(out, hash, AUTH_UUID_BYTES);
+    mark_version_4(out);
+}
+
 enum vault_err
 uuid_make(const struct rng *rng, uint8_t out[static AUTH_UUID_BYTES])
 {
     enum vault_err err = rng_fill(rng, out, AUTH_UUID_BYTES);
 
-    out[6] = (uint8_t)((out[6] & 0x0f) | 0x40);
-    out[8] = (uint8_t)((out[8] & 0x3f) | 0x80);
+    mark_version_4(out);
     if (err != OK)
         memset(out, 0, AUTH_UUID_BYTES);
     return err;

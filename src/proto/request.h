@@ -153,6 +153,7 @@ struct request {
     uint64_t export_from;     /* AUDIT_EXPORT: 1 + the block to go on with; 0: the start */
     bool purge;               /* AUTH, a tenant is deleted: with all that is in it */
     bool is_login;            /* RECORD_PUT: of a token, by the login that auth_op says */
+    bool never_there; /* RECORD_PUT: nothing may have been there, not even something deleted */
 };
 
 enum failed_phase { PHASE_NONE, PHASE_VOTING, PHASE_WRITING };

@@ -26,7 +26,7 @@ NOT_PROVOKED = {
     (None, 429): "test_limits.py",
     (None, 500): "a fault of the server",
 }
-CONTENDED = [("POST", "/v1/identities"), ("PATCH", "/v1/identities/{identity}"),
+CONTENDED = [("PATCH", "/v1/identities/{identity}"),
              ("DELETE", "/v1/identities/{identity}"), ("PATCH", "/v1/tenants/{tenant}"),
              ("POST", "/v1/tokens"), ("POST", "/v1/tokens/self:renew"), ("POST", "/v1/tokens/self:revoke"),
              ("POST", "/v1/tokens:revoke"), ("POST", "/v1/auth/approle:login"), ("POST", "/v1/auth/jwt:login"),
@@ -43,7 +43,6 @@ CODES_NOT_PROVOKED = {
     "rate_limited": "as 429",
     "internal": "as 500",
     "contended": "needs luck; see test_contention.py",
-    "result_gone": "needs 64 changes of one member of a batch; see test_batch.py",
     "value_unavailable": "needs shares that were lost on too many nodes",
     "corrupt_value": "needs a value that was damaged on too many nodes",
     "audit_unavailable": "needs a disk without any room; see test_disks.py",
@@ -449,7 +448,21 @@ class Server(unittest.TestCase):
         self.expect(401, "unauthenticated", cluster, 3, "GET", "/v1/tokens/self", token=token)
         self.expect(200, None, cluster, 4, "POST", "/v1/tokens:revoke", {"accessor": tokens[1]["accessor"]})
         self.logins(cluster, identity, there)
+        self.made_under_keys(cluster, identity, there)
         self.expect(200, None, cluster, 5, "DELETE", own, fields=there)
+
+    def made_under_keys(self, cluster, identity, there):
+        key = {"Idempotency-Key": "record"}
+        for path, body, other, fields in (
+                ("/v1/tenants", {"name": "keyed"}, {"name": "keyed", "limits": {"versions": 3}}, key),
+                ("/v1/identities", {"name": "keyed", "kind": "user"}, {"name": "other", "kind": "user"}, {**key, **there}),
+                ("/v1/auth/roles", {"identity": identity}, {"identity": identity, "ttl": 60}, {**key, **there})):
+            made = [self.expect(201, None, cluster, node, "POST", path, body, fields=fields).json() for node in (1, 2)]
+            self.assertEqual(made[0], made[1])
+            self.expect(422, "idempotency_key_reused", cluster, 3, "POST", path, other, fields=fields)
+            if "kind" in body:
+                self.expect(200, None, cluster, 1, "DELETE", "/v1/identities/" + made[0]["id"], fields=there)
+                self.expect(409, "result_gone", cluster, 2, "POST", path, body, fields=fields)
 
     def logins(self, cluster, identity, there):
         roles, issuers, ca = "/v1/auth/roles", "/v1/auth/issuers", "/v1/auth/ca"

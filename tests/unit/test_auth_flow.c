@@ -18,6 +18,7 @@ struct record {
     uint8_t value[VALUE_BYTES];
     size_t size;
     uint64_t version;
+    char key[NAME_BYTES]; /* of the operation that made it; stays when it is deleted */
 };
 
 struct world {
@@ -26,6 +27,7 @@ struct world {
     bool contend; /* somebody else changes every record just before it is put */
     struct rng_seeded seeded;
     struct rng rng;
+    const char *key; /* Idempotency-Key of the requests; NULL: none */
 };
 
 static struct record *
@@ -49,12 +51,19 @@ put(struct world *w, const struct request *step)
     struct record *record = find(w, step);
     if (w->contend && record->version > 0)
         record->version++;
+    if (step->idempotency_key.size > 0 &&
+        bytes_equal(step->idempotency_key, bytes_of_text(record->key)))
+        return OK;
+    if (step->never_there && record->size > 0)
+        return ERR_ALREADY_EXISTS;
     if (step->has_expected_version && step->expected_version != record->version)
         return step->expected_version == 0 ? ERR_ALREADY_EXISTS : ERR_VERSION_MISMATCH;
     assert_true(step->value.size <= VALUE_BYTES);
     memcpy(record->value, step->value.data, step->value.size);
     record->size = step->value.size;
     record->version++;
+    snprintf(record->key, NAME_BYTES, "%.*s", (int)step->idempotency_key.size,
+             step->idempotency_key.size > 0 ? (const char *)step->idempotency_key.data : "");
     return OK;
 }
 
@@ -89,7 +98,8 @@ run(struct world *w, enum auth_op op, const char *name, const char *body, struct
                               .name = bytes_of_text(name),
                               .credential = bytes_of_text("bootstrap"),
                               .limit = PAGE_DEFAULT,
-                              .body = bytes_of_text(body)};
+                              .body = bytes_of_text(body),
+                              .idempotency_key = bytes_of_text(w->key ? w->key : "")};
     struct auth_flow flow = {
         .request = &request, .arena = arena, .rng = &w->rng, .now_ms = WALL_MS};
     enum flow_turn turn = auth_flow_start(&flow);
@@ -215,6 +225,48 @@ an_identity_and_its_token_are_made(void **state)
     free(w);
 }
 
+/* Under one key an identity is made once, and nothing else is. */
+static void
+a_key_makes_one_identity(void **state)
+{
+    static const char body[] = "{\"name\":\"x\",\"kind\":\"user\"}";
+    struct world *w = world_new();
+    struct arena arena;
+    struct bytes first, again, id;
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    w->key = "k";
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &first), OK);
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), OK);
+    assert_true(bytes_equal(first, again));
+    assert_int_equal(w->count, 1);
+    assert_int_equal(w->records[0].version, 1);
+    assert_int_equal(
+        run(w, AUTH_IDENTITY_CREATE, "", "{\"name\":\"y\",\"kind\":\"user\"}", &arena, &again),
+        ERR_KEY_REUSED);
+    assert_int_equal(w->count, 1);
+    id = bytes_of(first.data + 7, UUID_TEXT_BYTES);
+    char name[UUID_TEXT_BYTES + 1];
+    snprintf(name, sizeof(name), "%.*s", (int)id.size, (const char *)id.data);
+    assert_int_equal(run(w, AUTH_IDENTITY_CHANGE, name, "{\"name\":\"z\"}", &arena, &again), OK);
+    snprintf(w->records[0].key, NAME_BYTES, "k");
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), OK);
+    assert_non_null(memmem(again.data, again.size, "\"name\":\"z\"", 10));
+    snprintf(w->records[0].key, NAME_BYTES, "of somebody else's");
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), ERR_KEY_REUSED);
+    snprintf(w->records[0].key, NAME_BYTES, "k");
+    w->records[0].version = 0;
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), ERR_RESULT_GONE);
+    snprintf(w->records[0].key, NAME_BYTES, "forgotten");
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), ERR_KEY_REUSED);
+    assert_int_equal(w->records[0].version, 0);
+    w->key = NULL;
+    assert_int_equal(run(w, AUTH_IDENTITY_CREATE, "", body, &arena, &again), OK);
+    assert_int_equal(w->count, 2);
+    arena_close(&arena);
+    free(w);
+}
+
 /* A change of what others change at the same time is made anew, and not for ever. */
 static void
 contended_changes_end(void **state)
@@ -282,6 +334,7 @@ main(void)
         cmocka_unit_test(routes_by_method),
         cmocka_unit_test(names_of_operations_differ),
         cmocka_unit_test(an_identity_and_its_token_are_made),
+        cmocka_unit_test(a_key_makes_one_identity),
         cmocka_unit_test(contended_changes_end),
         cmocka_unit_test(what_is_refused_changes_nothing),
     };

@@ -143,6 +143,29 @@ preconditions_are_on_versions(void **state)
     ac_free(ac);
 }
 
+/* What is to be made where nothing ever was is not made where something was deleted. */
+static void
+what_was_deleted_is_not_new(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 3, 16);
+    struct request r = ac_make(REQUEST_RECORD_PUT, policy, "one");
+    r.has_expected_version = true;
+    r.never_there = true;
+    r.idempotency_key = bytes_of_text("key");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &r))->reply.version, 1);
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &r))->reply.version, 1);
+    assert_int_equal(record_request(ac, 2, REQUEST_RECORD_DELETE, policy, NULL)->reply.err, OK);
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &r))->reply.err, OK); /* it has happened */
+    assert_int_equal(record_request(ac, 1, REQUEST_RECORD_GET, policy, NULL)->reply.err,
+                     ERR_NOT_FOUND);
+    r.idempotency_key = bytes_of_text("other");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.err, ERR_ALREADY_EXISTS);
+    r.never_there = false;
+    assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.version, 1);
+    ac_free(ac);
+}
+
 static void
 records_are_listed_by_key(void **state)
 {
@@ -417,6 +440,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_on_all_nodes),
         cmocka_unit_test(preconditions_are_on_versions),
+        cmocka_unit_test(what_was_deleted_is_not_new),
         cmocka_unit_test(records_are_listed_by_key),
         cmocka_unit_test(names_are_kept_apart),
         cmocka_unit_test(a_token_counts_everywhere_until_it_is_revoked),
