@@ -99,6 +99,9 @@ struct ca_body {
 };
 MUST_CHECK enum vault_err ca_body_parse(struct bytes body, struct arena *arena, struct ca_body *out,
                                         const char **refusal);
+/* PUT /v1/auth/ca/crl: {"crl" in PEM}; *out is the list as DER, in `arena`. */
+MUST_CHECK enum vault_err crl_body_parse(struct bytes body, struct arena *arena, struct bytes *out,
+                                         const char **refusal);
 /* POST /v1/auth/roles: {"identity", "ttl" in seconds} of the tokens */
 MUST_CHECK enum vault_err role_body_parse(struct bytes body, struct approle *out,
                                           const char **refusal);
@@ -116,6 +119,8 @@ MUST_CHECK enum vault_err decision_render(const struct auth_decision *decision, 
 MUST_CHECK enum vault_err issuer_render(uint64_t version, struct bytes record, struct buf *out);
 /* {"version", "certificate", "revoked"} */
 MUST_CHECK enum vault_err ca_render(uint64_t version, struct bytes record, struct buf *out);
+/* {"number" in hex, "this_update", "next_update", "revoked": how many} */
+MUST_CHECK enum vault_err revocations_render(struct bytes record, struct buf *out);
 /* {"role_id", "identity", "ttl", "secret_ids": [{"accessor", "expires_at"}]} */
 MUST_CHECK enum vault_err role_render(const struct approle *role, struct buf *out);
 MUST_CHECK enum vault_err tenant_render(const struct tenant *tenant, struct buf *out);

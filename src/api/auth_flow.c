@@ -179,6 +179,9 @@ auth_flow_start(struct auth_flow *flow)
     case AUTH_ROLE_LIST:
     case AUTH_SECRET_ID_CREATE:
     case AUTH_SECRET_ID_REVOKE: return role_flow(flow);
+    case AUTH_CRL_PUT:
+    case AUTH_CRL_GET:
+    case AUTH_CRL_DELETE: return revocations_flow(flow);
     }
     return flow_refuse(flow, ERR_INTERNAL, NULL);
 }

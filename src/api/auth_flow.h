@@ -131,10 +131,11 @@ enum flow_turn token_flow(struct auth_flow *flow);
 enum flow_turn tenant_flow(struct auth_flow *flow);
 enum flow_turn
 purge_flow(struct auth_flow *flow); /* auth_purge.c: of a tenant that is no default */
-/* auth_logins.c, auth_issuers.c, auth_roles.c */
+/* auth_logins.c, auth_issuers.c, auth_roles.c, auth_revocations.c */
 enum flow_turn login_flow(struct auth_flow *flow);
 enum flow_turn issuer_flow(struct auth_flow *flow);
 enum flow_turn role_flow(struct auth_flow *flow);
+enum flow_turn revocations_flow(struct auth_flow *flow);
 
 /*
  * Whole flows, auth_record_flow.c: the record of the caller's key, its deletion, or a list of them.

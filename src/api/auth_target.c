@@ -65,6 +65,8 @@ static const struct auth_route routes[] = {
      NO_OP, AUTH_ISSUER_DELETE},
     {"/v1/auth/ca", NULL, "DELETE, GET, HEAD, PUT", AUTH_CA_GET, NO_OP, AUTH_CA_PUT, NO_OP,
      AUTH_CA_DELETE},
+    {"/v1/auth/ca/crl", NULL, "DELETE, GET, HEAD, PUT", AUTH_CRL_GET, NO_OP, AUTH_CRL_PUT, NO_OP,
+     AUTH_CRL_DELETE},
     {"/v1/auth/roles", NULL, "GET, HEAD, POST", AUTH_ROLE_LIST, AUTH_ROLE_CREATE, NO_OP, NO_OP,
      NO_OP},
     {"/v1/auth/roles/{role}/secret-ids", identity_key_valid, "POST", NO_OP, AUTH_SECRET_ID_CREATE,
@@ -145,7 +147,8 @@ auth_has_body(const struct request *request)
         BIT(AUTH_POLICY_TEST) | BIT(AUTH_IDENTITY_CREATE) | BIT(AUTH_IDENTITY_CHANGE) |
         BIT(AUTH_TOKEN_CREATE) | BIT(AUTH_TOKEN_REVOKE) | BIT(AUTH_LOGIN_APPROLE) |
         BIT(AUTH_LOGIN_JWT) | BIT(AUTH_LOGIN_CERT) | BIT(AUTH_ISSUER_PUT) | BIT(AUTH_CA_PUT) |
-        BIT(AUTH_ROLE_CREATE) | BIT(AUTH_SECRET_ID_CREATE) | BIT(AUTH_SECRET_ID_REVOKE);
+        BIT(AUTH_ROLE_CREATE) | BIT(AUTH_SECRET_ID_CREATE) | BIT(AUTH_SECRET_ID_REVOKE) |
+        BIT(AUTH_CRL_PUT);
 #undef BIT
 
     return request->kind == REQUEST_AUTH && (with >> request->auth_op & 1) != 0;

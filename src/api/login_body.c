@@ -225,6 +225,26 @@ ca_body_parse(struct bytes body, struct arena *arena, struct ca_body *out, const
     return err;
 }
 
+enum vault_err
+crl_body_parse(struct bytes body, struct arena *arena, struct bytes *out, const char **refusal)
+{
+    const json_t *crl;
+    const struct json_member members[] = {{"crl", &crl}};
+    struct buf der = {0};
+    size_t at = 0;
+    enum vault_err err;
+    json_t *root = members_load(body, members, 1, &err, refusal);
+
+    *out = (struct bytes){0};
+    if (root && (!json_is_string(crl) || !pem_next(member_text(crl), "X509 CRL", &at, &der)))
+        err = member_refuse(refusal, "crl is a list of revoked certificates in PEM");
+    if (root && err == OK)
+        err = arena_copy(arena, buf_bytes(&der), out);
+    buf_close(&der);
+    json_decref(root);
+    return err;
+}
+
 /* ---- roles of machines ---- */
 
 enum vault_err

@@ -172,6 +172,30 @@ ca_render(uint64_t version, struct bytes record, struct buf *buf)
     return err;
 }
 
+enum vault_err
+revocations_render(struct bytes record, struct buf *buf)
+{
+    char number[2 * REVOCATION_NUMBER_BYTES_MAX + 1];
+    struct revocations revocations;
+    struct json_out out;
+
+    if (revocations_decode(record, &revocations) != OK)
+        return ERR_CORRUPT;
+    json_out_init(&out, buf);
+    json_out_open(&out, '{');
+    json_out_key(&out, "number");
+    hex_encode(revocations.number, number);
+    json_out_text(&out, number);
+    json_out_key(&out, "this_update");
+    json_out_time(&out, revocations.this_update_ms);
+    json_out_key(&out, "next_update");
+    json_out_time(&out, revocations.next_update_ms);
+    json_out_key(&out, "revoked");
+    json_out_u64(&out, revocations_count(&revocations));
+    json_out_close(&out, '}');
+    return out.err;
+}
+
 /* ---- roles of machines ---- */
 
 enum vault_err

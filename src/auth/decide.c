@@ -73,6 +73,7 @@ answer_of(enum auth_reason reason)
     case REASON_AUDIENCE:
     case REASON_CERTIFICATE:
     case REASON_CERTIFICATE_REVOKED:
+    case REASON_REVOCATIONS_OLD:
     case REASON_NOT_YET: break;
     }
     return ANSWER_UNAUTHENTICATED;

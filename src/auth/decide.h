@@ -18,7 +18,7 @@ enum auth_kind {
     AUTH_KIND_IDENTITY,         /* key: UUID text; of a tenant */
     AUTH_KIND_POLICY,           /* key: name; of a tenant */
     AUTH_KIND_ISSUER,           /* key: issuer_key(); of a tenant */
-    AUTH_KIND_CLIENT_AUTHORITY, /* key: "ca"; of a tenant */
+    AUTH_KIND_CLIENT_AUTHORITY, /* key: "ca", and "crl" of its list; of a tenant */
 };
 enum { AUTH_KINDS = AUTH_KIND_CLIENT_AUTHORITY + 1, AUTH_KEY_BYTES_MAX = 64 };
 /* The word for a kind in the path of a record: letters a-z. */
@@ -86,7 +86,8 @@ enum auth_answer {
     X(REASON_UNAVAILABLE, "records_unavailable")                                                   \
     X(REASON_CORRUPT, "record_corrupt")                                                            \
     X(REASON_CERTIFICATE, "certificate")                                                           \
-    X(REASON_CERTIFICATE_REVOKED, "certificate_revoked")
+    X(REASON_CERTIFICATE_REVOKED, "certificate_revoked")                                           \
+    X(REASON_REVOCATIONS_OLD, "revocations_old")
 enum auth_reason {
 #define X(code, name) code,
     AUTH_REASONS(X)

@@ -102,10 +102,35 @@ reason_of(enum statement_verdict verdict)
     case STATEMENT_TIME: return REASON_EXPIRED;
     case STATEMENT_CERTIFICATE: return REASON_CERTIFICATE;
     case STATEMENT_REVOKED: return REASON_CERTIFICATE_REVOKED;
+    case STATEMENT_REVOCATIONS_OLD: return REASON_REVOCATIONS_OLD;
     case STATEMENT_SIGNATURE: return REASON_BAD_SIGNATURE;
     case STATEMENT_MALFORMED: break;
     }
     return REASON_MALFORMED_CREDENTIAL;
+}
+
+/*
+ * The list of another authority, which the tenant had before this one, says nothing of this one's
+ * certificates.
+ */
+static enum auth_reason
+find_revocations(const struct auth_records *view, struct bytes tenant,
+                 struct client_authority *authority, struct revocations *out)
+{
+    uint8_t mark[HASH_BYTES];
+    struct bytes record, subject;
+    enum auth_reason reason = auth_lookup(view, tenant, AUTH_KIND_CLIENT_AUTHORITY,
+                                          bytes_of_text("crl"), REASON_NO_RULE, &record);
+
+    if (reason == REASON_NO_RULE)
+        return REASON_ALLOWED;
+    if (reason == REASON_ALLOWED &&
+        (revocations_decode(record, out) != OK ||
+         certificate_authority_of(authority->certificate, &subject, mark) != OK))
+        reason = REASON_CORRUPT;
+    if (reason == REASON_ALLOWED && memcmp(mark, out->authority, HASH_BYTES) == 0)
+        authority->revocations = out;
+    return reason;
 }
 
 enum auth_reason
@@ -114,6 +139,7 @@ login_statement(const struct auth_records *view, struct bytes text,
                 uint64_t now_ms, struct login *out)
 {
     struct client_authority *authority = malloc(sizeof(*authority));
+    struct revocations revocations;
     enum statement_verdict verdict;
     struct bytes record;
     enum auth_reason reason;
@@ -125,6 +151,8 @@ login_statement(const struct auth_records *view, struct bytes text,
         reason = REASON_UNAVAILABLE;
     else if (reason == REASON_ALLOWED && client_authority_decode(record, authority) != OK)
         reason = REASON_CORRUPT;
+    if (authority && reason == REASON_ALLOWED)
+        reason = find_revocations(view, tenant, authority, &revocations);
     if (reason == REASON_ALLOWED || reason == REASON_CERTIFICATE) {
         verdict =
             statement_check(text, cluster_id, tenant, reason == REASON_ALLOWED ? authority : NULL,

@@ -60,6 +60,7 @@ client_authority_decode(struct bytes encoded, struct client_authority *out)
 {
     struct cbor_reader r;
 
+    out->revocations = NULL;
     auth_reader_init(&r, encoded, AUTH_CLIENT_AUTHORITY_1, AUTHORITY_FIELDS);
     out->certificate = cbor_get_bytes(&r, CERTIFICATE_BYTES_MAX);
     out->revoked_count = (size_t)cbor_get_array(&r, REVOKED_MAX);
@@ -72,13 +73,18 @@ client_authority_decode(struct bytes encoded, struct client_authority *out)
     return ERR_MALFORMED;
 }
 
-static bool
-is_revoked(const struct client_authority *authority, struct bytes serial)
+/* A list that is out of date says nothing of who was revoked since: then nobody is let in. */
+static enum statement_verdict
+check_revoked(const struct client_authority *authority, struct bytes serial, uint64_t now_ms)
 {
+    const struct revocations *list = authority->revocations;
+
     for (size_t i = 0; i < authority->revoked_count; i++)
         if (bytes_equal(authority->revoked[i], serial))
-            return true;
-    return false;
+            return STATEMENT_REVOKED;
+    if (list && revocations_have(list, serial))
+        return STATEMENT_REVOKED;
+    return list && now_ms >= list->next_update_ms ? STATEMENT_REVOCATIONS_OLD : STATEMENT_VALID;
 }
 
 /* ---- making ---- */
@@ -206,9 +212,8 @@ check_certificate(const struct client_statement *statement,
         !certificate_signed_by(statement->certificate, authority->certificate) ||
         !names_identity(certificate, identity))
         return STATEMENT_CERTIFICATE;
-    if (is_revoked(authority, bytes_of(certificate->serial, certificate->serial_size)))
-        return STATEMENT_REVOKED;
-    return STATEMENT_VALID;
+    return check_revoked(authority, bytes_of(certificate->serial, certificate->serial_size),
+                         now_ms);
 }
 
 static enum statement_verdict

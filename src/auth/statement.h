@@ -15,6 +15,7 @@
 #define OSTRAKA_AUTH_STATEMENT_H
 
 #include "auth/record.h"
+#include "auth/revocations.h"
 #include "crypto/certificate.h"
 #include "crypto/dealing.h"
 
@@ -32,6 +33,8 @@ struct client_authority {
     struct bytes certificate; /* DER; signs others */
     size_t revoked_count;
     struct bytes revoked[REVOKED_MAX]; /* 1..CERTIFICATE_SERIAL_BYTES_MAX, ascending */
+    /* Of a record of its own: the list that this authority has signed, borrowed; NULL: none. */
+    const struct revocations *revocations;
 };
 MUST_CHECK enum vault_err client_authority_encode(const struct client_authority *authority,
                                                   struct buf *out);
@@ -61,6 +64,7 @@ enum statement_verdict {
     STATEMENT_CERTIFICATE, /* not of the authority, not for clients, not valid now, of nobody */
     STATEMENT_REVOKED,
     STATEMENT_SIGNATURE,
+    STATEMENT_REVOCATIONS_OLD, /* the next list is due */
 };
 
 /*

@@ -54,28 +54,35 @@ close_certificate(DecodedCert *decoded)
 
 /* ---- fields ---- */
 
-/* YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, as RFC 5280 demands. */
+/* YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ. */
+bool
+certificate_time(uint8_t tag, struct bytes date, uint64_t *out)
+{
+    char text[32], digits[16];
+
+    *out = 0;
+    if (tag == TAG_UTC_TIME && date.size == 13)
+        (void)snprintf(digits, sizeof(digits), "%s%.12s", date.data[0] >= '5' ? "19" : "20",
+                       (const char *)date.data);
+    else if (tag == TAG_GENERALIZED_TIME && date.size == 15)
+        (void)snprintf(digits, sizeof(digits), "%.14s", (const char *)date.data);
+    else
+        return false;
+    (void)snprintf(text, sizeof(text), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s%c", digits, digits + 4,
+                   digits + 6, digits + 8, digits + 10, digits + 12, date.data[date.size - 1]);
+    return rfc3339_parse(bytes_of_text(text), out) == OK;
+}
+
 static bool
 read_time(const byte *field, int field_size, uint64_t *out)
 {
     const byte *date;
     byte format;
     int size;
-    char text[32], digits[16];
 
     *out = 0;
-    if (!field || wc_GetDateInfo(field, field_size, &date, &format, &size) != 0)
-        return false;
-    if (format == TAG_UTC_TIME && size == 13)
-        (void)snprintf(digits, sizeof(digits), "%s%.12s", date[0] >= '5' ? "19" : "20",
-                       (const char *)date);
-    else if (format == TAG_GENERALIZED_TIME && size == 15)
-        (void)snprintf(digits, sizeof(digits), "%.14s", (const char *)date);
-    else
-        return false;
-    (void)snprintf(text, sizeof(text), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s%c", digits, digits + 4,
-                   digits + 6, digits + 8, digits + 10, digits + 12, date[size - 1]);
-    return rfc3339_parse(bytes_of_text(text), out) == OK;
+    return field && wc_GetDateInfo(field, field_size, &date, &format, &size) == 0 && size > 0 &&
+           certificate_time(format, bytes_of(date, (size_t)size), out);
 }
 
 static void
@@ -174,6 +181,8 @@ read_uses(const DecodedCert *decoded, struct certificate *out)
     out->is_authority = decoded->isCA != 0;
     out->signs_others = out->is_authority && decoded->extKeyUsageSet &&
                         (decoded->extKeyUsage & KEYUSE_KEY_CERT_SIGN) != 0;
+    out->signs_lists = out->is_authority && decoded->extKeyUsageSet &&
+                       (decoded->extKeyUsage & KEYUSE_CRL_SIGN) != 0;
     out->is_client = !out->is_authority && decoded->extKeyUsageSet &&
                      (decoded->extKeyUsage & KEYUSE_DIGITAL_SIG) != 0 &&
                      decoded->extExtKeyUsageSet &&
@@ -202,6 +211,25 @@ certificate_read(struct bytes der, struct certificate *out)
     close_certificate(decoded);
     if (!ok)
         memset(out, 0, sizeof(*out));
+    return ok ? OK : ERR_MALFORMED;
+}
+
+enum vault_err
+certificate_authority_of(struct bytes der, struct bytes *subject, uint8_t mark[static HASH_BYTES])
+{
+    DecodedCert *decoded = open_certificate(der);
+    bool ok = decoded && decoded->subjectRaw && decoded->subjectRawLen > 0;
+
+    *subject = (struct bytes){0};
+    memset(mark, 0, HASH_BYTES);
+    if (ok) {
+        *subject = bytes_of(decoded->subjectRaw, (size_t)decoded->subjectRawLen);
+        struct bytes parts[] = {bytes_of_text("ostraka client authority 1"), *subject,
+                                bytes_of(decoded->publicKey, decoded->pubKeySize)};
+        hash_parts(parts, sizeof(parts) / sizeof(parts[0]), mark);
+    }
+    if (decoded)
+        close_certificate(decoded);
     return ok ? OK : ERR_MALFORMED;
 }
 

@@ -6,6 +6,7 @@
 #ifndef OSTRAKA_CRYPTO_CERTIFICATE_H
 #define OSTRAKA_CRYPTO_CERTIFICATE_H
 
+#include "crypto/hash.h"
 #include "crypto/verify.h"
 
 enum {
@@ -21,6 +22,7 @@ struct certificate {
     uint8_t serial[CERTIFICATE_SERIAL_BYTES_MAX];
     bool is_authority; /* basicConstraints */
     bool signs_others; /* is an authority whose key may sign certificates */
+    bool signs_lists;  /* is an authority whose key may sign lists of revocations */
     bool is_client;    /* its key may sign, and it is for clients */
     size_t uri_size;   /* the URI of its alternative names; 0: none, or several */
     uint8_t uri[CERTIFICATE_URI_BYTES_MAX];
@@ -30,6 +32,14 @@ struct certificate {
 
 /* Errors: ERR_MALFORMED, also for keys that are not public_key_valid(). */
 MUST_CHECK enum vault_err certificate_read(struct bytes der, struct certificate *out);
+/*
+ * Who an authority is, whichever certificate it shows: a hash of its name, and of its key.
+ * `subject`: what is in the SEQUENCE of its name, borrowed. Errors: ERR_MALFORMED, *subject is then empty.
+ */
+MUST_CHECK enum vault_err certificate_authority_of(struct bytes der, struct bytes *subject,
+                                                   uint8_t mark[static HASH_BYTES]);
+/* A time of ASN.1 with its tag, UTCTime or GeneralizedTime, as RFC 5280 demands. */
+bool certificate_time(uint8_t tag, struct bytes text, uint64_t *out);
 /* Whether the authority's key signed it, and it names that authority as its issuer. */
 bool certificate_signed_by(struct bytes der, struct bytes authority_der);
 

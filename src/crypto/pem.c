@@ -1,11 +1,11 @@
 #include "crypto/pem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/base64.h"
 
-static const char begin[] = "-----BEGIN CERTIFICATE-----";
-static const char end[] = "-----END CERTIFICATE-----";
+enum { LABEL_BYTES_MAX = 32 };
 
 /* Where `word` begins at or after `from`; -1: nowhere. */
 static ptrdiff_t
@@ -20,13 +20,17 @@ find(struct bytes text, size_t from, const char *word)
 }
 
 bool
-pem_next_certificate(struct bytes text, size_t *at, struct buf *out)
+pem_next(struct bytes text, const char *label, size_t *at, struct buf *out)
 {
-    ptrdiff_t first = find(text, *at, begin), last;
+    char begin[LABEL_BYTES_MAX + 17], end[LABEL_BYTES_MAX + 15];
     struct buf letters = {0};
+    ptrdiff_t first, last;
     enum vault_err err = OK;
     size_t size = 0;
 
+    (void)snprintf(begin, sizeof(begin), "-----BEGIN %s-----", label);
+    (void)snprintf(end, sizeof(end), "-----END %s-----", label);
+    first = find(text, *at, begin);
     if (first < 0)
         return false;
     size_t from = (size_t)first + strlen(begin);
@@ -46,4 +50,10 @@ pem_next_certificate(struct bytes text, size_t *at, struct buf *out)
     out->size += size;
     *at = (size_t)last + strlen(end);
     return err == OK;
+}
+
+bool
+pem_next_certificate(struct bytes text, size_t *at, struct buf *out)
+{
+    return pem_next(text, "CERTIFICATE", at, out);
 }

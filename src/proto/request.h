@@ -87,7 +87,10 @@ const char *request_kind_name(enum request_kind kind);
     X(AUTH_ROLE_DELETE, "role_delete")                                                             \
     X(AUTH_ROLE_LIST, "role_list")                                                                 \
     X(AUTH_SECRET_ID_CREATE, "secret_id_create")                                                   \
-    X(AUTH_SECRET_ID_REVOKE, "secret_id_revoke")
+    X(AUTH_SECRET_ID_REVOKE, "secret_id_revoke")                                                   \
+    X(AUTH_CRL_PUT, "crl_put")                                                                     \
+    X(AUTH_CRL_GET, "crl_get")                                                                     \
+    X(AUTH_CRL_DELETE, "crl_delete")
 enum auth_op {
 #define X(code, name) code,
     AUTH_OPS(X)

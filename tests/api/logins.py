@@ -80,7 +80,7 @@ class Authority:
         self.key = Key(folder, "authority")
         self.path = os.path.join(folder, "authority.crt")
         openssl("req", "-x509", "-new", "-key", self.key.path, "-subj", "/CN=clients", "-days", "2", "-out", self.path,
-                "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
+                "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         with open(self.path) as file:
             self.pem = file.read()
 
@@ -93,6 +93,25 @@ class Authority:
             request = openssl("req", "-new", "-key", key.path, "-subj", "/CN=client")
             return openssl("x509", "-req", "-CA", self.path, "-CAkey", self.key.path, "-set_serial", str(serial),
                            "-days", "1", "-extfile", extensions.name, "-outform", "DER", data=request)
+
+
+    def revocations(self, serials, number, seconds=3600, times=None):
+        """A list of revoked certificates, in PEM; seconds until the next one is due, or both times, YYMMDDHHMMSSZ."""
+        when = ("-crl_lastupdate", times[0], "-crl_nextupdate", times[1]) if times else ("-crlsec", str(seconds))
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            paths = {name: os.path.join(folder, name) for name in ("config", "index", "number", "list")}
+            contents = {"config": "[ca]\ndefault_ca=lists\n[lists]\ndefault_md=sha256\n"
+                                  "database=%(index)s\ncrlnumber=%(number)s\n" % paths,
+                        "index": "".join("R\t400101000000Z\t260101000000Z\t%04X\tunknown\t/CN=client\n" % serial
+                                         for serial in serials),
+                        "number": "%04X\n" % number}
+            for name, content in contents.items():
+                with open(paths[name], "w") as file:
+                    file.write(content)
+            openssl("ca", "-gencrl", "-config", paths["config"], "-cert", self.path, "-keyfile", self.key.path,
+                    *when, "-out", paths["list"])
+            with open(paths["list"]) as file:
+                return file.read()
 
 
 def cbor_bytes(data):

@@ -256,6 +256,80 @@ class Logins(IdentityCluster):
         self.call(200, 2, "DELETE", "/v1/auth/ca", tenant=tenant)
         self.call(404, 2, "GET", "/v1/auth/ca", tenant=tenant)
 
+    def trust_certificates(self, tenant):
+        """The tenant's authority, and a function that makes the body of a login with that serial number."""
+        self.call(201, 1, "POST", "/v1/tenants", {"name": tenant})
+        identity = self.make_caller("device", tenant)
+        folder = os.path.join(self.folder.name, tenant)
+        os.mkdir(folder)
+        authority, key = Authority(folder), Key(folder, "device")
+        self.call(200, 1, "PUT", "/v1/auth/ca", {"certificate": authority.pem}, tenant=tenant)
+
+        def sign(serial, by=authority):
+            certificate = by.certificate(key, identity, serial)
+            return {"statement": statement(key, certificate, self.cluster_id, tenant)}
+        return authority, sign
+
+    def test_lists_of_revoked_certificates(self):
+        tenant, path = "revocations", "/v1/auth/ca/crl"
+        authority, sign = self.trust_certificates(tenant)
+
+        def login(expect, serial, **by):
+            for node in self.cluster.nodes():
+                self.login(expect, node, CERT, sign(serial, **by), tenant=tenant)
+
+        def put(expect, crl, **more):
+            return self.call(expect, 2, "PUT", path, {"crl": crl, **more}, tenant=tenant)
+
+        self.call(404, 1, "GET", path, tenant=tenant)
+        self.call(404, 1, "DELETE", path, tenant=tenant)
+        first = authority.revocations([0x80, 0x1092], 0x101)
+        made = put(200, first)
+        self.assertEqual((made["number"], made["revoked"]), ("0101", 2))
+        for node in self.cluster.nodes():
+            self.assertEqual(self.call(200, node, "GET", path, tenant=tenant), made)
+        login(401, 0x80)
+        login(401, 0x1092)
+        login(200, 0x81)
+        self.assertEqual(put(200, first), made)
+        self.assertEqual(put(409, authority.revocations([], 0x100))["error"]["code"], "version_mismatch")
+        put(409, authority.revocations([], 0x101))
+        for bad in (first.replace("A", "B", 20), "x", "", authority.pem, self.authority.revocations([], 0x999),
+                    authority.revocations([], 0x102, times=("200101000000Z", "200201000000Z")),
+                    authority.revocations([], 0x102, times=("490101000000Z", "490201000000Z"))):
+            put(400, bad)
+        put(400, first, more=1)
+        self.call(404, 2, "PUT", path, {"crl": first}, tenant="default")
+        login(401, 0x80)
+        self.assertEqual(put(200, authority.revocations([0x81], 0x102))["revoked"], 1)
+        login(200, 0x80)
+        login(401, 0x81)
+        self.assertEqual(put(413, authority.revocations(range(1, 963), 0x103))["error"]["code"], "too_large")
+        # Of another authority that the tenant trusts, lists begin anew.
+        self.call(200, 1, "PUT", "/v1/auth/ca", {"certificate": self.authority.pem}, tenant=tenant)
+        login(401, 0x80)
+        login(200, 0x81, by=self.authority)
+        put(200, self.authority.revocations([0x82], 1))
+        login(401, 0x82, by=self.authority)
+        self.call(200, 3, "DELETE", path, tenant=tenant)
+        login(200, 0x82, by=self.authority)
+
+    def test_nobody_logs_in_when_the_next_list_is_due(self):
+        tenant, path = "due", "/v1/auth/ca/crl"
+        authority, sign = self.trust_certificates(tenant)
+        self.login(200, 1, CERT, sign(0x10), tenant=tenant)
+        for seconds in (2, 5, 10, 20, 40):  # a busy machine may need that long to put it
+            if self.ask(1, "PUT", path, {"crl": authority.revocations([], 1, seconds)}, tenant=tenant)[0] == 200:
+                break
+        until = time.monotonic() + seconds + DEADLINE * SLOW
+        while self.ask(1, "POST", CERT, sign(0x10), token=None, tenant=tenant)[0] != 401:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.5)
+        for node in self.cluster.nodes():
+            self.login(401, node, CERT, sign(0x10), tenant=tenant)
+        self.call(200, 2, "PUT", path, {"crl": authority.revocations([], 2)}, tenant=tenant)
+        self.login(200, 3, CERT, sign(0x10), tenant=tenant)
+
     # ---- strangers ----
 
     def test_bodies_of_strangers_are_small(self):

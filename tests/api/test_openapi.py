@@ -31,6 +31,7 @@ CONTENDED = [("PATCH", "/v1/identities/{identity}"),
              ("POST", "/v1/tokens"), ("POST", "/v1/tokens/self:renew"), ("POST", "/v1/tokens/self:revoke"),
              ("POST", "/v1/tokens:revoke"), ("POST", "/v1/auth/approle:login"), ("POST", "/v1/auth/jwt:login"),
              ("POST", "/v1/auth/cert:login"), ("DELETE", "/v1/auth/issuers/{issuer}"), ("DELETE", "/v1/auth/ca"),
+             ("DELETE", "/v1/auth/ca/crl"),
              ("POST", "/v1/auth/roles"), ("DELETE", "/v1/auth/roles/{role}"),
              ("POST", "/v1/auth/roles/{role}/secret-ids"), ("POST", "/v1/auth/roles/{role}/secret-ids:revoke")]
 for name in CONTENDED:
@@ -194,6 +195,7 @@ LOGINS = tuple("/v1/auth/%s:login" % way for way in ("approle", "jwt", "cert"))
 ISSUER = {"issuer": "https://issuer.example", "audiences": ["o"], "ttl_max": 60, "roles": [], "jwks": {"keys": [
     {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}
 AUTHORITY = {}  # made by a test, once
+FIRST_LIST, SECOND_LIST = {}, {}  # of revoked certificates, likewise
 AUTH_BODIES = {
     ("POST", "/v1/tenants"): {"name": "made"},
     ("PATCH", "/v1/tenants/{tenant}"): {"limits": {"secrets": 5}},
@@ -208,6 +210,7 @@ AUTH_BODIES = {
     ("POST", LOGINS[2]): {"statement": "x"},
     ("PUT", "/v1/auth/issuers"): ISSUER,
     ("PUT", "/v1/auth/ca"): AUTHORITY,
+    ("PUT", "/v1/auth/ca/crl"): SECOND_LIST,
     ("POST", "/v1/auth/roles"): {"identity": IDENTITY},
     ("POST", "/v1/auth/roles/{role}/secret-ids"): {"ttl": 60},
     ("POST", "/v1/auth/roles/{role}/secret-ids:revoke"): {"accessor": "0" * 32},
@@ -228,7 +231,9 @@ class Server(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         with tempfile.TemporaryDirectory() as folder:
-            AUTHORITY["certificate"] = Authority(folder).pem
+            authority = Authority(folder)
+            AUTHORITY["certificate"] = authority.pem
+            FIRST_LIST["crl"], SECOND_LIST["crl"] = (authority.revocations([number], number) for number in (1, 2))
 
     def setUp(self):
         self.recorder = Recorder()
@@ -488,6 +493,10 @@ class Server(unittest.TestCase):
         self.expect(200, None, cluster, 2, "DELETE", issuers + "/" + issuer, fields=there)
         self.expect(200, None, cluster, 3, "PUT", ca, AUTHORITY, fields=there)
         self.expect(200, None, cluster, 4, "GET", ca, fields=there)
+        self.expect(200, None, cluster, 4, "PUT", ca + "/crl", SECOND_LIST, fields=there)
+        self.expect(409, "version_mismatch", cluster, 4, "PUT", ca + "/crl", FIRST_LIST, fields=there)
+        self.expect(200, None, cluster, 5, "GET", ca + "/crl", fields=there)
+        self.expect(200, None, cluster, 5, "DELETE", ca + "/crl", fields=there)
         self.expect(200, None, cluster, 5, "DELETE", ca, fields=there)
 
     def operations_resources(self, cluster):
@@ -672,6 +681,7 @@ class Server(unittest.TestCase):
         secret = self.expect(201, None, cluster, 1, "POST", "/v1/auth/roles/%s/secret-ids" % role, {}).json()
         issuer = self.expect(200, None, cluster, 1, "PUT", "/v1/auth/issuers", ISSUER).json()["id"]
         self.expect(200, None, cluster, 1, "PUT", "/v1/auth/ca", AUTHORITY)
+        self.expect(200, None, cluster, 1, "PUT", "/v1/auth/ca/crl", FIRST_LIST)
         return identity, token, role, secret, issuer
 
     def identity_records_with_a_full_disk(self, cluster, identity, token, role, secret, issuer):

@@ -149,6 +149,7 @@ routes_by_method(void **state)
         {HTTP_METHOD_GET, "/v1/auth/issuers?limit=2", AUTH_ISSUER_LIST},
         {HTTP_METHOD_GET, "/v1/auth/issuers/0123456789abcdef0123456789abcdef", AUTH_ISSUER_GET},
         {HTTP_METHOD_DELETE, "/v1/auth/ca", AUTH_CA_DELETE},
+        {HTTP_METHOD_GET, "/v1/auth/ca/crl", AUTH_CRL_GET},
         {HTTP_METHOD_GET, "/v1/auth/roles", AUTH_ROLE_LIST},
         {HTTP_METHOD_GET, "/v1/auth/roles/01234567-89ab-4cde-8f01-23456789abcd", AUTH_ROLE_GET},
         {HTTP_METHOD_GET, "/v1/auth/roles/x", -ERR_BAD_NAME},
@@ -188,7 +189,7 @@ static void
 names_of_operations_differ(void **state)
 {
     (void)state;
-    for (int i = 0; i <= AUTH_TOKEN_REVOKE; i++)
+    for (int i = 0; i <= AUTH_CRL_DELETE; i++)
         for (int j = 0; j < i; j++)
             assert_string_not_equal(auth_op_name((enum auth_op)i), auth_op_name((enum auth_op)j));
 }

@@ -299,6 +299,85 @@ logins(void **state)
     free(records);
 }
 
+static struct revocations
+list_of(const uint8_t mark[static HASH_BYTES], uint8_t last)
+{
+    static const uint8_t one[] = {1};
+    uint8_t entry[] = {0x30, 0x13, 0x02, 0x02, 0x10, last, 0x17, 0x0d, '2', '6', '1',
+                       '1',  '2',  '2',  '0',  '7',  '1',  '8',  '2',  '4', 'Z'};
+    struct revocation_list list = {.number = bytes_of(one, 1),
+                                   .entries = bytes_of(entry, sizeof entry),
+                                   .this_update_ms = NOW - 1,
+                                   .next_update_ms = NOW + 1000};
+    struct revocations made;
+
+    assert_int_equal(revocations_of(&list, mark, &arena, &made), OK);
+    return made;
+}
+
+/* The list that the authority has signed counts while it is the latest; that of another does not. */
+static void
+logins_with_a_list(void **state)
+{
+    struct records *records = calloc(1, sizeof *records);
+    struct auth_records view = {records, records_get, NULL};
+    struct identity identity = {.id = {[8] = 0x80, [6] = 0x40, [15] = 0xaa},
+                                .name = bytes_of_text("ed")};
+    struct client_authority authority = {.certificate = trust.certificate};
+    struct client_statement ed = statement_of(certificate_ed);
+    struct buf text = text_of(&ed, NULL);
+    struct bytes team = bytes_of_text("team-a"), subject;
+    uint8_t mark[HASH_BYTES], other[HASH_BYTES];
+    assert_int_equal(certificate_authority_of(trust.certificate, &subject, mark), OK);
+    const struct {
+        struct revocations list;
+        uint64_t now;
+        enum auth_reason reason;
+    } rows[] = {
+        {list_of(mark, 0x93), NOW, REASON_ALLOWED},
+        {list_of(mark, 0x92), NOW, REASON_CERTIFICATE_REVOKED},
+        {list_of(mark, 0x93), NOW + 999, REASON_ALLOWED},
+        {list_of(mark, 0x93), NOW + 1000, REASON_REVOCATIONS_OLD},
+        {list_of(mark, 0x92), NOW + 1000, REASON_CERTIFICATE_REVOKED},
+    };
+    struct login login;
+
+    (void)state;
+    assert_non_null(records);
+    records_add_tenant(records, "team-a");
+    records_add_identity(records, "team-a", &identity);
+    assert_int_equal(
+        client_authority_encode(&authority,
+                                records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "ca")),
+        OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(
+            revocations_encode(&rows[i].list,
+                               records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "crl")),
+            OK);
+        assert_int_equal(
+            login_statement(&view, buf_bytes(&text), cluster, team, rows[i].now, &login),
+            rows[i].reason);
+    }
+    records_set_found(records, AUTH_KIND_CLIENT_AUTHORITY, "crl", AUTH_UNAVAILABLE);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_UNAVAILABLE);
+    assert_int_equal(certificate_authority_of(unbase64(certificate_ca2), &subject, other), OK);
+    struct revocations others = list_of(other, 0x92);
+    assert_int_equal(revocations_encode(
+                         &others, records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "crl")),
+                     OK);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_ALLOWED);
+    assert_int_equal(
+        buf_append_text(records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "crl"), "x"), OK);
+    assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
+                     REASON_CORRUPT);
+    buf_close(&text);
+    records_close(records);
+    free(records);
+}
+
 int
 main(void)
 {
@@ -311,6 +390,7 @@ main(void)
         cmocka_unit_test(every_letter_counts),
         cmocka_unit_test(authority_records),
         cmocka_unit_test(logins),
+        cmocka_unit_test(logins_with_a_list),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
