@@ -26,11 +26,24 @@ check_chain_close(struct check_chain *check)
     free(check->versions);
 }
 
+struct path
+check_chain_name(const struct checked_path *p)
+{
+    return (struct path){bytes_of_text(p->tenant), bytes_of_text(p->name)};
+}
+
+static bool
+is_of(const struct checked_path *p, struct path path)
+{
+    return bytes_equal(bytes_of_text(p->name), path.name) &&
+           bytes_equal(bytes_of_text(p->tenant), path.tenant);
+}
+
 const struct checked_path *
 check_chain_path(const struct check_chain *check, struct path path)
 {
     for (struct checked_path *p = check->paths; p; p = p->next) {
-        if (bytes_equal(bytes_of_text(p->name), path.name))
+        if (is_of(p, path))
             return p;
     }
     return NULL;
@@ -40,10 +53,11 @@ struct checked_path *
 check_chain_path_of(struct check_chain *check, struct path path)
 {
     for (struct checked_path *p = check->paths; p; p = p->next) {
-        if (bytes_equal(bytes_of_text(p->name), path.name))
+        if (is_of(p, path))
             return p;
     }
     struct checked_path *p = sim_alloc(sizeof(*p));
+    memcpy(p->tenant, path.tenant.data, path.tenant.size);
     memcpy(p->name, path.name.data, path.name.size);
     p->next = check->paths;
     check->paths = p;

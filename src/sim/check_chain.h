@@ -50,7 +50,7 @@ struct voted_ballot {
 
 struct checked_path {
     struct checked_path *next;
-    char name[NAME_BYTES_MAX + 1];
+    char tenant[TENANT_BYTES_MAX + 1], name[NAME_BYTES_MAX + 1];
     struct accepted_head *accepted;
     size_t accepted_count, accepted_capacity;
     struct chosen_head *chosen; /* by generation - 1 */
@@ -84,6 +84,7 @@ void check_chain_promise(struct check_chain *check, unsigned node, struct path p
                          struct ballot ballot);
 /* A new incarnation is not bound by what older ones promised. */
 void check_chain_new_incarnation(struct check_chain *check, unsigned node);
+struct path check_chain_name(const struct checked_path *p); /* borrowed */
 /* NULL: nothing was ever accepted there. */
 const struct checked_path *check_chain_path(const struct check_chain *check, struct path path);
 /* The same, made when it is not there yet. */

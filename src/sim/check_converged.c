@@ -12,12 +12,6 @@
 /* A few rounds with every peer, and a budget that is spent on many differences first. */
 enum { CONVERGE_MS = 120000, LOOK_MS = 500 };
 
-static struct path
-path_of(const struct checked_path *p)
-{
-    return (struct path){bytes_of_text("default"), bytes_of_text(p->name)};
-}
-
 static const struct disk_table *
 durable(const struct world *world, unsigned node)
 {
@@ -52,11 +46,11 @@ nothing_unfinished(struct world *world, const struct checked_path *p)
         struct path_row row;
         struct head head;
         uint8_t id[ID_BYTES];
-        if (!row_of(world, i, path_of(p), &row) || row.state != STATE_CHOSEN)
+        if (!row_of(world, i, check_chain_name(p), &row) || row.state != STATE_CHOSEN)
             continue;
         record_id(row.head, id);
         if (memcmp(id, newest->head.id, ID_BYTES) == 0 && head_decode(row.head, &head) == OK)
-            return head.kind != HEAD_LIVE || check_openable(world, path_of(p), &head);
+            return head.kind != HEAD_LIVE || check_openable(world, check_chain_name(p), &head);
     }
     return false;
 }
@@ -75,14 +69,15 @@ lose_notice(struct world *world, const struct checked_path *p)
     struct buf encoded = {0};
     uint8_t id[ID_BYTES];
     for (unsigned i = 0; i < world->options.nodes; i++)
-        others += i != at && row_of(world, i, path_of(p), &other) && other.state == STATE_CHOSEN;
-    if (others == 0 || chosen->kind != HEAD_LIVE || !row_of(world, at, path_of(p), &row))
+        others +=
+            i != at && row_of(world, i, check_chain_name(p), &other) && other.state == STATE_CHOSEN;
+    if (others == 0 || chosen->kind != HEAD_LIVE || !row_of(world, at, check_chain_name(p), &row))
         return;
     record_id(row.head, id);
     if (row.state != STATE_CHOSEN || memcmp(id, chosen->id, ID_BYTES) != 0)
         return;
     row.state = STATE_ACCEPTED;
-    row_key_path(path_of(p), &key);
+    row_key_path(check_chain_name(p), &key);
     if (path_row_encode(&row, &encoded) != OK)
         sim_fail(world, SIM_CRASH, "memory", "no memory");
     disk_set(&world->nodes[at].disk, row_key_bytes(&key), buf_bytes(&encoded));
@@ -107,8 +102,8 @@ lose_backlog(struct world *world)
         struct row_key boxes, erasures;
         if (!finished[at++])
             continue;
-        row_key_versions(ROW_BOXES, path_of(p), &boxes);
-        row_key_versions(ROW_ERASURE, path_of(p), &erasures);
+        row_key_versions(ROW_BOXES, check_chain_name(p), &boxes);
+        row_key_versions(ROW_ERASURE, check_chain_name(p), &erasures);
         for (unsigned i = 0; i < world->options.nodes; i++) {
             disk_forget(&world->nodes[i].disk, row_key_bytes(&boxes));
             disk_forget(&world->nodes[i].disk, row_key_bytes(&erasures));
@@ -182,7 +177,7 @@ static const char *
 any_unlike(const struct world *world, bool with_shares, unsigned *node, const char **name)
 {
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
-        const char *what = unlike(world, path_of(p), with_shares, node);
+        const char *what = unlike(world, check_chain_name(p), with_shares, node);
         *name = p->name;
         if (what)
             return what;

@@ -59,13 +59,10 @@ void
 store_forget_path(struct world *world, unsigned node, struct bytes key)
 {
     for (struct checked_path *p = world->chain.paths; p; p = p->next) {
-        static const char *const tenants[] = {"default", SYSTEM_TENANT};
-        for (unsigned i = 0; i < 2; i++) {
-            struct row_key own;
-            row_key_path((struct path){bytes_of_text(tenants[i]), bytes_of_text(p->name)}, &own);
-            if (bytes_equal(row_key_bytes(&own), key))
-                p->highest[node] = (struct ballot){0};
-        }
+        struct row_key own;
+        row_key_path(check_chain_name(p), &own);
+        if (bytes_equal(row_key_bytes(&own), key))
+            p->highest[node] = (struct ballot){0};
     }
 }
 
