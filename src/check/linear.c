@@ -50,8 +50,8 @@ struct frame {
 struct search {
     struct entry head; /* sentinel */
     struct entry *entries;
-    uint64_t *zobrist;        /* by operation */
-    bool *alike;              /* by operation: open, and in no way told from others of its kind */
+    uint64_t *zobrist; /* by operation */
+    size_t *alike;     /* by operation: those of one number, not 0, are in no way told apart */
     size_t op_count, settled; /* operations that must be placed, and those placed */
     size_t must;
     uint64_t placed; /* hash of the set */
@@ -456,15 +456,20 @@ link_entries(struct search *s, size_t count)
 
 /* ---- open changes that are alike ---- */
 
-/* An end of the secret tells changes of it apart by the time of their call; not creates. */
-static bool
-anything_expires(const struct linear_op *ops, size_t count)
+/*
+ * How many of the ends that the secret was ever given lie before that operation's call: an end tells
+ * changes of what is there apart by that alone.
+ */
+static size_t
+ends_before(const struct linear_op *ops, size_t count, const struct linear_op *op)
 {
+    size_t before = 0;
     for (size_t i = 0; i < count; i++) {
-        if (ops[i].alteration && ops[i].alteration->has_expires_at)
-            return true;
+        const struct alteration *a = ops[i].alteration;
+        before += a && a->has_expires_at && op->called_ms != 0 &&
+                  op->called_ms >= a->expires_at_ms + LINEAR_SKEW_MS;
     }
-    return false;
+    return before;
 }
 
 static bool
@@ -477,17 +482,36 @@ is_read(const struct linear_op *ops, size_t count, uint64_t number)
     return false;
 }
 
+/* Open, and nobody was ever told anything of it. */
+static bool
+is_unseen(const struct linear_op *ops, size_t count, const struct linear_op *op)
+{
+    return op->outcome == LINEAR_OPEN && op->version == 0 && op->seen_version == 0 &&
+           op->valid_from_ms == 0 && !is_read(ops, count, op->number) &&
+           (op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE || op->kind == REQUEST_DELETE);
+}
+
+static bool
+are_alike(const struct linear_op *ops, size_t count, const struct linear_op *a,
+          const struct linear_op *b)
+{
+    return a->kind == b->kind && a->has_expected_version == b->has_expected_version &&
+           (!a->has_expected_version || a->expected_version == b->expected_version) &&
+           (a->kind == REQUEST_CREATE ||
+            ((a->called_ms == 0) == (b->called_ms == 0) &&
+             ends_before(ops, count, a) == ends_before(ops, count, b)));
+}
+
+/* Each has the number of the first that is like it. */
 static void
 find_alike(struct search *s, const struct linear_op *ops, size_t count)
 {
-    bool expires = anything_expires(ops, count);
     for (size_t i = 0; i < count; i++) {
-        const struct linear_op *op = &ops[i];
-        bool plain = op->kind == REQUEST_CREATE ||
-                     (!expires && (op->kind == REQUEST_UPDATE || op->kind == REQUEST_DELETE));
-        s->alike[i] = plain && op->outcome == LINEAR_OPEN && !op->has_expected_version &&
-                      op->version == 0 && op->seen_version == 0 && op->valid_from_ms == 0 &&
-                      !is_read(ops, count, op->number);
+        s->alike[i] = is_unseen(ops, count, &ops[i]) ? i + 1 : 0;
+        for (size_t j = 0; j < i && s->alike[i] == i + 1; j++) {
+            if (s->alike[j] == j + 1 && are_alike(ops, count, &ops[i], &ops[j]))
+                s->alike[i] = j + 1;
+        }
     }
 }
 
@@ -498,10 +522,10 @@ find_alike(struct search *s, const struct linear_op *ops, size_t count)
 static bool
 has_twin_before(struct search *s, const struct entry *call)
 {
-    if (call->match || !s->alike[call->index])
+    if (s->alike[call->index] == 0)
         return false;
     for (const struct entry *e = s->head.after; e != call; e = e->after) {
-        if (!e->is_return && !e->match && s->alike[e->index] && e->op->kind == call->op->kind)
+        if (!e->is_return && s->alike[e->index] == s->alike[call->index])
             return true;
     }
     return false;

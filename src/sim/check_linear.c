@@ -162,11 +162,11 @@ check_linear(struct world *world)
     bool decided = true;
     for (unsigned i = 0; i < world->clients.path_count; i++) {
         enum linear_verdict verdict = judge_path(world, i);
-        if (verdict == NOT_LINEAR) {
+        if (verdict != LINEAR)
             print_history(world, i);
+        if (verdict == NOT_LINEAR)
             sim_fail(world, SIM_SAFETY, "linearizable", "no order explains the answers about %s",
                      world->clients.paths[i].name);
-        }
         decided = decided && verdict == LINEAR;
     }
     return decided;

@@ -167,6 +167,59 @@ test_an_alteration_under_way_is_not_blamed(void **unused)
     free(why.needed);
 }
 
+static struct linear_op
+expecting(struct linear_op o, uint64_t version)
+{
+    o.has_expected_version = true;
+    o.expected_version = version;
+    return o;
+}
+
+/*
+ * Two updates that nobody saw, one from before the end and one from after it: only the first can
+ * have happened while the end was in force, so it must not be taken for the other one's twin.
+ */
+static void
+test_open_changes_on_both_sides_of_an_end(void **unused)
+{
+    (void)unused;
+    struct linear_op ops[] = {
+        op(1, REQUEST_CREATE, 0, 1),
+        op(2, REQUEST_UPDATE, 1, 1),
+        expecting(altered(3, 1, 1, &no_end), 3),
+        op(4, REQUEST_UPDATE, 8, 8),
+        expecting(altered(5, 9, 10, &end_at_6), 2),
+        expecting(op(6, REQUEST_UPDATE, 20, 21), 3),
+        read_of(7, 22, 23, 6, 4),
+    };
+    for (unsigned i = 1; i < 4; i++)
+        ops[i].outcome = LINEAR_OPEN;
+    assert_int_equal(VERDICT(ops), LINEAR);
+    ops[1].called_ms = 8000; /* now both are from after it */
+    assert_int_equal(VERDICT(ops), NOT_LINEAR);
+}
+
+/* Those that are on one side of it are as good as each other: not every set of them is tried. */
+static void
+test_open_changes_on_one_side_of_an_end(void **unused)
+{
+    (void)unused;
+    enum { OPEN = 30 };
+    struct linear_op ops[OPEN + 5];
+    size_t count = 0;
+    ops[count++] = op(1, REQUEST_CREATE, 0, 1);
+    for (unsigned i = 0; i < OPEN; i++) {
+        ops[count] = op(2 + i, i % 2 ? REQUEST_UPDATE : REQUEST_DELETE, 2 + i % 2, 3);
+        ops[count] = i % 3 ? ops[count] : expecting(ops[count], 1);
+        ops[count++].outcome = LINEAR_OPEN;
+    }
+    ops[count++] = altered(100, 4, 5, &end_at_9);
+    ops[count++] = expecting(op(101, REQUEST_UPDATE, 4, 5), 30); /* there are not so many */
+    assert_int_equal(linear_check(ops, count, STEPS_MAX), NOT_LINEAR);
+    ops[count - 1].expected_version = 3;
+    assert_int_equal(linear_check(ops, count, STEPS_MAX), LINEAR);
+}
+
 int
 main(void)
 {
@@ -176,6 +229,8 @@ main(void)
         cmocka_unit_test(test_single_versions_in_either_order),
         cmocka_unit_test(test_what_has_expired_is_gone),
         cmocka_unit_test(test_an_alteration_under_way_is_not_blamed),
+        cmocka_unit_test(test_open_changes_on_both_sides_of_an_end),
+        cmocka_unit_test(test_open_changes_on_one_side_of_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
