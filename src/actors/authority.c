@@ -410,7 +410,8 @@ authority_of_request(const struct membership *ms, const struct step *st,
     enum vault_err err = OK;
     if (is_admin(ms, request->credential))
         return check_tenant(ms, st, request);
-    if (!request->use_counted && !is_count(ms, st, request) &&
+    bool again = PLANTED(use_counted_once_per_key) && request->idempotency_key.size > 0;
+    if (!request->use_counted && !again && !is_count(ms, st, request) &&
         authority_counts_uses(ms, request->credential))
         return ERR_UNAUTHENTICATED;
     if (request_is_of_record(request->kind))
@@ -486,7 +487,8 @@ may_bear(const struct token *parent, const struct token *child)
            child->depth == parent->depth + 1 && parent->uses_limit == 0 &&
            bytes_equal(child->tenant, parent->tenant) &&
            memcmp(child->identity, parent->identity, AUTH_UUID_BYTES) == 0 &&
-           child->expires_ms <= parent->expires_ms && child->latest_ms <= parent->latest_ms;
+           ((child->expires_ms <= parent->expires_ms && child->latest_ms <= parent->latest_ms) ||
+            PLANTED(child_outlives_parent));
 }
 
 static bool
@@ -581,9 +583,9 @@ may_log_in(const struct membership *ms, const struct step *st, struct path path,
     enum vault_err err = authority_login(ms, st, token.tenant, credential, &login);
     if (err != OK)
         return err;
-    if (!login_makes(&login, &token, st->wall_ms))
+    if (!PLANTED(login_role_unchecked) && !login_makes(&login, &token, st->wall_ms))
         return ERR_UNAUTHENTICATED;
-    if (auth_view_was_deleted_at(ms->records, path))
+    if (!PLANTED(revoked_token_made_again) && auth_view_was_deleted_at(ms->records, path))
         return ERR_UNAUTHENTICATED;
     ticket_accessor(token.hash, accessor);
     if (find_token(ms, accessor, &there) && !is_same_token(&there, &token))
@@ -647,6 +649,8 @@ authority_of_value(const struct membership *ms, const struct step *st, struct pa
     struct wish wish = wish_for(path, CAPABILITY_READ);
     if (record_path_is(path))
         return authority_of_record(ms, st, path, RECORD_LOOK, (struct bytes){0}, credential);
+    if (PLANTED(holder_takes_any_jwt) && jwt_looks_like(credential))
+        return OK;
     if (PLANTED(holder_checks_token_alone))
         wish = wish_of((struct path){.tenant = path.tenant}, RIGHT_IDENTIFIED);
     return decide(ms, st, credential, &wish);
@@ -774,6 +778,8 @@ authority_tenant_limits(const struct membership *ms, struct bytes tenant, struct
 {
     struct bytes record;
     *out = (struct tenant){0};
+    if (PLANTED(limit_of_other_tenant))
+        tenant = bytes_of_text("default");
     if (!ms->records || find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant,
                                     &record) != AUTH_FOUND)
         return;

@@ -187,8 +187,8 @@ change_take_limits(const struct work *w, struct head *next)
     if (head_is_pending(next))
         return;
     authority_tenant_limits(w->c->membership, next->path.tenant, &limits);
-    next->max_versions = limits.versions_max;
-    if (limits.expires_after_s > 0)
+    next->max_versions = PLANTED(versions_limit_ignored) ? 0 : limits.versions_max;
+    if (limits.expires_after_s > 0 && !PLANTED(expires_after_ignored))
         next->expires_at_ms = next->changed_at_ms + limits.expires_after_s * 1000;
 }
 

@@ -5,6 +5,7 @@
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
+#include "auth/login.h"
 #include "base/planted.h"
 #include "proto/request.h"
 
@@ -107,6 +108,8 @@ check_caller(const struct shard_work *w)
     const struct membership *ms = w->s->membership;
     struct path path = w->path->link.path;
     if (vote->purpose == CHANGE_FINISH || PLANTED(vote_without_check))
+        return OK;
+    if (PLANTED(vote_of_login_unchecked) && login_looks_like(vote->credential))
         return OK;
     if (!record_path_is(path))
         return authority_of_vote(ms, w->st, path, vote->purpose, vote->credential);

@@ -1,5 +1,6 @@
 #include "auth/identity.h"
 #include "auth/token.h"
+#include "base/planted.h"
 #include "crypto/secret.h"
 #include "proto/codec.h"
 #include "proto/request.h"
@@ -77,7 +78,8 @@ approle_check(const struct approle *role, struct bytes secret_id, uint64_t now_m
         const struct approle_secret *secret = &role->secrets[i];
         bool same = secret_equal(bytes_of(hash, HASH_BYTES), bytes_of(secret->hash, HASH_BYTES));
         bool current =
-            i < role->secret_count && (secret->expires_ms == 0 || now_ms < secret->expires_ms);
+            i < role->secret_count &&
+            (secret->expires_ms == 0 || now_ms < secret->expires_ms || PLANTED(secret_id_reused));
 
         found |= same & current;
     }

@@ -4,6 +4,7 @@
 
 #include "auth/text.h"
 #include "base/json_text.h"
+#include "base/planted.h"
 #include "crypto/base64.h"
 #include "crypto/hash.h"
 
@@ -336,7 +337,7 @@ jwt_check_claims(const struct jwt *jwt, const struct issuer *issuer, uint64_t no
     if (!meant_for_us(jwt, issuer))
         return JWT_AUDIENCE;
     if (now_ms >= expires)
-        return JWT_EXPIRED;
+        return PLANTED(jwt_expiry_unchecked) ? JWT_VALID : JWT_EXPIRED;
     if (not_before > now_ms + JWT_SKEW_MS || issued > now_ms + JWT_SKEW_MS)
         return JWT_NOT_YET;
     if (expires - (issued > 0 && issued < expires ? issued : now_ms) > issuer->ttl_ms_max)

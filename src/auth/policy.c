@@ -4,6 +4,7 @@
 
 #include "auth/pattern.h"
 #include "auth/record.h"
+#include "base/planted.h"
 #include "proto/codec.h"
 
 enum { RULE_FIELDS = 6, POLICY_FIELDS = 2, CIDR_BYTES_MAX = ADDRESS_BYTES_MAX + 1 };
@@ -202,7 +203,8 @@ conditions_hold(const struct policy_rule *rule, const struct policy_question *qu
 static bool
 expectation_holds(const struct policy_rule *rule, const struct policy_question *question)
 {
-    if (!rule->require_expected_version || question->expected_version != EXPECTATION_NONE)
+    if (!rule->require_expected_version || question->expected_version != EXPECTATION_NONE ||
+        PLANTED(expected_version_unasked))
         return true;
     return question->operation != CAPABILITY_UPDATE && question->operation != CAPABILITY_DELETE;
 }
@@ -224,7 +226,7 @@ weigh(struct policy_eval *eval, const struct policy_rule *rule, size_t number)
     if (eval->denied || !pattern_matches(rule->path, question->name))
         return;
     if ((rule->capabilities & 1u << CAPABILITY_DENY) != 0) {
-        eval->denied = conditions_hold(rule, question, false);
+        eval->denied = conditions_hold(rule, question, false) && !PLANTED(denial_overruled);
         if (eval->denied)
             decide(eval, number, false);
         return;

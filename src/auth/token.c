@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "auth/policy.h"
+#include "base/planted.h"
 #include "proto/codec.h"
 #include "proto/request.h"
 
@@ -110,7 +111,7 @@ token_spend(struct token *token, uint64_t now_ms)
     if (token_check(token, now_ms) != TOKEN_VALID)
         return ERR_UNAUTHENTICATED;
     if (token->uses_limit > 0) {
-        token->uses_left--;
+        token->uses_left -= !PLANTED(use_not_consumed);
         token->spent_ms = now_ms;
     }
     return OK;
@@ -119,6 +120,8 @@ token_spend(struct token *token, uint64_t now_ms)
 bool
 token_in_use(const struct token *token, uint64_t now_ms)
 {
+    if (PLANTED(use_never_ends))
+        return token->spent_ms > 0;
     return token->spent_ms > 0 && now_ms < token->spent_ms + TOKEN_USE_MS &&
            token->spent_ms < now_ms + TOKEN_USE_MS;
 }
@@ -132,7 +135,7 @@ token_is_spent(const struct token *before, const struct token *after, uint64_t n
     if (before->uses_left == 0 || after->spent_ms < before->spent_ms ||
         after->spent_ms > now_ms + TOKEN_USE_MS)
         return false;
-    spent.uses_left--;
+    spent.uses_left -= !PLANTED(use_not_consumed);
     spent.spent_ms = after->spent_ms;
     bool same = token_encode(&spent, &one) == OK && token_encode(after, &other) == OK &&
                 bytes_equal(buf_bytes(&one), buf_bytes(&other));

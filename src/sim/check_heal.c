@@ -382,6 +382,7 @@ everybody_back(struct world *world)
     handed_over(world, until);
     list_everything(world, until);
     tokens_whole(world);
+    bearers_whole(world);
     check_delete_all(world);
     shred_some(world);
 }

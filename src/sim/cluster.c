@@ -203,6 +203,8 @@ on_execute(void *context, const struct effect *effect)
     case EFFECT_REPLY:
         if (tokens_own(effect->u.reply.exchange))
             tokens_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
+        else if (bearers_own(effect->u.reply.exchange))
+            bearers_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         else
             client_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         break;
@@ -298,6 +300,8 @@ node_run_event(struct world *world, const struct event *event)
     case EVENT_REQUEST:
         if (tokens_own(event->tag))
             tokens_deliver(world, event->tag);
+        else if (bearers_own(event->tag))
+            bearers_deliver(world, event->tag);
         else
             client_deliver(world, event->tag);
         break;
@@ -424,6 +428,7 @@ node_crash(struct world *world, unsigned node)
         world->connected[node][i] = false;
     clients_node_crashed(world, node);
     tokens_node_crashed(world, node);
+    bearers_node_crashed(world, node);
     net_links_changed(world, node, 100);
 }
 

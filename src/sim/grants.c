@@ -39,10 +39,14 @@ set_name(struct grant *out, const char *tenant, enum auth_kind kind, const char 
 }
 
 static void
-fill_tenant(const char *name, struct grant *out)
+fill_tenant(const char *name, const struct sim_options *limits, struct grant *out)
 {
     struct buf encoded = {0};
     struct tenant tenant = {.name = bytes_of_text(name)};
+    if (limits) {
+        tenant.versions_max = limits->other_versions;
+        tenant.expires_after_s = limits->other_expires_s;
+    }
     set_name(out, SYSTEM_TENANT, AUTH_KIND_TENANT, name);
     set_value(out, tenant_encode(&tenant, &encoded), &encoded);
 }
@@ -80,17 +84,45 @@ fill_policy(struct grant *out)
 }
 
 void
-grant_fill(unsigned number, struct grant *out)
+grant_fill(const struct sim_options *options, unsigned number, struct grant *out)
 {
     *out = (struct grant){0};
     if (number == 0)
-        fill_tenant(tenant_name, out);
+        fill_tenant(tenant_name, NULL, out);
     else if (number == 1)
         fill_policy(out);
     else if (number == 2)
-        fill_tenant(GRANT_OTHER_TENANT, out);
+        fill_tenant(GRANT_OTHER_TENANT, options, out);
     else
         fill_identity(out);
+}
+
+void
+grant_set(struct grant *out, const char *tenant, enum auth_kind kind, const char *key,
+          enum vault_err err, struct buf *encoded)
+{
+    set_name(out, tenant, kind, key);
+    set_value(out, err, encoded);
+}
+
+void
+grant_make_token(uint64_t seed, uint64_t number, struct token *token,
+                 char text[static GRANT_TOKEN_BYTES], struct grant *out)
+{
+    uint8_t accessor[ACCESSOR_BYTES];
+    char key[2 * ACCESSOR_BYTES + 1];
+    struct rng_seeded seeded;
+    struct rng rng;
+    struct buf made = {0}, encoded = {0};
+    *out = (struct grant){0};
+    rng_seeded_init(&seeded, seed * UINT64_C(1000003) + number, &rng);
+    must(ticket_make(TICKET_TOKEN, &rng, &made));
+    must(ticket_hash(TICKET_TOKEN, buf_bytes(&made), token->hash));
+    snprintf(text, GRANT_TOKEN_BYTES, "%.*s", (int)made.size, (const char *)made.data);
+    buf_close(&made);
+    ticket_accessor(token->hash, accessor);
+    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
+    grant_set(out, SYSTEM_TENANT, AUTH_KIND_TOKEN, key, token_encode(token, &encoded), &encoded);
 }
 
 void
@@ -101,20 +133,6 @@ grant_fill_token(uint64_t seed, uint64_t number, char text[static GRANT_TOKEN_BY
                           .created_ms = sim_wall_start_ms,
                           .expires_ms = sim_wall_start_ms + lifetime_ms,
                           .latest_ms = sim_wall_start_ms + lifetime_ms};
-    uint8_t accessor[ACCESSOR_BYTES];
-    char key[2 * ACCESSOR_BYTES + 1];
-    struct rng_seeded seeded;
-    struct rng rng;
-    struct buf made = {0}, encoded = {0};
-    *out = (struct grant){0};
-    rng_seeded_init(&seeded, seed * UINT64_C(1000003) + number, &rng);
-    must(ticket_make(TICKET_TOKEN, &rng, &made));
-    must(ticket_hash(TICKET_TOKEN, buf_bytes(&made), token.hash));
-    snprintf(text, GRANT_TOKEN_BYTES, "%.*s", (int)made.size, (const char *)made.data);
-    buf_close(&made);
     memcpy(token.identity, identity_id, sizeof(identity_id));
-    ticket_accessor(token.hash, accessor);
-    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
-    set_name(out, SYSTEM_TENANT, AUTH_KIND_TOKEN, key);
-    set_value(out, token_encode(&token, &encoded), &encoded);
+    grant_make_token(seed, number, &token, text, out);
 }

@@ -2,11 +2,12 @@
 #ifndef OSTRAKA_SIM_GRANTS_H
 #define OSTRAKA_SIM_GRANTS_H
 
+#include "auth/decide.h"
 #include "proto/record_path.h"
 
 enum {
     GRANTS = 4, /* records that must be there before any token counts */
-    GRANT_BYTES_MAX = 512,
+    GRANT_BYTES_MAX = 1024,
 };
 
 struct grant {
@@ -20,11 +21,19 @@ struct grant {
 #define GRANT_OTHER_TENANT "other"
 #define GRANT_DENIED_NAME  "hot/secret-0"
 
+struct sim_options;
+
 /* The records by number: 0..GRANTS - 1. */
-void grant_fill(unsigned number, struct grant *out);
+void grant_fill(const struct sim_options *options, unsigned number, struct grant *out);
 /* The record of a token, and the token's text, NUL-ended. */
 enum { GRANT_TOKEN_BYTES = 64 };
 void grant_fill_token(uint64_t seed, uint64_t number, char text[static GRANT_TOKEN_BYTES],
                       struct grant *out);
+/* The token of that number, whose hash is set, and its record. */
+void grant_make_token(uint64_t seed, uint64_t number, struct token *token,
+                      char text[static GRANT_TOKEN_BYTES], struct grant *out);
+/* What `err` says was encoded is the record of that name; closes `encoded`. */
+void grant_set(struct grant *out, const char *tenant, enum auth_kind kind, const char *key,
+               enum vault_err err, struct buf *encoded);
 
 #endif

@@ -17,17 +17,21 @@ enum {
     KEPT_PERMILLE = 60,
     ANYBODY_PERMILLE = 250,
 };
-/* Of the tags of questions; the lowest bit says whether the answer may give anything. */
+/*
+ * Of the tags of questions. The lowest bit says whether the answer may give anything; the others
+ * below the mark when that was so, or 0: always (bearers.h).
+ */
 static const uint64_t mark = UINT64_C(0x5448494546) << 24;
+enum { MARK_SHIFT = 24, TIME_BITS = 0x7fffff };
 
-static unsigned
+unsigned
 thief_node(const struct world *world)
 {
     return (unsigned)(world->options.seed % world->options.nodes);
 }
 
-static bool
-is_at_work(const struct world *world)
+bool
+thief_is_at_work(const struct world *world)
 {
     unsigned node = thief_node(world);
     return world->phase == PHASE_FAULTS && world->faults.on[FAULT_thief] && node_up(world, node) &&
@@ -41,7 +45,7 @@ thief_sees_credential(struct world *world, unsigned node, struct bytes credentia
 {
     struct thief *t = &world->thief;
     uint64_t number = tokens_number(world, credential);
-    if (number == 0 || node != thief_node(world) || !is_at_work(world))
+    if (number == 0 || node != thief_node(world) || !thief_is_at_work(world))
         return;
     for (unsigned i = 0; i < THIEF_TOKENS; i++) {
         if (t->seen[i].number == number)
@@ -87,7 +91,7 @@ void
 thief_sees_frame(struct world *world, unsigned node, unsigned from, struct bytes frame)
 {
     struct msg msg;
-    if (node != thief_node(world) || from == node || !is_at_work(world) ||
+    if (node != thief_node(world) || from == node || !thief_is_at_work(world) ||
         msg_decode(frame, &msg) != OK)
         return;
     struct bytes credential = credential_of(&msg);
@@ -111,14 +115,20 @@ send_as(struct world *world, unsigned to, enum msg_kind kind, struct bytes frame
 }
 
 static void
-ask(struct world *world, unsigned to, struct msg *msg, bool may)
+ask_at(struct world *world, unsigned to, struct msg *msg, bool may, uint64_t times_given)
 {
     struct buf frame = {0};
-    msg->op = mark | may;
+    msg->op = mark | (times_given & TIME_BITS) << 1 | may;
     if (msg_encode(msg, &frame) != OK)
         sim_fail(world, SIM_CRASH, "thief", "a question does not encode");
     send_as(world, to, msg->kind, buf_bytes(&frame));
     buf_close(&frame);
+}
+
+static void
+ask(struct world *world, unsigned to, struct msg *msg, bool may)
+{
+    ask_at(world, to, msg, may, 0);
 }
 
 /* One of those that would know; or any, which must not take the path for its own. */
@@ -151,6 +161,16 @@ note_read(struct world *world, struct path path)
     }
 }
 
+void
+thief_reads(struct world *world, unsigned to, struct path path, const struct msg_read *read,
+            bool may)
+{
+    struct msg m = {.kind = MSG_READ, .path = path, .u.read = *read};
+    if (may)
+        note_read(world, path);
+    ask_at(world, to, &m, may, world->bearers.times_given);
+}
+
 static void
 ask_to_read(struct world *world, unsigned to, struct path path, const struct msg_read *read,
             bool valid)
@@ -163,19 +183,35 @@ ask_to_read(struct world *world, unsigned to, struct path path, const struct msg
 }
 
 static void
-ask_for_change(struct world *world, unsigned to, struct path path, struct bytes credential)
+ask_for_vote(struct world *world, unsigned to, struct path path, const struct msg_vote *vote,
+             uint64_t times_given)
 {
-    static const enum change_kind purposes[] = {CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE};
     unsigned node = thief_node(world);
     const struct membership *ms = node_membership(world->nodes[node].node);
-    struct msg m = {.kind = MSG_VOTE, .path = path};
-    m.u.vote.purpose = purposes[prng_below(&world->fault_prng, 3)];
-    m.u.vote.credential = credential;
+    struct msg m = {.kind = MSG_VOTE, .path = path, .u.vote = *vote};
     m.u.vote.ballot = (struct ballot){.time = node_wall_ms(world, node) << 16,
                                       .incarnation = ms->members[node].incarnation,
                                       .node = (uint8_t)node};
     prng_fill(&world->fault_prng, m.u.vote.op_id, OP_ID_BYTES);
-    ask(world, to, &m, false);
+    ask_at(world, to, &m, false, times_given);
+}
+
+void
+thief_votes(struct world *world, unsigned to, struct path path, struct bytes change,
+            struct bytes credential)
+{
+    const struct msg_vote vote = {
+        .purpose = CHANGE_UPDATE, .change = change, .credential = credential};
+    ask_for_vote(world, to, path, &vote, world->bearers.times_given);
+}
+
+static void
+ask_for_change(struct world *world, unsigned to, struct path path, struct bytes credential)
+{
+    static const enum change_kind purposes[] = {CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE};
+    const struct msg_vote vote = {.purpose = purposes[prng_below(&world->fault_prng, 3)],
+                                  .credential = credential};
+    ask_for_vote(world, to, path, &vote, 0);
 }
 
 static void
@@ -221,7 +257,7 @@ draw_path(struct world *world, struct grant *grant)
         bytes_of_text(c->paths[denied ? 0 : prng_below(prng, c->path_count)].name)};
     if (!prng_chance(prng, RECORD_PERMILLE))
         return path;
-    grant_fill((unsigned)prng_below(prng, GRANTS), grant);
+    grant_fill(&world->options, (unsigned)prng_below(prng, GRANTS), grant);
     return (struct path){bytes_of_text(grant->tenant), bytes_of_text(grant->name)};
 }
 
@@ -267,12 +303,13 @@ thief_strike(struct world *world)
     uint64_t asked = t->asked;
     char credential[GRANT_TOKEN_BYTES];
     struct grant record;
-    if (!is_at_work(world))
+    if (!thief_is_at_work(world))
         return false;
     for (unsigned i = 0; i < QUESTIONS; i++) {
         unsigned which = (unsigned)prng_below(&world->fault_prng, THIEF_TOKENS);
         if (prng_chance(&world->fault_prng, AGAIN_PERMILLE))
             send_again(world);
+        thief_asks_as_bearer(world);
         if (t->seen[which].number == 0)
             continue;
         grant_fill_token(world->options.seed, t->seen[which].number, credential, &record);
@@ -288,7 +325,7 @@ thief_hears_of_revocation(struct world *world, uint64_t number)
 {
     char credential[GRANT_TOKEN_BYTES];
     struct grant record;
-    for (unsigned i = 0; i < THIEF_TOKENS && is_at_work(world); i++) {
+    for (unsigned i = 0; i < THIEF_TOKENS && thief_is_at_work(world); i++) {
         if (world->thief.seen[i].number != number)
             continue;
         world->thief.seen[i].revoked = true;
@@ -318,8 +355,11 @@ bool
 thief_is_answered(struct world *world, unsigned from, unsigned to, const struct msg *msg)
 {
     bool may = msg->op & 1, given = false, beyond = false;
-    if ((msg->op & ~UINT64_C(1)) != mark || to != thief_node(world) || from == to)
+    uint64_t times_given = msg->op >> 1 & TIME_BITS;
+    if (msg->op >> MARK_SHIFT != mark >> MARK_SHIFT || to != thief_node(world) || from == to)
         return false;
+    if (times_given != 0 && times_given != (world->bearers.times_given & TIME_BITS))
+        may = true;
     switch ((int)msg->kind) {
     case MSG_STATE: given = msg->u.state.refusal == REFUSED_NONE; break;
     case MSG_VERSIONS: given = msg->u.versions.refusal == REFUSED_NONE; break;

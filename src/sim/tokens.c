@@ -75,7 +75,7 @@ grant_begin(struct world *world, unsigned node)
         return;
     t->granting = true;
     op->grant = true;
-    grant_fill(t->granted, &op->record);
+    grant_fill(&world->options, t->granted, &op->record);
     ask_for_record(op);
 }
 

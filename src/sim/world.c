@@ -85,6 +85,7 @@ run_world_event(struct world *world, const struct event *event)
         break;
     case EVENT_CLIENT: client_turn(world, event->node); break;
     case EVENT_TOKENS: tokens_turn(world); break;
+    case EVENT_BEARERS: bearers_turn(world); break;
     case EVENT_IMPATIENT: client_impatient(world, event->tag); break;
     case EVENT_FAULT: faults_strike(world, (enum fault)event->node); break;
     case EVENT_SPLIT: plot_split_read(world, event->from, event->to); break;
@@ -199,6 +200,7 @@ world_new(const struct sim_options *options)
     check_shred_init(&world->shred, world);
     clients_init(world);
     tokens_init(world);
+    bearers_init(world);
     sites_draw(world);
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_boot(world, i);

@@ -6,6 +6,7 @@
 #define OSTRAKA_SIM_WORLD_H
 
 #include "actors/node.h"
+#include "sim/bearers.h"
 #include "sim/check_chain.h"
 #include "sim/check_shred.h"
 #include "sim/client.h"
@@ -40,6 +41,7 @@ enum event_kind {
     EVENT_CLIENT,
     EVENT_IMPATIENT,
     EVENT_TOKENS,
+    EVENT_BEARERS,
     EVENT_FAULT,
     EVENT_FAULT_END,
     EVENT_SPLIT,
@@ -142,6 +144,8 @@ struct sim_options {
     bool verbose, calm;
     const char *without;  /* fault kinds that this run does not have, with commas between */
     const char *tolerate; /* a property that is known to be broken: not judged */
+    /* Limits of the tenant "other": versions kept, and when new secrets expire; 0: none. */
+    unsigned other_versions, other_expires_s;
     unsigned cost_nodes, cost_paths; /* not 0: a world in which costs are counted */
 };
 
@@ -199,6 +203,7 @@ struct world {
     struct plot plot;
     struct clients clients;
     struct tokens tokens;
+    struct bearers bearers;
     struct thief thief;
     struct check_chain chain;
     struct check_shred shred;
