@@ -13,6 +13,7 @@ enum {
     SEND_US_MAX = 500,
     REVOKED_MS = 3000, /* then another takes its place */
     PROOF_MS = 20000,
+    COUNTED_MS = 120000, /* long enough to be known when its last use is over */
     USES_MAX = 4,
     COUNT_TRIES_MAX = 20,
     COUNT_AGAIN_US = 20000,
@@ -25,6 +26,7 @@ enum {
     SAME_KEY_PERMILLE = 300,
     TAKE_PERMILLE = 250,
     TRIED_MS = 400,
+    BURST = 8,
 };
 static const uint64_t own_bit = UINT64_C(1) << 61;
 /* Apart from the numbers of other tokens of the world. */
@@ -78,14 +80,14 @@ bearer_ask_record(struct bearer_op *op, enum request_kind kind, const char *cred
 /* ---- papers ---- */
 
 static bool
-policy_begin(struct world *world, unsigned node)
+standing_begin(struct world *world, unsigned node)
 {
     struct bearers *b = &world->bearers;
-    struct bearer_op *op = b->policy_moving ? NULL : bearer_op_new(world, JOB_POLICY, node);
+    struct bearer_op *op = b->standing_moving ? NULL : bearer_op_new(world, JOB_STANDING, node);
     if (!op)
         return false;
-    b->policy_moving = true;
-    paper_policy(b->policies, &op->record);
+    b->standing_moving = true;
+    paper_standing(b->standing, &op->record);
     bearer_ask_record(op, REQUEST_RECORD_PUT, sim_token);
     bearer_op_send(world, op, 5, SEND_US_MAX);
     return true;
@@ -169,11 +171,14 @@ fill_token(struct world *world, enum bearer bearer, uint64_t now_ms, struct toke
 {
     struct bearers *b = &world->bearers;
     bool counted = bearer == BEARER_COUNTED;
-    struct token_wish wish = {.ttl_ms = PROOF_MS,
+    struct token_wish wish = {.ttl_ms = counted ? COUNTED_MS : PROOF_MS,
                               .renewable = bearer == BEARER_PARENT,
                               .uses = counted ? prng_between(&b->prng, 1, USES_MAX) : 0};
     uint8_t identity[AUTH_UUID_BYTES], hash[HASH_BYTES] = {0};
-    paper_identity(bearer == BEARER_TRAVELLER ? CALLER_TRAVELLER : CALLER_MACHINE, identity);
+    paper_identity(bearer == BEARER_TRAVELLER ? CALLER_TRAVELLER
+                   : counted                  ? CALLER_STANDING
+                                              : CALLER_MACHINE,
+                   identity);
     if (bearer == BEARER_CHILD)
         wish.policies = (struct auth_names){1, {bytes_of_text("readers")}};
     const struct token *parent = bearer == BEARER_CHILD ? &b->of[BEARER_PARENT].token : NULL;
@@ -341,7 +346,6 @@ hand(struct world *world, struct bearer_op *op, const struct request *request)
     op->delivered = true;
     op->handed_ns = world->now_ns;
     op->is_void = bearer_is_void(world, op, true);
-    thief_sees_bearer(world, op);
     msg.u.request.request = request;
     msg.u.request.exchange = own_bit | (uint64_t)(op - world->bearers.ops);
     node_hand(world, op->node, ACTOR_GATEWAY, &msg);
@@ -359,8 +363,11 @@ end(struct world *world, struct bearer_op *op, const struct reply *reply)
 
 /* The change of the token's record outlives the arena in which it was made. */
 static void
-take_count(struct bearer_op *op, const struct request *made)
+take_count(struct world *world, struct bearer_op *op, const struct request *made)
 {
+    if (world->bearers.of[op->bearer].number == op->number)
+        world->bearers.of[op->bearer].count_begun_ns = world->now_ns;
+    world->bearers.times_given++;
     op->counted = (struct grant){.tenant = SYSTEM_TENANT, .size = made->value.size};
     memcpy(op->counted.value, made->value.data, made->value.size);
     memcpy(op->counted.name, made->name.data, made->name.size);
@@ -381,13 +388,10 @@ count_once(struct world *world, struct bearer_op *op)
     struct arena arena;
     arena_init(&arena, COUNT_ARENA_BYTES);
     op->stage = COUNT_UNDER_WAY;
-    if (world->bearers.of[op->bearer].number == op->number)
-        world->bearers.of[op->bearer].count_begun_ns = world->now_ns;
-    world->bearers.times_given++;
     struct reply failed = {.err =
                                authority_count_use(ms, &st, op->request.credential, &arena, &made)};
     if (failed.err == OK)
-        take_count(op, &made);
+        take_count(world, op, &made);
     arena_close(&arena);
     if (failed.err == OK)
         hand(world, op, &op->count);
@@ -400,6 +404,15 @@ bearers_deliver(struct world *world, uint64_t exchange)
 {
     struct bearer_op *op = &world->bearers.ops[exchange & (BEARER_OPS_MAX - 1)];
     const struct membership *ms = node_membership(world->nodes[op->node].node);
+    thief_sees_bearer(world, op);
+    if (op->entered_ns == 0 && op->job == JOB_USE && world->phase == PHASE_FAULTS) {
+        static const struct reply later = {.err = ERR_RATE_LIMITED};
+        op->entered_ns = world->now_ns;
+        if (sim_door_enter(world, op) != OK) {
+            end(world, op, &later);
+            return;
+        }
+    }
     if (op->stage != COUNT_DONE && !op->careless &&
         authority_counts_uses(ms, op->request.credential))
         count_once(world, op);
@@ -523,10 +536,23 @@ change_token(struct world *world, unsigned node)
     if (of->state == TOKEN_NONE || old)
         (void)bearer_make_begin(world, bearer, node, false);
     else if (of->state == TOKEN_OPEN ||
-             (of->state == TOKEN_LIVE && prng_chance(&world->bearers.prng, 250)))
+             (of->state == TOKEN_LIVE &&
+              prng_chance(&world->bearers.prng, bearer == BEARER_COUNTED ? 50 : 250)))
         (void)bearer_revoke_begin(world, bearer, node);
     else if (bearer == BEARER_PARENT)
         (void)renew_begin(world, node);
+}
+
+/* More at once than some tenants may. */
+static void
+use_often(struct world *world, unsigned node)
+{
+    static const enum bearer bearers[] = {BEARER_ROLE_ELSEWHERE, BEARER_SIGNED_ELSEWHERE};
+    for (unsigned i = 0; i < BURST; i++) {
+        enum bearer bearer = bearers[i % 2];
+        if (bearer >= BEARER_SIGNED || world->bearers.of[bearer].state >= TOKEN_OPEN)
+            (void)bearer_use_begin(world, bearer, node, true);
+    }
 }
 
 static void
@@ -560,14 +586,16 @@ bearers_turn(struct world *world)
         return;
     try_taken(world);
     if (world->tokens.granted == GRANTS && pick_node(world, &node)) {
-        if (b->policies < PAPER_POLICIES)
-            (void)policy_begin(world, node);
+        if (b->standing < PAPERS_STANDING)
+            (void)standing_begin(world, node);
         else if (b->papers[PAPER_ROLE].state == PAPER_NONE || prng_chance(&b->prng, 300))
             change_paper(world, node);
         if (prng_chance(&b->prng, 500))
             change_token(world, node);
         if (prng_chance(&b->prng, 300))
             (void)elsewhere_begin(world, node);
+        if (world->options.other_rate > 0 && prng_chance(&b->prng, 50))
+            use_often(world, node);
         if (prng_chance(&b->prng, 250))
             (void)bearer_crooked_begin(world, node);
     }

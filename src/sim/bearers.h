@@ -56,7 +56,7 @@ struct sim_bearer {
 };
 
 enum bearer_job {
-    JOB_POLICY,
+    JOB_STANDING,
     JOB_GIVE,
     JOB_TAKE,
     JOB_MAKE,
@@ -80,7 +80,7 @@ struct bearer_op {
     uint64_t round;    /* ROLE: of the secret id */
     bool second;       /* likewise */
     uint64_t proof_ms; /* when the statement was made; when the JSON web token ends */
-    uint64_t handed_ns;
+    uint64_t entered_ns, handed_ns;
     bool is_void;   /* what it comes with was, before it reached its node */
     bool may;       /* its bearer may do that */
     bool elsewhere; /* in the other tenant */
@@ -100,8 +100,8 @@ struct bearers {
     struct sim_bearer of[BEARERS];
     struct bearer_op ops[BEARER_OPS_MAX];
     struct elsewhere elsewhere;
-    unsigned policies; /* that are there */
-    bool policy_moving;
+    unsigned standing; /* of what stays: how much is there */
+    bool standing_moving;
     uint64_t count, serial; /* tokens made; requests */
     uint64_t served[BEARERS], refused, taken, crooked;
     uint64_t times_given; /* whenever something is about to be given, or a use counted */
@@ -120,6 +120,8 @@ void bearers_reply(struct world *world, unsigned node, uint64_t exchange,
 void bearers_node_crashed(struct world *world, unsigned node);
 /* Adds what is under way at each node. */
 void bearers_count(const struct world *world, uint64_t in_flight[static NODES_MAX]);
+/* check_door.c */
+void sim_door_open(struct world *world, unsigned node);
 /* Phase 3: everybody gets in, and nobody whose papers are taken away. */
 void bearers_whole(struct world *world);
 

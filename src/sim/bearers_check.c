@@ -59,7 +59,8 @@ identity_is_off(const struct world *world, enum bearer bearer)
         [BEARER_CHILD] = PAPER_MACHINE,       [BEARER_COUNTED] = PAPER_MACHINE_ELSEWHERE,
         [BEARER_TRAVELLER] = PAPER_TRAVELLER,
     };
-    return bearer != BEARER_JWT && bearer_paper_is_off(world, of[bearer]);
+    return bearer != BEARER_JWT && bearer != BEARER_COUNTED &&
+           bearer_paper_is_off(world, of[bearer]);
 }
 
 /* Its parent's place is taken by another only after the parent had been revoked. */
@@ -98,7 +99,7 @@ bearer_is_void(const struct world *world, const struct bearer_op *op, bool by_cl
         if (is_signed)
             return proof_is_void(world, op, now_ms);
         return op->careless || token_is_void(world, op->bearer, op->number, now_ms);
-    case JOB_POLICY:
+    case JOB_STANDING:
     case JOB_GIVE:
     case JOB_TAKE:
     case JOB_REVOKE:
@@ -136,8 +137,9 @@ bearer_may(const struct world *world, const struct bearer_op *op)
 static bool
 was_let_in(const struct bearer_op *op, enum vault_err err)
 {
-    bool anybody = err == ERR_NOT_READY || err == ERR_AUDIT_UNAVAILABLE || err == ERR_BUSY ||
-                   err == ERR_NOMEM || err == ERR_ENTROPY;
+    bool anybody = err == ERR_RATE_LIMITED || err == ERR_NOT_READY ||
+                   err == ERR_AUDIT_UNAVAILABLE || err == ERR_BUSY || err == ERR_NOMEM ||
+                   err == ERR_ENTROPY;
     return op->stage != COUNT_UNDER_WAY && !anybody && err != ERR_UNAUTHENTICATED;
 }
 
@@ -236,6 +238,7 @@ use_ended(struct world *world, const struct bearer_op *op, const struct reply *r
                  (const char *)op->request.name.data, op->elsewhere ? "other" : "default");
     if (let_in)
         check_uses(world, op);
+    check_door(world, op, reply->err);
     if (reply->err != OK)
         return;
     if (op->request.kind == REQUEST_READ)
@@ -260,9 +263,9 @@ bearer_check(struct world *world, struct bearer_op *op, const struct reply *repl
 {
     bearer_check_void(world, op, reply->err);
     switch (op->job) {
-    case JOB_POLICY:
-        world->bearers.policy_moving = false;
-        world->bearers.policies += reply->err == OK;
+    case JOB_STANDING:
+        world->bearers.standing_moving = false;
+        world->bearers.standing += reply->err == OK;
         break;
     case JOB_GIVE:
     case JOB_TAKE: paper_ended(world, op, reply->err); break;

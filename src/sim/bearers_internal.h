@@ -26,6 +26,11 @@ void bearer_login_token(const struct world *world, enum bearer bearer, uint64_t 
                         const char *credential, uint64_t until_ms, struct token *out);
 void bearer_draw_proof(struct world *world, struct bearer_op *op, enum bearer bearer, bool plain);
 
+/* check_door.c */
+/* Errors: ERR_RATE_LIMITED. */
+MUST_CHECK enum vault_err sim_door_enter(struct world *world, const struct bearer_op *op);
+void check_door(struct world *world, const struct bearer_op *op, enum vault_err err);
+
 /* bearers_check.c */
 bool bearer_paper_is_off(const struct world *world, enum paper paper);
 /*

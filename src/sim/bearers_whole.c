@@ -129,7 +129,7 @@ void
 bearers_whole(struct world *world)
 {
     int node = right_node(world);
-    if (node < 0 || world->bearers.policies < PAPER_POLICIES)
+    if (node < 0 || world->bearers.standing < PAPERS_STANDING)
         return;
     wait_for_answers(world);
     for (unsigned i = 0; i < PAPERS; i++)

@@ -418,6 +418,7 @@ node_crash(struct world *world, unsigned node)
     if (!n->node)
         return;
     trace_line(&world->trace, world->now_ns, "node %u down", node);
+    door_close(&n->door);
     node_free(n->node);
     n->node = NULL;
     n->life++;
@@ -495,6 +496,7 @@ node_boot(struct world *world, unsigned node)
                n->mismatched ? " with another configuration" : "");
     world->current = node;
     n->effects_left = UINT32_MAX;
+    sim_door_open(world, node);
     node_set_sequence(n->node, n->disk.sequence);
     node_start(n->node, &st, &executor);
     step_end(world, node);
@@ -554,6 +556,7 @@ void
 node_close_sim(struct world *world, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
+    door_close(&n->door);
     node_free(n->node);
     disk_close(&n->disk);
     secret_arena_open(n->secrets);

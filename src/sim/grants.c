@@ -46,6 +46,7 @@ fill_tenant(const char *name, const struct sim_options *limits, struct grant *ou
     if (limits) {
         tenant.versions_max = limits->other_versions;
         tenant.expires_after_s = limits->other_expires_s;
+        tenant.requests_per_second = limits->other_rate;
     }
     set_name(out, SYSTEM_TENANT, AUTH_KIND_TENANT, name);
     set_value(out, tenant_encode(&tenant, &encoded), &encoded);

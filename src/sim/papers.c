@@ -68,6 +68,7 @@ paper_identity(unsigned caller, uint8_t out[static AUTH_UUID_BYTES])
         [CALLER_MACHINE] = {0x52},
         [CALLER_HOLDER] = {[6] = 0x40, [8] = 0x80, [15] = 0xaa}, /* named by the certificate */
         [CALLER_TRAVELLER] = {0x53},
+        [CALLER_STANDING] = {0x54},
     };
     memcpy(out, ids[caller], AUTH_UUID_BYTES);
 }
@@ -212,8 +213,8 @@ paper_fill(uint64_t seed, enum paper paper, bool good, uint64_t round, uint64_t 
  * Elsewhere: readers read what is hot, keepers may update it when they say which version they
  * expect, and hoppers may do one thing there and another at home, where a denial lies over it.
  */
-void
-paper_policy(unsigned number, struct grant *out)
+static void
+fill_policy(unsigned number, struct grant *out)
 {
     static const struct {
         const char *tenant, *name, *path;
@@ -239,10 +240,19 @@ paper_policy(unsigned number, struct grant *out)
             (struct policy_rule){.path = bytes_of_text("cold/**"),
                                  .capabilities = 1U << CAPABILITY_DENY,
                                  .not_after = MINUTES_PER_DAY};
-    *out = (struct grant){0};
     grant_set(out, policies[number].tenant, AUTH_KIND_POLICY, policies[number].name,
               policy_encode(policy, &encoded), &encoded);
     free(policy);
+}
+
+void
+paper_standing(unsigned number, struct grant *out)
+{
+    *out = (struct grant){0};
+    if (number < PAPER_POLICIES)
+        fill_policy(number, out);
+    else
+        fill_identity(CALLER_STANDING, true, true, out);
 }
 
 /* ---- what is proved with them ---- */

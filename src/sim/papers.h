@@ -21,7 +21,7 @@ enum paper {
     PAPER_ISSUER_ELSEWHERE,
     PAPER_AUTHORITY,
 };
-enum { PAPERS = PAPER_AUTHORITY + 1, PAPER_POLICIES = 4 };
+enum { PAPERS = PAPER_AUTHORITY + 1, PAPER_POLICIES = 4, PAPERS_STANDING = PAPER_POLICIES + 1 };
 const char *paper_name(enum paper paper);
 
 /*
@@ -31,11 +31,11 @@ const char *paper_name(enum paper paper);
  */
 void paper_fill(uint64_t seed, enum paper paper, bool good, uint64_t round, uint64_t ends_ms,
                 struct grant *out);
-/* The policies, by number. */
-void paper_policy(unsigned number, struct grant *out);
+/* What stays: the policies, and the identity of counted tokens, by number. */
+void paper_standing(unsigned number, struct grant *out);
 
 /* Of the tokens of these. Views are static. */
-enum { CALLER_MACHINE, CALLER_HOLDER, CALLER_TRAVELLER };
+enum { CALLER_MACHINE, CALLER_HOLDER, CALLER_TRAVELLER, CALLER_STANDING };
 void paper_identity(unsigned caller, uint8_t out[static AUTH_UUID_BYTES]);
 
 enum { CREDENTIAL_TEXT_MAX = 2048, ROLE_TTL_MS = 25000 };

@@ -5,6 +5,7 @@
 #ifndef OSTRAKA_SIM_WORLD_H
 #define OSTRAKA_SIM_WORLD_H
 
+#include "actors/door.h"
 #include "actors/node.h"
 #include "sim/bearers.h"
 #include "sim/check_chain.h"
@@ -19,7 +20,7 @@
 #include "sim/tokens.h"
 #include "sim/trace.h"
 
-enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000, MSG_KINDS_MAX = 256 };
+enum { CANARY_BYTES = 16, REQUEST_DEADLINE_MS = 5000, MSG_KINDS_MAX = 256, LET_IN_KEPT = 16 };
 
 /* How a run ended: exit statuses of the program. */
 enum sim_end { SIM_OK = 0, SIM_USAGE = 2, SIM_SAFETY = 10, SIM_LIVENESS = 11, SIM_CRASH = 12 };
@@ -122,6 +123,9 @@ struct sim_node {
     uint64_t checked_incarnation;   /* that its promises are held against */
     uint64_t forgetful_incarnation; /* the last that began without the store of the one before */
     struct signing_key signing;
+    struct door door;                /* as the server has one, where the world has limits */
+    uint64_t let_in_ns[LET_IN_KEPT]; /* check_door.c, newest first */
+    unsigned let_in_count;
     unsigned effects_left; /* until it crashes in the present step; UINT32_MAX: it does not */
     bool dying;
 };
@@ -146,6 +150,7 @@ struct sim_options {
     const char *tolerate; /* a property that is known to be broken: not judged */
     /* Limits of the tenant "other": versions kept, and when new secrets expire; 0: none. */
     unsigned other_versions, other_expires_s;
+    unsigned other_rate;             /* requests in a second at each node */
     unsigned cost_nodes, cost_paths; /* not 0: a world in which costs are counted */
 };
 
