@@ -459,7 +459,7 @@ bearers_node_crashed(struct world *world, unsigned node)
     for (unsigned i = 0; i < BEARER_OPS_MAX; i++) {
         struct bearer_op *op = &world->bearers.ops[i];
         if (op->live && op->node == node) {
-            op->is_void = false; /* it was not answered */
+            op->unanswered = true;
             op->delivered = false;
             end(world, op, &open);
         }

@@ -81,10 +81,11 @@ struct bearer_op {
     bool second;       /* likewise */
     uint64_t proof_ms; /* when the statement was made; when the JSON web token ends */
     uint64_t entered_ns, handed_ns;
-    bool is_void;   /* what it comes with was, before it reached its node */
-    bool may;       /* its bearer may do that */
-    bool elsewhere; /* in the other tenant */
-    bool careless;  /* no use is counted for it */
+    bool is_void;    /* what it comes with was, before it reached its node */
+    bool may;        /* its bearer may do that */
+    bool elsewhere;  /* in the other tenant */
+    bool unanswered; /* its node ended */
+    bool careless;   /* no use is counted for it */
     enum count_stage stage;
     unsigned tries;
     unsigned secret; /* elsewhere.h: number of it */

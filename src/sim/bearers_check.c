@@ -140,7 +140,8 @@ was_let_in(const struct bearer_op *op, enum vault_err err)
     bool anybody = err == ERR_RATE_LIMITED || err == ERR_NOT_READY ||
                    err == ERR_AUDIT_UNAVAILABLE || err == ERR_BUSY || err == ERR_NOMEM ||
                    err == ERR_ENTROPY;
-    return op->stage != COUNT_UNDER_WAY && !anybody && err != ERR_UNAUTHENTICATED;
+    return !op->unanswered && op->stage != COUNT_UNDER_WAY && !anybody &&
+           err != ERR_UNAUTHENTICATED;
 }
 
 void
