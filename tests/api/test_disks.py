@@ -168,7 +168,7 @@ class DiskTest(unittest.TestCase):
             begun = len(cluster.log(HEALED))
             cluster.start(HEALED)
             cluster.wait_ready([HEALED])
-            wait_until(lambda: not self.handing_over(), 30, "everything handed over")
+            wait_until(lambda: not self.handing_over(), 120, "everything handed over")
         self.assertEqual(load.wrong, [])
         self.known = {name: known for name, known in load.acknowledged.items()
                       if name not in load.unknown}
@@ -191,7 +191,7 @@ class DiskTest(unittest.TestCase):
         def states():
             return [self.cluster.request(n, "GET", "/v1/status")[2] for n in (1, 2, 3)]
         try:
-            wait_until(lambda: all(map(is_whole, states())), 30, "whole", interval=0.1)
+            wait_until(lambda: all(map(is_whole, states())), 120, "whole", interval=0.1)
         except AssertionError as error:
             raise AssertionError("%s: %s" % (error, [
                 (s["status"], s["recovery"], s["repair"]) for s in states()])) from None
