@@ -5,14 +5,27 @@
 #include <string.h>
 
 static uint64_t
+mix_word(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
+static uint64_t
 mix(uint64_t h, struct bytes b)
 {
-    for (size_t i = 0; i < b.size; i++) {
-        h ^= b.data[i];
-        h *= UINT64_C(0x100000001b3);
+    uint64_t word;
+    size_t at = 0;
+
+    h = mix_word(h, b.size);
+    for (; b.size - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, b.data + at, sizeof(word));
+        h = mix_word(h, word);
     }
-    h ^= h >> 29;
-    return h * UINT64_C(0x9e3779b97f4a7c15);
+    word = 0;
+    for (; at < b.size; at++)
+        word = word << 8 | b.data[at];
+    return mix_word(h, word);
 }
 
 uint64_t

@@ -119,7 +119,8 @@ row_key_identity(struct path path, struct row_key *out)
 void
 row_key_table(enum row_table table, struct row_key *out)
 {
-    *out = (struct row_key){.data = {(uint8_t)table}, .size = 1};
+    out->data[0] = (uint8_t)table; /* what lies beyond the size is never looked at */
+    out->size = 1;
 }
 
 static bool
