@@ -11,8 +11,8 @@
  * over it (store_chain.h; meta row, same transaction), so that a store that went back in time can
  * be told. That row's key, "\0seq", is taken: no change may name it, and readers never see it.
  *
- * Threads: store_commit and store_sync from one thread (the storage writer); each reader belongs to
- * one thread. store_wt.c allows all of them at once.
+ * Threads: store_commit and store_sync from one thread at a time; each reader belongs to one thread.
+ * store_wt.c allows all of them at once.
  */
 #ifndef OSTRAKA_STORE_STORE_H
 #define OSTRAKA_STORE_STORE_H
