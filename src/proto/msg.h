@@ -470,8 +470,9 @@ struct msg_request {
     uint64_t exchange;             /* names the exchange in the REPLY effect */
 };
 struct msg_stored {
-    uint64_t tag;       /* of the STORE effect */
-    enum vault_err err; /* OK: done as far as the effect needs. ERR_DISK_FULL, ERR_IO: nothing changed */
+    uint64_t tag; /* of the STORE effect */
+    enum vault_err
+        err; /* OK: done as far as the effect needs. ERR_DISK_FULL, ERR_IO: nothing changed */
 };
 struct loaded_row {
     struct bytes key;
