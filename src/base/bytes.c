@@ -17,6 +17,7 @@ enum {
     ARENA_BLOCK_MODERATE =
         64 * 1024, /* the largest block that a reset keeps, and that grows on its own */
     BUF_FIRST = 256,
+    PRINTF_FIRST = 128, /* room made before the length of a text is known */
 };
 
 /* Beyond `used` a block is all zero, so that memory taken from it needs no clearing. */
@@ -238,22 +239,27 @@ buf_append_text(struct buf *buf, const char *text)
 enum vault_err
 buf_printf(struct buf *buf, const char *format, ...)
 {
-    enum vault_err err;
+    enum vault_err err = buf_reserve(buf, PRINTF_FIRST);
+    size_t room = buf->capacity - buf->size;
     va_list args;
     int length;
 
-    va_start(args, format);
-    length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    assert(length >= 0);
-
-    /* One byte more, for the NUL that vsnprintf insists on; it is not part of the buffer. */
-    err = buf_reserve(buf, (size_t)length + 1);
     if (err != OK)
         return err;
+    /* Most texts fit at once. The NUL that vsnprintf insists on is not part of the buffer. */
     va_start(args, format);
-    (void)vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
+    length = vsnprintf((char *)buf->data + buf->size, room, format, args);
     va_end(args);
+    assert(length >= 0);
+    if ((size_t)length >= room) {
+        bytes_wipe(buf->data + buf->size, room);
+        err = buf_reserve(buf, (size_t)length + 1);
+        if (err != OK)
+            return err;
+        va_start(args, format);
+        (void)vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
+        va_end(args);
+    }
     buf->size += (size_t)length;
     return OK;
 }

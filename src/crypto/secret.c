@@ -238,8 +238,11 @@ secret_equal(struct bytes a, struct bytes b)
 {
     if (a.size != b.size)
         return false;
-    if (a.size == crypto_verify_32_BYTES) /* hashes and keys: in constant time too, and faster */
+    /* Hashes and keys: in constant time too, and faster. */
+    if (a.size == crypto_verify_32_BYTES)
         return crypto_verify_32(a.data, b.data) == 0;
+    if (a.size == crypto_verify_16_BYTES)
+        return crypto_verify_16(a.data, b.data) == 0;
     return a.size == 0 || sodium_memcmp(a.data, b.data, a.size) == 0;
 }
 
