@@ -3,11 +3,12 @@
  *
  * Records that are noted gather into a block. A block is written (row 'a', and where the trail
  * stands in row 'm' "audit", in one batch) as soon as the one before it is, and the turn of the loop
- * is over in which something was noted; so under load a block holds what has come in meanwhile. What leaves the node in a step that noted something is held
- * back by the node until that block is written (actors/audit_hold.h). If it cannot be written, what
- * was held is refused, requests are refused from then on (503 audit_unavailable), this node gives
- * neither votes nor shares, and the same block is tried again every second. The same holds while
- * it cannot be read at the start where the trail stands.
+ * is over in which something was noted; so under load a block holds what has come in meanwhile.
+ * What leaves the node in a step that noted something is held back by the node until that block is
+ * written (actors/audit_hold.h). If it cannot be written, what was held is refused, requests are
+ * refused from then on (503 audit_unavailable), this node gives neither votes nor shares, and the same
+ * block is tried again every second. The same holds while it cannot be read at the start where the
+ * trail stands.
  *
  * Every second in which records were written, the newest tree head is signed, stored, and sent to
  * the peers (ANCHOR), who store it (row 'h') and say so (ANCHORED). A head that does not go on from

@@ -399,7 +399,7 @@ struct bound {
     uint64_t min, max;
 };
 
-#define REFUSAL_MAX REFUSED_PROOF
+#define REFUSAL_MAX REFUSED_LIMIT
 static const struct bound bounds[] = {
     {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_ERASE},
     {MSG_VOTE, 2, true, OP_ID_BYTES, OP_ID_BYTES},
