@@ -81,6 +81,7 @@ struct shard_path {
     enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
     uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
     unsigned claimed_by;          /* bit per node */
+    struct bucket *bucket;        /* borrowed; NULL: not asked for yet, see shard_bucket() */
     struct kept_rows *kept;       /* of the accepted head's version; NULL: none */
 };
 

@@ -10,9 +10,13 @@
 struct bucket *
 shard_bucket(const struct shard_work *w)
 {
+    struct shard_path *path = w->path;
     struct row_key key;
-    row_key_path(w->path->link.path, &key);
-    return &w->s->buckets->buckets[bucket_of(w->s->buckets, row_key_bytes(&key))];
+    if (!path->bucket) {
+        row_key_path(path->link.path, &key);
+        path->bucket = &w->s->buckets->buckets[bucket_of(w->s->buckets, row_key_bytes(&key))];
+    }
+    return path->bucket;
 }
 
 /* ---- erasing ---- */
