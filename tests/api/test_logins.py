@@ -125,7 +125,7 @@ class Logins(IdentityCluster):
         self.call(201, 1, "POST", "/v1/tenants", {"name": "green"})
         own = set()
         for number in range(4):  # among roles of another tenant
-            identity = self.make_identity("green-%d" % number, "green")
+            identity = self.make_identity("green-%d" % number, tenant="green")
             own.add(self.call(201, 1, "POST", "/v1/auth/roles", {"identity": identity}, tenant="green")["role_id"])
             self.make_role("not-green-%d" % number)
         shown, after = [], ""
