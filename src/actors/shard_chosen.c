@@ -254,8 +254,9 @@ answer_destroyed(struct shard_work *w, const struct head *head, bool scanned, bo
 }
 
 /*
- * Nobody is told of it and nothing is promised, so if it is lost, that is as if the notice had been:
- * the head is accepted, with all its rows and escrow.
+ * Where it sets the state and drops no version, nobody is told of anything that a crash could take
+ * back: if it is lost, that is as if the notice had been, and the head is accepted, with all its rows
+ * and escrow. What drops versions must be durable: it is said of them later that they are erased.
  */
 static void
 set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
@@ -312,8 +313,9 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     answer_destroyed(w, head, scanned, count > 0);
     if (count == 0)
         return;
-    bool forgettable =
-        plan != PLAN_TAKE && !path->has_answer && ballot_compare(path->row.row.ballot, ballot) == 0;
+    bool forgettable = plan != PLAN_TAKE && !path->has_answer && brings && !scanned &&
+                       head->oldest_version <= 1 &&
+                       ballot_compare(path->row.row.ballot, ballot) == 0;
     shard_commit(w, list, count);
     if (forgettable)
         shard_commit_may_be_lost(w);

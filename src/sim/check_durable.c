@@ -88,6 +88,18 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     if (voted || written)
         check_chain_promise(&world->chain, node, msg->path,
                             voted ? msg->u.voted.ballot : msg->u.written.ballot);
-    if (erased && disk_pending(&world->nodes[node].disk, row_key_bytes(&key)))
+    if (erased && disk_owes(&world->nodes[node].disk, row_key_bytes(&key)))
         sim_fail(world, SIM_SAFETY, "durable", "node %u said ERASED before it was durable", node);
+}
+
+/* What is told to be erased later must not come back. */
+void
+check_forgettable(struct world *world, unsigned node, enum store_need need,
+                  const struct store_change *change)
+{
+    enum row_table table = (enum row_table)change->key.data[0];
+    if (need == STORE_VISIBLE && change->kind != STORE_PUT &&
+        (table == ROW_VERSION || table == ROW_DEALING))
+        sim_fail(world, SIM_SAFETY, "durable", "node %u drops versions that a crash brings back",
+                 node);
 }

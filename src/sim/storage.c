@@ -31,6 +31,7 @@ storage_store(struct world *world, unsigned node, const struct effect *effect)
     for (size_t i = 0; i < effect->u.store.count; i++) {
         check_secrets_bytes(world, effect->u.store.changes[i].value, "a row");
         check_shred_written(&world->shred, node, &effect->u.store.changes[i]);
+        check_forgettable(world, node, effect->u.store.need, &effect->u.store.changes[i]);
     }
     costs_storage(&world->costs, node, effect);
     disk_submit(&world->nodes[node].disk, effect);

@@ -304,6 +304,8 @@ void check_secrets_bytes(struct world *world, struct bytes bytes, const char *wh
 
 /* check_durable.c: no answer promises what is not durable */
 void check_durable(struct world *world, unsigned node, const struct msg *msg);
+void check_forgettable(struct world *world, unsigned node, enum store_need need,
+                       const struct store_change *change);
 
 /* check_boxes.c: that share key of the node has just been destroyed */
 void check_boxes_destroyed(struct world *world, unsigned owner, uint64_t id);
