@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "auth/nobody.h"
 #include "auth/statement.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,10 +20,14 @@ static void
 check_statement(struct bytes text)
 {
     static const uint8_t cluster[CLUSTER_ID_BYTES];
+    struct client_authority *nobody = calloc(1, sizeof(*nobody));
     uint8_t identity[AUTH_UUID_BYTES];
 
-    require(statement_check(text, cluster, bytes_of_text("team-a"), NULL, 1800000000000,
+    require(nobody && client_authority_decode(
+                          bytes_of(nobodys_authority, sizeof(nobodys_authority)), nobody) == OK);
+    require(statement_check(text, cluster, bytes_of_text("team-a"), nobody, 1800000000000,
                             identity) != STATEMENT_VALID);
+    free(nobody);
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "auth/identity.h"
 #include "auth/jwt.h"
+#include "auth/nobody.h"
 #include "auth/principal.h"
 #include "auth/statement.h"
 
@@ -133,6 +134,26 @@ find_revocations(const struct auth_records *view, struct bytes tenant,
     return reason;
 }
 
+/* Of the tenant; or, with REASON_CERTIFICATE, one that has issued nothing. */
+static enum auth_reason
+find_authority(const struct auth_records *view, struct bytes tenant,
+               struct client_authority *authority, struct revocations *revocations)
+{
+    struct bytes record;
+    enum auth_reason reason = auth_lookup(view, tenant, AUTH_KIND_CLIENT_AUTHORITY,
+                                          bytes_of_text("ca"), REASON_CERTIFICATE, &record);
+    enum auth_reason list;
+
+    if (reason == REASON_CERTIFICATE)
+        record = bytes_of(nobodys_authority, sizeof(nobodys_authority));
+    else if (reason != REASON_ALLOWED)
+        return reason;
+    if (client_authority_decode(record, authority) != OK)
+        return REASON_CORRUPT;
+    list = find_revocations(view, tenant, authority, revocations);
+    return list == REASON_ALLOWED ? reason : list;
+}
+
 enum auth_reason
 login_statement(const struct auth_records *view, struct bytes text,
                 const uint8_t cluster_id[static CLUSTER_ID_BYTES], struct bytes tenant,
@@ -140,24 +161,15 @@ login_statement(const struct auth_records *view, struct bytes text,
 {
     struct client_authority *authority = malloc(sizeof(*authority));
     struct revocations revocations;
-    enum statement_verdict verdict;
-    struct bytes record;
-    enum auth_reason reason;
+    enum auth_reason reason = REASON_UNAVAILABLE, verdict;
 
     *out = (struct login){.tenant = tenant};
-    reason = auth_lookup(view, tenant, AUTH_KIND_CLIENT_AUTHORITY, bytes_of_text("ca"),
-                         REASON_CERTIFICATE, &record);
-    if (!authority)
-        reason = REASON_UNAVAILABLE;
-    else if (reason == REASON_ALLOWED && client_authority_decode(record, authority) != OK)
-        reason = REASON_CORRUPT;
-    if (authority && reason == REASON_ALLOWED)
-        reason = find_revocations(view, tenant, authority, &revocations);
+    if (authority)
+        reason = find_authority(view, tenant, authority, &revocations);
     if (reason == REASON_ALLOWED || reason == REASON_CERTIFICATE) {
         verdict =
-            statement_check(text, cluster_id, tenant, reason == REASON_ALLOWED ? authority : NULL,
-                            now_ms, out->identity);
-        reason = reason_of(verdict);
+            reason_of(statement_check(text, cluster_id, tenant, authority, now_ms, out->identity));
+        reason = verdict == REASON_ALLOWED ? reason : verdict;
     }
     free(authority);
     if (reason == REASON_ALLOWED)
@@ -173,8 +185,13 @@ login_jwt(const struct auth_records *view, struct bytes jwt, struct bytes tenant
           struct login *out)
 {
     struct principal who;
-    enum auth_reason reason = principal_of_jwt(view, jwt, tenant, now_ms, &who);
+    struct auth_records anew = *view;
+    enum auth_reason reason;
     struct jwt parts;
+
+    /* Whatever is wrong takes a signature's time: one that is remembered would take none. */
+    anew.verified = NULL;
+    reason = principal_of_jwt(&anew, jwt, tenant, now_ms, &who);
 
     *out = (struct login){0};
     if (reason == REASON_ALLOWED && who.sets[0].count == 0)

@@ -68,7 +68,7 @@ enum statement_verdict {
 };
 
 /*
- * `authority` of that tenant, or NULL when it has none. On STATEMENT_VALID `identity` is whom the
+ * `authority` of that tenant. On STATEMENT_VALID `identity` is whom the
  * certificate names, else zero.
  */
 enum statement_verdict statement_check(struct bytes text,

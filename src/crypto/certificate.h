@@ -40,7 +40,10 @@ MUST_CHECK enum vault_err certificate_authority_of(struct bytes der, struct byte
                                                    uint8_t mark[static HASH_BYTES]);
 /* A time of ASN.1 with its tag, UTCTime or GeneralizedTime, as RFC 5280 demands. */
 bool certificate_time(uint8_t tag, struct bytes text, uint64_t *out);
-/* Whether the authority's key signed it, and it names that authority as its issuer. */
+/*
+ * Whether the authority's key signed it, and it names that authority as its issuer. A signature is
+ * verified whatever the answer is, if it is of an algorithm that is taken.
+ */
 bool certificate_signed_by(struct bytes der, struct bytes authority_der);
 
 #endif

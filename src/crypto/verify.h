@@ -36,6 +36,13 @@ struct public_key {
  */
 bool public_key_valid(const struct public_key *key);
 
+/*
+ * A key that signed nothing: the base point of a curve, or a number that is no product of two primes
+ * anybody knows. For who has no key, and does the same work as with one; what it says counts for
+ * nothing, since the base points' private keys are no secret. Views are of constants.
+ */
+struct public_key public_key_of_nobody(enum signature_kind kind);
+
 /* False for a key that is not valid, too. */
 bool signature_verify(const struct public_key *key, struct bytes message, struct bytes signature);
 

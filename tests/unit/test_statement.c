@@ -199,9 +199,6 @@ times_and_places(void **state)
     assert_int_equal(
         statement_check(buf_bytes(&text), cluster, bytes_of_text("team-b"), &trust, NOW, identity),
         STATEMENT_ELSEWHERE);
-    assert_int_equal(
-        statement_check(buf_bytes(&text), cluster, bytes_of_text("team-a"), NULL, NOW, identity),
-        STATEMENT_CERTIFICATE);
     cluster[0] ^= 1;
     assert_int_equal(check_of(buf_bytes(&text), NOW), STATEMENT_ELSEWHERE);
     cluster[0] ^= 1;
