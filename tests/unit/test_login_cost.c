@@ -17,7 +17,7 @@
 
 #define NOW UINT64_C(1800000000000)
 
-enum { CASES_MAX = 8, ROUNDS_MIN = 5, ROUNDS_MAX = 400, CALLS = 10, SPREAD_MAX = 60 };
+enum { CASES_MAX = 8, ROUNDS_MIN = 5, ROUNDS_MAX = 400, CALLS = 10, SPREAD_MAX = 40 };
 
 struct refusal {
     const char *what;
