@@ -217,7 +217,7 @@ read_r_and_s(struct bytes signature, uint8_t out[static P256_KEY_BYTES])
     struct der outer = {.left = signature}, d = der_open(&outer, TAG_SEQUENCE);
     struct bytes r = der_take_integer(&d, HALF_BYTES), s = der_take_integer(&d, HALF_BYTES);
 
-    if (!der_end(&d) || !der_end(&outer))
+    if (!der_end(&d) || !der_end(&outer) || !r.data || !s.data)
         return false;
     memset(out, 0, P256_KEY_BYTES);
     memcpy(out + HALF_BYTES - r.size, r.data, r.size);
