@@ -41,13 +41,13 @@ set_up(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
 
+    *state = w;
     if (!w || crypto_init() != OK)
         return -1;
     arena_init(&w->arena, 1024 * 1024);
     w->view = (struct auth_records){&w->records, records_get, &w->verified};
     records_add_tenant(&w->records, "team-a");
     records_add_tenant(&w->records, "bare");
-    *state = w;
     return crypto_sign_seed_keypair(w->public_key, w->private_key, ed_seed);
 }
 
