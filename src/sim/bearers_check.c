@@ -4,8 +4,8 @@
  * revoked: once it has been answered that something is taken away (a token, its parent, its
  *   identity, the issuer, the certificate, the secret id), or when it has ended by the clock of the
  *   node, that very node lets nobody in by it.
- * beyond: nobody is given what the policies of his tenant do not give him, in the tenant in which he
- *   acts; no login makes another token than is its own, no token makes more of itself.
+ * beyond: nobody is given what the policies of his tenant do not give him, in the tenant in which
+ *   he acts; no login makes another token than is its own, no token makes more of itself.
  * uses: no more requests are let in with a counted token than it has uses.
  * tenants, limits: elsewhere.h.
  */

@@ -12,9 +12,14 @@ void bearer_op_send(struct world *world, struct bearer_op *op, uint64_t us_min, 
 /* A request about the operation's record. */
 void bearer_ask_record(struct bearer_op *op, enum request_kind kind, const char *credential);
 
-/* Each begins something; false: not now. Plain: as it should be, with nothing odd about it. */
+/*
+ * bearers_begin.c: each begins something; false: not now. Plain: as it should be, with nothing odd
+ * about it.
+ */
+bool bearer_standing_begin(struct world *world, unsigned node);
 bool bearer_give_begin(struct world *world, enum paper paper, bool good, unsigned node);
 bool bearer_make_begin(struct world *world, enum bearer bearer, unsigned node, bool plain);
+bool bearer_renew_begin(struct world *world, unsigned node);
 bool bearer_revoke_begin(struct world *world, enum bearer bearer, unsigned node);
 bool bearer_use_begin(struct world *world, enum bearer bearer, unsigned node, bool plain);
 /* bearers_crooked.c */

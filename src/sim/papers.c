@@ -16,7 +16,8 @@ static const char home[] = "default", issuer_name[] = "https://issuer.simulator"
 static const uint8_t client_serial[] = {0x10, 0x92};
 
 /*
- * An authority and a client of it, valid until 2036, base64 of DER, and the client's key of Ed25519.
+ * An authority and a client of it, valid until 2036, base64 of DER, and the client's key of
+ * Ed25519.
  * Made for the simulator and tests, and used for nothing else.
  */
 static const char authority_der[] =

@@ -25,9 +25,9 @@ enum { PAPERS = PAPER_AUTHORITY + 1, PAPER_POLICIES = 4, PAPERS_STANDING = PAPER
 const char *paper_name(enum paper paper);
 
 /*
- * A secret id is good in one round alone; the second of a role ends. Not good: a role without secret
- * ids, an identity that is disabled, an authority that revokes the certificate, and of an issuer
- * the size is 0: it is deleted.
+ * A secret id is good in one round alone; the second of a role ends. Not good: a role without
+ * secret ids, an identity that is disabled, an authority that revokes the certificate, and of an
+ * issuer the size is 0: it is deleted.
  */
 void paper_fill(uint64_t seed, enum paper paper, bool good, uint64_t round, uint64_t ends_ms,
                 struct grant *out);

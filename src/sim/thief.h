@@ -43,7 +43,10 @@ void thief_hears_of_revocation(struct world *world, uint64_t number);
 bool thief_strike(struct world *world);
 unsigned thief_node(const struct world *world);
 bool thief_is_at_work(const struct world *world);
-/* `may`: the answer may give something, as long as nothing is given to bearers. Of a vote for an identity record nothing may be given. */
+/*
+ * `may`: the answer may give something, as long as nothing is given to bearers. Of a vote for an
+ * identity record nothing may be given.
+ */
 void thief_reads(struct world *world, unsigned to, struct path path, const struct msg_read *read,
                  bool may);
 void thief_votes(struct world *world, unsigned to, struct path path, struct bytes change,

@@ -1,7 +1,7 @@
 /*
  * What the broken node does with what bearers prove themselves with when they come to it: it reads
- * with their tokens, here and in the other tenant, asks for votes for tokens that no login of theirs
- * makes, and all of that also after it has been taken away from them.
+ * with their tokens, here and in the other tenant, asks for votes for tokens that no login of
+ * theirs makes, and all of that also after it has been taken away from them.
  */
 #include <string.h>
 
