@@ -120,8 +120,6 @@ token_spend(struct token *token, uint64_t now_ms)
 bool
 token_in_use(const struct token *token, uint64_t now_ms)
 {
-    if (PLANTED(use_never_ends))
-        return token->spent_ms > 0;
     return token->spent_ms > 0 && now_ms < token->spent_ms + TOKEN_USE_MS &&
            token->spent_ms < now_ms + TOKEN_USE_MS;
 }
