@@ -126,7 +126,7 @@ fill_role(uint64_t seed, bool elsewhere, bool good, uint64_t round, uint64_t end
         buf_close(&text);
     }
     uuid_format(role.role_id, key);
-    grant_set(out, SYSTEM_TENANT, AUTH_KIND_APPROLE, key, approle_encode(&role, &encoded),
+    grant_set(out, tenant_of(elsewhere), AUTH_KIND_APPROLE, key, approle_encode(&role, &encoded),
               &encoded);
 }
 
