@@ -195,13 +195,21 @@ set_request(struct connection *connection)
     return code;
 }
 
+static bool
+all_sent(const struct load *load)
+{
+    if (load->preparing)
+        return load->sent == load->workload->plan.names;
+    return load->options->requests > 0 && load->sent == load->options->requests;
+}
+
 /* The moment at which the next request is due; UINT64_MAX: there is none any more. */
 static uint64_t
 next_due(const struct load *load, uint64_t now)
 {
     uint64_t due = now;
 
-    if (load->stop || (load->preparing && load->sent == load->workload->plan.names))
+    if (load->stop || all_sent(load))
         return UINT64_MAX;
     if (!load->preparing && load->options->rate)
         due = load->begin_ns + (uint64_t)((double)load->sent * 1e9 / (double)load->options->rate);
@@ -394,8 +402,10 @@ turn(struct load *load)
 static bool
 done(const struct load *load)
 {
+    if (load->busy == 0 && all_sent(load))
+        return true;
     if (load->preparing)
-        return load->busy == 0 && (load->stop || load->sent == load->workload->plan.names);
+        return load->busy == 0 && load->stop;
     return load->stop || now_ns() >= load->end_ns;
 }
 

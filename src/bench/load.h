@@ -22,6 +22,7 @@ struct load_options {
     const char *authorization;         /* header line; NULL: none */
     uint64_t connections;              /* 1..BENCH_CONNECTIONS_MAX */
     uint64_t rate;                     /* requests per second; 0: closed loop */
+    uint64_t requests;                 /* so many, warm-up included, and no more; 0: any number */
     uint64_t warm_up_ms, duration_ms;  /* what is sent while it warms up is not counted */
     bool live;                         /* a line on standard error each second */
     int stop_fd;                       /* readable: end now with what there is */

@@ -95,7 +95,10 @@ append_new_name(struct workload *workload, struct buf *out)
 static enum vault_err
 append_drawn_name(struct workload *workload, struct buf *out)
 {
-    return append_kept_name(workload, draw(workload) % workload->plan.names, out);
+    const struct bench_plan *plan = &workload->plan;
+    bool hot = plan->hot > 0 && draw(workload) % 10 != 0;
+
+    return append_kept_name(workload, draw(workload) % (hot ? plan->hot : plan->names), out);
 }
 
 /* ---- requests: `name` is the name of the secret, of the key ---- */

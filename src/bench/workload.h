@@ -28,6 +28,7 @@ struct bench_plan {
     const char *prefix;  /* of all names */
     uint64_t names;      /* how many there are to update and read: few are hot, many are cold */
     uint64_t value_size; /* bytes */
+    uint64_t hot;        /* nine draws of ten are of the first so many names; 0: all are alike */
 };
 
 struct workload {

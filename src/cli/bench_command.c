@@ -69,6 +69,8 @@ check(struct bench *bench)
         return cli_usage_error(command, "at most %d connections", BENCH_CONNECTIONS_MAX);
     if (plan->names > BENCH_NAMES_MAX)
         return cli_usage_error(command, "at most %d names", BENCH_NAMES_MAX);
+    if (plan->hot > plan->names)
+        return cli_usage_error(command, "there are fewer names than hot ones");
     if (plan->value_size > VALUE_BYTES_MAX)
         return cli_usage_error(command, "a value is at most %d bytes", VALUE_BYTES_MAX);
     if (bench->load.rate > 1000000 || bench->duration_s > 86400)
@@ -152,7 +154,9 @@ command_bench(int argc, char **argv)
         {.name = "--connections", .number = &bench.load.connections},
         {.name = "--duration", .number = &bench.duration_s},
         {.name = "--rate", .number = &bench.load.rate},
+        {.name = "--requests", .number = &bench.load.requests},
         {.name = "--names", .number = &bench.plan.names},
+        {.name = "--hot", .number = &bench.plan.hot},
         {.name = "--value-size", .number = &bench.plan.value_size},
         {.name = "--prefix", .text = &bench.prefix},
         {.name = "--api", .text = &bench.api},

@@ -65,6 +65,13 @@ class Bench(unittest.TestCase):
         self.assertLessEqual(result["done"], 104)
         self.assertGreater(result["done"], 50)
 
+    def test_requests_are_counted_off(self):
+        before = self.created()
+        result = self.measure("create", "--requests", "37", "--duration", "3600", "--no-warm-up",
+                              "--connections", "4", "--prefix", "few/")
+        self.assertEqual(result["done"], 37)
+        self.assertEqual(self.created() - before, 37)
+
     def test_a_paused_node_shows_in_an_open_loop(self):
         """Requests wait for a free connection: that wait is part of their latency."""
         self.measure("read", "--duration", "1", "--names", "5", "--prefix", "paused/")
@@ -100,7 +107,8 @@ class Bench(unittest.TestCase):
     def test_usage(self):
         for arguments in (["sing"], [], ["env", "--api", "etcd"], ["read", "--api", "consul"],
                           ["read", "--connections", "5000"], ["read", "--prefix", "a b"],
-                          ["read", "--prefix", "/a"], ["read", "--rate", "0"]):
+                          ["read", "--prefix", "/a"], ["read", "--rate", "0"],
+                          ["read", "--requests", "0"], ["read", "--names", "5", "--hot", "6"]):
             done = self.bench(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(done.stdout, "")

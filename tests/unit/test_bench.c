@@ -146,6 +146,25 @@ test_reads_draw_all_names(void **state)
     workload_close(&workload);
 }
 
+/* Nine draws of ten are of the hot names, and the tenth of any. */
+static void
+test_hot_names_are_drawn_more(void **state)
+{
+    struct workload workload = workload_of(BENCH_OSTRAKA, BENCH_READ);
+    struct bench_request request = {0};
+    unsigned hot = 0;
+
+    (void)state;
+    workload.plan.hot = 2;
+    for (int i = 0; i < 10000; i++) {
+        assert_int_equal(workload_next(&workload, &request), OK);
+        hot += request.target.data[request.target.size - 1] < '2';
+    }
+    assert_in_range(hot, 9000, 9600); /* 9,286 of them on average */
+    bench_request_close(&request);
+    workload_close(&workload);
+}
+
 static void
 test_one_of_ten_creates(void **state)
 {
@@ -201,6 +220,7 @@ main(void)
         cmocka_unit_test(test_merge_is_as_if_all_were_added),
         cmocka_unit_test(test_new_names_differ),
         cmocka_unit_test(test_reads_draw_all_names),
+        cmocka_unit_test(test_hot_names_are_drawn_more),
         cmocka_unit_test(test_one_of_ten_creates),
         cmocka_unit_test(test_etcd_speaks_base64),
         cmocka_unit_test(test_what_counts_as_success),
