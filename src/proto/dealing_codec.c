@@ -17,7 +17,7 @@ static_assert(PUBLIC_BYTES_MAX + BOXES_BYTES_MAX <= DEALING_BYTES_MAX, "every de
 static_assert(CONTENT_TYPE_BYTES_MAX + FINGERPRINT_BYTES + 4 * 9 + 64 + 16 <=
                   CIPHERTEXT_BYTES_MAX - VALUE_BYTES_MAX,
               "every value fits its ciphertext");
-static_assert(NODES_MAX <= 16, "node numbers fit a mask of 16 bits");
+static_assert(NODES_MAX <= 32, "node numbers fit a mask of 32 bits");
 
 static bool
 nodes_distinct(const struct dealing *dealing)

@@ -311,8 +311,9 @@ enum {
                                     deletion */
     DELIVER_HEAD_TO,             /* + a node: tell it your head, once it is chosen */
     DELIVER_LAST = DELIVER_HEAD_TO + NODES_MAX - 1,
-    DELIVER_SETTLE = 32,  /* the batch that the pending head belongs to is to be settled */
-    DELIVER_EXPIRY = 33,  /* the head has perhaps expired */
+    /* The batch that the pending head belongs to is to be settled; above all nodes in any build. */
+    DELIVER_SETTLE = NODES_MAX <= 11 ? 32 : 96,
+    DELIVER_EXPIRY = DELIVER_SETTLE + 1, /* the head has perhaps expired */
     DELIVER_REWRAP = 255, /* from this node alone: seal own shares under the bucket's new key */
 };
 static_assert((int)DELIVER_LAST < (int)DELIVER_SETTLE, "each has a number of its own");

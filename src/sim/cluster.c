@@ -478,7 +478,7 @@ node_boot(struct world *world, unsigned node)
         .paths_max = world->options.paths_max,
         .buckets = &n->buckets,
         .shred_interval = duration_ms(world->options.shred_ms),
-        .scrub_rows_per_s = 200,
+        .scrub_rows_per_s = world->options.cost_nodes > 0 ? 0 : 200,
         .scrub_pause = duration_ms(2000),
         .signing = &n->signing,
     };

@@ -5,41 +5,65 @@
 
 #include "sim/world.h"
 
-enum { COST_PATHS = 180, SETTLE_MS = 3000, REQUEST_MS_MAX = 1000 };
+enum { REQUEST_MS_MAX = 1000 };
 
 void
-costs_message(struct costs *costs, unsigned from, unsigned to, const struct msg *msg)
+costs_message(struct costs *costs, unsigned from, unsigned to, const struct msg *msg, size_t size)
 {
-    if (msg->kind == MSG_HEARTBEAT)
+    if (!msg_has_path(msg->kind)) {
+        costs->upkeep_messages++;
+        costs->upkeep_bytes += size;
         return;
+    }
     costs->messages[from]++;
     costs->messages[to]++;
+    costs->bytes += size;
+}
+
+static uint64_t
+batch_bytes(const struct effect *effect)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < effect->u.store.count; i++)
+        size += effect->u.store.changes[i].key.size + effect->u.store.changes[i].value.size;
+    return size;
+}
+
+static bool
+is_of_requests(const struct effect *effect)
+{
+    return effect->actor == ACTOR_SHARD_STORE || effect->actor == ACTOR_COORDINATOR ||
+           effect->actor == ACTOR_LISTER;
 }
 
 void
 costs_storage(struct costs *costs, unsigned node, const struct effect *effect)
 {
-    if (effect->actor == ACTOR_REPAIRER)
-        return;
-    if (effect->kind == EFFECT_STORE)
-        costs->writes[node] += effect->u.store.changes[0].key.data[0] != ROW_META;
-    else
+    bool writes = effect->kind == EFFECT_STORE;
+    if (writes && effect->actor == ACTOR_AUDITOR) {
+        costs->audit_writes++;
+        costs->audit_bytes += batch_bytes(effect);
+    } else if (writes && effect->actor == ACTOR_SHARD_STORE &&
+               effect->u.store.changes[0].key.data[0] != ROW_META) {
+        costs->writes[node]++;
+        costs->write_bytes += batch_bytes(effect);
+    } else if (!writes && is_of_requests(effect)) {
         costs->reads[node]++;
+    }
 }
 
 /* ---- the worlds ---- */
 
-static void
-run_ms(struct world *world, uint64_t ms)
+void
+costs_run_ms(struct world *world, uint64_t ms)
 {
     uint64_t until = world->now_ns + ms_to_ns(ms);
     while (world_step(world, until))
         continue;
 }
 
-/* One request for each path, at one node after the other. */
-static void
-run_kind(struct world *world, enum request_kind kind)
+void
+costs_run_kind(struct world *world, enum request_kind kind)
 {
     for (unsigned i = 0; i < COST_PATHS; i++) {
         struct request request = {.kind = kind};
@@ -50,9 +74,9 @@ run_kind(struct world *world, enum request_kind kind)
             continue;
         if (op->outcome != OP_DONE)
             sim_fail(world, SIM_LIVENESS, "costs", "%s was not done", request_kind_name(kind));
-        run_ms(world, 20);
+        costs_run_ms(world, 20);
     }
-    run_ms(world, SETTLE_MS);
+    costs_run_ms(world, COST_SETTLE_MS);
 }
 
 static uint64_t
@@ -108,15 +132,18 @@ costs_print(void)
         "| request | N | messages | a node | busiest | writes | a node | busiest | reads | a node "
         "| busiest |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for (unsigned i = 0; i < WORLDS; i++) {
-        struct sim_options options = {
-            .seed = 1, .calm = true, .cost_nodes = 3 * (i + 1), .cost_paths = COST_PATHS};
+        struct sim_options options = {.seed = 1,
+                                      .calm = true,
+                                      .cost_nodes = 3 * (i + 1),
+                                      .cost_shares = 3,
+                                      .cost_paths = COST_PATHS};
         worlds[i] = world_new(&options);
-        run_ms(worlds[i], SETTLE_MS);
+        costs_run_ms(worlds[i], COST_SETTLE_MS);
     }
     for (unsigned k = 0; k < KINDS; k++) {
         for (unsigned i = 0; i < WORLDS; i++) {
             struct costs before = worlds[i]->costs;
-            run_kind(worlds[i], kinds[k]);
+            costs_run_kind(worlds[i], kinds[k]);
             print_row(worlds[i], kinds[k], &before);
         }
     }

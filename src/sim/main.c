@@ -45,7 +45,7 @@ usage(void)
     fprintf(stderr,
             "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
             "[--calm] [--keep-going] [--every-site] [--without FAULT,...] [--tolerate PROPERTY]\n"
-            "       ostraka-sim --costs\n"
+            "       ostraka-sim --costs | --growth\n"
             "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
 
@@ -299,10 +299,13 @@ main(int argc, char **argv)
     struct arguments a;
     struct totals t = {0};
     struct timespec from, to;
-    if (argc == 2 && strcmp(argv[1], "--costs") == 0) {
+    if (argc == 2 && (strcmp(argv[1], "--costs") == 0 || strcmp(argv[1], "--growth") == 0)) {
         if (crypto_init() != OK)
             return SIM_CRASH;
-        costs_print();
+        if (strcmp(argv[1], "--costs") == 0)
+            costs_print();
+        else
+            costs_print_growth();
         return SIM_OK;
     }
     if (!parse(argc, argv, &a)) {

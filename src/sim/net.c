@@ -165,7 +165,7 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     if (thief_is_answered(world, from, to, &msg))
         return;
     check_secrets_frame(world, from, to, frame, &msg);
-    costs_message(&world->costs, from, to, &msg);
+    costs_message(&world->costs, from, to, &msg, frame.size);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
     put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));
     world->frame_late = false;

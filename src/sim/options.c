@@ -40,13 +40,16 @@ draw_load(struct sim_options *o, struct prng *prng)
         o->weights[i] = (unsigned)prng_between(prng, most[i] / 4 + 1, most[i]);
 }
 
-/* Where costs are counted, nothing is left to chance but the times that things take. */
+/*
+ * Where costs are counted, nothing is left to chance but the times that things take, and nobody
+ * scrubs or shreds: both work at a pace of their own, not by requests.
+ */
 static void
 fix_costs_world(struct sim_options *o)
 {
     o->nodes = o->cost_nodes;
-    o->shares = 3;
-    o->threshold = 2;
+    o->shares = o->cost_shares;
+    o->threshold = o->cost_shares / 2 + 1;
     o->operations = 0;
     o->hot_paths = 1;
     o->cold_paths = o->cost_paths - 1;
@@ -55,6 +58,7 @@ fix_costs_world(struct sim_options *o)
     o->disk_us_min = 100;
     o->disk_us_max = 200;
     o->value_bytes_max = 64;
+    o->shred_ms = 24 * 60 * 60 * 1000;
 }
 
 void

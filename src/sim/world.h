@@ -150,8 +150,8 @@ struct sim_options {
     const char *tolerate; /* a property that is known to be broken: not judged */
     /* Limits of the tenant "other": versions kept, and when new secrets expire; 0: none. */
     unsigned other_versions, other_expires_s;
-    unsigned other_rate;             /* requests in a second at each node */
-    unsigned cost_nodes, cost_paths; /* not 0: a world in which costs are counted */
+    unsigned other_rate;                          /* requests in a second at each node */
+    unsigned cost_nodes, cost_shares, cost_paths; /* not 0: a world in which costs are counted */
 };
 
 /* plot.c: what is under way around a store that is to be lost. */
