@@ -2,6 +2,8 @@
 #ifndef OSTRAKA_ACTORS_SHARD_INTERNAL_H
 #define OSTRAKA_ACTORS_SHARD_INTERNAL_H
 
+#include <stdlib.h>
+
 #include "actors/shard_store.h"
 #include "crypto/storage_key.h"
 #include "proto/record_path.h"
@@ -73,7 +75,8 @@ struct shard_path {
     struct shard_waiting *current; /* message whose rows are being loaded */
     struct bytes box;              /* DELIVER: found, while the other rows are loaded */
     struct buf box_memory;
-    struct row_key box_key;    /* HANDOVER: the row of boxes looked for already; size 0: not yet */
+    struct row_key *box_key;   /* the row of boxes that `box` is of, or HANDOVER has looked for;
+                                  NULL: none yet. Rarely there: a key is larger than all else */
     struct shard_check *check; /* CHECK: what has been found so far; NULL: none */
     struct msg answer;         /* sent when the batch is durable */
     bool has_answer;
@@ -84,6 +87,14 @@ struct shard_path {
     struct bucket *bucket;        /* borrowed; NULL: not asked for yet, see shard_bucket() */
     struct kept_rows *kept;       /* of the accepted head's version; NULL: none */
 };
+
+static inline void
+shard_forget_box(struct shard_path *path)
+{
+    path->box = (struct bytes){0};
+    free(path->box_key);
+    path->box_key = NULL;
+}
 
 /* One message in the hands of its handler. */
 struct shard_work {

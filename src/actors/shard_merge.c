@@ -5,6 +5,7 @@
  * go.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actors/shard_internal.h"
@@ -134,7 +135,7 @@ put_boxes(struct shard_work *w, const struct merge *m, bool share_held, struct s
         err = arena_copy(w->st->arena, buf_bytes(&encoded), &value);
     buf_close(&encoded);
     if (err == OK)
-        shard_change(list, count, STORE_PUT, shard_key_copy(w, &w->path->box_key), value);
+        shard_change(list, count, STORE_PUT, shard_key_copy(w, w->path->box_key), value);
     return err;
 }
 
@@ -301,8 +302,7 @@ rows_are_here(struct shard_work *w, const struct merge *m)
 {
     struct shard_path *path = w->path;
     if (!w->rows) {
-        path->box_key.size = 0;
-        path->box = (struct bytes){0};
+        shard_forget_box(path);
         if (!m->has_version) {
             shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
             return false;
@@ -312,9 +312,14 @@ rows_are_here(struct shard_work *w, const struct merge *m)
         shard_need_rows(w, &key, 1);
         return false;
     }
-    if (!m->has_version || path->box_key.size > 0)
+    if (!m->has_version || path->box_key)
         return true;
-    row_key_version(ROW_BOXES, path->link.path, m->version.version, m->version_id, &path->box_key);
+    path->box_key = calloc(1, sizeof(*path->box_key));
+    if (!path->box_key) {
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        return false;
+    }
+    row_key_version(ROW_BOXES, path->link.path, m->version.version, m->version_id, path->box_key);
     buf_close(&path->box_memory);
     if (w->rows->err == OK && w->rows->rows[0].found &&
         buf_append(&path->box_memory, w->rows->rows[0].value) == OK)
@@ -366,8 +371,7 @@ shard_on_handover(struct shard_work *w)
     enum vault_err err = head_kind_erases(m->head.kind) ? merge_tombstone(w, m, list, &count)
                          : w->rows->err != OK           ? merge_unreadable(w, m, list, &count)
                                                         : merge_live(w, m, list, &count);
-    w->path->box_key.size = 0;
-    w->path->box = (struct bytes){0};
+    shard_forget_box(w->path);
     if (err != OK) {
         w->path->has_next = false;
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});

@@ -3,6 +3,7 @@
  * shares at rest. docs/protocol.md, "Repair".
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actors/alarms.h"
@@ -104,11 +105,13 @@ find_box(struct shard_work *w, uint8_t owner)
             owner >= n || boxes[owner].size == 0)
             continue;
         buf_close(&path->box_memory);
-        if (buf_append(&path->box_memory, boxes[owner]) != OK)
+        if (!path->box_key)
+            path->box_key = calloc(1, sizeof(*path->box_key));
+        if (!path->box_key || buf_append(&path->box_memory, boxes[owner]) != OK)
             return false;
         path->box = buf_bytes(&path->box_memory);
-        path->box_key.size = w->rows->rows[i].key.size;
-        memcpy(path->box_key.data, w->rows->rows[i].key.data, path->box_key.size);
+        path->box_key->size = w->rows->rows[i].key.size;
+        memcpy(path->box_key->data, w->rows->rows[i].key.data, path->box_key->size);
         return true;
     }
     return false;
@@ -122,7 +125,7 @@ load_version_of_box(struct shard_work *w)
     uint64_t version;
     struct bytes id;
     struct row_key keys[2];
-    if (row_key_parse(row_key_bytes(&w->path->box_key), &table, &path, &version, &id) != OK)
+    if (row_key_parse(row_key_bytes(w->path->box_key), &table, &path, &version, &id) != OK)
         return;
     row_key_version(ROW_VERSION, path, version, id.data, &keys[0]);
     row_key_version(ROW_DEALING, path, version, id.data, &keys[1]);
@@ -260,14 +263,14 @@ shard_on_deliver(struct shard_work *w)
     if (owner >= w->s->membership->cluster->share_count || path->row.row.state == STATE_ABSENT)
         return;
     if (!w->rows) {
-        path->box = (struct bytes){0};
+        shard_forget_box(path);
         shard_need_versions(w, ROW_BOXES, SHARD_ROWS_MAX);
     } else if (path->box.size == 0) {
         if (find_box(w, (uint8_t)owner))
             load_version_of_box(w);
     } else {
         send_share(w, (uint8_t)owner);
-        path->box = (struct bytes){0};
+        shard_forget_box(path);
     }
 }
 

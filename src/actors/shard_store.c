@@ -111,6 +111,7 @@ path_free(struct shard_store *s, struct shard_path *path)
     buf_close(&path->row.memory);
     buf_close(&path->next.memory);
     buf_close(&path->box_memory);
+    shard_forget_box(path);
     free(path);
 }
 

@@ -357,7 +357,7 @@ cluster_conf_write(const struct cluster *cluster, struct buf *out)
                  "server {\n"
                  "    log_level = \"info\"          # debug, info, warn, error\n"
                  "    log_format = \"logfmt\"       # logfmt, json\n"
-                 "    cache_mb = 64\n"
+                 "    cache_mb = 128\n"
                  "    disk_free_min_mb = 64       # below it changes are refused\n"
                  "    requests_max = 1024         # more are answered busy\n"
                  "    request_deadline_ms = 5000\n"

@@ -447,7 +447,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
     cfg_opt_t server_options[] = {
         CFG_STR("log_level", "info", CFGF_NONE),
         CFG_STR("log_format", "logfmt", CFGF_NONE),
-        CFG_INT("cache_mb", 64, CFGF_NONE),
+        CFG_INT("cache_mb", 128, CFGF_NONE),
         CFG_INT("disk_free_min_mb", 64, CFGF_NONE),
         CFG_INT("requests_max", 1024, CFGF_NONE),
         CFG_INT("request_deadline_ms", 5000, CFGF_NONE),

@@ -34,7 +34,7 @@ struct node_config {
     char birth[CONFIG_PATH_MAX];          /* <directory>/birth: store id given by cluster create */
     char master_key[CONFIG_PATH_MAX];     /* SEAL_FILE: <directory>/master.key */
     char listen_host[HOST_BYTES_MAX + 1]; /* address to bind; default the node's host */
-    uint64_t cache_bytes;                 /* 64 MiB */
+    uint64_t cache_bytes;                 /* 128 MiB */
     uint64_t disk_free_min_bytes;         /* 64 MiB */
     uint64_t requests_max;                /* in flight: 1024 */
     uint32_t request_deadline_ms;         /* 5000 */

@@ -85,7 +85,7 @@ test_understood(void **state)
     assert_int_equal(c.cluster.nodes[2].first_share_key.key[31], 31);
     assert_int_equal(c.node.self, 1);
     assert_string_equal(c.node.listen_host, "127.0.0.1");
-    assert_int_equal(c.node.cache_bytes, 64 * 1024 * 1024);
+    assert_int_equal(c.node.cache_bytes, 128 * 1024 * 1024);
     assert_int_equal(c.node.disk_free_min_bytes, 64 * 1024 * 1024);
     assert_int_equal(c.node.requests_max, 1024);
     assert_int_equal(c.node.request_deadline_ms, 5000);
@@ -501,7 +501,7 @@ test_sample(void **state)
     if (config_load(path, "n3", &c, why, sizeof(why)) != OK)
         fail_msg("%s", why);
     assert_int_equal(c.cluster.node_count, 3);
-    assert_int_equal(c.node.cache_bytes, 64 * 1024 * 1024);
+    assert_int_equal(c.node.cache_bytes, 128 * 1024 * 1024);
 }
 
 int
