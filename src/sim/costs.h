@@ -46,6 +46,6 @@ void costs_print(void);
  * knows them all.
  */
 enum { COST_NODES_MAX = 30 };
-void costs_print_growth(void);
+void costs_print_growth(unsigned nodes); /* 0: all of them; else clusters of so many nodes */
 
 #endif

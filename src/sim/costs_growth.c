@@ -34,13 +34,16 @@ print_kind(struct world *world, enum request_kind kind)
     const struct costs *after = &world->costs;
     costs_run_kind(world, kind);
     printf(",\n   \"%s\": {\"messages\": %.2f, \"bytes\": %.0f, \"writes\": %.2f, \"write_bytes\": "
-           "%.0f, \"reads\": %.2f, \"messages_at_busiest\": %.2f}",
+           "%.0f, \"reads\": %.2f, \"messages_at_busiest\": %.2f, \"audit_writes\": %.2f, "
+           "\"audit_bytes\": %.0f}",
            request_kind_name(kind), of_request(before.messages, after->messages, nodes) / 2,
            (double)(after->bytes - before.bytes) / COST_PATHS,
            of_request(before.writes, after->writes, nodes),
            (double)(after->write_bytes - before.write_bytes) / COST_PATHS,
            of_request(before.reads, after->reads, nodes),
-           busiest(before.messages, after->messages, nodes));
+           busiest(before.messages, after->messages, nodes),
+           (double)(after->audit_writes - before.audit_writes) / COST_PATHS,
+           (double)(after->audit_bytes - before.audit_bytes) / COST_PATHS);
 }
 
 /* What the nodes tell each other while nobody asks for anything, each second in the whole cluster. */
@@ -76,14 +79,14 @@ print_world(unsigned nodes, unsigned shares)
 }
 
 void
-costs_print_growth(void)
+costs_print_growth(unsigned only)
 {
     const char *between = "";
     printf("[\n");
     for (unsigned i = 0; i < sizeof(node_counts) / sizeof(node_counts[0]); i++) {
         unsigned nodes = node_counts[i];
-        if (nodes > NODES_MAX)
-            break;
+        if (nodes > NODES_MAX || (only > 0 && nodes != only))
+            continue;
         printf("%s", between);
         between = ",\n";
         print_world(nodes, 3);

@@ -45,7 +45,7 @@ usage(void)
     fprintf(stderr,
             "usage: ostraka-sim --seed S | --seeds A..B [--jobs N] [--trace-hash] [--verbose] "
             "[--calm] [--keep-going] [--every-site] [--without FAULT,...] [--tolerate PROPERTY]\n"
-            "       ostraka-sim --costs | --growth\n"
+            "       ostraka-sim --costs | --growth [N]\n"
             "exit status: 0 all properties held, 10 safety, 11 liveness, 12 crash\n");
 }
 
@@ -293,21 +293,35 @@ every_site_struck(const struct totals *t)
     return every;
 }
 
+/* --costs, --growth [N]: worlds without faults. */
+static int
+count_costs(int argc, char **argv)
+{
+    char *end;
+    uint64_t nodes = 0;
+    bool growth = strcmp(argv[1], "--growth") == 0;
+    if (argc > (growth ? 3 : 2) ||
+        (argc == 3 && (!parse_number(argv[2], &end, &nodes) || *end || nodes > COST_NODES_MAX))) {
+        usage();
+        return SIM_USAGE;
+    }
+    if (crypto_init() != OK)
+        return SIM_CRASH;
+    if (growth)
+        costs_print_growth((unsigned)nodes);
+    else
+        costs_print();
+    return SIM_OK;
+}
+
 int
 main(int argc, char **argv)
 {
     struct arguments a;
     struct totals t = {0};
     struct timespec from, to;
-    if (argc == 2 && (strcmp(argv[1], "--costs") == 0 || strcmp(argv[1], "--growth") == 0)) {
-        if (crypto_init() != OK)
-            return SIM_CRASH;
-        if (strcmp(argv[1], "--costs") == 0)
-            costs_print();
-        else
-            costs_print_growth();
-        return SIM_OK;
-    }
+    if (argc >= 2 && (strcmp(argv[1], "--costs") == 0 || strcmp(argv[1], "--growth") == 0))
+        return count_costs(argc, argv);
     if (!parse(argc, argv, &a)) {
         usage();
         return SIM_USAGE;
