@@ -15,6 +15,8 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 enum { TIMEOUT_MS = 30 * 1000, CONNECT_MS = 5000, POLL_MS = 100 };
+/* Handshakes at a time: this program does them one after the other, and servers wait 5 s for each. */
+enum { OPENING_MAX = 64 };
 
 struct connection {
     CURL *curl;
@@ -23,6 +25,8 @@ struct connection {
     struct curl_slist *headers, *json_headers, *text_headers;
     uint64_t due_ns; /* its latency counts from here */
     bool busy;
+    bool opening; /* busy with its first request: the handshake is part of that */
+    bool open;
     char problem[CURL_ERROR_SIZE];
 };
 
@@ -33,7 +37,7 @@ struct load {
     CURLM *multi;
     struct connection *connections;
     size_t idle_hint; /* none before it is idle */
-    size_t busy;
+    size_t busy, opening;
     bool preparing;
     uint64_t sent;     /* requests so far */
     uint64_t begin_ns; /* of the load, warm-up included */
@@ -228,9 +232,25 @@ send_next(struct load *load, struct connection *connection, uint64_t due)
         return false;
     connection->due_ns = due;
     connection->busy = true;
+    connection->opening = !connection->open;
+    load->opening += connection->opening;
     load->busy++;
     load->sent++;
     return true;
+}
+
+/* NULL: all are busy, or as many as may be are being opened. */
+static struct connection *
+idle_connection(struct load *load)
+{
+    while (load->idle_hint < load->options->connections && load->connections[load->idle_hint].busy)
+        load->idle_hint++;
+    for (size_t i = load->idle_hint; i < load->options->connections; i++) {
+        struct connection *connection = &load->connections[i];
+        if (!connection->busy && (connection->open || load->opening < OPENING_MAX))
+            return connection;
+    }
+    return NULL;
 }
 
 /* Idle connections take what is due. */
@@ -239,10 +259,11 @@ send_due(struct load *load, uint64_t now)
 {
     uint64_t due = next_due(load, now);
 
-    while (due <= now && load->busy < load->options->connections) {
-        while (load->connections[load->idle_hint].busy)
-            load->idle_hint++;
-        if (!send_next(load, &load->connections[load->idle_hint], due))
+    while (due <= now) {
+        struct connection *connection = idle_connection(load);
+        if (!connection)
+            break;
+        if (!send_next(load, connection, due))
             return false;
         due = next_due(load, now);
     }
@@ -293,6 +314,9 @@ take_answer(struct load *load, struct connection *connection, CURLcode code, uin
     curl_easy_getinfo(connection->curl, CURLINFO_RESPONSE_CODE, &status);
     good = code == CURLE_OK && bench_request_succeeded(&connection->request, status);
     curl_multi_remove_handle(load->multi, connection->curl);
+    load->opening -= connection->opening;
+    connection->open = code == CURLE_OK;
+    connection->opening = false;
     connection->busy = false;
     load->busy--;
     if ((size_t)(connection - load->connections) < load->idle_hint)
@@ -364,7 +388,7 @@ wait_ms(const struct load *load, uint64_t now)
 {
     uint64_t due = next_due(load, now), until = load->live_ns;
 
-    if (due < until && load->busy < load->options->connections)
+    if (due < until && load->busy < load->options->connections && load->opening < OPENING_MAX)
         until = due;
     if (until <= now)
         return 0;

@@ -72,6 +72,11 @@ class Bench(unittest.TestCase):
         self.assertEqual(result["done"], 37)
         self.assertEqual(self.created() - before, 37)
 
+    def test_many_connections_are_opened_a_few_at_a_time(self):
+        result = self.measure("read", "--connections", "300", "--requests", "900", "--names", "5",
+                              "--prefix", "many/", "--duration", "3600", "--no-warm-up")
+        self.assertEqual((result["done"], result["failed"]), (900, 0), result)
+
     def test_a_paused_node_shows_in_an_open_loop(self):
         """Requests wait for a free connection: that wait is part of their latency."""
         self.measure("read", "--duration", "1", "--names", "5", "--prefix", "paused/")
