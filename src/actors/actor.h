@@ -45,6 +45,7 @@ enum actor_id {
     ACTOR_RECORDS,
     ACTOR_AUDITOR,
     ACTOR_TRAIL_READER,
+    ACTOR_SWEEPER,
 };
 
 enum effect_kind {

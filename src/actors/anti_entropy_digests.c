@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/sweep.h"
 #include "base/planted.h"
 #include "crypto/hash.h"
 
@@ -176,14 +177,15 @@ digests_page_failed(struct digest_index *d)
     d->page_asked = false;
 }
 
+/* What is forgotten is not there, though its row still is. */
 static bool
-state_of_row(struct bytes encoded, struct head_state *out)
+state_of_row(const struct digest_index *d, struct bytes encoded, struct head_state *out)
 {
     struct path_row row;
     struct head head;
     if (path_row_decode(encoded, &row) != OK)
         return false;
-    out->state = row.state;
+    out->state = sweep_forgets_row(d->membership, &row) ? STATE_ABSENT : row.state;
     record_id(row.head, out->head_id);
     out->secret = head_decode(row.head, &head) == OK && head.kind == HEAD_LIVE;
     return true;
@@ -201,7 +203,7 @@ count_row(struct digest_index *d, const struct digest_lookup *lookup, const stru
         return;
     if (noted)
         count_in(d, path, &noted->now);
-    else if (lookup->known(lookup->context, path, &head) || state_of_row(row->value, &head))
+    else if (lookup->known(lookup->context, path, &head) || state_of_row(d, row->value, &head))
         count_in(d, path, &head);
 }
 

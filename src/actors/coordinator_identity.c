@@ -9,6 +9,8 @@
 
 #include "actors/coordinator_internal.h"
 #include "actors/lease.h"
+#include "actors/sweep.h"
+#include "auth/sweep.h"
 #include "base/planted.h"
 
 /* ---- what a change makes ---- */
@@ -22,6 +24,8 @@ identity_fill_head(struct work *w, struct head *next, struct op_result *result)
     next->kind = HEAD_INLINE;
     if (job->kind == REQUEST_RECORD_DELETE) {
         result->kind = CHANGE_DELETE;
+        if (job->head)
+            next->forget_after_ms = sweep_forget_after(job->head);
     } else if (there) {
         next->value = job->request->value;
         next->version++;
@@ -36,6 +40,28 @@ identity_fill_head(struct work *w, struct head *next, struct op_result *result)
     return err;
 }
 
+/* The time of the sweep only goes forward. */
+static enum vault_err
+sweep_precondition(const struct job *job)
+{
+    uint64_t before_ms = 0, now_ms;
+    enum vault_err err = sweep_decode(job->request->value, &now_ms);
+    if (err == OK && job->head && head_has_value(job->head))
+        err = sweep_decode(job->head->value, &before_ms);
+    if (err != OK)
+        return err;
+    return now_ms > before_ms ? OK : ERR_VERSION_MISMATCH;
+}
+
+/* The record of a token ends when it ended before: see sweep.h. */
+static bool
+may_follow(const struct job *job)
+{
+    const struct head *head = job->head;
+    struct head next = {.path = job->path, .kind = HEAD_INLINE, .value = job->request->value};
+    return !head || sweep_may_follow(sweep_forget_after(head), &next, head_has_value(head));
+}
+
 enum vault_err
 identity_precondition(const struct work *w)
 {
@@ -47,8 +73,12 @@ identity_precondition(const struct work *w)
         return ERR_NOT_FOUND;
     if (request->has_expected_version && request->expected_version != version)
         return there && request->expected_version == 0 ? ERR_ALREADY_EXISTS : ERR_VERSION_MISMATCH;
+    if (job->role == ROLE_SWEEP)
+        return sweep_precondition(job);
     if (request->never_there && job->head && job->head->kind == HEAD_INLINE)
         return ERR_ALREADY_EXISTS;
+    if (job->kind == REQUEST_RECORD_PUT && !may_follow(job))
+        return ERR_FORBIDDEN;
     const struct auth_view *view = w->c->membership->records;
     if (!there && view && !auth_view_has_room(view, request->value.size))
         return ERR_BUSY;
@@ -139,6 +169,46 @@ identity_timeout(struct work *w)
         answer_change(w);
     else
         spread(w);
+}
+
+/* ---- the time of the sweep ---- */
+
+static bool
+fill_sweep(struct job *job, uint64_t before_ms)
+{
+    struct request *request = arena_alloc(&job->arena, sizeof(*request));
+    struct buf value = {0};
+    if (!request)
+        return false;
+    *request = (struct request){
+        .kind = REQUEST_RECORD_PUT, .tenant = job->path.tenant, .name = job->path.name};
+    bool made = sweep_encode(before_ms, &value) == OK &&
+                arena_copy(&job->arena, buf_bytes(&value), &request->value) == OK;
+    buf_close(&value);
+    job->request = request;
+    return made;
+}
+
+void
+identity_propose_sweep(struct coordinator *c, const struct step *st, uint64_t before_ms,
+                       struct effects *out)
+{
+    struct path path = sweep_path();
+    struct request asked = {.kind = REQUEST_RECORD_PUT, .tenant = path.tenant, .name = path.name};
+    if (path_map_find(&c->lines, path))
+        return;
+    struct job *job = job_new(c, st, &asked);
+    struct work w = {c, st, job, out};
+    if (!job)
+        return;
+    job->role = ROLE_SWEEP;
+    if (!fill_sweep(job, before_ms)) {
+        job->request = NULL;
+        job_end(&w);
+        return;
+    }
+    job_start_deadline(&w);
+    job_enter_line(&w);
 }
 
 /* ---- reading ---- */

@@ -95,6 +95,7 @@ enum job_role {
     ROLE_RECORD,    /* reads or creates the record of a batch for its parent */
     ROLE_NAME_PART, /* of a list of names: finds out whether one of them is there */
     ROLE_SETTLER,   /* background: takes the mark off a member, or makes it void */
+    ROLE_SWEEP,     /* moves the time of the sweep; nobody is answered */
 };
 
 /* A member of a batch that creates, in the order in which it comes through them. */
@@ -258,6 +259,7 @@ void job_reply(struct work *w,
                struct reply *reply); /* answers the client, if it has not been answered */
 void job_fail(struct work *w, enum vault_err err); /* answers and ends */
 void job_end(struct work *w);
+void job_start_deadline(struct work *w);
 void job_enter_line(struct work *w); /* starts at once, or waits for its turn */
 void job_leave_line(struct work *w);
 void job_wait(struct work *w, struct duration how_long); /* phase WAITING, then job_resume */
@@ -312,6 +314,10 @@ struct bytes proof_of_head(struct work *w, struct ballot *ballot);
 MUST_CHECK enum vault_err job_keep_macs(struct work *w, struct answer *answer, struct bytes macs,
                                         struct bytes written_macs);
 
+/* coordinator_identity.c */
+/* Proposes that time of the sweep. Nothing happens while a change of its record is under way. */
+void identity_propose_sweep(struct coordinator *c, const struct step *st, uint64_t before_ms,
+                            struct effects *out);
 /* coordinator_vote.c */
 void change_start_round(struct work *w);
 void change_with_head(struct work *w); /* h* is known: absent or chosen */

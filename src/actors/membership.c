@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "actors/standing.h"
+#include "actors/sweep.h"
 
 void
 membership_init(struct membership *membership, const struct cluster *cluster, uint8_t self)
 {
     assert(self < cluster->node_count);
     *membership = (struct membership){.cluster = cluster, .self = self};
+    membership->sweep_slack_ms = SWEEP_SLACK_MS;
     placement_init(&membership->placement, cluster);
     for (unsigned i = 0; i < cluster->node_count; i++)
         membership->members[i].share_key = cluster->nodes[i].first_share_key;

@@ -35,6 +35,7 @@ struct member {
     struct instant looked_at;     /* when that look began */
     uint64_t paths;               /* that it keeps, as it last said; not kept up for this node */
     bool paths_known;
+    uint64_t forgotten_ms; /* as it last said: see sweep.h; not kept up for this node */
     /* Its store and its lives, as heard in heartbeats: standing.h. */
     uint8_t store_id[STORE_ID_BYTES]; /* of that incarnation; zero: not known */
     uint64_t life;                    /* which start of its process speaks; 0: none heard */
@@ -98,6 +99,10 @@ struct membership {
     struct auth_view *records; /* borrowed from the node; NULL: none */
     struct lease_peer lease[NODES_MAX];
     struct alarms *alarms; /* borrowed from the node; NULL: none are raised */
+    /* Sweeping of token records: sweep.h. */
+    uint64_t forgotten_ms;   /* agreed and durable here: what may be forgotten before that, is */
+    uint64_t forgetting_ms;  /* the same, or one on its way to the disk: none of that is taken */
+    uint64_t sweep_slack_ms; /* how far that time stays behind the clock */
 };
 
 /* Every member is unknown and not connected; share keys are those of the configuration. */

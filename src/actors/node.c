@@ -9,6 +9,7 @@
 #include "actors/records.h"
 #include "actors/share_rotation.h"
 #include "actors/standing.h"
+#include "actors/sweeper.h"
 #include "actors/trail_reader.h"
 #include "base/planted.h"
 
@@ -56,6 +57,7 @@ struct node {
     struct audit_hold hold;
     struct alarms alarms;
     struct trail_reader trail_reader;
+    struct sweeper sweeper;
     struct effects effects;          /* of the message being handled */
     struct inbox_item *first, *last; /* memory in the step's arena */
     struct buf encoded;              /* a message being sent; empty but for its memory */
@@ -128,6 +130,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
         return err;
     }
     node->membership.records = &node->auth_view;
+    node->auth_view.forgotten_ms = options->row.forgotten_ms;
     node->membership.alarms = &node->alarms;
     records_init(&node->records, &node->auth_view);
     const struct audit_options audit = {
@@ -148,6 +151,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                   options->scrub_pause);
     lister_init(&node->lister, &node->membership, &node->shard_store);
     trail_reader_init(&node->trail_reader, &node->membership);
+    sweeper_init(&node->sweeper, &node->membership, &node->shard_store);
     return OK;
 }
 
@@ -167,6 +171,8 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     share_keyring_saved(options->ring);
     node->request_deadline = options->request_deadline;
     membership_init(&node->membership, options->cluster, options->self);
+    if (options->sweep_slack_ms > 0)
+        node->membership.sweep_slack_ms = options->sweep_slack_ms;
 
     secret_arena_open(options->secrets);
     box_sender_init(&node->sender, options->secrets);
@@ -303,6 +309,7 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     case ACTOR_AUDITOR: return auditor_handle(&node->auditor, st, msg, &node->effects);
     case ACTOR_TRAIL_READER:
         return trail_reader_handle(&node->trail_reader, st, msg, &node->effects);
+    case ACTOR_SWEEPER: return sweeper_handle(&node->sweeper, st, msg, &node->effects);
     }
     return ERR_UNEXPECTED;
 }
@@ -597,6 +604,8 @@ node_start(struct node *node, const struct step *st, const struct node_executor 
     records_start(&node->records, st, &node->effects);
     execute(node, st, executor);
     auditor_start(&node->auditor, st, &node->effects);
+    execute(node, st, executor);
+    sweeper_start(&node->sweeper, st, &node->effects);
     execute(node, st, executor);
     run_inbox(node, st, executor);
     end_step(node, st, executor);

@@ -46,6 +46,7 @@ struct node_options {
     size_t paths_max;                       /* 0: default */
     struct bucket_keys *buckets;            /* borrowed */
     struct duration shred_interval;         /* 0: default */
+    uint64_t sweep_slack_ms;                /* 0: default (actors/sweep.h) */
     uint64_t scrub_rows_per_s;              /* 0: no scrubbing */
     struct duration scrub_pause;            /* between two passes */
     const struct signing_key *signing;      /* borrowed; NULL: none */

@@ -20,7 +20,7 @@ path_count_next(struct path_count *count, struct instant now)
         count->after.size = 0;
     }
     count->busy = true;
-    count->page_doubt = count->making;
+    count->page_doubt = count->making + count->going;
     return true;
 }
 
@@ -68,4 +68,29 @@ path_count_made(struct path_count *count, struct path path, bool stored)
     row_key_path(path, &key);
     if (count->walking && bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)
         count->tally++;
+}
+
+void
+path_count_going(struct path_count *count)
+{
+    count->going++;
+    if (count->busy)
+        count->page_doubt++;
+}
+
+void
+path_count_gone(struct path_count *count, struct path path, bool removed)
+{
+    struct row_key key;
+
+    assert(count->going > 0);
+    count->going--;
+    if (!removed)
+        return;
+    if (count->paths > 0)
+        count->paths--;
+    row_key_path(path, &key);
+    if (count->walking && count->tally > 0 &&
+        bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)
+        count->tally--;
 }

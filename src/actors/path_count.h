@@ -1,7 +1,8 @@
 /*
  * How many paths this node keeps, deleted ones included (their tombstones stay). Counted after a
  * start and again every hour by a walk over the keys, a page at a time; kept up in between as paths
- * are made. A path that is on its way to the disk while a page is read may be in that page or not,
+ * are made, and records forgotten. A path that is on its way to the disk while a page is read may be
+ * in that page or not,
  * so it may have been counted twice or missed, until the next count: `doubt` is how many there were.
  */
 #ifndef OSTRAKA_ACTORS_PATH_COUNT_H
@@ -16,6 +17,7 @@ struct path_count {
     uint64_t paths;
     uint64_t doubt;  /* `paths` is wrong by that much at most */
     uint64_t making; /* new paths on their way to the disk */
+    uint64_t going;  /* paths on their way out of it */
     /* The walk. */
     bool walking, busy; /* busy: a page is being read */
     struct instant began;
@@ -32,5 +34,9 @@ void path_count_page(struct path_count *count, const struct msg_loaded *page);
 void path_count_making(struct path_count *count);
 /* It is on the disk, or could not be stored. */
 void path_count_made(struct path_count *count, struct path path, bool stored);
+/* A path is on its way out of the store; its path_count_gone follows. */
+void path_count_going(struct path_count *count);
+/* It is gone, or could not be removed. */
+void path_count_gone(struct path_count *count, struct path path, bool removed);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "actors/recovery.h"
 #include "actors/standing.h"
+#include "actors/sweep.h"
 
 static void
 answer(struct recovery *r, uint8_t asker, enum refusal refusal, bool done, struct bytes items,
@@ -222,7 +223,8 @@ on_path(struct recovery *r, const struct step *st, uint8_t asker, const struct m
         return;
     }
     membership_replicas(r->membership, head->path, &replicas);
-    if (replicas_index(&replicas, asker) < 0)
+    if (replicas_index(&replicas, asker) < 0 ||
+        sweep_forgets(r->membership, sweep_forget_after(head)))
         path_over(r, st, asker, out);
     else if (!standing_ready(r->membership, &replicas))
         refuse(r, asker, REFUSED_NOT_READY, out);

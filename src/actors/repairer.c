@@ -58,6 +58,7 @@ send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct eff
     if (ms->vote_keys)
         memcpy(h->vote_key, ms->vote_keys->public_half, X25519_BYTES);
     lease_fill(ms, h);
+    h->forgotten_ms = ms->forgotten_ms;
 }
 
 static void
@@ -160,6 +161,7 @@ on_heartbeat(struct repairer *r, const struct step *st, const struct msg *in, st
     member->looked_at = (struct instant){st->now.ns - age_ns};
     member->paths = h->paths;
     member->paths_known = h->paths_known;
+    member->forgotten_ms = h->forgotten_ms;
     if (h->share_key_id > member->share_key.id) {
         r->membership->share_keys_changed = true;
         member->share_key.id = h->share_key_id;

@@ -7,6 +7,7 @@
 
 #include "actors/auditor.h"
 #include "actors/shard_proof.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 
 enum chosen_plan {
@@ -439,8 +440,8 @@ on_identity_chosen(struct shard_work *w)
     } else if (!head_of(w, plan, head, &encoded)) {
         shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);
         metrics_count(w->st->metrics, METRIC_messages_refused);
-    } else if (plan == PLAN_PRUNE) {
-        answer_known(w, true);
+    } else if (plan == PLAN_PRUNE || sweep_refuses(w->s->membership, head)) {
+        answer_known(w, true); /* it is forgotten here: nothing is decided by what was before it */
     } else {
         metrics_count(w->st->metrics, METRIC_heads_taken);
         set_identity_chosen(w, encoded);

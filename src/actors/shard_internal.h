@@ -45,6 +45,7 @@ struct head_summary {
     bool pending;
     bool brings_version; /* head_brings_version() */
     uint64_t soft_deleted, destroyed, max_versions, expires_at_ms;
+    uint64_t forget_after_ms; /* sweep_forget_after() */
 };
 
 /* The path row with memory of its own. */
@@ -60,12 +61,14 @@ struct shard_path {
     enum shard_stage stage;
     bool corrupt; /* its path row does not verify: nothing is answered but that */
     bool clean;   /* no version row but those of the accepted head's chain */
+    bool swept;   /* nothing is here, but a row that is forgotten still lies on the disk */
     struct ballot promised;
     struct instant promised_at;
     bool awaiting_write;    /* voted for, and its WRITE has not come */
     struct instant touched; /* when it last voted, or its head changed */
     struct shard_row row;   /* stored; state ABSENT when there is none */
     struct shard_row next;  /* becomes `row` when the batch is stored */
+    struct buf left; /* memory of the row that was forgotten: effects of this step may borrow it */
     bool has_next;
     bool next_clean;
     bool making; /* `next` is on its way to the disk, and will be its first row */

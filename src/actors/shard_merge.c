@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 
 /* A handover, decoded, with what it makes of the path. */
@@ -364,6 +365,10 @@ shard_on_handover(struct shard_work *w)
     memset(m, 0, sizeof(*m));
     if (in->accepted.state == STATE_ABSENT || !decode_version(w, m) || !choose_head(w, m)) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
+        return;
+    }
+    if (sweep_refuses(w->s->membership, &m->head)) {
+        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
         return;
     }
     if (!rows_are_here(w, m))

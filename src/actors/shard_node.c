@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "actors/lease.h"
 #include "actors/shard_internal.h"
 #include "actors/standing.h"
 
@@ -158,6 +159,20 @@ shard_store_recovered(struct shard_store *s, const struct step *st, enum recover
     s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
 }
 
+void
+shard_store_set_forgotten(struct shard_store *s, const struct step *st, uint64_t before_ms,
+                          struct effects *out)
+{
+    if (s->node_pending || s->horizon_pending_ms != 0 || s->node.incarnation == 0 ||
+        before_ms <= s->node.forgotten_ms)
+        return;
+    s->node_next = s->node;
+    s->node_next.forgotten_ms = before_ms;
+    s->node_pending = node_row_store(&s->node_next, st, SHARD_TAG_NODE, out);
+    if (s->node_pending)
+        s->membership->forgetting_ms = before_ms;
+}
+
 struct ballot
 shard_store_promised(const struct shard_store *s)
 {
@@ -195,6 +210,32 @@ forget_peers(struct membership *ms)
     }
 }
 
+/* What was a part of the digests is none any more. */
+static void
+tell_forgotten(void *context, const struct auth_record *record)
+{
+    struct shard_store *s = context;
+    struct head_state before = {.state = record->state}, after = {.state = STATE_ABSENT};
+    memcpy(before.head_id, record->accepted_id, ID_BYTES);
+    if (s->digests)
+        digests_change(s->digests, record->link.path, &before, &after);
+}
+
+/* In one step: nobody sees a record that is forgotten in one place and not in another. */
+static void
+forget_records(struct shard_store *s, const struct step *st)
+{
+    struct membership *ms = s->membership;
+    const struct auth_forget_tell tell = {s, tell_forgotten};
+    if (s->node.forgotten_ms <= ms->forgotten_ms)
+        return;
+    ms->forgotten_ms = s->node.forgotten_ms;
+    size_t count = ms->records ? auth_view_forget(ms->records, ms->forgotten_ms, &tell) : 0;
+    lease_reconsider(ms);
+    log_event(st->log, LOG_INFO, "shard_store", "records_forgotten", log_u64("count", count),
+              log_u64("before_ms", ms->forgotten_ms));
+}
+
 void
 shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_err err,
                      struct effects *out)
@@ -209,6 +250,7 @@ shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_er
     s->node = s->node_next;
     shard_node_announce(s);
     ms->horizon_ms = s->node.horizon_ms;
+    forget_records(s, st);
     if (reborn) {
         if (!keeps)
             forget_promises(s);

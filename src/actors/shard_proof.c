@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/authority.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 #include "proto/record_path.h"
 
@@ -228,7 +229,8 @@ continues(const struct shard_path *path, const struct head *head, enum change_ki
     bool same = memcmp(have->incarnation, head->incarnation, INCARNATION_BYTES) == 0;
     bool unmarked = memcmp(have->version_id, head->version_id, ID_BYTES) == 0;
     if (head->kind == HEAD_INLINE)
-        return same ? head->version == have->version + head_has_value(head) : head->version == 1;
+        return sweep_may_follow(have->forget_after_ms, head, same) &&
+               (same ? head->version == have->version + head_has_value(head) : head->version == 1);
     if (head->kind == HEAD_TOMBSTONE)
         return have->kind == HEAD_LIVE && same && unmarked && head->version == have->version;
     if (head->kind != HEAD_LIVE)

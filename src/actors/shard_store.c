@@ -11,6 +11,7 @@
 #include "actors/lease.h"
 #include "actors/shard_proof.h"
 #include "actors/standing.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 
 static_assert(EFFECTS_MAX >= 16,
@@ -112,6 +113,7 @@ path_free(struct shard_store *s, struct shard_path *path)
     buf_close(&path->next.memory);
     buf_close(&path->box_memory);
     shard_forget_box(path);
+    buf_close(&path->left);
     free(path);
 }
 
@@ -164,6 +166,8 @@ path_new(struct shard_store *s, const struct step *st, struct path of)
 enum vault_err
 shard_store_init(struct shard_store *s, const struct shard_store_options *options)
 {
+    options->membership->forgotten_ms = options->node.forgotten_ms;
+    options->membership->forgetting_ms = options->node.forgotten_ms;
     *s = (struct shard_store){
         .membership = options->membership,
         .ring = options->ring,
@@ -213,6 +217,46 @@ shard_store_close(struct shard_store *s)
     s->free_slots = NULL;
 }
 
+/* ---- what is forgotten ---- */
+
+/*
+ * The accepted head is forgotten: nothing is here. That it was accepted at that ballot is all that
+ * is left, as a promise.
+ */
+static void
+forget_row(struct shard_store *s, struct shard_path *path)
+{
+    if (path->row.row.state == STATE_ABSENT ||
+        !sweep_forgets(s->membership, path->row.head.forget_after_ms))
+        return;
+    const struct auth_view *view = s->membership->records;
+    path->swept = !view || !auth_view_is_dropping(view, path->link.path);
+    if (ballot_compare(path->row.row.ballot, path->promised) > 0)
+        path->promised = path->row.row.ballot;
+    if (PLANTED(sweep_forgets_promise))
+        path->promised = s->floor;
+    buf_close(&path->left);
+    path->left = path->row.memory;
+    path->row = (struct shard_row){0};
+    path->clean = true;
+}
+
+bool
+shard_store_drop(struct shard_store *s, struct path of, struct ballot accepted)
+{
+    struct shard_path *path = (struct shard_path *)path_map_find(&s->paths, of);
+    if (s->node.incarnation == 0 || ballot_ms(accepted) > s->node.horizon_ms ||
+        shard_store_in_doubt(s, of) || (path && (!path_is_quiet(path) || path->corrupt)))
+        return false;
+    if (path) {
+        forget_row(s, path);
+        path->swept = false;
+    } else if (!PLANTED(sweep_forgets_promise)) {
+        shard_store_raise_floor(s, accepted);
+    }
+    return true;
+}
+
 /* ---- the order of things ---- */
 
 /*
@@ -241,6 +285,8 @@ is_ready_for(const struct shard_work *w)
 static void
 dispatch(struct shard_work *w)
 {
+    if (!w->rows)
+        forget_row(w->s, w->path);
     if (w->path->corrupt && w->msg->kind != MSG_HANDOVER) {
         shard_refuse(w, REFUSED_CORRUPT, (struct ballot){0});
         return;
@@ -478,12 +524,15 @@ shard_store_note_row(struct shard_store *s, struct path path)
     path_filter_add(&s->on_disk, path_map_hash(&s->paths, path));
 }
 
+/* As it is compared with other nodes: what is forgotten is not there. */
 static void
-head_state_of(const struct shard_row *row, struct head_state *out)
+head_state_of(const struct shard_store *s, const struct shard_row *row, struct head_state *out)
 {
-    out->state = row->row.state;
+    *out = (struct head_state){.state = row->row.state};
     memcpy(out->head_id, row->head.id, ID_BYTES);
     out->secret = out->state != STATE_ABSENT && row->head.kind == HEAD_LIVE;
+    if (sweep_forgets(s->membership, row->head.forget_after_ms))
+        out->state = STATE_ABSENT;
 }
 
 bool
@@ -493,7 +542,7 @@ shard_store_view(const struct shard_store *s, const struct step *st, struct path
     const struct shard_path *p = (const struct shard_path *)path_map_find(&s->paths, path);
     if (!p || p->stage == SHARD_NEW || p->stage == SHARD_LOADING || p->corrupt)
         return false;
-    head_state_of(&p->row, &out->head);
+    head_state_of(s, &p->row, &out->head);
     out->ballot = p->row.row.ballot;
     out->settling =
         p->has_next || instant_since(st->now, p->touched).ns < duration_ms(DELIVER_QUIET_MS).ns;
@@ -505,8 +554,8 @@ static void
 take_next_row(struct shard_store *s, struct shard_path *path)
 {
     struct head_state before, after;
-    head_state_of(&path->row, &before);
-    head_state_of(&path->next, &after);
+    head_state_of(s, &path->row, &before);
+    head_state_of(s, &path->next, &after);
     if (s->digests)
         digests_change(s->digests, path->link.path, &before, &after);
     if (s->membership->records && path->next.head.kind == HEAD_INLINE) {
@@ -516,6 +565,7 @@ take_next_row(struct shard_store *s, struct shard_path *path)
     buf_close(&path->row.memory);
     path->row = path->next;
     path->next = (struct shard_row){0};
+    path->swept = false;
     path->clean = path->next_clean;
 }
 

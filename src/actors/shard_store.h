@@ -120,6 +120,18 @@ void shard_store_mend(struct shard_store *s, const struct step *st, uint64_t inc
                       struct effects *out);
 /* What was accepted on the path is not known for sure. */
 bool shard_store_in_doubt(struct shard_store *s, struct path path);
+/*
+ * The agreed time of the sweep (sweep.h): durable from when *ms->forgotten_ms says so. Nothing
+ * happens while other facts about the node are on their way to the disk.
+ */
+void shard_store_set_forgotten(struct shard_store *s, const struct step *st, uint64_t before_ms,
+                               struct effects *out);
+/*
+ * The row of a path that is forgotten, with a head accepted at that ballot, may go from the disk:
+ * nothing of the path is under way, and whatever was promised up to that ballot stays promised, in
+ * this life and after a restart. False: not now.
+ */
+bool shard_store_drop(struct shard_store *s, struct path path, struct ballot accepted);
 /* This node has promised nothing above that. */
 struct ballot shard_store_promised(const struct shard_store *s);
 /* Nothing at or below it is voted for or accepted from now on. */

@@ -5,6 +5,7 @@
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/shard_proof.h"
+#include "actors/sweep.h"
 #include "auth/login.h"
 #include "base/planted.h"
 #include "proto/request.h"
@@ -101,6 +102,25 @@ grant(struct shard_work *w)
     shard_log(w, LOG_DEBUG, "voted", REFUSED_NONE);
 }
 
+/*
+ * Any node may move the time of the sweep, as far as this one's own clock allows; nobody takes the
+ * record away. Who is refused may only have another clock.
+ */
+static enum vault_err
+check_sweep(const struct shard_work *w)
+{
+    const struct msg_vote *vote = &w->msg->u.vote;
+    const struct path_row *row = &w->path->row.row;
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    bool present = row->state != STATE_ABSENT;
+    if (!head || (present && head_decode(row->head, head) != OK))
+        return ERR_NOT_READY;
+    struct bytes accepted = present ? head->value : (struct bytes){0};
+    bool may = vote->purpose == CHANGE_UPDATE &&
+               sweep_may_move(w->s->membership, w->st->wall_ms, accepted, vote->change);
+    return may ? OK : ERR_NOT_READY;
+}
+
 static enum vault_err
 check_caller(const struct shard_work *w)
 {
@@ -111,6 +131,8 @@ check_caller(const struct shard_work *w)
         return OK;
     if (PLANTED(vote_of_login_unchecked) && login_looks_like(vote->credential))
         return OK;
+    if (sweep_path_is(path))
+        return check_sweep(w);
     if (!record_path_is(path))
         return authority_of_vote(ms, w->st, path, vote->purpose, vote->credential);
     return authority_of_record(ms, w->st, path,

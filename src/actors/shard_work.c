@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 
 struct bytes
@@ -44,7 +45,7 @@ static bool
 put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
 {
     static const uint8_t present[] = {1};
-    bool before = shard_is_unsettled(&w->path->row);
+    bool before = shard_is_unsettled(&w->path->row) || w->path->swept;
     bool after = shard_is_unsettled(&w->path->next);
     struct row_key key;
     if (before == after)
@@ -159,6 +160,7 @@ summarise(struct shard_row *row)
     sum->destroyed = head.destroyed;
     sum->max_versions = head.max_versions;
     sum->expires_at_ms = head.expires_at_ms;
+    sum->forget_after_ms = sweep_forget_after(&head);
     return OK;
 }
 
@@ -334,8 +336,8 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
     if (!PLANTED(kept_rows_stale))
         kept_forget(&w->s->kept, &w->path->kept);
     w->path->stage = SHARD_STORING;
-    w->path->making =
-        w->path->has_next && w->path->row.row.state == STATE_ABSENT && !w->path->corrupt;
+    w->path->making = w->path->has_next && w->path->row.row.state == STATE_ABSENT &&
+                      !w->path->corrupt && !w->path->swept;
     if (w->path->making)
         path_count_making(&w->s->membership->held);
     effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,

@@ -4,6 +4,7 @@
 
 #include "actors/auditor.h"
 #include "actors/shard_proof.h"
+#include "actors/sweep.h"
 #include "base/planted.h"
 
 /* What a WRITE brings, decoded and checked. */
@@ -288,6 +289,8 @@ shard_on_write(struct shard_work *w)
 
     if (refusal == REFUSED_NONE && !decode(w, in))
         refusal = REFUSED_DEALING;
+    else if (refusal == REFUSED_NONE && sweep_refuses(w->s->membership, &in->head))
+        refusal = REFUSED_FORGOTTEN;
     if (refusal != REFUSED_NONE) {
         shard_refuse(w, refusal, beat);
         return;

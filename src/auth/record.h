@@ -21,6 +21,7 @@ enum auth_format {
     AUTH_ISSUER_1 = 37,
     AUTH_CLIENT_AUTHORITY_1 = 38,
     AUTH_CLIENT_REVOCATIONS_1 = 39,
+    AUTH_SWEEP_1 = 40,
 };
 
 /* Begins to read a record of `fields` items, its format among them. */

@@ -19,6 +19,7 @@ enum {
     HEAD_FIELDS = 15,
     VOID_FIELDS = 16,
     INLINE_FIELDS = 16,
+    FORGETTABLE_FIELDS = 17,
     PENDING_FIELDS = 17,
     RECORD_FIELDS = 17,
     ALTERED_FIELDS = 20,
@@ -168,7 +169,9 @@ inline_fields_valid(const struct head *head)
     bool deleted = head->op_count > 0 && head->ops[0].kind == CHANGE_DELETE;
 
     if (head->kind != HEAD_INLINE)
-        return head->value.size == 0 && !record_path_is(head->path);
+        return head->value.size == 0 && head->forget_after_ms == 0 && !record_path_is(head->path);
+    if (head->forget_after_ms > (deleted ? TIME_MS_MAX : 0))
+        return false;
     return record_path_is(head->path) && codec_all_zero(head->version_id, ID_BYTES) &&
            head->value.size <= RECORD_VALUE_BYTES_MAX && deleted == (head->value.size == 0);
 }
@@ -413,7 +416,7 @@ field_count(const struct head *head)
     if (head->kind == HEAD_RECORD)
         return RECORD_FIELDS;
     if (head->kind == HEAD_INLINE)
-        return INLINE_FIELDS;
+        return head->forget_after_ms != 0 ? FORGETTABLE_FIELDS : INLINE_FIELDS;
     if (head->kind == HEAD_VOID)
         return VOID_FIELDS;
     if (is_altered(head))
@@ -434,6 +437,8 @@ put_batch_fields(struct cbor_writer *w, const struct head *head)
     }
     if (head->kind == HEAD_INLINE)
         cbor_put_bytes(w, head->value);
+    if (head->forget_after_ms != 0)
+        cbor_put_uint(w, head->forget_after_ms);
 }
 
 static void
@@ -531,6 +536,8 @@ get_batch_fields(struct cbor_reader *r, struct head *out, uint64_t fields)
     }
     if (out->kind == HEAD_INLINE)
         out->value = cbor_get_bytes(r, RECORD_VALUE_BYTES_MAX);
+    if (out->kind == HEAD_INLINE && fields == FORGETTABLE_FIELDS)
+        out->forget_after_ms = cbor_get_uint(r);
 }
 
 static void

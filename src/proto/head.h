@@ -113,6 +113,8 @@ struct head {
     uint64_t max_versions;  /* versions kept, 1..VERSIONS_KEPT_MAX; 0: VERSIONS_KEPT_MAX */
     uint64_t expires_at_ms; /* from then on nothing is there; 0: never */
     struct bytes metadata;  /* custom metadata: metadata_valid() in proto/alteration.h; or empty */
+    uint64_t forget_after_ms; /* INLINE and deleted: what it was made with (actors/sweep.h), so that
+                                 the deletion is forgotten with it; 0: never, and not written */
 };
 static_assert(VERSIONS_KEPT_MAX <= 64, "a set of versions has a bit for each");
 
@@ -160,7 +162,8 @@ bool batch_record_has(const struct head *record, struct path member);
  * void need not have an operation of its own. Only a live head of version 1 may be pending. A record
  * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
  * nothing else lies on such a path. Inline heads lie on the paths of identity records and nowhere
- * else, name no version record, and have a value unless their own operation is a DELETE.
+ * else, name no version record, and have a value unless their own operation is a DELETE; only those
+ * without a value say after when they may be forgotten.
  *
  * Appends the encoding; `out` is as before on error.
  * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would

@@ -88,7 +88,8 @@ bool msg_has_path(enum msg_kind kind);         /* about a path, not about nodes 
     X(CORRUPT, 12)   /* the node's own record of the path does not verify */                       \
     X(ABSENT, 13)    /* FETCH: it has no such head */                                              \
     X(PROOF, 14)     /* WRITE: without a proof of votes that this node can check */                \
-    X(LIMIT, 15)     /* VOTE to create: the tenant has as many secrets as it may have */
+    X(LIMIT, 15)     /* VOTE to create: the tenant has as many secrets as it may have */              \
+    X(FORGOTTEN, 16) /* WRITE: of a token that all nodes agreed to forget (actors/sweep.h) */
 
 enum refusal {
 #define X(name, value) REFUSED_##name = value,
@@ -305,6 +306,7 @@ struct msg_heartbeat {
     uint8_t vote_key[X25519_BYTES]; /* public half of the key that it vouches with */
     bool records_ready;             /* the digests are whole, and the sender may vote */
     uint8_t record_digests[RECORD_DIGESTS_BYTES]; /* of the identity records accepted there */
+    uint64_t forgotten_ms; /* the time of the sweep that the sender goes by; 0: none */
 };
 enum {
     DELIVER_ERASURE = NODES_MAX, /* instead of a share: tell those who have not erased yet of the
@@ -469,6 +471,7 @@ struct msg_trailed {
 struct msg_request {
     const struct request *request; /* borrowed until its REPLY effect */
     uint64_t exchange;             /* names the exchange in the REPLY effect */
+    uint64_t sweep_ms;             /* no request: the time of the sweep that is proposed; 0: none */
 };
 struct msg_stored {
     uint64_t tag; /* of the STORE effect */

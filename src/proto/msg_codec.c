@@ -11,7 +11,7 @@
 
 enum {
     COMMON_FIELDS = 5,
-    FIELDS_MAX = 28,
+    FIELDS_MAX = 32,
     ANCHOR_BYTES_MAX = 512,
     MESSAGE_BYTES_COMMON = 2048,
     KINDS_END = MSG_SCANNED + 1
@@ -202,6 +202,7 @@ static const struct field heartbeat_fields[] = {
     ANY(msg_heartbeat, vote_key),
     ANY(msg_heartbeat, records_ready),
     ANY(msg_heartbeat, record_digests),
+    ANY(msg_heartbeat, forgotten_ms),
 };
 static const struct field deliver_fields[] = {
     UP_TO(msg_deliver, owner, DELIVER_REWRAP),

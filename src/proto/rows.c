@@ -471,12 +471,14 @@ node_row_encode(const struct node_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 5);
+    row_writer_init(&w, out, row->forgotten_ms != 0 ? 6 : 5);
     codec_put_fixed(&w, row->store_id, sizeof(row->store_id));
     codec_put_range(&w, row->incarnation, 1, UINT64_MAX);
     cbor_put_uint(&w, row->boot);
     cbor_put_uint(&w, row->horizon_ms);
     codec_put_range(&w, row->recovery, RECOVERY_NONE, RECOVERY_SHARES);
+    if (row->forgotten_ms != 0)
+        cbor_put_uint(&w, row->forgotten_ms);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -487,12 +489,14 @@ node_row_decode(struct bytes encoded, struct node_row *out)
     enum vault_err err;
 
     *out = (struct node_row){0};
-    row_reader_init(&r, encoded, 5);
+    uint64_t fields = row_reader_init_between(&r, encoded, 5, 6);
     cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
     out->incarnation = codec_get_range(&r, 1, UINT64_MAX);
     out->boot = cbor_get_uint(&r);
     out->horizon_ms = cbor_get_uint(&r);
     out->recovery = (enum recovery_state)codec_get_range(&r, RECOVERY_NONE, RECOVERY_SHARES);
+    if (fields == 6)
+        out->forgotten_ms = codec_get_range(&r, 1, UINT64_MAX);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct node_row){0};

@@ -18,7 +18,8 @@
  *                                  'p' row of the path and never again, so that the paths of a leaf
  *                                  are listed without a look at all others
  *   'i' path                       empty: the identity records that this node has a 'p' row of,
- *                                  deleted ones too. Written with the first 'p' row, as 'x' is
+ *                                  deleted ones too. Written with the first 'p' row, as 'x' is; of
+ *                                  token records both go with it (actors/sweeper.h)
  *   'n' path ~version version_id   something of that version is missing here and has to be got back:
  *                                  its own share, its record or its dealing. Empty value; goes when
  *                                  everything is here, or the version is not wanted any more
@@ -156,6 +157,8 @@ struct node_row {
     uint64_t boot;
     uint64_t horizon_ms;
     enum recovery_state recovery; /* of that incarnation */
+    uint64_t forgotten_ms; /* records that may be forgotten before that are (actors/sweep.h); 0:
+                              none, and then it is not written */
 };
 MUST_CHECK enum vault_err node_row_encode(const struct node_row *row, struct buf *out);
 MUST_CHECK enum vault_err node_row_decode(struct bytes encoded,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/check_choice.h"
+#include "sim/check_sweep.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -258,6 +259,8 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
         sim_fail(world, SIM_SAFETY, "one-chain",
                  "%s: generation %lu is not built on the chosen one before it", p->name,
                  generation);
+    if (above->sweep_ms < below->sweep_ms)
+        sim_fail(world, SIM_SAFETY, "sweep", "the time of the sweep has gone back");
     if (above->changed_at_ms <= below->changed_at_ms)
         sim_fail(world, SIM_SAFETY, "one-chain", "%s: generation %lu does not come later in time",
                  p->name, generation);
@@ -286,6 +289,9 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
 static void
 add_chosen(struct check_chain *check, struct checked_path *p, const struct chosen_head *head)
 {
+    check_sweep_chosen(check, head);
+    if (check_sweep_is_over(check, head))
+        return;
     size_t index = (size_t)head->generation - 1;
     if (index >= p->chosen_count) {
         p->chosen = sim_resize(p->chosen, (index + 1) * sizeof(*p->chosen));
@@ -366,7 +372,10 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
                                .alters = head.kind == HEAD_LIVE && !head_brings_version(&head),
                                .oldest_version = head.oldest_version,
                                .destroyed = head.destroyed,
-                               .expires_at_ms = head.expires_at_ms};
+                               .expires_at_ms = head.expires_at_ms,
+                               .forget_after_ms = sweep_forget_after(&head),
+                               .sweep_ms = check_sweep_time(&head)};
+    check_sweep_put(check, node, &head, &seen);
     memcpy(seen.batch, head.batch, BATCH_ID_BYTES);
     record_id(row.head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
@@ -414,8 +423,10 @@ node_row_seen(struct check_chain *check, unsigned node, struct bytes key, struct
     struct row_key own;
     struct node_row row;
     row_key_meta("node", &own);
-    if (bytes_equal(key, row_key_bytes(&own)) && node_row_decode(value, &row) == OK &&
-        row.recovery == RECOVERY_HANDOVER && row.incarnation > n->forgetful_incarnation)
+    if (!bytes_equal(key, row_key_bytes(&own)) || node_row_decode(value, &row) != OK)
+        return;
+    check_sweep_node(check, node, &row);
+    if (row.recovery == RECOVERY_HANDOVER && row.incarnation > n->forgetful_incarnation)
         n->forgetful_incarnation = row.incarnation;
 }
 

@@ -27,6 +27,8 @@ struct chosen_head {
     bool alters;                   /* it makes no version */
     uint64_t oldest_version, destroyed;
     uint64_t expires_at_ms;
+    uint64_t forget_after_ms; /* of a token's record; 0: never */
+    uint64_t sweep_ms;        /* the record of the sweep: its time */
 };
 
 struct accepted_head {
@@ -72,6 +74,8 @@ struct check_chain {
     struct checked_path *paths;
     struct known_version *versions; /* open addressing by id; capacity a power of two */
     size_t version_count, version_capacity;
+    uint64_t swept_ms; /* latest time of the sweep that has been chosen */
+    uint64_t swept;    /* rows that have gone */
 };
 
 void check_chain_init(struct check_chain *check, struct world *world);

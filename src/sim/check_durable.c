@@ -1,6 +1,8 @@
 /* Property: nothing is promised, acknowledged or reported that a crash of the same moment could take back. */
 #include <string.h>
 
+#include "actors/sweep.h"
+#include "sim/check_sweep.h"
 #include "sim/world.h"
 
 static bool
@@ -30,12 +32,15 @@ check_voted(struct world *world, unsigned node, const struct msg *msg, const str
 {
     const struct accepted *accepted = &msg->u.voted.accepted;
     struct path_row row;
-    bool have = durable_row(world, node, key, &row);
+    bool found = durable_row(world, node, key, &row);
+    /* Its row may be on its way out, and makes no difference. */
+    bool forgotten = found && sweep_forgets_row(node_membership(world->nodes[node].node), &row);
+    bool have = found && !forgotten;
     bool same = have ? accepted->state != STATE_ABSENT &&
                            ballot_compare(row.ballot, accepted->ballot) == 0 &&
                            bytes_equal(row.head, accepted->head)
                      : accepted->state == STATE_ABSENT;
-    if (!same || disk_owes(&world->nodes[node].disk, row_key_bytes(key)))
+    if (!same || (!forgotten && disk_owes(&world->nodes[node].disk, row_key_bytes(key))))
         sim_fail(world, SIM_SAFETY, "durable",
                  "node %u voted with another head than the newest it accepted", node);
 }
@@ -52,9 +57,11 @@ check_doubt(struct world *world, unsigned node, struct path path)
 }
 
 static void
-check_known(struct world *world, unsigned node, const struct row_key *key)
+check_known(struct world *world, unsigned node, struct path path, const struct row_key *key)
 {
     struct path_row row;
+    if (check_sweep_forgotten(&world->chain, node, path))
+        return;
     if (!durable_row(world, node, key, &row) || row.state != STATE_CHOSEN)
         sim_fail(world, SIM_SAFETY, "durable", "node %u said KNOWN of what is not on its disk",
                  node);
@@ -75,7 +82,7 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
         return;
     row_key_path(msg->path, &key);
     if (known)
-        check_known(world, node, &key);
+        check_known(world, node, msg->path, &key);
     if (written)
         check_written(world, node, msg, &key);
     if (voted)

@@ -479,6 +479,7 @@ node_boot(struct world *world, unsigned node)
         .buckets = &n->buckets,
         .shred_interval = duration_ms(world->options.shred_ms),
         .scrub_rows_per_s = world->options.cost_nodes > 0 ? 0 : 200,
+        .sweep_slack_ms = world->options.sweep_slack_ms,
         .scrub_pause = duration_ms(2000),
         .signing = &n->signing,
     };

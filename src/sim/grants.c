@@ -127,13 +127,14 @@ grant_make_token(uint64_t seed, uint64_t number, struct token *token,
 }
 
 void
-grant_fill_token(uint64_t seed, uint64_t number, char text[static GRANT_TOKEN_BYTES],
-                 struct grant *out)
+grant_fill_token(uint64_t seed, uint64_t number, uint64_t ends_ms,
+                 char text[static GRANT_TOKEN_BYTES], struct grant *out)
 {
+    uint64_t end_ms = ends_ms != 0 ? ends_ms : sim_wall_start_ms + lifetime_ms;
     struct token token = {.tenant = bytes_of_text(tenant_name),
                           .created_ms = sim_wall_start_ms,
-                          .expires_ms = sim_wall_start_ms + lifetime_ms,
-                          .latest_ms = sim_wall_start_ms + lifetime_ms};
+                          .expires_ms = end_ms,
+                          .latest_ms = end_ms};
     memcpy(token.identity, identity_id, sizeof(identity_id));
     grant_make_token(seed, number, &token, text, out);
 }

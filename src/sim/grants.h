@@ -27,8 +27,8 @@ struct sim_options;
 void grant_fill(const struct sim_options *options, unsigned number, struct grant *out);
 /* The record of a token, and the token's text, NUL-ended. */
 enum { GRANT_TOKEN_BYTES = 64 };
-void grant_fill_token(uint64_t seed, uint64_t number, char text[static GRANT_TOKEN_BYTES],
-                      struct grant *out);
+void grant_fill_token(uint64_t seed, uint64_t number, uint64_t ends_ms,
+                      char text[static GRANT_TOKEN_BYTES], struct grant *out);
 /* The token of that number, whose hash is set, and its record. */
 void grant_make_token(uint64_t seed, uint64_t number, struct token *token,
                       char text[static GRANT_TOKEN_BYTES], struct grant *out);

@@ -40,6 +40,16 @@ draw_load(struct sim_options *o, struct prng *prng)
         o->weights[i] = (unsigned)prng_between(prng, most[i] / 4 + 1, most[i]);
 }
 
+/* Of the seed alone, so that nothing else of the world depends on it. */
+static void
+draw_sweep(struct sim_options *o)
+{
+    struct prng prng;
+    prng_init(&prng, o->seed ^ UINT64_C(0x7377656570));
+    if (o->cost_nodes == 0 && prng_chance(&prng, 600))
+        o->sweep_slack_ms = prng_between(&prng, 1000, 12000);
+}
+
 /*
  * Where costs are counted, nothing is left to chance but the times that things take, and nobody
  * scrubs or shreds: both work at a pace of their own, not by requests.
@@ -81,6 +91,7 @@ options_draw(struct world *world)
     o->other_expires_s = prng_chance(&prng, 500) ? (unsigned)prng_between(&prng, 3, 20) : 0;
     if (o->cost_nodes > 0)
         fix_costs_world(o);
+    draw_sweep(o);
 }
 
 void
@@ -90,11 +101,11 @@ options_print(const struct world *world, FILE *out)
     fprintf(
         out,
         "seed %lu: N=%u n=%u k=%u clients=%u operations=%u paths=%u+%u hot=%u/1000 think<=%lu us "
-        "net=%lu..%lu us disk=%lu..%lu us value<=%zu\n",
+        "net=%lu..%lu us disk=%lu..%lu us value<=%zu sweep=%lu ms\n",
         (unsigned long)o->seed, o->nodes, o->shares, o->threshold, o->clients, o->operations,
         o->hot_paths, o->cold_paths, o->hot_permille, (unsigned long)o->think_us_max,
         (unsigned long)o->net_us_min, (unsigned long)o->net_us_max, (unsigned long)o->disk_us_min,
-        (unsigned long)o->disk_us_max, o->value_bytes_max);
+        (unsigned long)o->disk_us_max, o->value_bytes_max, (unsigned long)o->sweep_slack_ms);
     fprintf(out, "  faults:");
     for (unsigned i = 0; i < FAULTS; i++) {
         if (world->faults.on[i])

@@ -1,4 +1,5 @@
 /* The disks' part of the world: when batches become visible and durable, and what reads give. The fault model is in disk.h. */
+#include "sim/check_sweep.h"
 #include "sim/memory.h"
 #include "sim/world.h"
 
@@ -76,6 +77,8 @@ static void
 became_durable(struct world *world, unsigned node, const struct disk_batch *batch)
 {
     for (size_t i = 0; batch->err == OK && i < batch->count; i++) {
+        if (batch->changes[i].kind == STORE_DELETE)
+            check_sweep_gone(&world->chain, node, batch->changes[i].row->key);
         if (batch->changes[i].kind != STORE_PUT)
             continue;
         const struct disk_row *row = batch->changes[i].row;

@@ -312,7 +312,7 @@ thief_strike(struct world *world)
         thief_asks_as_bearer(world);
         if (t->seen[which].number == 0)
             continue;
-        grant_fill_token(world->options.seed, t->seen[which].number, credential, &record);
+        grant_fill_token(world->options.seed, t->seen[which].number, 0, credential, &record);
         t->seen[which].revoked =
             t->seen[which].revoked || tokens_is_revoked(world, t->seen[which].number);
         ask_something(world, bytes_of_text(credential), !t->seen[which].revoked);
@@ -329,7 +329,7 @@ thief_hears_of_revocation(struct world *world, uint64_t number)
         if (world->thief.seen[i].number != number)
             continue;
         world->thief.seen[i].revoked = true;
-        grant_fill_token(world->options.seed, number, credential, &record);
+        grant_fill_token(world->options.seed, number, 0, credential, &record);
         for (unsigned to = 0; to < world->options.nodes; to++) {
             const struct sim_path *p =
                 &world->clients.paths[prng_below(&world->fault_prng, world->clients.path_count)];

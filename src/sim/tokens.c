@@ -36,7 +36,8 @@ op_begin(struct world *world, unsigned token, unsigned node, enum request_kind k
     struct token_op *op = &t->ops[i];
     *op = (struct token_op){
         .live = true, .node = node, .token = token, .number = t->tokens[token].number};
-    grant_fill_token(world->options.seed, op->number, op->credential, &op->record);
+    grant_fill_token(world->options.seed, op->number, t->tokens[token].ends_ms, op->credential,
+                     &op->record);
     snprintf(op->id, sizeof(op->id), "token-%lu", (unsigned long)op->number);
     op->request = (struct request){.kind = kind, .routed = true, .id = bytes_of_text(op->id)};
     struct event *event =
@@ -167,13 +168,25 @@ pick_node(struct world *world)
     return -1;
 }
 
+/* Soon enough for what is left of it to be swept while the run goes on. */
+static uint64_t
+draw_end(struct world *world)
+{
+    uint64_t now_ms = sim_wall_start_ms + world->now_ns / 1000000;
+    if (prng_chance(&world->tokens.prng, 300))
+        return 0;
+    return now_ms + prng_skewed(&world->tokens.prng, 500, 15000);
+}
+
 static void
 make_token(struct world *world, unsigned number, unsigned node)
 {
     struct sim_token *token = &world->tokens.tokens[number];
     struct grant record;
     *token = (struct sim_token){.number = ++world->tokens.count};
-    grant_fill_token(world->options.seed, token->number, token->text, &record);
+    if (world->options.sweep_slack_ms > 0 && !world->tokens.lasting)
+        token->ends_ms = draw_end(world);
+    grant_fill_token(world->options.seed, token->number, token->ends_ms, token->text, &record);
     if (change_begin(world, number, node, REQUEST_RECORD_PUT))
         token->state = TOKEN_MAKING;
 }
@@ -391,6 +404,7 @@ tokens_whole(struct world *world)
         grant_begin(world, 0);
         run_until(world, ANSWER_MS, all_answered, "lease", "a record is not made");
     }
+    t->lasting = true;
     make_token(world, 0, 0);
     run_until(world, ANSWER_MS, all_answered, "lease", "a token is not made");
     if (t->tokens[0].state != TOKEN_LIVE)

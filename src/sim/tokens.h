@@ -28,6 +28,7 @@ struct sim_token {
     bool was_live; /* its making was answered */
     char text[GRANT_TOKEN_BYTES];
     uint64_t revoked_ns;
+    uint64_t ends_ms; /* by the true time; 0: long after the run */
 };
 
 struct token_op {
@@ -48,6 +49,7 @@ struct tokens {
     struct token_op ops[TOKEN_OPS_MAX];
     unsigned granted; /* of the records that all tokens rest on */
     bool granting;    /* one of them is under way */
+    bool lasting;     /* no more tokens that end */
     uint64_t count;   /* made */
     uint64_t used, refused, revocations;
 };

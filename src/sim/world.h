@@ -142,9 +142,10 @@ struct sim_options {
     uint64_t disk_us_min, disk_us_max;
     size_t value_bytes_max;
     size_t paths_max, requests_max;
-    unsigned weights[8]; /* of the kinds of operations */
-    unsigned buckets;    /* of each node */
-    uint64_t shred_ms;   /* shred interval */
+    unsigned weights[8];     /* of the kinds of operations */
+    unsigned buckets;        /* of each node */
+    uint64_t shred_ms;       /* shred interval */
+    uint64_t sweep_slack_ms; /* 0: the default, longer than any run */
     bool verbose, calm;
     const char *without;  /* fault kinds that this run does not have, with commas between */
     const char *tolerate; /* a property that is known to be broken: not judged */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/sweep.h"
+
 void
 checks_fail(const char *why, ...)
 {
@@ -192,6 +194,7 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
     if (ballot_compare(row->ballot, p->highest[node]) < 0)
         checks_fail("path %s: node %u went back to a lower accepted ballot", p->name, node);
     p->highest[node] = row->ballot;
+    p->forget_after_ms = sweep_forget_after(&head);
     struct accepted_head *a = accepted_at(p, row->ballot, &seen);
     if (row->state != STATE_RECEIVED)
         a->by |= UINT64_C(1) << node;

@@ -37,6 +37,7 @@ struct checked_path {
     size_t chosen_count;
     struct ballot highest[NODES_MAX]; /* accepted and durable, by node */
     uint64_t erased[NODES_MAX];       /* everything below that generation is durably gone */
+    uint64_t forget_after_ms;         /* of a token's record: sweep.h */
 };
 
 struct actor_checks {

@@ -466,6 +466,7 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .scrub_rows_per_s = ac->options.scrub_rows_per_s,
         .audit_names_hashed = ac->options.audit_names_hashed,
         .audit_blocks_kept = ac->options.audit_blocks_kept,
+        .sweep_slack_ms = ac->options.sweep_slack_ms,
         .scrub_pause = duration_ms(1000),
         .signing = &n->signing,
     };

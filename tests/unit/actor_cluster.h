@@ -36,6 +36,7 @@ struct ac_options {
     uint64_t scrub_rows_per_s;  /* 0: no scrubbing */
     bool audit_names_hashed;
     uint64_t audit_blocks_kept; /* 0: default */
+    uint64_t sweep_slack_ms;    /* 0: default */
 };
 
 /* What the test wants to do with a frame. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actor_cluster_internal.h"
+#include "actors/sweep.h"
 
 /* A batch on its way: its own copy of the changes, and of the path row among them. */
 struct ac_batch {
@@ -179,7 +180,8 @@ ac_disk_check_promise(struct actor_cluster *ac, unsigned node, const struct msg 
     bool kept = true;
     row_key_path(msg->path, &key);
     if (msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE) {
-        struct ballot highest = p ? p->highest[node] : (struct ballot){0};
+        bool here = p && !sweep_forgets(node_membership(ac->nodes[node].node), p->forget_after_ms);
+        struct ballot highest = here ? p->highest[node] : (struct ballot){0};
         kept = ballot_compare(msg->u.voted.accepted.ballot, highest) == 0;
         for (struct ac_batch *b = ac->nodes[node].batches; b; b = b->next)
             kept = kept && (b->told || !bytes_equal(b->path_key, row_key_bytes(&key)));

@@ -265,7 +265,7 @@ static inline void
 dice_msg_fields(struct dice *dice, struct msg *msg)
 {
     uint8_t id[ID_BYTES];
-    enum refusal refusal = (enum refusal)dice_between(dice, REFUSED_NONE, REFUSED_PROOF);
+    enum refusal refusal = (enum refusal)dice_between(dice, REFUSED_NONE, REFUSED_FORGOTTEN);
     struct incarnations known = dice_incarnations(dice);
 
     dice_fill(dice, id, sizeof(id));

@@ -274,12 +274,13 @@ tokens_that_cannot_be_used(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster_of(NODES, NODES, 50);
-    struct test_token token;
+    struct test_token token, counted;
     test_token_make(5, &token);
+    test_token_make(6, &counted);
     assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
     assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
-    records_put_token(ac, &token, READER, 2, LONG_SECONDS);
-    assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
+    records_put_token(ac, &counted, READER, 2, LONG_SECONDS);
+    assert_int_equal(result(ac, 1, &counted, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
     records_put_token(ac, &token, READER, 0, 15);
     assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), OK);
     ac_run_ms(ac, 15000);

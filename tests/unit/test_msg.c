@@ -399,7 +399,7 @@ struct bound {
     uint64_t min, max;
 };
 
-#define REFUSAL_MAX REFUSED_LIMIT
+#define REFUSAL_MAX REFUSED_FORGOTTEN
 static const struct bound bounds[] = {
     {MSG_VOTE, 1, false, CHANGE_CREATE, CHANGE_ERASE},
     {MSG_VOTE, 2, true, OP_ID_BYTES, OP_ID_BYTES},
@@ -481,6 +481,7 @@ static const struct bound bounds[] = {
     {MSG_HEARTBEAT, 23, false, 0, UINT64_MAX},
     {MSG_HEARTBEAT, 24, true, X25519_BYTES, X25519_BYTES},
     {MSG_HEARTBEAT, 25, true, X25519_BYTES, X25519_BYTES},
+    {MSG_HEARTBEAT, 28, false, 0, UINT64_MAX},
     {MSG_VOTED, 5, true, 0, MACS_BYTES_MAX},
     {MSG_VOTED, 6, true, 0, MACS_BYTES_MAX},
     {MSG_WRITE, 7, true, 0, PROOF_BYTES_MAX},
