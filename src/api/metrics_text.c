@@ -107,6 +107,8 @@ put_node(struct json_out *out, const struct node_status *status)
           status->repair.paths_damaged);
     gauge(out, "paths_in_doubt", "paths that this node may have forgotten something of: silent",
           status->repair.paths_in_doubt);
+    gauge(out, "identity_records", "identity records kept by this node, deleted ones included",
+          status->identity_records);
     single(out, "scrub_passes_total", "counter", "times that the whole store was read through",
            status->repair.scrub_passes);
     gauge(out, "scrub_pass_rows", "rows read in the present pass", status->repair.scrub_rows);

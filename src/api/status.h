@@ -76,6 +76,7 @@ struct node_status {
         uint64_t unfinished, missing;
     } recovery; /* from a lost or rolled-back store */
     struct repair_status repair;
+    uint64_t identity_records; /* that this node decides by, deleted ones too */
 };
 
 /* How paths are spread over the nodes, from what these have told of themselves. */

@@ -57,7 +57,7 @@
     X(tokens_revoked_used, "of them, those with a token that had been revoked")                    \
     X(peers_denied, "times that a node asked for what its client may not have")                    \
     X(alarms, "alarms raised: see the log")                                                        \
-    X(reads_from_memory, "of the reads served, those that needed nothing from the disk")                               \
+    X(reads_from_memory, "of the reads served, those that needed nothing from the disk")           \
     X(records_swept, "records of tokens that ended long ago, removed from this node's store")
 
 enum metric {

@@ -77,6 +77,7 @@ print_node(const struct cluster *cluster, const struct node_config *node)
     print_setting("slow_failed_logins", node->slow_failed_logins ? "yes" : "no");
     print_setting("audit_names", node->audit_names_hashed ? "hmac" : "clear");
     print_number("audit_blocks_kept", node->audit_blocks_kept, "");
+    print_number("token_sweep_slack_s", node->token_sweep_slack_s, "");
 }
 
 /* --- what was found ------------------------------------------------------------------------- */

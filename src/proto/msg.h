@@ -88,7 +88,7 @@ bool msg_has_path(enum msg_kind kind);         /* about a path, not about nodes 
     X(CORRUPT, 12)   /* the node's own record of the path does not verify */                       \
     X(ABSENT, 13)    /* FETCH: it has no such head */                                              \
     X(PROOF, 14)     /* WRITE: without a proof of votes that this node can check */                \
-    X(LIMIT, 15)     /* VOTE to create: the tenant has as many secrets as it may have */              \
+    X(LIMIT, 15)     /* VOTE to create: the tenant has as many secrets as it may have */           \
     X(FORGOTTEN, 16) /* WRITE: of a token that all nodes agreed to forget (actors/sweep.h) */
 
 enum refusal {

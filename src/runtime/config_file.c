@@ -380,6 +380,7 @@ read_server(struct parser *p, struct node_config *node)
     node->audit_names_hashed =
         name_index(config_audit_names, cfg_getstr(section, "audit_names")) == 1;
     node->audit_blocks_kept = (uint64_t)cfg_getint(section, "audit_blocks_kept");
+    node->token_sweep_slack_s = (uint32_t)cfg_getint(section, "token_sweep_slack_s");
     node->log_level =
         (enum log_level)name_index(config_level_names, cfg_getstr(section, "log_level"));
     node->log_format =
@@ -462,6 +463,7 @@ parse_with(struct parser *p, const char *text, const char *node, struct config *
         CFG_STR("slow_failed_logins", "yes", CFGF_NONE),
         CFG_STR("audit_names", "clear", CFGF_NONE),
         CFG_INT("audit_blocks_kept", 1048576, CFGF_NONE),
+        CFG_INT("token_sweep_slack_s", 86400, CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t root_options[] = {

@@ -45,8 +45,9 @@ struct node_config {
     uint32_t address_requests_per_s, address_connections_per_s, identity_requests_per_s;
     size_t address_connections_max, address_handshakes_max;
     bool slow_failed_logins;
-    bool audit_names_hashed;    /* no: in clear */
-    uint64_t audit_blocks_kept; /* 1048576 */
+    bool audit_names_hashed;      /* no: in clear */
+    uint64_t audit_blocks_kept;   /* 1048576 */
+    uint32_t token_sweep_slack_s; /* 86400 */
     enum log_level log_level;
     enum log_format log_format;
     char sequence[CONFIG_PATH_MAX]; /* <directory>/sequence: store/sequence_file.h */

@@ -86,6 +86,7 @@ static const struct config_rule rules[] = {
     {"slow_failed_logins", NULL, config_switch_names, 0, 0, "\"no\" or \"yes\""},
     {"audit_names", NULL, config_audit_names, 0, 0, "\"clear\" or \"hmac\""},
     {"audit_blocks_kept", NULL, NULL, 1000, 100000000, NULL},
+    {"token_sweep_slack_s", NULL, NULL, 1, 30 * 24 * 3600, NULL},
 };
 
 const struct config_rule *

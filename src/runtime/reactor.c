@@ -529,7 +529,8 @@ make_node(struct reactor *r)
                                    .scrub_pause = duration_ms(SCRUB_PAUSE_MS),
                                    .signing = o->signing,
                                    .audit_names_hashed = local->audit_names_hashed,
-                                   .audit_blocks_kept = local->audit_blocks_kept};
+                                   .audit_blocks_kept = local->audit_blocks_kept,
+                                   .sweep_slack_ms = UINT64_C(1000) * local->token_sweep_slack_s};
     struct step st;
     memcpy(options.peers, o->peers, sizeof(options.peers));
     memcpy(options.signers, o->signers, sizeof(options.signers));

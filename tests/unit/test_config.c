@@ -99,6 +99,7 @@ test_understood(void **state)
     assert_true(c.node.slow_failed_logins);
     assert_false(c.node.audit_names_hashed);
     assert_int_equal(c.node.audit_blocks_kept, 1048576);
+    assert_int_equal(c.node.token_sweep_slack_s, 86400);
     assert_int_equal(c.node.log_level, LOG_INFO);
     assert_int_equal(c.node.log_format, LOG_LOGFMT);
 }
