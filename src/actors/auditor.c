@@ -8,7 +8,16 @@
 #include "auth/login.h"
 #include "base/planted.h"
 
-enum audit_tag { TAG_STATE = 1, TAG_HEADS, TAG_BLOCK, TAG_TICK, TAG_OWN_HEAD, TAG_PEER_HEAD = 16 };
+enum audit_tag {
+    TAG_STATE = 1,
+    TAG_HEADS,
+    TAG_BLOCK,
+    TAG_TICK,
+    TAG_OWN_HEAD,
+    TAG_FIND,
+    TAG_LAST,
+    TAG_PEER_HEAD = 16
+};
 
 enum { STATE_FIELDS = 7, STATE_BYTES_MAX = 4096, HEADS_MAX = 512 };
 
@@ -678,6 +687,107 @@ is_for_another_time(enum vault_err err)
 }
 
 static void
+ask_heads(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct row_key prefix;
+    struct bytes key;
+    row_key_table(ROW_ANCHOR, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, TAG_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
+}
+
+/* ---- where the trail ends, from the blocks themselves ---- */
+
+static void
+find_blocks(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct row_key prefix;
+    struct bytes key, after;
+    row_key_table(ROW_AUDIT, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK ||
+        arena_copy(st->arena, row_key_bytes(&a->found), &after) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, TAG_FIND, key, after, SCAN_ROWS_MAX, false);
+}
+
+/* What is there stays there: the new epoch begins after it. */
+static void
+find_end(struct auditor *a, const struct step *st, struct effects *out)
+{
+    a->epoch_incarnation = 0;
+    a->next_block = a->kept_from = 0;
+    a->found.size = 0;
+    memset(&a->tree, 0, sizeof(a->tree));
+    memset(a->previous, 0, HASH_BYTES);
+    find_blocks(a, st, out);
+}
+
+static bool
+take_number(struct bytes key, uint64_t *number)
+{
+    *number = 0;
+    if (key.size != 1 + sizeof(*number))
+        return false;
+    for (size_t i = 1; i < key.size; i++)
+        *number = *number << 8 | key.data[i];
+    return true;
+}
+
+static void
+find_ended(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
+    log_event(st->log, LOG_ERROR, "auditor", "audit_state_corrupt",
+              log_u64("block", a->next_block));
+    if (a->next_block == 0)
+        ask_heads(a, st, out);
+    else if (!keys || arena_copy(st->arena, row_key_bytes(&a->found), keys) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_load(out, ACTOR_AUDITOR, TAG_LAST, keys, 1);
+}
+
+static void
+on_found(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
+{
+    uint64_t number;
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    for (size_t i = 0; loaded->err == OK && i < loaded->count; i++) {
+        if (!take_number(loaded->rows[i].key, &number))
+            continue;
+        if (a->found.size == 0)
+            a->kept_from = number;
+        a->next_block = number + 1;
+        row_key_audit(number, &a->found);
+    }
+    if (loaded->err == OK && loaded->more)
+        find_blocks(a, st, out);
+    else
+        find_ended(a, st, out);
+}
+
+/* The chain of blocks goes on over it, where it can be read. */
+static void
+on_last(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+        struct effects *out)
+{
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    if (loaded->err == OK && loaded->count == 1 && loaded->rows[0].found)
+        audit_block_hash(loaded->rows[0].value, a->previous);
+    ask_heads(a, st, out);
+}
+
+static void
 on_state(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
          struct effects *out)
 {
@@ -687,17 +797,10 @@ on_state(struct auditor *a, const struct step *st, const struct msg_loaded *load
     }
     if (loaded->err != OK || (loaded->count == 1 && loaded->rows[0].found &&
                               decode_state(a, loaded->rows[0].value) != OK)) {
-        a->epoch_incarnation = 0; /* what was there is found by its anchors */
-        memset(&a->tree, 0, sizeof(a->tree));
-        log_event(st->log, LOG_ERROR, "auditor", "audit_state_corrupt", log_u64("block", 0));
+        find_end(a, st, out);
+        return;
     }
-    struct row_key prefix;
-    struct bytes key;
-    row_key_table(ROW_ANCHOR, &prefix);
-    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK)
-        load_failed(a, st, ERR_NOMEM);
-    else
-        effect_scan(out, ACTOR_AUDITOR, TAG_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
+    ask_heads(a, st, out);
 }
 
 static void
@@ -735,6 +838,10 @@ on_loaded(struct auditor *a, const struct step *st, const struct msg_loaded *loa
 {
     if (loaded->tag == TAG_STATE)
         on_state(a, st, loaded, out);
+    else if (loaded->tag == TAG_FIND)
+        on_found(a, st, loaded, out);
+    else if (loaded->tag == TAG_LAST)
+        on_last(a, st, loaded, out);
     else if (loaded->tag == TAG_HEADS)
         on_heads(a, st, loaded);
 }

@@ -52,7 +52,8 @@ struct auditor {
     uint64_t epoch_incarnation; /* of the store in which the epoch began */
     uint64_t next_block;
     uint64_t kept_from;
-    uint64_t droppable; /* blocks before it: a head that is durable says that they may go */
+    struct row_key found; /* last block found, when that row does not say; size 0: none */
+    uint64_t droppable;   /* blocks before it: a head that is durable says that they may go */
     uint8_t previous[HASH_BYTES];
     struct audit_tree tree;
 

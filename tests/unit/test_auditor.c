@@ -446,6 +446,41 @@ test_no_head_is_forgotten_when_reads_fail(void **state)
     assert_true(failed >= 2);
 }
 
+/* Where the trail ended is not known any more: what is there stays, and a new epoch goes on after. */
+static void
+test_goes_on_after_what_it_finds(void **state)
+{
+    const char *const rotten[] = {"rubbish", ac_unreadable};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct actor_cluster *ac = cluster(18 + i);
+        struct found before, after;
+        struct row_key key;
+        assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
+        ac_run_ms(ac, 2500);
+        look(ac, 0, "a", &before);
+        assert_true(before.blocks >= 2);
+        ac_crash(ac, 0);
+        row_key_audit_state(&key);
+        ac_put(ac, 0, &key, bytes_of_text(rotten[i]));
+        ac_start(ac, 0);
+        ac_run_ms(ac, 2000);
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "value"));
+        ac_run_ms(ac, 2500);
+        look(ac, 0, "a", &after);
+        assert_true(after.blocks > before.blocks);
+        assert_int_equal(after.starts, 2);
+        assert_true(after.votes >= before.votes);
+        assert_true(after.requests > before.requests);
+        assert_int_equal(after.finding.verdict, AUDIT_INTACT);
+        row_key_audit(after.blocks - 1, &key);
+        struct bytes last;
+        assert_true(ac_get(ac, 0, &key, &last)); /* numbers without a gap */
+        ac_free(ac);
+    }
+}
+
 int
 main(void)
 {
@@ -461,6 +496,7 @@ main(void)
         cmocka_unit_test(test_heads_that_contradict_are_alarms),
         cmocka_unit_test(test_reads_fail_at_the_start),
         cmocka_unit_test(test_no_head_is_forgotten_when_reads_fail),
+        cmocka_unit_test(test_goes_on_after_what_it_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
