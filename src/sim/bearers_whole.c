@@ -4,7 +4,7 @@
  */
 #include "sim/bearers_internal.h"
 
-enum { ANSWER_MS = 30000, STEP_MS = 20, TRIES = 6, CLOCK_MS = 1000 };
+enum { ANSWER_MS = 30000, STEP_MS = 20, TRIES = 6, CLOCK_MS = 1000, END_MS = 2500 };
 
 static bool
 all_answered(const struct world *world)
@@ -125,6 +125,18 @@ must_be_out(struct world *world, enum bearer bearer)
         sim_fail(world, SIM_SAFETY, "revoked", "bearer %d is still let in", (int)bearer);
 }
 
+/* What was made in the other tenant is looked at once more when it has come to its end. */
+static void
+look_after_end(struct world *world)
+{
+    uint64_t until = world->now_ns + ms_to_ns(1000 * world->options.other_expires_s + END_MS);
+    if (world->options.other_expires_s == 0 || !clocks_agree(world))
+        return;
+    while (world_step(world, until))
+        continue;
+    (void)use(world, BEARER_SIGNED_ELSEWHERE);
+}
+
 void
 bearers_whole(struct world *world)
 {
@@ -145,4 +157,5 @@ bearers_whole(struct world *world)
     must_be_out(world, BEARER_SIGNED);
     give(world, PAPER_MACHINE, false, (unsigned)node);
     must_be_out(world, BEARER_ROLE);
+    look_after_end(world);
 }

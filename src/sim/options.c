@@ -88,7 +88,7 @@ options_draw(struct world *world)
     o->shred_ms = prng_skewed(&prng, 200, 20000);
     o->other_versions = prng_chance(&prng, 700) ? (unsigned)prng_between(&prng, 1, 3) : 0;
     o->other_rate = prng_chance(&prng, 300) ? (unsigned)prng_between(&prng, 1, 2) : 0;
-    o->other_expires_s = prng_chance(&prng, 500) ? (unsigned)prng_between(&prng, 3, 20) : 0;
+    o->other_expires_s = prng_chance(&prng, 500) ? (unsigned)prng_between(&prng, 3, 10) : 0;
     if (o->cost_nodes > 0)
         fix_costs_world(o);
     draw_sweep(o);
