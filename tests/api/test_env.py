@@ -48,7 +48,9 @@ class Env(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = Cluster(3)
         cls.addClassCleanup(cls.cluster.close)
-        cls.cluster.create().start_all()
+        cls.cluster.create()
+        cls.cluster.set_server_option("log_level", '"debug"')
+        cls.cluster.start_all()
         cls.cluster.wait_ready()
 
     def post(self, body, query="", node=1, **fields):
