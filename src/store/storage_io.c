@@ -283,8 +283,10 @@ batch_count(struct storage_io *io, uint64_t committed, enum store_need need, uin
         flush_bucket++;
     while (size_bucket < size_last && committed > (uint64_t)1 << size_bucket)
         size_bucket++;
-    stats->batches += need != STORE_VISIBLE;
     stats->commits += committed;
+    if (need == STORE_VISIBLE)
+        return; /* nothing was flushed */
+    stats->batches++;
     stats->flush_ns_total += ns;
     stats->flush_ns_last = ns;
     stats->batch_size_last = committed;
