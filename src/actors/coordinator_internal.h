@@ -32,8 +32,8 @@ enum {
     BACKOFF_MS_MAX = 150,
     BACKOFF_MS_MAX_BACKGROUND = 1000,
     CHOSEN_DELAY_MS = 50, /* for the slower replicas' WRITTEN before CHOSEN is sent */
-    COLLECT_MS = 1000,   /* and how long they may come after that */
-    ERASE_EXTRA_MS = 20, /* for the last replicas when enough have erased */
+    COLLECT_MS = 1000,    /* and how long they may come after that */
+    ERASE_EXTRA_MS = 20,  /* for the last replicas when enough have erased */
     HEDGE_MS_MIN = 2,
     HEDGE_MS_MAX = 20,
     READ_AGAIN_MS = 2, /* 2, 4, 8 for a head that is not known chosen */

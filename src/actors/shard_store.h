@@ -86,8 +86,8 @@ struct shard_store {
     unsigned recoveries_begun; /* since then */
     struct doubts doubts;
     struct path_filter on_disk; /* which paths may have a row */
-    struct kept kept; /* rows that were read a moment ago */
-    bool node_keeps;  /* the incarnation that is on its way knows what it accepted and promised */
+    struct kept kept;           /* rows that were read a moment ago */
+    bool node_keeps; /* the incarnation that is on its way knows what it accepted and promised */
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,
