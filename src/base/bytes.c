@@ -17,7 +17,7 @@ enum {
     ARENA_BLOCK_MODERATE =
         64 * 1024, /* the largest block that a reset keeps, and that grows on its own */
     BUF_FIRST = 256,
-    PRINTF_FIRST = 128, /* room made before the length of a text is known */
+    PRINTF_FIRST = 128,
 };
 
 /* Beyond `used` a block is all zero, so that memory taken from it needs no clearing. */
@@ -239,27 +239,30 @@ buf_append_text(struct buf *buf, const char *text)
 enum vault_err
 buf_printf(struct buf *buf, const char *format, ...)
 {
-    enum vault_err err = buf_reserve(buf, PRINTF_FIRST);
-    size_t room = buf->capacity - buf->size;
+    char text[PRINTF_FIRST]; /* most texts fit into it, and need not be formatted again */
+    enum vault_err err;
     va_list args;
     int length;
 
-    if (err != OK)
-        return err;
-    /* Most texts fit at once. The NUL that vsnprintf insists on is not part of the buffer. */
     va_start(args, format);
-    length = vsnprintf((char *)buf->data + buf->size, room, format, args);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is initialised right above */
+    length = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     assert(length >= 0);
-    if ((size_t)length >= room) {
-        bytes_wipe(buf->data + buf->size, room);
-        err = buf_reserve(buf, (size_t)length + 1);
-        if (err != OK)
-            return err;
-        va_start(args, format);
-        (void)vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
-        va_end(args);
+    if ((size_t)length < sizeof(text)) {
+        err = buf_append(buf, bytes_of(text, (size_t)length));
+        bytes_wipe(text, (size_t)length);
+        return err;
     }
+
+    bytes_wipe(text, sizeof(text));
+    /* One byte more, for the NUL that vsnprintf insists on; it is not part of the buffer. */
+    err = buf_reserve(buf, (size_t)length + 1);
+    if (err != OK)
+        return err;
+    va_start(args, format);
+    (void)vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, format, args);
+    va_end(args);
     buf->size += (size_t)length;
     return OK;
 }
