@@ -177,9 +177,9 @@ group_gather(struct storage_io *io, struct storage_request *first, struct storag
 {
     bool reserve = store_changes_may_use_reserve(first->changes, first->change_count);
     size_t count = 0, bytes = 0;
-    struct storage_request *r;
+    struct storage_request *r = first;
 
-    for (r = first; r != NULL; r = r->next) {
+    do {
         if (count + r->change_count > GROUP_CHANGES_MAX ||
             store_changes_may_use_reserve(r->changes, r->change_count) != reserve)
             break;
@@ -189,7 +189,8 @@ group_gather(struct storage_io *io, struct storage_request *first, struct storag
             break;
         memcpy(&io->group[count], r->changes, r->change_count * sizeof(io->group[0]));
         count += r->change_count;
-    }
+        r = r->next;
+    } while (r != NULL);
     *end = r;
     return count;
 }
