@@ -103,8 +103,10 @@ path_map_insert(struct path_map *map, struct path path, struct path_link *link)
     link->memory = malloc(size ? size : 1);
     if (!link->memory)
         return ERR_NOMEM;
-    memcpy(link->memory, path.tenant.data, path.tenant.size);
-    memcpy(link->memory + path.tenant.size, path.name.data, path.name.size);
+    if (path.tenant.size > 0)
+        memcpy(link->memory, path.tenant.data, path.tenant.size);
+    if (path.name.size > 0)
+        memcpy(link->memory + path.tenant.size, path.name.data, path.name.size);
     link->path.tenant = bytes_of(link->memory, path.tenant.size);
     link->path.name = bytes_of(link->memory + path.tenant.size, path.name.size);
     link->hash = path_map_hash(map, path);

@@ -175,13 +175,15 @@ tell_flushed(struct storage_io *io)
 static size_t
 group_gather(struct storage_io *io, struct storage_request *first, struct storage_request **end)
 {
-    bool reserve = store_changes_may_use_reserve(first->changes, first->change_count);
     size_t count = 0, bytes = 0;
-    struct storage_request *r = first;
+    bool reserve = false;
+    struct storage_request *r;
 
-    do {
-        if (count + r->change_count > GROUP_CHANGES_MAX ||
-            store_changes_may_use_reserve(r->changes, r->change_count) != reserve)
+    for (r = first; r != NULL; r = r->next) {
+        bool may = store_changes_may_use_reserve(r->changes, r->change_count);
+        if (r == first)
+            reserve = may;
+        if (may != reserve || count + r->change_count > GROUP_CHANGES_MAX)
             break;
         for (size_t i = 0; i < r->change_count; i++)
             bytes += r->changes[i].key.size + r->changes[i].value.size;
@@ -189,8 +191,7 @@ group_gather(struct storage_io *io, struct storage_request *first, struct storag
             break;
         memcpy(&io->group[count], r->changes, r->change_count * sizeof(io->group[0]));
         count += r->change_count;
-        r = r->next;
-    } while (r != NULL);
+    }
     *end = r;
     return count;
 }
