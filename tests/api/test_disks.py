@@ -640,6 +640,7 @@ class ShareKeys(unittest.TestCase):
         cluster.wait_ready()
         wait_until(lambda: key_id() >= 3, 20, "some rotations")
         newest = key_id()
+        time.sleep(0.6)  # it says so in heartbeats, every 250 ms
         cluster.stop(HEALED)
         os.replace(path("share.keys.kept"), path("share.keys"))
         os.remove(path("sequence"))
@@ -680,12 +681,17 @@ class FullDisk(DiskTest):
     def fill(self, left_mb):
         """Takes all but so much of the room; what was taken before is given back."""
         filler = os.path.join(self.mount, "filler")
-        if os.path.exists(filler):
-            os.remove(filler)
-        free = shutil.disk_usage(self.mount).free - (left_mb << 20)
-        if left_mb < 1000:
-            with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, free)
+        more = shutil.disk_usage(self.mount).free - (left_mb << 20)
+        if left_mb >= 1000:
+            if os.path.exists(filler):
+                os.remove(filler)
+        else:  # never less than before on the way: the node would use that room
+            with open(filler, "ab") as file:
+                size = file.tell()
+                if more > 0:
+                    os.posix_fallocate(file.fileno(), size, more)
+                else:
+                    file.truncate(size + more)
         time.sleep(0.1)  # a node looks at its disk every 50 ms
 
     def write(self, node, name):
@@ -719,7 +725,7 @@ class FullDisk(DiskTest):
             self.read(node, "before")
         self.fill(left_mb=0)  # nothing is left at all, the reserve is gone
         time.sleep(0.5)
-        self.assertTrue(cluster.running(HEALED))
+        self.assertTrue(cluster.running(HEALED), cluster.log(HEALED)[-1500:])
         # What can no longer be recorded is not given out.
         status, _, answer = cluster.request(HEALED, "GET", "/v1/secrets/before")
         self.assertEqual((status, answer["error"]["code"]), (503, "audit_unavailable"))

@@ -141,7 +141,7 @@ class Document(unittest.TestCase):
             known |= {(operations[kind], name) for kind in re.findall(r"REQUEST_(\w+)", kinds)}
         for operation in ("listTenants", "listPolicies", "listIdentities", "listIssuers", "listRoles"):
             known |= {(operation, "limit"), (operation, "after")}
-        known.add(("deletePolicy", "expected_version"))
+        known |= {("deletePolicy", "expected_version"), ("deleteTenant", "purge")}
         said = set()
         for path, method, operation in SPEC.operations():
             said |= {(operation["operationId"], name)
@@ -468,6 +468,8 @@ class Server(unittest.TestCase):
             if "kind" in body:
                 self.expect(200, None, cluster, 1, "DELETE", "/v1/identities/" + made[0]["id"], fields=there)
                 self.expect(409, "result_gone", cluster, 2, "POST", path, body, fields=fields)
+            elif "identity" in body:
+                self.expect(200, None, cluster, 1, "DELETE", "/v1/auth/roles/" + made[0]["role_id"], fields=there)
 
     def logins(self, cluster, identity, there):
         roles, issuers, ca = "/v1/auth/roles", "/v1/auth/issuers", "/v1/auth/ca"
