@@ -440,9 +440,10 @@ on_identity_chosen(struct shard_work *w)
     } else if (!head_of(w, plan, head, &encoded)) {
         shard_log(w, LOG_ERROR, "chosen_contradicts", REFUSED_DEALING);
         metrics_count(w->st->metrics, METRIC_messages_refused);
-    } else if (plan == PLAN_PRUNE || sweep_refuses(w->s->membership, head)) {
+    } else if (plan == PLAN_PRUNE || sweep_forgets(w->s->membership, sweep_forget_after(head))) {
         answer_known(w, true); /* it is forgotten here: nothing is decided by what was before it */
-    } else {
+    } else if (!sweep_refuses(w->s->membership, head)) {
+        /* One that is about to be is neither: whoever asks again hears when that is durable. */
         metrics_count(w->st->metrics, METRIC_heads_taken);
         set_identity_chosen(w, encoded);
     }
