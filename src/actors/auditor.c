@@ -305,6 +305,13 @@ auditor_state(const struct auditor *a, uint64_t serial)
     return a->failing ? AUDIT_REFUSED : AUDIT_WAITS;
 }
 
+uint64_t
+auditor_unwritten(const struct auditor *a)
+{
+    uint64_t newest = a->record_count > 0 ? a->serial : a->serial - 1;
+    return newest > a->written ? newest : 0;
+}
+
 /*
  * A new tree for a new incarnation of the store: what the one before it had is lost or was put back,
  * and must not seem to go on.

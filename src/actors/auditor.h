@@ -111,6 +111,8 @@ void auditor_step_end(struct auditor *a, const struct step *st, struct effects *
 enum audit_state { AUDIT_WAITS, AUDIT_WRITTEN, AUDIT_REFUSED };
 /* Of what was noted into the block of that serial. */
 enum audit_state auditor_state(const struct auditor *a, uint64_t serial);
+/* The block of what was noted last; 0: all of it is written. */
+uint64_t auditor_unwritten(const struct auditor *a);
 
 /* A request has come. The pointer is kept until auditor_answered. */
 void auditor_asked(struct auditor *a, const struct msg_request *request);

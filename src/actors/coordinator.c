@@ -451,6 +451,8 @@ has_turn(struct work *w)
 {
     if (w->job->role == ROLE_MEMBER)
         member_turn(w);
+    else if (offer_may_be_made(w))
+        offer_make(w);
     else
         change_start_round(w);
 }

@@ -21,6 +21,7 @@
 #include "actors/path_map.h"
 
 struct job;
+struct shard_store;
 
 struct coordinator_options {
     struct membership *membership;   /* borrowed */
@@ -32,6 +33,7 @@ struct coordinator_options {
     size_t jobs_max;
     struct duration deadline; /* of a request */
     uint64_t issued_ms; /* horizon found at start: ballots up to it may have been issued before */
+    const struct shard_store *shard_store; /* borrowed: of this node; NULL: no offers are made */
 };
 
 struct coordinator {
@@ -42,7 +44,8 @@ struct coordinator {
     size_t free_slot_count;
     struct path_map lines; /* struct line: changes of a path that wait for their turn */
     uint64_t
-        last_time;    /* hybrid logical clock: highest ballot time issued, in an earlier life too */
+        last_time; /* hybrid logical clock: highest ballot time issued, in an earlier life too */
+    struct instant no_offers_until;
     uint64_t rounds;  /* counts rounds, for correlation */
     struct job *done; /* ended in this step; freed at the next */
 };

@@ -1,11 +1,9 @@
-/*
- * What is there: the head with the highest accepted ballot among the answers, and whether it is
- * known chosen.
- */
+/* What is there: the newest accepted head among the answers, and whether it is known chosen. */
 #include <string.h>
 
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
+#include "proto/newest.h"
 
 static bool
 is_good(const struct answer *a)
@@ -14,17 +12,32 @@ is_good(const struct answer *a)
 }
 
 static const struct answer *
-highest(const struct job *job)
+newest(const struct job *job)
 {
-    const struct answer *best = NULL;
+    struct reported reports[NODES_MAX];
+    const struct answer *answers[NODES_MAX];
+    size_t count = 0;
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
-        if (!is_good(a) || a->accepted.state == STATE_ABSENT)
+        if (!is_good(a))
             continue;
-        if (!best || ballot_compare(a->accepted.ballot, best->accepted.ballot) > 0)
-            best = a;
+        answers[count] = a;
+        reports[count++] = (struct reported){
+            .state = a->accepted.state, .ballot = a->accepted.ballot, .head_id = a->head_id};
     }
-    return best;
+    int best = newest_reported(reports, count);
+    return best < 0 ? NULL : answers[best];
+}
+
+bool
+job_saw_offer(const struct job *job)
+{
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        if (is_good(a) && a->accepted.state != STATE_ABSENT && a->accepted.ballot.offer)
+            return true;
+    }
+    return false;
 }
 
 /*
@@ -35,6 +48,7 @@ highest(const struct job *job)
 static bool
 known_chosen(const struct job *job, const struct answer *best, unsigned majority)
 {
+    bool offer = best->accepted.ballot.offer; /* only those who heard of all its writes know */
     unsigned same_ballot = 0;
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
@@ -43,18 +57,18 @@ known_chosen(const struct job *job, const struct answer *best, unsigned majority
         bool same_head = memcmp(a->head_id, best->head_id, ID_BYTES) == 0;
         if (same_head && a->accepted.state == STATE_CHOSEN)
             return true;
-        if (same_head && a->accepted.state != STATE_RECEIVED &&
+        if (same_head && !offer && a->accepted.state != STATE_RECEIVED &&
             ballot_compare(a->accepted.ballot, best->accepted.ballot) == 0)
             same_ballot++;
     }
-    return same_ballot >= majority - PLANTED(majority_less_one);
+    return !offer && same_ballot >= majority - PLANTED(majority_less_one);
 }
 
 enum vault_err
 job_judge_head(struct work *w, enum head_knowledge *out)
 {
     struct job *job = w->job;
-    const struct answer *best = highest(job);
+    const struct answer *best = newest(job);
     job->head = NULL;
     job->head_encoded = (struct bytes){0};
     *out = HEAD_IS_ABSENT;

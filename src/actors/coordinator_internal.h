@@ -31,9 +31,11 @@ enum {
     BACKOFF_MS_FIRST = 5, /* whoever is refused waits a random time up to it, doubling */
     BACKOFF_MS_MAX = 150,
     BACKOFF_MS_MAX_BACKGROUND = 1000,
-    CHOSEN_DELAY_MS = 50, /* for the slower replicas' WRITTEN before CHOSEN is sent */
-    COLLECT_MS = 1000,    /* and how long they may come after that */
-    ERASE_EXTRA_MS = 20,  /* for the last replicas when enough have erased */
+    CHOSEN_DELAY_MS = 50,  /* for the slower replicas' WRITTEN before CHOSEN is sent */
+    COLLECT_MS = 1000,     /* and how long they may come after that */
+    OFFER_WAIT_MS = 100,   /* for all replicas to take an offer */
+    OFFER_PAUSE_MS = 1000, /* no offers when one of them did not */
+    ERASE_EXTRA_MS = 20,   /* for the last replicas when enough have erased */
     HEDGE_MS_MIN = 2,
     HEDGE_MS_MAX = 20,
     READ_AGAIN_MS = 2, /* 2, 4, 8 for a head that is not known chosen */
@@ -146,6 +148,7 @@ struct proposal {
     struct ballot ballot;
     struct bytes proof, origin; /* of the votes; of those that another's change was written with */
     struct bytes chosen;        /* proof of the writes that chose it */
+    bool offered;               /* the job's own offer: to be voted on as it is */
 };
 
 struct job {
@@ -296,6 +299,8 @@ enum head_knowledge { HEAD_IS_ABSENT, HEAD_IS_CHOSEN, HEAD_IS_UNFINISHED };
  * ERR_MALFORMED.
  */
 MUST_CHECK enum vault_err job_judge_head(struct work *w, enum head_knowledge *out);
+/* Somebody reports an offer. With nothing to go by: one that is not chosen and will not be. */
+bool job_saw_offer(const struct job *job);
 bool head_precedes(
     const struct job *job,
     const uint8_t head_id[static ID_BYTES]); /* some answer's head names it as predecessor */
@@ -320,6 +325,8 @@ void identity_propose_sweep(struct coordinator *c, const struct step *st, uint64
                             struct effects *out);
 /* coordinator_vote.c */
 void change_start_round(struct work *w);
+/* A new ballot for the job. False: the horizon must be moved first. */
+MUST_CHECK bool change_pick_ballot(struct work *w);
 void change_with_head(struct work *w); /* h* is known: absent or chosen */
 void change_on_voted(struct work *w, const struct msg *in);
 void change_on_fetched(struct work *w, const struct msg *in);
@@ -327,6 +334,14 @@ void change_back_off(struct work *w);
 void change_timeout(struct work *w);
 void change_deadline(struct work *w);
 void job_next_fetch(struct work *w);
+/* coordinator_offer.c: a new secret written without votes */
+bool offer_may_be_made(const struct work *w);
+void offer_make(struct work *w);
+/* Not all replicas have taken it: the change goes on by votes. */
+void offer_failed(struct work *w);
+bool offer_is_lost(const struct work *w);
+/* With votes, where h* is absent or the offer itself. False: there was none, or it is not wanted. */
+bool offer_vote_on(struct work *w);
 /* coordinator_write.c */
 void change_propose(struct work *w);
 void change_propose_new(struct work *w);
@@ -390,6 +405,8 @@ bool settle_for_change(struct work *w);
 void settle_with_copy(struct work *w, const struct msg_fetched *copy);
 /* A ROLE_RECORD job has found what stands; job->head NULL: nothing. */
 void settle_record_found(struct work *w);
+/* Puts a void where an offer is that can neither be chosen nor has anybody to go on with it. */
+void settle_offer(struct work *w);
 /* Starts a ROLE_RECORD job for this one. False: no room. UNDECIDED: only reads. */
 MUST_CHECK bool settle_record(struct work *w, const uint8_t id[static BATCH_ID_BYTES],
                               enum batch_decision decision, struct bytes members);

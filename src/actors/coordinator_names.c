@@ -241,7 +241,7 @@ weigh(struct name_evidence *e, const struct listed_name *said)
 static enum name_verdict
 verdict_of(const struct work *w, const struct name_evidence *e)
 {
-    bool chosen = e->chosen || e->accepted >= job_majority(w);
+    bool chosen = e->chosen || (!e->ballot.offer && e->accepted >= job_majority(w));
     if (e->unsure || e->kind == LISTED_PENDING || !chosen)
         return NAME_OPEN;
     return e->kind == LISTED_LIVE ? NAME_THERE : NAME_ABSENT;

@@ -217,6 +217,24 @@ propose_void(struct work *w)
     propose_head(w, next);
 }
 
+void
+settle_offer(struct work *w)
+{
+    struct job *job = w->job;
+    struct head *next = arena_alloc(&job->round, sizeof(*next));
+    if (!next) {
+        job_fail(w, ERR_NOMEM);
+        return;
+    }
+    arena_reset(&job->proposal_memory);
+    job->proposal = (struct proposal){.ballot = job->ballot};
+    change_next_head(w, next);
+    next->kind = HEAD_VOID;
+    next->version = next->oldest_version = 1;
+    memset(next->op_id, 0, OP_ID_BYTES);
+    propose_head(w, next);
+}
+
 /*
  * What has expired is deleted by whoever meets it: a change before it goes on, or the repairers.
  * Nobody's operation: no vote of a client's allows it, but what the head says, and each replica's

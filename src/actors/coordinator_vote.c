@@ -60,8 +60,8 @@ clock_time(const struct coordinator *c, const struct step *st)
  * is far ahead (clocks have been set back since it was changed); that is no reason to take other
  * paths there.
  */
-static bool
-pick_ballot(struct work *w)
+bool
+change_pick_ballot(struct work *w)
 {
     struct coordinator *c = w->c;
     struct job *job = w->job;
@@ -104,7 +104,7 @@ change_start_round(struct work *w)
     job->fetch_tried = 0;
     job->passing = job->pass_next;
     job->pass_next = job->passed = false;
-    if (!pick_ballot(w)) {
+    if (!change_pick_ballot(w)) {
         job->disk_full = w->c->membership->disk_full;
         if (job->disk_full && !job->write_left && job->request && !job->resume_read)
             job_fail(w, ERR_DISK_FULL);
@@ -367,11 +367,15 @@ decide(struct work *w)
     /* Written once more, what is chosen takes the place of what could not be finished. */
     bool again =
         job->passed && knowledge == HEAD_IS_CHOSEN && (job->background || job->resume_read);
-    if (knowledge == HEAD_IS_UNFINISHED || again) {
-        finish_unfinished(w);
+    if (knowledge == HEAD_IS_UNFINISHED && offer_vote_on(w))
         return;
-    }
-    change_with_head(w);
+    if (knowledge == HEAD_IS_UNFINISHED || again)
+        finish_unfinished(w);
+    else if (knowledge == HEAD_IS_ABSENT && (job->background || job->resume_read) &&
+             job_saw_offer(job))
+        settle_offer(w);
+    else
+        change_with_head(w);
 }
 
 static int

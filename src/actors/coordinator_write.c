@@ -356,7 +356,7 @@ change_propose(struct work *w)
         identity_spread_again(w, err);
     else if (err != OK)
         job_fail(w, err);
-    else if (member_may_write(w))
+    else if (member_may_write(w) && (job->head || !offer_vote_on(w)))
         change_propose_new(w);
 }
 
@@ -377,6 +377,8 @@ send_write(struct work *w, unsigned replica)
     m->u.write.incarnations = job->incarnations;
     m->u.write.proof = p->proof;
     m->u.write.origin = p->origin;
+    if (p->ballot.offer)
+        m->u.write.credential = job->credential;
     metrics_count(w->st->metrics, METRIC_writes_sent);
 }
 
@@ -387,7 +389,8 @@ write_to_silent(struct work *w)
         if (!w->job->answers[i].answered)
             send_write(w, i);
     }
-    job_timer(w, duration_ms(sim_maybe(w->st, write_timer_early) ? 1 : WRITE_AGAIN_MS));
+    uint64_t ms = w->job->proposal.ballot.offer ? OFFER_WAIT_MS : WRITE_AGAIN_MS;
+    job_timer(w, duration_ms(sim_maybe(w->st, write_timer_early) ? 1 : ms));
 }
 
 void
@@ -398,6 +401,15 @@ change_write(struct work *w)
     job_new_round(w);
     job->phase = JOB_WRITING;
     write_to_silent(w);
+}
+
+/* An offer is chosen by all replicas or not at all. */
+static unsigned
+writes_needed(const struct work *w)
+{
+    if (w->job->proposal.ballot.offer)
+        return w->job->replicas.count - PLANTED(offer_chosen_by_fewer);
+    return job_majority(w) - PLANTED(acknowledge_one_early);
 }
 
 static uint64_t
@@ -476,7 +488,7 @@ collected_all(struct work *w)
     job_end(w);
 }
 
-/* A majority has it durable: the head is chosen. */
+/* So many have it durable that the head is chosen. */
 static void
 chosen(struct work *w)
 {
@@ -573,8 +585,10 @@ change_on_written(struct work *w, const struct msg *in)
             collected_all(w);
     } else if (newer) {
         change_back_off(w);
-    } else if (job_good(job) >= job_majority(w) - PLANTED(acknowledge_one_early)) {
+    } else if (job_good(job) >= writes_needed(w)) {
         chosen(w);
+    } else if (offer_is_lost(w)) {
+        offer_failed(w);
     } else if (write_is_lost(w)) {
         refused_write(w);
     } else if (written->refusal != REFUSED_NONE && !job->impatient) {
@@ -665,7 +679,9 @@ void
 change_write_timeout(struct work *w)
 {
     struct job *job = w->job;
-    if (job->phase == JOB_WRITING && job->impatient && !write_is_lost(w)) {
+    if (job->phase == JOB_WRITING && job->proposal.ballot.offer) {
+        offer_failed(w);
+    } else if (job->phase == JOB_WRITING && job->impatient && !write_is_lost(w)) {
         job->impatient = false; /* their disks may be slow */
         job_timer(w, duration_ms(WRITE_AGAIN_MS));
     } else if (job->phase == JOB_WRITING && job_refused(job) > 0) {

@@ -37,7 +37,8 @@
     X(pump_yields, "what waits for a path is handled in another step")                             \
     X(local_message_lost, "a message between two actors of a node is lost")                        \
     X(self_message_lost, "a message of a node to itself is lost")                                  \
-    X(repair_round_cut, "a round over what is outstanding ends early")
+    X(repair_round_cut, "a round over what is outstanding ends early")                             \
+    X(no_offer, "a new secret is voted on at once, where it could be offered")
 
 enum maybe_site {
 #define X(name, text) MAYBE_##name,

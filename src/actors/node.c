@@ -107,7 +107,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                               .jobs_max =
                                                   4 * options->requests_max + 64 + BATCH_ITEMS_MAX,
                                               .deadline = options->request_deadline,
-                                              .issued_ms = options->row.horizon_ms};
+                                              .issued_ms = options->row.horizon_ms,
+                                              .shard_store = &node->shard_store};
     enum vault_err err = digests_init(&node->digests, &node->membership, seed);
     if (err != OK)
         return err;
@@ -352,14 +353,15 @@ may_hold(const struct node *node)
 
 /*
  * A frame that is dropped is a lost message: the protocol copes. Frames leave in the order in which
- * they were made, held or not.
+ * they were made, held or not. `after_notes`: what it answers to was noted in an earlier step.
  */
 static void
 send_frame(struct node *node, const struct step *st, const struct node_executor *executor,
-           uint8_t to, struct bytes frame)
+           uint8_t to, bool after_notes, struct bytes frame)
 {
-    bool noted = node->auditor.noted;
-    uint64_t serial = noted ? node->auditor.serial : 0;
+    uint64_t earlier = after_notes ? auditor_unwritten(&node->auditor) : 0;
+    bool noted = node->auditor.noted || earlier > 0;
+    uint64_t serial = node->auditor.noted ? node->auditor.serial : earlier;
     if (executor->made)
         executor->made(executor->context, to, frame);
     if ((!noted && !node->hold.first) || PLANTED(answer_before_audit))
@@ -447,7 +449,8 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else if (msg->to != node->membership.self)
-        send_frame(node, st, executor, msg->to, buf_bytes(encoded));
+        send_frame(node, st, executor, msg->to,
+                   msg->kind == MSG_WRITTEN && msg->u.written.ballot.offer, buf_bytes(encoded));
     else if (sim_maybe(st, self_message_lost) ||
              !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(encoded)))
         log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));

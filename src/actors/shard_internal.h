@@ -87,6 +87,7 @@ struct shard_path {
     enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
     uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
     unsigned claimed_by;          /* bit per node */
+    uint16_t offer_from;          /* bit per node: who has handed over the offer that is RECEIVED */
     struct bucket *bucket;        /* borrowed; NULL: not asked for yet, see shard_bucket() */
     struct kept_rows *kept;       /* of the accepted head's version; NULL: none */
 };
@@ -192,6 +193,18 @@ enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 16 };
 
 /* One handler per message; each answers, asks for rows, or stores. */
 void shard_on_vote(struct shard_work *w);
+/* Another coordinator was voted for a moment ago, and has not written yet. */
+bool shard_awaits_another(const struct shard_work *w, struct ballot ballot);
+/*
+ * By this node's own tally one more secret may be made. One that is here makes none more, and
+ * whoever votes to finish adds nothing that was not voted for before.
+ */
+bool shard_fits_tenant(struct shard_work *w, enum change_kind purpose,
+                       const uint8_t op_id[static OP_ID_BYTES]);
+/* shard_offer.c: w->msg is a WRITE at an offer's ballot, of that head; `author` of its version. */
+enum refusal shard_offer_allowed(struct shard_work *w, const struct head *head,
+                                 struct bytes author);
+void shard_note_offer(const struct shard_work *w, const char *outcome);
 void shard_on_write(struct shard_work *w);
 void shard_on_chosen(struct shard_work *w);
 void shard_on_ask_erased(struct shard_work *w);

@@ -58,6 +58,37 @@ head_is_of_path(const struct shard_work *w, const struct head *head)
            memcmp(head->cluster_id, w->s->membership->cluster->id, CLUSTER_ID_BYTES) == 0;
 }
 
+static unsigned
+helper_bit(const struct shard_work *w)
+{
+    return 1u << (w->msg->op >> 8 & 0xf); /* recovery_hand_on() says whose page it is from */
+}
+
+/*
+ * An offer may have been chosen only if all who hand over have taken it. What a single one of them
+ * has brought is as good as nothing (proto/newest.h); brought by two it is taken here too, and this
+ * node can vouch for it. Where it is not known any more who brought it before, it was another.
+ */
+static bool
+is_brought_again(struct shard_work *w)
+{
+    unsigned from = helper_bit(w), before = w->path->offer_from;
+    w->path->offer_from = (uint16_t)(before | from);
+    return before == 0 || (before & ~from) != 0;
+}
+
+static enum accepted_state
+state_of_offer(struct shard_work *w, bool take, bool same)
+{
+    bool single_helper = w->s->membership->cluster->share_count == 2;
+    enum accepted_state own = w->path->row.row.state;
+    if (take)
+        w->path->offer_from = (uint16_t)helper_bit(w);
+    if (take)
+        return single_helper ? STATE_ACCEPTED : STATE_RECEIVED;
+    return same && own == STATE_RECEIVED && is_brought_again(w) ? STATE_ACCEPTED : own;
+}
+
 /* The head that stands afterwards. False: what came contradicts what is known here. */
 static bool
 choose_head(struct shard_work *w, struct merge *m)
@@ -80,6 +111,8 @@ choose_head(struct shard_work *w, struct merge *m)
     m->state = own->row.state;
     if (take)
         m->state = STATE_RECEIVED;
+    if (in->ballot.offer && in->state == STATE_ACCEPTED)
+        m->state = state_of_offer(w, take, same);
     if (same && own->row.state == STATE_CHOSEN)
         m->state = STATE_CHOSEN;
     if (in->state == STATE_CHOSEN && (take || same))

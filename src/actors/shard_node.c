@@ -196,7 +196,8 @@ forget_promises(struct shard_store *s)
     s->floor = s->promised_most = (struct ballot){0};
     for (struct path_link *link = s->paths.oldest; link; link = link->newer) {
         struct shard_path *path = (struct shard_path *)link;
-        path->promised = path->has_next ? path->next.row.ballot : path->row.row.ballot;
+        path->promised =
+            ballot_promised(path->has_next ? path->next.row.ballot : path->row.row.ballot);
         path->awaiting_write = false;
     }
 }

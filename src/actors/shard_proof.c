@@ -63,6 +63,14 @@ majority(const struct shard_work *w)
     return replicas_majority(&replicas);
 }
 
+/* A majority has written it at one ballot; an offer, all have. */
+static bool
+is_enough(const struct shard_work *w, const struct proof *writes, unsigned good)
+{
+    bool all = writes->ballot.offer && !PLANTED(offer_proven_by_majority);
+    return good >= (all ? w->s->membership->cluster->share_count : majority(w));
+}
+
 /* Leaves the entries that are vouched for to this node. How many of the others may have been. */
 static unsigned
 keep_vouched(const struct shard_work *w, struct proof *proof)
@@ -155,7 +163,21 @@ is_of_operation(const struct proof *proof, const struct head *head, struct bytes
     return proof->purpose == (head->version == 1 ? CHANGE_CREATE : CHANGE_UPDATE);
 }
 
-/* Votes without a caller allow no more than what settles a batch. */
+/*
+ * Where an offer was met that cannot be chosen any more, since not all voters have it (follows_votes()
+ * has seen to that), anybody may say that nothing is there.
+ */
+static bool
+is_void_of_offer(const struct proof *votes, const struct head *head)
+{
+    bool met = false;
+    for (size_t i = 0; i < votes->count; i++)
+        met = met || (votes->entries[i].state != STATE_ABSENT && votes->entries[i].accepted.offer);
+    return met && head->kind == HEAD_VOID && head->generation == 1 && !head->deleted_before &&
+           head->op_count == 0;
+}
+
+/* Votes without a caller allow no more than what settles a batch, or an offer. */
 static bool
 is_allowed(struct shard_work *w, const struct proof *proof, const struct head *head,
            struct bytes author)
@@ -169,7 +191,8 @@ is_allowed(struct shard_work *w, const struct proof *proof, const struct head *h
                     ? is_void_of(head, pending) || is_without_mark(head, pending)
                     : is_expiry_of(w, head, pending));
     if (proof->purpose == CHANGE_FINISH)
-        return head->kind == HEAD_RECORD && head->decision == BATCH_ABORTED;
+        return (head->kind == HEAD_RECORD && head->decision == BATCH_ABORTED) ||
+               is_void_of_offer(proof, head);
     return is_of_operation(proof, head, author);
 }
 
@@ -177,7 +200,7 @@ is_allowed(struct shard_work *w, const struct proof *proof, const struct head *h
 static bool
 follows_votes(const struct proof *proof, const struct head *head)
 {
-    const struct proof_entry *top = proof_highest(proof);
+    const struct proof_entry *top = proof_newest(proof);
     return top ? memcmp(top->head_id, head->prev, ID_BYTES) == 0 : head->generation == 1;
 }
 
@@ -264,6 +287,34 @@ witnesses(const struct proof *proof, const uint8_t head_id[static ID_BYTES])
     return count;
 }
 
+static unsigned
+offer_witnesses(const struct shard_work *w)
+{
+    return w->s->membership->cluster->share_count > 1 ? WITNESSES : 1;
+}
+
+/*
+ * An offer was not voted on. Those who have taken it say so with their votes, which are kept with it
+ * from then on.
+ */
+static bool
+repeats_offer(struct shard_work *w, const struct proof *votes,
+              const uint8_t head_id[static ID_BYTES], struct bytes *keep)
+{
+    *keep = w->msg->u.write.proof;
+    return witnesses(votes, head_id) >= offer_witnesses(w);
+}
+
+/* These are votes by which an offer was first finished. */
+static bool
+is_proven_offer(const struct shard_work *w, const struct proof *origin,
+                const uint8_t head_id[static ID_BYTES])
+{
+    const struct proof_entry *top = proof_newest(origin);
+    return top && top->accepted.offer && memcmp(top->head_id, head_id, ID_BYTES) == 0 &&
+           witnesses(origin, head_id) >= offer_witnesses(w);
+}
+
 /* Another's change: it was allowed when it was first written, or is here already. */
 static bool
 repeats(struct shard_work *w, const struct proof *votes, const struct head *head,
@@ -273,6 +324,9 @@ repeats(struct shard_work *w, const struct proof *votes, const struct head *head
     struct proof *origin = arena_alloc(w->st->arena, sizeof(*origin));
     bool here = (row->row.state == STATE_ACCEPTED || row->row.state == STATE_CHOSEN) &&
                 memcmp(row->head.id, head_id, ID_BYTES) == 0;
+    const struct proof_entry *top = proof_newest(votes);
+    if (top->accepted.offer && top->state != STATE_CHOSEN)
+        return repeats_offer(w, votes, head_id, keep);
     if (here)
         return true;
     *keep = w->msg->u.write.origin;
@@ -280,13 +334,13 @@ repeats(struct shard_work *w, const struct proof *votes, const struct head *head
         struct vouch_checker checker;
         unsigned unknown; /* it is chosen, though its holder has forgotten that it knew */
         vouch_checker_init(&checker, w->s->membership, w->path->link.path, origin, head_id);
-        if (vouch_count(&checker, origin, &unknown, NULL) >= majority(w))
+        if (is_enough(w, origin, vouch_count(&checker, origin, &unknown, NULL)))
             return true;
     }
     if (origin && proof_decode(*keep, origin) == OK && origin->purpose != CHANGE_NONE) {
         (void)keep_vouched(w, origin);
         if (origin->count >= majority(w))
-            return allows(w, origin, head, author);
+            return is_proven_offer(w, origin, head_id) || allows(w, origin, head, author);
     }
     return witnesses(votes, head_id) >= WITNESSES;
 }
@@ -319,7 +373,7 @@ shard_write_proven(struct shard_work *w, const struct head *head,
         return refuse(w, votes->count + unknown >= majority(w));
     if (!voters_are_current(w, votes))
         return REFUSED_INCARNATION;
-    const struct proof_entry *top = proof_highest(votes);
+    const struct proof_entry *top = proof_newest(votes);
     if (top && memcmp(top->head_id, head_id, ID_BYTES) == 0)
         return repeats(w, votes, head, head_id, author, keep) ? REFUSED_NONE : refuse(w, false);
     *keep = write->proof;
@@ -361,7 +415,7 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
         struct vouch_checker checker;
         vouch_checker_init(&checker, ms, w->path->link.path, proof, head_id);
         unsigned good = vouch_count(&checker, proof, &unknown, written);
-        if (good >= majority(w)) {
+        if (is_enough(w, proof, good)) {
             *ballot = proof->ballot;
             return true;
         }

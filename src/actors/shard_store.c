@@ -136,7 +136,7 @@ evict_one(struct shard_store *s)
         struct shard_path *path = (struct shard_path *)link;
         if (!path_is_quiet(path))
             continue;
-        if (ballot_compare(path->promised, path->row.row.ballot) > 0 &&
+        if (ballot_compare(path->promised, ballot_promised(path->row.row.ballot)) > 0 &&
             ballot_compare(path->promised, s->floor) > 0 && !PLANTED(forget_promise_of_full_table))
             s->floor = path->promised;
         path_free(s, path);
@@ -231,8 +231,9 @@ forget_row(struct shard_store *s, struct shard_path *path)
         return;
     const struct auth_view *view = s->membership->records;
     path->swept = !view || !auth_view_is_dropping(view, path->link.path);
-    if (ballot_compare(path->row.row.ballot, path->promised) > 0)
-        path->promised = path->row.row.ballot;
+    struct ballot accepted = ballot_promised(path->row.row.ballot);
+    if (ballot_compare(accepted, path->promised) > 0)
+        path->promised = accepted;
     if (PLANTED(sweep_forgets_promise))
         path->promised = s->floor;
     buf_close(&path->left);
@@ -328,7 +329,7 @@ load_path_row(struct shard_work *w)
 static void
 raise_to_floor(const struct shard_store *s, struct shard_path *path)
 {
-    path->promised = path->row.row.ballot;
+    path->promised = ballot_promised(path->row.row.ballot);
     if (ballot_compare(s->floor, path->promised) > 0)
         path->promised = s->floor;
 }
@@ -338,6 +339,13 @@ static bool
 is_surely_absent(const struct shard_store *s, const struct shard_path *path)
 {
     return s->digests && s->digests->whole && !path_filter_may_have(&s->on_disk, path->link.hash);
+}
+
+bool
+shard_store_lacks(const struct shard_store *s, struct path path)
+{
+    return s->digests && s->digests->whole &&
+           !path_filter_may_have(&s->on_disk, path_map_hash(&s->paths, path));
 }
 
 static void

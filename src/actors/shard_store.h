@@ -118,6 +118,8 @@ void shard_store_recovered(struct shard_store *s, const struct step *st,
  */
 void shard_store_mend(struct shard_store *s, const struct step *st, uint64_t incarnation,
                       struct effects *out);
+/* Surely nothing of that path is here: by what is kept of all rows in memory. */
+bool shard_store_lacks(const struct shard_store *s, struct path path);
 /* What was accepted on the path is not known for sure. */
 bool shard_store_in_doubt(struct shard_store *s, struct path path);
 /*

@@ -47,11 +47,11 @@ shard_unpark(struct shard_store *s, struct shard_path *path)
     path->parked = (struct shard_queue){0};
 }
 
-static bool
-somebody_is_about_to_write(const struct shard_work *w)
+bool
+shard_awaits_another(const struct shard_work *w, struct ballot ballot)
 {
     const struct shard_path *path = w->path;
-    return path->awaiting_write && path->promised.node != w->msg->u.vote.ballot.node &&
+    return path->awaiting_write && path->promised.node != ballot.node &&
            instant_since(w->st->now, path->promised_at).ns < duration_ms(MANNERS_MS).ns;
 }
 
@@ -151,23 +151,20 @@ has_happened(const struct shard_path *path, const uint8_t op_id[static OP_ID_BYT
            head_find_op(&head, op_id);
 }
 
-/*
- * By this node's own tally one more secret may be made. One that is here makes none more, and
- * whoever votes to finish adds nothing that was not voted for before.
- */
-static bool
-fits_tenant(struct shard_work *w)
+bool
+shard_fits_tenant(struct shard_work *w, enum change_kind purpose,
+                  const uint8_t op_id[static OP_ID_BYTES])
 {
     const struct membership *ms = w->s->membership;
     const struct shard_path *path = w->path;
     struct digest_index *digests = w->s->digests;
     bool here = path->row.row.state != STATE_ABSENT && path->row.head.kind == HEAD_LIVE;
     struct tenant limits;
-    if (w->msg->u.vote.purpose != CHANGE_CREATE || here || !digests || !digests->whole ||
-        digests->tally.broken || !secret_name_valid(path->link.path.name))
+    if (purpose != CHANGE_CREATE || here || !digests || !digests->whole || digests->tally.broken ||
+        !secret_name_valid(path->link.path.name))
         return true;
     authority_tenant_limits(ms, path->link.path.tenant, &limits);
-    if (limits.secrets_max == 0 || has_happened(path, w->msg->u.vote.op_id))
+    if (limits.secrets_max == 0 || has_happened(path, op_id))
         return true;
     return tenant_tally_take(
         &digests->tally, path->link.path,
@@ -193,7 +190,7 @@ shard_on_vote(struct shard_work *w)
         alarms_peer_refused(w->s->membership, w->st, w->msg->from, allowed);
         shard_refuse(w, allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED,
                      (struct ballot){0});
-    } else if (b.node != w->msg->from || shard_ballot_too_far(w, b)) {
+    } else if (b.offer || b.node != w->msg->from || shard_ballot_too_far(w, b)) {
         shard_refuse(w, REFUSED_DRIFT, (struct ballot){0});
     } else if (ballot_compare(b, w->s->floor) <= 0) {
         shard_refuse(w, REFUSED_FLOOR, w->s->floor);
@@ -205,10 +202,10 @@ shard_on_vote(struct shard_work *w)
         shard_horizon_reach(w, ballot_ms(b) + 1000);
         shard_refuse(w, w->s->membership->disk_full ? REFUSED_DISK_FULL : REFUSED_HORIZON,
                      (struct ballot){0});
-    } else if (somebody_is_about_to_write(w)) {
+    } else if (shard_awaits_another(w, b)) {
         if (!park(w))
             shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
-    } else if (!fits_tenant(w)) {
+    } else if (!shard_fits_tenant(w, vote->purpose, vote->op_id)) {
         note_vote(w, "limit");
         shard_refuse(w, REFUSED_LIMIT, (struct ballot){0});
     } else {

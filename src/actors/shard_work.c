@@ -214,8 +214,8 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
         path->next.row.erased_generation = path->row.row.erased_generation;
         path->next.row.erased_share_key = path->row.row.erased_share_key;
     }
-    if (err == OK && ballot_compare(ballot, path->promised) > 0)
-        path->promised = ballot;
+    if (err == OK && ballot_compare(ballot_promised(ballot), path->promised) > 0)
+        path->promised = ballot_promised(ballot);
     return err;
 }
 

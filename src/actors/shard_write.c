@@ -128,11 +128,12 @@ check_order(struct shard_work *w, struct ballot *beat)
         return REFUSED_CONFIG;
     if (write->ballot.node != w->msg->from || shard_ballot_too_far(w, write->ballot))
         return REFUSED_DRIFT;
+    struct ballot promise = ballot_promised(write->ballot);
     *beat = w->s->floor;
-    if (ballot_compare(write->ballot, w->s->floor) <= 0)
+    if (ballot_compare(promise, w->s->floor) <= 0)
         return REFUSED_FLOOR;
     *beat = path->promised;
-    if (ballot_compare(write->ballot, path->promised) < 0 && !PLANTED(lower_promise))
+    if (ballot_compare(promise, path->promised) < 0 && !PLANTED(lower_promise))
         return REFUSED_BALLOT;
     if (membership_is_outdated(w->s->membership, &replicas, &write->incarnations))
         return REFUSED_INCARNATION;
@@ -209,7 +210,9 @@ accept_head(struct shard_work *w, struct incoming *in)
     struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
 
-    path->promised = write->ballot;
+    path->promised = ballot_promised(write->ballot);
+    if (write->ballot.offer && ballot_compare(path->promised, w->s->promised_most) > 0)
+        w->s->promised_most = path->promised;
     path->awaiting_write = false;
     bool clean = same ? path->clean : stays_clean(path, in);
     enum vault_err err = list ? OK : ERR_NOMEM;
@@ -246,6 +249,8 @@ accept_head(struct shard_work *w, struct incoming *in)
         shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);
     if (!same && head_is_of_expiry(&in->head))
         note_expiry(w);
+    if (!same && write->ballot.offer)
+        shard_note_offer(w, "granted");
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_DEBUG, "accepted", REFUSED_NONE);
     shard_commit(w, list, count);
@@ -295,11 +300,12 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, refusal, beat);
         return;
     }
-    refusal =
-        shard_write_proven(w, &in->head, in->head_id,
-                           in->has_value ? in->version.author : (struct bytes){0}, &in->proof);
+    struct bytes author = in->has_value ? in->version.author : (struct bytes){0};
+    refusal = w->msg->u.write.ballot.offer
+                  ? shard_offer_allowed(w, &in->head, author)
+                  : shard_write_proven(w, &in->head, in->head_id, author, &in->proof);
     if (refusal != REFUSED_NONE) {
-        shard_refuse(w, refusal, (struct ballot){0});
+        shard_refuse(w, refusal, refusal == REFUSED_BALLOT ? path->promised : (struct ballot){0});
         return;
     }
     bool same = is_accepted_already(path, in);

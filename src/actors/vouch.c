@@ -9,6 +9,7 @@ static const char label[] = "ostraka vote proof 2";
 
 enum {
     COMMON_BYTES = 1 + 8 + 8 + 1 + OP_ID_BYTES,
+    OFFER_FLAG = 0x80, /* above any number of a node */
     SAID_BYTES = HASH_BYTES + 2 + 8 + (8 + 8 + 1) + 1 + ID_BYTES,
 };
 static_assert((int)SAID_BYTES <= (int)VOTE_SAID_MAX, "with the key one block");
@@ -26,7 +27,7 @@ put_ballot(uint8_t *at, struct ballot b)
 {
     at = put_u64(at, b.time);
     at = put_u64(at, b.incarnation);
-    *at = b.node;
+    *at = (uint8_t)(b.node | (b.offer ? OFFER_FLAG : 0));
     return at + 1;
 }
 

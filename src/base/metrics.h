@@ -18,6 +18,8 @@
     X(reads_sent, "READ messages sent")                                                            \
     X(reads_served, "reads answered by this node as a holder")                                     \
     X(reads_hedged, "reads for which more nodes were asked after the hedge delay")                 \
+    X(offers_made, "new secrets offered to all replicas without votes")                            \
+    X(offers_failed, "offers that not all replicas took: voted on instead")                        \
     X(rounds_contended, "voting rounds lost to another coordinator")                               \
     X(changes_finished, "unfinished changes of others that this node finished")                    \
     X(changes_chosen, "changes that this node brought to a decision")                              \

@@ -22,7 +22,8 @@ codec_visible_ascii(struct bytes text)
 static bool
 ballot_well_formed(struct ballot ballot)
 {
-    return ballot.node < NODES_MAX && (ballot.time > 0 || ballot_is_none(ballot));
+    return ballot.node < NODES_MAX &&
+           (ballot.time > 0 || (ballot_is_none(ballot) && !ballot.offer));
 }
 
 /* A node has accepted nothing, or a ballot and a head. */
@@ -69,10 +70,12 @@ void
 codec_put_ballot(struct cbor_writer *w, struct ballot ballot)
 {
     codec_require(w, ballot_well_formed(ballot), ERR_RANGE);
-    cbor_put_array(w, 3);
+    cbor_put_array(w, ballot.offer ? 4 : 3);
     cbor_put_uint(w, ballot.time);
     cbor_put_uint(w, ballot.incarnation);
     cbor_put_uint(w, ballot.node);
+    if (ballot.offer)
+        cbor_put_uint(w, 1);
 }
 
 void
@@ -159,10 +162,14 @@ codec_get_array_of(struct cbor_reader *r, uint64_t count)
 void
 codec_get_ballot(struct cbor_reader *r, struct ballot *out)
 {
-    codec_get_array_of(r, 3);
+    uint64_t fields = cbor_get_array(r, 4);
+    codec_expect(r, fields >= 3);
     out->time = cbor_get_uint(r);
     out->incarnation = cbor_get_uint(r);
     out->node = (uint8_t)cbor_get_uint_max(r, NODES_MAX - 1);
+    out->offer = fields == 4;
+    if (fields == 4)
+        codec_expect(r, cbor_get_uint(r) == 1);
     codec_expect(r, ballot_well_formed(*out));
 }
 

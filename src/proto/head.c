@@ -286,7 +286,9 @@ compare_u64(uint64_t a, uint64_t b)
 int
 ballot_compare(struct ballot a, struct ballot b)
 {
-    int order = compare_u64(a.time, b.time);
+    int order = a.offer == b.offer || ballot_is_none(a) || ballot_is_none(b)
+                    ? compare_u64(a.time, b.time)
+                    : (a.offer ? -1 : 1);
 
     if (order == 0)
         order = compare_u64(a.node, b.node);
@@ -297,6 +299,13 @@ bool
 ballot_is_none(struct ballot b)
 {
     return b.time == 0 && b.node == 0 && b.incarnation == 0;
+}
+
+struct ballot
+ballot_promised(struct ballot b)
+{
+    b.offer = false;
+    return b;
 }
 
 void

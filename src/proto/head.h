@@ -30,14 +30,20 @@ bool path_valid(struct path path);
  * Ballots are unique and totally ordered: time first (hybrid logical clock, 48 bits of milliseconds
  * and 16 of counter), then node, then that node's incarnation. All zero is "none", below every
  * other.
+ *
+ * An offer is the ballot of a head that was written without votes: below every ballot that was voted
+ * on, whatever its time, and chosen only by all replicas (docs/protocol.md, "Offers").
  */
 struct ballot {
     uint64_t time;
     uint64_t incarnation;
     uint8_t node;
+    bool offer;
 };
 int ballot_compare(struct ballot a, struct ballot b); /* <0, 0, >0 */
 bool ballot_is_none(struct ballot b);
+/* What whoever accepts at that ballot promises by it: nothing below. Of an offer more than itself. */
+struct ballot ballot_promised(struct ballot b);
 static inline uint64_t
 ballot_ms(struct ballot b)
 {

@@ -198,6 +198,7 @@ struct msg_write {
     struct bytes proof;               /* of the votes with this ballot */
     struct bytes
         origin; /* of the votes that the head was first written with, when it is another's */
+    struct bytes credential; /* an offer: the caller's, since there was no vote; else empty */
 };
 struct msg_written {
     struct ballot ballot;

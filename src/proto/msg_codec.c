@@ -92,6 +92,7 @@ static const struct field write_fields[] = {
     ANY(msg_write, incarnations),
     UP_TO(msg_write, proof, PROOF_BYTES_MAX),
     UP_TO(msg_write, origin, PROOF_BYTES_MAX),
+    UP_TO(msg_write, credential, CREDENTIAL_BYTES_MAX),
 };
 static const struct field written_fields[] = {
     PRESENT(msg_written, ballot),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/codec.h"
+#include "proto/newest.h"
 
 enum { FIELDS = 6, ENTRY_FIELDS_ABSENT = 3, ENTRY_FIELDS = 6 };
 
@@ -107,13 +108,14 @@ proof_decode(struct bytes encoded, struct proof *out)
 }
 
 const struct proof_entry *
-proof_highest(const struct proof *proof)
+proof_newest(const struct proof *proof)
 {
-    const struct proof_entry *best = NULL;
+    struct reported reports[NODES_MAX];
     for (size_t i = 0; i < proof->count; i++) {
         const struct proof_entry *e = &proof->entries[i];
-        if (e->state != STATE_ABSENT && (!best || ballot_compare(e->accepted, best->accepted) > 0))
-            best = e;
+        reports[i] =
+            (struct reported){.state = e->state, .ballot = e->accepted, .head_id = e->head_id};
     }
-    return best;
+    int best = newest_reported(reports, proof->count);
+    return best < 0 ? NULL : &proof->entries[best];
 }

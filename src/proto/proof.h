@@ -40,7 +40,7 @@ struct proof {
 MUST_CHECK enum vault_err proof_encode(const struct proof *proof, struct buf *out);
 /* Strict; views are borrowed. All zero on error. Errors: ERR_MALFORMED. */
 MUST_CHECK enum vault_err proof_decode(struct bytes encoded, struct proof *out);
-/* The entry with the highest accepted ballot; NULL: nobody had accepted anything. */
-const struct proof_entry *proof_highest(const struct proof *proof);
+/* Of votes: the entry whose head a change goes by (proto/newest.h); NULL: there is none. */
+const struct proof_entry *proof_newest(const struct proof *proof);
 
 #endif

@@ -393,7 +393,8 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     check_choice_built(check, p, a);
     bool chosen = row.state == STATE_CHOSEN;
     uint64_t replicas = world_replicas(check->world, head.path);
-    unsigned majority = (unsigned)__builtin_popcountll(replicas) / 2 + 1;
+    unsigned count = (unsigned)__builtin_popcountll(replicas);
+    unsigned majority = row.ballot.offer ? count : count / 2 + 1;
     if (row.state != STATE_RECEIVED && (replicas >> node & 1))
         chosen = check_choice_accepted(check->world, a, node, majority) || chosen;
     if (chosen)

@@ -219,7 +219,8 @@ check_choice_frame(struct check_chain *check, unsigned from, const struct msg *m
         return;
     if (msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE)
         check_vote(check, from, msg);
-    else if (msg->kind == MSG_WRITE && !world->nodes[from].mismatched)
+    else if (msg->kind == MSG_WRITE && !world->nodes[from].mismatched &&
+             !msg->u.write.ballot.offer) /* which has no votes */
         check_write(check, from, msg);
     else if (msg->kind == MSG_CHOSEN)
         check_choice_claimed(check, check_chain_path(check, msg->path), from,

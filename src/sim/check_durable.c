@@ -94,7 +94,7 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     n->checked_incarnation = node_incarnation(n->node);
     if (voted || written)
         check_chain_promise(&world->chain, node, msg->path,
-                            voted ? msg->u.voted.ballot : msg->u.written.ballot);
+                            ballot_promised(voted ? msg->u.voted.ballot : msg->u.written.ballot));
     if (erased && disk_owes(&world->nodes[node].disk, row_key_bytes(&key)))
         sim_fail(world, SIM_SAFETY, "durable", "node %u said ERASED before it was durable", node);
 }

@@ -16,6 +16,7 @@ enum {
     AGAIN_PERMILLE = 250,
     KEPT_PERMILLE = 60,
     ANYBODY_PERMILLE = 250,
+    OFFER_PERMILLE = 200,
 };
 /*
  * Of the tags of questions. The lowest bit says whether the answer may give anything; the others
@@ -37,6 +38,8 @@ thief_is_at_work(const struct world *world)
     return world->phase == PHASE_FAULTS && world->faults.on[FAULT_thief] && node_up(world, node) &&
            !world->nodes[node].mismatched;
 }
+
+static void offer_at_once(struct world *world, const struct msg *seen);
 
 /* ---- what it sees ---- */
 
@@ -64,6 +67,7 @@ credential_of(const struct msg *msg)
     case MSG_READ: return msg->u.read.credential;
     case MSG_LIST: return msg->u.list.credential;
     case MSG_SCAN: return msg->u.scan.credential;
+    case MSG_WRITE: return msg->u.write.credential;
     default: return (struct bytes){0};
     }
 }
@@ -98,6 +102,8 @@ thief_sees_frame(struct world *world, unsigned node, unsigned from, struct bytes
     if (credential.size > 0)
         thief_sees_credential(world, node, credential);
     keep_frame(world, &msg);
+    if (msg.kind == MSG_WRITE && msg.u.write.ballot.offer)
+        offer_at_once(world, &msg);
 }
 
 /* ---- what it asks ---- */
@@ -194,6 +200,28 @@ ask_for_vote(struct world *world, unsigned to, struct path path, const struct ms
                                       .node = (uint8_t)node};
     prng_fill(&world->fault_prng, m.u.vote.op_id, OP_ID_BYTES);
     ask_at(world, to, &m, false, times_given);
+}
+
+/* What it is offered, to another before that one hears of it, with a token that may only read. */
+static void
+offer_at_once(struct world *world, const struct msg *seen)
+{
+    struct prng *prng = &world->fault_prng;
+    unsigned node = thief_node(world);
+    const struct membership *ms = node_membership(world->nodes[node].node);
+    uint64_t number = world->thief.seen[prng_below(prng, THIEF_TOKENS)].number;
+    char credential[GRANT_TOKEN_BYTES];
+    struct grant record;
+    struct msg m = *seen;
+    if (number == 0 || !prng_chance(prng, OFFER_PERMILLE))
+        return;
+    grant_fill_token(world->options.seed, number, 0, credential, &record);
+    m.u.write.credential = bytes_of_text(credential);
+    m.u.write.ballot = (struct ballot){.time = node_wall_ms(world, node) << 16,
+                                       .incarnation = ms->members[node].incarnation,
+                                       .node = (uint8_t)node,
+                                       .offer = true};
+    ask(world, some_holder(world, m.path), &m, false);
 }
 
 void
@@ -364,6 +392,7 @@ thief_is_answered(struct world *world, unsigned from, unsigned to, const struct 
     case MSG_STATE: given = msg->u.state.refusal == REFUSED_NONE; break;
     case MSG_VERSIONS: given = msg->u.versions.refusal == REFUSED_NONE; break;
     case MSG_VOTED: given = msg->u.voted.refusal == REFUSED_NONE; break;
+    case MSG_WRITTEN: given = msg->u.written.refusal == REFUSED_NONE; break;
     case MSG_SCANNED:
         given = msg->u.scanned.refusal == REFUSED_NONE;
         beyond = has_names(&msg->u.scanned);

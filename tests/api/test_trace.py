@@ -141,15 +141,16 @@ class TraceTest(unittest.TestCase):
         path = "/v1/secrets/trace/of-n%d" % gateway
         votes = [("shard_store", "voted"), ("shard_store", "accepted")]
         change = {"all": votes, "gateway": [("coordinator", "chosen"), ("gateway", "request")]}
-        found, lines = self.follow(gateway, "POST", path, {"value": "v1"}, 201, change)
-        for node in found:
-            self.assertLess(found[node].index(votes[0]), found[node].index(votes[1]))
+        made = {"all": votes[1:], "gateway": change["gateway"]}
+        _, lines = self.follow(gateway, "POST", path, {"value": "v1"}, 201, made)
         request = [line for line in lines[gateway] if line["event"] == "request"]
         self.assertEqual(len(request), 1)
         self.assertEqual((request[0]["operation"], int(request[0]["status"]),
                           request[0]["outcome"]), ("create", 201, "ok"))
         self.assertLess(int(request[0]["duration_us"]), 60e6 * SLOW)
-        self.follow(gateway, "PUT", path, {"value": "v2"}, 200, change)
+        found, _ = self.follow(gateway, "PUT", path, {"value": "v2"}, 200, change)
+        for node in found:
+            self.assertLess(found[node].index(votes[0]), found[node].index(votes[1]))
         found, _ = self.follow(gateway, "GET", path, None, 200,
                                {"all": [], "gateway": [("gateway", "request")]})
         self.assertNotIn(("shard_store", "voted"), found[gateway])
@@ -348,15 +349,18 @@ class Numbers(TraceTest):
     def test_changes_move_the_counters_of_the_protocol(self):
         before = {node: self.scrape(node) for node in self.cluster.nodes()}
         for i in range(10):
-            self.call(1, "POST", "/v1/secrets/numbers/change/%d" % i, {"value": "x"}, 201)
-        wait_until(lambda: all(value >= 10 for value in
+            path = "/v1/secrets/numbers/change/%d" % i
+            self.call(1, "POST", path, {"value": "x"}, 201)
+            self.call(1, "PUT", path, {"value": "y"}, 200)
+        wait_until(lambda: all(value >= 20 for value in
                                self.moved(before, "writes_accepted_total").values()), 10,
                    "all writes accepted by all nodes")
-        for name, least in (("votes_sent_total", 20), ("writes_sent_total", 20)):
+        for name, least in (("offers_made_total", 10), ("votes_sent_total", 20),
+                            ("writes_sent_total", 40)):
             moved = self.moved(before, name)
             self.assertGreaterEqual(moved[1], least, name)
             self.assertEqual((moved[2], moved[3]), (0, 0), name)
-        self.assertEqual(self.moved(before, "changes_chosen_total"), {1: 10, 2: 0, 3: 0})
+        self.assertEqual(self.moved(before, "changes_chosen_total"), {1: 20, 2: 0, 3: 0})
         for name in ("votes_granted_total", "store_commits_total", "store_flushes_total",
                      "store_commit_duration_seconds_count", "store_commit_duration_seconds_sum",
                      "store_flushed_transactions_total", "store_sequence"):

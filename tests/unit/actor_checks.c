@@ -20,9 +20,9 @@ checks_fail(const char *why, ...)
 }
 
 void
-checks_init(struct actor_checks *checks, unsigned nodes, unsigned majority)
+checks_init(struct actor_checks *checks, unsigned nodes, unsigned shares)
 {
-    *checks = (struct actor_checks){.nodes = nodes, .majority = majority};
+    *checks = (struct actor_checks){.nodes = nodes, .shares = shares, .majority = shares / 2 + 1};
 }
 
 void
@@ -189,6 +189,8 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
                                .expires = head.expires_at_ms != 0,
                                .gone = head.kind == HEAD_INLINE && !head_has_value(&head)};
     unsigned majority = head.kind == HEAD_INLINE ? checks->nodes / 2 + 1 : checks->majority;
+    if (row->ballot.offer)
+        majority = checks->shares;
     record_id(row->head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
     if (ballot_compare(row->ballot, p->highest[node]) < 0)

@@ -41,11 +41,11 @@ struct checked_path {
 };
 
 struct actor_checks {
-    unsigned nodes, majority;
+    unsigned nodes, shares, majority;
     struct checked_path *paths;
 };
 
-void checks_init(struct actor_checks *checks, unsigned nodes, unsigned majority);
+void checks_init(struct actor_checks *checks, unsigned nodes, unsigned shares);
 void checks_close(struct actor_checks *checks);
 /*
  * A path row that has become durable at `node`. Aborts, with a line that says why, when a promise

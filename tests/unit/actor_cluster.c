@@ -17,6 +17,15 @@ static const uint64_t wall_start_ms = 1800000000000;
 static const uint64_t monotonic_start_ns = UINT64_C(3600) * 1000000000;
 const char ac_token[] = "a-token-that-only-tests-know";
 
+static bool
+is_no_offer(void *context, enum maybe_site site)
+{
+    (void)context;
+    return site == MAYBE_no_offer;
+}
+
+const struct maybe ac_votes_only = {NULL, is_no_offer};
+
 /* ---- effects ---- */
 
 struct instant
@@ -603,7 +612,7 @@ ac_new(const struct ac_options *options)
         node_init(ac, i);
     ac_require(cluster_validate(&ac->cluster, why, sizeof(why)) == OK, why);
     cluster_config_hash(&ac->cluster, ac->cluster.config_hash);
-    checks_init(&ac->checks, options->nodes, cluster_majority(&ac->cluster));
+    checks_init(&ac->checks, options->nodes, ac->cluster.share_count);
     for (unsigned i = 0; i < options->nodes; i++)
         ac_start(ac, i);
     for (unsigned i = 0; i < options->nodes; i++) {

@@ -121,6 +121,8 @@ struct actor_cluster {
 };
 
 extern const char ac_token[];
+/* For `maybe`: new secrets are voted on, never offered. */
+extern const struct maybe ac_votes_only;
 
 /* All nodes are up and connected, and serve. Aborts when that cannot be had. */
 struct actor_cluster *ac_new(const struct ac_options *options);

@@ -125,8 +125,8 @@ prove_write(struct proof_maker *m, struct msg *write)
     struct proof_entry had = {0};
     if (proof_decode(write->u.write.proof, &proof) != OK)
         abort();
-    if (proof_highest(&proof))
-        had = *proof_highest(&proof);
+    if (proof_newest(&proof))
+        had = *proof_newest(&proof);
     proof.ballot = write->u.write.ballot;
     write->u.write.proof = proof_maker_make(m, write->path, proof, 3, &had, NULL, NODES_MAX);
 }

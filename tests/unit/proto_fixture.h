@@ -121,6 +121,7 @@ dice_ballot(struct dice *dice)
         .time = dice_number(dice, 1, UINT64_MAX),
         .incarnation = dice_number(dice, 0, UINT64_MAX),
         .node = (uint8_t)dice_between(dice, 0, NODES_MAX - 1),
+        .offer = dice_coin(dice),
     };
 }
 

@@ -213,6 +213,7 @@ unchosen_head_at(unsigned node, uint64_t seed)
 {
     struct actor_cluster *ac = cluster_of(3, seed);
     struct dropper dropper = {.kind = MSG_WRITE, .to = UINT32_MAX};
+    ac->maybe = &ac_votes_only;
     ac->filter = drop_kind;
     ac->filter_context = &dropper;
     struct request ask = ac_make(REQUEST_CREATE, "a", "one");

@@ -47,6 +47,7 @@ probe_new(uint64_t seed)
     p->ac = ac_new(&options);
     ac_run_ms(p->ac, 300);
     p->ac->filter = catch;
+    p->ac->maybe = &ac_votes_only;
     p->ac->filter_context = p;
     proof_maker_init(&p->maker, p->ac);
     return p;
@@ -104,7 +105,8 @@ voted(const struct msg *vote, enum refusal refusal, uint64_t beat_ahead_ms)
     m.u.voted.ballot = vote->u.vote.ballot;
     m.u.voted.refusal = refusal;
     if (refusal == REFUSED_BALLOT || refusal == REFUSED_FLOOR)
-        m.u.voted.beat = (struct ballot){vote->u.vote.ballot.time + (beat_ahead_ms << 16), 1, 1};
+        m.u.voted.beat = (struct ballot){
+            .time = vote->u.vote.ballot.time + (beat_ahead_ms << 16), .incarnation = 1, .node = 1};
     m.u.voted.incarnations = incarnations(1, 1, 1);
     return m;
 }
@@ -405,7 +407,7 @@ static bool
 no_memory_for_votes(void *context, enum maybe_site site)
 {
     (void)context;
-    return site == MAYBE_vote_no_memory;
+    return site == MAYBE_vote_no_memory || site == MAYBE_no_offer;
 }
 
 /* What a voter said cannot be kept. Before a WRITE has left, nothing happened; after, who knows. */
@@ -422,7 +424,7 @@ test_no_memory_for_a_vote(void **state)
     assert_int_equal(first->reply.err, ERR_NOMEM);
     assert_int_equal(count_of(p, MSG_WRITE, 1), 0);
 
-    p->ac->maybe = NULL;
+    p->ac->maybe = &ac_votes_only;
     struct ac_request *r = begin(p, REQUEST_CREATE, "b", "one");
     answer_vote(p, 1, REFUSED_NONE, 0);
     answer_write(p, 1, REFUSED_BALLOT);

@@ -34,9 +34,15 @@ static void
 test_codec(void **state)
 {
     struct listed_name names[] = {
-        {bytes_of_text("a"), {5, 1, 0}, STATE_ACCEPTED, LISTED_LIVE},
-        {bytes_of_text("a/b"), {7, 2, 1}, STATE_CHOSEN, LISTED_NOTHING},
-        {bytes_of_text("b"), {9, 1, 2}, STATE_RECEIVED, LISTED_PENDING},
+        {bytes_of_text("a"), {.time = 5, .incarnation = 1, .node = 0}, STATE_ACCEPTED, LISTED_LIVE},
+        {bytes_of_text("a/b"),
+         {.time = 7, .incarnation = 2, .node = 1},
+         STATE_CHOSEN,
+         LISTED_NOTHING},
+        {bytes_of_text("b"),
+         {.time = 9, .incarnation = 1, .node = 2},
+         STATE_RECEIVED,
+         LISTED_PENDING},
     };
     struct buf out = {0};
     (void)state;

@@ -732,7 +732,9 @@ test_composites(void **state)
         {
             {"\x83\x01\x00\x08", 4, true},      {"\x83\x01\x00\x09", 4, false},
             {"\x83\x00\x00\x00", 4, false},     {"\x83\x00\x01\x00", 4, false},
-            {"\x82\x01\x01", 3, false},         {"\x84\x01\x01\x01\x01", 5, false},
+            {"\x82\x01\x01", 3, false},         {"\x84\x01\x01\x01\x01", 5, true},
+            {"\x84\x01\x01\x01\x00", 5, false}, {"\x84\x01\x01\x01\x02", 5, false},
+            {"\x84\x00\x00\x00\x01", 5, false}, {"\x85\x01\x01\x01\x01\x01", 6, false},
             {"\x83\x18\x01\x00\x01", 5, false}, {"\x83\x01\x18\x18\x01", 5, true},
         },
       lists[] = {

@@ -427,6 +427,7 @@ test_unfinished(void **state)
     (void)state;
     struct actor_cluster *ac = cluster(3, 12);
     ac->filter = drop_chosen;
+    ac->maybe = &ac_votes_only;
     struct request request = ac_make(REQUEST_CREATE, "a", "one");
     (void)ac_send(ac, 0, &request);
     const uint64_t *chosen = &ac->nodes[0].metrics.counters[METRIC_changes_chosen];
@@ -608,6 +609,7 @@ test_dealing_of_another_configuration(void **state)
     struct actor_cluster *ac = cluster(3, 17);
     assert_int_equal(ac_create(ac, 0, "b", "other")->reply.err, OK);
     ac->filter = keep_writes_at_home;
+    ac->maybe = &ac_votes_only;
     ac->cluster.threshold = 3;
     struct request request = ac_make(REQUEST_CREATE, "a", "one");
     (void)ac_send(ac, 0, &request);

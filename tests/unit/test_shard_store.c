@@ -72,6 +72,7 @@ probe_new(uint64_t seed, size_t paths_max)
     p->ac = ac_new(&options);
     ac_run_ms(p->ac, 300); /* all have heard of all */
     p->ac->filter = cut_off;
+    p->ac->maybe = &ac_votes_only;
     p->ac->filter_context = p;
     proof_maker_init(&p->maker, p->ac);
     return p;
@@ -372,7 +373,8 @@ test_promise_is_never_lowered(void **state)
     assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
     assert_int_equal(vote_refusal(p, 1, &low), REFUSED_BALLOT);
     struct msg write = p->writes[1]; /* without a vote: promises by itself */
-    write.u.write.ballot = (struct ballot){high.u.vote.ballot.time + (6 << 16), 1, 0};
+    write.u.write.ballot =
+        (struct ballot){.time = high.u.vote.ballot.time + (6 << 16), .incarnation = 1, .node = 0};
     assert_int_equal(write_refusal(p, 0, &write), REFUSED_NONE);
     high.u.vote.ballot = write.u.write.ballot;
     assert_null(ask(p, 0, &high, MSG_VOTED));

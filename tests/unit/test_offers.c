@@ -1,0 +1,654 @@
+/*
+ * Offers: new secrets written without votes (docs/protocol.md, "Offers"). First whole clusters, in
+ * which offers succeed, meet and are left behind; then one node alone, which is offered what it
+ * should refuse.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "proof_maker.h"
+#include "proto/newest.h"
+
+enum { NODES = 3, SELF = 2 };
+
+/* What is let through, what is counted, and the first offer to SELF. */
+struct watch {
+    struct actor_cluster *ac;
+    unsigned votes, offers;
+    unsigned lost_to; /* bit per node: WRITEs to it are lost */
+    bool alone;       /* SELF hears and says nothing but what a test injects */
+    struct buf frame, answer_frame;
+    struct msg offer, answer; /* kind 0: none */
+};
+
+static void
+keep(const struct msg *msg, struct buf *frame, struct msg *copy)
+{
+    frame->size = 0;
+    assert_int_equal(msg_encode(msg, frame), OK);
+    assert_int_equal(msg_decode(buf_bytes(frame), copy), OK);
+    copy->from = msg->from;
+    copy->to = msg->to;
+}
+
+static enum ac_verdict
+on_frame(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct watch *w = context;
+    bool offer = msg->kind == MSG_WRITE && msg->u.write.ballot.offer;
+    w->votes += msg->kind == MSG_VOTE;
+    w->offers += offer;
+    if (offer && to == SELF && w->offer.path.name.size == 0)
+        keep(msg, &w->frame, &w->offer);
+    if (w->alone && msg_has_path(msg->kind) && (from == SELF || to == SELF)) {
+        if (from == SELF)
+            keep(msg, &w->answer_frame, &w->answer);
+        return AC_DROP;
+    }
+    return msg->kind == MSG_WRITE && from != to && (w->lost_to >> to & 1) ? AC_DROP : AC_PASS;
+}
+
+static struct watch *
+watch_new(unsigned nodes, uint64_t seed)
+{
+    struct ac_options options = {.nodes = nodes, .seed = seed};
+    struct watch *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->ac = ac_new(&options);
+    ac_run_ms(w->ac, 600);
+    w->ac->filter = on_frame;
+    w->ac->filter_context = w;
+    return w;
+}
+
+static void
+watch_free(struct watch *w)
+{
+    ac_free(w->ac);
+    buf_close(&w->frame);
+    buf_close(&w->answer_frame);
+    free(w);
+}
+
+/* All nodes know the same head chosen, of that kind, with as many versions as it needs. */
+static void
+assert_settled(struct watch *w, unsigned nodes, const char *name, enum head_kind kind)
+{
+    uint8_t first[ID_BYTES];
+    for (unsigned i = 0; i < nodes; i++) {
+        struct path_row row;
+        struct head head;
+        uint8_t id[ID_BYTES];
+        assert_true(ac_path_row(w->ac, i, name, &row, &head));
+        assert_int_equal(row.state, STATE_CHOSEN);
+        assert_int_equal(head.kind, kind);
+        record_id(row.head, id);
+        if (i == 0)
+            memcpy(first, id, ID_BYTES);
+        assert_memory_equal(id, first, ID_BYTES);
+        assert_int_equal(ac_rows_of(w->ac, i, ROW_DEALING, name), kind == HEAD_LIVE);
+        assert_int_equal(ac_rows_of(w->ac, i, ROW_BOXES, name), 0);
+    }
+}
+
+/* ---- the rule ---- */
+
+static void
+test_what_a_change_goes_by(void **state)
+{
+    static const uint8_t one[ID_BYTES] = {1}, two[ID_BYTES] = {2};
+    const struct ballot offer = {.time = 90, .offer = true}, other = {.time = 95, .offer = true};
+    const struct ballot low = {.time = 5}, high = {.time = 7};
+    const struct {
+        struct reported reports[3];
+        size_t count;
+        int newest;
+    } cases[] = {
+        {{{0}}, 0, -1},
+        {{{.state = STATE_ABSENT}, {.state = STATE_ABSENT}}, 2, -1},
+        /* voted on: the highest, however high an offer is */
+        {{{STATE_ACCEPTED, low, one}, {STATE_ACCEPTED, high, two}}, 2, 1},
+        {{{STATE_ACCEPTED, offer, one}, {STATE_ACCEPTED, low, two}}, 2, 1},
+        {{{STATE_ACCEPTED, offer, one}, {STATE_RECEIVED, low, two}, {0}}, 3, 1},
+        /* an offer: all, or it is nothing */
+        {{{STATE_ACCEPTED, offer, one}, {STATE_ACCEPTED, offer, one}}, 2, 0},
+        {{{STATE_ACCEPTED, offer, one}, {STATE_RECEIVED, offer, one}}, 2, -1},
+        {{{STATE_ACCEPTED, offer, one}, {.state = STATE_ABSENT}}, 2, -1},
+        {{{.state = STATE_ABSENT}, {STATE_ACCEPTED, offer, one}}, 2, -1},
+        {{{STATE_ACCEPTED, offer, one}, {STATE_ACCEPTED, other, two}}, 2, -1},
+        /* one that is known chosen counts as any head */
+        {{{STATE_CHOSEN, offer, one}, {.state = STATE_ABSENT}}, 2, 0},
+        {{{STATE_ACCEPTED, other, two}, {STATE_CHOSEN, offer, one}}, 2, 1},
+        {{{STATE_CHOSEN, offer, one}, {STATE_ACCEPTED, low, two}}, 2, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(newest_reported(cases[i].reports, cases[i].count), cases[i].newest);
+}
+
+static void
+test_order_of_ballots(void **state)
+{
+    const struct ballot none = {0}, vote = {.time = 3, .node = 1},
+                        early = {.time = 2, .offer = true}, late = {.time = 9, .offer = true};
+    (void)state;
+    assert_true(ballot_compare(late, vote) < 0);
+    assert_true(ballot_compare(vote, late) > 0);
+    assert_true(ballot_compare(early, late) < 0);
+    assert_true(ballot_compare(none, early) < 0);
+    assert_true(ballot_compare(early, none) > 0);
+    assert_true(ballot_compare(late, late) == 0);
+    assert_true(ballot_compare(ballot_promised(late), vote) > 0);
+    assert_false(ballot_promised(late).offer);
+}
+
+/* ---- whole clusters ---- */
+
+static void
+test_one_round(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 1);
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    assert_int_equal(w->votes, 0);
+    assert_int_equal(w->offers, NODES - 1);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_true(ac_value_is(ac_read(w->ac, i, "a"), "one"));
+    ac_run_ms(w->ac, 50);
+    assert_settled(w, NODES, "a", HEAD_LIVE);
+    /* What comes after has a head to follow, and is voted on. */
+    assert_int_equal(ac_create(w->ac, 1, "a", "two")->reply.err, ERR_ALREADY_EXISTS);
+    assert_int_equal(ac_update(w->ac, 1, "a", "two")->reply.err, OK);
+    assert_int_equal(ac_delete(w->ac, 2, "a")->reply.err, OK);
+    assert_int_equal(ac_create(w->ac, 2, "a", "three")->reply.err, OK);
+    assert_int_equal(w->offers, NODES - 1);
+    assert_true(w->votes > 0);
+    assert_true(ac_value_is(ac_read(w->ac, 0, "a"), "three"));
+    watch_free(w);
+}
+
+/* One replica does not hear of it: the same bytes are voted on, and nothing is left of another. */
+static void
+test_one_is_silent(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 2);
+    w->lost_to = 1 << 2;
+    struct ac_request *r = ac_create(w->ac, 0, "a", "one");
+    assert_int_equal(r->reply.err, OK);
+    assert_in_range((r->ended_ns - r->began_ns) / 1000000, 100, 200);
+    assert_true(w->votes > 0);
+    struct path_row row;
+    struct head head;
+    uint8_t id[ID_BYTES], offered[ID_BYTES];
+    assert_true(ac_path_row(w->ac, 0, "a", &row, &head));
+    record_id(row.head, id);
+    record_id(w->offer.u.write.head, offered);
+    assert_memory_equal(id, offered, ID_BYTES);
+    unsigned offers = w->offers;
+    assert_int_equal(ac_create(w->ac, 0, "b", "one")->reply.err, OK); /* it has learned */
+    assert_int_equal(w->offers, offers);
+    w->lost_to = 0;
+    ac_run_ms(w->ac, 20000);
+    assert_settled(w, NODES, "a", HEAD_LIVE);
+    assert_settled(w, NODES, "b", HEAD_LIVE);
+    watch_free(w);
+}
+
+static void
+test_who_is_away_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 3);
+    ac_crash(w->ac, 2);
+    ac_run_ms(w->ac, 1500);
+    struct ac_request *r = ac_create(w->ac, 0, "a", "one");
+    assert_int_equal(r->reply.err, OK);
+    assert_true((r->ended_ns - r->began_ns) / 1000000 < 50);
+    assert_int_equal(w->offers, 0);
+    watch_free(w);
+}
+
+/* Two of one name at the same time, at different nodes: one is made, and nothing of the other stays. */
+static void
+test_two_offers_meet(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 10; seed < 40; seed++) {
+        struct watch *w = watch_new(NODES, seed);
+        struct request one = ac_make(REQUEST_CREATE, "a", "one");
+        struct request two = ac_make(REQUEST_CREATE, "a", "two");
+        struct ac_request *first = ac_send(w->ac, 0, &one), *second = ac_send(w->ac, 1, &two);
+        ac_wait(w->ac, first);
+        ac_wait(w->ac, second);
+        bool first_made = first->reply.err == OK;
+        assert_true(first_made != (second->reply.err == OK));
+        assert_int_equal(first_made ? second->reply.err : first->reply.err, ERR_ALREADY_EXISTS);
+        for (unsigned i = 0; i < NODES; i++)
+            assert_true(ac_value_is(ac_read(w->ac, i, "a"), first_made ? "one" : "two"));
+        ac_run_ms(w->ac, 3000);
+        assert_settled(w, NODES, "a", HEAD_LIVE);
+        watch_free(w);
+    }
+}
+
+/*
+ * The coordinator dies when some have taken its offer. Taken by all it is finished; by some, it is
+ * finished or made void; and everybody agrees on which.
+ */
+static void
+left_behind(unsigned lost_to, uint64_t seed, bool must_live)
+{
+    struct watch *w = watch_new(NODES, seed);
+    struct request one = ac_make(REQUEST_CREATE, "a", "one");
+    w->lost_to = lost_to;
+    struct ac_request *r = ac_send(w->ac, 0, &one);
+    while (ac_rows_of(w->ac, 0, ROW_PATH, "a") == 0 ||
+           (!(lost_to & 2) && ac_rows_of(w->ac, 1, ROW_PATH, "a") == 0) ||
+           (!(lost_to & 4) && ac_rows_of(w->ac, 2, ROW_PATH, "a") == 0))
+        ac_run_ms(w->ac, 1);
+    bool answered = r->done && !r->lost && r->reply.err == OK;
+    ac_crash(w->ac, 0);
+    w->lost_to = 0;
+    ac_run_ms(w->ac, 2000);
+    struct ac_request *found = ac_read(w->ac, 1, "a");
+    bool lives = found->reply.err == OK;
+    assert_true(lives || found->reply.err == ERR_NOT_FOUND);
+    assert_true(lives || (!must_live && !answered));
+    ac_start(w->ac, 0);
+    ac_run_ms(w->ac, 30000);
+    struct path_row row;
+    struct head head;
+    assert_true(ac_path_row(w->ac, 0, "a", &row, &head));
+    if (lives)
+        assert_int_equal(head.kind, HEAD_LIVE);
+    assert_settled(w, NODES, "a", head.kind);
+    assert_true(head.kind == HEAD_LIVE || head.kind == HEAD_VOID);
+    if (head.kind == HEAD_VOID)
+        assert_int_equal(ac_create(w->ac, 2, "a", "two")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(w->ac, 0, "a"), head.kind == HEAD_LIVE ? "one" : "two"));
+    watch_free(w);
+}
+
+static void
+test_left_behind(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 50; seed < 54; seed++) {
+        left_behind(0, seed, true);       /* all have taken it */
+        left_behind(1 << 2, seed, false); /* two of three */
+        left_behind(6, seed, false);      /* the dead one alone */
+    }
+}
+
+/* Two of three have it and must not be asked alone: it may have been chosen. */
+static void
+test_may_have_been_chosen(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 60);
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    ac_crash_losing(w->ac, 0, true); /* its notice has not left the others' journals */
+    assert_int_equal(ac_create(w->ac, 1, "a", "two")->reply.err, ERR_ALREADY_EXISTS);
+    assert_true(ac_value_is(ac_read(w->ac, 2, "a"), "one"));
+    watch_free(w);
+}
+
+/* A store is lost that had taken an offer; so had one other node, or all. */
+static void
+test_store_lost_under_an_offer(void **state)
+{
+    (void)state;
+    for (unsigned lost_to = 0; lost_to <= 4; lost_to += 4) {
+        struct watch *w = watch_new(NODES, 70 + lost_to);
+        struct request one = ac_make(REQUEST_CREATE, "a", "one");
+        w->lost_to = lost_to;
+        (void)ac_send(w->ac, 0, &one);
+        while (ac_rows_of(w->ac, 1, ROW_PATH, "a") == 0 ||
+               (lost_to == 0 && ac_rows_of(w->ac, 2, ROW_PATH, "a") == 0))
+            ac_run_ms(w->ac, 1);
+        ac_crash(w->ac, 0);
+        ac_crash(w->ac, 1);
+        ac_lose_store(w->ac, 1, true);
+        w->lost_to = 0;
+        ac_start(w->ac, 0);
+        ac_start(w->ac, 1);
+        ac_run_ms(w->ac, 60000);
+        assert_true(ac_recovered(w->ac, 1));
+        struct path_row row;
+        struct head head;
+        assert_true(ac_path_row(w->ac, 0, "a", &row, &head));
+        assert_true(head.kind == HEAD_LIVE || (lost_to != 0 && head.kind == HEAD_VOID));
+        assert_settled(w, NODES, "a", head.kind);
+        watch_free(w);
+    }
+}
+
+static void
+test_five_nodes(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(5, 80);
+    assert_int_equal(ac_create(w->ac, 3, "a", "one")->reply.err, OK);
+    assert_int_equal(w->votes, 0);
+    w->lost_to = 1 << 4;
+    assert_int_equal(ac_create(w->ac, 0, "b", "one")->reply.err, OK);
+    w->lost_to = 0;
+    ac_run_ms(w->ac, 20000);
+    assert_settled(w, 5, "a", HEAD_LIVE);
+    assert_settled(w, 5, "b", HEAD_LIVE);
+    watch_free(w);
+}
+
+/* With an Idempotency-Key a second attempt gets the first answer, however the first one ended. */
+static void
+test_keyed(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 90);
+    struct request one = ac_make(REQUEST_CREATE, "a", "one");
+    one.idempotency_key = bytes_of_text("k");
+    w->lost_to = 6;
+    struct ac_request *lost = ac_wait(w->ac, ac_send(w->ac, 0, &one));
+    assert_int_equal(lost->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(lost->reply.phase, PHASE_WRITING);
+    w->lost_to = 0;
+    struct ac_request *made = ac_wait(w->ac, ac_send(w->ac, 1, &one));
+    assert_int_equal(made->reply.err, OK);
+    struct ac_request *again = ac_wait(w->ac, ac_send(w->ac, 2, &one));
+    assert_int_equal(again->reply.err, OK);
+    assert_int_equal(again->reply.valid_from_ms, made->reply.valid_from_ms);
+    watch_free(w);
+}
+
+/* Without room anywhere nothing happened, and that is what is said. */
+static void
+test_no_room(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 95);
+    for (unsigned i = 0; i < NODES; i++)
+        w->ac->nodes[i].disk_full = true;
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, ERR_DISK_FULL);
+    for (unsigned i = 0; i < NODES; i++)
+        w->ac->nodes[i].disk_full = false;
+    ac_run_ms(w->ac, 3000);
+    assert_int_equal(ac_read(w->ac, 1, "a")->reply.err, ERR_NOT_FOUND);
+    watch_free(w);
+}
+
+/* ---- one node ---- */
+
+/* Node 2, with an offer of node 0 for it in hand that it has not seen. */
+static struct watch *
+probe_new(uint64_t seed)
+{
+    struct watch *w = watch_new(NODES, seed);
+    w->alone = true;
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    assert_true(w->offer.path.name.size > 0);
+    return w;
+}
+
+static const struct msg *
+ask(struct watch *w, unsigned from, const struct msg *msg)
+{
+    w->answer = (struct msg){0};
+    assert_int_equal(ac_inject(w->ac, from, SELF, msg), OK);
+    for (unsigned i = 0; i < 100 && w->answer.path.name.size == 0; i++)
+        ac_run_ms(w->ac, 1);
+    return &w->answer;
+}
+
+static enum refusal
+refusal_of(struct watch *w, const struct msg *offer)
+{
+    const struct msg *m = ask(w, 0, offer);
+    assert_int_equal(m->kind, MSG_WRITTEN);
+    return m->u.written.refusal;
+}
+
+static struct msg
+vote(struct watch *w, int64_t ahead_ms)
+{
+    struct msg m = {.kind = MSG_VOTE, .op = 77, .path = ac_path("a")};
+    uint64_t ms = (uint64_t)((int64_t)ac_wall_ms(w->ac, SELF) + ahead_ms);
+    m.u.vote.ballot = (struct ballot){.time = ms << 16, .node = 1, .incarnation = 1};
+    m.u.vote.purpose = CHANGE_FINISH;
+    return m;
+}
+
+static void
+test_is_taken_once(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(100);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE); /* a copy of it */
+    struct path_row row;
+    struct head head;
+    assert_true(ac_path_row(w->ac, SELF, "a", &row, &head));
+    assert_int_equal(row.state, STATE_ACCEPTED);
+    assert_true(row.ballot.offer);
+    struct msg later = w->offer;
+    later.u.write.ballot.time += 1 << 16;
+    assert_int_equal(refusal_of(w, &later), REFUSED_BALLOT);
+    watch_free(w);
+}
+
+static void
+test_caller_is_checked(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(101);
+    struct msg m = w->offer;
+    m.u.write.credential = bytes_of_text("not-a-token");
+    assert_int_equal(refusal_of(w, &m), REFUSED_DENIED);
+    m.u.write.credential = (struct bytes){0};
+    assert_int_equal(refusal_of(w, &m), REFUSED_DENIED);
+    assert_int_equal(ac_rows_of(w->ac, SELF, ROW_PATH, "a"), 0);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    watch_free(w);
+}
+
+/* Who has promised has told somebody that nothing is there. */
+static void
+test_comes_before_votes(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(102);
+    struct msg v = vote(w, 1000);
+    const struct msg *m = ask(w, 1, &v);
+    assert_int_equal(m->kind, MSG_VOTED);
+    assert_int_equal(m->u.voted.refusal, REFUSED_NONE);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_BALLOT);
+    struct msg later = w->offer; /* above the promise, but somebody is about to write */
+    later.u.write.ballot.time = v.u.vote.ballot.time + 1;
+    assert_int_equal(refusal_of(w, &later), REFUSED_BUSY);
+    watch_free(w);
+}
+
+/* Having taken it, it promises nothing lower, and votes as for anything accepted. */
+static void
+test_is_a_promise(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(103);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    struct msg low = vote(w, 0), high = vote(w, 500);
+    low.u.vote.ballot.time = w->offer.u.write.ballot.time - 1;
+    assert_int_equal(ask(w, 1, &low)->u.voted.refusal, REFUSED_BALLOT);
+    high.u.vote.ballot.offer = true;
+    assert_int_equal(ask(w, 1, &high)->u.voted.refusal, REFUSED_DRIFT);
+    high.u.vote.ballot.offer = false;
+    const struct msg *m = ask(w, 1, &high);
+    assert_int_equal(m->u.voted.refusal, REFUSED_NONE);
+    assert_int_equal(m->u.voted.accepted.state, STATE_ACCEPTED);
+    assert_true(m->u.voted.accepted.ballot.offer);
+    assert_int_equal(ballot_compare(m->u.voted.accepted.ballot, w->offer.u.write.ballot), 0);
+    watch_free(w);
+}
+
+/* The promise outlives a restart: an offer is durable before it is answered, and so is its ballot. */
+static void
+test_promise_survives(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(104);
+    struct msg low = vote(w, 0);
+    low.u.vote.ballot.time = w->offer.u.write.ballot.time - 1;
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    w->alone = false;
+    ac_crash(w->ac, SELF);
+    ac_start(w->ac, SELF);
+    ac_run_ms(w->ac, 10);
+    w->alone = true;
+    ac_run_ms(w->ac, 1500);
+    const struct msg *m = ask(w, 1, &low);
+    assert_true(m->u.voted.refusal == REFUSED_FLOOR || m->u.voted.refusal == REFUSED_BALLOT);
+    watch_free(w);
+}
+
+/* The proof that it is chosen needs all replicas. */
+static void
+test_chosen_by_all(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(105);
+    struct proof_maker maker;
+    proof_maker_init(&maker, w->ac);
+    struct ballot b = w->offer.u.write.ballot;
+    struct msg m = {.kind = MSG_CHOSEN, .path = w->offer.path};
+    m.u.chosen.ballot = b;
+    record_id(w->offer.u.write.head, m.u.chosen.head_id);
+    m.u.chosen.incarnations = w->offer.u.write.incarnations;
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    for (unsigned mask = 1; mask < 8; mask++) {
+        struct path_row row;
+        struct head head;
+        m.u.chosen.proof = proof_of_written(&maker, m.path, b, m.u.chosen.head_id, mask);
+        assert_int_equal(ac_inject(w->ac, 0, SELF, &m), OK);
+        ac_run_ms(w->ac, 15);
+        assert_true(ac_path_row(w->ac, SELF, "a", &row, &head));
+        assert_int_equal(row.state, mask == 7 ? STATE_CHOSEN : STATE_ACCEPTED);
+    }
+    proof_maker_close(&maker);
+    watch_free(w);
+}
+
+/* Votes that show an offer which not all have: a void may be written, and nothing of anybody's else. */
+static void
+test_void_needs_an_offer(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(106);
+    struct proof_maker maker;
+    proof_maker_init(&maker, w->ac);
+    struct head *head = calloc(1, sizeof(*head));
+    struct buf encoded = {0};
+    assert_non_null(head);
+    assert_int_equal(head_decode(w->offer.u.write.head, head), OK);
+    head->kind = HEAD_VOID;
+    head->op_count = 0;
+    memset(head->op_id, 0, OP_ID_BYTES);
+    assert_int_equal(head_encode(head, &encoded), OK);
+    struct msg m = w->offer;
+    m.u.write.ballot.offer = false;
+    m.u.write.ballot.time += 1 << 16;
+    m.u.write.head = buf_bytes(&encoded);
+    m.u.write.version = m.u.write.dealing = m.u.write.boxes = m.u.write.credential =
+        (struct bytes){0};
+    struct proof votes = {.ballot = m.u.write.ballot, .purpose = CHANGE_FINISH};
+    m.u.write.proof = proof_maker_make(&maker, m.path, votes, 3, NULL, NULL, NODES_MAX);
+    assert_int_equal(refusal_of(w, &m), REFUSED_PROOF); /* nobody has met an offer */
+    struct proof_entry had = {.accepted = w->offer.u.write.ballot, .state = STATE_ACCEPTED};
+    record_id(w->offer.u.write.head, had.head_id);
+    m.u.write.proof = proof_maker_make(&maker, m.path, votes, 3, &had, NULL, NODES_MAX);
+    assert_int_equal(refusal_of(w, &m), REFUSED_PROOF); /* all have: it may be chosen */
+    struct proof with, without;
+    assert_int_equal(
+        proof_decode(proof_maker_make(&maker, m.path, votes, 1, &had, NULL, NODES_MAX), &with), OK);
+    assert_int_equal(
+        proof_decode(proof_maker_make(&maker, m.path, votes, 2, NULL, NULL, NODES_MAX), &without),
+        OK);
+    with.entries[with.count++] = without.entries[0];
+    m.u.write.proof = proof_maker_encode(&maker, &with);
+    assert_int_equal(refusal_of(w, &m), REFUSED_NONE);
+    buf_close(&encoded);
+    free(head);
+    proof_maker_close(&maker);
+    watch_free(w);
+}
+
+/* Finishing it needs two who took it: one alone could have made it up. */
+static void
+test_finished_by_its_witnesses(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(107);
+    struct proof_maker maker;
+    proof_maker_init(&maker, w->ac);
+    struct proof_entry had = {.accepted = w->offer.u.write.ballot, .state = STATE_ACCEPTED};
+    struct proof_entry handed = {.accepted = had.accepted, .state = STATE_RECEIVED};
+    struct proof two, one;
+    record_id(w->offer.u.write.head, had.head_id);
+    memcpy(handed.head_id, had.head_id, ID_BYTES);
+    struct msg m = w->offer;
+    m.u.write.ballot.offer = false;
+    m.u.write.ballot.time += 1 << 16;
+    m.u.write.credential = (struct bytes){0};
+    struct proof votes = {.ballot = m.u.write.ballot, .purpose = CHANGE_FINISH};
+    assert_int_equal(
+        proof_decode(proof_maker_make(&maker, m.path, votes, 1, &had, NULL, NODES_MAX), &two), OK);
+    assert_int_equal(
+        proof_decode(proof_maker_make(&maker, m.path, votes, 2, &handed, NULL, NODES_MAX), &one),
+        OK);
+    two.entries[two.count++] = one.entries[0];
+    m.u.write.proof = proof_maker_encode(&maker, &two);
+    assert_int_equal(refusal_of(w, &m), REFUSED_PROOF);
+    m.u.write.proof = proof_maker_make(&maker, m.path, votes, 3, &had, NULL, NODES_MAX);
+    assert_int_equal(refusal_of(w, &m), REFUSED_NONE);
+    /* And what proves it stays with it, for those who have to finish it after that. */
+    struct path_row row;
+    struct head head;
+    struct proof kept;
+    assert_true(ac_path_row(w->ac, SELF, "a", &row, &head));
+    assert_false(row.ballot.offer);
+    assert_int_equal(proof_decode(row.proof, &kept), OK);
+    assert_int_equal(kept.count, 2);
+    proof_maker_close(&maker);
+    watch_free(w);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_a_change_goes_by),
+        cmocka_unit_test(test_order_of_ballots),
+        cmocka_unit_test(test_one_round),
+        cmocka_unit_test(test_one_is_silent),
+        cmocka_unit_test(test_who_is_away_is_not_waited_for),
+        cmocka_unit_test(test_two_offers_meet),
+        cmocka_unit_test(test_left_behind),
+        cmocka_unit_test(test_may_have_been_chosen),
+        cmocka_unit_test(test_store_lost_under_an_offer),
+        cmocka_unit_test(test_five_nodes),
+        cmocka_unit_test(test_keyed),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_is_taken_once),
+        cmocka_unit_test(test_caller_is_checked),
+        cmocka_unit_test(test_comes_before_votes),
+        cmocka_unit_test(test_is_a_promise),
+        cmocka_unit_test(test_promise_survives),
+        cmocka_unit_test(test_chosen_by_all),
+        cmocka_unit_test(test_void_needs_an_offer),
+        cmocka_unit_test(test_finished_by_its_witnesses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
