@@ -277,11 +277,17 @@ was_used(struct world *world, const struct token_op *op, enum vault_err err)
                  (unsigned long)op->number);
 }
 
-/* A token that somebody may still be making is never known to be gone, but by its own end. */
+/*
+ * A token that somebody may still be making is never known to be gone, but by its own end. That one
+ * which has ended is not found may be the work of the sweep: a node whose clock is behind honours it
+ * until it has heard of that, as it does any token that has ended by the others' clocks alone.
+ */
 static void
 was_revoked(struct world *world, struct sim_token *token, enum vault_err err)
 {
-    if (err == OK || (err == ERR_NOT_FOUND && token->was_live)) {
+    bool ended =
+        token->ends_ms != 0 && sim_wall_start_ms + world->now_ns / 1000000 >= token->ends_ms;
+    if (err == OK || (err == ERR_NOT_FOUND && token->was_live && !ended)) {
         token->state = TOKEN_REVOKED;
         token->revoked_ns = world->now_ns;
         thief_hears_of_revocation(world, token->number);
