@@ -148,7 +148,7 @@ note(struct auditor *a, const struct step *st, const struct audit_record *record
         cbor_put_bytes(&w, buf_bytes(&a->encoding));
         err = w.err;
     }
-    a->encoding.size = 0;
+    buf_truncate(&a->encoding, 0);
     if (err != OK) {
         a->full = true;
         metrics_count(st->metrics, METRIC_audit_refused);

@@ -23,6 +23,7 @@ auth_view_close(struct auth_view *view)
         free(record);
     }
     path_map_close(&view->records);
+    bytes_wipe(&view->admin, sizeof(view->admin));
 }
 
 /* ---- digests ---- */

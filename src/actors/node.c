@@ -196,6 +196,9 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     node->membership.members[options->self].life = random.life | 1;
     if (err == OK)
         err = init_actors(node, options, random.table);
+    if (err == OK)
+        memcpy(node->auth_view.admin.key, random.admin, sizeof(random.admin));
+    bytes_wipe(&random, sizeof(random));
     if (err != OK) {
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
@@ -205,7 +208,6 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         free(node);
         return err;
     }
-    memcpy(node->auth_view.admin.key, random.admin, sizeof(random.admin));
     node->auth_view.admin.keyed = true;
     *out = node;
     return OK;

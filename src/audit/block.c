@@ -30,7 +30,7 @@ audit_block_encode(const struct audit_block *block, struct buf *out)
     if (w.err == OK)
         w.err = buf_append(out, block->records);
     if (w.err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return w.err;
 }
 
@@ -169,7 +169,7 @@ audit_head_encode(const struct audit_head *head, struct buf *out)
     cbor_put_uint(&w, head->kept_from);
     cbor_put_bytes(&w, bytes_of(head->signature, SIGNATURE_BYTES));
     if (w.err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return w.err;
 }
 

@@ -207,6 +207,6 @@ audit_line_write(const struct audit_line *line, struct buf *out)
     if (err == OK)
         err = buf_append_text(out, "\n");
     if (err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return err;
 }

@@ -22,7 +22,7 @@ audit_query_encode(const struct audit_query *query, struct buf *out)
     if (w.err == OK && out->size - start > AUDIT_QUERY_BYTES_MAX)
         w.err = ERR_RANGE;
     if (w.err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return w.err;
 }
 
@@ -143,7 +143,7 @@ audit_page_encode(const struct audit_page *page, struct buf *out)
     for (size_t i = 0; i < page->name_count; i++)
         cbor_put_bytes(&w, page->names[i]);
     if (w.err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return w.err;
 }
 

@@ -56,7 +56,7 @@ audit_record_encode(const struct audit_record *record, struct buf *out)
     if (w.err == OK && out->size - start > AUDIT_RECORD_BYTES_MAX)
         w.err = ERR_RANGE;
     if (w.err != OK)
-        out->size = start;
+        buf_truncate(out, start);
     return w.err;
 }
 

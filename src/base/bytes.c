@@ -282,6 +282,15 @@ buf_consume(struct buf *buf, size_t count)
 }
 
 void
+buf_truncate(struct buf *buf, size_t size)
+{
+    assert(size <= buf->size);
+    if (size < buf->size)
+        bytes_wipe(buf->data + size, buf->size - size);
+    buf->size = size;
+}
+
+void
 buf_close(struct buf *buf)
 {
     bytes_wipe(buf->data, buf->size);

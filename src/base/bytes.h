@@ -55,7 +55,9 @@ MUST_CHECK enum vault_err buf_append_text(struct buf *buf, const char *text);
 MUST_CHECK enum vault_err buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buf_consume(struct buf *buf,
-                 size_t count);  /* drops the first `count` bytes, wiping what they leave */
+                 size_t count); /* drops the first `count` bytes, wiping what they leave */
+void buf_truncate(struct buf *buf,
+                  size_t size);  /* drops and wipes what is behind `size`; keeps the memory */
 void buf_close(struct buf *buf); /* wipes, frees, and leaves it empty */
 struct bytes buf_bytes(const struct buf *buf);
 

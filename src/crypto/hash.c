@@ -33,15 +33,26 @@ put_size(size_t size, uint8_t out[static PART_SIZE_BYTES])
         out[i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
 }
 
-/* The parts, each after its size, one behind the other. 0: they do not fit. */
+static bool
+can_gather(const struct bytes *parts, size_t count)
+{
+    size_t room = GATHER_BYTES;
+
+    for (size_t i = 0; i < count; i++) {
+        if (room < PART_SIZE_BYTES || parts[i].size > room - PART_SIZE_BYTES)
+            return false;
+        room -= PART_SIZE_BYTES + parts[i].size;
+    }
+    return true;
+}
+
+/* The parts, each after its size, one behind the other. */
 static size_t
 gather(const struct bytes *parts, size_t count, uint8_t out[static GATHER_BYTES])
 {
     size_t used = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].size > GATHER_BYTES || used + PART_SIZE_BYTES + parts[i].size > GATHER_BYTES)
-            return 0;
         put_size(parts[i].size, out + used);
         used += PART_SIZE_BYTES;
         if (parts[i].size > 0)
@@ -74,12 +85,12 @@ static void
 framed_parts(const uint8_t *key, const struct bytes *parts, size_t count, uint8_t *out)
 {
     uint8_t input[GATHER_BYTES];
-    size_t size = gather(parts, count, input);
 
-    if (size == 0) {
+    if (!can_gather(parts, count)) { /* nothing of them is left in `input` */
         framed_in_steps(key, parts, count, out);
         return;
     }
+    size_t size = gather(parts, count, input);
     (void)crypto_generichash(out, HASH_BYTES, input, size, key, key ? KEY_BYTES : 0);
     sodium_memzero(input, size);
 }

@@ -80,8 +80,7 @@ add_reference(struct work *w, const struct dotenv_item *item, const struct doten
 static enum vault_err
 decode(struct work *w, const struct dotenv_item *item)
 {
-    bytes_wipe(w->decoded.data, w->decoded.size);
-    w->decoded.size = 0;
+    buf_truncate(&w->decoded, 0);
     return dotenv_decode(item, &w->decoded);
 }
 
@@ -411,8 +410,7 @@ expand(struct work *w, const struct dotenv_item *item)
     struct dotenv_piece piece;
     enum vault_err err = decode(w, item);
     struct bytes rest = buf_bytes(&w->decoded);
-    bytes_wipe(w->expanded.data, w->expanded.size);
-    w->expanded.size = 0;
+    buf_truncate(&w->expanded, 0);
     while (err == OK && dotenv_next_piece(&rest, &piece)) {
         const struct env_reference *reference =
             piece.is_reference ? find_reference(w->plan, &piece) : NULL;

@@ -117,10 +117,8 @@ codec_end(struct cbor_writer *w, size_t start, size_t size_max)
     struct buf *out = w->buf;
 
     codec_require(w, out->size - start <= size_max, ERR_TOO_LARGE);
-    if (w->err != OK && out->size > start) {
-        bytes_wipe(out->data + start, out->size - start);
-        out->size = start;
-    }
+    if (w->err != OK)
+        buf_truncate(out, start);
     return w->err;
 }
 

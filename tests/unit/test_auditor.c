@@ -481,6 +481,34 @@ test_goes_on_after_what_it_finds(void **state)
     }
 }
 
+/* One buffer encodes all records: nothing of a record stays in it when the record has gone. */
+static void
+test_a_noted_record_is_wiped(void **state)
+{
+    const struct audit_options options = {0};
+    const struct audit_record record = {.kind = AUDIT_request,
+                                        .operation = bytes_of_text("read"),
+                                        .tenant = bytes_of_text("default"),
+                                        .name = bytes_of_text("payroll/key"),
+                                        .outcome = bytes_of_text("ok")};
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    struct membership *membership = calloc(1, sizeof(*membership));
+    struct auditor *auditor = calloc(1, sizeof(*auditor));
+    struct step step = {.metrics = metrics, .audit = auditor};
+
+    (void)state;
+    auditor_init(auditor, membership, &options);
+    audit_note(&step, &record);
+    assert_int_equal(auditor->record_count, 1);
+    assert_int_equal(auditor->encoding.size, 0);
+    assert_true(auditor->encoding.capacity > 0);
+    assert_null(memmem(auditor->encoding.data, 64, "payroll/key", 11));
+    auditor_close(auditor);
+    free(auditor);
+    free(membership);
+    free(metrics);
+}
+
 int
 main(void)
 {
@@ -497,6 +525,7 @@ main(void)
         cmocka_unit_test(test_reads_fail_at_the_start),
         cmocka_unit_test(test_no_head_is_forgotten_when_reads_fail),
         cmocka_unit_test(test_goes_on_after_what_it_finds),
+        cmocka_unit_test(test_a_noted_record_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

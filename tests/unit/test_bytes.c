@@ -186,6 +186,26 @@ buf_prints(void **state)
 }
 
 static void
+buf_truncates(void **state)
+{
+    struct buf buf = {0};
+
+    (void)state;
+    buf_truncate(&buf, 0);
+    assert_int_equal(buf_append_text(&buf, "secret"), OK);
+    const uint8_t *memory = buf.data;
+    buf_truncate(&buf, 2);
+    assert_true(bytes_equal(buf_bytes(&buf), bytes_of_text("se")));
+    assert_ptr_equal(buf.data, memory);
+    assert_true(all_zero(memory + 2, 4));
+    buf_truncate(&buf, 2);
+    assert_int_equal(buf.size, 2);
+    buf_truncate(&buf, 0);
+    assert_true(all_zero(memory, 6));
+    buf_close(&buf);
+}
+
+static void
 wipes(void **state)
 {
     uint8_t data[40];
@@ -210,6 +230,7 @@ main(void)
         cmocka_unit_test(buf_grows_and_consumes),
         cmocka_unit_test(buf_refuses_impossible_sizes),
         cmocka_unit_test(buf_prints),
+        cmocka_unit_test(buf_truncates),
         cmocka_unit_test(wipes),
     };
 

@@ -65,6 +65,27 @@ parts_are_framed(void **state)
     assert_memory_equal(found, expected, HASH_BYTES);
 }
 
+/* Few bytes are gathered and hashed in one call, more in several: the frames are the same. */
+static void
+frames_of_any_size(void **state)
+{
+    uint8_t framed[1024] = {0}, data[600], expected[HASH_BYTES], found[HASH_BYTES];
+
+    (void)state;
+    memset(data, 'x', sizeof(data));
+    for (size_t size = 0; size <= sizeof(data); size++) {
+        const struct bytes parts[] = {bytes_of(data, 3), bytes_of(data, size)};
+        framed[7] = 3;
+        memcpy(framed + 8, data, 3);
+        framed[17] = (uint8_t)(size >> 8);
+        framed[18] = (uint8_t)size;
+        memcpy(framed + 19, data, size);
+        hash_bytes(bytes_of(framed, 19 + size), expected);
+        hash_parts(parts, 2, found);
+        assert_memory_equal(found, expected, HASH_BYTES);
+    }
+}
+
 static void
 hkdf_has_limits(void **state)
 {
@@ -303,6 +324,7 @@ main(void)
         cmocka_unit_test(kernel_rng_fills),      cmocka_unit_test(below_is_unbiased),
         cmocka_unit_test(failed_fill_is_zeroed), cmocka_unit_test(storage_keys_differ),
         cmocka_unit_test(sealed_records_verify), cmocka_unit_test(sealed_record_needs_a_nonce),
+        cmocka_unit_test(frames_of_any_size),
     };
 
     return crypto_init() != OK ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

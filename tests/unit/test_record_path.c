@@ -209,7 +209,9 @@ what_does_not_fit_breaks_it(void **state)
     view.value_bytes = AUTH_BYTES_MAX - 1;
     set(&view, "_auth/policy/b", 1, "two", STATE_CHOSEN);
     assert_true(view.broken);
+    memset(&view.admin, 7, sizeof(view.admin));
     auth_view_close(&view);
+    assert_int_equal(view.admin.key[1][0] | view.admin.tag[1], 0); /* keys are wiped */
 }
 
 int
