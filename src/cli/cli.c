@@ -97,8 +97,10 @@ first_word(const char *path)
 static bool
 is_group(const char *word)
 {
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const char *path = cli_commands[i].path;
+    const struct command *command;
+
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        const char *path = command->path;
         if (path[first_word(path)] && first_word(path) == strlen(word) &&
             memcmp(path, word, strlen(word)) == 0)
             return true;
@@ -110,15 +112,17 @@ is_group(const char *word)
 static const struct command *
 find_command(int count, char *const words[], int *used)
 {
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const char *path = cli_commands[i].path;
+    const struct command *command;
+
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        const char *path = command->path;
         size_t first = first_word(path);
 
         *used = path[first] ? 2 : 1;
         if (count < *used || strlen(words[0]) != first || memcmp(path, words[0], first) != 0)
             continue;
         if (*used == 1 || strcmp(path + first + 1, words[1]) == 0)
-            return &cli_commands[i];
+            return command;
     }
     *used = 0;
     return NULL;
@@ -127,24 +131,27 @@ find_command(int count, char *const words[], int *used)
 static void
 print_overview(FILE *out)
 {
+    const struct command *command;
+
     fputs("Ostraka keeps secrets on several nodes; no single one of them can read them.\n"
           "\nUsage: ostraka COMMAND [arguments] [options]\n\nCommands:\n",
           out);
-    for (size_t i = 0; i < cli_command_count; i++)
-        fprintf(out, "  %-18s  %s\n", cli_commands[i].path, cli_commands[i].summary);
+    for (size_t i = 0; (command = cli_command(i)); i++)
+        fprintf(out, "  %-18s  %s\n", command->path, command->summary);
     fprintf(out, "\n`ostraka COMMAND --help` explains a command.\n\n%s", cli_general_help);
 }
 
 static void
 print_group(FILE *out, const char *group)
 {
+    const struct command *command;
     size_t size = strlen(group);
 
     fprintf(out, "Usage: ostraka %s COMMAND [arguments] [options]\n\nCommands:\n", group);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const char *path = cli_commands[i].path;
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        const char *path = command->path;
         if (first_word(path) == size && memcmp(path, group, size) == 0 && path[size])
-            fprintf(out, "  %-18s  %s\n", path, cli_commands[i].summary);
+            fprintf(out, "  %-18s  %s\n", path, command->summary);
     }
     fprintf(out, "\n`ostraka %s COMMAND --help` explains a command.\n", group);
 }
@@ -153,12 +160,14 @@ print_group(FILE *out, const char *group)
 static const char *
 suggest_by_word(const char *word)
 {
+    const struct command *command;
+
     for (size_t i = 0; i < sizeof other_words / sizeof other_words[0]; i++) {
         if (strcmp(other_words[i].word, word) == 0)
             return other_words[i].path;
     }
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const char *path = cli_commands[i].path;
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        const char *path = command->path;
         size_t first = first_word(path);
         if (path[first] && strcmp(path + first + 1, word) == 0)
             return path;
@@ -170,12 +179,13 @@ suggest_by_word(const char *word)
 static const char *
 suggest_by_path(int count, char *const words[])
 {
+    const struct command *command;
     const char *paths[128];
     size_t candidates = 0;
     char typed[SUGGEST_LENGTH_MAX + 1] = "";
 
-    for (size_t i = 0; i < cli_command_count && candidates < sizeof paths / sizeof paths[0]; i++)
-        paths[candidates++] = cli_commands[i].path;
+    while (candidates < sizeof paths / sizeof paths[0] && (command = cli_command(candidates)))
+        paths[candidates++] = command->path;
     for (int i = 0; i < count; i++) {
         size_t used = strlen(typed);
         snprintf(typed + used, sizeof typed - used, "%s%s", i ? " " : "", words[i]);

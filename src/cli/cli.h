@@ -9,15 +9,15 @@
 #include "base/err.h"
 #include "base/exit_status.h"
 
-/* One entry of the table of commands, cli/commands.c. */
+/* One entry of the tables of commands, cli/commands.h. */
 struct command {
     const char *path;                  /* words after "ostraka", separated by one space */
     const char *summary;               /* one line, for the overview */
     const char *help;                  /* usage, arguments, options, examples */
     int (*run)(int argc, char **argv); /* NULL: the command line itself answers */
 };
-extern const struct command cli_commands[];
-extern const size_t cli_command_count;
+/* All of them in the order of the overview, from 0 on; NULL behind the last. */
+const struct command *cli_command(size_t number);
 extern const char cli_general_help[]; /* environment and exit statuses, after the overview */
 
 /* Finds the command and runs it; argv[0] of the command is its last word. */

@@ -50,12 +50,13 @@ first_word(const char *path)
 static bool
 word_was_before(size_t number)
 {
-    const char *path = cli_commands[number].path;
+    const char *path = cli_command(number)->path;
     size_t size = first_word(path);
 
     for (size_t i = 0; i < number; i++) {
-        if (first_word(cli_commands[i].path) == size &&
-            memcmp(cli_commands[i].path, path, size) == 0)
+        const char *other = cli_command(i)->path;
+
+        if (first_word(other) == size && memcmp(other, path, size) == 0)
             return true;
     }
     return false;
@@ -65,12 +66,13 @@ word_was_before(size_t number)
 static void
 print_second_words(size_t number)
 {
-    const char *path = cli_commands[number].path;
+    const struct command *command;
+    const char *path = cli_command(number)->path;
     size_t size = first_word(path);
     const char *separator = "";
 
-    for (size_t i = number; i < cli_command_count; i++) {
-        const char *other = cli_commands[i].path;
+    for (size_t i = number; (command = cli_command(i)); i++) {
+        const char *other = command->path;
 
         if (first_word(other) != size || memcmp(other, path, size) != 0 || !other[size])
             continue;
@@ -98,10 +100,12 @@ takes_name(const struct command *command)
 static void
 print_names(void)
 {
+    const struct command *command;
+
     fputs("        case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n", stdout);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        if (takes_name(&cli_commands[i]))
-            printf("        \"3 %s\") names=1 ;;\n", cli_commands[i].path);
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        if (takes_name(command))
+            printf("        \"3 %s\") names=1 ;;\n", command->path);
     }
     fputs("        esac\n"
           "        case $current in\n"
@@ -123,6 +127,8 @@ print_names(void)
 static void
 print_function(void)
 {
+    const struct command *command;
+
     fputs("_ostraka() {\n"
           "    local current=${COMP_WORDS[COMP_CWORD]} words= names= name i\n"
           "    COMPREPLY=() # none: files\n"
@@ -133,28 +139,29 @@ print_function(void)
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        words=\"",
           stdout);
-    for (size_t i = 0; i < cli_command_count; i++) {
+    for (size_t i = 0; (command = cli_command(i)); i++) {
         if (!word_was_before(i))
-            printf("%.*s ", (int)first_word(cli_commands[i].path), cli_commands[i].path);
+            printf("%.*s ", (int)first_word(command->path), command->path);
     }
     fputs("--help --version\"\n"
           "    else\n"
           "        case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n",
           stdout);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        printf("        \"%s\"%s) words=\"", cli_commands[i].path,
-               strchr(cli_commands[i].path, ' ') ? "" : "\\ *");
-        print_options(cli_commands[i].help);
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        printf("        \"%s\"%s) words=\"", command->path,
+               strchr(command->path, ' ') ? "" : "\\ *");
+        print_options(command->help);
         fputs("\" ;;\n", stdout);
     }
     fputs("        esac\n"
           "        case \"$COMP_CWORD ${COMP_WORDS[1]}\" in\n",
           stdout);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        if (word_was_before(i) || !cli_commands[i].path[first_word(cli_commands[i].path)])
+    for (size_t i = 0; (command = cli_command(i)); i++) {
+        int first = (int)first_word(command->path);
+
+        if (word_was_before(i) || !command->path[first])
             continue;
-        printf("        \"2 %.*s\") words=\"", (int)first_word(cli_commands[i].path),
-               cli_commands[i].path);
+        printf("        \"2 %.*s\") words=\"", first, command->path);
         print_second_words(i);
         fputs("\" ;;\n", stdout);
     }
