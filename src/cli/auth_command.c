@@ -1,20 +1,19 @@
 /*
  * ostraka tenant, policy, identity and token: what operators do through the API, and what callers do
- * with their own token. The answer is printed as the API gives it, as JSON; lists are tables.
+ * with their own token.
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "auth/identity.h"
+#include "cli/auth_call.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/input.h"
-#include "cli/output.h"
 #include "cli/secret_common.h"
 #include "proto/request.h"
 
-enum { LIMITS = 5, CALL_OPTIONS_MAX = 16, PURGE_IDLE_MS = 500, PURGE_IDLE_MAX = 120 };
+enum { LIMITS = 5, PURGE_IDLE_MS = 500, PURGE_IDLE_MAX = 120 };
 
 static const struct {
     const char *option, *member;
@@ -23,48 +22,6 @@ static const struct {
                          {"--value-bytes", "value_bytes"},
                          {"--requests-per-second", "requests_per_second"},
                          {"--expires-after", "expires_after"}};
-
-struct call {
-    const char *command;
-    struct client_options connection;
-    struct client *client; /* opened once the options are known, and before any JSON is made */
-    bool json, renewable;
-    const char *limits[LIMITS], *kind, *name, *identity;
-    uint64_t ttl, uses, expected_version;
-    struct text_list policies, tenants, metadata;
-    struct arguments arguments;
-};
-
-/* ---- the request ---- */
-
-static int
-send_body(struct call *call, enum client_method method, const char *target, const json_t *body)
-{
-    struct client_answer answer;
-    int status = client_call(call->client, method, target, body, &answer);
-
-    if (status == EXIT_OK) {
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
-        client_answer_close(&answer);
-    }
-    return status;
-}
-
-/* Keys have only characters that stand in a target as they are. */
-static int
-send_to(struct call *call, enum client_method method, const char *prefix, const char *key,
-        bool (*valid)(struct bytes key), const json_t *body)
-{
-    char target[256], version[48] = "";
-
-    if (!valid(bytes_of_text(key)))
-        return cli_usage_error(call->command, "%s is not what there can be one of", key);
-    if (call->expected_version > 0)
-        snprintf(version, sizeof(version), "?expected_version=%llu",
-                 (unsigned long long)call->expected_version);
-    snprintf(target, sizeof(target), "%s%s%s", prefix, key, version);
-    return send_body(call, method, target, body);
-}
 
 static bool
 identity_id_valid(struct bytes text)
@@ -81,66 +38,6 @@ policy_name_form(struct bytes text)
     return tenant_name_valid(text);
 }
 
-static int
-parse(struct call *call, int argc, char **argv, const struct option_spec *own, size_t own_count,
-      const char *names, size_t least, size_t most)
-{
-    struct option_spec specs[CALL_OPTIONS_MAX] = {CLIENT_OPTION_SPECS(&call->connection)};
-    size_t count = 0;
-
-    while (specs[count].name)
-        count++;
-    if (own_count > 0)
-        memcpy(specs + count, own, own_count * sizeof(*own));
-    int status = options_parse(call->command, argc, argv, specs, count + own_count, names, least,
-                               most, &call->arguments);
-
-    return status ? status : client_open(&call->connection, &call->client);
-}
-
-/* The end of a command, whatever became of it. */
-static int
-finish(struct call *call, json_t *body, int status)
-{
-    json_decref(body);
-    client_close(call->client);
-    return status;
-}
-
-/* ---- bodies ---- */
-
-static int
-set_names(json_t *body, const char *member, const struct text_list *list)
-{
-    json_t *names = list->count > 0 ? json_array() : NULL;
-
-    for (size_t i = 0; i < list->count; i++) {
-        /* An empty word stands for none at all. */
-        if (list->values[i][0] && json_array_append_new(names, json_string(list->values[i])) != 0) {
-            json_decref(names);
-            return secret_out_of_memory();
-        }
-    }
-    return names && json_object_set_new(body, member, names) != 0 ? secret_out_of_memory()
-                                                                  : EXIT_OK;
-}
-
-static int
-set_text(json_t *body, const char *member, const char *text)
-{
-    return text && json_object_set_new(body, member, json_string(text)) != 0
-               ? secret_out_of_memory()
-               : EXIT_OK;
-}
-
-static int
-set_number(json_t *body, const char *member, uint64_t number)
-{
-    return number > 0 && json_object_set_new(body, member, json_integer((json_int_t)number)) != 0
-               ? secret_out_of_memory()
-               : EXIT_OK;
-}
-
 /* From 1, of at most 18 digits. */
 static bool
 parse_number(const char *text, uint64_t *out)
@@ -154,20 +51,20 @@ parse_number(const char *text, uint64_t *out)
 }
 
 static int
-set_limits(const struct call *call, json_t *body)
+set_limits(const char *command, const char *const given[static LIMITS], json_t *body)
 {
     json_t *limits = json_object();
     int status = EXIT_OK;
 
     for (size_t i = 0; i < LIMITS && status == EXIT_OK; i++) {
-        const char *text = call->limits[i];
+        const char *text = given[i];
         uint64_t number = 0;
 
         if (!text)
             continue;
         if (strcmp(text, "none") != 0 && !parse_number(text, &number))
-            status = cli_usage_error(call->command, "%s is a number from 1, or none",
-                                     limit_names[i].option);
+            status =
+                cli_usage_error(command, "%s is a number from 1, or none", limit_names[i].option);
         else if (json_object_set_new(limits, limit_names[i].member,
                                      number > 0 ? json_integer((json_int_t)number) : json_null()) !=
                  0)
@@ -181,113 +78,21 @@ set_limits(const struct call *call, json_t *body)
 }
 
 static int
-set_metadata(const struct call *call, json_t *body)
+set_metadata(const char *command, const struct text_list *metadata, json_t *body)
 {
-    json_t *pairs = call->metadata.count > 0 ? json_object() : NULL;
+    json_t *pairs = metadata->count > 0 ? json_object() : NULL;
 
-    for (size_t i = 0; i < call->metadata.count; i++) {
-        const char *text = call->metadata.values[i], *sign = strchr(text, '=');
+    for (size_t i = 0; i < metadata->count; i++) {
+        const char *text = metadata->values[i], *sign = strchr(text, '=');
 
         if (!sign ||
             json_object_setn_new(pairs, text, (size_t)(sign - text), json_string(sign + 1)) != 0) {
             json_decref(pairs);
-            return cli_usage_error(call->command, "--metadata is KEY=VALUE, as UTF-8");
+            return cli_usage_error(command, "--metadata is KEY=VALUE, as UTF-8");
         }
     }
     return pairs && json_object_set_new(body, "metadata", pairs) != 0 ? secret_out_of_memory()
                                                                       : EXIT_OK;
-}
-
-/* ---- lists ---- */
-
-/* Rows of all pages: the columns are members of each, as text. */
-static int
-collect(struct client *client, const char *target, const char *member, const char *const columns[],
-        struct table *table, json_t *all)
-{
-    char page[512];
-    int status = EXIT_OK;
-    bool more = true;
-
-    snprintf(page, sizeof(page), "%s?limit=1000", target);
-    while (more && status == EXIT_OK) {
-        struct client_answer answer;
-        json_t *row;
-        size_t i;
-
-        status = client_call(client, CLIENT_GET, page, NULL, &answer);
-        if (status)
-            break;
-        json_array_foreach(json_object_get(answer.json, member), i, row)
-        {
-            for (size_t c = 0; c < table->columns && status == EXIT_OK; c++) {
-                const json_t *value = json_object_get(row, columns[c]);
-                char number[24];
-
-                snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
-                if (table_add(table, COLOUR_NONE,
-                              json_is_string(value)    ? json_string_value(value)
-                              : json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no")
-                                                       : number) != OK)
-                    status = secret_out_of_memory();
-            }
-            if (json_array_append(all, row) != 0)
-                status = secret_out_of_memory();
-        }
-        const char *next = json_string_value(json_object_get(answer.json, "next"));
-        more = next != NULL;
-        if (more && snprintf(page, sizeof(page), "%s?limit=1000&after=%s", target, next) >=
-                        (int)sizeof(page))
-            status = client_bad_answer();
-        client_answer_close(&answer);
-    }
-    return status;
-}
-
-static int
-print_list(struct call *call, const char *target, const char *member, const char *const columns[],
-           struct table *table)
-{
-    json_t *all = json_array(), *whole = NULL;
-    int status =
-        all ? collect(call->client, target, member, columns, table, all) : secret_out_of_memory();
-
-    if (status == EXIT_OK && call->json) {
-        whole = json_pack("{s:O}", member, all);
-        status = whole && output_json(whole) == OK ? EXIT_OK : EXIT_FAILED;
-    } else if (status == EXIT_OK) {
-        table_print(table);
-    }
-    json_decref(whole);
-    json_decref(all);
-    table_close(table);
-    return status;
-}
-
-static int
-list(const char *command, int argc, char **argv, const char *target, const char *member,
-     const char *const columns[], struct table table)
-{
-    struct call call = {.command = command};
-    const struct option_spec own[] = {{.name = "--json", .flag = &call.json}};
-    int status = parse(&call, argc, argv, own, 1, "no arguments", 0, 0);
-
-    if (status == EXIT_OK)
-        status = print_list(&call, target, member, columns, &table);
-    return finish(&call, NULL, status);
-}
-
-/* A call that has one key, and nothing else to say. */
-static int
-on_one(const char *command, int argc, char **argv, enum client_method method, const char *prefix,
-       bool (*valid)(struct bytes key), const char *names)
-{
-    struct call call = {.command = command};
-    int status = parse(&call, argc, argv, NULL, 0, names, 1, 1);
-
-    if (status == EXIT_OK)
-        status = send_to(&call, method, prefix, call.arguments.values[0], valid, NULL);
-    return finish(&call, NULL, status);
 }
 
 /* ---- tenants ---- */
@@ -295,26 +100,27 @@ on_one(const char *command, int argc, char **argv, enum client_method method, co
 static int
 tenant_with_limits(const char *command, int argc, char **argv, bool is_new)
 {
-    struct call call = {.command = command};
+    struct auth_call call = {.command = command};
+    const char *limits[LIMITS] = {0};
     struct option_spec own[LIMITS];
     json_t *body = NULL;
     int status;
 
     for (size_t i = 0; i < LIMITS; i++)
-        own[i] = (struct option_spec){.name = limit_names[i].option, .text = &call.limits[i]};
-    status = parse(&call, argc, argv, own, LIMITS, "NAME", 1, 1);
+        own[i] = (struct option_spec){.name = limit_names[i].option, .text = &limits[i]};
+    status = auth_parse(&call, argc, argv, own, LIMITS, "NAME", 1, 1);
     if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
-        status = set_limits(&call, body);
+        status = set_limits(command, limits, body);
     if (status == EXIT_OK && is_new)
-        status = set_text(body, "name", call.arguments.values[0]);
+        status = auth_set_text(body, "name", call.arguments.values[0]);
     if (status == EXIT_OK && is_new)
-        status = send_body(&call, CLIENT_POST, "/v1/tenants", body);
+        status = auth_send(&call, CLIENT_POST, "/v1/tenants", body);
     else if (status == EXIT_OK)
-        status = send_to(&call, CLIENT_PATCH, "/v1/tenants/", call.arguments.values[0],
-                         tenant_name_valid, body);
-    return finish(&call, body, status);
+        status = auth_send_to(&call, CLIENT_PATCH, "/v1/tenants/", call.arguments.values[0],
+                              tenant_name_valid, body);
+    return auth_finish(&call, body, status);
 }
 
 int
@@ -334,14 +140,15 @@ command_tenant_list(int argc, char **argv)
 {
     static const char *const columns[] = {"name", "created_at"};
 
-    return list("tenant list", argc, argv, "/v1/tenants", "tenants", columns,
-                (struct table){.headings = {"NAME", "CREATED"}, .columns = 2});
+    return auth_list("tenant list", argc, argv, "/v1/tenants", "tenants", columns,
+                     (struct table){.headings = {"NAME", "CREATED"}, .columns = 2});
 }
 
 int
 command_tenant_show(int argc, char **argv)
 {
-    return on_one("tenant show", argc, argv, CLIENT_GET, "/v1/tenants/", tenant_name_valid, "NAME");
+    return auth_on_one("tenant show", argc, argv, CLIENT_GET, "/v1/tenants/", tenant_name_valid,
+                       "NAME");
 }
 
 static bool
@@ -355,7 +162,7 @@ is_zero(const json_t *answer, const char *member)
  * seconds, since what was under way when the purge began could still come.
  */
 static int
-purge(struct call *call, const char *name)
+purge(struct auth_call *call, const char *name)
 {
     char target[256];
     unsigned idle = 0;
@@ -387,17 +194,17 @@ purge(struct call *call, const char *name)
 int
 command_tenant_delete(int argc, char **argv)
 {
-    struct call call = {.command = "tenant delete"};
+    struct auth_call call = {.command = "tenant delete"};
     bool with_all = false;
     const struct option_spec own[] = {{.name = "--purge", .flag = &with_all}};
-    int status = parse(&call, argc, argv, own, 1, "NAME", 1, 1);
+    int status = auth_parse(&call, argc, argv, own, 1, "NAME", 1, 1);
 
     if (status == EXIT_OK && with_all)
         status = purge(&call, call.arguments.values[0]);
     else if (status == EXIT_OK)
-        status = send_to(&call, CLIENT_DELETE, "/v1/tenants/", call.arguments.values[0],
-                         tenant_name_valid, NULL);
-    return finish(&call, NULL, status);
+        status = auth_send_to(&call, CLIENT_DELETE, "/v1/tenants/", call.arguments.values[0],
+                              tenant_name_valid, NULL);
+    return auth_finish(&call, NULL, status);
 }
 
 /* ---- policies ---- */
@@ -405,16 +212,16 @@ command_tenant_delete(int argc, char **argv)
 int
 command_policy_put(int argc, char **argv)
 {
-    struct call call = {.command = "policy put"};
+    struct auth_call call = {.command = "policy put"};
     uint64_t expected = 0;
     const struct option_spec own[] = {{.name = "--expected-version", .number = &expected}};
-    int status = parse(&call, argc, argv, own, 1, "NAME FILE", 2, 2);
+    int status = auth_parse(&call, argc, argv, own, 1, "NAME FILE", 2, 2);
     struct buf text = {0};
     json_t *body = NULL;
     enum vault_err err;
 
     if (status)
-        return finish(&call, NULL, status);
+        return auth_finish(&call, NULL, status);
     if (strcmp(call.arguments.values[1], "-") == 0)
         err = input_read(0, POLICY_TEXT_BYTES_MAX, &text);
     else
@@ -426,18 +233,19 @@ command_policy_put(int argc, char **argv)
         status = EXIT_FAILED;
     }
     if (status == EXIT_OK)
-        status = set_number(body, "expected_version", expected);
+        status = auth_set_number(body, "expected_version", expected);
     if (status == EXIT_OK)
-        status = send_to(&call, CLIENT_PUT, "/v1/policies/", call.arguments.values[0],
-                         policy_name_form, body);
+        status = auth_send_to(&call, CLIENT_PUT, "/v1/policies/", call.arguments.values[0],
+                              policy_name_form, body);
     buf_close(&text);
-    return finish(&call, body, status);
+    return auth_finish(&call, body, status);
 }
 
 int
 command_policy_get(int argc, char **argv)
 {
-    return on_one("policy get", argc, argv, CLIENT_GET, "/v1/policies/", policy_name_form, "NAME");
+    return auth_on_one("policy get", argc, argv, CLIENT_GET, "/v1/policies/", policy_name_form,
+                       "NAME");
 }
 
 int
@@ -445,96 +253,103 @@ command_policy_list(int argc, char **argv)
 {
     static const char *const columns[] = {"name", "version"};
 
-    return list("policy list", argc, argv, "/v1/policies", "policies", columns,
-                (struct table){.headings = {"NAME", "VERSION"}, .columns = 2});
+    return auth_list("policy list", argc, argv, "/v1/policies", "policies", columns,
+                     (struct table){.headings = {"NAME", "VERSION"}, .columns = 2});
 }
 
 int
 command_policy_delete(int argc, char **argv)
 {
-    struct call call = {.command = "policy delete"};
+    struct auth_call call = {.command = "policy delete"};
     const struct option_spec own[] = {
         {.name = "--expected-version", .number = &call.expected_version}};
-    int status = parse(&call, argc, argv, own, 1, "NAME", 1, 1);
+    int status = auth_parse(&call, argc, argv, own, 1, "NAME", 1, 1);
 
     if (status == EXIT_OK)
-        status = send_to(&call, CLIENT_DELETE, "/v1/policies/", call.arguments.values[0],
-                         policy_name_form, NULL);
-    return finish(&call, NULL, status);
+        status = auth_send_to(&call, CLIENT_DELETE, "/v1/policies/", call.arguments.values[0],
+                              policy_name_form, NULL);
+    return auth_finish(&call, NULL, status);
 }
 
 /* ---- identities ---- */
 
+struct identity_words {
+    const char *kind, *name;
+    struct text_list policies, tenants, metadata;
+};
+
 static int
-identity_body(struct call *call, json_t *body)
+identity_body(const char *command, const struct identity_words *words, json_t *body)
 {
-    int status = set_text(body, "name", call->name);
+    int status = auth_set_text(body, "name", words->name);
 
     if (status == EXIT_OK)
-        status = set_text(body, "kind", call->kind);
+        status = auth_set_text(body, "kind", words->kind);
     if (status == EXIT_OK)
-        status = set_names(body, "policies", &call->policies);
+        status = auth_set_names(body, "policies", &words->policies);
     if (status == EXIT_OK)
-        status = set_names(body, "tenants", &call->tenants);
-    return status == EXIT_OK ? set_metadata(call, body) : status;
+        status = auth_set_names(body, "tenants", &words->tenants);
+    return status == EXIT_OK ? set_metadata(command, &words->metadata, body) : status;
 }
 
 int
 command_identity_create(int argc, char **argv)
 {
-    struct call call = {.command = "identity create", .kind = "service"};
-    const struct option_spec own[] = {{.name = "--kind", .text = &call.kind},
-                                      {.name = "--policy", .list = &call.policies},
-                                      {.name = "--act-in", .list = &call.tenants},
-                                      {.name = "--metadata", .list = &call.metadata}};
+    struct auth_call call = {.command = "identity create"};
+    struct identity_words words = {.kind = "service"};
+    const struct option_spec own[] = {{.name = "--kind", .text = &words.kind},
+                                      {.name = "--policy", .list = &words.policies},
+                                      {.name = "--act-in", .list = &words.tenants},
+                                      {.name = "--metadata", .list = &words.metadata}};
     json_t *body = NULL;
-    int status = parse(&call, argc, argv, own, 4, "NAME", 1, 1);
+    int status = auth_parse(&call, argc, argv, own, 4, "NAME", 1, 1);
 
-    call.name = call.arguments.values[0];
+    words.name = call.arguments.values[0];
     if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
-        status = identity_body(&call, body);
+        status = identity_body(call.command, &words, body);
     if (status == EXIT_OK)
-        status = send_body(&call, CLIENT_POST, "/v1/identities", body);
-    return finish(&call, body, status);
+        status = auth_send(&call, CLIENT_POST, "/v1/identities", body);
+    return auth_finish(&call, body, status);
 }
 
 int
 command_identity_change(int argc, char **argv)
 {
-    struct call call = {.command = "identity change"};
-    const struct option_spec own[] = {{.name = "--name", .text = &call.name},
-                                      {.name = "--policy", .list = &call.policies},
-                                      {.name = "--act-in", .list = &call.tenants},
-                                      {.name = "--metadata", .list = &call.metadata}};
+    struct auth_call call = {.command = "identity change"};
+    struct identity_words words = {0};
+    const struct option_spec own[] = {{.name = "--name", .text = &words.name},
+                                      {.name = "--policy", .list = &words.policies},
+                                      {.name = "--act-in", .list = &words.tenants},
+                                      {.name = "--metadata", .list = &words.metadata}};
     json_t *body = NULL;
-    int status = parse(&call, argc, argv, own, 4, "ID", 1, 1);
+    int status = auth_parse(&call, argc, argv, own, 4, "ID", 1, 1);
 
     if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
-        status = identity_body(&call, body);
+        status = identity_body(call.command, &words, body);
     if (status == EXIT_OK)
-        status = send_to(&call, CLIENT_PATCH, "/v1/identities/", call.arguments.values[0],
-                         identity_id_valid, body);
-    return finish(&call, body, status);
+        status = auth_send_to(&call, CLIENT_PATCH, "/v1/identities/", call.arguments.values[0],
+                              identity_id_valid, body);
+    return auth_finish(&call, body, status);
 }
 
 static int
 set_disabled(const char *command, int argc, char **argv, bool disabled)
 {
-    struct call call = {.command = command};
-    int status = parse(&call, argc, argv, NULL, 0, "ID", 1, 1);
+    struct auth_call call = {.command = command};
+    int status = auth_parse(&call, argc, argv, NULL, 0, "ID", 1, 1);
     json_t *body = NULL;
 
     if (status == EXIT_OK)
         body = json_pack("{s:b}", "disabled", disabled);
     if (status == EXIT_OK)
-        status = body ? send_to(&call, CLIENT_PATCH, "/v1/identities/", call.arguments.values[0],
-                                identity_id_valid, body)
+        status = body ? auth_send_to(&call, CLIENT_PATCH, "/v1/identities/",
+                                     call.arguments.values[0], identity_id_valid, body)
                       : secret_out_of_memory();
-    return finish(&call, body, status);
+    return auth_finish(&call, body, status);
 }
 
 int
@@ -554,22 +369,22 @@ command_identity_list(int argc, char **argv)
 {
     static const char *const columns[] = {"id", "name", "kind", "disabled"};
 
-    return list("identity list", argc, argv, "/v1/identities", "identities", columns,
-                (struct table){.headings = {"ID", "NAME", "KIND", "DISABLED"}, .columns = 4});
+    return auth_list("identity list", argc, argv, "/v1/identities", "identities", columns,
+                     (struct table){.headings = {"ID", "NAME", "KIND", "DISABLED"}, .columns = 4});
 }
 
 int
 command_identity_show(int argc, char **argv)
 {
-    return on_one("identity show", argc, argv, CLIENT_GET, "/v1/identities/", identity_id_valid,
-                  "ID");
+    return auth_on_one("identity show", argc, argv, CLIENT_GET, "/v1/identities/",
+                       identity_id_valid, "ID");
 }
 
 int
 command_identity_delete(int argc, char **argv)
 {
-    return on_one("identity delete", argc, argv, CLIENT_DELETE, "/v1/identities/",
-                  identity_id_valid, "ID");
+    return auth_on_one("identity delete", argc, argv, CLIENT_DELETE, "/v1/identities/",
+                       identity_id_valid, "ID");
 }
 
 /* ---- tokens ---- */
@@ -577,42 +392,46 @@ command_identity_delete(int argc, char **argv)
 int
 command_token_create(int argc, char **argv)
 {
-    struct call call = {.command = "token create"};
-    const struct option_spec own[] = {{.name = "--identity", .text = &call.identity},
-                                      {.name = "--ttl", .number = &call.ttl},
-                                      {.name = "--renewable", .flag = &call.renewable},
-                                      {.name = "--policy", .list = &call.policies},
-                                      {.name = "--uses", .number = &call.uses}};
+    struct auth_call call = {.command = "token create"};
+    struct text_list policies = {0};
+    const char *identity = NULL;
+    uint64_t ttl = 0, uses = 0;
+    bool renewable = false;
+    const struct option_spec own[] = {{.name = "--identity", .text = &identity},
+                                      {.name = "--ttl", .number = &ttl},
+                                      {.name = "--renewable", .flag = &renewable},
+                                      {.name = "--policy", .list = &policies},
+                                      {.name = "--uses", .number = &uses}};
     json_t *body = NULL;
-    int status = parse(&call, argc, argv, own, 5, "no arguments", 0, 0);
+    int status = auth_parse(&call, argc, argv, own, 5, "no arguments", 0, 0);
 
     if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
-        status = set_text(body, "identity", call.identity);
+        status = auth_set_text(body, "identity", identity);
     if (status == EXIT_OK)
-        status = set_number(body, "ttl", call.ttl);
+        status = auth_set_number(body, "ttl", ttl);
     if (status == EXIT_OK)
-        status = set_number(body, "uses", call.uses);
+        status = auth_set_number(body, "uses", uses);
     if (status == EXIT_OK)
-        status = set_names(body, "policies", &call.policies);
-    if (status == EXIT_OK && call.renewable && json_object_set_new(body, "renewable", json_true()))
+        status = auth_set_names(body, "policies", &policies);
+    if (status == EXIT_OK && renewable && json_object_set_new(body, "renewable", json_true()))
         status = secret_out_of_memory();
     if (status == EXIT_OK)
-        status = send_body(&call, CLIENT_POST, "/v1/tokens", body);
-    return finish(&call, body, status);
+        status = auth_send(&call, CLIENT_POST, "/v1/tokens", body);
+    return auth_finish(&call, body, status);
 }
 
 static int
 on_own_token(const char *command, int argc, char **argv, enum client_method method,
              const char *target)
 {
-    struct call call = {.command = command};
-    int status = parse(&call, argc, argv, NULL, 0, "no arguments", 0, 0);
+    struct auth_call call = {.command = command};
+    int status = auth_parse(&call, argc, argv, NULL, 0, "no arguments", 0, 0);
 
     if (status == EXIT_OK)
-        status = send_body(&call, method, target, NULL);
-    return finish(&call, NULL, status);
+        status = auth_send(&call, method, target, NULL);
+    return auth_finish(&call, NULL, status);
 }
 
 int
@@ -630,17 +449,17 @@ command_token_renew(int argc, char **argv)
 int
 command_token_revoke(int argc, char **argv)
 {
-    struct call call = {.command = "token revoke"};
+    struct auth_call call = {.command = "token revoke"};
     json_t *body = NULL;
-    int status = parse(&call, argc, argv, NULL, 0, "[ACCESSOR]", 0, 1);
+    int status = auth_parse(&call, argc, argv, NULL, 0, "[ACCESSOR]", 0, 1);
 
     if (status == EXIT_OK && call.arguments.count == 0) {
-        status = send_body(&call, CLIENT_POST, "/v1/tokens/self:revoke", NULL);
+        status = auth_send(&call, CLIENT_POST, "/v1/tokens/self:revoke", NULL);
     } else if (status == EXIT_OK) {
         body = json_object();
-        status = set_text(body, "accessor", call.arguments.values[0]);
+        status = auth_set_text(body, "accessor", call.arguments.values[0]);
         if (status == EXIT_OK)
-            status = send_body(&call, CLIENT_POST, "/v1/tokens:revoke", body);
+            status = auth_send(&call, CLIENT_POST, "/v1/tokens:revoke", body);
     }
-    return finish(&call, body, status);
+    return auth_finish(&call, body, status);
 }

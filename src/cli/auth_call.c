@@ -1,0 +1,189 @@
+#include "cli/auth_call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/secret_common.h"
+
+enum { CALL_OPTIONS_MAX = 16 };
+
+/* ---- the request ---- */
+
+int
+auth_send(struct auth_call *call, enum client_method method, const char *target, const json_t *body)
+{
+    struct client_answer answer;
+    int status = client_call(call->client, method, target, body, &answer);
+
+    if (status == EXIT_OK) {
+        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        client_answer_close(&answer);
+    }
+    return status;
+}
+
+int
+auth_send_to(struct auth_call *call, enum client_method method, const char *prefix, const char *key,
+             bool (*valid)(struct bytes key), const json_t *body)
+{
+    char target[256], version[48] = "";
+
+    if (!valid(bytes_of_text(key)))
+        return cli_usage_error(call->command, "%s is not what there can be one of", key);
+    if (call->expected_version > 0)
+        snprintf(version, sizeof(version), "?expected_version=%llu",
+                 (unsigned long long)call->expected_version);
+    snprintf(target, sizeof(target), "%s%s%s", prefix, key, version);
+    return auth_send(call, method, target, body);
+}
+
+int
+auth_parse(struct auth_call *call, int argc, char **argv, const struct option_spec *own,
+           size_t own_count, const char *names, size_t least, size_t most)
+{
+    struct option_spec specs[CALL_OPTIONS_MAX] = {CLIENT_OPTION_SPECS(&call->connection)};
+    size_t count = 0;
+
+    while (specs[count].name)
+        count++;
+    if (own_count > 0)
+        memcpy(specs + count, own, own_count * sizeof(*own));
+    int status = options_parse(call->command, argc, argv, specs, count + own_count, names, least,
+                               most, &call->arguments);
+
+    return status ? status : client_open(&call->connection, &call->client);
+}
+
+int
+auth_finish(struct auth_call *call, json_t *body, int status)
+{
+    json_decref(body);
+    client_close(call->client);
+    return status;
+}
+
+/* ---- bodies ---- */
+
+int
+auth_set_names(json_t *body, const char *member, const struct text_list *list)
+{
+    json_t *names = list->count > 0 ? json_array() : NULL;
+
+    for (size_t i = 0; i < list->count; i++) {
+        /* An empty word stands for none at all. */
+        if (list->values[i][0] && json_array_append_new(names, json_string(list->values[i])) != 0) {
+            json_decref(names);
+            return secret_out_of_memory();
+        }
+    }
+    return names && json_object_set_new(body, member, names) != 0 ? secret_out_of_memory()
+                                                                  : EXIT_OK;
+}
+
+int
+auth_set_text(json_t *body, const char *member, const char *text)
+{
+    return text && json_object_set_new(body, member, json_string(text)) != 0
+               ? secret_out_of_memory()
+               : EXIT_OK;
+}
+
+int
+auth_set_number(json_t *body, const char *member, uint64_t number)
+{
+    return number > 0 && json_object_set_new(body, member, json_integer((json_int_t)number)) != 0
+               ? secret_out_of_memory()
+               : EXIT_OK;
+}
+
+/* ---- lists ---- */
+
+/* Rows of all pages: the columns are members of each, as text. */
+static int
+collect(struct client *client, const char *target, const char *member, const char *const columns[],
+        struct table *table, json_t *all)
+{
+    char page[512];
+    int status = EXIT_OK;
+    bool more = true;
+
+    snprintf(page, sizeof(page), "%s?limit=1000", target);
+    while (more && status == EXIT_OK) {
+        struct client_answer answer;
+        json_t *row;
+        size_t i;
+
+        status = client_call(client, CLIENT_GET, page, NULL, &answer);
+        if (status)
+            break;
+        json_array_foreach(json_object_get(answer.json, member), i, row)
+        {
+            for (size_t c = 0; c < table->columns && status == EXIT_OK; c++) {
+                const json_t *value = json_object_get(row, columns[c]);
+                char number[24];
+
+                snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+                if (table_add(table, COLOUR_NONE,
+                              json_is_string(value)    ? json_string_value(value)
+                              : json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no")
+                                                       : number) != OK)
+                    status = secret_out_of_memory();
+            }
+            if (json_array_append(all, row) != 0)
+                status = secret_out_of_memory();
+        }
+        const char *next = json_string_value(json_object_get(answer.json, "next"));
+        more = next != NULL;
+        if (more && snprintf(page, sizeof(page), "%s?limit=1000&after=%s", target, next) >=
+                        (int)sizeof(page))
+            status = client_bad_answer();
+        client_answer_close(&answer);
+    }
+    return status;
+}
+
+static int
+print_list(struct auth_call *call, const char *target, const char *member,
+           const char *const columns[], struct table *table)
+{
+    json_t *all = json_array(), *whole = NULL;
+    int status =
+        all ? collect(call->client, target, member, columns, table, all) : secret_out_of_memory();
+
+    if (status == EXIT_OK && call->json) {
+        whole = json_pack("{s:O}", member, all);
+        status = whole && output_json(whole) == OK ? EXIT_OK : EXIT_FAILED;
+    } else if (status == EXIT_OK) {
+        table_print(table);
+    }
+    json_decref(whole);
+    json_decref(all);
+    table_close(table);
+    return status;
+}
+
+int
+auth_list(const char *command, int argc, char **argv, const char *target, const char *member,
+          const char *const columns[], struct table table)
+{
+    struct auth_call call = {.command = command};
+    const struct option_spec own[] = {{.name = "--json", .flag = &call.json}};
+    int status = auth_parse(&call, argc, argv, own, 1, "no arguments", 0, 0);
+
+    if (status == EXIT_OK)
+        status = print_list(&call, target, member, columns, &table);
+    return auth_finish(&call, NULL, status);
+}
+
+int
+auth_on_one(const char *command, int argc, char **argv, enum client_method method,
+            const char *prefix, bool (*valid)(struct bytes key), const char *names)
+{
+    struct auth_call call = {.command = command};
+    int status = auth_parse(&call, argc, argv, NULL, 0, names, 1, 1);
+
+    if (status == EXIT_OK)
+        status = auth_send_to(&call, method, prefix, call.arguments.values[0], valid, NULL);
+    return auth_finish(&call, NULL, status);
+}
