@@ -74,6 +74,15 @@ client_authority_decode(struct bytes encoded, struct client_authority *out)
     return ERR_MALFORMED;
 }
 
+/* A serial number is a number: operators may write it with zeros in front. */
+static struct bytes
+without_zeros(struct bytes serial)
+{
+    while (serial.size > 1 && serial.data[0] == 0)
+        serial = bytes_of(serial.data + 1, serial.size - 1);
+    return serial;
+}
+
 /* A list that is out of date says nothing of who was revoked since: then nobody is let in. */
 static enum statement_verdict
 check_revoked(const struct client_authority *authority, struct bytes serial, uint64_t now_ms)
@@ -82,8 +91,9 @@ check_revoked(const struct client_authority *authority, struct bytes serial, uin
 
     if (PLANTED(revoked_certificate_taken))
         return STATEMENT_VALID;
+    serial = without_zeros(serial);
     for (size_t i = 0; i < authority->revoked_count; i++)
-        if (bytes_equal(authority->revoked[i], serial))
+        if (bytes_equal(without_zeros(authority->revoked[i]), serial))
             return STATEMENT_REVOKED;
     if (list && revocations_have(list, serial))
         return STATEMENT_REVOKED;

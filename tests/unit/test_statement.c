@@ -180,6 +180,10 @@ revoked(void **state)
         trust.revoked[i] = bytes_of(serials[i], sizeof serials[i]);
     assert_int_equal(check(&ed, NULL, NOW), STATEMENT_REVOKED);
     assert_int_equal(check(&ec, signature_ec, NOW), STATEMENT_VALID);
+    static const uint8_t with_zeros[] = {0x00, 0x00, 0x10, 0x92};
+    trust.revoked_count = 1;
+    trust.revoked[0] = bytes_of(with_zeros, sizeof with_zeros);
+    assert_int_equal(check(&ed, NULL, NOW), STATEMENT_REVOKED);
     trust.revoked_count = 0;
     assert_int_equal(check(&ed, NULL, NOW), STATEMENT_VALID);
 }
