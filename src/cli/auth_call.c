@@ -1,9 +1,12 @@
 #include "cli/auth_call.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/identity.h"
 #include "cli/cli.h"
+#include "cli/input.h"
 #include "cli/secret_common.h"
 
 enum { CALL_OPTIONS_MAX = 16 };
@@ -66,6 +69,38 @@ auth_finish(struct auth_call *call, json_t *body, int status)
 /* ---- bodies ---- */
 
 int
+auth_read(const char *file, struct buf *out)
+{
+    enum vault_err err = strcmp(file, "-") == 0 ? input_read(0, AUTH_FILE_BYTES_MAX, out)
+                                                : input_read_file(file, AUTH_FILE_BYTES_MAX, out);
+
+    if (err == OK)
+        return EXIT_OK;
+    output_error("%s cannot be read: %s", file,
+                 err == ERR_IO ? strerror(errno) : vault_err_text(err));
+    return EXIT_FAILED;
+}
+
+int
+auth_read_json(const char *file, const char *what, json_t **out)
+{
+    struct buf text;
+    int status = auth_read(file, &text);
+
+    *out = NULL;
+    if (status == EXIT_OK)
+        *out = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+    if (status == EXIT_OK && !json_is_object(*out)) {
+        output_error("%s is not %s: a JSON object of at most 64 KiB", file, what);
+        json_decref(*out);
+        *out = NULL;
+        status = EXIT_FAILED;
+    }
+    buf_close(&text);
+    return status;
+}
+
+int
 auth_set_names(json_t *body, const char *member, const struct text_list *list)
 {
     json_t *names = list->count > 0 ? json_array() : NULL;
@@ -97,7 +132,27 @@ auth_set_number(json_t *body, const char *member, uint64_t number)
                : EXIT_OK;
 }
 
-/* ---- lists ---- */
+/* ---- whole commands ---- */
+
+bool
+auth_id_valid(struct bytes text)
+{
+    uint8_t id[AUTH_UUID_BYTES];
+
+    return uuid_parse(text, id) == OK;
+}
+
+int
+auth_plain(const char *command, int argc, char **argv, enum client_method method,
+           const char *target)
+{
+    struct auth_call call = {.command = command};
+    int status = auth_parse(&call, argc, argv, NULL, 0, "no arguments", 0, 0);
+
+    if (status == EXIT_OK)
+        status = auth_send(&call, method, target, NULL);
+    return auth_finish(&call, NULL, status);
+}
 
 /* Rows of all pages: the columns are members of each, as text. */
 static int

@@ -35,12 +35,25 @@ int auth_send(struct auth_call *call, enum client_method method, const char *tar
 /* To `prefix` with `key`: those that are `valid` have only characters that need no escape. */
 int auth_send_to(struct auth_call *call, enum client_method method, const char *prefix,
                  const char *key, bool (*valid)(struct bytes key), const json_t *body);
+bool auth_id_valid(struct bytes text); /* of an identity or a role */
+
+/* A whole command without arguments. */
+int auth_plain(const char *command, int argc, char **argv, enum client_method method,
+               const char *target);
 /* A whole command that has one key, and nothing else to say. */
 int auth_on_one(const char *command, int argc, char **argv, enum client_method method,
                 const char *prefix, bool (*valid)(struct bytes key), const char *names);
 /* A whole command: a list, all pages of it; `columns` are members of each. Takes the table. */
 int auth_list(const char *command, int argc, char **argv, const char *target, const char *member,
               const char *const columns[], struct table table);
+
+/*
+ * The content of a file, or with "-" of standard input; what is more than AUTH_FILE_BYTES_MAX is
+ * refused. As JSON it must be an object, which `what` names for people. Empty, or NULL, on failure.
+ */
+enum { AUTH_FILE_BYTES_MAX = 64 * 1024 };
+int auth_read(const char *file, struct buf *out);
+int auth_read_json(const char *file, const char *what, json_t **out);
 
 /* Members of a body. Nothing is set for no names, no text (NULL) and the number 0. */
 int auth_set_names(json_t *body, const char *member, const struct text_list *list);

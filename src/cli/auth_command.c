@@ -9,7 +9,6 @@
 #include "auth/identity.h"
 #include "cli/auth_call.h"
 #include "cli/cli.h"
-#include "cli/input.h"
 #include "cli/secret_common.h"
 #include "proto/request.h"
 
@@ -22,14 +21,6 @@ static const struct {
                          {"--value-bytes", "value_bytes"},
                          {"--requests-per-second", "requests_per_second"},
                          {"--expires-after", "expires_after"}};
-
-static bool
-identity_id_valid(struct bytes text)
-{
-    uint8_t id[AUTH_UUID_BYTES];
-
-    return uuid_parse(text, id) == OK;
-}
 
 /* That of a tenant's. Which names are reserved is for the server. */
 static bool
@@ -216,28 +207,15 @@ command_policy_put(int argc, char **argv)
     uint64_t expected = 0;
     const struct option_spec own[] = {{.name = "--expected-version", .number = &expected}};
     int status = auth_parse(&call, argc, argv, own, 1, "NAME FILE", 2, 2);
-    struct buf text = {0};
     json_t *body = NULL;
-    enum vault_err err;
 
-    if (status)
-        return auth_finish(&call, NULL, status);
-    if (strcmp(call.arguments.values[1], "-") == 0)
-        err = input_read(0, POLICY_TEXT_BYTES_MAX, &text);
-    else
-        err = input_read_file(call.arguments.values[1], POLICY_TEXT_BYTES_MAX, &text);
-    if (err == OK)
-        body = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(body)) {
-        output_error("%s is not a policy: JSON of at most 64 KiB", call.arguments.values[1]);
-        status = EXIT_FAILED;
-    }
+    if (status == EXIT_OK)
+        status = auth_read_json(call.arguments.values[1], "a policy", &body);
     if (status == EXIT_OK)
         status = auth_set_number(body, "expected_version", expected);
     if (status == EXIT_OK)
         status = auth_send_to(&call, CLIENT_PUT, "/v1/policies/", call.arguments.values[0],
                               policy_name_form, body);
-    buf_close(&text);
     return auth_finish(&call, body, status);
 }
 
@@ -332,7 +310,7 @@ command_identity_change(int argc, char **argv)
         status = identity_body(call.command, &words, body);
     if (status == EXIT_OK)
         status = auth_send_to(&call, CLIENT_PATCH, "/v1/identities/", call.arguments.values[0],
-                              identity_id_valid, body);
+                              auth_id_valid, body);
     return auth_finish(&call, body, status);
 }
 
@@ -347,7 +325,7 @@ set_disabled(const char *command, int argc, char **argv, bool disabled)
         body = json_pack("{s:b}", "disabled", disabled);
     if (status == EXIT_OK)
         status = body ? auth_send_to(&call, CLIENT_PATCH, "/v1/identities/",
-                                     call.arguments.values[0], identity_id_valid, body)
+                                     call.arguments.values[0], auth_id_valid, body)
                       : secret_out_of_memory();
     return auth_finish(&call, body, status);
 }
@@ -376,15 +354,15 @@ command_identity_list(int argc, char **argv)
 int
 command_identity_show(int argc, char **argv)
 {
-    return auth_on_one("identity show", argc, argv, CLIENT_GET, "/v1/identities/",
-                       identity_id_valid, "ID");
+    return auth_on_one("identity show", argc, argv, CLIENT_GET, "/v1/identities/", auth_id_valid,
+                       "ID");
 }
 
 int
 command_identity_delete(int argc, char **argv)
 {
     return auth_on_one("identity delete", argc, argv, CLIENT_DELETE, "/v1/identities/",
-                       identity_id_valid, "ID");
+                       auth_id_valid, "ID");
 }
 
 /* ---- tokens ---- */
@@ -422,28 +400,16 @@ command_token_create(int argc, char **argv)
     return auth_finish(&call, body, status);
 }
 
-static int
-on_own_token(const char *command, int argc, char **argv, enum client_method method,
-             const char *target)
-{
-    struct auth_call call = {.command = command};
-    int status = auth_parse(&call, argc, argv, NULL, 0, "no arguments", 0, 0);
-
-    if (status == EXIT_OK)
-        status = auth_send(&call, method, target, NULL);
-    return auth_finish(&call, NULL, status);
-}
-
 int
 command_token_show(int argc, char **argv)
 {
-    return on_own_token("token show", argc, argv, CLIENT_GET, "/v1/tokens/self");
+    return auth_plain("token show", argc, argv, CLIENT_GET, "/v1/tokens/self");
 }
 
 int
 command_token_renew(int argc, char **argv)
 {
-    return on_own_token("token renew", argc, argv, CLIENT_POST, "/v1/tokens/self:renew");
+    return auth_plain("token renew", argc, argv, CLIENT_POST, "/v1/tokens/self:renew");
 }
 
 int

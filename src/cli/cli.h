@@ -90,6 +90,25 @@ int command_token_create(int argc, char **argv);
 int command_token_show(int argc, char **argv);
 int command_token_renew(int argc, char **argv);
 int command_token_revoke(int argc, char **argv);
+/* cli/role_command.c */
+int command_role_create(int argc, char **argv);
+int command_role_list(int argc, char **argv);
+int command_role_get(int argc, char **argv);
+int command_role_delete(int argc, char **argv);
+int command_role_issue(int argc, char **argv);
+int command_role_revoke(int argc, char **argv);
+/* cli/trust_command.c */
+int command_issuer_put(int argc, char **argv);
+int command_issuer_list(int argc, char **argv);
+int command_issuer_get(int argc, char **argv);
+int command_issuer_delete(int argc, char **argv);
+int command_authority_put(int argc, char **argv);
+int command_authority_get(int argc, char **argv);
+int command_authority_revoke(int argc, char **argv);
+int command_authority_delete(int argc, char **argv);
+int command_crl_put(int argc, char **argv);
+int command_crl_get(int argc, char **argv);
+int command_crl_delete(int argc, char **argv);
 /* cli/login_command.c */
 int command_login_approle(int argc, char **argv);
 int command_login_jwt(int argc, char **argv);

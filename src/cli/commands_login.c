@@ -1,4 +1,4 @@
-/* Commands that log in and out. */
+/* Commands that say who may log in and how, and that log in and out. */
 #include "cli/commands.h"
 
 #define LOGIN_HELP                                                                                 \
@@ -15,6 +15,187 @@
     "  --tenant NAME       tenant to log in to (default: $OSTRAKA_TENANT, else \"default\")\n"
 
 const struct command commands_login[] = {
+    {
+        "role create",
+        "make a role that machines log in with",
+        "Usage: ostraka role create --identity ID [options]\n"
+        "\n"
+        "Makes a role: who logs in with its id and one of its secret ids is that identity.\n"
+        "`ostraka role issue` makes secret ids.\n"
+        "\n"
+        "Options:\n"
+        "  --identity ID       whom it logs in\n"
+        "  --ttl SECONDS       how long the token of a login is valid (default: "
+        "3600)\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka role create --identity ID --ttl 600\n",
+        command_role_create,
+    },
+    {
+        "role list",
+        "list the roles",
+        "Usage: ostraka role list [options]\n"
+        "\n"
+        "Lists the roles of the tenant by id.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the list as JSON\n" CONNECTION_HELP,
+        command_role_list,
+    },
+    {
+        "role get",
+        "print a role",
+        "Usage: ostraka role get ID [options]\n"
+        "\n"
+        "Prints a role as JSON, with the accessors of its secret ids.\n" CONNECTION_HELP,
+        command_role_get,
+    },
+    {
+        "role delete",
+        "delete a role",
+        "Usage: ostraka role delete ID [options]\n"
+        "\n"
+        "Deletes a role. Nobody logs in with it any more when this returns; tokens of logins\n"
+        "before are valid until they end.\n" CONNECTION_HELP,
+        command_role_delete,
+    },
+    {
+        "role issue",
+        "make a secret id for a role",
+        "Usage: ostraka role issue ID [options]\n"
+        "\n"
+        "Makes one more secret id, four at most, and prints it as JSON: the only time that it is\n"
+        "shown. `ostraka login approle` logs in with it and the role's id.\n"
+        "\n"
+        "Options:\n"
+        "  --ttl SECONDS       how long it is good for logins (default: until it is "
+        "revoked)\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  (umask 077; ostraka role issue ID | jq -r .secret_id > secret-id)\n",
+        command_role_issue,
+    },
+    {
+        "role revoke",
+        "revoke a secret id of a role",
+        "Usage: ostraka role revoke ID ACCESSOR [options]\n"
+        "\n"
+        "Revokes the secret id of that accessor. Nobody logs in with it any more when this\n"
+        "returns.\n" CONNECTION_HELP,
+        command_role_revoke,
+    },
+    {
+        "issuer put",
+        "trust an issuer of JSON web tokens",
+        "Usage: ostraka issuer put FILE|- [options]\n"
+        "\n"
+        "Stores the issuer that a file describes, as JSON, or replaces the one of that name:\n"
+        "{\"issuer\": \"...\", \"audiences\": [...], \"ttl_max\": SECONDS, \"jwks\": {\"keys\": "
+        "[...]},\n"
+        " \"roles\": [{\"claim\": \"...\", \"value\": \"...\", \"policies\": [...]}]}\n"
+        "\n"
+        "Options:\n"
+        "  --jwks FILE         its keys, as it publishes them, for `jwks`\n"
+        "  --expected-version N  only if the current version is N\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka issuer put ci.json --jwks jwks.json\n",
+        command_issuer_put,
+    },
+    {
+        "issuer list",
+        "list the issuers",
+        "Usage: ostraka issuer list [options]\n"
+        "\n"
+        "Lists the issuers that the tenant trusts.\n"
+        "\n"
+        "Options:\n"
+        "  --json              print the list as JSON\n" CONNECTION_HELP,
+        command_issuer_list,
+    },
+    {
+        "issuer get",
+        "print an issuer",
+        "Usage: ostraka issuer get ID [options]\n"
+        "\n"
+        "Prints an issuer as JSON. Its id is in `ostraka issuer list`.\n" CONNECTION_HELP,
+        command_issuer_get,
+    },
+    {
+        "issuer delete",
+        "trust an issuer no more",
+        "Usage: ostraka issuer delete ID [options]\n"
+        "\n"
+        "Deletes an issuer. No node takes its JSON web tokens any more when this "
+        "returns.\n" CONNECTION_HELP,
+        command_issuer_delete,
+    },
+    {
+        "authority put",
+        "trust an authority of certificates",
+        "Usage: ostraka authority put FILE|- [options]\n"
+        "\n"
+        "Makes the authority of a file, a certificate in PEM, the one whose client certificates\n"
+        "are good for logins. Serial numbers that are revoked stay revoked.\n"
+        "\n"
+        "Options:\n"
+        "  --none-revoked      forget which serial numbers are revoked\n"
+        "  --expected-version N  only if the current version is N\n" CONNECTION_HELP,
+        command_authority_put,
+    },
+    {
+        "authority get",
+        "print the authority of certificates",
+        "Usage: ostraka authority get [options]\n"
+        "\n"
+        "Prints the authority as JSON, with the serial numbers that are revoked.\n" CONNECTION_HELP,
+        command_authority_get,
+    },
+    {
+        "authority revoke",
+        "revoke client certificates",
+        "Usage: ostraka authority revoke SERIAL... [options]\n"
+        "\n"
+        "Adds serial numbers, in hex as `openssl x509 -serial` shows them, to those that are\n"
+        "revoked: nobody logs in with them any more when this returns. There may be 256; a list\n"
+        "that the authority signs itself has room for more, `ostraka crl put`.\n" CONNECTION_HELP,
+        command_authority_revoke,
+    },
+    {
+        "authority delete",
+        "trust no authority any more",
+        "Usage: ostraka authority delete [options]\n"
+        "\n"
+        "Deletes the authority. Nobody logs in with a certificate any more when this "
+        "returns.\n" CONNECTION_HELP,
+        command_authority_delete,
+    },
+    {
+        "crl put",
+        "store a list of revoked certificates",
+        "Usage: ostraka crl put FILE|- [options]\n"
+        "\n"
+        "Stores the list that the tenant's authority has signed, in PEM. Put the next one well\n"
+        "before it is due: from then on nobody logs in with a certificate.\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  openssl ca -gencrl -config ca.conf | ostraka crl put -\n",
+        command_crl_put,
+    },
+    {
+        "crl get",
+        "show the list of revoked certificates",
+        "Usage: ostraka crl get [options]\n"
+        "\n"
+        "Prints number and times of the list, and how many certificates are on it, as "
+        "JSON.\n" CONNECTION_HELP,
+        command_crl_get,
+    },
+    {
+        "crl delete",
+        "delete the list of revoked ones",
+        "Usage: ostraka crl delete [options]\n"
+        "\n"
+        "Deletes the list: certificates that only it revoked are good again.\n" CONNECTION_HELP,
+        command_crl_delete,
+    },
     {
         "login approle",
         "log in as a machine, with a role id and a secret id",

@@ -81,13 +81,16 @@ print_second_words(size_t number)
     }
 }
 
-/* Its first argument is the name of a secret that is there, as its usage says. */
+/* Its first argument is the name of a secret that is there, as its group and its usage say. */
 static bool
 takes_name(const struct command *command)
 {
     const char *usage = strstr(command->help, command->path);
+    bool of_secrets = strncmp(command->path, "secret ", 7) == 0 ||
+                      strncmp(command->path, "versions ", 9) == 0 ||
+                      strncmp(command->path, "metadata ", 9) == 0;
 
-    if (!usage || strcmp(command->path, "secret create") == 0)
+    if (!usage || !of_secrets || strcmp(command->path, "secret create") == 0)
         return false;
     usage += strlen(command->path);
     return strncmp(usage, " NAME", 5) == 0 || strncmp(usage, " FROM TO", 8) == 0;
