@@ -11,6 +11,7 @@
 #define OSTRAKA_ACTORS_ALARMS_H
 
 #include "actors/actor.h"
+#include "actors/list_watch.h"
 #include "actors/membership.h"
 
 enum alarm_kind {
@@ -40,6 +41,7 @@ struct alarm_count {
 struct alarms {
     struct alarm_count of_kind[ALARM_KINDS];
     struct alarm_count of_peer[NODES_MAX];
+    struct list_watch lists;
 };
 
 /* A client was answered so for want of a right; other errors are none. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/sweep.h"
+#include "auth/decide.h"
 
 enum vault_err
 auth_view_init(struct auth_view *view, uint64_t seed)
@@ -23,6 +24,7 @@ auth_view_close(struct auth_view *view)
         free(record);
     }
     path_map_close(&view->records);
+    view->lists = NULL;
     bytes_wipe(&view->admin, sizeof(view->admin));
 }
 
@@ -105,6 +107,30 @@ auth_view_covers(const struct auth_view *view, unsigned group,
 
 /* ---- records ---- */
 
+/* There are few lists of revoked certificates, so they have a list of their own. */
+static bool
+is_revocations(struct path path)
+{
+    struct bytes kind, key;
+    record_path_split(path, &kind, &key);
+    return bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_CLIENT_AUTHORITY))) &&
+           bytes_equal(key, bytes_of_text("crl"));
+}
+
+static void
+remove_record(struct auth_view *view, struct auth_record *record)
+{
+    struct auth_record **at = &view->lists;
+    if (is_revocations(record->link.path)) {
+        while (*at != record)
+            at = &(*at)->list_next;
+        *at = record->list_next;
+    }
+    path_map_remove(&view->records, &record->link);
+    buf_close(&record->value);
+    free(record);
+}
+
 static struct auth_record *
 record_of(struct auth_view *view, struct path path)
 {
@@ -112,8 +138,13 @@ record_of(struct auth_view *view, struct path path)
     if (record)
         return record;
     record = view->records.count < AUTH_RECORDS_MAX ? calloc(1, sizeof(*record)) : NULL;
-    if (record && path_map_insert(&view->records, path, &record->link) == OK)
+    if (record && path_map_insert(&view->records, path, &record->link) == OK) {
+        if (is_revocations(path)) {
+            record->list_next = view->lists;
+            view->lists = record;
+        }
         return record;
+    }
     free(record);
     view->broken = true;
     return NULL;
@@ -143,6 +174,7 @@ take_chosen(struct auth_view *view, struct auth_record *record, const struct pat
     record->generation = head->generation;
     record->version = head->version;
     record->changed_at_ms = head->changed_at_ms;
+    record->list_told = LIST_TOLD_NOTHING;
     add_chosen(view, record, true);
 }
 
@@ -372,9 +404,7 @@ auth_view_dropped(struct auth_view *view, struct path path, bool gone)
     if (!gone)
         return;
     mark_forgotten(view, record, false);
-    path_map_remove(&view->records, &record->link);
-    buf_close(&record->value);
-    free(record);
+    remove_record(view, record);
 }
 
 bool

@@ -32,6 +32,9 @@ enum {
     AUTH_FORGET_MAX = 4096,               /* records that are forgotten at once */
 };
 
+/* What has been said of a list of revoked certificates since it came (list_watch.h). */
+enum list_told { LIST_TOLD_NOTHING, LIST_TOLD_SOON, LIST_TOLD_OVERDUE };
+
 struct auth_record {
     struct path_link link; /* first */
     uint8_t accepted_id[ID_BYTES];
@@ -45,9 +48,11 @@ struct auth_record {
     struct buf value; /* empty: deleted */
     /* Of the accepted head, for the sweep. */
     struct ballot ballot;
-    uint64_t forget_after_ms; /* 0: never */
-    bool forgotten;           /* all of the above but these two is zero; its row is to go */
-    bool dropping;            /* and is on its way out */
+    uint64_t forget_after_ms;      /* 0: never */
+    bool forgotten;                /* all of the above but these two is zero; its row is to go */
+    bool dropping;                 /* and is on its way out */
+    uint8_t list_told;             /* enum list_told */
+    struct auth_record *list_next; /* of those that are lists of revoked certificates */
 };
 
 struct group_digest {
@@ -63,6 +68,7 @@ struct record_group {
 struct auth_view {
     struct path_map records; /* struct auth_record */
     struct record_group groups[RECORD_GROUPS];
+    struct auth_record *lists; /* of revoked certificates, deleted ones too */
     size_t value_bytes;
     size_t forgotten_count;
     uint64_t forgotten_ms;    /* what may be forgotten before that, is */

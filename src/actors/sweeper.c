@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "actors/lease.h"
+#include "actors/list_watch.h"
 #include "actors/sweep.h"
 #include "auth/sweep.h"
 #include "base/planted.h"
@@ -179,6 +180,7 @@ on_tick(struct sweeper *sw, const struct step *st, struct effects *out)
         propose(sw, st, out);
         if (sw->dropping_count == 0)
             drop(sw, st, out);
+        list_watch_tick(sw->membership, st);
     }
     effect_timer(out, ACTOR_SWEEPER, TAG_TICK,
                  duration_ms(view->forgotten_count > 0 ? SWEEP_TICK_BUSY_MS : SWEEP_TICK_MS));

@@ -109,6 +109,11 @@ put_node(struct json_out *out, const struct node_status *status)
           status->repair.paths_in_doubt);
     gauge(out, "identity_records", "identity records kept by this node, deleted ones included",
           status->identity_records);
+    gauge(out, "revocation_lists_due",
+          "lists of revoked certificates whose next one is due soon, or has been due",
+          status->revocation_lists.due);
+    gauge(out, "revocation_lists_overdue", "of them, those that stop the logins of their tenants",
+          status->revocation_lists.overdue);
     single(out, "scrub_passes_total", "counter", "times that the whole store was read through",
            status->repair.scrub_passes);
     gauge(out, "scrub_pass_rows", "rows read in the present pass", status->repair.scrub_rows);

@@ -77,6 +77,9 @@ struct node_status {
     } recovery; /* from a lost or rolled-back store */
     struct repair_status repair;
     uint64_t identity_records; /* that this node decides by, deleted ones too */
+    struct {
+        uint64_t due, overdue;
+    } revocation_lists; /* whose next one is due soon or already; of them, already */
 };
 
 /* How paths are spread over the nodes, from what these have told of themselves. */

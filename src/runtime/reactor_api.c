@@ -281,6 +281,8 @@ fill_status(struct reactor *r, struct node_status *s)
     fill_anti_entropy(r, &s->anti_entropy);
     fill_repair(r, &s->repair);
     s->identity_records = node_membership(r->node)->records->records.count;
+    s->revocation_lists.due = node_membership(r->node)->alarms->lists.found.due;
+    s->revocation_lists.overdue = node_membership(r->node)->alarms->lists.found.overdue;
     s->quorum = connected >= cluster_node_majority(cluster);
     fill_recovery(r->node, s);
     fill_reasons(s, r);

@@ -8,7 +8,7 @@ import unittest
 
 from identity_cluster import DEADLINE, NODES, NOWHERE, IdentityCluster
 from logins import Authority, Issuer, Key, base64url, make_jwt, statement
-from ostraka_cluster import SLOW, Cluster
+from ostraka_cluster import SLOW, Cluster, wait_until
 
 APPROLE, JWT, CERT = "/v1/auth/approle:login", "/v1/auth/jwt:login", "/v1/auth/cert:login"
 
@@ -329,6 +329,47 @@ class Logins(IdentityCluster):
             self.login(401, node, CERT, sign(0x10), tenant=tenant)
         self.call(200, 2, "PUT", path, {"crl": authority.revocations([], 2)}, tenant=tenant)
         self.login(200, 3, CERT, sign(0x10), tenant=tenant)
+
+    def watched(self, node):
+        """(lists due, of them overdue, alarms)"""
+        text = self.cluster.request(node, "GET", "/metrics")[2]
+        values = dict(line.rsplit(" ", 1) for line in text.decode().splitlines() if not line.startswith("#"))
+        return tuple(int(values["ostraka_" + name]) for name in ("revocation_lists_due", "revocation_lists_overdue",
+                                                                  "alarms_total"))
+
+    def lines_about(self, tenant, event):
+        lines = [line for node in self.cluster.nodes() for line in self.cluster.log(node).splitlines()]
+        return [line for line in lines if " %s " % event in line and "tenant=" + tenant in line]
+
+    def test_a_list_that_will_be_due_is_told_of(self):
+        tenant, path = "soon", "/v1/auth/ca/crl"
+        authority, _ = self.trust_certificates(tenant)
+        alarms = [self.watched(node)[2] for node in self.cluster.nodes()]
+
+        def wait(due, overdue, what):
+            wait_until(lambda: all(self.watched(node)[:2] == (due, overdue) for node in self.cluster.nodes()),
+                       2 * DEADLINE, what)
+
+        def times(*seconds):
+            return [time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + one)) for one in seconds]
+
+        before = self.watched(1)[1]  # of other tests
+        self.call(200, 1, "PUT", path, {"crl": authority.revocations([], 1, times=times(-36000, 1800))}, tenant=tenant)
+        wait(before + 1, before, "it is told that a list is due soon")
+        self.assertEqual(len(self.lines_about(tenant, "revocations_due_soon")), NODES)
+        self.call(200, 2, "PUT", path, {"crl": authority.revocations([], 2, 3600)}, tenant=tenant)
+        wait(before, before, "there is another list")
+        for seconds in (2, 5, 10, 20, 40):  # a busy machine may need that long to put it
+            crl = authority.revocations([], 3, seconds)
+            if self.ask(3, "PUT", path, {"crl": crl}, tenant=tenant)[0] == 200:
+                break
+        wait(before + 1, before + 1, "a list is overdue")
+        lines = self.lines_about(tenant, "alarm_revocations_overdue")
+        self.assertEqual(len(lines), NODES)
+        self.assertTrue(all(" error " in line for line in lines), lines)
+        for node, count in zip(self.cluster.nodes(), alarms):
+            self.assertGreater(self.watched(node)[2], count)
+        self.call(200, 2, "DELETE", path, tenant=tenant)
 
     # ---- strangers ----
 

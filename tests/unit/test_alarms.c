@@ -8,6 +8,10 @@
 #include <cmocka.h>
 
 #include "actors/alarms.h"
+#include "auth/statement.h"
+#include "crypto/base64.h"
+#include "crypto/certificate.h"
+#include "revocation_fixture.h"
 #include "token_records.h"
 
 #define READERS "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\",\"list\"]}]}"
@@ -111,6 +115,104 @@ revoked_tokens(void **state)
     ac_free(ac);
 }
 
+/* ---- lists of revoked certificates ---- */
+
+static void
+put_authority(struct actor_cluster *ac, const char *tenant, const char *certificate,
+              uint8_t mark[static HASH_BYTES])
+{
+    struct client_authority authority = {0};
+    struct buf value = {0};
+    struct bytes subject;
+    uint8_t der[2048];
+    size_t size;
+    assert_int_equal(base64_decode(bytes_of_text(certificate), der, sizeof(der), &size), OK);
+    authority.certificate = bytes_of(der, size);
+    assert_int_equal(certificate_authority_of(authority.certificate, &subject, mark), OK);
+    assert_int_equal(client_authority_encode(&authority, &value), OK);
+    records_put(ac, tenant, AUTH_KIND_CLIENT_AUTHORITY, "ca", &value);
+}
+
+/* Of a period of 1000 s. */
+static void
+put_list(struct actor_cluster *ac, const char *tenant, const uint8_t mark[static HASH_BYTES],
+         uint64_t left_s)
+{
+    struct revocations list = {.number = bytes_of_text("1")};
+    struct buf value = {0};
+    list.next_update_ms = ac_wall_ms(ac, 0) + left_s * 1000;
+    list.this_update_ms = list.next_update_ms - UINT64_C(1000) * 1000;
+    memcpy(list.authority, mark, HASH_BYTES);
+    assert_int_equal(revocations_encode(&list, &value), OK);
+    records_put(ac, tenant, AUTH_KIND_CLIENT_AUTHORITY, "crl", &value);
+}
+
+static void
+expect_lists(const struct actor_cluster *ac, uint64_t due, uint64_t overdue, uint64_t alarms)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        const struct list_watch *lists = &node_membership(ac->nodes[i].node)->alarms->lists;
+        assert_int_equal(lists->found.due, due);
+        assert_int_equal(lists->found.overdue, overdue);
+        assert_int_equal(counted(ac, i, METRIC_alarms), alarms);
+    }
+}
+
+static void
+lists_that_are_due(void **state)
+{
+    enum { LOOK_MS = (LIST_WATCH_INTERVAL_S + 2) * 1000 };
+    struct actor_cluster *ac = cluster_of(8);
+    uint8_t mark[HASH_BYTES], others[HASH_BYTES];
+    (void)state;
+    put_authority(ac, "default", authority_ec, mark);
+    put_list(ac, "default", mark, 140);
+    ac_run_ms(ac, LOOK_MS);
+    expect_lists(ac, 0, 0, 0); /* it is near 100 s before */
+    ac_run_ms(ac, 40000);
+    expect_lists(ac, 1, 0, 0);
+    ac_run_ms(ac, 100000);
+    expect_lists(ac, 1, 1, 1);
+    ac_run_ms(ac, 3 * LOOK_MS);
+    expect_lists(ac, 1, 1, 1); /* told once */
+    put_list(ac, "default", mark, 900);
+    ac_run_ms(ac, LOOK_MS);
+    expect_lists(ac, 0, 0, 1);
+    put_list(ac, "default", mark, 1);
+    ac_run_ms(ac, LOOK_MS);
+    expect_lists(ac, 1, 1, 2);
+    /* Of an authority that is not the tenant's it says nothing. */
+    put_authority(ac, "default", authority_other, others);
+    ac_run_ms(ac, LOOK_MS);
+    expect_lists(ac, 0, 0, 2);
+    ac_free(ac);
+}
+
+/* More than are looked at in one step; those that are deleted do not count. */
+static void
+lists_of_many_tenants(void **state)
+{
+    enum { TENANTS = 2 * LIST_WATCH_AT_ONCE + 1 };
+    struct actor_cluster *ac = cluster_of(9);
+    uint8_t mark[HASH_BYTES];
+    (void)state;
+    for (unsigned i = 0; i < TENANTS; i++) {
+        char tenant[16];
+        snprintf(tenant, sizeof(tenant), "team-%u", i);
+        records_put_tenant(ac, tenant);
+        put_authority(ac, tenant, authority_ec, mark);
+        put_list(ac, tenant, mark, i % 2 == 0 ? 50 : 1000);
+    }
+    char name[64];
+    snprintf(name, sizeof(name), "_auth/%s/crl", auth_kind_name(AUTH_KIND_CLIENT_AUTHORITY));
+    struct request delete = ac_make(REQUEST_RECORD_DELETE, name, NULL);
+    delete.tenant = bytes_of_text("team-0");
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &delete))->reply.err, OK);
+    ac_run_ms(ac, 2 * LIST_WATCH_INTERVAL_S * 1000);
+    expect_lists(ac, TENANTS / 2, 0, 0);
+    ac_free(ac);
+}
+
 /* A broken node presents a credential that it has seen, for what that does not allow. */
 static void
 nodes_that_ask_for_too_much(void **state)
@@ -140,10 +242,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bursts_of_denials),
-        cmocka_unit_test(credentials_that_are_not_valid),
-        cmocka_unit_test(revoked_tokens),
-        cmocka_unit_test(nodes_that_ask_for_too_much),
+        cmocka_unit_test(bursts_of_denials),     cmocka_unit_test(credentials_that_are_not_valid),
+        cmocka_unit_test(revoked_tokens),        cmocka_unit_test(lists_that_are_due),
+        cmocka_unit_test(lists_of_many_tenants), cmocka_unit_test(nodes_that_ask_for_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
