@@ -7,15 +7,7 @@
 
 #include "audit/judge.h"
 #include "audit/query.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz.h"
 
 static void
 same_again(struct bytes input, enum vault_err err, struct buf *again)

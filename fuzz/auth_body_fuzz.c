@@ -2,18 +2,9 @@
  * Bodies of the calls on identities. The first byte picks the call; what is accepted must be a
  * record that can be stored, and answers must be made of it.
  */
-#include <stdlib.h>
 
 #include "api/auth_body.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz.h"
 
 static void
 check_policy(struct bytes text, struct arena *arena, struct buf *out)

@@ -6,16 +6,7 @@
 
 #include "auth/identity.h"
 #include "auth/token.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-check_same(enum vault_err err, struct bytes input, struct buf *again)
-{
-    if (err != OK || !bytes_equal(input, buf_bytes(again)))
-        abort();
-    buf_close(again);
-}
+#include "fuzz.h"
 
 static void
 check_token(struct bytes input)
@@ -88,11 +79,8 @@ check_uuid(struct bytes input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const checks[])(struct bytes) = {check_token,   check_identity, check_tenant,
-                                                   check_approle, check_ticket,   check_uuid};
+    static fuzz_check *const checks[] = {check_token,   check_identity, check_tenant,
+                                         check_approle, check_ticket,   check_uuid};
 
-    if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
-        return 0;
-    checks[data[0]](bytes_of(data + 1, size - 1));
-    return 0;
+    return fuzz_pick(checks, sizeof(checks) / sizeof(checks[0]), data, size);
 }

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "env/env_plan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { VALUE_SIZE_MAX = 12 };
 

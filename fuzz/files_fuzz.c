@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "crypto/bucket_keys.h"
+#include "fuzz.h"
 #include "runtime/keyfile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SLOTS = 8 }; /* more buckets are refused as too many, which is quick */
 
@@ -67,10 +66,7 @@ check_birth(struct bytes input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const checks[])(struct bytes) = {check_buckets, check_birth};
+    static fuzz_check *const checks[] = {check_buckets, check_birth};
 
-    if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
-        return 0;
-    checks[data[0]](bytes_of(data + 1, size - 1));
-    return 0;
+    return fuzz_pick(checks, sizeof(checks) / sizeof(checks[0]), data, size);
 }

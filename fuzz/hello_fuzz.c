@@ -4,9 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "runtime/link_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check_hello(struct bytes input)

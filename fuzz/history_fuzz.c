@@ -6,8 +6,7 @@
 
 #include "base/bytes.h"
 #include "check/history.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 /* The report is about paths of the history, and nothing reads it here. */
 static void

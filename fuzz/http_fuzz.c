@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "api/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { BODY_MAX = 4096 };
 

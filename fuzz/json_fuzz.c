@@ -3,15 +3,14 @@
  * it is rendered and read again. The first byte of the input chooses method and content type.
  */
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "base/cbor.h"
+#include "fuzz.h"
 
 enum { FUZZ_ARENA_BYTES = 4 * 1024 * 1024 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int
@@ -21,13 +20,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     api_global_init();
     return 0;
-}
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
 }
 
 /* The reply to a read of what was written, as a body of POST again. */

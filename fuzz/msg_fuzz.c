@@ -1,9 +1,8 @@
 /* Messages between nodes: whatever is accepted is written back byte for byte. */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "proto/msg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

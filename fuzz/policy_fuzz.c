@@ -5,15 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/policy_json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz.h"
 
 static void
 check_record(struct bytes record, bool must_decode)

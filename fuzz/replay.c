@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_MAX = 4 * 1024 * 1024 };
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { INPUT_MAX = 4 * 1024 * 1024 };
 
 /* The copy has exactly the file's size, so that a sanitizer sees every byte too far. */
 static void

@@ -2,19 +2,10 @@
  * Lists of revoked certificates, and the records that are made of them. The first byte picks. Nobody
  * has signed what comes here, so that no list may pass for one of the authority.
  */
-#include <stdlib.h>
 
 #include "auth/revocations.h"
 #include "crypto/certificate.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz.h"
 
 static void
 check_record(struct bytes record)
@@ -77,10 +68,7 @@ check_signature(struct bytes both)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const checks[])(struct bytes) = {check_list, check_record, check_signature};
+    static fuzz_check *const checks[] = {check_list, check_record, check_signature};
 
-    if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
-        return 0;
-    checks[data[0]](bytes_of(data + 1, size - 1));
-    return 0;
+    return fuzz_pick(checks, sizeof(checks) / sizeof(checks[0]), data, size);
 }

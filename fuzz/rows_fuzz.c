@@ -4,23 +4,13 @@
  */
 #include <stdlib.h>
 
+#include "fuzz.h"
 #include "proto/entries.h"
 #include "proto/names.h"
 #include "proto/rows.h"
 #include "store/store_chain.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { LIST_MAX = 16 };
-
-/* Expects that encoding gave the input back. */
-static void
-check_same(enum vault_err err, struct bytes input, struct buf *again)
-{
-    if (err != OK || !bytes_equal(input, buf_bytes(again)))
-        abort();
-    buf_close(again);
-}
 
 static void
 check_path_row(struct bytes input)
@@ -213,14 +203,11 @@ check_mark(struct bytes input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const checks[])(struct bytes) = {
+    static fuzz_check *const checks[] = {
         check_path_row, check_version_row, check_node_row, check_peer_row, check_key,
         check_head,     check_version,     check_list,     check_dealing,  check_index_key,
         check_entries,  check_dirty_row,   check_mark,     check_names,
     };
 
-    if (size == 0 || data[0] >= sizeof(checks) / sizeof(checks[0]))
-        return 0;
-    checks[data[0]](bytes_of(data + 1, size - 1));
-    return 0;
+    return fuzz_pick(checks, sizeof(checks) / sizeof(checks[0]), data, size);
 }

@@ -2,21 +2,12 @@
  * Request lines and headers: a byte for the method, then lines: the target, and headers as
  * `name:value`. What is accepted must be within its limits, and every refusal must render.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "fuzz.h"
 
 enum { FUZZ_ARENA_BYTES = 64 * 1024 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Takes a line off `rest`, without its end. */
 static struct bytes
