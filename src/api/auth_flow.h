@@ -123,6 +123,13 @@ enum flow_turn flow_put_new(struct auth_flow *flow, enum flow_turn turn);
 enum flow_turn flow_on_put_new(struct auth_flow *flow, const struct reply *reply,
                                enum auth_kind kind, struct bytes key, flow_next *made);
 enum flow_turn flow_fail_made(struct auth_flow *flow, const struct reply *reply);
+/*
+ * 201 with the record as it is now. `encoded`, with that outcome, is flow->proposed at the time of
+ * that record; it is closed.
+ */
+enum flow_turn flow_answer_made(struct auth_flow *flow, const struct reply *reply,
+                                const struct record_face *face, enum vault_err encoded_as,
+                                struct buf *encoded);
 
 /* auth_policies.c, auth_identities.c, auth_tokens.c, auth_tenants.c */
 enum flow_turn policy_flow(struct auth_flow *flow);
@@ -152,6 +159,8 @@ enum flow_turn flow_answer_record(struct auth_flow *flow, unsigned status,
                                   struct bytes record);
 /* {"member": the caller's key} of what has been deleted. */
 enum flow_turn flow_answer_key(struct auth_flow *flow, const char *member);
+/* {}: there is nothing to say of it. */
+enum flow_turn flow_answer_nothing(struct auth_flow *flow, const struct reply *reply);
 /* Takes what was encoded, with that outcome, over into the arena; closes it. */
 MUST_CHECK enum vault_err flow_keep(struct auth_flow *flow, enum vault_err encoded_as,
                                     struct buf *encoded, struct bytes *out);

@@ -34,7 +34,6 @@ on_made(struct auth_flow *flow, const struct reply *reply)
 {
     struct identity now, proposed;
     struct buf encoded = {0};
-    bool same;
 
     if (reply->err != OK)
         return flow_fail_made(flow, reply);
@@ -42,12 +41,8 @@ on_made(struct auth_flow *flow, const struct reply *reply)
         identity_decode(flow->proposed, &proposed) != OK)
         return flow_refuse(flow, ERR_CORRUPT, NULL);
     proposed.created_ms = now.created_ms;
-    same = identity_encode(&proposed, &encoded) == OK &&
-           bytes_equal(buf_bytes(&encoded), reply->value);
-    buf_close(&encoded);
-    if (reply->version == 1 && !same)
-        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
-    return answer(flow, 201, reply->value);
+    return flow_answer_made(flow, reply, &identities, identity_encode(&proposed, &encoded),
+                            &encoded);
 }
 
 /* One that is there already was made under that key by somebody else, or more than a day ago. */

@@ -4,7 +4,6 @@
  */
 #include "api/auth_body.h"
 #include "api/auth_flow.h"
-#include "api/json_out.h"
 
 /* ---- issuers ---- */
 
@@ -84,18 +83,6 @@ on_ca_get(struct auth_flow *flow, const struct reply *reply)
     return flow_answer(flow, 200, ca_render(reply->version, reply->value, &flow->response.body));
 }
 
-static enum flow_turn
-on_ca_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    (void)reply;
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
 /* ---- */
 
 enum flow_turn
@@ -114,6 +101,6 @@ issuer_flow(struct auth_flow *flow)
     if (request->auth_op == AUTH_CA_GET)
         return ask_ca(flow, REQUEST_RECORD_GET, on_ca_get);
     if (request->auth_op == AUTH_CA_DELETE)
-        return ask_ca(flow, REQUEST_RECORD_DELETE, on_ca_deleted);
+        return ask_ca(flow, REQUEST_RECORD_DELETE, flow_answer_nothing);
     return flow_get(flow, request->tenant, &issuers);
 }

@@ -55,6 +55,18 @@ flow_on_put_new(struct auth_flow *flow, const struct reply *reply, enum auth_kin
 }
 
 enum flow_turn
+flow_answer_made(struct auth_flow *flow, const struct reply *reply, const struct record_face *face,
+                 enum vault_err encoded_as, struct buf *encoded)
+{
+    bool same = encoded_as == OK && bytes_equal(buf_bytes(encoded), reply->value);
+
+    buf_close(encoded);
+    if (reply->version == 1 && !same)
+        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
+    return flow_answer_record(flow, 201, face, 0, reply->value);
+}
+
+enum flow_turn
 flow_fail_made(struct auth_flow *flow, const struct reply *reply)
 {
     return reply->err == ERR_NOT_FOUND ? flow_refuse(flow, ERR_RESULT_GONE, NULL)

@@ -41,6 +41,18 @@ flow_answer_key(struct auth_flow *flow, const char *member)
     return flow_answer(flow, 200, out.err);
 }
 
+enum flow_turn
+flow_answer_nothing(struct auth_flow *flow, const struct reply *reply)
+{
+    struct json_out out;
+
+    (void)reply;
+    json_out_init(&out, &flow->response.body);
+    json_out_open(&out, '{');
+    json_out_close(&out, '}');
+    return flow_answer(flow, 200, out.err);
+}
+
 static enum flow_turn
 on_deleted(struct auth_flow *flow, const struct reply *reply)
 {

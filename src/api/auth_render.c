@@ -6,16 +6,6 @@
 #include "auth/policy_json.h"
 
 static void
-put_names(struct json_out *out, const char *key, const struct auth_names *names)
-{
-    json_out_key(out, key);
-    json_out_open(out, '[');
-    for (size_t i = 0; i < names->count; i++)
-        json_out_string(out, names->names[i]);
-    json_out_close(out, ']');
-}
-
-static void
 put_hour(struct json_out *out, const char *key, unsigned minute)
 {
     char text[HOUR_TEXT_BYTES];
@@ -191,8 +181,8 @@ identity_render(const struct identity *identity, struct buf *buf)
     json_out_bool(&out, identity->disabled);
     json_out_key(&out, "created_at");
     json_out_time(&out, identity->created_ms);
-    put_names(&out, "policies", &identity->policies);
-    put_names(&out, "tenants", &identity->tenants);
+    json_out_strings(&out, "policies", identity->policies.names, identity->policies.count);
+    json_out_strings(&out, "tenants", identity->tenants.names, identity->tenants.count);
     put_metadata(&out, identity);
     json_out_close(&out, '}');
     return out.err;
@@ -227,7 +217,7 @@ token_render(const struct token *token, struct bytes text, struct buf *buf)
         json_out_u64(&out, token->uses_left);
     else
         json_out_null(&out);
-    put_names(&out, "policies", &token->policies);
+    json_out_strings(&out, "policies", token->policies.names, token->policies.count);
     json_out_close(&out, '}');
     return out.err;
 }

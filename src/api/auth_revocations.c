@@ -6,7 +6,6 @@
 
 #include "api/auth_body.h"
 #include "api/auth_flow.h"
-#include "api/json_out.h"
 #include "auth/statement.h"
 
 enum { AHEAD_MS_MAX = 5 * 60 * 1000 }; /* clocks of authorities */
@@ -169,24 +168,12 @@ on_get(struct auth_flow *flow, const struct reply *reply)
     return answer(flow, reply->value);
 }
 
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    struct json_out out;
-
-    (void)reply;
-    json_out_init(&out, &flow->response.body);
-    json_out_open(&out, '{');
-    json_out_close(&out, '}');
-    return flow_answer(flow, 200, out.err);
-}
-
 enum flow_turn
 revocations_flow(struct auth_flow *flow)
 {
     if (flow->request->auth_op == AUTH_CRL_PUT)
         return change_list(flow);
     if (flow->request->auth_op == AUTH_CRL_DELETE)
-        return ask(flow, REQUEST_RECORD_DELETE, "crl", on_deleted);
+        return ask(flow, REQUEST_RECORD_DELETE, "crl", flow_answer_nothing);
     return ask(flow, REQUEST_RECORD_GET, "crl", on_get);
 }

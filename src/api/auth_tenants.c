@@ -52,19 +52,13 @@ on_made(struct auth_flow *flow, const struct reply *reply)
 {
     struct tenant now, proposed;
     struct buf encoded = {0};
-    bool same;
 
     if (reply->err != OK)
         return flow_fail_made(flow, reply);
     if (tenant_decode(reply->value, &now) != OK || tenant_decode(flow->proposed, &proposed) != OK)
         return flow_refuse(flow, ERR_CORRUPT, NULL);
     proposed.created_ms = now.created_ms;
-    same =
-        tenant_encode(&proposed, &encoded) == OK && bytes_equal(buf_bytes(&encoded), reply->value);
-    buf_close(&encoded);
-    if (reply->version == 1 && !same)
-        return flow_refuse(flow, ERR_KEY_REUSED, NULL);
-    return answer(flow, 201, reply->value);
+    return flow_answer_made(flow, reply, &tenants, tenant_encode(&proposed, &encoded), &encoded);
 }
 
 static enum flow_turn

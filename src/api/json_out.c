@@ -127,6 +127,16 @@ json_out_text(struct json_out *out, const char *text)
 }
 
 void
+json_out_strings(struct json_out *out, const char *key, const struct bytes *utf8, size_t count)
+{
+    json_out_key(out, key);
+    json_out_open(out, '[');
+    for (size_t i = 0; i < count; i++)
+        json_out_string(out, utf8[i]);
+    json_out_close(out, ']');
+}
+
+void
 json_out_base64(struct json_out *out, struct bytes value)
 {
     separate(out);

@@ -28,6 +28,9 @@ void json_out_key_string(struct json_out *out, struct bytes key);
 void json_out_string(struct json_out *out,
                      struct bytes utf8); /* ERR_INTERNAL when it is not UTF-8 */
 void json_out_text(struct json_out *out, const char *text);
+/* A member whose value is a list of them. */
+void json_out_strings(struct json_out *out, const char *key, const struct bytes *utf8,
+                      size_t count);
 void json_out_base64(struct json_out *out, struct bytes value);
 void json_out_u64(struct json_out *out, uint64_t number);
 void json_out_bool(struct json_out *out, bool value);

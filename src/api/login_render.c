@@ -6,16 +6,6 @@
 #include "auth/statement.h"
 #include "crypto/base64.h"
 
-static void
-put_list(struct json_out *out, const char *key, const struct auth_names *names)
-{
-    json_out_key(out, key);
-    json_out_open(out, '[');
-    for (size_t i = 0; i < names->count; i++)
-        json_out_string(out, names->names[i]);
-    json_out_close(out, ']');
-}
-
 /* ---- issuers ---- */
 
 static const char *
@@ -60,7 +50,8 @@ put_roles(struct json_out *out, const struct issuer *issuer)
         json_out_string(out, issuer->roles[i].claim);
         json_out_key(out, "value");
         json_out_string(out, issuer->roles[i].value);
-        put_list(out, "policies", &issuer->roles[i].policies);
+        json_out_strings(out, "policies", issuer->roles[i].policies.names,
+                         issuer->roles[i].policies.count);
         json_out_close(out, '}');
     }
     json_out_close(out, ']');
@@ -81,7 +72,7 @@ put_issuer(const struct issuer *issuer, uint64_t version, struct buf *buf)
     json_out_string(&out, issuer->name);
     json_out_key(&out, "version");
     json_out_u64(&out, version);
-    put_list(&out, "audiences", &issuer->audiences);
+    json_out_strings(&out, "audiences", issuer->audiences.names, issuer->audiences.count);
     json_out_key(&out, "ttl_max");
     json_out_u64(&out, issuer->ttl_ms_max / 1000);
     put_keys(&out, issuer);
