@@ -2,12 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/pages.h"
 #include "cli/secret_common.h"
 
 enum { MISSING_TEXT_BYTES = NODES_MAX * (NODE_NAME_BYTES_MAX + 2) };
@@ -29,8 +29,9 @@ audit_text_of(const json_t *record, const char *key)
 }
 
 static int
-make_target(const struct visit *v, const char *after, struct buf *target)
+make_target(void *context, const char *after, struct buf *target)
 {
+    const struct visit *v = context;
     const struct audit_filter *f = v->filter;
     const char *const pairs[][2] = {{"from", f->from},
                                     {"to", f->to},
@@ -42,7 +43,6 @@ make_target(const struct visit *v, const char *after, struct buf *target)
     char number[24], separator = '?';
     int status;
 
-    *target = (struct buf){0};
     if (buf_append_text(target, "/v1/audit") != OK)
         return secret_out_of_memory();
     snprintf(number, sizeof number, "%" PRIu64, left < PAGE_MAX ? left : (uint64_t)PAGE_MAX);
@@ -63,17 +63,16 @@ note_missing(struct visit *v, const char *name)
         snprintf(v->missing + used, sizeof v->missing - used, "%s%s", used ? ", " : "", name);
 }
 
-/* *next is the page's `next` to be freed, or NULL. A page may be empty and lead on all the same. */
 static int
-visit_page(struct visit *v, const json_t *page, char **next)
+visit_page(void *context, const json_t *page, bool *enough)
 {
+    struct visit *v = context;
     const json_t *records = json_object_get(page, "records"), *record, *name;
-    const json_t *missing = json_object_get(page, "missing"), *more = json_object_get(page, "next");
+    const json_t *missing = json_object_get(page, "missing");
     int status = EXIT_OK;
     size_t i;
 
-    *next = NULL;
-    if (!json_is_array(records) || !json_is_array(missing) || (more && !json_is_string(more)))
+    if (!json_is_array(records) || !json_is_array(missing))
         return client_bad_answer();
     json_array_foreach(missing, i, name)
     {
@@ -89,9 +88,8 @@ visit_page(struct visit *v, const json_t *page, char **next)
         if (status)
             return status;
     }
-    if (more)
-        *next = strdup(json_string_value(more));
-    return more && !*next ? secret_out_of_memory() : EXIT_OK;
+    *enough = v->filter->limit && v->count >= v->filter->limit;
+    return EXIT_OK;
 }
 
 static int
@@ -109,26 +107,8 @@ audit_visit(struct client *client, const struct audit_filter *filter, audit_visi
             void *context)
 {
     struct visit v = {.filter = filter, .visit = visit, .context = context};
-    char *after = NULL;
-    int status;
+    const struct page_reader reader = {&v, make_target, visit_page};
+    int status = pages_read(client, &reader);
 
-    do {
-        struct client_answer answer = {0};
-        struct buf target;
-        char *next = NULL;
-
-        status = make_target(&v, after, &target);
-        if (status == EXIT_OK)
-            status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
-        if (status == EXIT_OK)
-            status = visit_page(&v, answer.json, &next);
-        buf_close(&target);
-        client_answer_close(&answer);
-        if (status == EXIT_OK && next && after && strcmp(next, after) == 0)
-            status = client_bad_answer(); /* it would lead in a circle */
-        free(after);
-        after = next;
-    } while (status == EXIT_OK && after && (!filter->limit || v.count < filter->limit));
-    free(after);
     return status == EXIT_OK ? report_missing(&v) : status;
 }

@@ -7,6 +7,7 @@
 #include "auth/identity.h"
 #include "cli/cli.h"
 #include "cli/input.h"
+#include "cli/pages.h"
 #include "cli/secret_common.h"
 
 enum { CALL_OPTIONS_MAX = 16 };
@@ -154,48 +155,62 @@ auth_plain(const char *command, int argc, char **argv, enum client_method method
     return auth_finish(&call, NULL, status);
 }
 
-/* Rows of all pages: the columns are members of each, as text. */
+struct collection {
+    const char *target, *member;
+    const char *const *columns; /* members of each row, as text */
+    struct table *table;
+    json_t *all;
+};
+
 static int
-collect(struct client *client, const char *target, const char *member, const char *const columns[],
-        struct table *table, json_t *all)
+make_target(void *context, const char *after, struct buf *out)
 {
-    char page[512];
-    int status = EXIT_OK;
-    bool more = true;
+    const struct collection *c = context;
+    char separator = '?';
+    int status;
 
-    snprintf(page, sizeof(page), "%s?limit=1000", target);
-    while (more && status == EXIT_OK) {
-        struct client_answer answer;
-        json_t *row;
-        size_t i;
+    if (buf_append_text(out, c->target) != OK)
+        return secret_out_of_memory();
+    status = secret_target_parameter(out, &separator, "limit", "1000");
+    if (status == EXIT_OK && after)
+        status = secret_target_parameter(out, &separator, "after", after);
+    return status == EXIT_OK ? secret_target_end(out) : status;
+}
 
-        status = client_call(client, CLIENT_GET, page, NULL, &answer);
+static int
+add_cell(struct table *table, const json_t *value)
+{
+    char number[24];
+    const char *text = number;
+
+    snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+    if (json_is_string(value))
+        text = json_string_value(value);
+    else if (json_is_boolean(value))
+        text = json_is_true(value) ? "yes" : "no";
+    return table_add(table, COLOUR_NONE, text) == OK ? EXIT_OK : secret_out_of_memory();
+}
+
+static int
+take_page(void *context, const json_t *page, bool *enough)
+{
+    const struct collection *c = context;
+    json_t *row;
+    size_t i;
+
+    (void)enough;
+    json_array_foreach(json_object_get(page, c->member), i, row)
+    {
+        int status = EXIT_OK;
+
+        for (size_t j = 0; j < c->table->columns && status == EXIT_OK; j++)
+            status = add_cell(c->table, json_object_get(row, c->columns[j]));
         if (status)
-            break;
-        json_array_foreach(json_object_get(answer.json, member), i, row)
-        {
-            for (size_t c = 0; c < table->columns && status == EXIT_OK; c++) {
-                const json_t *value = json_object_get(row, columns[c]);
-                char number[24];
-
-                snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
-                if (table_add(table, COLOUR_NONE,
-                              json_is_string(value)    ? json_string_value(value)
-                              : json_is_boolean(value) ? (json_is_true(value) ? "yes" : "no")
-                                                       : number) != OK)
-                    status = secret_out_of_memory();
-            }
-            if (json_array_append(all, row) != 0)
-                status = secret_out_of_memory();
-        }
-        const char *next = json_string_value(json_object_get(answer.json, "next"));
-        more = next != NULL;
-        if (more && snprintf(page, sizeof(page), "%s?limit=1000&after=%s", target, next) >=
-                        (int)sizeof(page))
-            status = client_bad_answer();
-        client_answer_close(&answer);
+            return status;
+        if (json_array_append(c->all, row) != 0)
+            return secret_out_of_memory();
     }
-    return status;
+    return EXIT_OK;
 }
 
 static int
@@ -203,8 +218,9 @@ print_list(struct auth_call *call, const char *target, const char *member,
            const char *const columns[], struct table *table)
 {
     json_t *all = json_array(), *whole = NULL;
-    int status =
-        all ? collect(call->client, target, member, columns, table, all) : secret_out_of_memory();
+    struct collection c = {target, member, columns, table, all};
+    const struct page_reader reader = {&c, make_target, take_page};
+    int status = all ? pages_read(call->client, &reader) : secret_out_of_memory();
 
     if (status == EXIT_OK && call->json) {
         whole = json_pack("{s:O}", member, all);

@@ -1,13 +1,13 @@
 /* ostraka secret history. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/pages.h"
 #include "cli/secret_common.h"
 
 struct listing {
@@ -19,8 +19,9 @@ struct listing {
 };
 
 static int
-make_page_target(const struct listing *listing, const char *after, struct buf *target)
+make_page_target(void *context, const char *after, struct buf *target)
 {
+    const struct listing *listing = context;
     char number[24], separator = '?';
     uint64_t left = listing->limit ? listing->limit - json_array_size(listing->versions) : PAGE_MAX;
     int status = secret_target("/v1/history/", listing->name, target);
@@ -31,59 +32,24 @@ make_page_target(const struct listing *listing, const char *after, struct buf *t
     status = secret_target_parameter(target, &separator, "limit", number);
     if (status == EXIT_OK && after)
         status = secret_target_parameter(target, &separator, "after", after);
-    if (status == EXIT_OK)
-        status = secret_target_end(target);
-    if (status)
-        buf_close(target);
-    return status;
+    return status == EXIT_OK ? secret_target_end(target) : status;
 }
 
-/* Moves a page's versions over; *next is the page's `next` as text to be freed, or NULL. */
 static int
-take_page(struct listing *listing, const json_t *page, char **next)
+take_page(void *context, const json_t *page, bool *enough)
 {
+    struct listing *listing = context;
     json_t *versions = json_object_get(page, "versions");
-    const json_t *more = json_object_get(page, "next");
 
-    *next = NULL;
-    if (!json_is_array(versions) || (more && !json_is_null(more) && !json_is_string(more)))
+    if (!json_is_array(versions))
         return client_bad_answer();
     /* A page with nothing in it but a way on would lead in a circle. */
-    if (json_is_string(more) && json_array_size(versions) == 0)
+    if (json_is_string(json_object_get(page, "next")) && json_array_size(versions) == 0)
         return client_bad_answer();
     if (json_array_extend(listing->versions, versions))
         return secret_out_of_memory();
-    if (!json_is_string(more))
-        return EXIT_OK;
-    *next = strdup(json_string_value(more));
-    return *next ? EXIT_OK : secret_out_of_memory();
-}
-
-static int
-collect_pages(struct listing *listing, struct client *client)
-{
-    char *after = NULL;
-    int status;
-
-    do {
-        struct client_answer answer = {0};
-        struct buf target;
-        char *next = NULL;
-
-        status = make_page_target(listing, after, &target);
-        if (status == EXIT_OK) {
-            status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
-            buf_close(&target);
-        }
-        if (status == EXIT_OK)
-            status = take_page(listing, answer.json, &next);
-        client_answer_close(&answer);
-        free(after);
-        after = next;
-    } while (status == EXIT_OK && after &&
-             (!listing->limit || json_array_size(listing->versions) < listing->limit));
-    free(after);
-    return status;
+    *enough = listing->limit && json_array_size(listing->versions) >= listing->limit;
+    return EXIT_OK;
 }
 
 /* What cannot be read stands out. */
@@ -150,13 +116,14 @@ print_history_json(const struct listing *listing)
 static int
 run_listing(struct listing *listing)
 {
+    const struct page_reader reader = {listing, make_page_target, take_page};
     struct client *client;
     int status = client_open(&listing->connection, &client);
 
     if (status)
         return status;
     listing->versions = json_array();
-    status = listing->versions ? collect_pages(listing, client) : secret_out_of_memory();
+    status = listing->versions ? pages_read(client, &reader) : secret_out_of_memory();
     if (status == EXIT_OK)
         status = listing->json ? print_history_json(listing) : print_history(listing->versions);
     json_decref(listing->versions);
