@@ -4,6 +4,7 @@
 
 #include "actors/lease.h"
 #include "actors/sweep.h"
+#include "actors/token_rights.h"
 #include "auth/address.h"
 #include "auth/decide.h"
 #include "auth/identity.h"
@@ -98,32 +99,6 @@ find_record(const void *context, struct bytes tenant, enum auth_kind kind, struc
         found = NULL;
     *record = found ? buf_bytes(&found->value) : (struct bytes){0};
     return found || is_default_tenant(kind, key) ? AUTH_FOUND : AUTH_ABSENT;
-}
-
-static bool
-find_token(const struct membership *ms, const uint8_t accessor[static ACCESSOR_BYTES],
-           struct token *out)
-{
-    char key[2 * ACCESSOR_BYTES + 1];
-    struct bytes record;
-    *out = (struct token){0};
-    hex_encode(bytes_of(accessor, ACCESSOR_BYTES), key);
-    return find_record(ms->records, (struct bytes){0}, AUTH_KIND_TOKEN, bytes_of_text(key),
-                       &record) == AUTH_FOUND &&
-           token_decode(record, out) == OK;
-}
-
-/* The record of the token that somebody presents, whether or not it is valid. */
-static bool
-find_presented(const struct membership *ms, struct bytes credential, struct token *out)
-{
-    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
-    *out = (struct token){0};
-    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
-        return false;
-    ticket_accessor(hash, accessor);
-    bytes_wipe(hash, sizeof(hash));
-    return find_token(ms, accessor, out);
 }
 
 static enum vault_err
@@ -289,28 +264,11 @@ is_of_node(enum request_kind kind)
 
 /* ---- uses ---- */
 
-static const struct auth_record *
-record_of_token(const struct membership *ms, struct bytes credential, struct token *out)
-{
-    uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
-    char key[2 * ACCESSOR_BYTES + 1];
-    *out = (struct token){0};
-    if (!ms->records || ticket_hash(TICKET_TOKEN, credential, hash) != OK)
-        return NULL;
-    ticket_accessor(hash, accessor);
-    bytes_wipe(hash, sizeof(hash));
-    hex_encode(bytes_of(accessor, sizeof(accessor)), key);
-    const struct auth_record *record =
-        auth_view_get(ms->records, bytes_of_text(SYSTEM_TENANT),
-                      bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN)), bytes_of_text(key));
-    return record && token_decode(buf_bytes(&record->value), out) == OK ? record : NULL;
-}
-
 bool
 authority_counts_uses(const struct membership *ms, struct bytes credential)
 {
     struct token token;
-    return record_of_token(ms, credential, &token) && token.uses_limit > 0;
+    return token_record_of(ms, credential, &token) && token.uses_limit > 0;
 }
 
 enum vault_err
@@ -319,7 +277,7 @@ authority_count_use(const struct membership *ms, const struct step *st, struct b
 {
     struct token token;
     struct buf value = {0};
-    const struct auth_record *record = record_of_token(ms, credential, &token);
+    const struct auth_record *record = token_record_of(ms, credential, &token);
     *out = (struct request){.kind = REQUEST_RECORD_PUT,
                             .tenant = bytes_of_text(SYSTEM_TENANT),
                             .credential = credential,
@@ -345,7 +303,7 @@ is_count(const struct membership *ms, const struct step *st, const struct reques
     struct token before, after;
     if (request->kind != REQUEST_RECORD_PUT || !request->has_expected_version)
         return false;
-    const struct auth_record *record = record_of_token(ms, request->credential, &before);
+    const struct auth_record *record = token_record_of(ms, request->credential, &before);
     return record && bytes_equal(record->link.path.tenant, request->tenant) &&
            bytes_equal(record->link.path.name, request->name) &&
            token_decode(request->value, &after) == OK &&
@@ -438,119 +396,6 @@ authority_of_request(const struct membership *ms, const struct step *st,
 
 /* ---- identity records ---- */
 
-/* It is the token of that accessor, or was made with it, or with one that was. */
-static bool
-descends_from(const struct membership *ms, struct token token,
-              const uint8_t accessor[static ACCESSOR_BYTES])
-{
-    uint8_t own[ACCESSOR_BYTES];
-    for (unsigned i = 0; i < TOKEN_DEPTH_MAX; i++) {
-        struct token parent;
-        ticket_accessor(token.hash, own);
-        if (memcmp(own, accessor, ACCESSOR_BYTES) == 0)
-            return true;
-        if (!token.has_parent || !find_token(ms, token.parent, &parent))
-            return false;
-        token = parent;
-    }
-    return false;
-}
-
-/* What no change of a token's record alters. */
-static bool
-is_same_token(const struct token *a, const struct token *b)
-{
-    return memcmp(a->hash, b->hash, HASH_BYTES) == 0 && bytes_equal(a->tenant, b->tenant) &&
-           memcmp(a->identity, b->identity, AUTH_UUID_BYTES) == 0 &&
-           a->has_parent == b->has_parent && a->depth == b->depth &&
-           memcmp(a->parent, b->parent, ACCESSOR_BYTES) == 0 && a->created_ms == b->created_ms &&
-           a->latest_ms == b->latest_ms && a->ttl_ms == b->ttl_ms &&
-           a->uses_limit == b->uses_limit && auth_names_equal(&a->policies, &b->policies);
-}
-
-/* Clocks of nodes differ, and the one that the end was made by may be ahead. */
-static bool
-may_renew(const struct token *before, const struct token *after, uint64_t now_ms)
-{
-    uint64_t until = now_ms + before->ttl_ms + CLOCK_DRIFT_MS_MAX;
-    return is_same_token(before, after) && after->uses_left == before->uses_left &&
-           after->spent_ms == before->spent_ms && after->expires_ms >= before->expires_ms &&
-           (after->expires_ms == before->expires_ms ||
-            (before->ttl_ms > 0 && after->expires_ms <= until));
-}
-
-static bool
-may_bear(const struct token *parent, const struct token *child)
-{
-    uint8_t accessor[ACCESSOR_BYTES];
-    ticket_accessor(parent->hash, accessor);
-    return child->has_parent && memcmp(child->parent, accessor, ACCESSOR_BYTES) == 0 &&
-           child->depth == parent->depth + 1 && parent->uses_limit == 0 &&
-           bytes_equal(child->tenant, parent->tenant) &&
-           memcmp(child->identity, parent->identity, AUTH_UUID_BYTES) == 0 &&
-           ((child->expires_ms <= parent->expires_ms && child->latest_ms <= parent->latest_ms) ||
-            PLANTED(child_outlives_parent));
-}
-
-static bool
-may_put(const struct membership *ms, uint64_t now_ms, const uint8_t own[static ACCESSOR_BYTES],
-        const uint8_t key[static ACCESSOR_BYTES], struct bytes value)
-{
-    struct token self, before, after;
-    uint8_t accessor[ACCESSOR_BYTES];
-    if (!find_token(ms, own, &self) || token_decode(value, &after) != OK)
-        return false;
-    ticket_accessor(after.hash, accessor);
-    if (memcmp(accessor, key, ACCESSOR_BYTES) != 0)
-        return false;
-    if (memcmp(own, key, ACCESSOR_BYTES) == 0)
-        return may_renew(&self, &after, now_ms) || token_is_spent(&self, &after, now_ms);
-    /* The same once more: it has been made, and its maker was not told. */
-    if (find_token(ms, key, &before))
-        return is_same_token(&before, &after) && may_bear(&self, &after);
-    return may_bear(&self, &after);
-}
-
-/* What a token may do with the records of tokens, whatever its policies say. */
-static bool
-may_as_owner(const struct membership *ms, uint64_t now_ms, const struct auth_decision *who,
-             struct path path, enum record_action action, struct bytes value)
-{
-    struct bytes kind, key;
-    uint8_t accessor[ACCESSOR_BYTES];
-    struct token token;
-    if (!who->has_accessor || !record_path_is(path) ||
-        !bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT)))
-        return false;
-    record_path_split(path, &kind, &key);
-    if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN))) ||
-        hex_decode(key, accessor, ACCESSOR_BYTES) != OK)
-        return false;
-    switch (action) {
-    case RECORD_LOOK: return memcmp(accessor, who->accessor, ACCESSOR_BYTES) == 0;
-    case RECORD_CHANGE: return may_put(ms, now_ms, who->accessor, accessor, value);
-    case RECORD_REMOVE: break;
-    }
-    return find_token(ms, accessor, &token) && descends_from(ms, token, who->accessor);
-}
-
-/* The record of a token is to be put, under the accessor that follows from the token's hash. */
-static bool
-puts_token(struct path path, struct bytes value, struct token *out)
-{
-    struct bytes kind, key;
-    uint8_t accessor[ACCESSOR_BYTES], named[ACCESSOR_BYTES];
-    *out = (struct token){0};
-    if (!record_path_is(path) || !bytes_equal(path.tenant, bytes_of_text(SYSTEM_TENANT)))
-        return false;
-    record_path_split(path, &kind, &key);
-    if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN))) ||
-        hex_decode(key, named, ACCESSOR_BYTES) != OK || token_decode(value, out) != OK)
-        return false;
-    ticket_accessor(out->hash, accessor);
-    return memcmp(accessor, named, ACCESSOR_BYTES) == 0;
-}
-
 enum vault_err
 authority_login(const struct membership *ms, const struct step *st, struct bytes tenant,
                 struct bytes credential, struct login *out)
@@ -579,7 +424,7 @@ may_log_in(const struct membership *ms, const struct step *st, struct path path,
     struct token token, there;
     struct login login;
     uint8_t accessor[ACCESSOR_BYTES];
-    if (action != RECORD_CHANGE || !puts_token(path, value, &token))
+    if (action != RECORD_CHANGE || !token_record_put(path, value, &token))
         return ERR_UNAUTHENTICATED;
     enum vault_err err = authority_login(ms, st, token.tenant, credential, &login);
     if (err != OK)
@@ -589,7 +434,7 @@ may_log_in(const struct membership *ms, const struct step *st, struct path path,
     if (!PLANTED(revoked_token_made_again) && auth_view_was_deleted_at(ms->records, path))
         return ERR_UNAUTHENTICATED;
     ticket_accessor(token.hash, accessor);
-    if (find_token(ms, accessor, &there) && !is_same_token(&there, &token))
+    if (token_record_find(ms, accessor, &there) && !token_same_life(&there, &token))
         return ERR_UNAUTHENTICATED;
     return OK;
 }
@@ -612,7 +457,8 @@ authority_of_record(const struct membership *ms, const struct step *st, struct p
         return err;
     if (decide_with(ms, st, credential, &as_anybody, &who) != OK)
         return err;
-    return may_as_owner(ms, st->wall_ms, &who, path, action, value) ? OK : err;
+    return who.has_accessor && token_may(ms, st->wall_ms, who.accessor, path, action, value) ? OK
+                                                                                             : err;
 }
 
 /* ---- what holders are asked for ---- */
@@ -746,7 +592,7 @@ identity_of(const struct membership *ms, struct path path, struct bytes credenti
         struct auth_records records = {ms->records, find_record, &ms->records->verified};
         return auth_jwt_identity(&records, credential, tenant_of_issuers(path), out);
     }
-    if (!find_presented(ms, credential, &token))
+    if (!token_record_of(ms, credential, &token))
         return false;
     memcpy(out, token.identity, AUTH_UUID_BYTES);
     return true;
@@ -773,7 +619,7 @@ struct bytes
 authority_tenant(const struct membership *ms, struct bytes credential)
 {
     struct token token;
-    return find_presented(ms, credential, &token) ? token.tenant : bytes_of_text("default");
+    return token_record_of(ms, credential, &token) ? token.tenant : bytes_of_text("default");
 }
 
 void
