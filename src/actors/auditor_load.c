@@ -1,0 +1,254 @@
+#include "actors/auditor_load.h"
+
+#include <string.h>
+
+enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST };
+enum { STATE_FIELDS = 7, HEADS_MAX = 512 };
+
+void
+auditor_unavailable(struct auditor *a, const struct step *st, enum vault_err err)
+{
+    if (!a->failing)
+        log_event(st->log, LOG_ERROR, "auditor", "audit_unavailable", log_err("error", err));
+    a->failing = true;
+    a->membership->audit_failing = true;
+}
+
+void
+auditor_available(struct auditor *a, const struct step *st)
+{
+    if (a->failing)
+        log_event(st->log, LOG_INFO, "auditor", "audit_available", log_u64("block", a->next_block));
+    a->failing = false;
+    a->membership->audit_failing = false;
+}
+
+/* ---- the row that says where the trail stands ---- */
+
+enum vault_err
+auditor_state_encode(const struct auditor *a, uint64_t next_block, uint64_t kept_from,
+                     const uint8_t previous[static HASH_BYTES], const struct audit_tree *tree,
+                     struct buf *out)
+{
+    uint8_t peaks[AUDIT_TREE_BYTES_MAX];
+    size_t peaks_size = audit_tree_peaks(tree, peaks);
+    struct cbor_writer w;
+
+    cbor_writer_init(&w, out);
+    cbor_put_array(&w, STATE_FIELDS);
+    cbor_put_bytes(&w, bytes_of(a->epoch, AUDIT_EPOCH_BYTES));
+    cbor_put_uint(&w, a->epoch_incarnation);
+    cbor_put_uint(&w, next_block);
+    cbor_put_uint(&w, kept_from);
+    cbor_put_bytes(&w, bytes_of(previous, HASH_BYTES));
+    cbor_put_uint(&w, tree->size);
+    cbor_put_bytes(&w, bytes_of(peaks, peaks_size));
+    return w.err;
+}
+
+static enum vault_err
+decode_state(struct auditor *a, struct bytes encoded)
+{
+    struct cbor_reader r;
+
+    cbor_reader_init(&r, encoded);
+    bool form = cbor_get_array(&r, STATE_FIELDS) == STATE_FIELDS;
+    cbor_get_fixed(&r, a->epoch, AUDIT_EPOCH_BYTES);
+    a->epoch_incarnation = cbor_get_uint(&r);
+    a->next_block = cbor_get_uint(&r);
+    a->kept_from = cbor_get_uint(&r);
+    cbor_get_fixed(&r, a->previous, HASH_BYTES);
+    uint64_t size = cbor_get_uint(&r);
+    struct bytes peaks = cbor_get_bytes(&r, AUDIT_TREE_BYTES_MAX);
+    if (cbor_finish(&r) != OK || !form)
+        return ERR_CORRUPT;
+    return audit_tree_load(size, peaks, &a->tree) == OK ? OK : ERR_CORRUPT;
+}
+
+/* ---- reading ---- */
+
+/* The next tick asks for all of it once more. */
+static void
+load_failed(struct auditor *a, const struct step *st, enum vault_err err)
+{
+    a->loading = false;
+    auditor_unavailable(a, st, err);
+}
+
+void
+auditor_load(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
+    struct row_key key;
+
+    row_key_audit_state(&key);
+    if (!keys || arena_copy(st->arena, row_key_bytes(&key), keys) != OK) {
+        load_failed(a, st, ERR_NOMEM);
+        return;
+    }
+    a->loading = true;
+    effect_load(out, ACTOR_AUDITOR, LOAD_STATE, keys, 1);
+}
+
+static bool
+is_for_another_time(enum vault_err err)
+{
+    return err == ERR_IO || err == ERR_NOMEM;
+}
+
+static void
+ask_heads(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct row_key prefix;
+    struct bytes key;
+    row_key_table(ROW_ANCHOR, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, LOAD_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
+}
+
+/* ---- where the trail ends, from the blocks themselves ---- */
+
+static void
+find_blocks(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct row_key prefix;
+    struct bytes key, after;
+    row_key_table(ROW_AUDIT, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK ||
+        arena_copy(st->arena, row_key_bytes(&a->found), &after) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, LOAD_FIND, key, after, SCAN_ROWS_MAX, false);
+}
+
+/* What is there stays there: the new epoch begins after it. */
+static void
+find_end(struct auditor *a, const struct step *st, struct effects *out)
+{
+    a->epoch_incarnation = 0;
+    a->next_block = a->kept_from = 0;
+    a->found.size = 0;
+    memset(&a->tree, 0, sizeof(a->tree));
+    memset(a->previous, 0, HASH_BYTES);
+    find_blocks(a, st, out);
+}
+
+static bool
+take_number(struct bytes key, uint64_t *number)
+{
+    *number = 0;
+    if (key.size != 1 + sizeof(*number))
+        return false;
+    for (size_t i = 1; i < key.size; i++)
+        *number = *number << 8 | key.data[i];
+    return true;
+}
+
+static void
+find_ended(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct bytes *keys = arena_alloc(st->arena, sizeof(*keys));
+    log_event(st->log, LOG_ERROR, "auditor", "audit_state_corrupt",
+              log_u64("block", a->next_block));
+    if (a->next_block == 0)
+        ask_heads(a, st, out);
+    else if (!keys || arena_copy(st->arena, row_key_bytes(&a->found), keys) != OK)
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_load(out, ACTOR_AUDITOR, LOAD_LAST, keys, 1);
+}
+
+static void
+on_found(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
+{
+    uint64_t number;
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    for (size_t i = 0; loaded->err == OK && i < loaded->count; i++) {
+        if (!take_number(loaded->rows[i].key, &number))
+            continue;
+        if (a->found.size == 0)
+            a->kept_from = number;
+        a->next_block = number + 1;
+        row_key_audit(number, &a->found);
+    }
+    if (loaded->err == OK && loaded->more)
+        find_blocks(a, st, out);
+    else
+        find_ended(a, st, out);
+}
+
+/* The chain of blocks goes on over it, where it can be read. */
+static void
+on_last(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+        struct effects *out)
+{
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    if (loaded->err == OK && loaded->count == 1 && loaded->rows[0].found)
+        audit_block_hash(loaded->rows[0].value, a->previous);
+    ask_heads(a, st, out);
+}
+
+static void
+on_state(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
+{
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    if (loaded->err != OK || (loaded->count == 1 && loaded->rows[0].found &&
+                              decode_state(a, loaded->rows[0].value) != OK)) {
+        find_end(a, st, out);
+        return;
+    }
+    ask_heads(a, st, out);
+}
+
+static void
+on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *loaded)
+{
+    struct audit_head head;
+
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    if (loaded->err != OK)
+        log_event(st->log, LOG_ERROR, "auditor", "audit_heads_corrupt",
+                  log_err("error", loaded->err));
+    for (size_t i = 0; i < loaded->count; i++) {
+        if (audit_head_decode(loaded->rows[i].value, &head) != OK || head.node >= NODES_MAX)
+            continue;
+        if (head.time_ms > a->known[head.node].time_ms)
+            a->known[head.node] = head;
+    }
+    a->own.time_ms = a->known[a->membership->self].time_ms;
+    a->droppable = a->known[a->membership->self].kept_from;
+    auditor_available(a, st);
+    a->loading = false;
+    a->loaded = true;
+}
+
+bool
+auditor_loaded(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+               struct effects *out)
+{
+    if (loaded->tag == LOAD_STATE)
+        on_state(a, st, loaded, out);
+    else if (loaded->tag == LOAD_FIND)
+        on_found(a, st, loaded, out);
+    else if (loaded->tag == LOAD_LAST)
+        on_last(a, st, loaded, out);
+    else if (loaded->tag == LOAD_HEADS)
+        on_heads(a, st, loaded);
+    return loaded->tag == LOAD_HEADS && a->loaded;
+}
