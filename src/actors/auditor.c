@@ -68,7 +68,7 @@ row_key_audit(uint64_t block, struct row_key *out)
     out->size += 8;
 }
 
-void
+static void
 row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES], struct row_key *out)
 {
     row_key_table(ROW_ANCHOR, out);

@@ -83,10 +83,8 @@ struct auditor {
     struct audit_asked *asked[AUDIT_ASKED_BUCKETS];
 };
 
-/* Rows of the trail: of a block; of the newest head of a node in an epoch. */
+/* The row of a block. */
 void row_key_audit(uint64_t block, struct row_key *out);
-void row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES],
-                    struct row_key *out);
 
 void auditor_init(struct auditor *a, struct membership *membership,
                   const struct audit_options *options);

@@ -26,8 +26,9 @@ struct wish {
     enum capability any_of[CAPABILITIES_ASKED_MAX];
 };
 
-bool
-authority_permits(const struct cluster *cluster, struct bytes credential)
+/* The credential is the bootstrap token: compared by hash, in constant time. */
+static bool
+is_bootstrap(const struct cluster *cluster, struct bytes credential)
 {
     uint8_t hash[HASH_BYTES];
     if (credential.size == 0)
@@ -47,12 +48,12 @@ is_admin(const struct membership *ms, struct bytes credential)
 {
     struct admin_seen *seen = ms->records ? &ms->records->admin : NULL;
     if (!seen || !seen->keyed || credential.size == 0)
-        return authority_permits(ms->cluster, credential);
+        return is_bootstrap(ms->cluster, credential);
     uint64_t tag[2] = {hash_short(seen->key[0], credential), hash_short(seen->key[1], credential)};
     struct bytes tags = bytes_of(tag, sizeof(tag));
     if (seen->known && secret_equal(tags, bytes_of(seen->tag, sizeof(seen->tag))))
         return true;
-    if (!authority_permits(ms->cluster, credential))
+    if (!is_bootstrap(ms->cluster, credential))
         return false;
     memcpy(seen->tag, tag, sizeof(tag));
     seen->known = true;

@@ -18,9 +18,6 @@
 
 struct login; /* auth/login.h */
 
-/* True when the credential is the bootstrap token (compared by hash, in constant time). */
-bool authority_permits(const struct cluster *cluster, struct bytes credential);
-
 /*
  * All that follow: OK it is allowed. ERR_UNAUTHENTICATED the credential is not valid. ERR_FORBIDDEN
  * the caller may not; ERR_NOT_FOUND the same, and may not know whether there is such a name.

@@ -12,8 +12,6 @@
 #include "auth/issuer.h"
 #include "auth/token.h"
 
-enum { AUTH_BODY_BYTES_MAX = POLICY_TEXT_BYTES_MAX };
-
 /* PUT /v1/policies/{name}: {"rules": [...], "expected_version": N} */
 struct policy_body {
     struct bytes record;

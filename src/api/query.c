@@ -26,7 +26,8 @@ struct parameter {
      AUTH_OP_BIT(AUTH_ROLE_LIST))
 #define AUTH_DELETIONS AUTH_OP_BIT(AUTH_POLICY_DELETE)
 
-bool
+/* 1..2^63-1, decimal digits only, without leading zeros. */
+static bool
 parse_version(struct bytes text, uint64_t *version)
 {
     uint64_t n = 0;

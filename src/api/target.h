@@ -28,9 +28,6 @@ MUST_CHECK enum vault_err target_parse(const struct http_request *http, struct a
 MUST_CHECK enum vault_err query_parse(struct bytes query, struct arena *arena,
                                       struct request *request);
 
-/* 1..2^63-1, decimal digits only, without leading zeros. */
-bool parse_version(struct bytes text, uint64_t *version);
-
 /* Value of a hex digit of either case, or -1. */
 int hex_digit(uint8_t byte);
 /* What may stand in a path segment unescaped (RFC 3986, pchar). */

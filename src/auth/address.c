@@ -39,8 +39,8 @@ address_parse(struct bytes text, struct address *out)
     return ERR_MALFORMED;
 }
 
-bool
-address_equal(struct address a, struct address b)
+static bool
+equal(struct address a, struct address b)
 {
     return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
@@ -69,7 +69,7 @@ cidr_valid(const struct cidr *cidr)
     memcpy(masked.data, again.data, whole);
     if (rest > 0)
         masked.data[whole] = (uint8_t)(again.data[whole] & (0xffu << (8 - rest)));
-    return address_equal(masked, again);
+    return equal(masked, again);
 }
 
 static bool

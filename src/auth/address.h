@@ -26,7 +26,6 @@ struct cidr {
 MUST_CHECK enum vault_err address_parse(struct bytes text, struct address *out);
 /* `data` of 4 or 16 bytes in network order. Errors: ERR_MALFORMED any other size. */
 MUST_CHECK enum vault_err address_of(struct bytes data, struct address *out);
-bool address_equal(struct address a, struct address b);
 
 /*
  * ADDRESS/PREFIX, or an address alone, which is a range of one. Errors: ERR_MALFORMED also when a

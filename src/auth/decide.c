@@ -10,18 +10,6 @@
 static_assert((int)POLICY_SETS_MAX == 1 + (int)TOKEN_DEPTH_MAX, "identity, token, ancestors");
 
 const char *
-auth_reason_name(enum auth_reason reason)
-{
-    switch (reason) {
-#define X(code, name)                                                                              \
-    case code: return name;
-        AUTH_REASONS(X)
-#undef X
-    }
-    return "?";
-}
-
-const char *
 auth_kind_name(enum auth_kind kind)
 {
     switch (kind) {

@@ -62,38 +62,33 @@ enum auth_answer {
     ANSWER_UNDECIDED,       /* a record cannot be had or read now: neither yes nor no */
 };
 
-/* For the audit log and metrics alone; a client learns the answer, not the reason. */
-#define AUTH_REASONS(X)                                                                            \
-    X(REASON_ALLOWED, "allowed")                                                                   \
-    X(REASON_NO_CREDENTIAL, "no_credential")                                                       \
-    X(REASON_MALFORMED_CREDENTIAL, "malformed_credential")                                         \
-    X(REASON_UNKNOWN_TOKEN, "unknown_token")                                                       \
-    X(REASON_EXPIRED, "expired")                                                                   \
-    X(REASON_USED_UP, "used_up")                                                                   \
-    X(REASON_PARENT_GONE, "parent_gone")                                                           \
-    X(REASON_IDENTITY_GONE, "identity_gone")                                                       \
-    X(REASON_IDENTITY_DISABLED, "identity_disabled")                                               \
-    X(REASON_TENANT_GONE, "tenant_gone")                                                           \
-    X(REASON_OTHER_TENANT, "other_tenant")                                                         \
-    X(REASON_NO_RULE, "no_rule")                                                                   \
-    X(REASON_RULE, "rule")                                                                         \
-    X(REASON_NO_ROLE, "no_role")                                                                   \
-    X(REASON_BAD_SIGNATURE, "bad_signature")                                                       \
-    X(REASON_UNKNOWN_ISSUER, "unknown_issuer")                                                     \
-    X(REASON_UNKNOWN_KEY, "unknown_key")                                                           \
-    X(REASON_AUDIENCE, "audience")                                                                 \
-    X(REASON_NOT_YET, "not_yet")                                                                   \
-    X(REASON_UNAVAILABLE, "records_unavailable")                                                   \
-    X(REASON_CORRUPT, "record_corrupt")                                                            \
-    X(REASON_CERTIFICATE, "certificate")                                                           \
-    X(REASON_CERTIFICATE_REVOKED, "certificate_revoked")                                           \
-    X(REASON_REVOCATIONS_OLD, "revocations_old")
+/* Why; a client learns the answer, not the reason. */
 enum auth_reason {
-#define X(code, name) code,
-    AUTH_REASONS(X)
-#undef X
+    REASON_ALLOWED,
+    REASON_NO_CREDENTIAL,
+    REASON_MALFORMED_CREDENTIAL,
+    REASON_UNKNOWN_TOKEN,
+    REASON_EXPIRED,
+    REASON_USED_UP,
+    REASON_PARENT_GONE,
+    REASON_IDENTITY_GONE,
+    REASON_IDENTITY_DISABLED,
+    REASON_TENANT_GONE,
+    REASON_OTHER_TENANT,
+    REASON_NO_RULE,
+    REASON_RULE,
+    REASON_NO_ROLE,
+    REASON_BAD_SIGNATURE,
+    REASON_UNKNOWN_ISSUER,
+    REASON_UNKNOWN_KEY,
+    REASON_AUDIENCE,
+    REASON_NOT_YET,
+    REASON_UNAVAILABLE,
+    REASON_CORRUPT,
+    REASON_CERTIFICATE,
+    REASON_CERTIFICATE_REVOKED,
+    REASON_REVOCATIONS_OLD,
 };
-const char *auth_reason_name(enum auth_reason reason);
 
 /* Views are borrowed from records and request. */
 struct auth_decision {

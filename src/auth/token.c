@@ -9,17 +9,6 @@
 
 enum { TOKEN_FIELDS = 14 };
 
-const char *
-token_state_name(enum token_state state)
-{
-    switch (state) {
-    case TOKEN_VALID: return "valid";
-    case TOKEN_EXPIRED: return "expired";
-    case TOKEN_USED_UP: return "used_up";
-    }
-    return "?";
-}
-
 static bool
 well_formed(const struct token *token)
 {

@@ -14,7 +14,6 @@
 #include "auth/ticket.h"
 
 enum token_state { TOKEN_VALID, TOKEN_EXPIRED, TOKEN_USED_UP };
-const char *token_state_name(enum token_state state);
 
 /* Times are milliseconds since 1970. */
 struct token {

@@ -36,11 +36,10 @@ int bulk_parse(enum bulk_format format, struct bytes text, const char *prefix, s
  */
 int bulk_read(struct client *client, const char *prefix, struct bulk *out);
 /*
- * The variable that a secret is given as: its name without the prefix, in upper case, with '_' in
- * place of what no variable may have. Returns EXIT_OK, or EXIT_FAILED having said why.
+ * Each item's name becomes the variable that it is given as: without the prefix, in upper case, with
+ * '_' in place of what no variable may have; and they are sorted. Two alike: fails. Returns EXIT_OK,
+ * or EXIT_FAILED having said why.
  */
-int bulk_variable_of(const struct bulk_item *item, const char *prefix, struct buf *out);
-/* Of all: each item's name becomes its variable, and they are sorted. Two alike: fails. */
 int bulk_name_variables(struct bulk *bulk, const char *prefix);
 
 #endif

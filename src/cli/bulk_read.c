@@ -128,8 +128,8 @@ variable_byte(uint8_t byte)
     return '_';
 }
 
-int
-bulk_variable_of(const struct bulk_item *item, const char *prefix, struct buf *out)
+static int
+variable_of(const struct bulk_item *item, const char *prefix, struct buf *out)
 {
     size_t skip = strlen(prefix);
 
@@ -175,7 +175,7 @@ bulk_name_variables(struct bulk *bulk, const char *prefix)
 {
     for (size_t i = 0; i < bulk->count; i++) {
         struct buf variable;
-        int status = bulk_variable_of(&bulk->items[i], prefix, &variable);
+        int status = variable_of(&bulk->items[i], prefix, &variable);
 
         if (status)
             return status;

@@ -22,7 +22,8 @@ print_shell_word(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-void
+/* As it stands before a port: an IPv6 address in brackets. */
+static void
 print_host(FILE *out, const char *host)
 {
     fprintf(out, strchr(host, ':') ? "[%s]" : "%s", host);

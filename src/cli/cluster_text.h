@@ -8,8 +8,6 @@
 
 /* `text` as one word of a shell. */
 void print_shell_word(FILE *out, const char *text);
-/* Host as it stands before a port: an IPv6 address in brackets. */
-void print_host(FILE *out, const char *host);
 /* The three export lines by which clients find the cluster whose files are in `directory`. */
 void print_exports(FILE *out, const char *directory, const struct cluster *cluster);
 

@@ -24,8 +24,8 @@ colour_code(enum output_colour colour)
     return "";
 }
 
-bool
-output_has_colour(FILE *stream)
+static bool
+has_colour(FILE *stream)
 {
     const char *no_colour = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
@@ -63,7 +63,7 @@ void
 output_text(FILE *stream, enum output_colour colour, const char *text)
 {
     char *copy = printable_copy(text);
-    bool coloured = colour != COLOUR_NONE && output_has_colour(stream);
+    bool coloured = colour != COLOUR_NONE && has_colour(stream);
 
     if (coloured)
         fputs(colour_code(colour), stream);

@@ -15,8 +15,6 @@
 
 enum output_colour { COLOUR_NONE, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_BOLD };
 
-/* Whether `stream` shows colours. */
-bool output_has_colour(FILE *stream);
 void output_text(FILE *stream, enum output_colour colour, const char *text);
 
 /* "error: ..." and "hint: ..." lines on standard error. */

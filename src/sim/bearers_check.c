@@ -14,8 +14,8 @@
 #include "auth/statement.h"
 #include "sim/bearers_internal.h"
 
-bool
-bearer_paper_is_off(const struct world *world, enum paper paper)
+static bool
+is_off(const struct world *world, enum paper paper)
 {
     enum paper_state state = world->bearers.papers[paper].state;
     return state == PAPER_NONE || state == PAPER_TAKEN;
@@ -40,13 +40,13 @@ proof_is_void(const struct world *world, const struct bearer_op *op, uint64_t no
     enum paper role = elsewhere ? PAPER_ROLE_ELSEWHERE : PAPER_ROLE;
     const struct sim_paper *of_role = &world->bearers.papers[role];
     if (op->bearer == BEARER_STATEMENT)
-        return bearer_paper_is_off(world, PAPER_AUTHORITY) ||
-               bearer_paper_is_off(world, PAPER_HOLDER) || statement_is_old(op->proof_ms, now_ms);
+        return is_off(world, PAPER_AUTHORITY) || is_off(world, PAPER_HOLDER) ||
+               statement_is_old(op->proof_ms, now_ms);
     if (op->bearer == BEARER_ROLE || op->bearer == BEARER_ROLE_ELSEWHERE)
-        return bearer_paper_is_off(world, role) || op->round < of_role->round ||
+        return is_off(world, role) || op->round < of_role->round ||
                (op->second && now_ms >= of_role->ends_ms) ||
-               bearer_paper_is_off(world, elsewhere ? PAPER_MACHINE_ELSEWHERE : PAPER_MACHINE);
-    return bearer_paper_is_off(world, elsewhere ? PAPER_ISSUER_ELSEWHERE : PAPER_ISSUER) ||
+               is_off(world, elsewhere ? PAPER_MACHINE_ELSEWHERE : PAPER_MACHINE);
+    return is_off(world, elsewhere ? PAPER_ISSUER_ELSEWHERE : PAPER_ISSUER) ||
            now_ms >= op->proof_ms;
 }
 
@@ -59,8 +59,7 @@ identity_is_off(const struct world *world, enum bearer bearer)
         [BEARER_CHILD] = PAPER_MACHINE,       [BEARER_COUNTED] = PAPER_MACHINE_ELSEWHERE,
         [BEARER_TRAVELLER] = PAPER_TRAVELLER,
     };
-    return bearer != BEARER_JWT && bearer != BEARER_COUNTED &&
-           bearer_paper_is_off(world, of[bearer]);
+    return bearer != BEARER_JWT && bearer != BEARER_COUNTED && is_off(world, of[bearer]);
 }
 
 /* Its parent's place is taken by another only after the parent had been revoked. */

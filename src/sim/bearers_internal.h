@@ -37,7 +37,6 @@ MUST_CHECK enum vault_err sim_door_enter(struct world *world, const struct beare
 void check_door(struct world *world, const struct bearer_op *op, enum vault_err err);
 
 /* bearers_check.c */
-bool bearer_paper_is_off(const struct world *world, enum paper paper);
 /*
  * What the operation comes with was no longer valid: taken away, or, with `by_clock`, at its end by
  * the clock of its node.

@@ -29,8 +29,9 @@ holds_incarnation(const struct world *world, unsigned node, struct path path,
     return false;
 }
 
-unsigned
-check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation)
+/* How many replicas' disks hold nothing of that incarnation of the path any more and know why. */
+static unsigned
+erased_at(struct world *world, struct path path, const uint8_t *incarnation)
 {
     uint64_t replicas = world_replicas(world, path);
     unsigned count = 0;
@@ -67,7 +68,7 @@ check_delete_answer(struct world *world, const struct op *op)
         bool meant = op->request.kind == REQUEST_DELETION || head->version == r->version;
         if (head->kind != HEAD_TOMBSTONE || !meant)
             continue;
-        unsigned erased = check_delete_erased(world, path, head->incarnation) +
+        unsigned erased = erased_at(world, path, head->incarnation) +
                           waiting_for_handover(world, path, head->incarnation);
         if (erased > best)
             best = erased;
@@ -86,8 +87,7 @@ check_delete_all(struct world *world)
         struct path path = {bytes_of_text("default"), bytes_of_text(p->name)};
         for (size_t i = 0; i < p->chosen_count; i++) {
             const struct chosen_head *head = &p->chosen[i];
-            if (head_kind_erases(head->kind) &&
-                check_delete_erased(world, path, head->incarnation) != n)
+            if (head_kind_erases(head->kind) && erased_at(world, path, head->incarnation) != n)
                 sim_fail(world, SIM_SAFETY, "deletion",
                          "%s: what was deleted in generation %lu is still on some disk", p->name,
                          (unsigned long)head->generation);

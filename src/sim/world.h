@@ -313,8 +313,6 @@ void check_boxes_destroyed(struct world *world, unsigned owner, uint64_t id);
 
 /* check_delete.c */
 void check_delete_answer(struct world *world, const struct op *op);
-/* How many replicas' disks hold nothing of that incarnation of the path any more and know why. */
-unsigned check_delete_erased(struct world *world, struct path path, const uint8_t *incarnation);
 
 /* Everything that was ever deleted is gone from every disk. */
 void check_delete_all(struct world *world);
