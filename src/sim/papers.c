@@ -11,32 +11,10 @@
 #include "auth/login.h"
 #include "auth/statement.h"
 #include "crypto/base64.h"
+#include "sim/client_certificate.h"
 
 static const char home[] = "default", issuer_name[] = "https://issuer.simulator";
 static const uint8_t client_serial[] = {0x10, 0x92};
-
-/*
- * An authority and a client of it, valid until 2036, base64 of DER, and the client's key of
- * Ed25519.
- * Made for the simulator and tests, and used for nothing else.
- */
-static const char authority_der[] =
-    "MIIBXjCCAQSgAwIBAgIUThQgRWpE5dqAGLlbiHvb7IeBBjMwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMj"
-    "YxMTIyMDcxODI0WhcNMzYxMTE5MDcxODI0WjANMQswCQYDVQQDDAJjYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA"
-    "BB5ATTspiIKYsoszR3V8LbTBXYEbUwNa7gPLq7lmLLubxsf1epjxWgjaaR6c/VFL1q3ninJXkk82h+55jrKG3XWjQj"
-    "BAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQWBBQWPlsmHGlOC2CiDKsFk9lEuiX+TjAK"
-    "BggqhkjOPQQDAgNIADBFAiBTPukxKfHzA5lhjeCy3X0sas2iNXSGuK5LZGzHzeaGPgIhAPpzsy2KomQNFvvmD7uiRs"
-    "xd2gaUZXYNv4+gBnZ5Fycs";
-static const char client_der[] =
-    "MIIBjTCCATKgAwIBAgICEJIwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMjYxMTIyMDcxODI1WhcNMzYxMT"
-    "E5MDcxODI1WjANMQswCQYDVQQDDAJlZDAqMAUGAytlcAMhAHUk9o2+gvchM8U/He+iYdug4G5h5kbOLlaWXAJ9ZyEt"
-    "o4GwMIGtMAwGA1UdEwEB/wQCMAAwDgYDVR0PAQH/BAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMCMDgGA1UdEQQxMC"
-    "+GLXVybjp1dWlkOjAwMDAwMDAwLTAwMDAtNDAwMC04MDAwLTAwMDAwMDAwMDBhYTAfBgNVHSMEGDAWgBQWPlsmHGlO"
-    "C2CiDKsFk9lEuiX+TjAdBgNVHQ4EFgQUomF+UPU+ZMPeyV1vGguMfLMiCRIwCgYIKoZIzj0EAwIDSQAwRgIhALgvGR"
-    "DbzQ3WOkABQ09NDME1FBcmfSNgP3sB+oxdP2A0AiEAxYmUNVjSXo/uoc/jQlBnrJhy5lMw6CYynLkaHcQZu1g=";
-static const uint8_t client_seed[32] = {
-    0x84, 0x10, 0x52, 0x02, 0x7e, 0xe5, 0x80, 0x7f, 0xce, 0xcf, 0xf2, 0x00, 0x07, 0x29, 0xda, 0xd3,
-    0x73, 0x08, 0x86, 0x79, 0x33, 0x0c, 0x45, 0x65, 0x1b, 0x40, 0x53, 0xfb, 0xcb, 0xd1, 0x18, 0x86};
 
 static void
 must(enum vault_err err)
@@ -181,7 +159,7 @@ fill_authority(bool good, struct grant *out)
     struct buf encoded = {0};
     if (!authority)
         abort();
-    authority->certificate = unbase64(authority_der, der);
+    authority->certificate = unbase64(certificate_ca, der);
     if (!good)
         authority->revoked[authority->revoked_count++] =
             bytes_of(client_serial, sizeof(client_serial));
@@ -291,13 +269,13 @@ paper_statement(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *t
     uint8_t signature[crypto_sign_BYTES], der[CERTIFICATE_BYTES_MAX];
     struct client_statement statement = {.tenant = bytes_of_text(tenant),
                                          .time_ms = time_ms,
-                                         .certificate = unbase64(client_der, der)};
+                                         .certificate = unbase64(certificate_ed, der)};
     struct buf to_sign = {0}, text = {0};
     size_t at;
     memcpy(statement.cluster_id, cluster_id, CLUSTER_ID_BYTES);
     memcpy(statement.nonce, &nonce, sizeof(nonce));
     must(statement_to_sign(&statement, &to_sign, &at));
-    (void)crypto_sign_seed_keypair(public_half, private_half, client_seed);
+    (void)crypto_sign_seed_keypair(public_half, private_half, ed_seed);
     (void)crypto_sign_detached(signature, NULL, to_sign.data, to_sign.size, private_half);
     must(statement_text(bytes_of(to_sign.data + at, to_sign.size - at),
                         bytes_of(signature, sizeof(signature)), &text));

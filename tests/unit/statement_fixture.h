@@ -6,13 +6,8 @@
 #ifndef OSTRAKA_TESTS_STATEMENT_FIXTURE_H
 #define OSTRAKA_TESTS_STATEMENT_FIXTURE_H
 
-static const char certificate_ca[] =
-    "MIIBXjCCAQSgAwIBAgIUThQgRWpE5dqAGLlbiHvb7IeBBjMwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMj"
-    "YxMTIyMDcxODI0WhcNMzYxMTE5MDcxODI0WjANMQswCQYDVQQDDAJjYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA"
-    "BB5ATTspiIKYsoszR3V8LbTBXYEbUwNa7gPLq7lmLLubxsf1epjxWgjaaR6c/VFL1q3ninJXkk82h+55jrKG3XWjQj"
-    "BAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQWBBQWPlsmHGlOC2CiDKsFk9lEuiX+TjAK"
-    "BggqhkjOPQQDAgNIADBFAiBTPukxKfHzA5lhjeCy3X0sas2iNXSGuK5LZGzHzeaGPgIhAPpzsy2KomQNFvvmD7uiRs"
-    "xd2gaUZXYNv4+gBnZ5Fycs";
+#include "sim/client_certificate.h" /* the authority, and its client with a key of Ed25519 */
+
 static const char certificate_ca2[] =
     "MIIBXzCCAQSgAwIBAgIUSyVfmip1eiPp0y5IX+BjbtfVqF8wCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMj"
     "YxMTIyMDcxODI0WhcNMzYxMTE5MDcxODI0WjANMQswCQYDVQQDDAJjYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA"
@@ -20,13 +15,6 @@ static const char certificate_ca2[] =
     "BAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQWBBRYXRP42f3wFaROYnBP73RbPvyYMTAK"
     "BggqhkjOPQQDAgNJADBGAiEArsRTEGgV3qlhnBMKzWH5u/227NbxuI/Q+uRpkV87g/4CIQDvx2o3rsEDAO+cGvq5At"
     "X3k0NucBlfWg0uAMSw2kOb+w==";
-static const char certificate_ed[] =
-    "MIIBjTCCATKgAwIBAgICEJIwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMjYxMTIyMDcxODI1WhcNMzYxMT"
-    "E5MDcxODI1WjANMQswCQYDVQQDDAJlZDAqMAUGAytlcAMhAHUk9o2+gvchM8U/He+iYdug4G5h5kbOLlaWXAJ9ZyEt"
-    "o4GwMIGtMAwGA1UdEwEB/wQCMAAwDgYDVR0PAQH/BAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMCMDgGA1UdEQQxMC"
-    "+GLXVybjp1dWlkOjAwMDAwMDAwLTAwMDAtNDAwMC04MDAwLTAwMDAwMDAwMDBhYTAfBgNVHSMEGDAWgBQWPlsmHGlO"
-    "C2CiDKsFk9lEuiX+TjAdBgNVHQ4EFgQUomF+UPU+ZMPeyV1vGguMfLMiCRIwCgYIKoZIzj0EAwIDSQAwRgIhALgvGR"
-    "DbzQ3WOkABQ09NDME1FBcmfSNgP3sB+oxdP2A0AiEAxYmUNVjSXo/uoc/jQlBnrJhy5lMw6CYynLkaHcQZu1g=";
 static const char certificate_ec[] =
     "MIIBvDCCAWGgAwIBAgICEPcwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCY2EwHhcNMjYxMTIyMDcxODI2WhcNMzYxMT"
     "E5MDcxODI2WjANMQswCQYDVQQDDAJlYzBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCy7u1VE8MgDh7+ubepjPOIC"
@@ -60,11 +48,6 @@ static const char certificate_forged[] =
     "EEMTAvhi11cm46dXVpZDowMDAwMDAwMC0wMDAwLTQwMDAtODAwMC0wMDAwMDAwMDAwYWEwHwYDVR0jBBgwFoAUWF0T"
     "+Nn98BWkTmJwT+90Wz78mDEwHQYDVR0OBBYEFKJhflD1PmTD3sldbxoLjHyzIgkSMAoGCCqGSM49BAMCA0gAMEUCIG"
     "SK5+kAll+GCWJvathE4060/fVGfl4Rkt6+ey0F6AfFAiEAh4VQYNpvVoLoyLi/nwPfbprfCVcAE/UHDw9Xm5OM3L8=";
-
-/* Private key of the clients of Ed25519. */
-static const uint8_t ed_seed[32] = {
-    0x84, 0x10, 0x52, 0x02, 0x7e, 0xe5, 0x80, 0x7f, 0xce, 0xcf, 0xf2, 0x00, 0x07, 0x29, 0xda, 0xd3,
-    0x73, 0x08, 0x86, 0x79, 0x33, 0x0c, 0x45, 0x65, 0x1b, 0x40, 0x53, 0xfb, 0xcb, 0xd1, 0x18, 0x86};
 
 /* Signatures of the statement that statement_of() makes, by OpenSSL. Base64url. */
 static const char signature_ec[] =
