@@ -1,25 +1,17 @@
 """What tests of tenants, policies, identities and tokens share: three nodes, and calls that must succeed."""
 
 import time
-import unittest
 
-from ostraka_cluster import ADMIN, SLOW, Cluster
+from cluster_case import ClusterCase
+from ostraka_cluster import ADMIN, SLOW
 
 NODES = 3
 NOWHERE = "01234567-89ab-4cde-8f01-23456789abcd"
 DEADLINE = 20
 
 
-class IdentityCluster(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(NODES).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
-        assert not reports, reports
+class IdentityCluster(ClusterCase):
+    NODES = NODES
 
     def ask(self, node, method, path, body=None, token=ADMIN, tenant=None, key=None):
         """(status, answer); asked again for a while where the node says that nothing happened, and to try again."""

@@ -6,6 +6,7 @@ import threading
 import time
 import unittest
 
+from cluster_case import ClusterCase
 from ostraka_cluster import Cluster, Failed, wait_until
 
 Answer = collections.namedtuple("Answer", "status header body")
@@ -21,18 +22,7 @@ def read(*names):
     return {"read": [{"name": name} for name in names]}
 
 
-class Batch(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(3)
-        cls.cluster.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.__exit__(None, None, None)
-        assert reports == [], reports
-
+class Batch(ClusterCase):
     def post(self, node, body, status, key=None):
         headers = {"Idempotency-Key": key} if key else {}
         answer = Answer(*self.cluster.request(node, "POST", "/v1/batch", body, headers=headers))

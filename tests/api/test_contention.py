@@ -4,7 +4,8 @@ import threading
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, Failed
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, Failed
 
 
 def in_parallel(count, work):
@@ -37,17 +38,7 @@ def harmless(body):
     return error["code"] in ("contended", "busy") or error.get("retry") == "safe"
 
 
-class Contention(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(3).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
-        assert not reports, reports
-
+class Contention(ClusterCase):
     def test_64_clients_create_one_name(self):
         for attempt in range(3):
             path = "/v1/secrets/race/%d" % attempt

@@ -5,22 +5,14 @@ import threading
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, Failed, clean_environment
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, Failed, clean_environment
 
 NODES, SHARES = 5, 3
 
 
-class Copy(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(NODES, shares=SHARES)
-        cls.cluster.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.__exit__(None, None, None)
-        assert reports == [], reports
+class Copy(ClusterCase):
+    NODES, SHARES = NODES, SHARES
 
     def call(self, node, method, target, body=None, key=None):
         headers = {"Idempotency-Key": key} if key else {}

@@ -7,22 +7,14 @@ import sys
 import tempfile
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, clean_environment
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, clean_environment
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT = range(5)
 
 
-class Import(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(5, shares=3)
-        cls.cluster.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.__exit__(None, None, None)
-        assert reports == [], reports
+class Import(ClusterCase):
+    NODES, SHARES = 5, 3
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

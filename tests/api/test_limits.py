@@ -8,6 +8,7 @@ import ssl
 import time
 import unittest
 
+from cluster_case import ClusterCase
 from ostraka_cluster import ADMIN, SLOW, Cluster, wait_until
 
 PATIENCE = 20  # seconds
@@ -168,18 +169,8 @@ class Limits(unittest.TestCase):
         wait_until(lambda: self.can_connect("127.0.0.2"), PATIENCE, "a connection after a while")
 
 
-class Callers(unittest.TestCase):
+class Callers(ClusterCase):
     """What tokens with policies may do beyond single secrets, and where they come from."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(3).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
-        assert not reports, reports
 
     def call(self, expect, node, method, path, body=None, token=ADMIN, source="127.0.0.1"):
         """Asked again for a while where the node says that nothing happened, and to try again."""

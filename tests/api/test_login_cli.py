@@ -8,18 +8,19 @@ import subprocess
 import tempfile
 import unittest
 
+from cluster_case import ClusterCase
 from logins import Authority, Issuer, Key, openssl
-from ostraka_cluster import SLOW, Cluster, clean_environment
+from ostraka_cluster import SLOW, clean_environment
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE = range(7)
 CONFIGURATION = 78
 TOKEN = r"ost_[A-Za-z0-9_-]{48}"
 
 
-class Login(unittest.TestCase):
+class Login(ClusterCase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(3).__enter__()
+        super().setUpClass()
         cls.folder = tempfile.TemporaryDirectory()
         cls.issuer = Issuer(cls.folder.name)
         cls.authority = Authority(cls.folder.name)
@@ -34,10 +35,8 @@ class Login(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
         cls.folder.cleanup()
-        assert not reports, reports
+        super().tearDownClass()
 
     @classmethod
     def call(cls, expect, *request, **options):

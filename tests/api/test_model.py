@@ -6,7 +6,8 @@ import re
 import subprocess
 import unittest
 
-from ostraka_cluster import REPOSITORY, SLOW, Cluster, clean_environment, wait_until
+from cluster_case import ClusterCase
+from ostraka_cluster import REPOSITORY, SLOW, clean_environment, wait_until
 
 NODES = 3
 
@@ -16,17 +17,8 @@ def sentences():
         return [int(number) for number in re.findall(r"^(\d+)\. ", file.read(), re.M)]
 
 
-class Model(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(NODES)
-        cls.cluster.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.__exit__(None, None, None)
-        assert reports == [], reports
+class Model(ClusterCase):
+    NODES = NODES
 
     def setUp(self):
         self.name = self._testMethodName

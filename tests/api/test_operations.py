@@ -9,7 +9,8 @@ import ssl
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, wait_until
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, wait_until
 
 VALUE_BYTES_MAX = 1024 * 1024
 RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
@@ -24,18 +25,8 @@ def format_time(moment):
         "+00:00", "Z")
 
 
-class ClusterTest(unittest.TestCase):
+class ClusterTest(ClusterCase):
     """One cluster of three for all tests of a class; each test uses names of its own."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(3).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
-        assert not reports, reports
 
     def name(self, suffix=""):
         return "t/%s%s" % (self.id().split(".")[-1], suffix)

@@ -7,27 +7,26 @@ import subprocess
 import tempfile
 import unittest
 
+from cluster_case import ClusterCase
 from logins import Authority, Issuer, Key, statement
-from ostraka_cluster import SLOW, Cluster, clean_environment
+from ostraka_cluster import SLOW, clean_environment
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED = range(6)
 ABSENT = "01234567-89ab-4cde-8f01-23456789abcd"
 
 
-class Trust(unittest.TestCase):
+class Trust(ClusterCase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(3).__enter__()
+        super().setUpClass()
         cls.folder = tempfile.TemporaryDirectory()
         with open(cls.cluster.config()) as file:
             cls.cluster_id = bytes.fromhex(re.search(r'cluster_id = "(\w+)"', file.read()).group(1))
 
     @classmethod
     def tearDownClass(cls):
-        reports = cls.cluster.sanitizer_reports()
-        cls.cluster.close()
         cls.folder.cleanup()
-        assert not reports, reports
+        super().tearDownClass()
 
     def setUp(self):
         self.home = tempfile.TemporaryDirectory(dir=self.folder.name)
