@@ -1,10 +1,10 @@
 /*
  * Where the audit trail stands, read once after the start: the row that says so, and the newest
- * heads of all nodes. Where that row is lost or does not verify, the blocks themselves tell: what is
- * there stays there, and a new epoch begins after the last of them.
+ * heads of all nodes. Where that row is lost or does not verify, the blocks themselves tell: what
+ * is there stays there, and a new epoch begins after the last of them.
  *
- * Nothing can be written before it is known. What cannot be read for want of memory or of the disk is
- * asked for again with the next tick; until then the trail is unavailable.
+ * Nothing can be written before it is known. What cannot be read for want of memory or of the disk
+ * is asked for again with the next tick; until then the trail is unavailable.
  */
 #ifndef OSTRAKA_ACTORS_AUDITOR_LOAD_H
 #define OSTRAKA_ACTORS_AUDITOR_LOAD_H

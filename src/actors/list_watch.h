@@ -1,8 +1,9 @@
 /*
- * Watches the lists of revoked client certificates of all tenants: from the time on when its next one
- * is due, a list stops all logins with certificates of its tenant. A line is logged at level `warn`
- * when that is near, a tenth of the list's own period before and a day at most, and one at level
- * `error` when it has come, which is an alarm (alarms.h). Every node does so, for each list once.
+ * Watches the lists of revoked client certificates of all tenants: from the time on when its next
+ * one is due, a list stops all logins with certificates of its tenant. A line is logged at level
+ * `warn` when that is near, a tenth of the list's own period before and a day at most, and one at
+ * level `error` when it has come, which is an alarm (alarms.h). Every node does so, for each list
+ * once.
  *
  * A list of an authority that is not the tenant's any more stops nothing and is not spoken of.
  */

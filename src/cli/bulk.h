@@ -36,9 +36,9 @@ int bulk_parse(enum bulk_format format, struct bytes text, const char *prefix, s
  */
 int bulk_read(struct client *client, const char *prefix, struct bulk *out);
 /*
- * Each item's name becomes the variable that it is given as: without the prefix, in upper case, with
- * '_' in place of what no variable may have; and they are sorted. Two alike: fails. Returns EXIT_OK,
- * or EXIT_FAILED having said why.
+ * Each item's name becomes the variable that it is given as: without the prefix, in upper case,
+ * with '_' in place of what no variable may have; and they are sorted. Two alike: fails. Returns
+ * EXIT_OK, or EXIT_FAILED having said why.
  */
 int bulk_name_variables(struct bulk *bulk, const char *prefix);
 

@@ -1,6 +1,6 @@
 /*
- * ostraka issuer, authority and crl: whose JSON web tokens and client certificates a tenant takes for
- * a login.
+ * ostraka issuer, authority and crl: whose JSON web tokens and client certificates a tenant takes
+ * for a login.
  */
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /*
- * Messages between nodes: every kind and field round trips in both directions, and what is damaged is
- * refused or is another message exactly.
+ * Messages between nodes: every kind and field round trips in both directions, and what is damaged
+ * is refused or is another message exactly.
  */
 #include <setjmp.h>
 #include <stdarg.h>
