@@ -19,6 +19,15 @@ struct api_fixture {
     const char *allow;
 };
 
+/* Of a group of tests. */
+static inline int
+fixture_setup(void **state)
+{
+    (void)state;
+    api_global_init();
+    return 0;
+}
+
 static inline void
 fixture_start(struct api_fixture *f, enum http_method method, const char *target)
 {

@@ -229,14 +229,6 @@ test_suite(void **state)
     free(room);
 }
 
-static int
-setup(void **state)
-{
-    (void)state;
-    api_global_init();
-    return 0;
-}
-
 int
 main(void)
 {
@@ -245,5 +237,5 @@ main(void)
         cmocka_unit_test(test_suite),
     };
 
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }
