@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -410,17 +409,6 @@ raise_file_limit(void)
     }
 }
 
-/*
- * One heap for the reactor and one for all other threads, rather than one for each. The storage
- * engine's threads free what others of them took, and what is free in one heap is of no use to the
- * next: with a heap each, most of what they hold is air.
- */
-static void
-bound_heaps(void)
-{
-    (void)mallopt(M_ARENA_MAX, 2);
-}
-
 int
 server_run(const struct config *config)
 {
@@ -429,7 +417,6 @@ server_run(const struct config *config)
                          config->node.log_format);
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    bound_heaps();
     api_global_init();
     enum vault_err err = tls_global_init();
     if (err == OK)

@@ -63,6 +63,17 @@ class Hardening(unittest.TestCase):
         self.assertFalse([n for n in needed if re.match(r"lib(ssl|crypto|cbor|cjson)\b", n)],
                          "wolfSSL and OpenSSL share names; libcbor is the tests' alone")
 
+    def test_heap(self):
+        if self.sanitized:
+            self.skipTest("sanitizers have a heap of their own")
+        self.assertRegex(self.dynamic, r"\(NEEDED\).*\[libjemalloc\.so")
+        done = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True,
+                              env={"MALLOC_CONF": "stats_print:true,stats_print_opts:mda"})
+        # A setting that the library does not know is complained of at each start.
+        self.assertNotIn("Invalid", done.stderr)
+        self.assertIn("opt.narenas: 2\n", done.stderr)
+        self.assertIn("opt.dirty_decay_ms: 2000 ", done.stderr)
+
     def test_no_unsafe_functions(self):
         unsafe = {"gets", "strcpy", "strcat", "sprintf", "vsprintf", "rand", "random", "drand48",
                   "mktemp", "tmpnam", "system", "popen"}
