@@ -271,7 +271,7 @@ receive(struct link_connection *c)
         if (!read_record(c))
             return;
         take_frames(c);
-        if (is_closed(c))
+        if (is_closed(c) || tls_emptied(c->session))
             return;
     }
     /* What TLS holds already makes the socket not readable again. */

@@ -48,7 +48,10 @@ enum tls_result tls_read(struct tls_session *session, uint8_t *out, size_t size,
 enum tls_result
 tls_write(struct tls_session *session, struct bytes data,
           size_t *put); /* at most 16 KiB a call; after WANT_WRITE retry with the same data */
+/* Whether something has been taken from the socket that has not been read: no event tells of it. */
 bool tls_pending(struct tls_session *session);
+/* Nothing has, and the socket had no more when it was asked last: an event tells when it does. */
+bool tls_emptied(struct tls_session *session);
 void tls_shutdown(struct tls_session *session);
 const char *
 tls_error_text(struct tls_session *session); /* why the last call failed; valid until the next */

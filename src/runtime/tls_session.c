@@ -17,6 +17,8 @@ enum {
     RECORD_BYTES_MAX = 16 * 1024,    /* RFC 8446, section 5.1 */
     UNSENT_BYTES_MAX = 128 * 1024,   /* a flight or a record; alerts and key updates behind it */
     FRUITLESS_BYTES_MAX = 64 * 1024, /* a handshake, or a record and some key updates before it */
+    AHEAD_BYTES_MAX = 16 * 1024,     /* taken from the socket at a time */
+    AHEAD_KEPT_BYTES = 2 * 1024,     /* memory that a session keeps for that between records */
 };
 
 #define ALPN_HTTP "http/1.1"
@@ -28,6 +30,9 @@ struct tls_session {
     bool failed; /* an alert has been sent or the stream is broken: nothing more may be written */
     const char *failure; /* static text */
     struct buf unsent;   /* records that the socket did not take yet */
+    struct buf ahead;    /* ciphertext that came behind what the library asked for */
+    size_t ahead_used;   /* of that */
+    bool emptied;        /* the socket had less than was asked of it */
     size_t fruitless;    /* received since the beginning, or since the last data */
     size_t written;      /* plaintext that went into `unsent` and was not yet reported as written */
 };
@@ -46,6 +51,64 @@ is_fruitless(const struct tls_session *session)
     return session->fruitless > FRUITLESS_BYTES_MAX;
 }
 
+/* As recv(2), but for interruptions, and that it remembers whether there may be more. */
+static ssize_t
+receive(struct tls_session *session, void *out, size_t size)
+{
+    ssize_t got;
+
+    do {
+        got = recv(session->fd, out, size, 0);
+    } while (got < 0 && errno == EINTR);
+    session->emptied = got < 0 || (size_t)got < size;
+    return got;
+}
+
+/* From what is there already. */
+static size_t
+take_ahead(struct tls_session *session, void *out, size_t size)
+{
+    struct buf *ahead = &session->ahead;
+    size_t left = ahead->size - session->ahead_used;
+    size_t take = size < left ? size : left;
+
+    memcpy(out, ahead->data + session->ahead_used, take);
+    session->ahead_used += take;
+    if (take < left)
+        return take;
+    session->ahead_used = ahead->size = 0; /* ciphertext, which needs no wiping */
+    if (ahead->capacity > AHEAD_KEPT_BYTES)
+        buf_close(ahead);
+    return take;
+}
+
+/*
+ * The library asks for the head of a record and then for the rest. One call for both, and for what
+ * comes behind them, spares half of the calls; what is not asked for yet waits in `ahead`.
+ */
+static ssize_t
+receive_ahead(struct tls_session *session, void *out, size_t size)
+{
+    uint8_t some[AHEAD_BYTES_MAX];
+    ssize_t got;
+
+    if (size >= sizeof some)
+        return receive(session, out, size);
+    got = receive(session, some, sizeof some);
+    if (got <= 0)
+        return got;
+    if ((size_t)got <= size) {
+        memcpy(out, some, (size_t)got);
+        return got;
+    }
+    if (buf_append(&session->ahead, bytes_of(some + size, (size_t)got - size)) != OK) {
+        errno = ENOMEM;
+        return -1;
+    }
+    memcpy(out, some, size);
+    return (ssize_t)size;
+}
+
 int
 tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context)
 {
@@ -55,9 +118,10 @@ tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context)
     (void)ssl;
     if (is_fruitless(session))
         return WOLFSSL_CBIO_ERR_GENERAL;
-    do {
-        got = recv(session->fd, out, (size_t)size, 0);
-    } while (got < 0 && errno == EINTR);
+    if (session->ahead.size > 0)
+        got = (ssize_t)take_ahead(session, out, (size_t)size);
+    else
+        got = receive_ahead(session, out, (size_t)size);
     if (got > 0) {
         session->fruitless += (size_t)got;
         return (int)got;
@@ -161,6 +225,7 @@ tls_session_free(struct tls_session *session)
         return;
     wolfSSL_free(session->ssl);
     buf_close(&session->unsent);
+    buf_close(&session->ahead);
     free(session);
 }
 
@@ -300,7 +365,13 @@ tls_write(struct tls_session *session, struct bytes data, size_t *put)
 bool
 tls_pending(struct tls_session *session)
 {
-    return !session->failed && wolfSSL_pending(session->ssl) > 0;
+    return !session->failed && (session->ahead.size > 0 || wolfSSL_pending(session->ssl) > 0);
+}
+
+bool
+tls_emptied(struct tls_session *session)
+{
+    return session->emptied && !tls_pending(session);
 }
 
 void

@@ -146,6 +146,64 @@ data_arrives_whole(void **state)
 }
 
 static void
+put(struct pair *pair, const char *text)
+{
+    size_t sent;
+
+    assert_int_equal(tls_write(pair->sessions[0], bytes_of_text(text), &sent), TLS_DONE);
+    assert_int_equal(sent, strlen(text));
+}
+
+static void
+expect_read(struct pair *pair, const char *text)
+{
+    uint8_t out[64];
+    size_t got;
+
+    assert_int_equal(tls_read(pair->sessions[1], out, sizeof out, &got), TLS_DONE);
+    assert_int_equal(got, strlen(text));
+    assert_memory_equal(out, text, got);
+}
+
+/* No event tells of records that were taken from the socket with one before them. */
+static void
+records_that_came_together_are_told_of(void **state)
+{
+    struct pair pair;
+    enum tls_result results[2];
+    uint8_t none[8];
+    size_t got;
+
+    (void)state;
+    link_pair(&pair, "ca.crt", "n1", "ca.crt", "n2");
+    pair_handshake(&pair, results);
+    for (int round = 0; round < 3; round++) {
+        put(&pair, "one");
+        put(&pair, "and two");
+        put(&pair, "and three");
+        expect_read(&pair, "one");
+        assert_true(tls_pending(pair.sessions[1]));
+        assert_false(tls_emptied(pair.sessions[1]));
+        assert_int_equal(recv(pair.fds[1], none, sizeof none, MSG_PEEK), -1);
+        expect_read(&pair, "and two");
+        assert_true(tls_pending(pair.sessions[1]));
+        expect_read(&pair, "and three");
+        assert_false(tls_pending(pair.sessions[1]));
+        assert_true(tls_emptied(pair.sessions[1]));
+        put(&pair, "later");
+        expect_read(&pair, "later");
+        assert_int_equal(tls_read(pair.sessions[1], none, sizeof none, &got), TLS_WANT_READ);
+        assert_true(tls_emptied(pair.sessions[1]));
+    }
+    /* What came before the end is read before it. */
+    put(&pair, "last");
+    tls_shutdown(pair.sessions[0]);
+    expect_read(&pair, "last");
+    assert_int_equal(tls_read(pair.sessions[1], none, sizeof none, &got), TLS_CLOSED);
+    pair_close(&pair);
+}
+
+static void
 pending_and_shutdown(void **state)
 {
     struct pair pair;
@@ -465,6 +523,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_peers_know_each_other),
         cmocka_unit_test(data_arrives_whole),
+        cmocka_unit_test(records_that_came_together_are_told_of),
         cmocka_unit_test(pending_and_shutdown),
         cmocka_unit_test(closing_without_notice_is_seen),
         cmocka_unit_test(foreign_and_expired_certificates_are_refused),
