@@ -18,6 +18,7 @@
 #include "api/api.h"
 #include "base/exit_status.h"
 #include "crypto/rng_kernel.h"
+#include "crypto/rng_pool.h"
 #include "crypto/storage_key.h"
 #include "runtime/keyfile.h"
 #include "runtime/node_signing.h"
@@ -49,6 +50,7 @@ struct server {
     int directory_fd; /* locked: one process for each node's folder */
     struct store_start found;
     struct storage_io *storage;
+    struct rng_pool *rng; /* the reactor's */
     struct reactor *reactor;
 };
 
@@ -319,7 +321,7 @@ start_reactor(struct server *s)
                                       .api = s->api,
                                       .link_server = s->link_server,
                                       .link_client = s->link_client,
-                                      .rng = rng_kernel(),
+                                      .rng = rng_pool_rng(s->rng),
                                       .save_context = s,
                                       .save_share_keys = save_share_keys,
                                       .buckets = &s->buckets,
@@ -329,6 +331,18 @@ start_reactor(struct server *s)
     memcpy(options.peers, s->found.peers, sizeof(options.peers));
     memcpy(options.signers, s->found.signers, sizeof(options.signers));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));
+}
+
+static enum vault_err
+make_rng(struct server *s)
+{
+    const struct rng kernel = rng_kernel();
+    enum vault_err err = rng_pool_new(&kernel, &s->rng);
+    if (err != OK)
+        snprintf(s->why, sizeof(s->why),
+                 "memory for randomness cannot be locked: raise the limit "
+                 "(ulimit -l, LimitMEMLOCK=)");
+    return err;
 }
 
 static enum vault_err
@@ -358,6 +372,8 @@ start(struct server *s)
     if (err == OK)
         err = start_storage(s);
     if (err == OK)
+        err = make_rng(s);
+    if (err == OK)
         err = start_reactor(s);
     return err;
 }
@@ -366,6 +382,7 @@ static void
 close_all(struct server *s)
 {
     reactor_free(s->reactor);
+    rng_pool_free(s->rng);
     if (s->storage)
         storage_io_stop(s->storage);
     if (s->found.store)
