@@ -1,43 +1,41 @@
 #include "bench/load.h"
 
-#include <curl/curl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/wire.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "cli/transport.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-enum { TIMEOUT_MS = 30 * 1000, CONNECT_MS = 5000, POLL_MS = 100 };
+#define SECOND_NS  UINT64_C(1000000000)
+#define TIMEOUT_NS (30 * SECOND_NS)
+enum { POLL_MS = 100, EVENTS_AT_ONCE = 64 };
 /* Handshakes at a time: this program does them one after the other, and servers wait 5 s for each. */
 enum { OPENING_MAX = 64 };
 
 struct connection {
-    CURL *curl;
-    const char *address;
+    struct wire wire;
     struct bench_request request;
-    struct curl_slist *headers, *json_headers, *text_headers;
     uint64_t due_ns; /* its latency counts from here */
+    uint64_t begun_ns;
     bool busy;
-    bool opening; /* busy with its first request: the handshake is part of that */
-    bool open;
-    char problem[CURL_ERROR_SIZE];
 };
 
 struct load {
     const struct load_options *options;
     struct workload *workload;
     struct load_result *result;
-    CURLM *multi;
+    struct wire_set set;
     struct connection *connections;
     size_t idle_hint; /* none before it is idle */
-    size_t busy, opening;
+    size_t busy;
     bool preparing;
     uint64_t sent;     /* requests so far */
     uint64_t begin_ns; /* of the load, warm-up included */
@@ -70,83 +68,36 @@ cpu_us(void)
 
 /* ---- connections ---- */
 
-static size_t
-ignore_answer(char *data, size_t size, size_t count, void *context)
-{
-    (void)data;
-    (void)context;
-    return size * count;
-}
-
-static struct curl_slist *
-header_list(const char *first, const char *authorization)
-{
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:"), *longer;
-
-    longer = list && first ? curl_slist_append(list, first) : list;
-    if (longer && authorization)
-        longer = curl_slist_append(longer, authorization);
-    if (!longer)
-        curl_slist_free_all(list);
-    return longer;
-}
-
-static CURLcode
-set_transport(struct connection *connection, const struct load_options *options)
-{
-    CURL *curl = connection->curl;
-    CURLcode code = transport_set(curl, options->ca_file, CONNECT_MS, TIMEOUT_MS);
-
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_answer);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, connection->problem);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_PRIVATE, connection);
-    return code;
-}
-
+/* Where the descriptor is that ends the load, events tell no connection. */
 static bool
-open_connection(struct load *load, size_t index)
+set_open(struct load *load)
 {
-    const struct load_options *options = load->options;
-    struct connection *connection = &load->connections[index];
+    struct epoll_event stop = {.events = EPOLLIN};
 
-    connection->address = options->addresses->text[index % options->addresses->count];
-    connection->curl = curl_easy_init();
-    connection->headers = header_list(NULL, options->authorization);
-    connection->json_headers =
-        header_list("Content-Type: application/json", options->authorization);
-    connection->text_headers = header_list("Content-Type: text/plain", options->authorization);
-    return connection->curl && connection->headers && connection->json_headers &&
-           connection->text_headers && set_transport(connection, options) == CURLE_OK;
-}
-
-static void
-close_connection(struct load *load, struct connection *connection)
-{
-    if (connection->busy)
-        curl_multi_remove_handle(load->multi, connection->curl);
-    curl_easy_cleanup(connection->curl);
-    curl_slist_free_all(connection->headers);
-    curl_slist_free_all(connection->json_headers);
-    curl_slist_free_all(connection->text_headers);
-    bench_request_close(&connection->request);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return false;
+    load->set.multi = curl_multi_init();
+    load->set.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return load->set.multi && load->set.epoll_fd >= 0 &&
+           epoll_ctl(load->set.epoll_fd, EPOLL_CTL_ADD, load->options->stop_fd, &stop) == 0;
 }
 
 static int
 load_open(struct load *load)
 {
-    uint64_t count = load->options->connections;
-    bool good = false;
+    const struct load_options *options = load->options;
+    uint64_t count = options->connections;
+    bool good;
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-        load->multi = curl_multi_init();
     load->connections = calloc(count, sizeof *load->connections);
-    if (load->multi && load->connections)
-        good = curl_multi_setopt(load->multi, CURLMOPT_MAXCONNECTS, (long)count) == CURLM_OK;
-    for (size_t i = 0; i < count && good; i++)
-        good = open_connection(load, i);
+    good = set_open(load) && load->connections;
+    for (size_t i = 0; i < count && good; i++) {
+        struct connection *connection = &load->connections[i];
+
+        good = wire_open(&connection->wire, &load->set,
+                         options->addresses->text[i % options->addresses->count], options->ca_file,
+                         connection);
+    }
     if (good)
         return EXIT_OK;
     output_error("the connections cannot be prepared");
@@ -156,48 +107,18 @@ load_open(struct load *load)
 static void
 load_close(struct load *load)
 {
-    for (size_t i = 0; load->connections && i < load->options->connections; i++)
-        close_connection(load, &load->connections[i]);
+    for (size_t i = 0; load->connections && i < load->options->connections; i++) {
+        wire_close(&load->connections[i].wire);
+        bench_request_close(&load->connections[i].request);
+    }
     free(load->connections);
-    curl_multi_cleanup(load->multi);
+    curl_multi_cleanup(load->set.multi);
+    if (load->set.epoll_fd >= 0)
+        close(load->set.epoll_fd);
     curl_global_cleanup();
 }
 
 /* ---- sending ---- */
-
-static struct curl_slist *
-headers_for(const struct connection *connection)
-{
-    const char *type = connection->request.type;
-
-    if (!type)
-        return connection->headers;
-    return strcmp(type, "text/plain") == 0 ? connection->text_headers : connection->json_headers;
-}
-
-static CURLcode
-set_request(struct connection *connection)
-{
-    const struct bench_request *request = &connection->request;
-    CURL *curl = connection->curl;
-    char url[ADDRESS_BYTES_MAX + 1024];
-    int size =
-        snprintf(url, sizeof url, "%s%s", connection->address, (const char *)request->target.data);
-    CURLcode code = size > 0 && (size_t)size < sizeof url ? curl_easy_setopt(curl, CURLOPT_URL, url)
-                                                          : CURLE_URL_MALFORMAT;
-
-    if (!code && request->type)
-        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    if (!code && request->type)
-        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)request->body.data);
-    if (!code && !request->type)
-        code = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers_for(connection));
-    return code;
-}
 
 static bool
 all_sent(const struct load *load)
@@ -220,6 +141,15 @@ next_due(const struct load *load, uint64_t now)
     return load->preparing || due < load->end_ns ? due : UINT64_MAX;
 }
 
+static void take_answer(struct load *load, struct connection *connection, bool broken);
+
+static void
+take_state(struct load *load, struct connection *connection, enum wire_state state)
+{
+    if (state != WIRE_WAITS && connection->busy)
+        take_answer(load, connection, state == WIRE_BROKEN);
+}
+
 static bool
 send_next(struct load *load, struct connection *connection, uint64_t due)
 {
@@ -227,15 +157,16 @@ send_next(struct load *load, struct connection *connection, uint64_t due)
                              ? workload_prepare(load->workload, load->sent, &connection->request)
                              : workload_next(load->workload, &connection->request);
 
-    if (err || set_request(connection) ||
-        curl_multi_add_handle(load->multi, connection->curl) != CURLM_OK)
+    if (err == OK)
+        err = wire_put(&connection->wire, &connection->request, load->options->authorization);
+    if (err != OK)
         return false;
     connection->due_ns = due;
+    connection->begun_ns = now_ns();
     connection->busy = true;
-    connection->opening = !connection->open;
-    load->opening += connection->opening;
     load->busy++;
     load->sent++;
+    take_state(load, connection, wire_begin(&connection->wire));
     return true;
 }
 
@@ -247,7 +178,7 @@ idle_connection(struct load *load)
         load->idle_hint++;
     for (size_t i = load->idle_hint; i < load->options->connections; i++) {
         struct connection *connection = &load->connections[i];
-        if (!connection->busy && (connection->open || load->opening < OPENING_MAX))
+        if (!connection->busy && (connection->wire.fd >= 0 || load->set.opened < OPENING_MAX))
             return connection;
     }
     return NULL;
@@ -285,17 +216,17 @@ count_status(struct load_result *result, long status)
 }
 
 static void
-count_failure(struct load *load, struct connection *connection, CURLcode code, long status)
+count_failure(struct load *load, struct connection *connection, bool broken)
 {
     struct load_result *result = load->result;
+    long status = connection->wire.status;
 
     result->failures++;
     load->second_failures++;
-    if (code) {
+    if (broken) {
         result->unanswered++;
         if (!result->problem[0])
-            snprintf(result->problem, sizeof result->problem, "%.150s",
-                     connection->problem[0] ? connection->problem : curl_easy_strerror(code));
+            snprintf(result->problem, sizeof result->problem, "%.150s", connection->wire.problem);
         return;
     }
     count_status(result, status);
@@ -305,49 +236,61 @@ count_failure(struct load *load, struct connection *connection, CURLcode code, l
 }
 
 static void
-take_answer(struct load *load, struct connection *connection, CURLcode code, uint64_t now)
+take_answer(struct load *load, struct connection *connection, bool broken)
 {
-    uint64_t latency_us = (now - connection->due_ns) / 1000;
-    long status = 0;
-    bool good;
+    uint64_t now = now_ns();
+    bool good = !broken && bench_request_succeeded(&connection->request, connection->wire.status);
 
-    curl_easy_getinfo(connection->curl, CURLINFO_RESPONSE_CODE, &status);
-    good = code == CURLE_OK && bench_request_succeeded(&connection->request, status);
-    curl_multi_remove_handle(load->multi, connection->curl);
-    load->opening -= connection->opening;
-    connection->open = code == CURLE_OK;
-    connection->opening = false;
     connection->busy = false;
     load->busy--;
     if ((size_t)(connection - load->connections) < load->idle_hint)
         load->idle_hint = (size_t)(connection - load->connections);
     if (load->preparing && !good) {
         load->stop = true;
-        count_failure(load, connection, code, status);
+        count_failure(load, connection, broken);
     }
     if (load->preparing || connection->due_ns < load->count_from_ns || now > load->end_ns)
         return;
     if (!good) {
-        count_failure(load, connection, code, status);
+        count_failure(load, connection, broken);
         return;
     }
     load->result->successes++;
-    histogram_add(&load->second, latency_us);
+    histogram_add(&load->second, (now - connection->due_ns) / 1000);
+}
+
+/* Those that libcurl has connected, or could not. */
+static bool
+take_connected(struct load *load)
+{
+    const CURLMsg *message;
+    int count;
+
+    if (curl_multi_perform(load->set.multi, &count) != CURLM_OK)
+        return false;
+    while ((message = curl_multi_info_read(load->set.multi, &count))) {
+        struct wire *wire = NULL;
+        CURLcode code = message->data.result;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&wire);
+        take_state(load, wire->context, wire_connected(wire, code));
+    }
+    return true;
 }
 
 static void
-take_answers(struct load *load)
+end_overdue(struct load *load, uint64_t now)
 {
-    const CURLMsg *message;
-    int left;
+    for (size_t i = 0; i < load->options->connections; i++) {
+        struct connection *connection = &load->connections[i];
 
-    while ((message = curl_multi_info_read(load->multi, &left))) {
-        struct connection *connection = NULL;
-        CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE)
+        if (!connection->busy || now < connection->begun_ns + TIMEOUT_NS)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&connection);
-        take_answer(load, connection, code, now_ns());
+        snprintf(connection->wire.problem, sizeof connection->wire.problem, "no answer came");
+        wire_disconnect(&connection->wire);
+        take_answer(load, connection, true);
     }
 }
 
@@ -381,6 +324,7 @@ end_second(struct load *load, uint64_t now)
     memset(&load->second, 0, sizeof load->second);
     load->second_failures = 0;
     load->live_ns = now + SECOND_NS;
+    end_overdue(load, now);
 }
 
 static int
@@ -388,7 +332,7 @@ wait_ms(const struct load *load, uint64_t now)
 {
     uint64_t due = next_due(load, now), until = load->live_ns;
 
-    if (due < until && load->busy < load->options->connections && load->opening < OPENING_MAX)
+    if (due < until && load->busy < load->options->connections && load->set.opened < OPENING_MAX)
         until = due;
     if (until <= now)
         return 0;
@@ -396,31 +340,55 @@ wait_ms(const struct load *load, uint64_t now)
     return until < POLL_MS ? (int)until : POLL_MS;
 }
 
+/* While connections are being opened libcurl waits, for epoll's descriptor too. */
+static bool
+wait_for_events(struct load *load, int ms, struct epoll_event *events, int *count)
+{
+    struct curl_waitfd ours = {.fd = load->set.epoll_fd, .events = CURL_WAIT_POLLIN};
+
+    if (load->set.opened > 0) {
+        if (curl_multi_poll(load->set.multi, &ours, 1, ms, NULL) != CURLM_OK)
+            return false;
+        ms = 0;
+    }
+    *count = epoll_wait(load->set.epoll_fd, events, EVENTS_AT_ONCE, ms);
+    return *count >= 0 || errno == EINTR;
+}
+
+/* The next request of a connection that has just been answered goes out at once. */
+static bool
+take_events(struct load *load, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = events[i].data.ptr;
+
+        if (!connection) {
+            load->stop = true;
+            load->result->stopped = true;
+            continue;
+        }
+        take_state(load, connection, wire_run(&connection->wire));
+        if (!connection->busy && !send_due(load, now_ns()))
+            return false;
+    }
+    return true;
+}
+
 static bool
 turn(struct load *load)
 {
-    struct curl_waitfd stop = {.fd = load->options->stop_fd, .events = CURL_WAIT_POLLIN};
-    int running;
+    struct epoll_event events[EVENTS_AT_ONCE];
     uint64_t now = now_ns();
+    int count = 0;
 
-    if (!send_due(load, now) || curl_multi_perform(load->multi, &running) != CURLM_OK)
-        return false;
-    take_answers(load);
-    now = now_ns();
     if (!load->cpu_from_us && now >= load->count_from_ns)
         load->cpu_from_us = cpu_us();
     if (now >= load->live_ns)
         end_second(load, now);
-    /* The next request of a connection that has just been answered goes out at once. */
-    if (!send_due(load, now) || curl_multi_perform(load->multi, &running) != CURLM_OK)
+    if (!send_due(load, now) || (load->set.opened > 0 && !take_connected(load)))
         return false;
-    if (curl_multi_poll(load->multi, &stop, 1, wait_ms(load, now_ns()), NULL) != CURLM_OK)
-        return false;
-    if (stop.revents) {
-        load->stop = true;
-        load->result->stopped = true;
-    }
-    return true;
+    return wait_for_events(load, wait_ms(load, now_ns()), events, &count) &&
+           take_events(load, events, count);
 }
 
 static bool
@@ -459,8 +427,11 @@ int
 load_prepare(const struct load_options *options, struct workload *workload)
 {
     struct load_result *result = calloc(1, sizeof *result);
-    struct load load = {
-        .options = options, .workload = workload, .result = result, .preparing = true};
+    struct load load = {.options = options,
+                        .workload = workload,
+                        .result = result,
+                        .preparing = true,
+                        .set = {.epoll_fd = -1}};
     int status = EXIT_FAILED;
 
     if (!result)
@@ -491,6 +462,7 @@ load_run(const struct load_options *options, struct workload *workload, struct l
     load->options = options;
     load->workload = workload;
     load->result = out;
+    load->set.epoll_fd = -1;
     status = run(load);
     ended = now_ns() < load->end_ns ? now_ns() : load->end_ns;
     out->elapsed_ns = ended > load->count_from_ns ? ended - load->count_from_ns : 0;

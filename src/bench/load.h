@@ -1,6 +1,6 @@
 /*
  * The load: connections that send the requests of a workload, one at a time each, and what they saw.
- * HTTP and TLS are libcurl's; it all runs in the calling thread.
+ * TLS is libcurl's (wire.h); it all runs in the calling thread.
  *
  * Closed loop: each connection sends its next request as soon as it has the answer to the last. Open
  * loop: requests are due at a fixed rate whatever the answers do, and a latency counts from when the

@@ -97,6 +97,24 @@ class Bench(unittest.TestCase):
         waited = sum(count for end, count in result["histogram"] if end > 200000)
         self.assertGreater(waited, 20)
 
+    def test_a_node_that_dies_is_told_of(self):
+        """Its connections fail, the others go on, and it is connected to again."""
+        bench = subprocess.Popen(
+            [self.cluster.program, "bench", "read", "--duration", "4", "--names", "5", "--json",
+             "--prefix", "dies/", "--connections", "6", "--no-warm-up"], stdout=subprocess.PIPE,
+            text=True, env=clean_environment(
+                OSTRAKA_ADDR=self.cluster.addresses(), OSTRAKA_TOKEN=self.cluster.token,
+                OSTRAKA_CACERT=self.cluster.ca_file()))
+        try:
+            time.sleep(1.5)
+            self.cluster.kill9(3)
+        finally:
+            self.cluster.start(3)
+        result = json.loads(bench.communicate(timeout=30 * SLOW)[0])
+        self.cluster.wait_ready()
+        self.assertGreater(result["unanswered"], 0)
+        self.assertGreater(result["done"], 10)
+
     def test_failures_are_told(self):
         done = self.bench("read", "--duration", "1", "--names", "3", "--no-prepare",
                           "--prefix", "absent/", "--connections", "2")
