@@ -28,20 +28,6 @@ struct arena_block {
     _Alignas(ARENA_ALIGN) uint8_t data[];
 };
 
-struct bytes
-bytes_of(const void *data, size_t size)
-{
-    if (size > 0)
-        assert(data);
-    return (struct bytes){.data = data, .size = size};
-}
-
-struct bytes
-bytes_of_text(const char *text)
-{
-    return bytes_of(text, strlen(text));
-}
-
 bool
 bytes_equal(struct bytes a, struct bytes b)
 {
@@ -190,14 +176,11 @@ arena_close(struct arena *arena)
 }
 
 enum vault_err
-buf_reserve(struct buf *buf, size_t extra)
+buf_grow(struct buf *buf, size_t extra)
 {
     size_t capacity = buf->capacity > 0 ? buf->capacity : BUF_FIRST;
     uint8_t *data;
 
-    assert(buf->size <= buf->capacity);
-    if (extra <= buf->capacity - buf->size)
-        return OK;
     if (extra > SIZE_MAX / 4 - buf->size)
         return ERR_NOMEM;
     while (capacity < buf->size + extra)
@@ -213,27 +196,6 @@ buf_reserve(struct buf *buf, size_t extra)
     buf->data = data;
     buf->capacity = capacity;
     return OK;
-}
-
-enum vault_err
-buf_append(struct buf *buf, struct bytes src)
-{
-    enum vault_err err;
-
-    if (src.size == 0)
-        return OK;
-    err = buf_reserve(buf, src.size);
-    if (err != OK)
-        return err;
-    memcpy(buf->data + buf->size, src.data, src.size);
-    buf->size += src.size;
-    return OK;
-}
-
-enum vault_err
-buf_append_text(struct buf *buf, const char *text)
-{
-    return buf_append(buf, bytes_of_text(text));
 }
 
 enum vault_err

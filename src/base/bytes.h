@@ -4,9 +4,11 @@
 #ifndef OSTRAKA_BASE_BYTES_H
 #define OSTRAKA_BASE_BYTES_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -16,8 +18,21 @@ struct bytes {
     size_t size;
 };
 
-struct bytes bytes_of(const void *data, size_t size);
-struct bytes bytes_of_text(const char *text);      /* without the terminating NUL */
+/* Here and not in bytes.c, like the short ways of buffers below: they are called for each field. */
+static inline struct bytes
+bytes_of(const void *data, size_t size)
+{
+    assert(size == 0 || data);
+    return (struct bytes){.data = data, .size = size};
+}
+
+/* Without the terminating NUL. */
+static inline struct bytes
+bytes_of_text(const char *text)
+{
+    return bytes_of(text, strlen(text));
+}
+
 bool bytes_equal(struct bytes a, struct bytes b);  /* NOT for secrets: see crypto/secret.h */
 int bytes_compare(struct bytes a, struct bytes b); /* lexical, the shorter first; <0, 0, >0 */
 
@@ -48,10 +63,35 @@ struct buf {
     size_t capacity;
 };
 
-MUST_CHECK enum vault_err buf_reserve(struct buf *buf,
-                                      size_t extra); /* room for `extra` more bytes */
-MUST_CHECK enum vault_err buf_append(struct buf *buf, struct bytes src);
-MUST_CHECK enum vault_err buf_append_text(struct buf *buf, const char *text);
+/* Moves to where there is room for `extra` more bytes. */
+MUST_CHECK enum vault_err buf_grow(struct buf *buf, size_t extra);
+
+/* Room for `extra` more bytes. */
+MUST_CHECK static inline enum vault_err
+buf_reserve(struct buf *buf, size_t extra)
+{
+    assert(buf->size <= buf->capacity);
+    return extra <= buf->capacity - buf->size ? OK : buf_grow(buf, extra);
+}
+
+MUST_CHECK static inline enum vault_err
+buf_append(struct buf *buf, struct bytes src)
+{
+    enum vault_err err = buf_reserve(buf, src.size);
+
+    if (err != OK || src.size == 0)
+        return err;
+    memcpy(buf->data + buf->size, src.data, src.size);
+    buf->size += src.size;
+    return OK;
+}
+
+MUST_CHECK static inline enum vault_err
+buf_append_text(struct buf *buf, const char *text)
+{
+    return buf_append(buf, bytes_of_text(text));
+}
+
 MUST_CHECK enum vault_err buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buf_consume(struct buf *buf,

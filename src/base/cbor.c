@@ -44,10 +44,25 @@ utf8_sequence(uint8_t first, uint32_t *point, uint32_t *least)
     return 0;
 }
 
+/* How many bytes at the front are ASCII, in steps of eight. */
+static size_t
+ascii_prefix(struct bytes text)
+{
+    size_t i = 0;
+    uint64_t word;
+
+    for (; text.size - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text.data + i, sizeof(word));
+        if ((word & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    return i;
+}
+
 bool
 utf8_valid(struct bytes text)
 {
-    size_t i = 0;
+    size_t i = ascii_prefix(text);
 
     while (i < text.size) {
         uint32_t point = 0, least = 0;
@@ -82,39 +97,47 @@ write_bytes(struct cbor_writer *w, struct bytes data)
         w->err = buf_append(w->buf, data);
 }
 
-/* Initial byte and argument in the shortest form. */
+/* An argument that does not fit into the initial byte, behind it, in the shortest form. */
+static size_t
+write_argument(uint8_t *head, uint64_t argument)
+{
+    unsigned follow; /* bytes of argument */
+
+    if (argument <= UINT8_MAX) {
+        *head |= 24;
+        follow = 1;
+    } else if (argument <= UINT16_MAX) {
+        *head |= 25;
+        follow = 2;
+    } else if (argument <= UINT32_MAX) {
+        *head |= 26;
+        follow = 4;
+    } else {
+        *head |= 27;
+        follow = 8;
+    }
+    for (unsigned i = 0; i < follow; i++)
+        head[1 + i] = (uint8_t)(argument >> (8 * (follow - 1 - i)));
+    return 1 + follow;
+}
+
 static void
 write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
 {
-    unsigned follow = 0; /* bytes of argument */
-    unsigned info;
     uint8_t *head;
 
     if (w->err == OK)
         w->err = buf_reserve(w->buf, HEAD_MAX);
     if (w->err != OK)
         return;
-
-    if (argument < 24) {
-        info = (unsigned)argument;
-    } else if (argument <= UINT8_MAX) {
-        info = 24;
-        follow = 1;
-    } else if (argument <= UINT16_MAX) {
-        info = 25;
-        follow = 2;
-    } else if (argument <= UINT32_MAX) {
-        info = 26;
-        follow = 4;
-    } else {
-        info = 27;
-        follow = 8;
-    }
     head = w->buf->data + w->buf->size;
-    head[0] = (uint8_t)((unsigned)type << 5 | info);
-    for (unsigned i = 0; i < follow; i++)
-        head[1 + i] = (uint8_t)(argument >> (8 * (follow - 1 - i)));
-    w->buf->size += 1 + follow;
+    *head = (uint8_t)((unsigned)type << 5);
+    if (argument < 24) {
+        *head |= (uint8_t)argument;
+        w->buf->size++;
+    } else {
+        w->buf->size += write_argument(head, argument);
+    }
 }
 
 void
@@ -252,8 +275,13 @@ static uint64_t
 read_expected(struct cbor_reader *r, enum cbor_type expected, uint64_t max)
 {
     enum cbor_type type;
-    uint64_t argument = read_head(r, &type);
+    uint64_t argument;
 
+    /* Most are small numbers in the initial byte. */
+    if (r->err == OK && r->at < r->end && *r->at >> 5 == (int)expected && (*r->at & 31) < 24 &&
+        (*r->at & 31) <= max)
+        return *r->at++ & 31;
+    argument = read_head(r, &type);
     if (type != expected || argument > max)
         refuse(r);
     return r->err == OK ? argument : 0;
