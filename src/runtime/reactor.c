@@ -17,6 +17,7 @@ enum {
     DRAIN_MS_MAX = 4000,
     STORAGE_ARENA_BYTES_MAX = 64 * 1024 * 1024,
     STORAGE_ROUNDS_MAX = 4, /* in one turn */
+    IDLE_US = 100,
 };
 
 /* ---- clocks and steps ---- */
@@ -40,11 +41,13 @@ reactor_wall_ms(void)
 void
 reactor_step(struct reactor *r, struct step *st)
 {
+    struct instant now = reactor_now();
     if (r->node && !r->in_turn) {
         r->in_turn = true;
+        r->was_idle = instant_since(now, r->turn_ended).ns >= IDLE_US * UINT64_C(1000);
         node_turn_begin(r->node);
     }
-    *st = (struct step){.now = reactor_now(),
+    *st = (struct step){.now = now,
                         .wall_ms = reactor_wall_ms(),
                         .rng = &r->options.rng,
                         .log = r->options.log,
@@ -170,8 +173,7 @@ complete_later(struct reactor *r, struct storage_request *q, enum vault_err err)
     storage_push(&r->ready, q);
 }
 
-/* Handed over at the end of the turn, with all else that came of it. */
-
+/* Committed, or handed over, at the end of the turn with all else that came of it. */
 static void
 execute_storage(struct reactor *r, const struct effect *effect)
 {
@@ -301,19 +303,6 @@ on_storage(evutil_socket_t fd, short what, void *context)
 }
 
 static void
-hand_over(struct reactor *r, bool may_run)
-{
-    struct storage_io *io = r->options.storage;
-    struct storage_request *commits = storage_take(&r->commits);
-    struct storage_request *reads = storage_take(&r->reads);
-    if (commits && (!may_run || !storage_io_run(io, commits)))
-        commits = storage_io_submit_list(io, commits); /* what was refused */
-    storage_push_all(&r->ready, commits);
-    if (reads)
-        storage_push_all(&r->ready, storage_io_submit_list(io, reads));
-}
-
-static void
 write_trail(struct reactor *r)
 {
     struct step st;
@@ -324,23 +313,59 @@ write_trail(struct reactor *r)
     reactor_step_done(r);
 }
 
+/* What comes after commits that wait must not overtake them. */
+static void
+commit_here(struct reactor *r)
+{
+    struct storage_request *commits = storage_take(&r->commits);
+    bool done = !r->later.first && commits && storage_io_run(r->options.storage, commits);
+    storage_push_all(done ? &r->ready : &r->later, commits);
+}
+
 /*
- * What the steps of this turn want of the store is handed over at once. What is done without a
- * storage thread is delivered in the same turn, so that its frames leave with the others; but there
- * is an end to that.
+ * What the steps of this turn want of the store, as far as it is done without a storage thread: it
+ * is delivered in the same turn, so that its frames leave with the others; but there is an end to
+ * that.
  */
 static void
 run_storage(struct reactor *r)
 {
     for (unsigned round = 0; round < STORAGE_ROUNDS_MAX; round++) {
         write_trail(r);
-        if (!r->commits.first && !r->reads.first && !r->ready.first)
+        if (!r->commits.first && !r->ready.first)
             return;
-        hand_over(r, true);
+        commit_here(r);
         deliver_completions(r, storage_take(&r->ready));
     }
     write_trail(r);
-    hand_over(r, false);
+    storage_push_all(&r->later, storage_take(&r->commits));
+}
+
+/*
+ * After a while without anything to do, a commit that needs a sync is made here: waking the writer,
+ * and being woken by it, take as long as the sync of a quick disk.
+ */
+static bool
+sync_here(struct reactor *r)
+{
+    if (!r->later.first || !r->was_idle ||
+        !storage_io_run_synced(r->options.storage, r->later.first))
+        return false;
+    tell_sequence(r);
+    deliver_completions(r, storage_take(&r->later));
+    return true;
+}
+
+static void
+hand_over(struct reactor *r)
+{
+    struct storage_io *io = r->options.storage;
+    struct storage_list *lists[] = {&r->later, &r->reads};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        struct storage_request *first = storage_take(lists[i]);
+        if (first) /* what is refused comes back */
+            storage_push_all(&r->ready, storage_io_submit_list(io, first));
+    }
     if (r->ready.first)
         event_active(r->storage_event, EV_TIMEOUT, 0);
 }
@@ -376,12 +401,12 @@ on_frame(void *context, unsigned peer, struct bytes frame)
 /* ---- timers and signals ---- */
 
 static void
-rearm(struct reactor *r)
+rearm(struct reactor *r, struct instant now)
 {
     struct instant due;
     if (!timers_next(&r->timers, &due))
         return;
-    uint64_t us = instant_since(due, reactor_now()).ns / 1000 + 1;
+    uint64_t us = instant_since(due, now).ns / 1000 + 1;
     struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
     event_add(r->timer_event, &tv);
 }
@@ -674,14 +699,23 @@ tell_incarnation(struct reactor *r)
     r->options.on_incarnation(r->options.save_context, incarnation);
 }
 
-/* Before the loop waits for events: the secrets arena is closed while nothing is done. */
+/*
+ * Before the loop waits for events: the secrets arena is closed while nothing is done. Frames leave
+ * before the storage threads are woken, or the disk is waited for: then the others are at work, too.
+ */
 static void
 end_turn(struct reactor *r)
 {
     run_storage(r);
     tell_incarnation(r);
     links_flush(r->links);
-    rearm(r);
+    if (sync_here(r)) {
+        run_storage(r);
+        links_flush(r->links);
+    }
+    hand_over(r);
+    r->turn_ended = reactor_now();
+    rearm(r, r->turn_ended);
     if (r->in_turn)
         node_turn_end(r->node);
     r->in_turn = false;
@@ -741,6 +775,7 @@ reactor_free(struct reactor *r)
     storage_free(storage_take(&r->commits));
     storage_free(storage_take(&r->reads));
     storage_free(storage_take(&r->ready));
+    storage_free(storage_take(&r->later));
     struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event,
                               r->rotation_event};
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {

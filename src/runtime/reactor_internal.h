@@ -40,6 +40,9 @@ struct reactor {
     struct arena step_arena;
     struct storage_list commits, reads; /* of this turn */
     struct storage_list ready;          /* done without a storage thread, and not delivered yet */
+    struct storage_list later;          /* commits for the end of the turn, after the frames */
+    struct instant turn_ended;
+    bool was_idle; /* the loop, for a while before this turn */
     struct instant started, drain_since;
     bool draining, stop;
     bool share_keys_unsaved; /* some were destroyed, and the file may have them still */

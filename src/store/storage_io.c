@@ -25,6 +25,8 @@ enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 /* On the submitter's thread: so much at a time, and not again soon after it took that long. */
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
 enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
+/* With a sync: so many at a time; and after a slow one a pause that is so many times as long. */
+enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 20 };
 
 struct request_list {
     struct storage_request *first;
@@ -38,7 +40,7 @@ struct storage_io {
     struct store_reader *reader; /* the reader thread's */
     pthread_t writer_thread, reader_thread, checkpoint_thread;
     unsigned threads;                             /* how many of them run, in that order */
-    uint64_t run_after_ns;                        /* the submitter's: not here before that */
+    uint64_t run_after_ns, synced_after_ns;       /* the submitter's: not here before that */
     struct store_change group[GROUP_CHANGES_MAX]; /* a transaction being made; see `writing` */
     bool broken;                                  /* likewise: nothing may be written any more */
 
@@ -541,11 +543,10 @@ may_run(const struct storage_io *io, const struct storage_request *first)
     return count <= RUN_CHANGES_MAX && bytes <= RUN_BYTES_MAX && now_ns() >= io->run_after_ns;
 }
 
-bool
-storage_io_run(struct storage_io *io, struct storage_request *first)
+/* False: another thread commits. Else *ns: how long it took. */
+static bool
+run_here(struct storage_io *io, struct storage_request *first, uint64_t *ns)
 {
-    if (!may_run(io, first))
-        return false;
     pthread_mutex_lock(&io->lock);
     bool idle = !io->writing && io->commits.first == NULL && !io->stopping;
     io->writing = io->writing || idle;
@@ -557,9 +558,45 @@ storage_io_run(struct storage_io *io, struct storage_request *first)
     if (io->commits.first != NULL)
         pthread_cond_signal(&io->writer_cond);
     pthread_mutex_unlock(&io->lock);
-    uint64_t end_ns = now_ns();
-    if (end_ns - start_ns > RUN_NS_MAX)
-        io->run_after_ns = end_ns + RUN_PAUSE_NS;
+    *ns = now_ns() - start_ns;
+    return true;
+}
+
+bool
+storage_io_run(struct storage_io *io, struct storage_request *first)
+{
+    uint64_t ns;
+
+    if (!may_run(io, first) || !run_here(io, first, &ns))
+        return false;
+    if (ns > RUN_NS_MAX)
+        io->run_after_ns = now_ns() + RUN_PAUSE_NS;
+    return true;
+}
+
+static bool
+may_run_synced(const struct storage_io *io, const struct storage_request *first)
+{
+    size_t count = 0, bytes = 0;
+
+    for (const struct storage_request *r = first; r != NULL; r = r->next) {
+        if (r->kind != STORAGE_COMMIT || ++count > SYNCED_REQUESTS_MAX)
+            return false;
+        for (size_t i = 0; i < r->change_count; i++)
+            bytes += r->changes[i].value.size;
+    }
+    return bytes <= RUN_BYTES_MAX && now_ns() >= io->synced_after_ns;
+}
+
+bool
+storage_io_run_synced(struct storage_io *io, struct storage_request *first)
+{
+    uint64_t ns;
+
+    if (!may_run_synced(io, first) || !run_here(io, first, &ns))
+        return false;
+    if (ns > RUN_NS_MAX)
+        io->synced_after_ns = now_ns() + SYNCED_PAUSE * ns;
     return true;
 }
 

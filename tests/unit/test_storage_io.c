@@ -732,6 +732,30 @@ test_other_work_is_not(void **state)
     }
 }
 
+/* A sync too, where its caller has nothing else to do; but only for a few. */
+static void
+test_syncs_are_done_here(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *first = needing(commit_request(1, "a", "one"), STORE_DURABLE), *next;
+
+    first->next = needing(commit_request(2, "b", "two"), STORE_WRITTEN);
+    assert_true(storage_io_run_synced(f->io, first));
+    assert_int_equal(first->err, OK);
+    assert_int_equal(first->next->err, OK);
+    assert_int_equal(atomic_load(&f->store.syncs), 1);
+    assert_row(f->io, "b", "two");
+
+    first->next->next = needing(commit_request(3, "c", "x"), STORE_DURABLE);
+    first->next->next->next = needing(commit_request(4, "d", "x"), STORE_DURABLE);
+    assert_false(storage_io_run_synced(f->io, first));
+    assert_int_equal(atomic_load(&f->store.syncs), 1);
+    for (; first != NULL; first = next) {
+        next = first->next;
+        storage_request_free(first);
+    }
+}
+
 /* Of a list, what there is no room for comes back. */
 static void
 test_list_that_does_not_fit(void **state)
@@ -776,6 +800,7 @@ main(void)
         TEST(test_checkpoint_by_journal_growth),
         TEST(test_stop_finishes),
         TEST(test_short_work_is_done_here),
+        TEST(test_syncs_are_done_here),
         TEST(test_other_work_is_not),
         TEST(test_list_that_does_not_fit),
         TEST(test_many_threads),
