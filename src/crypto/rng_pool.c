@@ -52,6 +52,7 @@ rng_pool_new(const struct rng *source, struct rng_pool **out)
     if (!pool)
         return ERR_NOMEM;
     pool->source = *source;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is what goes with MAP_ANONYMOUS */
     pool->waiting = mmap(NULL, sizeof(*pool->waiting), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pool->waiting == MAP_FAILED)

@@ -313,13 +313,27 @@ write_trail(struct reactor *r)
     reactor_step_done(r);
 }
 
-/* What comes after commits that wait must not overtake them. */
+static bool
+needs_sync(const struct storage_request *list)
+{
+    while (list && list->need != STORE_DURABLE)
+        list = list->next;
+    return list != NULL;
+}
+
+/* What needs a sync waits for the end of the turn, and what comes after it must not overtake it. */
 static void
 commit_here(struct reactor *r)
 {
+    struct storage_io *io = r->options.storage;
     struct storage_request *commits = storage_take(&r->commits);
-    bool done = !r->later.first && commits && storage_io_run(r->options.storage, commits);
-    storage_push_all(done ? &r->ready : &r->later, commits);
+    if (r->later.first || needs_sync(commits)) {
+        storage_push_all(&r->later, commits);
+        return;
+    }
+    if (commits && !storage_io_run(io, commits))
+        commits = storage_io_submit_list(io, commits); /* what was refused */
+    storage_push_all(&r->ready, commits);
 }
 
 /*
