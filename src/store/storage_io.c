@@ -532,6 +532,9 @@ may_run(const struct storage_io *io, const struct storage_request *first)
 {
     size_t count = 0, bytes = 0;
 
+    /* On a full disk a write may wait for room, and the submitter has other things to do. */
+    if (io->options.tight != NULL && io->options.tight(io->options.store))
+        return false;
     for (const struct storage_request *r = first; r != NULL; r = r->next) {
         if (r->kind != STORAGE_COMMIT || r->need == STORE_DURABLE ||
             (r->need == STORE_WRITTEN && io->options.store->ops->write_out == NULL))

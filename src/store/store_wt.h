@@ -20,8 +20,12 @@ struct store_wt_options {
      */
     void (*on_fatal)(void *context, const char *what);
     void *context;
-    const char *extension; /* NULL, or one more extension of the engine, in its own notation */
-    bool key_proven;       /* the key is known to be right: what does not open is damaged */
+    /*
+     * NULL, or one more extension of the engine, in its own notation, that brings a way to its files
+     * instead of the store's own.
+     */
+    const char *extension;
+    bool key_proven;   /* the key is known to be right: what does not open is damaged */
     bool suspect;      /* the last run failed: everything is read from the device, not the cache */
     bool *journal_cut; /* out, may be NULL: the journal ended in a torn record, and was cut there */
 };

@@ -13,6 +13,8 @@ enum {
     LOOK_EVERY_NS = 50 * 1000 * 1000,
     LOOK_EVERY_BYTES = 1024 * 1024,
 };
+static const uint64_t HOLD_AGAIN_NS = 10 * 1000 * 1000 * (uint64_t)1000;
+static const char RESERVE[] = "reserve";
 
 static uint64_t
 now_ns(void)
@@ -30,10 +32,33 @@ disk_look(struct store_wt_disk *disk)
 
     if (fstatvfs(disk->directory_fd, &vfs) != 0)
         return ERR_IO;
-    atomic_store(&disk->free_bytes, (uint64_t)vfs.f_bavail * vfs.f_frsize);
+    atomic_store(&disk->free_bytes,
+                 (uint64_t)vfs.f_bavail * vfs.f_frsize + atomic_load(&disk->held_bytes));
     disk->looked_ns = now_ns();
     disk->written_bytes = 0;
     return OK;
+}
+
+static uint64_t
+reserve_size(const struct store_wt_disk *disk)
+{
+    uint64_t size = disk->free_min_bytes / 4;
+
+    return size < STORE_WT_RESERVE_MAX ? size : STORE_WT_RESERVE_MAX;
+}
+
+/* One that an earlier run left is this one's, if it is as large as it should be. */
+static void
+reserve_find(struct store_wt_disk *disk)
+{
+    struct stat st;
+
+    if (fstatat(disk->directory_fd, RESERVE, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == reserve_size(disk) && st.st_size > 0)
+        atomic_store(&disk->held_bytes, (uint64_t)st.st_size);
+    else
+        (void)unlinkat(disk->directory_fd, RESERVE, 0);
 }
 
 enum vault_err
@@ -51,6 +76,7 @@ store_wt_disk_init(struct store_wt_disk *disk, const char *directory, uint64_t f
         return ERR_IO;
     if ((st.st_mode & 077) != 0 && fchmod(disk->directory_fd, 0700) != 0)
         return ERR_IO;
+    reserve_find(disk);
     return disk_look(disk);
 }
 
@@ -150,6 +176,21 @@ store_wt_disk_drop_cache(const struct store_wt_disk *disk)
         return;
 }
 
+/* A new file that takes that much room. */
+static bool
+file_fill(const struct store_wt_disk *disk, const char *name, uint64_t size)
+{
+    int fd = openat(disk->directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return false;
+    bool filled = posix_fallocate(fd, 0, (off_t)size) == 0;
+    if (!filled)
+        (void)unlinkat(disk->directory_fd, name, 0);
+    close(fd);
+    return filled;
+}
+
 void
 store_wt_disk_ballast(struct store_wt_disk *disk)
 {
@@ -157,18 +198,36 @@ store_wt_disk_ballast(struct store_wt_disk *disk)
         return;
     if (atomic_load(&disk->free_bytes) / 2 < disk->free_min_bytes + STORE_WT_BALLAST_BYTES)
         return;
-    int fd = openat(disk->directory_fd, "ballast", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
+    (void)file_fill(disk, "ballast", STORE_WT_BALLAST_BYTES);
+}
+
+void
+store_wt_disk_hold_reserve(struct store_wt_disk *disk)
+{
+    uint64_t size = reserve_size(disk), now = now_ns();
+
+    if (size == 0 || atomic_load(&disk->held_bytes) > 0 || now < disk->hold_after_ns ||
+        atomic_load(&disk->free_bytes) < disk->free_min_bytes)
         return;
-    if (posix_fallocate(fd, 0, STORE_WT_BALLAST_BYTES) != 0)
-        (void)unlinkat(disk->directory_fd, "ballast", 0);
-    close(fd);
+    if (file_fill(disk, RESERVE, size))
+        atomic_store(&disk->held_bytes, size);
+    else
+        disk->hold_after_ns = now + HOLD_AGAIN_NS;
+}
+
+bool
+store_wt_disk_give_reserve(struct store_wt_disk *disk)
+{
+    atomic_store(&disk->free_bytes, 0);
+    if (atomic_exchange(&disk->held_bytes, 0) == 0)
+        return false;
+    return unlinkat(disk->directory_fd, RESERVE, 0) == 0;
 }
 
 enum vault_err
-store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool uses_reserve)
+store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool may_use_kept)
 {
-    uint64_t floor = uses_reserve ? disk->free_min_bytes / 4 + atomic_load(&disk->pending_bytes)
+    uint64_t floor = may_use_kept ? disk->free_min_bytes / 4 + atomic_load(&disk->pending_bytes)
                                   : disk->free_min_bytes;
     uint64_t need = floor + disk->written_bytes + bytes;
 
@@ -177,6 +236,7 @@ store_wt_disk_admit(struct store_wt_disk *disk, uint64_t bytes, bool uses_reserv
         enum vault_err err = disk_look(disk);
         if (err != OK)
             return err;
+        store_wt_disk_hold_reserve(disk);
     }
     if (atomic_load(&disk->free_bytes) < floor + bytes)
         return ERR_DISK_FULL;

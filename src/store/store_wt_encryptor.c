@@ -115,16 +115,7 @@ store_wt_encryptor_failures(const struct store_wt_encryptor *encryptor)
 }
 
 int
-ostraka_store_wt_encryptor_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config)
+store_wt_encryptor_add(struct store_wt_encryptor *encryptor, WT_CONNECTION *connection)
 {
-    WT_EXTENSION_API *api = connection->get_extension_api(connection);
-    WT_CONFIG_ITEM item;
-
-    int ret = api->config_get(api, NULL, config, "encryptor", &item);
-    if (ret != 0)
-        return ret;
-    if (item.type != WT_CONFIG_ITEM_NUM || item.val == 0)
-        return EINVAL;
-    struct store_wt_encryptor *e = (struct store_wt_encryptor *)(uintptr_t)item.val;
-    return connection->add_encryptor(connection, STORE_WT_ENCRYPTOR_NAME, &e->hook, NULL);
+    return connection->add_encryptor(connection, STORE_WT_ENCRYPTOR_NAME, &encryptor->hook, NULL);
 }

@@ -1,8 +1,8 @@
 /*
  * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
  * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
- * journal records), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory,
- * free space; knows no engine).
+ * journal records), store_wt_files.c (its files), store_wt_journal.c (journal check before
+ * recovery), store_wt_disk.c (directory, free space; knows no engine).
  */
 #ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
 #define OSTRAKA_STORE_STORE_WT_INTERNAL_H
@@ -22,6 +22,8 @@ struct store_wt_encryptor;
 
 struct store_wt {
     struct store base;
+    WT_FILE_SYSTEM files;     /* likewise: store_wt_files.c */
+    bool has_files;           /* else an extension brings others */
     WT_EVENT_HANDLER events;  /* the engine hands its address back: see store_wt_of_events */
     _Atomic bool running;     /* open has succeeded: from now on a panic ends the process */
     _Atomic bool journal_cut; /* recovery was about to cut the journal */
@@ -74,18 +76,28 @@ MUST_CHECK enum vault_err store_wt_journal_check(const struct store_wt_disk *dis
 extern const struct store_ops store_wt_ops;
 
 /*
- * The encryption hook. The engine finds its entry point by name among the process's symbols, which
- * gives no way to hand it anything but text. So the address of the encryptor travels as a number in
- * the extension's own `config` text, which the engine keeps in memory only (config_base=false: no
- * configuration file is written, and none is read). Thus every store of a process has a key of its
- * own and there are no globals.
+ * What is handed to the engine while it starts: the encryption hook and the way to its files. It
+ * finds the entry point by name among the process's symbols, which gives no way to hand it anything
+ * but text. So the store's address travels as a number in the extension's own `config` text, which
+ * the engine keeps in memory only (config_base=false: no configuration file is written, and none is
+ * read). Thus every store of a process has a key of its own and there are no globals.
+ */
+#define STORE_WT_EXTENSION_ENTRY "ostraka_store_wt_init"
+
+/* The entry point; `config` holds the text "store=<address>". */
+int ostraka_store_wt_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config);
+
+/* Fills in what reaches the files of the store that this is part of. */
+void store_wt_files_init(WT_FILE_SYSTEM *files);
+
+/*
+ * The encryption hook.
  *
  * Every block and journal record is nonce (24, random) | XChaCha20-Poly1305. The engine does not
  * say where a block lies, so the position cannot be bound: that a whole older file was put back is
  * for the store's sequence to tell.
  */
-#define STORE_WT_ENCRYPTOR_NAME  "ostraka"
-#define STORE_WT_ENCRYPTOR_ENTRY "ostraka_store_wt_encryptor_init"
+#define STORE_WT_ENCRYPTOR_NAME "ostraka"
 
 MUST_CHECK enum vault_err store_wt_encryptor_new(const uint8_t key[static 32],
                                                  struct store_wt_encryptor **out);
@@ -93,8 +105,7 @@ MUST_CHECK enum vault_err store_wt_encryptor_new(const uint8_t key[static 32],
 void store_wt_encryptor_free(struct store_wt_encryptor *encryptor);
 /* Blocks that did not open: damage, or the wrong key. */
 unsigned store_wt_encryptor_failures(const struct store_wt_encryptor *encryptor);
-
-/* The engine's entry point; `config` holds the text "encryptor=<address>". */
-int ostraka_store_wt_encryptor_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config);
+/* Makes it known under STORE_WT_ENCRYPTOR_NAME; 0 or the engine's error. */
+int store_wt_encryptor_add(struct store_wt_encryptor *encryptor, WT_CONNECTION *connection);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wiredtiger_ext.h>
 
 #include "crypto/rng_kernel.h"
 #include "store/store_wt_internal.h"
@@ -151,7 +152,8 @@ directory_check(const struct opening *o, const struct store_wt_options *options)
     /* The engine makes them in this order, and takes what is missing for what was never there. */
     if ((files.has_journal && !files.has_database) || (files.has_table && !files.has_journal))
         return fail(o, ERR_CORRUPT, "files of the database are missing");
-    if (atomic_load(&disk->free_bytes) < disk->free_min_bytes / 4)
+    /* What lies in the reserve is for what turns up later. */
+    if (atomic_load(&disk->free_bytes) - atomic_load(&disk->held_bytes) < disk->free_min_bytes / 4)
         return fail(o, ERR_DISK_FULL,
                     "the disk is too full to open the database; the file 'ballast' may be removed");
     return OK;
@@ -167,6 +169,23 @@ journal_check(const struct opening *o)
     if (err == ERR_CORRUPT)
         return fail(o, err, "the storage journal is damaged in the middle");
     return fail(o, err, "the storage journal cannot be read, or memory for it is missing");
+}
+
+int
+ostraka_store_wt_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config)
+{
+    WT_EXTENSION_API *api = connection->get_extension_api(connection);
+    WT_CONFIG_ITEM item;
+
+    int ret = api->config_get(api, NULL, config, "store", &item);
+    if (ret != 0)
+        return ret;
+    if (item.type != WT_CONFIG_ITEM_NUM || item.val == 0)
+        return EINVAL;
+    struct store_wt *s = (struct store_wt *)(uintptr_t)item.val;
+    if (s->has_files)
+        ret = connection->set_file_system(connection, &s->files, NULL);
+    return ret != 0 ? ret : store_wt_encryptor_add(s->encryptor, connection);
 }
 
 static enum vault_err
@@ -189,9 +208,9 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
         "log=(enabled=true,archive=true,file_max=32MB,prealloc=false,recover=on),file_extend=(log="
         "0),"
         "transaction_sync=(enabled=false,method=fsync),encryption=(name=" STORE_WT_ENCRYPTOR_NAME
-        "),extensions=[local={entry=" STORE_WT_ENCRYPTOR_ENTRY
-        ",early_load=true,config=\"encryptor=%" PRIuPTR "\"},%s]",
-        cache, (uintptr_t)s->encryptor, options->extension != NULL ? options->extension : "");
+        "),extensions=[local={entry=" STORE_WT_EXTENSION_ENTRY
+        ",early_load=true,config=\"store=%" PRIuPTR "\"},%s]",
+        cache, (uintptr_t)s, options->extension != NULL ? options->extension : "");
     assert(length > 0);
     assert((size_t)length < sizeof(config));
     int ret = wiredtiger_open(options->directory, &s->events, config, &s->connection);
@@ -292,6 +311,8 @@ store_new(const struct store_wt_options *options, struct store_wt **out)
     }
     (void)pthread_mutex_init(&s->mark_lock, NULL); /* fills in memory, no more */
     s->base.ops = &store_wt_ops;
+    store_wt_files_init(&s->files);
+    s->has_files = options->extension == NULL;
     s->events = (WT_EVENT_HANDLER){.handle_error = on_error, .handle_message = on_message};
     s->on_fatal = options->on_fatal;
     s->context = options->context;
@@ -355,6 +376,7 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
     if (store_wt_disk_protect(&o->store->disk) != OK)
         return fail(o, ERR_IO, "the files of the data directory cannot be protected");
     store_wt_disk_ballast(&o->store->disk);
+    store_wt_disk_hold_reserve(&o->store->disk);
     return OK;
 }
 

@@ -6,6 +6,7 @@ was ever acknowledged is still readable and writable with the healed node in the
 """
 
 import os
+import random
 import re
 import shutil
 import struct
@@ -679,20 +680,33 @@ class FullDisk(DiskTest):
         return os.path.join(self.mount, "node", *names)
 
     def fill(self, left_mb):
-        """Takes all but so much of the room; what was taken before is given back."""
+        """Takes all but so much of the room; what was taken before is given back first."""
         filler = os.path.join(self.mount, "filler")
+        if os.path.exists(filler):
+            os.remove(filler)
         more = shutil.disk_usage(self.mount).free - (left_mb << 20)
-        if left_mb >= 1000:
-            if os.path.exists(filler):
-                os.remove(filler)
-        else:  # never less than before on the way: the node would use that room
-            with open(filler, "ab") as file:
-                size = file.tell()
-                if more > 0:
-                    os.posix_fallocate(file.fileno(), size, more)
-                else:
-                    file.truncate(size + more)
+        if more > 0:
+            with open(filler, "wb") as file:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, more)
+                except OSError:  # the node has taken some meanwhile
+                    self.fill_to_the_last_byte(0)
         time.sleep(0.1)  # a node looks at its disk every 50 ms
+
+    def fill_to_the_last_byte(self, seconds):
+        """And takes what becomes free for that long."""
+        with open(os.path.join(self.mount, "filler"), "ab", buffering=0) as file:
+            until = time.monotonic() + seconds
+            while True:
+                for size in (1 << 20, 1 << 16, 1 << 12, 1):
+                    try:
+                        while file.write(bytes(size)) == size:
+                            pass
+                    except OSError:
+                        pass
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.005)
 
     def write(self, node, name):
         status, _, answer = self.cluster.request(node, "POST", "/v1/secrets/" + name, {"value": name})
@@ -753,6 +767,29 @@ class FullDisk(DiskTest):
         self.assertEqual(self.events(begun), [])
         for name in ("before", "others", "after2", "after%d" % HEALED):
             self.read(HEALED, name)
+
+    def test_filled_under_load(self):
+        """At any moment, to the last byte, and held there: the node waits for room and goes on."""
+        cluster, rng = self.cluster, random.Random()
+        begun = len(cluster.log(HEALED))
+        before = cluster.processes[HEALED].pid
+        with Load(cluster, [1, 2], names=12, pause=0.001) as load:
+            wait_until(lambda: len(load.acknowledged) >= 6, 20, "some writes")
+            for _ in range(6):
+                time.sleep(rng.random() / 2)
+                self.fill_to_the_last_byte(rng.random())
+                os.remove(os.path.join(self.mount, "filler"))
+        self.assertEqual(load.wrong, [])
+        self.assertTrue(cluster.running(HEALED), cluster.log(HEALED)[-1500:])
+        self.assertEqual(cluster.processes[HEALED].pid, before)
+        self.assertEqual(self.events(begun), [])
+        wait_until(lambda: self.write(HEALED, "room%d" % rng.randrange(1 << 60))[0] == 201, 30,
+                   "it writes again")
+        for name in list(load.acknowledged):
+            def known(name=name):
+                status, _, answer = cluster.request(HEALED, "GET", "/v1/secrets/" + name)
+                return status == 200 and load.may_be(name, answer)
+            wait_until(known, 20, name)
 
     def test_no_room_for_a_new_store_changes_nothing(self):
         """A damaged store of a disk that has no room for another is left where it is."""
