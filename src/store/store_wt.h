@@ -25,7 +25,8 @@ struct store_wt_options {
      * instead of the store's own.
      */
     const char *extension;
-    bool key_proven;   /* the key is known to be right: what does not open is damaged */
+    bool plain_processor; /* what is written is encrypted as without AES instructions */
+    bool key_proven;      /* the key is known to be right: what does not open is damaged */
     bool suspect;      /* the last run failed: everything is read from the device, not the cache */
     bool *journal_cut; /* out, may be NULL: the journal ended in a torn record, and was cut there */
 };

@@ -12,6 +12,7 @@
 #include <wiredtiger.h>
 
 #include "crypto/secret.h"
+#include "store/block_cipher.h"
 #include "store/store_chain.h"
 #include "store/store_wt.h"
 #include "store/store_wt_disk.h"
@@ -90,16 +91,11 @@ int ostraka_store_wt_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config);
 /* Fills in what reaches the files of the store that this is part of. */
 void store_wt_files_init(WT_FILE_SYSTEM *files);
 
-/*
- * The encryption hook.
- *
- * Every block and journal record is nonce (24, random) | XChaCha20-Poly1305. The engine does not
- * say where a block lies, so the position cannot be bound: that a whole older file was put back is
- * for the store's sequence to tell.
- */
+/* The encryption hook: every block and journal record in the form of block_cipher.h. */
 #define STORE_WT_ENCRYPTOR_NAME "ostraka"
 
 MUST_CHECK enum vault_err store_wt_encryptor_new(const uint8_t key[static 32],
+                                                 enum block_suite suite,
                                                  struct store_wt_encryptor **out);
 /* After the connection was closed. NULL is fine. */
 void store_wt_encryptor_free(struct store_wt_encryptor *encryptor);

@@ -357,7 +357,9 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
 
     if (err != OK)
         return err;
-    err = store_wt_encryptor_new(options->key, &o->store->encryptor);
+    err = store_wt_encryptor_new(options->key,
+                                 options->plain_processor ? BLOCK_XCHACHA20 : block_suite_best(),
+                                 &o->store->encryptor);
     if (err == OK)
         err = chain_key_take(o->store, options->chain_key);
     if (err != OK)

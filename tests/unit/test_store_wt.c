@@ -494,6 +494,31 @@ test_wrong_key_after_crash(void **state)
     store_close(s);
 }
 
+/* Rows written on a processor with AES instructions, and on one without, lie side by side. */
+static void
+test_both_ciphers_in_one_store(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct store_wt_options options = wt_options(dir);
+    char key[32], value[400], why[256];
+    struct store *s = NULL;
+    bool created;
+
+    for (unsigned round = 0; round < 4; round++) {
+        options.plain_processor = round % 2 == 0;
+        assert_int_equal(store_wt_open(&options, &s, &created, why, sizeof(why)), OK);
+        for (unsigned i = 0; i < 500; i++) {
+            row_text(500 * round + i, key, value);
+            commit_one(s, put(key, value));
+        }
+        assert_int_equal(rows_count(s, 500 * round + 500), 500 * (int)round + 500);
+        store_close(s); /* with a checkpoint */
+    }
+    assert_int_equal(store_wt_open(&options, &s, &created, why, sizeof(why)), OK);
+    assert_int_equal(rows_count(s, 2000), 2000);
+    store_close(s);
+}
+
 static void
 test_two_stores_two_keys(void **state)
 {
@@ -1082,6 +1107,7 @@ main(void)
         TEST(test_no_plaintext_in_any_file),
         TEST(test_wrong_key_changes_nothing),
         TEST(test_wrong_key_after_crash),
+        TEST(test_both_ciphers_in_one_store),
         TEST(test_two_stores_two_keys),
         TEST(test_second_open_is_refused),
         TEST(test_table_flips),
