@@ -197,6 +197,9 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
         options->cache_bytes < CACHE_BYTES_MIN ? CACHE_BYTES_MIN : options->cache_bytes;
 
     /*
+     * The more of the cache may be changed, the more changes of a page share one writing of it. What
+     * a full disk has to take is bounded by the trigger: see store_wt_disk.h.
+     *
      * mmap=false: a file that someone cuts short must give an error, not a signal. The journal takes
      * no room ahead of what is written: a file of 32 MiB made in the background at some moment, and
      * not asked for here, would take the reserve of a full disk (store_wt_disk.h).
@@ -205,6 +208,7 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
         config, sizeof(config),
         "create,config_base=false,use_environment=false,mmap=false,cache_size=%" PRIu64
         ",session_max=64,eviction=(threads_min=1,threads_max=2),"
+        "eviction_dirty_target=15,eviction_dirty_trigger=20,"
         "log=(enabled=true,archive=true,file_max=32MB,prealloc=false,recover=on),file_extend=(log="
         "0),"
         "transaction_sync=(enabled=false,method=fsync),encryption=(name=" STORE_WT_ENCRYPTOR_NAME
