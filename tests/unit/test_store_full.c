@@ -179,7 +179,7 @@ run(const struct temp_dir *dir, uint64_t seed)
 static void
 test_filled_under_load(void **state)
 {
-    struct temp_dir dir;
+    struct temp_dir dir = {.path = ""};
 
     (void)state;
     temp_dir_make(&dir);
@@ -267,7 +267,7 @@ reserve_run(const struct temp_dir *dir)
 static void
 test_reserve_is_given_and_taken_back(void **state)
 {
-    struct temp_dir dir;
+    struct temp_dir dir = {.path = ""};
 
     (void)state;
     temp_dir_make(&dir);
