@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ enum {
     BACKLOG = 1024,
     ACCEPTS_PER_TURN = 32, /* so that a storm of new clients does not starve the old ones */
     ACCEPT_PAUSE_MS = 100, /* when the process is out of file descriptors */
+    CONNECTIONS_MAX = 4096,
+    DESCRIPTORS_KEPT = 128, /* for the store, the links, and what the libraries open for a moment */
 };
 
 /* ---- accepting ---- */
@@ -303,14 +306,33 @@ listen_socket(const struct https_options *options, int *out, char *why, size_t w
 
 /* ---- life ---- */
 
+/*
+ * Clients must not take the descriptors that the store and the links live on, nor be so many that
+ * nothing is left to make room for others with: where a process may open few files, they get fewer.
+ */
+static size_t
+connections_that_fit(void)
+{
+    struct rlimit files;
+    size_t kept;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+        files.rlim_cur >= CONNECTIONS_MAX + DESCRIPTORS_KEPT)
+        return CONNECTIONS_MAX;
+    kept = files.rlim_cur / 2 < DESCRIPTORS_KEPT ? files.rlim_cur / 2 : DESCRIPTORS_KEPT;
+    return files.rlim_cur - kept;
+}
+
 static void
 set_defaults(struct https_options *options)
 {
+    size_t fit = connections_that_fit();
+
 #define DEFAULT(field, value)                                                                      \
     if (options->field == 0)                                                                       \
     options->field = (value)
-    DEFAULT(connections_max, 4096);
-    DEFAULT(handshakes_max, 1024);
+    DEFAULT(connections_max, fit);
+    DEFAULT(handshakes_max, fit / 4);
     DEFAULT(body_bytes_max_total, 64 * 1024 * 1024);
     DEFAULT(handshake_ms, 5000);
     DEFAULT(header_ms, 5000);

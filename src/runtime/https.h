@@ -22,10 +22,10 @@ struct https_options {
     struct event_base *base;
     const char *host;
     uint16_t port;
-    struct tls_context *tls; /* server context, borrowed */
-    size_t
-        connections_max; /* for more the longest idle one is closed, or the new one; default 4096 */
-    size_t handshakes_max;       /* in progress at once; default 1024 */
+    struct tls_context *tls;     /* server context, borrowed */
+    size_t connections_max;      /* for more the longest idle one is closed, or the new one; default
+                               4096, or what the limit of open files leaves */
+    size_t handshakes_max;       /* in progress at once; default a quarter of 4096, or of that */
     size_t body_bytes_max_total; /* admission of bodies over all connections; default 64 MiB: 503
                                     busy beyond */
     uint32_t handshake_ms, header_ms, body_ms, write_ms,

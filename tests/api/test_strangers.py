@@ -3,11 +3,12 @@
 import resource
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster
+from ostraka_cluster import SLOW, Cluster, clean_environment, wait_until
 
 
 class Strangers(unittest.TestCase):
@@ -59,6 +60,39 @@ class Strangers(unittest.TestCase):
             while self.sockets:
                 self.sockets.pop().close()
         self.assertLess(min(took), 4 * SLOW, took)
+
+    def start_with_files(self, node, count):
+        """Starts it anew, so that it may open so many files, sockets included."""
+        self.cluster.stop(node)
+        with open(self.cluster.log_path(node), "ab") as log:
+            self.cluster.processes[node] = subprocess.Popen(
+                ["prlimit", "--nofile=%d:%d" % (count, count), self.cluster.program, "server", "--config",
+                 self.cluster.config(), "--node", self.cluster.name(node)], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, env=clean_environment(), start_new_session=True)
+        self.cluster.wait_ready([node])
+
+    def test_where_few_files_may_be_opened(self):
+        """Strangers do not take the last of them: clients are served, and a peer that was away is met again."""
+        self.start_with_files(1, 256)
+        held = 0
+        for _ in range(300):
+            try:
+                self.connect()
+                held += 1
+            except OSError:
+                pass
+        self.assertGreater(held, 100)
+        for _ in range(5):
+            self.write()
+        self.cluster.stop(2)
+        self.cluster.start(2)
+        self.cluster.wait_ready([2])
+        wait_until(lambda: self.connected_to_n2(), 20, "n1 has a link to n2")
+        self.assertNotIn("accept_paused", self.cluster.log(1))
+
+    def connected_to_n2(self):
+        metrics = self.cluster.request(1, "GET", "/metrics")[2].decode()
+        return 'ostraka_peer_connected{peer="n2"} 1' in metrics
 
     def flood(self, seconds):
         """Requests without end, on one connection, for so long at least; the bytes of their answers."""
