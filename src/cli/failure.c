@@ -13,8 +13,8 @@ static const struct rule {
     const char *hint;
 } rules[] = {
     {"not_found", EXIT_NOT_FOUND,
-     "check the name; `ostraka secret create NAME VALUE` stores a new secret"},
-    {"already_exists", EXIT_CONFLICT, "`ostraka secret update NAME VALUE` stores a new version"},
+     "check the name; `ostraka secret create NAME -` stores a new secret"},
+    {"already_exists", EXIT_CONFLICT, "`ostraka secret update NAME -` stores a new version"},
     {"version_mismatch", EXIT_CONFLICT,
      "somebody else changed it; look at `ostraka secret history NAME`, then decide again"},
     {"idempotency_key_reused", EXIT_FAILED, "a key belongs to one request: use a new one"},
