@@ -75,6 +75,7 @@ static const struct command commands_cluster[] = {
         "Runs the command with the variables of .env files in its environment, values in place\n"
         "of secret(NAME). They are nowhere else: not on disk, not among its arguments. A variable\n"
         "of a file overrides the same one of the environment, and later files override earlier.\n"
+        "OSTRAKA_TOKEN, OSTRAKA_SECRET_ID and OSTRAKA_JWT are handed on with --signal alone.\n"
         "Exit status and signals are those of the command; 127 when it is not found, 126 when\n"
         "it cannot be run. Like this program it leaves no core dumps.\n"
         "\n"

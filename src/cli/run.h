@@ -25,8 +25,10 @@ struct environment {
 void environment_close(struct environment *environment);
 
 /*
- * This process's environment with what the files say in it, later files and lines overriding. Returns
- * EXIT_OK, or another exit status having said why.
+ * This process's environment, without a token, secret id and JSON web token in it unless the
+ * program is to read its secrets itself (`signal`), with what the files say, later files and lines
+ * overriding. Returns EXIT_OK, or another exit
+ * status having said why.
  */
 int run_environment(const struct run *run, struct client *client, struct environment *out);
 

@@ -102,8 +102,11 @@ add_file(struct client *client, const char *file, struct environment *environmen
     struct buf text, expanded = {0};
     int status = env_file_read(file, &text);
 
-    if (status == EXIT_OK)
-        status = env_file_transform(client, buf_bytes(&text), "expand", NULL, &expanded);
+    if (status) {
+        output_hint("--env-file names another file, --prefix does without one");
+        return status;
+    }
+    status = env_file_transform(client, buf_bytes(&text), "expand", NULL, &expanded);
     if (status)
         output_hint("that is about %s", file);
     else if (set_variables(environment, buf_bytes(&expanded)) != OK)
@@ -119,6 +122,12 @@ add_prefix(struct client *client, const char *prefix, struct environment *enviro
     struct bulk bulk = {0};
     int status = bulk_read(client, prefix, &bulk);
 
+    /* A prefix that was mistyped, or may not be listed, would be a program without its secrets. */
+    if (status == EXIT_OK && bulk.count == 0) {
+        output_error("there is no secret whose name begins with %s, or none that may be listed",
+                     prefix);
+        status = EXIT_NOT_FOUND;
+    }
     if (status == EXIT_OK)
         status = bulk_name_variables(&bulk, prefix);
     for (size_t i = 0; i < bulk.count && status == EXIT_OK; i++) {
@@ -136,6 +145,23 @@ add_prefix(struct client *client, const char *prefix, struct environment *enviro
     return status;
 }
 
+/*
+ * What this program itself is let in with, which mostly allows more than the few values that the
+ * other one is to get. A program that is sent a signal instead reads its secrets itself, and so
+ * keeps it.
+ */
+static bool
+is_own_credential(const char *entry)
+{
+    static const char *const names[] = {"OSTRAKA_TOKEN=", "OSTRAKA_SECRET_ID=", "OSTRAKA_JWT="};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 int
 run_environment(const struct run *run, struct client *client, struct environment *out)
 {
@@ -143,6 +169,8 @@ run_environment(const struct run *run, struct client *client, struct environment
 
     *out = (struct environment){0};
     for (char **entry = environ; *entry && status == EXIT_OK; entry++) {
+        if (!run->signal && is_own_credential(*entry))
+            continue;
         if (add_entry(out, wiped_strdup(*entry)) != OK)
             status = secret_out_of_memory();
     }

@@ -194,6 +194,22 @@ class Run(EnvCli):
                                 "a b", "--")
             self.assertEqual(done.stdout, b"--watch|a b|--|")
 
+    def test_the_program_does_not_get_the_token(self):
+        """It has its values; what may read all others is not its business, unless it reads them itself."""
+        own = {"OSTRAKA_TOKEN": self.cluster.token, "OSTRAKA_SECRET_ID": "s", "OSTRAKA_JWT": "j"}
+        self.write(b"A=1\n")
+        for options in ((), ("--watch",)):
+            done = self.run_cli("run", *options, "--", "env", **own).stdout.splitlines()
+            self.assertIn(b"A=1", done)
+            self.assertTrue([line for line in done if line.startswith(b"OSTRAKA_ADDR=")])
+            for name, value in own.items():
+                self.assertFalse([line for line in done if line.startswith(name.encode() + b"=")], name)
+            self.assertFalse([line for line in done if self.cluster.token.encode() in line])
+        done = self.run_cli("run", "--watch", "--signal", "HUP", "--", "env", **own).stdout.splitlines()
+        self.assertIn(b"OSTRAKA_TOKEN=" + self.cluster.token.encode(), done)
+        self.write(b"OSTRAKA_TOKEN=its-own\n")
+        self.assertEqual(self.print_variable("OSTRAKA_TOKEN", **own), b"its-own")
+
     def test_exit_status_and_signals(self):
         self.write(b"A=1\n")
         for options in ((), ("--watch",)):
@@ -222,7 +238,8 @@ class Run(EnvCli):
         done = self.run_cli("run", "--", "echo", "ran", expect=NOT_FOUND)
         self.assertEqual(done.stdout, b"")
         self.assertIn(b"line 1: run/none", done.stderr)
-        self.run_cli("run", "--env-file", "none", "--", "echo", "ran", expect=FAILED)
+        done = self.run_cli("run", "--env-file", "none", "--", "echo", "ran", expect=FAILED)
+        self.assertIn(b"--prefix", done.stderr)
         self.run_cli("run", "--signal", "HUP", "--", "true", expect=USAGE)
         self.run_cli("run", "--watch", "--signal", "NONE", "--", "true", expect=USAGE)
 

@@ -139,6 +139,14 @@ class Import(ClusterCase):
         self.run_cli("secret", "create", "run/api/key", "three")
         self.run_cli("run", "--prefix", "run/", "--", *show, expect=FAILED)
 
+    def test_a_prefix_that_nothing_has(self):
+        """A slip of the pen must not start the program without its secrets."""
+        for more in ((), ("--watch",)):
+            done = self.run_cli("run", "--prefix", "mistyped/", *more, "--", "echo", "ran",
+                                expect=NOT_FOUND)
+            self.assertEqual(done.stdout, b"")
+            self.assertIn(b"mistyped/", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
