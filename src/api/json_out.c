@@ -146,18 +146,32 @@ json_out_base64(struct json_out *out, struct bytes value)
     put(out, "\"", 1);
 }
 
-void
-json_out_u64(struct json_out *out, uint64_t number)
+static void
+put_number(struct json_out *out, bool negative, uint64_t magnitude)
 {
-    char digits[U64_DIGITS_MAX];
+    char digits[U64_DIGITS_MAX + 1];
     size_t at = sizeof digits;
 
     do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
+        digits[--at] = (char)('0' + magnitude % 10);
+        magnitude /= 10;
+    } while (magnitude > 0);
+    if (negative)
+        digits[--at] = '-';
     separate(out);
     put(out, digits + at, sizeof digits - at);
+}
+
+void
+json_out_u64(struct json_out *out, uint64_t number)
+{
+    put_number(out, false, number);
+}
+
+void
+json_out_i64(struct json_out *out, int64_t number)
+{
+    put_number(out, number < 0, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
 }
 
 void

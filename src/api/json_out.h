@@ -33,6 +33,7 @@ void json_out_strings(struct json_out *out, const char *key, const struct bytes 
                       size_t count);
 void json_out_base64(struct json_out *out, struct bytes value);
 void json_out_u64(struct json_out *out, uint64_t number);
+void json_out_i64(struct json_out *out, int64_t number);
 void json_out_bool(struct json_out *out, bool value);
 void json_out_null(struct json_out *out);
 void json_out_time(struct json_out *out, uint64_t wall_ms); /* RFC 3339, UTC, milliseconds */

@@ -167,6 +167,15 @@ put_peer_series(struct json_out *out, const struct node_status *status,
 }
 
 static void
+put_clock_difference(struct json_out *out, const char *peer, int64_t ms)
+{
+    uint64_t magnitude = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
+
+    PRINT(out, "ostraka_peer_clock_difference_seconds{peer=\"%s\"} %" PRIu64 ".%03u\n", peer,
+          magnitude / 1000, (unsigned)(magnitude % 1000));
+}
+
+static void
 put_peers(struct json_out *out, const struct node_status *status)
 {
     const struct cluster *cluster = status->cluster;
@@ -187,6 +196,11 @@ put_peers(struct json_out *out, const struct node_status *status)
             PRINT(out, "ostraka_peer_round_trip_seconds{peer=\"%s\"} %" PRIu64 ".%06u\n",
                   cluster->nodes[i].name, status->peers[i].round_trip_us / US_PER_SECOND,
                   (unsigned)(status->peers[i].round_trip_us % US_PER_SECOND));
+    describe(out, "peer_clock_difference_seconds", "gauge",
+             "how far the peer's wall clock was from this node's at its last heartbeat");
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        if (!status->peers[i].self)
+            put_clock_difference(out, cluster->nodes[i].name, status->peers[i].clock_offset_ms);
     describe(out, "peer_in_sync", "gauge",
              "1 when nothing was unlike at the last comparison with the peer");
     for (unsigned i = 0; i < cluster->node_count; i++)

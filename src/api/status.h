@@ -21,10 +21,11 @@ struct peer_status {
     uint64_t sent_messages, received_messages, refused_messages;
     uint64_t paths; /* that it keeps, as it last said; of this node itself: now */
     bool paths_known;
-    bool compared;        /* what both hold has been compared since the start */
-    bool in_sync;         /* and nothing was unlike the last time */
-    uint64_t compared_ms; /* how long ago */
-    bool recovering;      /* it is a new incarnation that misses something, as it says */
+    bool compared;           /* what both hold has been compared since the start */
+    bool in_sync;            /* and nothing was unlike the last time */
+    uint64_t compared_ms;    /* how long ago */
+    bool recovering;         /* it is a new incarnation that misses something, as it says */
+    int64_t clock_offset_ms; /* its wall clock less this node's, at its last heartbeat */
 };
 
 /* Anti-entropy: progress since the start, and what is left of the rounds under way. */

@@ -120,6 +120,17 @@ link_state(const struct peer_status *peer)
     return peer->connected ? "connected" : "disconnected";
 }
 
+/* Whole seconds: what clocks that agree differ by is no news. */
+static void
+put_clock(struct json_out *out, const struct peer_status *peer)
+{
+    json_out_key(out, "clock_offset_s");
+    if (peer->self || !peer->connected)
+        json_out_null(out);
+    else
+        json_out_i64(out, peer->clock_offset_ms / 1000);
+}
+
 static void
 put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
 {
@@ -146,6 +157,7 @@ put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
     else
         json_out_null(out);
     put_flag(out, "recovering", peer->recovering);
+    put_clock(out, peer);
     json_out_close(out, '}');
 }
 

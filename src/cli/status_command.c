@@ -44,9 +44,9 @@ state_cell(const json_t *peer, bool ready)
     return (struct cell){COLOUR_RED, "down"};
 }
 
-/* "connected for 5 min": in the largest unit that gives at least 2. */
+/* "5 min": in the largest unit that gives at least 2. */
 static void
-append_duration(struct cell *cell, json_int_t ms)
+append_span(struct cell *cell, json_int_t ms)
 {
     static const struct {
         json_int_t ms;
@@ -56,8 +56,18 @@ append_duration(struct cell *cell, json_int_t ms)
 
     while (unit + 1 < sizeof units / sizeof units[0] && ms < 2 * units[unit].ms)
         unit++;
-    snprintf(cell->text + used, sizeof cell->text - used, " for %" JSON_INTEGER_FORMAT " %s",
+    snprintf(cell->text + used, sizeof cell->text - used, "%" JSON_INTEGER_FORMAT " %s",
              ms / units[unit].ms, units[unit].name);
+}
+
+/* "connected for 5 min" */
+static void
+append_duration(struct cell *cell, json_int_t ms)
+{
+    size_t used = strlen(cell->text);
+
+    snprintf(cell->text + used, sizeof cell->text - used, " for ");
+    append_span(cell, ms);
 }
 
 static struct cell
@@ -197,6 +207,29 @@ print_recovery(const json_t *status)
                number_of(recovery, "versions"));
 }
 
+/* A clock that is far off keeps its node out of changes, though it is connected and ready. */
+static void
+print_clocks(const json_t *status)
+{
+    const json_t *peer;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "peers"), i, peer)
+    {
+        json_int_t offset = number_of(peer, "clock_offset_s");
+        struct cell text = {COLOUR_YELLOW, ""};
+
+        if (offset == 0)
+            continue;
+        append_span(&text, (offset < 0 ? -offset : offset) * 1000);
+        fputs("  the clock of ", stdout);
+        output_text(stdout, COLOUR_NONE, text_of(peer, "node"));
+        fputs(" is ", stdout);
+        output_text(stdout, text.colour, text.text);
+        puts(offset < 0 ? " behind this node's" : " ahead of this node's");
+    }
+}
+
 static void
 print_summary(const json_t *status)
 {
@@ -219,6 +252,7 @@ print_summary(const json_t *status)
     print_reasons(status);
     print_placement(status);
     print_recovery(status);
+    print_clocks(status);
     putchar('\n');
 }
 

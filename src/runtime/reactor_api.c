@@ -121,7 +121,8 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
                                  .escrow_backlog = member->escrow_backlog,
                                  .paths = member->paths,
                                  .paths_known = member->paths_known,
-                                 .recovering = member->recovery != RECOVERY_NONE};
+                                 .recovering = member->recovery != RECOVERY_NONE,
+                                 .clock_offset_ms = member->clock_offset_ms};
     const struct exchange *exchange = &node_anti_entropy(r->node)->exchanges[i];
     peer->compared = exchange->compared;
     peer->in_sync = exchange->in_sync;

@@ -522,7 +522,8 @@ sample_status(const struct cluster *cluster)
                    .paths_known = true,
                    .compared = true,
                    .in_sync = true,
-                   .compared_ms = 31},
+                   .compared_ms = 31,
+                   .clock_offset_ms = -3600999},
                   {.self = true, .connected = true, .paths = 58, .paths_known = true},
                   {.config_mismatch = true, .paths = 61, .paths_known = true}}};
 
@@ -615,6 +616,10 @@ status_page(void **state)
     assert_true(json_is_true(json_object_get(json_array_get(peers, 0), "in_sync")));
     assert_int_equal(json_integer_value(json_object_get(json_array_get(peers, 0), "compared_ms")),
                      31);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_array_get(peers, 0), "clock_offset_s")), -3600);
+    assert_true(json_is_null(json_object_get(json_array_get(peers, 1), "clock_offset_s")));
+    assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "clock_offset_s")));
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "in_sync")));
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "compared_ms")));
     compared = json_object_get(json_object_get(root, "repair"), "anti_entropy");

@@ -69,6 +69,7 @@ page_start(struct page *page)
         .peers = {{.self = true, .connected = true, .paths = 40, .paths_known = true},
                   {.connected = true,
                    .round_trip_us = 1000250,
+                   .clock_offset_ms = -3600007,
                    .queued_bytes = 42,
                    .escrow_backlog = 6,
                    .paths = 41,
@@ -136,6 +137,8 @@ samples(void **state)
     assert_sample(&page, "ostraka_peer_connected{peer=\"n3\"} 0");
     assert_sample(&page, "ostraka_peer_config_mismatch{peer=\"n3\"} 1");
     assert_sample(&page, "ostraka_peer_round_trip_seconds{peer=\"n2\"} 1.000250");
+    assert_sample(&page, "ostraka_peer_clock_difference_seconds{peer=\"n2\"} 3600.007");
+    assert_sample(&page, "ostraka_peer_clock_difference_seconds{peer=\"n3\"} 0.000");
     assert_sample(&page, "ostraka_peer_queued_bytes{peer=\"n2\"} 42");
     assert_sample(&page, "ostraka_peer_escrow_backlog{peer=\"n2\"} 6");
     assert_sample(&page, "ostraka_escrow_backlog 7");
