@@ -11,6 +11,7 @@ enum {
     HEAL_MS = 90000,
     DRAIN_MS = 120000,
     APART_MS = 6000,
+    SLICE_MS = 100,
     TRIES_MAX = 200,
     SHRED_PATHS = 3,
     SHRED_S = 150
@@ -68,6 +69,38 @@ is_enough(const struct world *world, uint64_t set)
     return enough;
 }
 
+static uint64_t
+whole_nodes(const struct world *world)
+{
+    uint64_t whole = 0;
+    for (unsigned i = 0; i < world->options.nodes; i++)
+        whole |= world->nodes[i].spoilt || world->nodes[i].rotten || !store_is_recovered(world, i)
+                     ? 0
+                     : UINT64_C(1) << i;
+    return whole;
+}
+
+/*
+ * Nodes that became new incarnations by themselves, for the floor of a clock that had run away, are in
+ * nobody's count of what was struck: they come back by themselves, while all others are there.
+ */
+static void
+await_whole_nodes(struct world *world)
+{
+    uint64_t until = world->now_ns + ms_to_ns(HEAL_MS);
+    if (is_enough(world, whole_nodes(world)))
+        return;
+    for (unsigned i = 0; i < world->options.nodes; i++) {
+        if (!node_up(world, i))
+            node_boot(world, i);
+    }
+    while (world->now_ns < until && !is_enough(world, whole_nodes(world))) {
+        uint64_t slice = world->now_ns + ms_to_ns(SLICE_MS);
+        while (world_step(world, slice))
+            continue;
+    }
+}
+
 /*
  * As few nodes as leave every path a majority of its replicas, among those whose stores, records and clocks are whole; everybody else is
  * dead for good.
@@ -77,11 +110,8 @@ choose_living(struct world *world)
 {
     unsigned n = world->options.nodes;
     unsigned first = (unsigned)prng_below(&world->fault_prng, n);
-    uint64_t chosen = 0;
-    for (unsigned i = 0; i < n; i++)
-        chosen |= world->nodes[i].spoilt || world->nodes[i].rotten || !store_is_recovered(world, i)
-                      ? 0
-                      : UINT64_C(1) << i;
+    await_whole_nodes(world);
+    uint64_t chosen = whole_nodes(world);
     for (unsigned i = 0; i < n; i++) {
         uint64_t without = chosen & ~(UINT64_C(1) << (first + n - 1 - i) % n);
         chosen = is_enough(world, without) ? without : chosen;
