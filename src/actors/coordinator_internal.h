@@ -40,7 +40,8 @@ enum {
     HEDGE_MS_MAX = 20,
     READ_AGAIN_MS = 2, /* 2, 4, 8 for a head that is not known chosen */
     READ_TRIES = 3,
-    READ_TIMEOUT_MS = 250, /* a READ without an answer is sent again */
+    READ_TIMEOUT_MS = 250,  /* a READ without an answer is sent again */
+    READ_DOUBLINGS_MAX = 3, /* of that time */
     REPAIR_TRIGGER_BUFFER = 1,
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
     GENERATIONS_REMEMBERED = 64,
@@ -234,7 +235,8 @@ struct job {
     enum change_kind purpose;  /* that the votes of this round were asked for */
     enum vault_err spread_err; /* SPREADING: what is answered then */
     struct instant spread_since; /* SPREADING: when the head was known to be chosen */
-    bool erases; /* is answered when enough have erased: a DELETE, an ALTER that destroys */
+    bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
+    unsigned silences; /* how often a READ has been sent again to those who had not answered */
 };
 
 /* Changes of one path at this node. */

@@ -21,6 +21,24 @@ ask_read(struct work *w, unsigned replica)
     metrics_count(w->st->metrics, METRIC_reads_sent);
 }
 
+/*
+ * Whoever has not answered, in the same round: what was sent before may be on its way still, behind
+ * much else, and counts when it comes. Longer each time, so that asking again does not make the way
+ * the longer.
+ */
+static void
+ask_read_silent(struct work *w)
+{
+    struct job *job = w->job;
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        if (!job->answers[i].answered)
+            ask_read(w, i);
+    }
+    if (job->silences < READ_DOUBLINGS_MAX)
+        job->silences++;
+    job_timer(w, duration_ms((uint64_t)READ_TIMEOUT_MS << job->silences));
+}
+
 static void
 ask_read_rest(struct work *w)
 {
@@ -412,6 +430,14 @@ keep_state(struct work *w, struct answer *a, const struct msg_state *state)
     return err;
 }
 
+static unsigned
+good_answers_needed(const struct work *w)
+{
+    return w->job->request->stale || PLANTED(read_below_majority)
+               ? w->c->membership->cluster->threshold
+               : job_majority(w);
+}
+
 void
 read_on_state(struct work *w, const struct msg *in)
 {
@@ -434,13 +460,9 @@ read_on_state(struct work *w, const struct msg *in)
         read_start(w); /* what an older incarnation said does not count */
         return;
     }
-    unsigned majority = job_majority(w);
-    unsigned enough = job->request->stale || PLANTED(read_below_majority)
-                          ? w->c->membership->cluster->threshold
-                          : majority;
     if (read_cannot_succeed(w))
         return;
-    if (job_good(job) >= enough)
+    if (job_good(job) >= good_answers_needed(w))
         read_evaluate(w);
     else if (job_refused(job) > 0 && !read_all_asked(job))
         ask_read_rest(w);
@@ -459,8 +481,10 @@ read_timeout(struct work *w)
     } else if (!job->head_only && job_good(job) >= job_majority(w) && !job->delivery_asked &&
                job->head && !gather(w, &g)) {
         ask_delivery(w, g.missing);
+    } else if (job_refused(job) == 0 && job_good(job) < good_answers_needed(w)) {
+        ask_read_silent(w);
     } else {
-        read_start(w);
+        read_start(w); /* what was said is not enough, and may have changed */
     }
 }
 

@@ -662,6 +662,28 @@ test_read_repeats_itself(void **state)
 }
 
 /*
+ * The answer to the first READ comes when it has been sent again twice: it is as good as any. Else a
+ * read whose answers queue for longer than the time to ask again would never end, and asking again
+ * would keep the queue as long as it is.
+ */
+static void
+test_late_answer_to_a_read(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(19);
+    struct ac_request *r = begin(p, REQUEST_READ, "a", NULL);
+    ac_run_ms(p->ac, 20);
+    struct msg m = {.kind = MSG_STATE, .op = last(p, MSG_READ, 1)->op, .path = ac_path("a")};
+    ac_run_ms(p->ac, 1500);
+    assert_int_equal(count_of(p, MSG_READ, 1), 3); /* at once, after 250 ms, 500 ms later */
+    m.u.state.incarnations = incarnations(1, 1, 1);
+    answer(p, 1, &m);
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    probe_free(p);
+}
+
+/*
  * A head that is not known chosen: asked again three times, a little later each time, then
  * finished, without the caller's credential.
  */
@@ -768,6 +790,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_denied),
         cmocka_unit_test(test_read_asks_few_first),
         cmocka_unit_test(test_read_repeats_itself),
+        cmocka_unit_test(test_late_answer_to_a_read),
         cmocka_unit_test(test_read_finishes_in_the_end),
         cmocka_unit_test(test_no_share_is_left_behind),
         cmocka_unit_test(test_ballots_after_a_restart),
