@@ -10,6 +10,7 @@
 #include "actors/standing.h"
 #include "base/planted.h"
 #include "proto/alteration.h"
+#include "proto/op_id.h"
 
 enum { SLOT_BITS = 20, ROUND_BITS = 40 };
 static const uint64_t slot_mask = (UINT64_C(1) << SLOT_BITS) - 1;
@@ -113,14 +114,18 @@ job_keep_request(struct job *job, const struct request *request)
  * client gave; without a key no other request is a retry of this one.
  */
 static enum vault_err
-make_op_id(struct job *job, const struct step *st, const struct request *request)
+make_op_id(struct job *job, uint8_t node, const struct step *st, const struct request *request)
 {
     uint8_t hash[HASH_BYTES];
     struct bytes parts[] = {bytes_of_text("ostraka op 1"), job->caller, request->idempotency_key};
-    if (request->idempotency_key.size == 0)
-        return rng_fill(st->rng, job->op_id, OP_ID_BYTES);
+    if (request->idempotency_key.size == 0) {
+        enum vault_err err = rng_fill(st->rng, job->op_id, OP_ID_BYTES);
+        op_id_mark_unkeyed(job->op_id, node);
+        return err;
+    }
     hash_parts(parts, 3, hash);
     memcpy(job->op_id, hash, OP_ID_BYTES);
+    op_id_mark_keyed(job->op_id);
     job->keyed = true;
     return OK;
 }
@@ -140,7 +145,7 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
     struct bytes who = authority_caller(
         c->membership, (struct path){request->tenant, request->name}, request->credential, caller);
     if (arena_copy(&job->arena, who, &job->caller) != OK || job_keep_request(job, request) != OK ||
-        make_op_id(job, st, request) != OK) {
+        make_op_id(job, c->membership->self, st, request) != OK) {
         job_free(job);
         return NULL;
     }

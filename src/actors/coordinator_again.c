@@ -44,7 +44,7 @@ is_kept(const struct head *head, const struct op_result *result)
         if (head->ops[i].kind == CHANGE_DELETE)
             return false;
     }
-    return result->version >= head->oldest_version &&
+    return result->version >= head->oldest_version && result->version <= head->version &&
            head_version_state(head, result->version) == VERSION_AVAILABLE;
 }
 

@@ -44,7 +44,6 @@ enum {
     READ_DOUBLINGS_MAX = 3, /* of that time */
     REPAIR_TRIGGER_BUFFER = 1,
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
-    GENERATIONS_REMEMBERED = 64,
     BATCH_LEASE_MS = 1000, /* how long a batch may be met undecided before it is aborted */
     SETTLE_AGAIN_MS = 50,
     JOB_ARENA_BYTES_MAX = 24 * 1024 * 1024,
@@ -349,9 +348,10 @@ void change_propose(struct work *w);
 void change_propose_new(struct work *w);
 void change_next_head(struct work *w, struct head *next); /* follows h*, but for what it says */
 void change_take_limits(const struct work *w, struct head *next);
-/* That result first, and after it what `before` remembers of the last 24 hours. */
+/* coordinator_ops.c: that result first, and after it what still matters of what `before` remembers. */
 void change_remember_op(struct head *next, const struct head *before,
                         const struct op_result *result, uint64_t now_ms);
+/* coordinator_write.c */
 void change_answer(struct work *w); /* the result, but of a delete: that is answered when enough
                                        have erased */
 void change_start_erasing(struct work *w);

@@ -12,18 +12,6 @@
 
 /* ---- what the change makes ---- */
 
-void
-change_remember_op(struct head *next, const struct head *before, const struct op_result *result,
-                   uint64_t now_ms)
-{
-    next->op_count = 0;
-    next->ops[next->op_count++] = *result;
-    for (size_t i = 0; before && i < before->op_count && next->op_count < OP_IDS_MAX; i++) {
-        if (before->ops[i].at_ms + OP_REMEMBERED_MS > now_ms)
-            next->ops[next->op_count++] = before->ops[i];
-    }
-}
-
 /* The head that follows h*, but for the version it names. */
 void
 change_next_head(struct work *w, struct head *next)
@@ -336,15 +324,15 @@ change_propose(struct work *w)
         return;
     }
     /*
-     * So many changes have passed since this job first looked that the heads no longer tell whether
-     * the operation was one of them: by a WRITE of this job, or of another attempt under its key.
+     * Since this job first looked so many changes have passed that another attempt under its key may
+     * have been one of them and have been forgotten. What this job itself has written without a key
+     * is remembered for as long as it lasts.
      */
     uint64_t generation = job->head ? job->head->generation : 0;
     if (!job->looked)
         job->first_generation = generation;
     job->looked = true;
-    if ((job->write_left || job->keyed) &&
-        generation >= job->first_generation + GENERATIONS_REMEMBERED) {
+    if (job->keyed && generation >= job->first_generation + KEYED_OPS_MAX) {
         struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
         job_reply(w, &unknown);
         job_end(w);

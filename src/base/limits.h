@@ -27,9 +27,10 @@ enum {
     BATCH_ITEMS_MAX = 256,            /* secrets in one batch */
     BATCH_VALUES_BYTES_MAX = 1 << 20, /* all values written by one batch, or read by it */
     BATCH_ID_BYTES = 16,
-    BATCH_MEMBER_BYTES = 16, /* hash of a member's name in a batch record */
-    OP_IDS_MAX = 64,         /* op_ids remembered in one head */
-    VERSIONS_KEPT_MAX = 64,  /* versions kept per secret unless told otherwise */
+    BATCH_MEMBER_BYTES = 16,                /* hash of a member's name in a batch record */
+    KEYED_OPS_MAX = 64,                     /* operations under a key that a head remembers */
+    OP_IDS_MAX = KEYED_OPS_MAX + NODES_MAX, /* and the newest without one of each node */
+    VERSIONS_KEPT_MAX = 64,                 /* versions kept per secret unless told otherwise */
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
     RECORD_VALUE_BYTES_MAX = 16 * 1024,              /* identity record, kept in its head */

@@ -10,8 +10,8 @@
 enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100, ATTEMPT_SHIFT = 32 };
 
 /*
- * A path remembers its last 64 changes, and which of them came under a key: beyond that a retry is
- * another change. So paths that have seen many are not retried on.
+ * A path remembers its last 64 changes under a key: beyond that a retry is another change. So paths
+ * that have seen many are not retried on.
  */
 enum { CHANGES_RETRIED_MAX = 32 };
 enum { AT_NOW_PERMILLE = 400, AT_NOW_MS = 30 };
@@ -192,8 +192,8 @@ client_begin(struct world *world, unsigned client, unsigned node, unsigned path,
     if (request->kind == REQUEST_CREATE || request->kind == REQUEST_UPDATE)
         op_make_value(world, op);
     if (is_change(op)) {
-        c->paths[path].changes++;
         if (prng_chance(&world->client_prng, 500)) {
+            c->paths[path].keyed_changes++;
             snprintf(op->key, sizeof(op->key), "key-%lu", (unsigned long)op->number);
             op->request.idempotency_key = bytes_of_text(op->key);
         }
@@ -314,10 +314,10 @@ next_turn(struct world *world, unsigned client)
 static bool
 has_seen_many(const struct world *world, const struct op *op)
 {
-    bool many = world->clients.paths[op->path].changes > CHANGES_RETRIED_MAX;
+    bool many = world->clients.paths[op->path].keyed_changes > CHANGES_RETRIED_MAX;
     for (size_t i = 0; op->batch && i < op->batch->count; i++)
-        many =
-            many || world->clients.paths[op->batch->members[i]->path].changes > CHANGES_RETRIED_MAX;
+        many = many || world->clients.paths[op->batch->members[i]->path].keyed_changes >
+                           CHANGES_RETRIED_MAX;
     return many;
 }
 

@@ -77,7 +77,7 @@ struct sim_path {
     uint64_t times[8];
     unsigned time_count;
     uint64_t reads_at; /* bit per node: it was asked for a value, or to compare one with a key's */
-    unsigned changes;  /* that clients have begun */
+    unsigned keyed_changes; /* that clients have begun under a key */
 };
 
 struct clients {

@@ -41,10 +41,8 @@ add_member(struct world *world, struct sim_batch *batch, struct op *op)
     op->batch = batch;
     op->request = (struct request){.kind = create ? REQUEST_CREATE : REQUEST_READ,
                                    .name = bytes_of_text(op->name)};
-    if (create) {
+    if (create)
         op_make_value(world, op);
-        world->clients.paths[op->path].changes++;
-    }
     batch->items[batch->count] = (struct batch_item){
         .name = op->request.name, .value = op->request.value, .encoding = op->request.encoding};
     batch->members[batch->count++] = op;
@@ -77,6 +75,8 @@ batch_begin(struct world *world, unsigned client, unsigned node)
         snprintf(op->key, sizeof(op->key), "key-%lu", (unsigned long)op->number);
         op->request.idempotency_key = bytes_of_text(op->key);
         batch->request.idempotency_key = op->request.idempotency_key;
+        for (unsigned i = 0; i < count; i++)
+            c->paths[batch->members[i]->path].keyed_changes++;
     }
     c->clients[client].op = op;
     c->clients[client].gone = false;
