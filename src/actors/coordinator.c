@@ -194,6 +194,7 @@ job_new_round(struct work *w)
 {
     drop_answers(w->c, w->job);
     w->job->impatient = false;
+    w->job->waited = false;
     arena_reset(&w->job->round);
     w->job->op = new_tag(w->c, w->job);
 }

@@ -46,6 +46,7 @@ enum {
     OP_REMEMBERED_MS = 24 * 60 * 60 * 1000,
     BATCH_LEASE_MS = 1000, /* how long a batch may be met undecided before it is aborted */
     SETTLE_AGAIN_MS = 50,
+    JUDGE_MS = 10, /* for more votes when a majority does not show h* to be chosen */
     JOB_ARENA_BYTES_MAX = 24 * 1024 * 1024,
 };
 
@@ -234,8 +235,9 @@ struct job {
     enum change_kind purpose;  /* that the votes of this round were asked for */
     enum vault_err spread_err; /* SPREADING: what is answered then */
     struct instant spread_since; /* SPREADING: when the head was known to be chosen */
-    bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
     unsigned silences; /* how often a READ has been sent again to those who had not answered */
+    bool waited; /* VOTING: for more votes than a majority, which may show h* to be chosen */
+    bool erases; /* is answered when enough have erased: a DELETE, an ALTER that destroys */
 };
 
 /* Changes of one path at this node. */
@@ -352,6 +354,7 @@ void change_take_limits(const struct work *w, struct head *next);
 void change_remember_op(struct head *next, const struct head *before,
                         const struct op_result *result, uint64_t now_ms);
 /* coordinator_write.c */
+bool job_others_may_answer(const struct work *w); /* somebody who is connected has not yet */
 void change_answer(struct work *w); /* the result, but of a delete: that is answered when enough
                                        have erased */
 void change_start_erasing(struct work *w);

@@ -353,8 +353,13 @@ change_with_head(struct work *w)
     }
 }
 
+/*
+ * With a majority of votes. `final`: whoever has not answered yet has had its time. Under load the
+ * votes come while the change before is still being written, and one more vote often shows that it
+ * has been chosen: to finish it takes two rounds.
+ */
 static void
-decide(struct work *w)
+decide(struct work *w, bool final)
 {
     struct job *job = w->job;
     enum head_knowledge knowledge;
@@ -362,6 +367,12 @@ decide(struct work *w)
     list_voters_only(job);
     if (job_judge_head(w, &knowledge) != OK) {
         job_fail(w, ERR_INTERNAL);
+        return;
+    }
+    if (knowledge == HEAD_IS_UNFINISHED && !final && job_others_may_answer(w)) {
+        if (!job->waited)
+            job_timer(w, duration_ms(JUDGE_MS));
+        job->waited = true;
         return;
     }
     /* Written once more, what is chosen takes the place of what could not be finished. */
@@ -436,7 +447,7 @@ change_on_voted(struct work *w, const struct msg *in)
         job_answers_outdated(w))
         change_start_round(w); /* what an older incarnation said does not count */
     else if (job_good(job) >= job_majority(w))
-        decide(w);
+        decide(w, false);
     else if (job_is_lost(w))
         lost_round(w);
     else if (voted->refusal != REFUSED_NONE && !job->impatient) {
@@ -450,6 +461,8 @@ change_timeout(struct work *w)
 {
     if (w->job->phase == JOB_FETCHING)
         job_next_fetch(w);
+    else if (w->job->waited)
+        decide(w, true);
     else if (w->job->impatient)
         lost_round(w);
     else

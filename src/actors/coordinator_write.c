@@ -430,8 +430,8 @@ change_send_chosen(struct work *w, uint64_t written)
     }
 }
 
-static bool
-others_may_write(const struct work *w)
+bool
+job_others_may_answer(const struct work *w)
 {
     const struct job *job = w->job;
     const struct membership *ms = w->c->membership;
@@ -463,7 +463,7 @@ collect(struct work *w)
     job->phase = JOB_COLLECTING;
     if (sim_maybe(w->st, chosen_late))
         job_timer(w, duration_ms(1000));
-    else if (others_may_write(w))
+    else if (job_others_may_answer(w))
         job_timer(w, duration_ms(CHOSEN_DELAY_MS));
     else
         tell_so_far(w);

@@ -252,11 +252,16 @@ void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat
 /* A copy of a message that is to wait; NULL: no memory. */
 struct shard_waiting *shard_waiting_of(const struct msg *msg);
 void shard_queue_push(struct shard_queue *queue, struct shard_waiting *waiting);
+/* A vote before those for higher ballots, anything else at the end. */
+void shard_queue_take(struct shard_queue *queue, struct shard_waiting *waiting);
 /* Asks for a durable horizon of at least that. */
 void shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms);
 
 /* shard_vote.c */
 void shard_unpark(struct shard_store *s, struct shard_path *path);
+void shard_park_timer(struct shard_path *path, struct effects *out, struct duration after);
+void shard_park_over(struct shard_store *s, const struct step *st, struct shard_path *path,
+                     struct effects *out); /* the timer has run */
 
 /* shard_prune.c: which version rows the chain of a head does not contain */
 struct chain_head {

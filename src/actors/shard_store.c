@@ -56,6 +56,32 @@ shard_queue_push(struct shard_queue *q, struct shard_waiting *w)
     q->count++;
 }
 
+/* Whether that message is a vote for a higher ballot. */
+static bool
+votes_above(const struct shard_waiting *w, struct ballot b)
+{
+    return w->msg.kind == MSG_VOTE && ballot_compare(w->msg.u.vote.ballot, b) > 0;
+}
+
+/*
+ * Votes come before those for higher ballots, so that all replicas grant them in the same order, and
+ * to grant one is not to refuse another that waits.
+ */
+void
+shard_queue_take(struct shard_queue *q, struct shard_waiting *w)
+{
+    struct shard_waiting **at = &q->first;
+    while (w->msg.kind == MSG_VOTE && *at && !votes_above(*at, w->msg.u.vote.ballot))
+        at = &(*at)->next;
+    if (w->msg.kind != MSG_VOTE || !*at) {
+        shard_queue_push(q, w);
+        return;
+    }
+    w->next = *at;
+    *at = w;
+    q->count++;
+}
+
 static struct shard_waiting *
 queue_pop(struct shard_queue *q)
 {
@@ -438,7 +464,7 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
         path->queue.count < SHARD_QUEUE_MAX && !sim_maybe(st, queue_full) ? shard_waiting_of(in)
                                                                           : NULL;
     if (waiting)
-        shard_queue_push(&path->queue, waiting);
+        shard_queue_take(&path->queue, waiting);
     else
         shard_refuse(&w, REFUSED_BUSY, (struct ballot){0});
 }
@@ -627,11 +653,8 @@ on_timer(struct shard_store *s, const struct step *st, uint64_t tag, struct effe
     struct shard_path *path = s->slots[(uint32_t)tag];
     if (!path)
         return;
-    if (tag >> 32 == SHARD_TAG_PARKED) {
-        path->park_timer = false;
-        path->awaiting_write = false;
-        shard_unpark(s, path);
-    }
+    if (tag >> 32 == SHARD_TAG_PARKED)
+        shard_park_over(s, st, path, out);
     pump(s, st, path, out);
 }
 

@@ -23,28 +23,50 @@ park(struct shard_work *w)
     struct shard_waiting *waiting = shard_waiting_of(w->msg);
     if (!waiting)
         return false;
-    shard_queue_push(&path->parked, waiting);
-    if (!path->park_timer) {
-        path->park_timer = true;
-        effect_timer(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PARKED, path->slot),
-                     duration_ms(sim_maybe(w->st, park_timer_early) ? 1 : MANNERS_MS));
-    }
+    shard_queue_take(&path->parked, waiting);
+    if (!path->park_timer)
+        shard_park_timer(path, w->out, duration_ms(MANNERS_MS));
     return true;
 }
 
-/* Parked votes come before whatever else waits. */
+void
+shard_park_timer(struct shard_path *path, struct effects *out, struct duration after)
+{
+    path->park_timer = true;
+    effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PARKED, path->slot), after);
+}
+
+/* Whoever was voted for while others were parked has its time, too. */
+void
+shard_park_over(struct shard_store *s, const struct step *st, struct shard_path *path,
+                struct effects *out)
+{
+    uint64_t passed = instant_since(st->now, path->promised_at).ns;
+    uint64_t manners = duration_ms(MANNERS_MS).ns;
+    path->park_timer = false;
+    if (path->awaiting_write && passed < manners && path->parked.count > 0) {
+        shard_park_timer(path, out, (struct duration){manners - passed});
+        return;
+    }
+    path->awaiting_write = false;
+    shard_unpark(s, path);
+}
+
+/* Parked votes come before whatever else waits, but for votes for lower ballots. */
 void
 shard_unpark(struct shard_store *s, struct shard_path *path)
 {
     (void)s;
     if (path->awaiting_write || path->parked.count == 0)
         return;
-    path->parked.last->next = path->queue.first;
-    if (!path->queue.first)
-        path->queue.last = path->parked.last;
-    path->queue.first = path->parked.first;
-    path->queue.count += path->parked.count;
+    struct shard_waiting *waiting = path->queue.first;
+    path->queue = path->parked;
     path->parked = (struct shard_queue){0};
+    while (waiting) {
+        struct shard_waiting *next = waiting->next;
+        shard_queue_take(&path->queue, waiting);
+        waiting = next;
+    }
 }
 
 bool

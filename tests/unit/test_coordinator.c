@@ -550,6 +550,8 @@ test_finishes_first(void **state)
     r = begin(p, REQUEST_CREATE, "a", "two");
     answer_vote(p, 1, REFUSED_NONE, 0);
     ac_run_ms(p->ac, 5);
+    assert_null(last(p, MSG_WRITE, 1)); /* one vote more might show it to be chosen */
+    ac_run_ms(p->ac, 10);
     const struct msg *write = last(p, MSG_WRITE, 1);
     assert_non_null(write);
     assert_true(bytes_equal(write->u.write.head, head));
@@ -566,6 +568,37 @@ test_finishes_first(void **state)
     ac_run_ms(p->ac, 5);
     assert_true(r->done);
     assert_int_equal(r->reply.err, ERR_ALREADY_EXISTS);
+    arena_close(&arena);
+    probe_free(p);
+}
+
+/* What a majority leaves open may be known chosen with one vote more: nothing is written again. */
+static void
+test_one_vote_more(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(33);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    struct msg lost = *last(p, MSG_WRITE, 1);
+    struct arena arena;
+    struct bytes head;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(arena_copy(&arena, lost.u.write.head, &head), OK);
+    ac_run_ms(p->ac, 5500);
+    assert_true(r->done);
+    p->count = 0;
+    r = begin(p, REQUEST_CREATE, "a", "two");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    struct msg m = voted(last(p, MSG_VOTE, 2), REFUSED_NONE, 0);
+    m.u.voted.accepted.ballot = lost.u.write.ballot;
+    m.u.voted.accepted.state = STATE_ACCEPTED;
+    m.u.voted.accepted.head = head;
+    answer(p, 2, &m);
+    ac_run_ms(p->ac, 5);
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, ERR_ALREADY_EXISTS);
+    assert_null(last(p, MSG_WRITE, 1));
     arena_close(&arena);
     probe_free(p);
 }
@@ -715,7 +748,7 @@ test_read_finishes_in_the_end(void **state)
     assert_int_equal(vote->u.vote.purpose, CHANGE_FINISH);
     assert_int_equal(vote->u.vote.credential.size, 0);
     answer_vote(p, 1, REFUSED_NONE, 0);
-    ac_run_ms(p->ac, 5);
+    ac_run_ms(p->ac, 15);
     assert_non_null(last(p, MSG_WRITE, 1));
     answer_write(p, 1, REFUSED_NONE);
     assert_false(r->done);
@@ -785,6 +818,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_newer_incarnation),
         cmocka_unit_test(test_answers_that_do_not_count),
         cmocka_unit_test(test_finishes_first),
+        cmocka_unit_test(test_one_vote_more),
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_too_many_requests),
         cmocka_unit_test(test_denied),

@@ -567,6 +567,49 @@ test_manners(void **state)
     probe_free(p);
 }
 
+/* Who waits is voted for in the order of the ballots, so nobody who waits is refused for another. */
+static void
+test_parked_in_order(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(31, 0);
+    struct msg first = vote(p, "a", 0, 1000);
+    struct msg later = vote(p, "a", 1, 1300), earlier = vote(p, "a", 1, 1200);
+    assert_int_equal(vote_refusal(p, 0, &first), REFUSED_NONE);
+    p->answer_count = 0;
+    assert_int_equal(ac_inject(p->ac, 1, SELF, &later), OK);
+    assert_int_equal(ac_inject(p->ac, 1, SELF, &earlier), OK);
+    assert_null(answer(p, MSG_VOTED));
+    ac_run_ms(p->ac, 40);
+    assert_int_equal(p->answer_count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(p->answers[i].u.voted.refusal, REFUSED_NONE);
+    assert_int_equal(ballot_compare(p->answers[0].u.voted.ballot, earlier.u.vote.ballot), 0);
+    assert_int_equal(ballot_compare(p->answers[1].u.voted.ballot, later.u.vote.ballot), 0);
+    probe_free(p);
+}
+
+/* Whoever was voted for while another waits has its own time to write. */
+static void
+test_manners_begin_anew(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(32, 0);
+    struct msg first = vote(p, "a", 0, 1000), again = vote(p, "a", 0, 1050);
+    struct msg other = vote(p, "a", 1, 1100);
+    assert_int_equal(vote_refusal(p, 0, &first), REFUSED_NONE);
+    tell(p, 1, &other);
+    ac_run_ms(p->ac, 4);
+    tell(p, 0, &again);
+    ac_run_ms(p->ac, 17);
+    assert_int_equal(p->answer_count, 1); /* not the other's, though that has waited 20 ms */
+    assert_int_equal(ballot_compare(p->answers[0].u.voted.ballot, again.u.vote.ballot), 0);
+    ac_run_ms(p->ac, 25);
+    assert_int_equal(p->answer_count, 2);
+    assert_int_equal(p->answers[1].u.voted.refusal, REFUSED_NONE);
+    probe_free(p);
+}
+
 static void
 test_full_queue(void **state)
 {
@@ -938,6 +981,8 @@ main(int argc, char **argv)
         cmocka_unit_test(test_full_table_forgets_no_promise),
         cmocka_unit_test(test_vote_waits_for_the_disk),
         cmocka_unit_test(test_manners),
+        cmocka_unit_test(test_parked_in_order),
+        cmocka_unit_test(test_manners_begin_anew),
         cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_credential_is_checked_here),
         cmocka_unit_test(test_write_after_its_notice),
