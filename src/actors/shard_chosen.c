@@ -182,16 +182,24 @@ shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes 
 
 /*
  * The oldest version that just fell out of the kept range, where all other rows are known to belong
- * to the chain.
+ * to the chain; and those before it that fell out with heads whose notices never came.
  */
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
 {
     static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
-    for (unsigned i = 0; head->oldest_version > 1 && i < 3; i++) {
-        struct row_key key;
-        row_key_of_version(tables[i], w->path->link.path, head->oldest_version - 1, &key);
-        shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
+    uint64_t from = head->oldest_version - 1;
+    uint64_t missed = w->path->drops_from;
+    if (missed != 0 && missed < from && head->oldest_version <= missed + SHARD_DROPS_MAX &&
+        !PLANTED(missed_notice_drops_nothing))
+        from = missed;
+    for (uint64_t version = from; version > 0 && version < head->oldest_version; version++) {
+        for (unsigned i = 0; i < 3; i++) {
+            struct row_key key;
+            row_key_of_version(tables[i], w->path->link.path, version, &key);
+            shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key),
+                         (struct bytes){0});
+        }
     }
 }
 
@@ -237,7 +245,7 @@ needs_scan(const struct shard_path *path, enum chosen_plan plan, const struct he
     bool alters = !head_brings_version(head);
     if (plan == PLAN_TAKE || (plan == PLAN_SET && alters))
         return true;
-    return !path->clean && (plan == PLAN_SET || alters);
+    return !path->clean && (alters || (plan == PLAN_SET && !path->judged));
 }
 
 /*
@@ -284,13 +292,17 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
             return;
         }
         path->next_clean = path->clean && !unreadable;
+        path->next_judged = path->judged && !unreadable;
+        path->next_drops_from = 0;
         drop_oldest(w, head, list, &count);
     }
     if (scanned) {
         struct chain_head chain = shard_chain_of_head(head);
         scanned = shard_prune_to_chain(w, &chain, list, &count, &whole) == OK;
-        if (scanned)
+        if (scanned) {
             path->next_clean = whole && !w->rows->more;
+            path->next_judged = !whole && !w->rows->more;
+        }
     }
     struct row_key key;
     row_key_version(ROW_BOXES, path->link.path, head->version, head->version_id, &key);

@@ -61,7 +61,13 @@ struct shard_path {
     enum shard_stage stage;
     bool corrupt; /* its path row does not verify: nothing is answered but that */
     bool clean;   /* no version row but those of the accepted head's chain */
-    bool swept;   /* nothing is here, but a row that is forgotten still lies on the disk */
+    bool
+        judged; /* not clean, since a version of the chain is missing here: what lies below it cannot
+                     be judged before that has come, and all else has been */
+    uint64_t
+        drops_from; /* clean or judged, but for the versions from here to the oldest kept: notices
+                            that would have dropped them never came; 0: none */
+    bool swept;     /* nothing is here, but a row that is forgotten still lies on the disk */
     struct ballot promised;
     struct instant promised_at;
     bool awaiting_write;    /* voted for, and its WRITE has not come */
@@ -70,7 +76,8 @@ struct shard_path {
     struct shard_row next;  /* becomes `row` when the batch is stored */
     struct buf left; /* memory of the row that was forgotten: effects of this step may borrow it */
     bool has_next;
-    bool next_clean;
+    bool next_clean, next_judged;
+    uint64_t next_drops_from;
     bool making; /* `next` is on its way to the disk, and will be its first row */
     struct shard_queue queue;
     struct shard_queue parked; /* votes that wait for another's write */
@@ -189,7 +196,8 @@ bool shard_is_unsettled(const struct shard_row *row);
 /* One to seven changes: with the rows of tables 'u', 'e', 'x', 'l' and 'i', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
-enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 16 };
+enum { SHARD_DROPS_MAX = 8 }; /* versions that one notice drops without looking for them */
+enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 3 * SHARD_DROPS_MAX + 16 };
 
 /* One handler per message; each answers, asks for rows, or stores. */
 void shard_on_vote(struct shard_work *w);

@@ -472,6 +472,7 @@ put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_he
     if (err != OK)
         return err;
     /* With this record here the chain may reach rows that could not be judged before. */
+    w->path->judged = false;
     if (a->take_head || !w->path->clean)
         err = shard_prune_with(w, head, &row, list, count, &whole);
     /* Another row that does not decode is no reason to do without this one. */

@@ -601,6 +601,8 @@ take_next_row(struct shard_store *s, struct shard_path *path)
     path->next = (struct shard_row){0};
     path->swept = false;
     path->clean = path->next_clean;
+    path->judged = path->next_judged;
+    path->drops_from = path->next_drops_from;
 }
 
 static void

@@ -169,21 +169,45 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 }
 
 /*
- * Rows of losers can be left behind when the head it replaces is not the one it was built on; and a
- * version that fell out of the kept range or was destroyed, when the notice that would have dropped
- * it never came.
+ * Built on a head of which no notice came, whose oldest version that would have dropped: it is
+ * dropped with the next. Returns the first of those; 0: there are none.
+ */
+static uint64_t
+drops_left(const struct shard_path *path)
+{
+    bool missed = path->row.row.state != STATE_CHOSEN && path->row.head.oldest_version > 1;
+    if (path->drops_from != 0 || !missed)
+        return path->drops_from;
+    return path->row.head.oldest_version - 1;
+}
+
+/*
+ * What is known of the version rows holds after that head, too: it is built on the one accepted here,
+ * and no notice was missed that would have dropped many.
  */
 static bool
-stays_clean(const struct shard_path *path, const struct incoming *in)
+follows(const struct shard_path *path, const struct incoming *in)
 {
     const struct head_summary *have = &path->row.head;
-    bool drops = have->oldest_version > 1 || have->destroyed != 0;
-    if (!path->clean || (path->row.row.state != STATE_CHOSEN && drops))
-        return false;
+    bool missed = path->row.row.state != STATE_CHOSEN;
+    uint64_t from = drops_left(path);
     if (path->row.row.state == STATE_ABSENT)
         return in->head.generation == 1;
-    return memcmp(in->head.prev, path->row.head.id, ID_BYTES) == 0 &&
-           path->row.head.kind == HEAD_LIVE;
+    if (missed && (have->destroyed != 0 || (have->oldest_version > 1 && !have->brings_version)))
+        return false;
+    if (from != 0 && in->head.oldest_version > from + SHARD_DROPS_MAX)
+        return false;
+    return memcmp(in->head.prev, have->id, ID_BYTES) == 0 && have->kind == HEAD_LIVE;
+}
+
+/* After shard_next_row(). `same`: that very head is accepted here already. */
+static void
+judge_rows(struct shard_path *path, const struct incoming *in, bool same)
+{
+    bool holds = same || follows(path, in);
+    path->next_clean = path->clean && holds;
+    path->next_judged = path->judged && holds;
+    path->next_drops_from = !holds ? 0 : same ? path->drops_from : drops_left(path);
 }
 
 /* No client has asked for it, so no vote of it is in the trail. */
@@ -214,7 +238,6 @@ accept_head(struct shard_work *w, struct incoming *in)
     if (write->ballot.offer && ballot_compare(path->promised, w->s->promised_most) > 0)
         w->s->promised_most = path->promised;
     path->awaiting_write = false;
-    bool clean = same ? path->clean : stays_clean(path, in);
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK)
         err = shard_next_row(path, write->ballot,
@@ -241,7 +264,7 @@ accept_head(struct shard_work *w, struct incoming *in)
         shard_change(list, &count, STORE_DELETE_PREFIX, shard_key_copy(w, &rows),
                      (struct bytes){0});
     }
-    path->next_clean = clean;
+    judge_rows(path, in, same);
     struct msg *m = PLANTED(acknowledge_before_sync) ? shard_answer_now(w, MSG_WRITTEN)
                                                      : shard_answer_later(w, MSG_WRITTEN);
     answer_written(w, m, in->head_id);

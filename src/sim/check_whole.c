@@ -1,6 +1,7 @@
 /*
  * Property: in the end every node has, for every version in the chain of every live head that it knows chosen, the record, the
- * dealing and its own share, and the share is the one that was dealt; and nothing is left in the table of what is lacking.
+ * dealing and its own share, and the share is the one that was dealt; nothing older than the oldest that is kept; and nothing is left in
+ * the table of what is lacking.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +92,27 @@ version_whole(struct world *world, unsigned node, const struct head *head, uint6
     return !what;
 }
 
+/* What is older than the oldest version that is kept has gone. */
+static bool
+none_older(const struct world *world, unsigned node, const struct head *head, struct complaint *why)
+{
+    const struct disk_table *disk = &world->nodes[node].disk.durable;
+    struct row_key prefix;
+    row_key_versions(ROW_VERSION, head->path, &prefix);
+    for (size_t i = disk_at_least(disk, row_key_bytes(&prefix));
+         i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++) {
+        struct version_row row;
+        struct version_record record;
+        if (disk->rows[i]->corrupt || version_row_decode(disk->rows[i]->value, &row) != OK ||
+            version_decode(row.record, &record) != OK || record.version >= head->oldest_version)
+            continue;
+        snprintf(why->text, sizeof(why->text), "node %u has version %lu of a path, and keeps %lu",
+                 node, (unsigned long)record.version, (unsigned long)head->oldest_version);
+        return false;
+    }
+    return true;
+}
+
 static bool
 path_whole(struct world *world, unsigned node, struct bytes value, struct complaint *why)
 {
@@ -105,6 +127,8 @@ path_whole(struct world *world, unsigned node, struct bytes value, struct compla
     bool replica = world_replicas(world, head.path) >> node & 1;
     if (!replica || row.state != STATE_CHOSEN || head.kind != HEAD_LIVE)
         return true;
+    if (!none_older(world, node, &head, why))
+        return false;
     memcpy(id, head.version_id, ID_BYTES);
     for (uint64_t version = head.version; version >= head.oldest_version; version--) {
         if (!version_whole(world, node, &head, version, id, why))

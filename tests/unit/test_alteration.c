@@ -532,6 +532,38 @@ test_fewer_versions(void **state)
     end(ac);
 }
 
+static enum ac_verdict
+drop_notices(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    (void)from;
+    return to == 2 && (msg->kind == MSG_CHOSEN || msg->kind == MSG_SHARE) ? AC_DROP : AC_PASS;
+}
+
+/* What notices that never came would have dropped goes with the next that comes, few or many. */
+static void
+test_notices_missed(void **state)
+{
+    (void)state;
+    for (unsigned missed = 1; missed <= 11; missed++) {
+        struct actor_cluster *ac = cluster_with_versions(3, 90 + missed, 3);
+        struct alteration two = {.has_max_versions = true, .max_versions = 2};
+        assert_int_equal(alter(ac, 0, &two)->reply.err, OK);
+        ac_run_ms(ac, 200);
+        ac->filter = drop_notices;
+        for (unsigned i = 0; i < missed; i++)
+            assert_int_equal(ac_update(ac, 0, "a", "more")->reply.err, OK);
+        ac_run_ms(ac, 200);
+        assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 2 + missed);
+        ac->filter = NULL;
+        assert_int_equal(ac_update(ac, 1, "a", "last")->reply.err, OK);
+        ac_run_ms(ac, 200);
+        assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 2);
+        assert_int_equal(ac_rows(ac, 2, ROW_DEALING), 2);
+        end(ac);
+    }
+}
+
 /* ---- expiry ---- */
 
 static void
@@ -719,6 +751,7 @@ main(void)
         cmocka_unit_test(test_expected_version_and_key),
         cmocka_unit_test(test_nothing_to_alter),
         cmocka_unit_test(test_fewer_versions),
+        cmocka_unit_test(test_notices_missed),
         cmocka_unit_test(test_expires),
         cmocka_unit_test(test_expires_unattended),
         cmocka_unit_test(test_created_again_at_once),
