@@ -13,6 +13,7 @@ enum {
     HORIZON_MOVE_MS = 3000,   /* it is moved when it has come nearer by so much */
     HORIZON_LOOK_MS = 250,    /* how often that is looked at */
     ACCEPTED_SLACK_MS = 1000, /* but never those so close to what the path has accepted */
+    MANNERS_MS_MAX = 60,      /* where WRITEs are late: of a busy cluster */
     MANNERS_MS = 20,          /* how long a voter waits for the write of whom it voted for */
     DELIVER_QUIET_MS = 1000,  /* escrow of a path touched later than that is still in flight */
     ACCEPT_CHANGES_MAX = 16,  /* rows that come and go with one head */
@@ -267,6 +268,8 @@ void shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms);
 
 /* shard_vote.c */
 void shard_unpark(struct shard_store *s, struct shard_path *path);
+/* The WRITE has come for which this node voted last. */
+void shard_note_write(struct shard_store *s, const struct step *st, const struct shard_path *path);
 void shard_park_timer(struct shard_path *path, struct effects *out, struct duration after);
 void shard_park_over(struct shard_store *s, const struct step *st, struct shard_path *path,
                      struct effects *out); /* the timer has run */

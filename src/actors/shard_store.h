@@ -81,7 +81,8 @@ struct shard_store {
     struct shard_waiting *done; /* handled in this step; freed at the next */
     struct digest_index *digests;
     struct share_recovery recoveries[SHARE_RECOVERIES_MAX];
-    uint64_t recovery_ops; /* counts questions */
+    uint64_t recovery_ops;   /* counts questions */
+    uint64_t write_after_ns; /* mean time from a vote to its WRITE, of late: shard_note_write() */
     struct instant recoveries_since;
     unsigned recoveries_begun; /* since then */
     struct doubts doubts;

@@ -11,6 +11,27 @@
 #include "proto/request.h"
 
 /*
+ * In a busy cluster the WRITE comes later than in a quiet one, and is refused when its time is over:
+ * the change is made twice then, and everybody is busier still.
+ */
+static struct duration
+manners(const struct shard_store *s)
+{
+    uint64_t least = duration_ms(MANNERS_MS).ns, most = duration_ms(MANNERS_MS_MAX).ns;
+    uint64_t ns = 4 * s->write_after_ns;
+    return (struct duration){ns < least ? least : ns > most ? most : ns};
+}
+
+void
+shard_note_write(struct shard_store *s, const struct step *st, const struct shard_path *path)
+{
+    uint64_t ns = instant_since(st->now, path->promised_at).ns;
+    uint64_t most = duration_ms(MANNERS_MS_MAX).ns;
+    s->write_after_ns += (ns > most ? most : ns) / 8;
+    s->write_after_ns -= s->write_after_ns / 8;
+}
+
+/*
  * Parks a vote while another coordinator, for which this node voted a moment ago, has not written
  * yet: for manners only, so that the two do not take the lock from each other for ever.
  */
@@ -25,7 +46,8 @@ park(struct shard_work *w)
         return false;
     shard_queue_take(&path->parked, waiting);
     if (!path->park_timer)
-        shard_park_timer(path, w->out, duration_ms(MANNERS_MS));
+        shard_park_timer(path, w->out,
+                         sim_maybe(w->st, park_timer_early) ? duration_ms(1) : manners(w->s));
     return true;
 }
 
@@ -42,10 +64,11 @@ shard_park_over(struct shard_store *s, const struct step *st, struct shard_path 
                 struct effects *out)
 {
     uint64_t passed = instant_since(st->now, path->promised_at).ns;
-    uint64_t manners = duration_ms(MANNERS_MS).ns;
+    uint64_t most = manners(s).ns;
     path->park_timer = false;
-    if (path->awaiting_write && passed < manners && path->parked.count > 0) {
-        shard_park_timer(path, out, (struct duration){manners - passed});
+    if (path->awaiting_write && passed < most && path->parked.count > 0 &&
+        !sim_maybe(st, park_timer_early)) {
+        shard_park_timer(path, out, (struct duration){most - passed});
         return;
     }
     path->awaiting_write = false;
@@ -69,12 +92,21 @@ shard_unpark(struct shard_store *s, struct shard_path *path)
     }
 }
 
+/* Above those that wait, the next vote for the one who is refused waits behind them. */
+static struct ballot
+to_beat(const struct shard_path *path)
+{
+    const struct shard_waiting *last = path->parked.last;
+    bool above = last && ballot_compare(last->msg.u.vote.ballot, path->promised) > 0;
+    return above ? last->msg.u.vote.ballot : path->promised;
+}
+
 bool
 shard_awaits_another(const struct shard_work *w, struct ballot ballot)
 {
     const struct shard_path *path = w->path;
     return path->awaiting_write && path->promised.node != ballot.node &&
-           instant_since(w->st->now, path->promised_at).ns < duration_ms(MANNERS_MS).ns;
+           instant_since(w->st->now, path->promised_at).ns < manners(w->s).ns;
 }
 
 static const char *
@@ -219,7 +251,7 @@ shard_on_vote(struct shard_work *w)
     } else if (ballot_compare(b, path->promised) == 0) {
         return; /* a repeated vote gets no second answer */
     } else if (ballot_compare(b, path->promised) < 0) {
-        shard_refuse(w, REFUSED_BALLOT, path->promised);
+        shard_refuse(w, REFUSED_BALLOT, to_beat(path));
     } else if (ballot_ms(b) > w->s->node.horizon_ms) {
         shard_horizon_reach(w, ballot_ms(b) + 1000);
         shard_refuse(w, w->s->membership->disk_full ? REFUSED_DISK_FULL : REFUSED_HORIZON,

@@ -234,6 +234,8 @@ accept_head(struct shard_work *w, struct incoming *in)
     struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
     size_t count = 0;
 
+    if (path->awaiting_write && ballot_compare(path->promised, write->ballot) == 0)
+        shard_note_write(w->s, w->st, path);
     path->promised = ballot_promised(write->ballot);
     if (write->ballot.offer && ballot_compare(path->promised, w->s->promised_most) > 0)
         w->s->promised_most = path->promised;
