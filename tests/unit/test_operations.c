@@ -40,8 +40,8 @@ test_names(void **state)
     (void)state;
     uint8_t id[OP_ID_BYTES] = {1, 2, 3};
     assert_int_equal(op_id_node(id), -1);
-    for (uint8_t node = 0; node < NODES_MAX; node++) {
-        op_id_mark_unkeyed(id, node);
+    for (int node = 0; node < NODES_MAX; node++) {
+        op_id_mark_unkeyed(id, (uint8_t)node);
         assert_int_equal(op_id_node(id), node);
     }
     assert_int_equal(id[2], 3);

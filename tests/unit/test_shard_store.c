@@ -589,6 +589,26 @@ test_parked_in_order(void **state)
     probe_free(p);
 }
 
+/* Whoever comes too late is told to come after those who wait. */
+static void
+test_beat_of_those_who_wait(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(33, 0);
+    struct msg first = vote(p, "a", 0, 1000), late = vote(p, "a", 0, 900);
+    struct msg waits = vote(p, "a", 1, 1300);
+    assert_int_equal(vote_refusal(p, 0, &first), REFUSED_NONE);
+    tell(p, 1, &waits);
+    tell(p, 0, &late);
+    const struct msg *m = answer(p, MSG_VOTED);
+    assert_non_null(m);
+    assert_int_equal(m->u.voted.refusal, REFUSED_BALLOT);
+    assert_int_equal(ballot_compare(m->u.voted.beat, waits.u.vote.ballot), 0);
+    ac_run_ms(p->ac, 40);
+    assert_int_equal(answer(p, MSG_VOTED)->u.voted.refusal, REFUSED_NONE);
+    probe_free(p);
+}
+
 /* Whoever was voted for while another waits has its own time to write. */
 static void
 test_manners_begin_anew(void **state)
@@ -983,6 +1003,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_manners),
         cmocka_unit_test(test_parked_in_order),
         cmocka_unit_test(test_manners_begin_anew),
+        cmocka_unit_test(test_beat_of_those_who_wait),
         cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_credential_is_checked_here),
         cmocka_unit_test(test_write_after_its_notice),
