@@ -129,9 +129,13 @@ class Batch(ClusterCase):
 
     def test_a_result_that_is_no_longer_remembered(self):
         body = created("forgotten/1", "forgotten/2")
-        self.post(1, body, 201, "f1")
-        for _ in range(64):
+        made = self.post(1, body, 201, "f1").body
+        for _ in range(70):  # those without a key crowd nothing out
             self.cluster.request(1, "PUT", "/v1/secrets/forgotten/2", {"value": "y"})
+        self.assertEqual(self.post(2, body, 201, "f1").body, made)
+        for i in range(64):
+            self.cluster.request(1, "PUT", "/v1/secrets/forgotten/2", {"value": "y"},
+                                 headers={"Idempotency-Key": "later-%d" % i})
         answer = self.post(2, body, 409, "f1")
         self.assertEqual(answer.body["error"]["code"], "result_gone")
 
