@@ -19,6 +19,7 @@ TAG = "cnryQ7"  # in whatever Marks makes, every ten letters
 VALUE = "canary-Rk4Wz8Ny2Hv6Xc9Tb3Qm7Jd5"
 BINARY = b"\x00\xffcanary-" + bytes(range(160, 190))
 CHUNK = 1 << 24
+EMPTY = bytes(4096)
 
 
 def memory(pid):
@@ -46,8 +47,14 @@ def memory(pid):
                 at += len(piece)
 
 
+def used(piece):
+    """Without pages that are empty, which are most of them; what is searched for is never in one."""
+    pages = (piece[at:at + len(EMPTY)] for at in range(0, len(piece), len(EMPTY)))
+    return b"".join(page for page in pages if page != EMPTY)
+
+
 def found(pid, needles):
-    return sorted({(label, name) for name, piece in memory(pid)
+    return sorted({(label, name) for name, whole in memory(pid) for piece in (used(whole),)
                    for label, needle in needles.items() if needle in piece})
 
 
