@@ -1,7 +1,7 @@
 /*
- * One connection of the load. libcurl resolves, connects and shakes hands; then requests and answers
- * are written and read here, since libcurl's own HTTP takes more processor time than all the rest of
- * a request, on a machine that the servers may share.
+ * One connection of the load. libcurl resolves, connects and shakes hands; then requests and
+ * answers are written and read here, since libcurl's own HTTP takes more processor time than all
+ * the rest of a request, on a machine that the servers may share.
  */
 #ifndef OSTRAKA_BENCH_WIRE_H
 #define OSTRAKA_BENCH_WIRE_H

@@ -46,6 +46,7 @@ pool_fill(void *context, uint8_t *out, size_t size)
 enum vault_err
 rng_pool_new(const struct rng *source, struct rng_pool **out)
 {
+    const int kind = MAP_PRIVATE | MAP_ANONYMOUS;
     struct rng_pool *pool = calloc(1, sizeof(*pool));
 
     *out = NULL;
@@ -53,8 +54,7 @@ rng_pool_new(const struct rng *source, struct rng_pool **out)
         return ERR_NOMEM;
     pool->source = *source;
     /* cppcheck-suppress invalidFunctionArg ; -1 is what goes with MAP_ANONYMOUS */
-    pool->waiting = mmap(NULL, sizeof(*pool->waiting), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pool->waiting = mmap(NULL, sizeof(*pool->waiting), PROT_READ | PROT_WRITE, kind, -1, 0);
     if (pool->waiting == MAP_FAILED)
         goto fail;
     /* A child that had the same bytes would hand them out a second time. */

@@ -715,7 +715,7 @@ tell_incarnation(struct reactor *r)
 
 /*
  * Before the loop waits for events: the secrets arena is closed while nothing is done. Frames leave
- * before the storage threads are woken, or the disk is waited for: then the others are at work, too.
+ * before the storage threads are woken, or the disk is waited for: then the others are at work.
  */
 static void
 end_turn(struct reactor *r)

@@ -8,8 +8,8 @@
  * OK before what it needs is true (enum store_need).
  *
  * What needs no sync and finds the writer idle is done sooner by whoever has it than by another
- * thread that must be woken first: storage_io_run(), and storage_io_run_synced() where nothing else is
- * to be done meanwhile.
+ * thread that must be woken first: storage_io_run(), and storage_io_run_synced() where nothing else
+ * is to be done meanwhile.
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -101,9 +101,9 @@ struct storage_request *storage_io_submit_list(struct storage_io *io,
  */
 bool storage_io_run(struct storage_io *io, struct storage_request *first);
 /*
- * The same for what needs a sync: for a caller that has nothing to do until that is over. Only a few
- * at a time; and after a slow one not for twenty times as long as it took, so that a slow disk holds up
- * the caller for a twentieth of its time at most.
+ * The same for what needs a sync: for a caller that has nothing to do until that is over. Only a
+ * few at a time; and after a slow one not for twenty times as long as it took, so that a slow disk
+ * holds up the caller for a twentieth of its time at most.
  */
 bool storage_io_run_synced(struct storage_io *io, struct storage_request *first);
 /*

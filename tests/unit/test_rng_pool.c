@@ -1,4 +1,4 @@
-/* The pool of randomness: each byte of its source once and in order, also beside a child process. */
+/* The pool of randomness: each byte of its source once and in order, beside a child process too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
