@@ -273,15 +273,16 @@ job_end(struct work *w)
 
 /*
  * Errors other than that of the change itself say that nothing happened. A change that is only
- * being compared has happened, and one whose WRITE has left may have, when memory ran out: its
- * outcome is unknown then.
+ * being compared has happened, and one whose WRITE has left may have, when something failed in this
+ * node: its outcome is unknown then.
  */
 static bool
 may_have_happened(const struct job *job, enum vault_err err)
 {
     if (PLANTED(no_memory_as_failure))
         return false;
-    return job->comparing ? err != ERR_KEY_REUSED : job->write_left && err == ERR_NOMEM;
+    bool own_trouble = err == ERR_NOMEM || err == ERR_INTERNAL || err == ERR_ENTROPY;
+    return job->comparing ? err != ERR_KEY_REUSED : job->write_left && own_trouble;
 }
 
 void

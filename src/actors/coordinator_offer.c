@@ -87,14 +87,19 @@ offer_vote_on(struct work *w)
     return true;
 }
 
-/* Without room at one of them, what the others say decides whether it was refused for good. */
+/*
+ * Where somebody has no room or refuses the caller, what the others say decides whether it was
+ * refused for good, by all.
+ */
 bool
 offer_is_lost(const struct work *w)
 {
     const struct job *job = w->job;
+    bool may_be_final =
+        job_good(job) == 0 &&
+        job_refused_with(job, REFUSED_DISK_FULL) + job_refused_with(job, REFUSED_DENIED) > 0;
     return job->proposal.ballot.offer && job_refused(job) > 0 &&
-           (job_refused_with(job, REFUSED_DISK_FULL) == 0 ||
-            job_good(job) + job_refused(job) == job->replicas.count);
+           (!may_be_final || job_refused(job) == job->replicas.count);
 }
 
 /* Something was there already, or somebody else is at it: the next offer may well be taken. */
@@ -106,6 +111,19 @@ was_in_the_way(const struct job *job)
     return job_refused(job) > 0 && harmless == job_refused(job);
 }
 
+/*
+ * By all, so that no copy of it is taken later: a promise that is as high stays so, and whoever
+ * refuses the caller or has no room has promised the offer's time (shard_offer.c).
+ */
+static bool
+is_refused_for_good(const struct job *job)
+{
+    unsigned count = job_refused_with(job, REFUSED_DENIED) +
+                     job_refused_with(job, REFUSED_DISK_FULL) +
+                     job_refused_with(job, REFUSED_BALLOT) + job_refused_with(job, REFUSED_FLOOR);
+    return count == job->replicas.count;
+}
+
 void
 offer_failed(struct work *w)
 {
@@ -113,8 +131,9 @@ offer_failed(struct work *w)
     metrics_count(w->st->metrics, METRIC_offers_failed);
     if (!was_in_the_way(job))
         w->c->no_offers_until = instant_add(w->st->now, duration_ms(OFFER_PAUSE_MS));
-    if (job_refused_with(job, REFUSED_DISK_FULL) == job->replicas.count) {
-        job->write_left = false;
+    if (is_refused_for_good(job))
+        job->write_left = false; /* nothing happened, and will not */
+    if (!job->write_left && job_refused_with(job, REFUSED_DISK_FULL) == job->replicas.count) {
         job->disk_full = true;
         job_fail(w, ERR_DISK_FULL);
         return;

@@ -165,13 +165,26 @@ tenant_is_full(const struct work *w)
            !job->resume_read;
 }
 
+/* What has left in an earlier round, when the caller was still let in, may yet be finished. */
+static void
+fail_denied(struct work *w)
+{
+    struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
+    if (!w->job->write_left) {
+        job_fail(w, ERR_NOT_FOUND);
+        return;
+    }
+    job_reply(w, &unknown);
+    job_end(w);
+}
+
 static void
 lost_round(struct work *w)
 {
     struct job *job = w->job;
     unsigned n = job->replicas.count;
     if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w)) {
-        job_fail(w, ERR_NOT_FOUND);
+        fail_denied(w);
         return;
     }
     if (job_refused_with(job, REFUSED_DISK_FULL) >= job_majority(w) && !job->write_left &&

@@ -65,28 +65,33 @@ helper_bit(const struct shard_work *w)
 }
 
 /*
- * An offer may have been chosen only if all who hand over have taken it. What a single one of them
- * has brought is as good as nothing (proto/newest.h); brought by two it is taken here too, and this
- * node can vouch for it. Where it is not known any more who brought it before, it was another.
+ * Whoever was handed an offer does not know whether it had taken it, and cannot vouch for it: it is
+ * RECEIVED. When two helpers have brought it, it is taken here too. (With two replicas there is one
+ * helper, and all the others are it.) That a path leaves memory in between is no harm: votes count
+ * it all the same, and only finishing it has to wait for others that vouch.
  */
-static bool
-is_brought_again(struct shard_work *w)
-{
-    unsigned from = helper_bit(w), before = w->path->offer_from;
-    w->path->offer_from = (uint16_t)(before | from);
-    return before == 0 || (before & ~from) != 0;
-}
-
 static enum accepted_state
-state_of_offer(struct shard_work *w, bool take, bool same)
+state_of_offer(const struct shard_work *w, bool take, bool same)
 {
     bool single_helper = w->s->membership->cluster->share_count == 2;
     enum accepted_state own = w->path->row.row.state;
-    if (take)
-        w->path->offer_from = (uint16_t)helper_bit(w);
+    unsigned before = w->path->offer_from & ~helper_bit(w);
     if (take)
         return single_helper ? STATE_ACCEPTED : STATE_RECEIVED;
-    return same && own == STATE_RECEIVED && is_brought_again(w) ? STATE_ACCEPTED : own;
+    return same && own == STATE_RECEIVED && before != 0 ? STATE_ACCEPTED : own;
+}
+
+/* Once for each message: what the head that stands now was brought by. */
+static void
+note_helper(struct shard_work *w, const struct merge *m)
+{
+    const struct accepted *in = &w->msg->u.handover.accepted;
+    if (!in->ballot.offer || in->state != STATE_ACCEPTED || !bytes_equal(in->head, m->encoded))
+        return;
+    bool same =
+        w->path->row.row.state != STATE_ABSENT && bytes_equal(w->path->row.row.head, m->encoded);
+    unsigned before = same ? w->path->offer_from : 0;
+    w->path->offer_from = (uint16_t)(before | helper_bit(w));
 }
 
 /* The head that stands afterwards. False: what came contradicts what is known here. */
@@ -415,6 +420,7 @@ shard_on_handover(struct shard_work *w)
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
+    note_helper(w, m);
     if (count == 0) {
         shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
         return;

@@ -64,29 +64,39 @@ check_place(const struct shard_work *w)
     return shard_awaits_another(w, b) ? REFUSED_BUSY : REFUSED_NONE;
 }
 
+/* A copy of it that comes later, when things are otherwise, is not taken either. */
+static enum refusal
+refuse_for_good(struct shard_work *w, enum refusal refusal)
+{
+    struct ballot promise = ballot_promised(w->msg->u.write.ballot);
+    if (ballot_compare(promise, w->path->promised) > 0)
+        w->path->promised = promise;
+    if (ballot_compare(promise, w->s->promised_most) > 0)
+        w->s->promised_most = promise;
+    return refusal;
+}
+
 enum refusal
 shard_offer_allowed(struct shard_work *w, const struct head *head, struct bytes author)
 {
     const struct msg_write *write = &w->msg->u.write;
     if (!is_first_of_path(head))
         return REFUSED_DEALING;
+    if (ballot_ms(write->ballot) > w->s->node.horizon_ms) {
+        shard_horizon_reach(w, ballot_ms(write->ballot) + 1000);
+        return REFUSED_HORIZON;
+    }
+    if (w->s->membership->audit_failing)
+        return refuse_for_good(w, REFUSED_DISK_FULL);
     enum vault_err allowed = check_caller(w, head, author);
     if (allowed != OK) {
         if (allowed != ERR_NOT_READY)
             shard_note_offer(w, "denied");
         alarms_peer_refused(w->s->membership, w->st, w->msg->from, allowed);
-        return allowed == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED;
+        return allowed == ERR_NOT_READY ? REFUSED_NOT_READY : refuse_for_good(w, REFUSED_DENIED);
     }
     enum refusal refusal = check_place(w);
     if (refusal != REFUSED_NONE)
         return refusal;
-    if (ballot_ms(write->ballot) > w->s->node.horizon_ms) {
-        shard_horizon_reach(w, ballot_ms(write->ballot) + 1000);
-        return w->s->membership->disk_full ? REFUSED_DISK_FULL : REFUSED_HORIZON;
-    }
-    if (w->s->membership->audit_failing) {
-        w->path->promised = ballot_promised(write->ballot); /* refused for good, copies of it too */
-        return REFUSED_DISK_FULL;
-    }
     return shard_fits_tenant(w, CHANGE_CREATE, head->op_id) ? REFUSED_NONE : REFUSED_LIMIT;
 }

@@ -346,7 +346,11 @@ shard_on_write(struct shard_work *w)
     }
     if (in->has_value && is_same_version(path, in) && !look_for_own_share(w, in))
         return;
-    if (repeated && (in->held || !in->has_value)) {
+    /* What was only handed over is accepted now: WRITTEN says that it was. */
+    bool stands = repeated && path->row.row.state != STATE_RECEIVED;
+    if (stands && (in->held || !in->has_value)) {
+        if (w->msg->u.write.ballot.offer)
+            shard_note_offer(w, "granted");
         struct msg *m = shard_answer_now(w, MSG_WRITTEN);
         answer_written(w, m, in->head_id);
         shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);

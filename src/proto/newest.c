@@ -10,12 +10,12 @@ is_mere_offer(const struct reported *r)
     return r->ballot.offer && r->state != STATE_CHOSEN && !PLANTED(offer_taken_for_accepted);
 }
 
-/* All have taken the same offer: the first of them. */
+/* All have the same offer: the first of them. */
 static int
 common_offer(const struct reported *reports, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (reports[i].state != STATE_ACCEPTED ||
+        if (reports[i].state == STATE_ABSENT ||
             memcmp(reports[i].head_id, reports[0].head_id, ID_BYTES) != 0)
             return -1;
     }

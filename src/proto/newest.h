@@ -16,9 +16,8 @@ struct reported {
 
 /*
  * The index of the report with the highest ballot. An offer that nobody calls chosen counts only
- * when everybody has taken it: it is chosen by all replicas or not at all, so one who has accepted
- * nothing, or something else, shows that it is not; and so does one whom it was handed by a single
- * other (RECEIVED: actors/shard_merge.c). -1: nothing is there that could be chosen.
+ * when everybody has it: it is chosen by all replicas or not at all, so one who has accepted
+ * nothing, or something else, shows that it is not. -1: nothing is there that could be chosen.
  */
 int newest_reported(const struct reported *reports, size_t count);
 

@@ -436,6 +436,31 @@ test_no_memory_for_a_vote(void **state)
     probe_free(p);
 }
 
+/* Denied after a WRITE has left, when the caller was still let in: it may yet be finished. */
+static void
+test_denied_after_a_write(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(16);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    size_t votes = count_of(p, MSG_VOTE, 1);
+    answer_write(p, 1, REFUSED_BALLOT);
+    answer_write(p, 2, REFUSED_BALLOT);
+    for (unsigned i = 0; i < 1000 && count_of(p, MSG_VOTE, 1) == votes; i++)
+        ac_run_ms(p->ac, 1);
+    answer_vote(p, 1, REFUSED_DENIED, 0);
+    answer_vote(p, 2, REFUSED_DENIED, 0);
+    assert_true(r->done);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING);
+    r = begin(p, REQUEST_CREATE, "b", "one"); /* nothing of this one has left */
+    answer_vote(p, 1, REFUSED_DENIED, 0);
+    answer_vote(p, 2, REFUSED_DENIED, 0);
+    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    probe_free(p);
+}
+
 /* A node that has just died is silent, too: what the other one refuses is asked again soon. */
 static void
 test_refused_vote_while_one_is_silent(void **state)
@@ -813,6 +838,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_two_runaway_clocks),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_no_memory_for_a_vote),
+        cmocka_unit_test(test_denied_after_a_write),
         cmocka_unit_test(test_refused_vote_while_one_is_silent),
         cmocka_unit_test(test_refused_write_while_one_dies),
         cmocka_unit_test(test_newer_incarnation),

@@ -117,7 +117,7 @@ test_what_a_change_goes_by(void **state)
         {{{STATE_ACCEPTED, offer, one}, {STATE_RECEIVED, low, two}, {0}}, 3, 1},
         /* an offer: all, or it is nothing */
         {{{STATE_ACCEPTED, offer, one}, {STATE_ACCEPTED, offer, one}}, 2, 0},
-        {{{STATE_ACCEPTED, offer, one}, {STATE_RECEIVED, offer, one}}, 2, -1},
+        {{{STATE_ACCEPTED, offer, one}, {STATE_RECEIVED, offer, one}}, 2, 0},
         {{{STATE_ACCEPTED, offer, one}, {.state = STATE_ABSENT}}, 2, -1},
         {{{.state = STATE_ABSENT}, {STATE_ACCEPTED, offer, one}}, 2, -1},
         {{{STATE_ACCEPTED, offer, one}, {STATE_ACCEPTED, other, two}}, 2, -1},
@@ -452,7 +452,9 @@ test_caller_is_checked(void **state)
     m.u.write.credential = (struct bytes){0};
     assert_int_equal(refusal_of(w, &m), REFUSED_DENIED);
     assert_int_equal(ac_rows_of(w->ac, SELF, ROW_PATH, "a"), 0);
-    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE);
+    m = w->offer;
+    m.u.write.ballot.time++;
+    assert_int_equal(refusal_of(w, &m), REFUSED_NONE);
     watch_free(w);
 }
 
@@ -625,6 +627,102 @@ test_finished_by_its_witnesses(void **state)
     watch_free(w);
 }
 
+static enum accepted_state
+state_here(struct watch *w)
+{
+    struct path_row row;
+    struct head head;
+    return ac_path_row(w->ac, SELF, "a", &row, &head) ? row.state : STATE_ABSENT;
+}
+
+/* As node 2's own recovery passes on what that helper has handed over. */
+static void
+hand_over(struct watch *w, uint64_t helper, enum accepted_state state)
+{
+    const struct msg_write *x = &w->offer.u.write;
+    struct msg m = {
+        .kind = MSG_HANDOVER, .path = w->offer.path, .op = helper << 8, .from = SELF, .to = SELF};
+    m.u.handover.accepted = (struct accepted){.ballot = x->ballot, .state = state, .head = x->head};
+    m.u.handover.version = x->version;
+    m.u.handover.dealing = x->dealing;
+    m.u.handover.boxes = x->boxes;
+    ac_deliver(w->ac, SELF, ACTOR_SHARD_STORE, &m);
+    ac_run_ms(w->ac, 20);
+}
+
+/* Handed over by one helper, then written: WRITTEN must be what votes report. */
+static void
+test_written_is_more_than_received(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(108);
+    hand_over(w, 0, STATE_ACCEPTED);
+    assert_int_equal(state_here(w), STATE_RECEIVED);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_NONE); /* counts towards all n */
+    assert_int_equal(state_here(w), STATE_ACCEPTED);
+    watch_free(w);
+}
+
+/* Who was handed it vouches for it when two had taken it, and not when one has said so twice. */
+static void
+test_handed_over_by_two(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(109);
+    hand_over(w, 0, STATE_RECEIVED); /* who was handed it himself says nothing */
+    hand_over(w, 0, STATE_ACCEPTED);
+    assert_int_equal(state_here(w), STATE_RECEIVED);
+    hand_over(w, 0, STATE_ACCEPTED);
+    assert_int_equal(state_here(w), STATE_RECEIVED);
+    hand_over(w, 1, STATE_ACCEPTED);
+    assert_int_equal(state_here(w), STATE_ACCEPTED);
+    watch_free(w);
+}
+
+/*
+ * Who brought it first has left memory. It may have been chosen all the same, and is reported, but not
+ * vouched for.
+ */
+static void
+test_handed_over_around_a_restart(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(110);
+    hand_over(w, 0, STATE_ACCEPTED);
+    w->alone = false;
+    ac_crash(w->ac, SELF);
+    ac_start(w->ac, SELF);
+    ac_run_ms(w->ac, 5);
+    w->alone = true;
+    hand_over(w, 1, STATE_ACCEPTED);
+    assert_int_equal(state_here(w), STATE_RECEIVED);
+    ac_run_ms(w->ac, 1500);
+    struct msg v = vote(w, 9000); /* above the floor of the restart */
+    const struct msg *m = ask(w, 1, &v);
+    for (unsigned i = 0; i < 20 && m->u.voted.refusal != REFUSED_NONE; i++) {
+        v.u.vote.ballot.time += (uint64_t)1000 << 16; /* and its horizon moves */
+        ac_run_ms(w->ac, 300);
+        m = ask(w, 1, &v);
+    }
+    assert_int_equal(m->u.voted.refusal, REFUSED_NONE);
+    assert_int_equal(m->u.voted.accepted.state, STATE_RECEIVED);
+    assert_true(m->u.voted.accepted.ballot.offer);
+    watch_free(w);
+}
+
+/* Who refuses the caller does not take a copy of the offer later. */
+static void
+test_denied_for_good(void **state)
+{
+    (void)state;
+    struct watch *w = probe_new(111);
+    struct msg m = w->offer;
+    m.u.write.credential = bytes_of_text("not-a-token");
+    assert_int_equal(refusal_of(w, &m), REFUSED_DENIED);
+    assert_int_equal(refusal_of(w, &w->offer), REFUSED_BALLOT);
+    watch_free(w);
+}
+
 int
 main(void)
 {
@@ -649,6 +747,10 @@ main(void)
         cmocka_unit_test(test_chosen_by_all),
         cmocka_unit_test(test_void_needs_an_offer),
         cmocka_unit_test(test_finished_by_its_witnesses),
+        cmocka_unit_test(test_written_is_more_than_received),
+        cmocka_unit_test(test_handed_over_by_two),
+        cmocka_unit_test(test_handed_over_around_a_restart),
+        cmocka_unit_test(test_denied_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
