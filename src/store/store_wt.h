@@ -21,8 +21,8 @@ struct store_wt_options {
     void (*on_fatal)(void *context, const char *what);
     void *context;
     /*
-     * NULL, or one more extension of the engine, in its own notation, that brings a way to its files
-     * instead of the store's own.
+     * NULL, or one more extension of the engine, in its own notation, that brings a way to its
+     * files instead of the store's own.
      */
     const char *extension;
     bool plain_processor; /* what is written is encrypted as without AES instructions */
@@ -49,7 +49,7 @@ MUST_CHECK enum vault_err store_wt_checkpoint(struct store *store);
 
 struct store_wt_stats {
     uint64_t log_bytes; /* written to the journal since open; counted by us, a few percent off */
-    uint64_t disk_free_bytes; /* as of the last look, at most some milliseconds old */
+    uint64_t disk_free_bytes; /* as of the last look, some milliseconds old; with the reserve */
 };
 void store_wt_stats(struct store *store, struct store_wt_stats *out);
 uint64_t store_wt_log_bytes(struct store *store); /* the first of them, for storage_io_options */

@@ -4,11 +4,10 @@
  * enough is left for what is already committed to be written out.
  *
  * How much is left is looked up now and then, and others may fill the disk in between. So the last
- * quarter of the room that is kept free, which nothing is admitted to, lies in a file `reserve`: the
- * first write that finds no room removes it (store_wt_files.c). What may still be written then:
+ * quarter of the room that is kept free, which nothing is admitted to, lies in a file `reserve`:
+ * the first write that finds no room removes it (store_wt_files.c). Then may still be written:
  * - to the journal, what was admitted since the last look: LOOK_EVERY_BYTES, 1 MiB;
- * - to the table, the pages in the cache that are changed: a fifth of the cache by the engine's own
- *   limit, 12.8 of 64 MiB.
+ * - to the table, what is changed in the cache: by the engine's limit a fifth, 12.8 of 64 MiB.
  * Together that is less than a quarter of 64 MiB. Where the cache is larger in proportion, a write
  * may have to wait for room. The file is made again as soon as puts are admitted again.
  *

@@ -1,10 +1,11 @@
 /*
- * The engine's way to its files, in place of the one that it brings along. It does the same with the
- * same system calls, but for three things.
+ * The engine's way to its files, in place of the one that it brings along. It does the same with
+ * the same system calls, but for three things.
  *
  * A write that finds no room does not fail, which would be the engine's end: the room that is held
- * back for that (store_wt_disk.h) is given to it, and if somebody else takes that as well, it waits
- * until there is room again. Nothing is lost by waiting: what was not written was not acknowledged.
+ * back for that (store_wt_disk.h) is given to it, and if somebody else takes that as well, it
+ * waits until there is room again. Nothing is lost by waiting: what was not written was not
+ * acknowledged.
  *
  * A sync that fails ends the process at once. What the system did with the pages is not known, and
  * the next sync may succeed without them.
@@ -53,8 +54,8 @@ failed(const WT_FILE_SYSTEM *system)
 }
 
 /*
- * After a system call that failed: whether it is to be done again, since there may be room now. While
- * the store is being opened nobody waits: its owner is told.
+ * After a system call that failed: whether it is to be done again, since there may be room now.
+ * While the store is being opened nobody waits: its owner is told.
  */
 static bool
 make_room(const WT_FILE_SYSTEM *system, unsigned *waited_ms)

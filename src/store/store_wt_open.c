@@ -197,12 +197,12 @@ engine_open(const struct opening *o, const struct store_wt_options *options)
         options->cache_bytes < CACHE_BYTES_MIN ? CACHE_BYTES_MIN : options->cache_bytes;
 
     /*
-     * The more of the cache may be changed, the more changes of a page share one writing of it. What
-     * a full disk has to take is bounded by the trigger: see store_wt_disk.h.
+     * The more of the cache may be changed, the more changes of a page share one writing of it.
+     * What a full disk has to take is bounded by the trigger: see store_wt_disk.h.
      *
-     * mmap=false: a file that someone cuts short must give an error, not a signal. The journal takes
-     * no room ahead of what is written: a file of 32 MiB made in the background at some moment, and
-     * not asked for here, would take the reserve of a full disk (store_wt_disk.h).
+     * mmap=false: a file that someone cuts short must give an error, not a signal. The journal
+     * takes no room ahead of what is written: a file of 32 MiB made in the background at some
+     * moment, and not asked for here, would take the reserve of a full disk (store_wt_disk.h).
      */
     int length = snprintf(
         config, sizeof(config),

@@ -1,6 +1,6 @@
 /*
- * Blocks of the store: what they look like (computed by other means), that none of their bytes can be
- * changed, that blocks of both suites open, and that threads never seal two alike.
+ * Blocks of the store: what they look like (computed by other means), that none of their bytes can
+ * be changed, that blocks of both suites open, and that threads never seal two alike.
  */
 #include <setjmp.h>
 #include <stdarg.h>

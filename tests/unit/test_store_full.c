@@ -1,6 +1,6 @@
 /*
- * A disk that somebody else fills, to the last byte and between two looks of the store: the store goes
- * on, and everything that it acknowledged is there.
+ * A disk that somebody else fills, to the last byte and between two looks of the store: the store
+ * goes on, and everything that it acknowledged is there.
  *
  * On a small file system of memory, which needs the right to mount one.
  */
@@ -101,7 +101,9 @@ row(unsigned number, char key[static 32], uint8_t *value)
         .kind = STORE_PUT, .key = bytes_of_text(key), .value = bytes_of(value, size)};
 }
 
-/* Writes until the filler is through. The rows that were acknowledged are those below the result. */
+/*
+ * Writes until the filler is through. The rows that were acknowledged are those below the result.
+ */
 static unsigned
 write_rows(struct load *l, unsigned *refused)
 {
