@@ -397,11 +397,11 @@ destroyed_below_later_head(struct shard_work *w)
 
 /* ---- identity records ---- */
 
-/* Only whoever waits for it is told. */
+/* Only whoever waits for it is told; and nothing is said of a path that is in doubt. */
 static void
 answer_known(struct shard_work *w, bool now)
 {
-    if (w->msg->op == 0)
+    if (w->msg->op == 0 || shard_store_in_doubt(w->s, w->path->link.path))
         return;
     struct msg *m = now ? shard_answer_now(w, MSG_KNOWN) : shard_answer_later(w, MSG_KNOWN);
     memcpy(m->u.known.head_id, w->msg->u.chosen.head_id, ID_BYTES);

@@ -47,7 +47,8 @@ struct sim_bearer {
     enum sim_token_state state;
     bool was_live;
     uint64_t revoked_ns;
-    uint64_t parent; /* number of its parent */
+    uint64_t parent;  /* number of its parent */
+    uint64_t version; /* of its record, as far as is known */
     char text[GRANT_TOKEN_BYTES];
     struct token token;                   /* as its record would say; views are static */
     char credential[CREDENTIAL_TEXT_MAX]; /* of the login that made it */

@@ -150,7 +150,8 @@ bearer_make_begin(struct world *world, enum bearer bearer, unsigned node, bool p
     struct bearer_op *op = orphan ? NULL : bearer_op_new(world, JOB_MAKE, node);
     if (!op)
         return false;
-    *of = (struct sim_bearer){.number = first_number + ++b->count, .state = TOKEN_MAKING};
+    *of = (struct sim_bearer){
+        .number = first_number + ++b->count, .state = TOKEN_MAKING, .version = 1};
     op->bearer = bearer;
     op->number = of->number;
     if (is_login(bearer)) {
@@ -204,6 +205,8 @@ bearer_renew_begin(struct world *world, unsigned node)
     memcpy(op->credential, of->text, sizeof(of->text));
     grant_make_token(world->options.seed, of->number, &after, of->text, &op->record);
     bearer_ask_record(op, REQUEST_RECORD_PUT, op->credential);
+    op->request.has_expected_version = true; /* else it could follow a revocation */
+    op->request.expected_version = of->version;
     bearer_op_send(world, op, 5, SEND_US_MAX);
     return true;
 }

@@ -194,6 +194,22 @@ paper_ended(struct world *world, const struct bearer_op *op, enum vault_err err)
     }
 }
 
+/* By the true time: then it may have been swept, which is no revocation (tokens.c). */
+static bool
+has_ended(const struct world *world, const struct sim_bearer *of)
+{
+    return sim_wall_start_ms + world->now_ns / 1000000 >= of->token.expires_ms;
+}
+
+/* One of unknown outcome may have taken the version that this one expected. */
+static void
+renewal_ended(struct world *world, const struct bearer_op *op, enum vault_err err)
+{
+    struct sim_bearer *of = &world->bearers.of[op->bearer];
+    if (of->number == op->number && (err == OK || err == ERR_VERSION_MISMATCH))
+        of->version++;
+}
+
 static void
 token_ended(struct world *world, const struct bearer_op *op, enum vault_err err)
 {
@@ -201,7 +217,7 @@ token_ended(struct world *world, const struct bearer_op *op, enum vault_err err)
     if (op->job == JOB_MAKE) {
         of->was_live = err == OK;
         of->state = err == OK ? TOKEN_LIVE : TOKEN_OPEN;
-    } else if (err == OK || (err == ERR_NOT_FOUND && of->was_live)) {
+    } else if (err == OK || (err == ERR_NOT_FOUND && of->was_live && !has_ended(world, of))) {
         of->state = TOKEN_REVOKED;
         of->revoked_ns = world->now_ns;
         note_taken(world, op->bearer == BEARER_PARENT ? BEARER_CHILD : op->bearer);
@@ -273,7 +289,7 @@ bearer_check(struct world *world, struct bearer_op *op, const struct reply *repl
     case JOB_TAKE: paper_ended(world, op, reply->err); break;
     case JOB_MAKE:
     case JOB_REVOKE: token_ended(world, op, reply->err); break;
-    case JOB_RENEW: break;
+    case JOB_RENEW: renewal_ended(world, op, reply->err); break;
     case JOB_USE: use_ended(world, op, reply); break;
     case JOB_CROOKED: crooked_ended(world, op, reply); break;
     case JOB_KEEP: elsewhere_ended(world, op, reply); break;
