@@ -236,8 +236,8 @@ struct job {
     enum vault_err spread_err; /* SPREADING: what is answered then */
     struct instant spread_since; /* SPREADING: when the head was known to be chosen */
     unsigned silences; /* how often a READ has been sent again to those who had not answered */
-    bool waited; /* VOTING: for more votes than a majority, which may show h* to be chosen */
-    bool erases; /* is answered when enough have erased: a DELETE, an ALTER that destroys */
+    bool waited;       /* VOTING: for more votes than a majority, which may show h* to be chosen */
+    bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
 };
 
 /* Changes of one path at this node. */
