@@ -7,6 +7,7 @@
  *               ^         |  ^       |    (delete: WRITING -> ERASING -> end)
  *               |         v  |       v  refused before a majority
  *               |      FETCHING -> WRITING (finishing another's)   -> WAITING -> VOTING
+ *   new secret: QUEUED -> WRITING (an offer, without votes) -> COLLECTING, or -> VOTING as any change
  *   read:    READING [-> WAITING -> READING ...]
  *            [-> QUEUED -> VOTING ... finishing -> READING] -> end
  *   history: LISTING, and of an older version or a time: LISTING -> READING
