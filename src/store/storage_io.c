@@ -527,13 +527,19 @@ storage_io_submit(struct storage_io *io, struct storage_request *request)
     return storage_io_submit_list(io, request) == NULL ? OK : ERR_BUSY;
 }
 
+/* On a full disk a write may wait for room, and the submitter has other things to do. */
+static bool
+is_tight(const struct storage_io *io)
+{
+    return io->options.tight != NULL && io->options.tight(io->options.store);
+}
+
 static bool
 may_run(const struct storage_io *io, const struct storage_request *first)
 {
     size_t count = 0, bytes = 0;
 
-    /* On a full disk a write may wait for room, and the submitter has other things to do. */
-    if (io->options.tight != NULL && io->options.tight(io->options.store))
+    if (is_tight(io))
         return false;
     for (const struct storage_request *r = first; r != NULL; r = r->next) {
         if (r->kind != STORAGE_COMMIT || r->need == STORE_DURABLE ||
@@ -582,6 +588,8 @@ may_run_synced(const struct storage_io *io, const struct storage_request *first)
 {
     size_t count = 0, bytes = 0;
 
+    if (is_tight(io))
+        return false;
     for (const struct storage_request *r = first; r != NULL; r = r->next) {
         if (r->kind != STORAGE_COMMIT || ++count > SYNCED_REQUESTS_MAX)
             return false;

@@ -749,6 +749,11 @@ test_syncs_are_done_here(void **state)
     first->next->next = needing(commit_request(3, "c", "x"), STORE_DURABLE);
     first->next->next->next = needing(commit_request(4, "d", "x"), STORE_DURABLE);
     assert_false(storage_io_run_synced(f->io, first));
+    storage_request_free(first->next->next->next);
+    first->next->next->next = NULL;
+    atomic_store(&f->store.tight, true); /* it might wait for room */
+    assert_false(storage_io_run_synced(f->io, first));
+    atomic_store(&f->store.tight, false);
     assert_int_equal(atomic_load(&f->store.syncs), 1);
     for (; first != NULL; first = next) {
         next = first->next;
