@@ -15,7 +15,7 @@ static const struct answer *
 newest(const struct job *job)
 {
     struct reported reports[NODES_MAX];
-    const struct answer *answers[NODES_MAX];
+    const struct answer *answers[NODES_MAX] = {NULL};
     size_t count = 0;
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
