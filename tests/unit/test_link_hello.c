@@ -127,15 +127,15 @@ test_other_versions_are_named(void **state)
 static void
 test_wrong_keys_and_sizes(void **state)
 {
-    /* {0: 2}, {1: 1}, [0, 1], {0: 2, 1: h''}, a bare integer */
+    /* {0: 3}, {1: 1}, [0, 1], {0: 3, 1: h''}, a bare integer */
     static const struct {
         uint8_t data[8];
         size_t size;
     } cases[] = {
-        {{0xa1, 0x00, 0x02}, 3},
+        {{0xa1, 0x00, LINK_PROTOCOL}, 3},
         {{0xa1, 0x01, 0x01}, 3},
         {{0x82, 0x00, 0x01}, 3},
-        {{0xa2, 0x00, 0x02, 0x01, 0x40}, 5},
+        {{0xa2, 0x00, LINK_PROTOCOL, 0x01, 0x40}, 5},
         {{0x01}, 1},
     };
     uint8_t large[LINK_HELLO_BYTES_MAX + 1] = {0};
