@@ -85,10 +85,23 @@ check_choice_claimed(const struct check_chain *check, const struct checked_path 
 
 /* ---- what is built on it ---- */
 
+/*
+ * Above an offer that is chosen is what was voted on later than it was made. What had been accepted
+ * before, or offered, can only have been in stores that are lost since: who has it takes no offer.
+ */
+static bool
+is_above(const struct accepted_head *accepted, const struct chosen_head *chosen)
+{
+    if (chosen->ballot.offer && accepted->ballot.offer)
+        return false;
+    struct ballot from = accepted->ballot.offer ? chosen->ballot : ballot_promised(chosen->ballot);
+    return ballot_compare(accepted->ballot, from) > 0;
+}
+
 static bool
 is_built_on(const struct accepted_head *accepted, const struct chosen_head *chosen)
 {
-    if (ballot_compare(accepted->ballot, chosen->ballot) <= 0 || accepted->foreign)
+    if (!is_above(accepted, chosen) || accepted->foreign)
         return true;
     if (accepted->head.generation == chosen->generation + 1)
         return memcmp(accepted->head.prev, chosen->id, ID_BYTES) == 0;
