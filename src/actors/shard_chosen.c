@@ -22,13 +22,13 @@ plan_of(const struct shard_work *w)
 {
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     const struct path_row *row = &w->path->row.row;
+    struct ballot ballot = ballot_promised(chosen->ballot);
     bool same =
         row->state != STATE_ABSENT && memcmp(w->path->row.head.id, chosen->head_id, ID_BYTES) == 0;
     if (same)
-        return row->state == STATE_CHOSEN && ballot_compare(row->ballot, chosen->ballot) >= 0
-                   ? PLAN_PRUNE
-                   : PLAN_SET;
-    bool later = ballot_compare(row->ballot, chosen->ballot) < 0 || PLANTED(late_chosen_drops_rows);
+        return row->state == STATE_CHOSEN && ballot_compare(row->ballot, ballot) >= 0 ? PLAN_PRUNE
+                                                                                      : PLAN_SET;
+    bool later = ballot_compare(row->ballot, ballot) < 0 || PLANTED(late_chosen_drops_rows);
     if (later && chosen->head.size > 0)
         return PLAN_TAKE;
     return PLAN_IGNORE;

@@ -94,6 +94,19 @@ note_helper(struct shard_work *w, const struct merge *m)
     w->path->offer_from = (uint16_t)(before | helper_bit(w));
 }
 
+/*
+ * An own head that was voted on before that offer was made, and that no helper has brought: had it
+ * been chosen, one of them would have it, and not have taken the offer. It is from before the store
+ * was lost or put back.
+ */
+static bool
+is_stale(const struct shard_row *own, const struct accepted *in)
+{
+    return own->row.state == STATE_ACCEPTED && !own->row.ballot.offer && in->ballot.offer &&
+           in->state == STATE_ACCEPTED && !PLANTED(stale_head_over_offer) &&
+           ballot_compare(ballot_promised(in->ballot), own->row.ballot) > 0;
+}
+
 /* The head that stands afterwards. False: what came contradicts what is known here. */
 static bool
 choose_head(struct shard_work *w, struct merge *m)
@@ -105,7 +118,7 @@ choose_head(struct shard_work *w, struct merge *m)
     bool present = own->row.state != STATE_ABSENT;
     bool same = present && memcmp(id, own->head.id, ID_BYTES) == 0;
     int order = ballot_compare(in->ballot, own->row.ballot);
-    bool take = !present || order > 0;
+    bool take = !present || order > 0 || is_stale(own, in);
     if (head_decode(in->head, &m->head) != OK || !head_is_of_path(w, &m->head))
         return false;
     if (take && !same && own->row.state == STATE_CHOSEN &&
@@ -118,6 +131,8 @@ choose_head(struct shard_work *w, struct merge *m)
         m->state = STATE_RECEIVED;
     if (in->ballot.offer && in->state == STATE_ACCEPTED)
         m->state = state_of_offer(w, take, same);
+    else if (same && own->row.state == STATE_ACCEPTED && own->head.generation == 1)
+        m->state = STATE_RECEIVED; /* a helper has brought it: no offer takes its place */
     if (same && own->row.state == STATE_CHOSEN)
         m->state = STATE_CHOSEN;
     if (in->state == STATE_CHOSEN && (take || same))

@@ -354,7 +354,7 @@ decode_arrival(struct shard_work *w, struct arrival *a)
     const struct shard_row *own = &w->path->row;
     uint8_t head_id[ID_BYTES];
     uint64_t written;
-    a->ballot = share->accepted.ballot;
+    a->ballot = ballot_promised(share->accepted.ballot);
     a->take_head = own->row.state != STATE_CHOSEN
                        ? ballot_compare(own->row.ballot, a->ballot) < 0
                        : own->head.generation < a->head.generation &&
@@ -364,6 +364,7 @@ decode_arrival(struct shard_work *w, struct arrival *a)
     record_id(share->accepted.head, head_id);
     if (!shard_chosen_proven(w, head_id, share->accepted.proof, &a->ballot, &written))
         return false;
+    a->ballot = ballot_promised(a->ballot);
     a->take_head = ballot_compare(own->row.ballot, a->ballot) < 0;
     return true;
 }

@@ -200,6 +200,8 @@ enum vault_err
 shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_state state,
                struct bytes head, bool erased)
 {
+    if (state == STATE_CHOSEN)
+        ballot = ballot_promised(ballot); /* an offer that is chosen is like any other head */
     struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
     path->has_next = false;
     path->next_clean = path->clean;

@@ -37,7 +37,8 @@ check_voted(struct world *world, unsigned node, const struct msg *msg, const str
     bool forgotten = found && sweep_forgets_row(node_membership(world->nodes[node].node), &row);
     bool have = found && !forgotten;
     bool same = have ? accepted->state != STATE_ABSENT &&
-                           ballot_compare(row.ballot, accepted->ballot) == 0 &&
+                           ballot_compare(ballot_promised(row.ballot),
+                                          ballot_promised(accepted->ballot)) == 0 &&
                            bytes_equal(row.head, accepted->head)
                      : accepted->state == STATE_ABSENT;
     if (!same || (!forgotten && disk_owes(&world->nodes[node].disk, row_key_bytes(key))))

@@ -193,7 +193,8 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
         majority = checks->shares;
     record_id(row->head, seen.id);
     memcpy(seen.prev, head.prev, ID_BYTES);
-    if (ballot_compare(row->ballot, p->highest[node]) < 0)
+    bool handed = row->state == STATE_RECEIVED && row->ballot.offer; /* for what was stale */
+    if (!handed && ballot_compare(row->ballot, p->highest[node]) < 0)
         checks_fail("path %s: node %u went back to a lower accepted ballot", p->name, node);
     p->highest[node] = row->ballot;
     p->forget_after_ms = sweep_forget_after(&head);
@@ -212,8 +213,10 @@ checks_has_accepted(const struct checked_path *path, unsigned node, struct ballo
 {
     for (size_t i = path->accepted_count; i-- > 0;) {
         const struct accepted_head *a = &path->accepted[i];
-        if (ballot_compare(a->ballot, ballot) == 0)
-            return (a->by >> node & 1) && memcmp(a->head.id, head_id, ID_BYTES) == 0;
+        /* An offer stands at its time when it is known to be chosen, which need not be durable. */
+        if (ballot_compare(ballot_promised(a->ballot), ballot_promised(ballot)) == 0 &&
+            (a->by >> node & 1) && memcmp(a->head.id, head_id, ID_BYTES) == 0)
+            return true;
     }
     return false;
 }

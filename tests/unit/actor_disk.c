@@ -182,7 +182,8 @@ ac_disk_check_promise(struct actor_cluster *ac, unsigned node, const struct msg 
     if (msg->kind == MSG_VOTED && msg->u.voted.refusal == REFUSED_NONE) {
         bool here = p && !sweep_forgets(node_membership(ac->nodes[node].node), p->forget_after_ms);
         struct ballot highest = here ? p->highest[node] : (struct ballot){0};
-        kept = ballot_compare(msg->u.voted.accepted.ballot, highest) == 0;
+        kept = ballot_compare(ballot_promised(msg->u.voted.accepted.ballot),
+                              ballot_promised(highest)) == 0;
         for (struct ac_batch *b = ac->nodes[node].batches; b; b = b->next)
             kept = kept && (b->told || !bytes_equal(b->path_key, row_key_bytes(&key)));
     } else if (msg->kind == MSG_WRITTEN && msg->u.written.refusal == REFUSED_NONE) {

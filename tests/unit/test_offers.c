@@ -635,19 +635,26 @@ state_here(struct watch *w)
     return ac_path_row(w->ac, SELF, "a", &row, &head) ? row.state : STATE_ABSENT;
 }
 
-/* As node 2's own recovery passes on what that helper has handed over. */
+/* As node 2's own recovery passes on what that helper has handed over: that head, of the same version. */
 static void
-hand_over(struct watch *w, uint64_t helper, enum accepted_state state)
+hand_over_head(struct watch *w, uint64_t helper, enum accepted_state state, struct bytes head,
+               struct ballot ballot)
 {
     const struct msg_write *x = &w->offer.u.write;
     struct msg m = {
         .kind = MSG_HANDOVER, .path = w->offer.path, .op = helper << 8, .from = SELF, .to = SELF};
-    m.u.handover.accepted = (struct accepted){.ballot = x->ballot, .state = state, .head = x->head};
+    m.u.handover.accepted = (struct accepted){.ballot = ballot, .state = state, .head = head};
     m.u.handover.version = x->version;
     m.u.handover.dealing = x->dealing;
     m.u.handover.boxes = x->boxes;
     ac_deliver(w->ac, SELF, ACTOR_SHARD_STORE, &m);
     ac_run_ms(w->ac, 20);
+}
+
+static void
+hand_over(struct watch *w, uint64_t helper, enum accepted_state state)
+{
+    hand_over_head(w, helper, state, w->offer.u.write.head, w->offer.u.write.ballot);
 }
 
 /* Handed over by one helper, then written: WRITTEN must be what votes report. */
@@ -710,6 +717,95 @@ test_handed_over_around_a_restart(void **state)
     watch_free(w);
 }
 
+/* Another head of the path, as if it had been voted on before the offer was made. */
+static struct bytes
+another_head(struct watch *w, struct buf *memory)
+{
+    struct head *head = calloc(1, sizeof(*head));
+    assert_non_null(head);
+    assert_int_equal(head_decode(w->offer.u.write.head, head), OK);
+    head->config_hash[0] ^= 1;
+    assert_int_equal(head_encode(head, memory), OK);
+    free(head);
+    return buf_bytes(memory);
+}
+
+/* The store has the row of a head that it had accepted by itself, before it was lost. */
+static void
+put_stale(struct watch *w, struct bytes head, struct ballot ballot)
+{
+    struct path_row row = {.ballot = ballot, .state = STATE_ACCEPTED, .head = head};
+    struct row_key key;
+    struct buf encoded = {0};
+    row_key_path(w->offer.path, &key);
+    assert_int_equal(path_row_encode(&row, &encoded), OK);
+    w->alone = false;
+    ac_crash(w->ac, SELF);
+    ac_put(w->ac, SELF, &key, buf_bytes(&encoded));
+    ac_start(w->ac, SELF);
+    ac_run_ms(w->ac, 5);
+    w->alone = true;
+    buf_close(&encoded);
+}
+
+/* Whose head it is: 1 the offer, 2 the other. */
+static unsigned
+head_here(struct watch *w)
+{
+    struct path_row row;
+    struct head head;
+    assert_true(ac_path_row(w->ac, SELF, "a", &row, &head));
+    return bytes_equal(row.head, w->offer.u.write.head) ? 1 : 2;
+}
+
+/*
+ * A store that was put back has accepted a head that nobody else has; meanwhile an offer may have been
+ * chosen by all. What a helper has, too, stays.
+ */
+static void
+test_stale_head(void **state)
+{
+    (void)state;
+    for (unsigned order = 0; order < 3; order++) {
+        struct watch *w = probe_new(120 + order);
+        struct buf memory = {0};
+        struct bytes other = another_head(w, &memory);
+        struct ballot before = w->offer.u.write.ballot;
+        before.offer = false;
+        before.time -= 1 << 16;
+        put_stale(w, other, before);
+        assert_int_equal(head_here(w), 2);
+        if (order == 1)
+            hand_over_head(w, 1, STATE_ACCEPTED, other, before);
+        hand_over(w, 0, STATE_ACCEPTED);
+        assert_int_equal(head_here(w), order == 1 ? 2 : 1);
+        if (order == 2)
+            hand_over_head(w, 1, STATE_ACCEPTED, other, before);
+        assert_int_equal(head_here(w), order == 0 ? 1 : 2);
+        buf_close(&memory);
+        watch_free(w);
+    }
+}
+
+/* Once it is known to be chosen it stands at its time, as if that had been voted on. */
+static void
+test_chosen_stands_at_its_time(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 130);
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(w->ac, 50);
+    for (unsigned i = 0; i < NODES; i++) {
+        struct path_row row;
+        struct head head;
+        assert_true(ac_path_row(w->ac, i, "a", &row, &head));
+        assert_int_equal(row.state, STATE_CHOSEN);
+        assert_false(row.ballot.offer);
+        assert_int_equal(row.ballot.time, w->offer.u.write.ballot.time);
+    }
+    watch_free(w);
+}
+
 /* Who refuses the caller does not take a copy of the offer later. */
 static void
 test_denied_for_good(void **state)
@@ -751,6 +847,8 @@ main(void)
         cmocka_unit_test(test_handed_over_by_two),
         cmocka_unit_test(test_handed_over_around_a_restart),
         cmocka_unit_test(test_denied_for_good),
+        cmocka_unit_test(test_stale_head),
+        cmocka_unit_test(test_chosen_stands_at_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
