@@ -103,7 +103,7 @@ static bool
 is_stale(const struct shard_row *own, const struct accepted *in)
 {
     return own->row.state == STATE_ACCEPTED && !own->row.ballot.offer && in->ballot.offer &&
-           in->state == STATE_ACCEPTED && !PLANTED(stale_head_over_offer) &&
+           in->state == STATE_ACCEPTED &&
            ballot_compare(ballot_promised(in->ballot), own->row.ballot) > 0;
 }
 
