@@ -461,6 +461,29 @@ on_identity_chosen(struct shard_work *w)
     }
 }
 
+/*
+ * The notice of the very head that the accepted one has replaced: where a name is changed often it
+ * comes too late to set anything. But when all have written that head, nobody needs its boxes.
+ */
+static void
+drop_boxes_before(struct shard_work *w)
+{
+    struct shard_path *path = w->path;
+    struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
+    struct row_key key;
+    size_t count = 0;
+    if (!list || path->before_version == 0 || path->row.row.state == STATE_ABSENT ||
+        memcmp(path->row.head.prev, w->msg->u.chosen.head_id, ID_BYTES) != 0 ||
+        written_by(w) != all_replicas(w))
+        return;
+    row_key_version(ROW_BOXES, path->link.path, path->before_version, path->before_version_id,
+                    &key);
+    shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    path->before_version = 0;
+    shard_commit(w, list, count);
+    shard_commit_may_be_lost(w);
+}
+
 void
 shard_on_chosen(struct shard_work *w)
 {
@@ -483,6 +506,8 @@ shard_on_chosen(struct shard_work *w)
     if (plan == PLAN_IGNORE) {
         erase_below_later_head(w, head);
         destroyed_below_later_head(w);
+        if (!w->rows && !w->path->has_answer && w->path->stage == SHARD_IDLE)
+            drop_boxes_before(w);
         return;
     }
     if (!head_of(w, plan, head, &encoded)) {

@@ -96,8 +96,10 @@ struct shard_path {
     uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
     unsigned claimed_by;          /* bit per node */
     uint16_t offer_from;          /* bit per node: who has handed over the offer that is RECEIVED */
-    struct bucket *bucket;        /* borrowed; NULL: not asked for yet, see shard_bucket() */
-    struct kept_rows *kept;       /* of the accepted head's version; NULL: none */
+    uint64_t before_version;      /* of the head that the accepted one has replaced; 0: not known */
+    uint8_t before_version_id[ID_BYTES];
+    struct bucket *bucket;  /* borrowed; NULL: not asked for yet, see shard_bucket() */
+    struct kept_rows *kept; /* of the accepted head's version; NULL: none */
 };
 
 static inline void

@@ -225,6 +225,17 @@ note_expiry(const struct shard_work *w)
     audit_note(w->st, &record);
 }
 
+/* Whose boxes may still go when the notice of the head before comes late. */
+static void
+note_before(struct shard_path *path, const struct head *next)
+{
+    const struct head_summary *have = &path->row.head;
+    bool follows = path->row.row.state != STATE_ABSENT && have->kind == HEAD_LIVE &&
+                   have->brings_version && memcmp(next->prev, have->id, ID_BYTES) == 0;
+    path->before_version = follows ? have->version : 0;
+    memcpy(path->before_version_id, have->version_id, ID_BYTES);
+}
+
 static void
 accept_head(struct shard_work *w, struct incoming *in)
 {
@@ -240,6 +251,8 @@ accept_head(struct shard_work *w, struct incoming *in)
     if (write->ballot.offer && ballot_compare(path->promised, w->s->promised_most) > 0)
         w->s->promised_most = path->promised;
     path->awaiting_write = false;
+    if (!same)
+        note_before(path, &in->head);
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK)
         err = shard_next_row(path, write->ballot,
