@@ -202,17 +202,27 @@ void_head(struct work *w, struct head *next)
     }
 }
 
-static void
-propose_void(struct work *w)
+/* A head for a proposal of this round's votes. NULL: no memory, and the job has failed. */
+static struct head *
+new_head(struct work *w)
 {
     struct job *job = w->job;
     struct head *next = arena_alloc(&job->round, sizeof(*next));
     if (!next) {
         job_fail(w, ERR_NOMEM);
-        return;
+        return NULL;
     }
     arena_reset(&job->proposal_memory);
     job->proposal = (struct proposal){.ballot = job->ballot};
+    return next;
+}
+
+static void
+propose_void(struct work *w)
+{
+    struct head *next = new_head(w);
+    if (!next)
+        return;
     void_head(w, next);
     propose_head(w, next);
 }
@@ -220,14 +230,9 @@ propose_void(struct work *w)
 void
 settle_offer(struct work *w)
 {
-    struct job *job = w->job;
-    struct head *next = arena_alloc(&job->round, sizeof(*next));
-    if (!next) {
-        job_fail(w, ERR_NOMEM);
+    struct head *next = new_head(w);
+    if (!next)
         return;
-    }
-    arena_reset(&job->proposal_memory);
-    job->proposal = (struct proposal){.ballot = job->ballot};
     change_next_head(w, next);
     next->kind = HEAD_VOID;
     next->version = next->oldest_version = 1;
@@ -244,14 +249,10 @@ static void
 propose_expiry(struct work *w)
 {
     struct job *job = w->job;
-    struct head *next = arena_alloc(&job->round, sizeof(*next));
     struct op_result result = {.kind = CHANGE_DELETE};
-    if (!next) {
-        job_fail(w, ERR_NOMEM);
+    struct head *next = new_head(w);
+    if (!next)
         return;
-    }
-    arena_reset(&job->proposal_memory);
-    job->proposal = (struct proposal){.ballot = job->ballot};
     change_next_head(w, next);
     next->kind = HEAD_TOMBSTONE;
     expiry_op_id(job->head_id, next->op_id);

@@ -250,7 +250,10 @@ class Dev(unittest.TestCase):
         self.assertEqual(len(nodes), 3)
         self.run_shell(dev, '"$ostraka" secret create dev/a "value of a"')
         self.assertEqual(self.run_shell(dev, '"$ostraka" secret get dev/a'), "value of a")
-        status = json.loads(self.run_shell(dev, '"$ostraka" status --json'))
+        # Every node takes connections; that each is ready may come a moment later.
+        status = json.loads(self.run_shell(
+            dev, 'for i in $(seq 100); do "$ostraka" status >/dev/null && break; sleep 0.2; done',
+            '"$ostraka" status --json'))
         self.assertEqual([peer["node"] for peer in status["peers"]], ["n1", "n2", "n3"])
 
         # A node that dies comes back.
