@@ -130,6 +130,7 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     delete_prefix(w, ROW_BOXES, list, &count);
     delete_prefix(w, ROW_NEED, list, &count);
     w->path->next_clean = true;
+    shard_rows_are_pure(w->path);
     answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id, false);
     metrics_count(w->st->metrics, METRIC_paths_erased);
     shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
@@ -180,6 +181,29 @@ shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes 
     buf_close(&encoded);
 }
 
+/* Rows of the chain alone: a version has one in each table, and its name tells those of the others. */
+static void
+drop_version_number(struct shard_work *w, uint64_t version, struct store_change *list,
+                    size_t *count)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    static const uint8_t others[] = {ROW_DEALING, ROW_BOXES};
+    struct row_key key;
+    row_key_of_version(ROW_VERSION, w->path->link.path, version, &key);
+    uint64_t bit = UINT64_C(1) << version % 64;
+    bool one = w->path->pure && !(w->path->doubtful & bit);
+    w->path->next_doubtful &= ~bit;
+    if (one) {
+        shard_change(list, count, STORE_DELETE_ONE, shard_key_copy(w, &key),
+                     bytes_of(others, sizeof(others)));
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        row_key_of_version(tables[i], w->path->link.path, version, &key);
+        shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key), (struct bytes){0});
+    }
+}
+
 /*
  * The oldest version that just fell out of the kept range, where all other rows are known to belong
  * to the chain; and those before it that fell out with heads whose notices never came.
@@ -187,20 +211,13 @@ shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct bytes 
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
 {
-    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
     uint64_t from = head->oldest_version - 1;
     uint64_t missed = w->path->drops_from;
     if (missed != 0 && missed < from && head->oldest_version <= missed + SHARD_DROPS_MAX &&
         !PLANTED(missed_notice_drops_nothing))
         from = missed;
-    for (uint64_t version = from; version > 0 && version < head->oldest_version; version++) {
-        for (unsigned i = 0; i < 3; i++) {
-            struct row_key key;
-            row_key_of_version(tables[i], w->path->link.path, version, &key);
-            shard_change(list, count, STORE_DELETE_PREFIX, shard_key_copy(w, &key),
-                         (struct bytes){0});
-        }
-    }
+    for (uint64_t version = from; version > 0 && version < head->oldest_version; version++)
+        drop_version_number(w, version, list, count);
 }
 
 /*
@@ -293,6 +310,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         }
         path->next_clean = path->clean && !unreadable;
         path->next_judged = path->judged && !unreadable;
+        shard_judge_rows(path, plan == PLAN_SET, head);
+        path->next_pure = path->next_pure && !unreadable;
         path->next_drops_from = 0;
         drop_oldest(w, head, list, &count);
     }
@@ -302,6 +321,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
         if (scanned) {
             path->next_clean = whole && !w->rows->more;
             path->next_judged = !whole && !w->rows->more;
+            if (path->next_clean)
+                shard_rows_are_pure(path);
         }
     }
     struct row_key key;

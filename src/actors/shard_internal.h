@@ -68,7 +68,12 @@ struct shard_path {
     uint64_t
         drops_from; /* clean or judged, but for the versions from here to the oldest kept: notices
                             that would have dropped them never came; 0: none */
-    bool swept;     /* nothing is here, but a row that is forgotten still lies on the disk */
+    bool pure; /* told by what was accepted on top of what: no version row is here but those of the
+                  chain, of which some may be missing, and of `doubtful` versions */
+    uint64_t
+        doubtful; /* bit version % 64: of a kept version; a head that brought it was replaced here
+                          before it was known whether it is chosen */
+    bool swept;   /* nothing is here, but a row that is forgotten still lies on the disk */
     struct ballot promised;
     struct instant promised_at;
     bool awaiting_write;    /* voted for, and its WRITE has not come */
@@ -77,7 +82,8 @@ struct shard_path {
     struct shard_row next;  /* becomes `row` when the batch is stored */
     struct buf left; /* memory of the row that was forgotten: effects of this step may borrow it */
     bool has_next;
-    bool next_clean, next_judged;
+    bool next_clean, next_judged, next_pure;
+    uint64_t next_doubtful;
     uint64_t next_drops_from;
     bool making; /* `next` is on its way to the disk, and will be its first row */
     struct shard_queue queue;
@@ -290,6 +296,13 @@ struct chain_head shard_chain_of_head(const struct head *head); /* borrows from 
  * record of destroyed versions. `rows` are all version rows of the path, newest first. *whole tells
  * whether the chain was followed down to the oldest kept version without a gap.
  */
+/*
+ * After shard_next_row(): what is known of the rows here (`pure`, `doubtful`) once that head stands on
+ * top of them. `same`: it does already.
+ */
+void shard_judge_rows(struct shard_path *path, bool same, const struct head *head);
+/* All of them have been compared with the chain, or there are none. */
+void shard_rows_are_pure(struct shard_path *path);
 MUST_CHECK enum vault_err shard_prune_to_chain(struct shard_work *w, const struct chain_head *head,
                                                struct store_change *list, size_t *count,
                                                bool *whole);

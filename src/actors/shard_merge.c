@@ -285,6 +285,7 @@ merge_tombstone(struct shard_work *w, struct merge *m, struct store_change *list
     if (chosen) {
         delete_all(w, list, count);
         w->path->next_clean = true;
+        shard_rows_are_pure(w->path);
     }
     unsigned mask = chosen && own >= 0 ? 1u << own : 0;
     return shard_put_erasure(w, (uint8_t)mask, list, count) ? OK : ERR_NOMEM;
@@ -320,6 +321,8 @@ merge_live(struct shard_work *w, struct merge *m, struct store_change *list, siz
                  : shard_prune_to_chain(w, &chain, list, count, &whole);
     if (err == OK && w->path->has_next)
         w->path->next_clean = whole && !w->rows->more;
+    if (err == OK && w->path->has_next && w->path->next_clean)
+        shard_rows_are_pure(w->path);
     return err == ERR_CORRUPT ? OK : err;
 }
 

@@ -78,6 +78,28 @@ strip_version(struct shard_work *w, const struct loaded_row *loaded, const struc
     return OK;
 }
 
+void
+shard_judge_rows(struct shard_path *path, bool same, const struct head *head)
+{
+    const struct head_summary *have = &path->row.head;
+    path->next_doubtful = path->doubtful;
+    path->next_pure = path->pure;
+    if (same || !path->pure || path->row.row.state == STATE_ABSENT)
+        return;
+    path->next_pure = have->kind == HEAD_LIVE && head->kind == HEAD_LIVE &&
+                      memcmp(have->incarnation, head->incarnation, INCARNATION_BYTES) == 0;
+    bool below = path->row.row.state == STATE_CHOSEN || memcmp(head->prev, have->id, ID_BYTES) == 0;
+    if (!below)
+        path->next_doubtful |= UINT64_C(1) << have->version % 64;
+}
+
+void
+shard_rows_are_pure(struct shard_path *path)
+{
+    path->next_pure = true;
+    path->next_doubtful = 0;
+}
+
 /*
  * Rows come newest first. `expected` is the id that the chain names for `next`; once a row of the
  * chain is missing here, what lies below cannot be judged and stays, unless it is of another

@@ -265,7 +265,7 @@ forget_row(struct shard_store *s, struct shard_path *path)
     buf_close(&path->left);
     path->left = path->row.memory;
     path->row = (struct shard_row){0};
-    path->clean = true;
+    path->clean = path->pure = true;
 }
 
 bool
@@ -379,7 +379,7 @@ begin(struct shard_work *w)
 {
     if (w->path->stage == SHARD_NEW && is_surely_absent(w->s, w->path)) {
         w->path->stage = SHARD_IDLE;
-        w->path->clean = true; /* nothing is there */
+        w->path->clean = w->path->pure = true; /* nothing is there */
         raise_to_floor(w->s, w->path);
     }
     if (w->path->stage == SHARD_NEW)
@@ -480,7 +480,7 @@ path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path 
         path->corrupt = path_row_decode(rows->rows[0].value, &row) != OK ||
                         shard_row_set(&path->row, &row) != OK;
     } else if (!path->corrupt) {
-        path->clean = true; /* nothing is there */
+        path->clean = path->pure = true; /* nothing is there */
     }
     if (path->corrupt && shard_doubt_notice(s, st, path->link.path)) {
         metrics_count(st->metrics, METRIC_records_corrupt);
@@ -602,6 +602,8 @@ take_next_row(struct shard_store *s, struct shard_path *path)
     path->swept = false;
     path->clean = path->next_clean;
     path->judged = path->next_judged;
+    path->pure = path->next_pure;
+    path->doubtful = path->next_doubtful;
     path->drops_from = path->next_drops_from;
 }
 

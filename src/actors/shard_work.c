@@ -205,7 +205,8 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
     path->has_next = false;
     path->next_clean = path->clean;
-    path->next_judged = false;
+    path->next_judged = path->next_pure = false;
+    path->next_doubtful = 0;
     path->next_drops_from = path->drops_from;
     bool same = bytes_equal(head, path->row.row.head);
     if (same)

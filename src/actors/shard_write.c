@@ -207,6 +207,7 @@ judge_rows(struct shard_path *path, const struct incoming *in, bool same)
     bool holds = same || follows(path, in);
     path->next_clean = path->clean && holds;
     path->next_judged = path->judged && holds;
+    shard_judge_rows(path, same, &in->head);
     path->next_drops_from = !holds ? 0 : same ? path->drops_from : drops_left(path);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/memory.h"
+#include "store/store_check.h"
 
 /* ---- rows ---- */
 
@@ -96,26 +97,50 @@ table_clear(struct disk_table *table)
 }
 
 static void
+table_remove_prefix(struct disk_table *table, struct bytes prefix)
+{
+    size_t from = disk_at_least(table, prefix), to = from;
+    while (to < table->count && disk_has_prefix(table->rows[to]->key, prefix))
+        to++;
+    table_remove(table, from, to);
+}
+
+static void
+table_remove_key(struct disk_table *table, struct bytes key)
+{
+    size_t at = disk_at_least(table, key);
+    if (at < table->count && bytes_equal(table->rows[at]->key, key))
+        table_remove(table, at, at + 1);
+}
+
+static void
+table_remove_one(struct disk_table *table, struct bytes prefix, struct bytes tables)
+{
+    uint8_t data[KEY_BYTES_MAX];
+    size_t at = disk_at_least(table, prefix);
+    if (at == table->count || !disk_has_prefix(table->rows[at]->key, prefix))
+        return;
+    struct bytes key = store_key_copy(table->rows[at]->key, data);
+    table_remove(table, at, at + 1);
+    for (size_t i = 0; i < tables.size; i++) {
+        data[0] = tables.data[i];
+        table_remove_key(table, key);
+    }
+}
+
+static void
 table_apply(struct disk_table *table, struct disk_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct bytes key = batch->changes[i].row->key;
-        size_t from = disk_at_least(table, key), to = from;
         switch (batch->changes[i].kind) {
         case STORE_PUT:
             batch->changes[i].replaces = disk_find(table, key) != NULL;
             table_put(table, batch->changes[i].row);
             break;
-        case STORE_DELETE:
-            if (to < table->count && bytes_equal(table->rows[to]->key, key))
-                to++;
-            table_remove(table, from, to);
-            break;
-        case STORE_DELETE_PREFIX:
-            while (to < table->count && disk_has_prefix(table->rows[to]->key, key))
-                to++;
-            table_remove(table, from, to);
-            break;
+        case STORE_DELETE: table_remove_key(table, key); break;
+        case STORE_DELETE_PREFIX: table_remove_prefix(table, key); break;
+        case STORE_DELETE_ONE: table_remove_one(table, key, batch->changes[i].row->value); break;
         }
     }
 }
@@ -172,7 +197,9 @@ disk_submit(struct disk *disk, const struct effect *effect)
         assert(change->value.size <= ROW_BYTES_MAX);
         batch->changes[i].kind = change->kind;
         batch->changes[i].row =
-            row_new(change->key, change->kind == STORE_PUT ? change->value : (struct bytes){0});
+            row_new(change->key, change->kind == STORE_PUT || change->kind == STORE_DELETE_ONE
+                                     ? change->value
+                                     : (struct bytes){0});
     }
     *disk->queue_end = batch;
     disk->queue_end = &batch->next;

@@ -21,15 +21,22 @@
 #include "base/limits.h"
 
 enum store_change_kind {
-    STORE_PUT,          /* sets key to value */
-    STORE_DELETE,       /* removes key; absent is fine */
-    STORE_DELETE_PREFIX /* removes every key that begins with `key` (never empty) */
+    STORE_PUT,           /* sets key to value */
+    STORE_DELETE,        /* removes key; absent is fine */
+    STORE_DELETE_PREFIX, /* removes every key that begins with `key` (never empty) */
+    STORE_DELETE_ONE /* removes the first key that begins with `key`, and the keys that differ from it
+                        in their first byte alone, which is one of those of `value`; absent is fine. A
+                        prefix costs as much as all rows behind it that were deleted and are in the
+                        store's pages still; this one finds its row without passing over any */
 };
+
+enum { STORE_TABLES_MAX = 8 };
 
 struct store_change {
     enum store_change_kind kind;
     struct bytes key;   /* 1..KEY_BYTES_MAX */
-    struct bytes value; /* STORE_PUT: 0..ROW_BYTES_MAX */
+    struct bytes value; /* STORE_PUT: 0..ROW_BYTES_MAX; STORE_DELETE_ONE: first bytes, at most
+                           STORE_TABLES_MAX */
 };
 
 struct store_row {

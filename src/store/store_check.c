@@ -27,6 +27,7 @@ change_check(const struct store_change *change)
         assert(!store_key_is_reserved(change->key));
         break;
     case STORE_DELETE: assert(!store_key_is_reserved(change->key)); break;
+    case STORE_DELETE_ONE: assert(change->value.size <= STORE_TABLES_MAX); break;
     case STORE_DELETE_PREFIX: break; /* the reserved row stays, whatever the prefix */
     }
 }

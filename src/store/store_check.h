@@ -5,6 +5,8 @@
 #ifndef OSTRAKA_STORE_STORE_CHECK_H
 #define OSTRAKA_STORE_STORE_CHECK_H
 
+#include <string.h>
+
 #include "store/store.h"
 
 /* Key of the row that holds the store's own sequence. */
@@ -19,6 +21,13 @@ void store_changes_check(const struct store_change *changes, size_t count);
  */
 bool store_changes_may_use_reserve(const struct store_change *changes, size_t count);
 
+/* A copy whose bytes may be changed; it borrows `out`. */
+static inline struct bytes
+store_key_copy(struct bytes key, uint8_t out[static KEY_BYTES_MAX])
+{
+    memcpy(out, key.data, key.size);
+    return bytes_of(out, key.size);
+}
 bool store_key_begins(struct bytes key, struct bytes prefix);
 
 /* Where a scan starts: at `key`, or behind it when `behind`. */

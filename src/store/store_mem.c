@@ -222,12 +222,30 @@ change_delete_prefix(struct store_mem *m, struct bytes prefix)
 }
 
 static enum vault_err
+change_delete_one(struct store_mem *m, struct bytes prefix, struct bytes tables)
+{
+    struct row *row = row_at_least(m, prefix);
+    uint8_t data[KEY_BYTES_MAX];
+
+    if (row == NULL || !store_key_begins(row->key, prefix))
+        return OK;
+    struct bytes key = store_key_copy(row->key, data);
+    enum vault_err err = rows_exchange(m, row, NULL);
+    for (size_t i = 0; i < tables.size && err == OK; i++) {
+        data[0] = tables.data[i];
+        err = change_delete(m, key);
+    }
+    return err;
+}
+
+static enum vault_err
 change_apply(struct store_mem *m, const struct store_change *change)
 {
     switch (change->kind) {
     case STORE_PUT: return change_put(m, change);
     case STORE_DELETE: return change_delete(m, change->key);
     case STORE_DELETE_PREFIX: return change_delete_prefix(m, change->key);
+    case STORE_DELETE_ONE: return change_delete_one(m, change->key, change->value);
     }
     return ERR_INTERNAL;
 }

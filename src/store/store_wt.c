@@ -161,12 +161,33 @@ rows_delete_prefix(WT_CURSOR *cursor, struct bytes prefix)
 }
 
 static int
+rows_delete_one(WT_CURSOR *cursor, struct bytes prefix, struct bytes tables)
+{
+    uint8_t data[KEY_BYTES_MAX];
+    struct bytes key;
+
+    int ret = cursor_seek(cursor, prefix, false);
+    if (ret == 0)
+        ret = cursor_key_in(cursor, prefix, &key);
+    if (ret != 0)
+        return ret == WT_NOTFOUND ? 0 : ret;
+    key = store_key_copy(key, data);
+    ret = cursor->remove(cursor);
+    for (size_t i = 0; i < tables.size && ret == 0; i++) {
+        data[0] = tables.data[i];
+        ret = row_delete(cursor, key);
+    }
+    return ret;
+}
+
+static int
 change_apply(WT_CURSOR *cursor, const struct store_change *change)
 {
     switch (change->kind) {
     case STORE_PUT: return row_put(cursor, change->key, change->value);
     case STORE_DELETE: return row_delete(cursor, change->key);
     case STORE_DELETE_PREFIX: return rows_delete_prefix(cursor, change->key);
+    case STORE_DELETE_ONE: return rows_delete_one(cursor, change->key, change->value);
     }
     return EINVAL;
 }

@@ -41,8 +41,11 @@ change_make(uint64_t seed, uint64_t number, struct prng *prng, struct history_ba
 
     b->slots[i] = slot;
     slot_key(slot, b->keys[i]);
-    change->kind = kind < 14 ? STORE_PUT : kind < 18 ? STORE_DELETE : STORE_DELETE_PREFIX;
-    if (change->kind == STORE_DELETE_PREFIX)
+    change->kind = kind < 14   ? STORE_PUT
+                   : kind < 17 ? STORE_DELETE
+                   : kind < 19 ? STORE_DELETE_PREFIX
+                               : STORE_DELETE_ONE;
+    if (change->kind == STORE_DELETE_PREFIX || change->kind == STORE_DELETE_ONE)
         b->keys[i][3] = '\0';
     change->key = bytes_of_text(b->keys[i]);
     if (change->kind != STORE_PUT)
@@ -75,6 +78,17 @@ history_batch_free(struct history_batch *batch)
     batch->values = NULL;
 }
 
+/* The first of a group. */
+static void
+model_delete_one(struct model *m, unsigned slot)
+{
+    unsigned end = slot + HISTORY_GROUPS;
+    while (slot < end && m->values[slot] == 0)
+        slot++;
+    if (slot < end)
+        m->values[slot] = 0;
+}
+
 static void
 model_apply(struct model *m, uint64_t number, const struct history_batch *b)
 {
@@ -87,6 +101,7 @@ model_apply(struct model *m, uint64_t number, const struct history_batch *b)
             slot -= slot % HISTORY_GROUPS;
             memset(&m->values[slot], 0, HISTORY_GROUPS * sizeof(m->values[0]));
             break;
+        case STORE_DELETE_ONE: model_delete_one(m, slot - slot % HISTORY_GROUPS); break;
         }
     }
 }

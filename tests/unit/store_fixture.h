@@ -109,6 +109,13 @@ del_prefix(const char *key)
     return (struct store_change){.kind = STORE_DELETE_PREFIX, .key = bytes_of_text(key)};
 }
 
+static inline struct store_change
+del_one(const char *key, const char *tables)
+{
+    return (struct store_change){
+        .kind = STORE_DELETE_ONE, .key = bytes_of_text(key), .value = bytes_of_text(tables)};
+}
+
 static inline void
 commit_one(struct store *store, struct store_change change)
 {

@@ -249,6 +249,7 @@ test_many_versions(void **state)
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
         assert_int_equal(ac_rows(ac, i, ROW_DEALING), 64);
+        assert_int_equal(ac_rows(ac, i, ROW_BOXES), 0);
     }
     ask.version = 6;
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &ask))->reply.err, ERR_NOT_FOUND);
@@ -662,6 +663,48 @@ test_missed_notices_of_pruned_versions(void **state)
     end(ac);
 }
 
+/*
+ * A head that only node 2 has is replaced while that node is away: of the row that belongs to no
+ * chain nothing is left when its number falls out.
+ */
+static enum ac_verdict
+no_word_of_two(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    bool share = to == 2 && msg->kind == MSG_SHARE;
+    return share || (from == 2 && to != 2 && msg->kind == MSG_WRITE) ? AC_DROP : AC_PASS;
+}
+
+static void
+test_replaced_version_falls_out(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 132);
+    struct request lost = ac_make(REQUEST_UPDATE, "a", "lost");
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    settle(ac);
+    ac->filter = no_word_of_two;
+    struct ac_request *r = ac_send(ac, 2, &lost);
+    ac_run_ms(ac, 20);
+    assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 2);
+    ac_isolate(ac, 2, true);
+    assert_int_equal(ac_wait(ac, r)->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(ac_update(ac, 0, "a", "two")->reply.version, 2);
+    assert_int_equal(ac_update(ac, 0, "a", "three")->reply.version, 3);
+    ac_heal(ac);
+    ac_run_ms(ac, 1500);
+    for (unsigned v = 4; v <= 70; v++) {
+        assert_int_equal(ac_update(ac, 0, "a", "next")->reply.version, v);
+        ac_run_ms(ac, 60);
+    }
+    assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 64);
+    ac->filter = NULL;
+    settle(ac);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
+    end(ac);
+}
+
 /* ---- deadlines ---- */
 
 static enum ac_verdict
@@ -926,6 +969,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_coordinator_dies),
         cmocka_unit_test(test_missed_notice),
         cmocka_unit_test(test_missed_notices_of_pruned_versions),
+        cmocka_unit_test(test_replaced_version_falls_out),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_bad_share_is_repaired),

@@ -268,6 +268,28 @@ test_delete_prefix(void **state)
     expect_scan(s, "", "", 9, "u", false);
 }
 
+/* Its name tells those of the others. */
+static void
+test_delete_one(void **state)
+{
+    struct store *s = store_of(state);
+    static const char *const rows[] = {"b/1x", "b/2x", "d/1x", "d/2x", "d/2y",
+                                       "v/1x", "v/2x", "v/2y", "v/3z"};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        commit_one(s, put(rows[i], "."));
+    commit_one(s, del_one("v/2", "db"));
+    expect_scan(s, "", "", 9, "b/1x,d/1x,d/2y,v/1x,v/2y,v/3z", false);
+    commit_one(s, put("b/2w", "."));
+    commit_one(s, del_one("v/2", "db"));
+    commit_one(s, del_one("v/2", "db"));
+    expect_scan(s, "", "", 9, "b/1x,b/2w,d/1x,v/1x,v/3z", false);
+    commit_one(s, del_one("v/1", ""));
+    commit_one(s, del_one("v/4", "db"));
+    commit_one(s, del_one("x", "db"));
+    expect_scan(s, "", "", 9, "b/1x,b/2w,d/1x,v/3z", false);
+}
+
 /* The store's own row is neither seen nor erased, whatever the prefix. */
 static void
 test_reserved_row_is_hidden(void **state)
@@ -490,6 +512,7 @@ test_mem_many_rows(void **state)
         cmocka_unit_test_setup_teardown(test_arena_too_small, setup, teardown),                    \
         cmocka_unit_test_setup_teardown(test_batch_in_order, setup, teardown),                     \
         cmocka_unit_test_setup_teardown(test_delete_prefix, setup, teardown),                      \
+        cmocka_unit_test_setup_teardown(test_delete_one, setup, teardown),                         \
         cmocka_unit_test_setup_teardown(test_reserved_row_is_hidden, setup, teardown),             \
         cmocka_unit_test_setup_teardown(test_largest_row, setup, teardown),                        \
         cmocka_unit_test_setup_teardown(test_large_batch, setup, teardown),                        \
