@@ -59,7 +59,8 @@ read_settled_head(struct work *w)
         return err;
     if (knowledge != HEAD_IS_UNFINISHED || PLANTED(answer_unfinished))
         return OK;
-    if (w->job->request->stale)
+    /* What was voted on may still win, and then it was read early; an offer may be given up. */
+    if (w->job->request->stale && (!w->job->head_ballot.offer || PLANTED(stale_read_of_offer)))
         return OK;
     read_unfinished(w);
     return ERR_BUSY;

@@ -95,15 +95,16 @@ note_helper(struct shard_work *w, const struct merge *m)
 }
 
 /*
- * An own head that was voted on before that offer was made, and that no helper has brought: had it
- * been chosen, one of them would have it, and not have taken the offer. It is from before the store
- * was lost or put back.
+ * An own first head, voted on before that offer was made, that no helper has brought: had it been
+ * chosen, one of them would have it, or what was built on it, and not have taken the offer. It is from
+ * before the store was lost or put back. Of later heads that is not known: whatever a helper has
+ * brought since may have been built on.
  */
 static bool
 is_stale(const struct shard_row *own, const struct accepted *in)
 {
     return own->row.state == STATE_ACCEPTED && !own->row.ballot.offer && in->ballot.offer &&
-           in->state == STATE_ACCEPTED &&
+           in->state == STATE_ACCEPTED && own->head.generation == 1 &&
            ballot_compare(ballot_promised(in->ballot), own->row.ballot) > 0;
 }
 
