@@ -204,6 +204,17 @@ drop_version_number(struct shard_work *w, uint64_t version, struct store_change 
     }
 }
 
+bool
+shard_drop_fallen(struct shard_work *w, uint64_t oldest_version, struct store_change *list,
+                  size_t *count)
+{
+    uint64_t bit = UINT64_C(1) << (oldest_version - 1) % 64;
+    if (oldest_version <= 1 || !w->path->pure || (w->path->doubtful & bit))
+        return oldest_version <= 1;
+    drop_version_number(w, oldest_version - 1, list, count);
+    return true;
+}
+
 /*
  * The oldest version that just fell out of the kept range, where all other rows are known to belong
  * to the chain; and those before it that fell out with heads whose notices never came.
@@ -497,10 +508,12 @@ drop_boxes_before(struct shard_work *w)
         memcmp(path->row.head.prev, w->msg->u.chosen.head_id, ID_BYTES) != 0 ||
         written_by(w) != all_replicas(w))
         return;
-    row_key_version(ROW_BOXES, path->link.path, path->before_version, path->before_version_id,
-                    &key);
-    shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    uint64_t version = path->before_version;
     path->before_version = 0;
+    if (shard_boxes_wait(w, version, path->before_version_id))
+        return;
+    row_key_version(ROW_BOXES, path->link.path, version, path->before_version_id, &key);
+    shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
     shard_commit(w, list, count);
     shard_commit_may_be_lost(w);
 }
@@ -549,7 +562,11 @@ shard_on_chosen(struct shard_work *w)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }
-    if (!w->rows && head_brings_version(head) && written_by(w) != all_replicas(w)) {
+    bool by_all = written_by(w) == all_replicas(w);
+    if (plan == PLAN_SET && (by_all || PLANTED(notice_waits_unwritten)) &&
+        shard_notice_waits(w, head))
+        return;
+    if (!w->rows && head_brings_version(head) && !by_all) {
         struct row_key key;
         row_key_version(ROW_BOXES, w->path->link.path, head->version, head->version_id, &key);
         shard_need_rows(w, &key, 1);

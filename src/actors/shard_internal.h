@@ -16,7 +16,7 @@ enum {
     MANNERS_MS_MAX = 60,      /* where WRITEs are late: of a busy cluster */
     MANNERS_MS = 20,          /* how long a voter waits for the write of whom it voted for */
     DELIVER_QUIET_MS = 1000,  /* escrow of a path touched later than that is still in flight */
-    ACCEPT_CHANGES_MAX = 16,  /* rows that come and go with one head */
+    ACCEPT_CHANGES_MAX = 24,  /* rows that come and go with one head */
     SHARD_ROWS_MAX = 160,     /* version rows of a path looked at in one go */
 };
 
@@ -87,6 +87,7 @@ struct shard_path {
     uint64_t next_drops_from;
     bool making; /* `next` is on its way to the disk, and will be its first row */
     struct shard_queue queue;
+    struct shard_late *late;   /* what waits for the next WRITE; NULL: nothing does */
     struct shard_queue parked; /* votes that wait for another's write */
     bool park_timer;
     struct shard_waiting *current; /* message whose rows are being loaded */
@@ -268,6 +269,9 @@ void shard_refuse(struct shard_work *w, enum refusal refusal, struct ballot beat
 
 /* A copy of a message that is to wait; NULL: no memory. */
 struct shard_waiting *shard_waiting_of(const struct msg *msg);
+void shard_waiting_free(struct shard_waiting *waiting);
+/* It was handled: effects of this step may borrow from it. */
+void shard_waiting_done(struct shard_store *s, struct shard_waiting *waiting);
 void shard_queue_push(struct shard_queue *queue, struct shard_waiting *waiting);
 /* A vote before those for higher ballots, anything else at the end. */
 void shard_queue_take(struct shard_queue *queue, struct shard_waiting *waiting);
@@ -278,6 +282,7 @@ void shard_horizon_reach(struct shard_work *w, uint64_t horizon_ms);
 void shard_unpark(struct shard_store *s, struct shard_path *path);
 /* The WRITE has come for which this node voted last. */
 void shard_note_write(struct shard_store *s, const struct step *st, const struct shard_path *path);
+struct duration shard_manners(const struct shard_store *s);
 void shard_park_timer(struct shard_path *path, struct effects *out, struct duration after);
 void shard_park_over(struct shard_store *s, const struct step *st, struct shard_path *path,
                      struct effects *out); /* the timer has run */
@@ -296,6 +301,24 @@ struct chain_head shard_chain_of_head(const struct head *head); /* borrows from 
  * record of destroyed versions. `rows` are all version rows of the path, newest first. *whole tells
  * whether the chain was followed down to the oldest kept version without a gap.
  */
+/*
+ * The version before that one, the oldest that is kept, goes in one change. False: it may take more,
+ * and nothing was done.
+ */
+bool shard_drop_fallen(struct shard_work *w, uint64_t oldest_version, struct store_change *list,
+                       size_t *count);
+
+/* shard_notice.c: what need not be done before the next WRITE comes */
+bool shard_notice_waits(struct shard_work *w, const struct head *head); /* else it is handled now */
+/* All replicas have that version, whose boxes may go. False: they must go now. */
+bool shard_boxes_wait(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES]);
+/* Into the batch of that WRITE; after shard_judge_rows(). */
+void shard_late_carry_out(struct shard_work *w, const struct head *next, struct store_change *list,
+                          size_t *count);
+/* No WRITE has come. */
+void shard_late_over(struct shard_work *w);
+void shard_late_free(struct shard_path *path);
+
 /*
  * After shard_next_row(): what is known of the rows here (`pure`, `doubtful`) once that head stands on
  * top of them. `same`: it does already.

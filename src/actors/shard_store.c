@@ -35,8 +35,8 @@ shard_waiting_of(const struct msg *msg)
     return w;
 }
 
-static void
-waiting_free(struct shard_waiting *w)
+void
+shard_waiting_free(struct shard_waiting *w)
 {
     if (!w)
         return;
@@ -100,12 +100,12 @@ queue_close(struct shard_queue *q)
 {
     struct shard_waiting *w;
     while ((w = queue_pop(q)))
-        waiting_free(w);
+        shard_waiting_free(w);
 }
 
 /* Effects may borrow from a message that has been handled: it is freed at the next step. */
-static void
-waiting_done(struct shard_store *s, struct shard_waiting *w)
+void
+shard_waiting_done(struct shard_store *s, struct shard_waiting *w)
 {
     w->next = s->done;
     s->done = w;
@@ -116,7 +116,7 @@ free_done(struct shard_store *s)
 {
     while (s->done) {
         struct shard_waiting *next = s->done->next;
-        waiting_free(s->done);
+        shard_waiting_free(s->done);
         s->done = next;
     }
     kept_sweep(&s->kept);
@@ -132,8 +132,9 @@ path_free(struct shard_store *s, struct shard_path *path)
     s->free_slots[s->free_slot_count++] = path->slot;
     queue_close(&path->queue);
     queue_close(&path->parked);
+    shard_late_free(path);
     shard_check_free(path);
-    waiting_free(path->current);
+    shard_waiting_free(path->current);
     kept_forget(&s->kept, &path->kept);
     buf_close(&path->row.memory);
     buf_close(&path->next.memory);
@@ -147,7 +148,7 @@ static bool
 path_is_quiet(const struct shard_path *path)
 {
     return (path->stage == SHARD_IDLE || path->stage == SHARD_NEW) && path->queue.count == 0 &&
-           path->parked.count == 0;
+           path->parked.count == 0 && !path->late;
 }
 
 /*
@@ -408,7 +409,7 @@ pump(struct shard_store *s, const struct step *st, struct shard_path *path, stru
             return; /* it stays current until its rows have come */
         if (path->current == waiting)
             path->current = NULL;
-        waiting_done(s, waiting);
+        shard_waiting_done(s, waiting);
     }
 }
 
@@ -527,7 +528,7 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
     if (path->stage == SHARD_LOADING_ROWS)
         return;
     path->current = NULL;
-    waiting_done(s, waiting);
+    shard_waiting_done(s, waiting);
     pump(s, st, path, out);
 }
 

@@ -14,8 +14,8 @@
  * In a busy cluster the WRITE comes later than in a quiet one, and is refused when its time is over:
  * the change is made twice then, and everybody is busier still.
  */
-static struct duration
-manners(const struct shard_store *s)
+struct duration
+shard_manners(const struct shard_store *s)
 {
     uint64_t least = duration_ms(MANNERS_MS).ns, most = duration_ms(MANNERS_MS_MAX).ns;
     uint64_t ns = 4 * s->write_after_ns;
@@ -47,7 +47,7 @@ park(struct shard_work *w)
     shard_queue_take(&path->parked, waiting);
     if (!path->park_timer)
         shard_park_timer(path, w->out,
-                         sim_maybe(w->st, park_timer_early) ? duration_ms(1) : manners(w->s));
+                         sim_maybe(w->st, park_timer_early) ? duration_ms(1) : shard_manners(w->s));
     return true;
 }
 
@@ -64,14 +64,16 @@ shard_park_over(struct shard_store *s, const struct step *st, struct shard_path 
                 struct effects *out)
 {
     uint64_t passed = instant_since(st->now, path->promised_at).ns;
-    uint64_t most = manners(s).ns;
+    uint64_t most = shard_manners(s).ns;
     path->park_timer = false;
-    if (path->awaiting_write && passed < most && path->parked.count > 0 &&
+    if (path->awaiting_write && passed < most && (path->parked.count > 0 || path->late) &&
         !sim_maybe(st, park_timer_early)) {
         shard_park_timer(path, out, (struct duration){most - passed});
         return;
     }
     path->awaiting_write = false;
+    struct shard_work w = {.s = s, .st = st, .path = path, .out = out};
+    shard_late_over(&w);
     shard_unpark(s, path);
 }
 
@@ -106,7 +108,7 @@ shard_awaits_another(const struct shard_work *w, struct ballot ballot)
 {
     const struct shard_path *path = w->path;
     return path->awaiting_write && path->promised.node != ballot.node &&
-           instant_since(w->st->now, path->promised_at).ns < manners(w->s).ns;
+           instant_since(w->st->now, path->promised_at).ns < shard_manners(w->s).ns;
 }
 
 static const char *

@@ -281,6 +281,8 @@ accept_head(struct shard_work *w, struct incoming *in)
                      (struct bytes){0});
     }
     judge_rows(path, in, same);
+    if (!same)
+        shard_late_carry_out(w, &in->head, list, &count);
     struct msg *m = PLANTED(acknowledge_before_sync) ? shard_answer_now(w, MSG_WRITTEN)
                                                      : shard_answer_later(w, MSG_WRITTEN);
     answer_written(w, m, in->head_id);

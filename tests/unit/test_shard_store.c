@@ -719,7 +719,7 @@ test_late_notice_drops_boxes_alone(void **state)
     ac_run_ms(p->ac, 15);
     assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
     tell(p, 0, &late);
-    ac_run_ms(p->ac, 15);
+    ac_run_ms(p->ac, 500); /* they wait a while for another change */
     assert_int_equal(state_of(p, "a"), STATE_ACCEPTED);
     assert_int_equal(ac_rows(p->ac, SELF, ROW_VERSION), 2);
     assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
@@ -734,6 +734,67 @@ test_late_notice_drops_boxes_alone(void **state)
     tell(p, 0, &now);
     ac_run_ms(p->ac, 15);
     assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 0);
+    probe_free(p);
+}
+
+/* One head accepted, the next voted for, and the notice of the first come: it waits for the WRITE. */
+static struct probe *
+probe_with_notice(uint64_t seed)
+{
+    struct probe *p = probe_with_writes(seed, 3);
+    struct msg v = vote(p, "a", 0, 0), notice = chosen(&p->writes[0], false, 7);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    v.u.vote.ballot = p->writes[1].u.write.ballot;
+    assert_int_equal(vote_refusal(p, 0, &v), REFUSED_NONE);
+    tell(p, 0, &notice);
+    ac_run_ms(p->ac, 2);
+    assert_int_equal(state_of(p, "a"), STATE_ACCEPTED);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
+    return p;
+}
+
+static void
+test_notice_goes_with_the_next_write(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_notice(26);
+    uint64_t batches = p->ac->nodes[SELF].sequence;
+    assert_int_equal(write_refusal(p, 0, &p->writes[1]), REFUSED_NONE);
+    assert_int_equal(p->ac->nodes[SELF].sequence, batches + 1);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_VERSION), 2);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1); /* those of the second */
+    struct msg late = chosen(&p->writes[1], true, 7);
+    assert_int_equal(write_refusal(p, 0, &p->writes[2]), REFUSED_NONE);
+    tell(p, 0, &late);
+    ac_run_ms(p->ac, 2);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
+    ac_run_ms(p->ac, 500); /* no WRITE comes */
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_VERSION), 3);
+    probe_free(p);
+}
+
+static void
+test_notice_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_notice(27);
+    ac_run_ms(p->ac, 500);
+    assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 0);
+    probe_free(p);
+}
+
+/* Another takes the place of the head that it is about: it is looked at again, and drops nothing. */
+static void
+test_notice_of_a_head_that_is_replaced(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_notice(28);
+    assert_int_equal(write_refusal(p, 0, &p->writes[2]), REFUSED_NONE);
+    ac_run_ms(p->ac, 500);
+    assert_int_equal(state_of(p, "a"), STATE_ACCEPTED);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
     probe_free(p);
 }
 
@@ -1015,6 +1076,9 @@ main(int argc, char **argv)
         cmocka_unit_test(test_credential_is_checked_here),
         cmocka_unit_test(test_write_after_its_notice),
         cmocka_unit_test(test_late_notice_drops_boxes_alone),
+        cmocka_unit_test(test_notice_goes_with_the_next_write),
+        cmocka_unit_test(test_notice_does_not_wait_for_ever),
+        cmocka_unit_test(test_notice_of_a_head_that_is_replaced),
         cmocka_unit_test(test_escrow_of_an_older_incarnation_stays),
         cmocka_unit_test(test_chosen_may_be_forgotten),
         cmocka_unit_test(test_chosen_head_is_not_contradicted),
