@@ -280,7 +280,7 @@ pick_request(struct world *world, unsigned node, unsigned path_number)
         r.expected_version = path->version > 0 ? path->version : 1;
     } else if (r.kind == REQUEST_HISTORY) {
         r.limit = (uint32_t)prng_skewed(prng, 1, PAGE_ROWS);
-    } else if (r.kind == REQUEST_READ && prng_chance(prng, 50)) {
+    } else if (r.kind == REQUEST_READ && prng_chance(prng, 150)) {
         r.stale = true;
     }
     return r;
