@@ -308,8 +308,8 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     bool scanned = w->rows && !unreadable && needs_scan(path, plan, head);
     bool whole = true;
 
-    if (ballot_compare(path->row.row.ballot, ballot) > 0)
-        ballot = path->row.row.ballot;
+    if (ballot_compare(path->row.row.ballot, ballot_promised(ballot)) > 0)
+        ballot = path->row.row.ballot; /* of that very head; another offer's time says nothing */
     if (!list)
         return;
     if (plan != PLAN_PRUNE) {

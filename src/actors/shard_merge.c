@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/standing.h"
 #include "actors/sweep.h"
 #include "base/planted.h"
 
@@ -94,18 +95,48 @@ note_helper(struct shard_work *w, const struct merge *m)
     w->path->offer_from = (uint16_t)(before | helper_bit(w));
 }
 
+static bool
+is_mere_offer(const struct accepted *in)
+{
+    return in->ballot.offer && in->state != STATE_CHOSEN;
+}
+
+/* From before the store was lost or put back, and no helper has brought anything that speaks for it. */
+static bool
+is_from_before(const struct shard_work *w, const struct shard_row *own)
+{
+    const struct membership *ms = w->s->membership;
+    return (own->row.state == STATE_ACCEPTED || own->row.state == STATE_RECEIVED) &&
+           own->row.incarnation != ms->members[ms->self].incarnation;
+}
+
 /*
- * An own first head, voted on before that offer was made, that no helper has brought: had it been
- * chosen, one of them would have it, or what was built on it, and not have taken the offer. It is from
- * before the store was lost or put back. Of later heads that is not known: whatever a helper has
- * brought since may have been built on.
+ * A helper has taken an offer, and here is another first head from before. If that is an offer, it was
+ * not chosen, whichever is the later: that helper has not taken it. If it was voted on, it was not
+ * either: a helper would have it, or what was built on it. Of later heads that is not known.
  */
 static bool
-is_stale(const struct shard_row *own, const struct accepted *in)
+is_stale(const struct shard_work *w, const struct shard_row *own, const struct accepted *in)
 {
-    return own->row.state == STATE_ACCEPTED && !own->row.ballot.offer && in->ballot.offer &&
-           in->state == STATE_ACCEPTED && own->head.generation == 1 &&
-           ballot_compare(ballot_promised(in->ballot), own->row.ballot) > 0;
+    return is_mere_offer(in) && is_from_before(w, own) && own->head.generation == 1 &&
+           !bytes_equal(in->head, own->row.head) &&
+           !(own->row.ballot.offer && PLANTED(later_offer_stays));
+}
+
+/*
+ * The others have handed over what this node needs to know, and it may have taken an offer since. Of
+ * whoever is late with a page it may have been lost meanwhile what that says. Where both were voted on
+ * the ballots tell what is newer; with an offer they do not.
+ */
+static bool
+is_too_late(const struct shard_work *w, const struct shard_row *own, const struct accepted *in)
+{
+    struct replicas replicas;
+    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    return own->row.state != STATE_ABSENT && in->state != STATE_CHOSEN &&
+           (own->row.ballot.offer || in->ballot.offer) && !PLANTED(late_page_counts) &&
+           standing_handed_over(w->s->membership, &replicas) &&
+           !shard_store_in_doubt(w->s, w->path->link.path);
 }
 
 /* The head that stands afterwards. False: what came contradicts what is known here. */
@@ -119,7 +150,7 @@ choose_head(struct shard_work *w, struct merge *m)
     bool present = own->row.state != STATE_ABSENT;
     bool same = present && memcmp(id, own->head.id, ID_BYTES) == 0;
     int order = ballot_compare(in->ballot, own->row.ballot);
-    bool take = !present || order > 0 || is_stale(own, in);
+    bool take = (!present || order > 0 || is_stale(w, own, in)) && !is_too_late(w, own, in);
     if (head_decode(in->head, &m->head) != OK || !head_is_of_path(w, &m->head))
         return false;
     if (take && !same && own->row.state == STATE_CHOSEN &&
@@ -138,7 +169,9 @@ choose_head(struct shard_work *w, struct merge *m)
         m->state = STATE_CHOSEN;
     if (in->state == STATE_CHOSEN && (take || same))
         m->state = STATE_CHOSEN;
-    m->changed = take || m->state != own->row.state;
+    /* What was voted on shows that no offer is chosen but what it is, or is built on. */
+    bool spoken_for = !take && !is_mere_offer(in) && is_from_before(w, own);
+    m->changed = take || spoken_for || m->state != own->row.state;
     return take || head_decode(m->encoded, &m->head) == OK;
 }
 

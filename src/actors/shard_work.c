@@ -121,6 +121,9 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     struct row_key key;
     struct buf value = {0};
     struct bytes copy = {0};
+    struct path_row *row = &w->path->next.row;
+    const struct membership *ms = w->s->membership;
+    row->incarnation = row->state == STATE_CHOSEN ? 0 : ms->members[ms->self].incarnation;
     row_key_path(w->path->link.path, &key);
     enum vault_err err = path_row_encode(&w->path->next.row, &value);
     if (err == OK)

@@ -221,22 +221,24 @@ is_sure(const struct membership *ms)
 }
 
 bool
-standing_ready(const struct membership *ms, const struct replicas *replicas)
+standing_handed_over(const struct membership *ms, const struct replicas *replicas)
 {
-    unsigned majority = replicas_majority(replicas), told = 0, handed = 0;
-    unsigned needed = replicas->count - majority + 1;
-    for (unsigned i = 0; i < replicas->count; i++) {
-        const struct member *m = &ms->members[replicas->nodes[i]];
-        if (replicas->nodes[i] == ms->self)
-            continue;
-        told += m->told;
-        handed += m->handed_over;
-    }
+    unsigned needed = replicas->count - replicas_majority(replicas) + 1, handed = 0;
+    for (unsigned i = 0; i < replicas->count; i++)
+        handed += replicas->nodes[i] != ms->self && ms->members[replicas->nodes[i]].handed_over;
     if (PLANTED(recovered_too_early))
         needed--;
-    if (ms->members[ms->self].recovery == RECOVERY_HANDOVER && handed < needed)
-        return false;
-    return is_sure(ms) && told >= majority - 1;
+    return ms->members[ms->self].recovery != RECOVERY_HANDOVER || handed >= needed;
+}
+
+bool
+standing_ready(const struct membership *ms, const struct replicas *replicas)
+{
+    unsigned told = 0;
+    for (unsigned i = 0; i < replicas->count; i++)
+        told += replicas->nodes[i] != ms->self && ms->members[replicas->nodes[i]].told;
+    return standing_handed_over(ms, replicas) && is_sure(ms) &&
+           told >= replicas_majority(replicas) - 1;
 }
 
 bool

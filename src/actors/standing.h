@@ -45,6 +45,8 @@ bool standing_counts(struct membership *ms, const struct replicas *replicas, uin
 uint64_t standing_config(const struct membership *ms);
 bool standing_counts_whole(struct membership *ms, uint8_t from, const struct incarnations *said);
 
+/* Enough of the others have handed over what this node needs to know, or it needs nothing. */
+bool standing_handed_over(const struct membership *ms, const struct replicas *replicas);
 /* This node may vote, accept and answer reads of a path with these replicas. */
 bool standing_ready(const struct membership *ms, const struct replicas *replicas);
 /* The same for all paths, as far as can be said without one. */

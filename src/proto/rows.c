@@ -389,6 +389,7 @@ path_row_encode(const struct path_row *row, struct buf *out)
 {
     struct cbor_writer w;
     size_t start = out->size;
+    bool chosen = row->state == STATE_CHOSEN; /* only then anything is erased */
 
     row_writer_init(&w, out, row->proof.size > 0 ? 7 : 6);
     codec_require(&w, !ballot_is_none(row->ballot), ERR_RANGE);
@@ -396,7 +397,7 @@ path_row_encode(const struct path_row *row, struct buf *out)
     codec_put_range(&w, row->state, STATE_ACCEPTED, STATE_RECEIVED);
     codec_put_bytes(&w, row->head, 1, HEAD_BYTES_MAX);
     cbor_put_bool(&w, row->erased);
-    cbor_put_uint(&w, row->erased_generation);
+    cbor_put_uint(&w, chosen ? row->erased_generation : row->incarnation);
     cbor_put_uint(&w, row->erased_share_key);
     if (row->proof.size > 0)
         codec_put_bytes(&w, row->proof, 1, PROOF_BYTES_MAX);
@@ -416,7 +417,7 @@ path_row_decode(struct bytes encoded, struct path_row *out)
     out->state = (enum accepted_state)codec_get_range(&r, STATE_ACCEPTED, STATE_RECEIVED);
     out->head = codec_get_bytes(&r, 1, HEAD_BYTES_MAX);
     out->erased = cbor_get_bool(&r);
-    out->erased_generation = cbor_get_uint(&r);
+    *(out->state == STATE_CHOSEN ? &out->erased_generation : &out->incarnation) = cbor_get_uint(&r);
     out->erased_share_key = cbor_get_uint(&r);
     if (fields == 7)
         out->proof = codec_get_bytes(&r, 1, PROOF_BYTES_MAX);

@@ -132,6 +132,7 @@ struct path_row {
     /* When it was erased, newest of: the keys of the path's bucket, this node's share keys. */
     uint64_t erased_generation;
     uint64_t erased_share_key;
+    uint64_t incarnation; /* of the store when that was written; not kept of a CHOSEN one */
     struct bytes proof; /* as in struct accepted; empty: none, and then it is not written */
 };
 MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);

@@ -207,6 +207,14 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
         p->erased[node] = head.generation;
 }
 
+void
+checks_row_put_back(struct actor_checks *checks, unsigned node, const struct path_row *row)
+{
+    struct head head;
+    if (head_decode(row->head, &head) == OK)
+        path_of(checks, head.path)->highest[node] = row->ballot;
+}
+
 bool
 checks_has_accepted(const struct checked_path *path, unsigned node, struct ballot ballot,
                     const uint8_t head_id[static ID_BYTES])

@@ -26,8 +26,9 @@ incarnation_of(struct actor_cluster *ac, unsigned node)
                                                                                 : 0;
 }
 
+/* `checks`: of the node that is to go on with them; NULL: nobody is. */
 static void
-copy_rows(struct store *from, struct store *to)
+copy_rows(struct store *from, struct store *to, struct actor_checks *checks, unsigned node)
 {
     static const uint8_t tables[] = {ROW_META,  ROW_PATH,    ROW_VERSION,
                                      ROW_BOXES, ROW_DEALING, ROW_ERASURE};
@@ -44,7 +45,10 @@ copy_rows(struct store *from, struct store *to)
                    "scan");
         for (size_t i = 0; i < count; i++) {
             struct store_change change = {STORE_PUT, rows[i].key, rows[i].value};
+            struct path_row row;
             ac_require(to->ops->commit(to, &change, 1) == OK, "commit");
+            if (checks && tables[t] == ROW_PATH && path_row_decode(rows[i].value, &row) == OK)
+                checks_row_put_back(checks, node, &row);
         }
     }
     ac_require(to->ops->sync(to) == OK, "sync");
@@ -72,7 +76,7 @@ ac_snapshot(struct actor_cluster *ac, unsigned node)
     if (n->snapshot)
         n->snapshot->ops->close(n->snapshot);
     ac_require(store_mem_new(&n->snapshot) == OK, "a store");
-    copy_rows(n->store, n->snapshot);
+    copy_rows(n->store, n->snapshot, NULL, node);
     n->snapshot_sequence = n->sequence;
 }
 
@@ -83,10 +87,10 @@ ac_roll_back(struct actor_cluster *ac, unsigned node, bool noticed)
     ac_require(!n->node && n->snapshot, "the node is down, and there is a copy");
     n->incarnation_known = noticed ? incarnation_of(ac, node) : 0;
     open_new(n);
-    copy_rows(n->snapshot, n->store);
     n->sequence = n->snapshot_sequence;
     n->finding = noticed ? STORE_BEHIND : STORE_INTACT;
     checks_store_gone(&ac->checks, node);
+    copy_rows(n->snapshot, n->store, &ac->checks, node);
 }
 
 bool

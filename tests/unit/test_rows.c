@@ -296,15 +296,19 @@ RECODE(recode_peer, peer_row, peer_row_decode, peer_row_encode)
 static struct path_row
 dice_path_row(struct dice *dice)
 {
-    return (struct path_row){
+    struct path_row row = {
         .ballot = dice_ballot(dice),
         .state = (enum accepted_state)dice_between(dice, STATE_ACCEPTED, STATE_RECEIVED),
         .head = dice_bytes(dice, 1, 80),
         .erased = dice_coin(dice),
-        .erased_generation = dice_number(dice, 0, UINT64_MAX),
         .erased_share_key = dice_number(dice, 0, UINT64_MAX),
         .proof = dice_bytes(dice, 0, 80),
     };
+    if (row.state != STATE_CHOSEN)
+        row.incarnation = dice_number(dice, 0, UINT64_MAX);
+    else
+        row.erased_generation = dice_number(dice, 0, UINT64_MAX);
+    return row;
 }
 
 static struct version_row
@@ -365,6 +369,7 @@ test_path_rows(void **state)
         assert_true(bytes_equal(row.head, back.head));
         assert_int_equal(row.erased, back.erased);
         assert_int_equal(row.erased_generation, back.erased_generation);
+        assert_int_equal(row.incarnation, back.incarnation);
         assert_int_equal(row.erased_share_key, back.erased_share_key);
         assert_true(recodes(recode_path, buf_bytes(&out)));
         buf_close(&out);
