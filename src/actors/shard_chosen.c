@@ -506,6 +506,7 @@ drop_boxes_before(struct shard_work *w)
     size_t count = 0;
     if (!list || path->before_version == 0 || path->row.row.state == STATE_ABSENT ||
         memcmp(path->row.head.prev, w->msg->u.chosen.head_id, ID_BYTES) != 0 ||
+        memcmp(path->before_id, w->msg->u.chosen.head_id, ID_BYTES) != 0 ||
         written_by(w) != all_replicas(w))
         return;
     uint64_t version = path->before_version;

@@ -105,8 +105,9 @@ struct shard_path {
     uint16_t offer_from;          /* bit per node: who has handed over the offer that is RECEIVED */
     uint64_t before_version;      /* of the head that the accepted one has replaced; 0: not known */
     uint8_t before_version_id[ID_BYTES];
-    struct bucket *bucket;  /* borrowed; NULL: not asked for yet, see shard_bucket() */
-    struct kept_rows *kept; /* of the accepted head's version; NULL: none */
+    uint8_t before_id[ID_BYTES]; /* that head */
+    struct bucket *bucket;       /* borrowed; NULL: not asked for yet, see shard_bucket() */
+    struct kept_rows *kept;      /* of the accepted head's version; NULL: none */
 };
 
 static inline void

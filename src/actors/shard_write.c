@@ -235,6 +235,7 @@ note_before(struct shard_path *path, const struct head *next)
                    have->brings_version && memcmp(next->prev, have->id, ID_BYTES) == 0;
     path->before_version = follows ? have->version : 0;
     memcpy(path->before_version_id, have->version_id, ID_BYTES);
+    memcpy(path->before_id, have->id, ID_BYTES);
 }
 
 static void

@@ -703,6 +703,28 @@ test_write_after_its_notice(void **state)
 }
 
 /*
+ * What is remembered is the version that the head accepted here last was built on. Where another head
+ * took the place of that one by its notice alone, a late notice of the head below says nothing of it.
+ */
+static void
+test_late_notice_of_another(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(17, 3);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    assert_int_equal(write_refusal(p, 0, &p->writes[1]), REFUSED_NONE);
+    struct msg next = chosen(&p->writes[2], true, 3), late = chosen(&p->writes[1], true, 7);
+    tell(p, 0, &next);
+    ac_run_ms(p->ac, 15);
+    assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
+    tell(p, 0, &late);
+    ac_run_ms(p->ac, 15);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
+    probe_free(p);
+}
+
+/*
  * The notice of a version comes when the next one has been accepted. It sets nothing and drops no
  * version; but the boxes of that version go, if all have written it.
  */
@@ -1079,6 +1101,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_notice_goes_with_the_next_write),
         cmocka_unit_test(test_notice_does_not_wait_for_ever),
         cmocka_unit_test(test_notice_of_a_head_that_is_replaced),
+        cmocka_unit_test(test_late_notice_of_another),
         cmocka_unit_test(test_escrow_of_an_older_incarnation_stays),
         cmocka_unit_test(test_chosen_may_be_forgotten),
         cmocka_unit_test(test_chosen_head_is_not_contradicted),
