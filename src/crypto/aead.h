@@ -1,4 +1,6 @@
-/* XChaCha20-Poly1305 (IETF) and, for key wrap only, AES-256-GCM. */
+/*
+ * XChaCha20-Poly1305 (IETF) and, for key wrap, blocks of the store and TLS records, AES-256-GCM.
+ */
 #ifndef OSTRAKA_CRYPTO_AEAD_H
 #define OSTRAKA_CRYPTO_AEAD_H
 
@@ -18,8 +20,8 @@ MUST_CHECK enum vault_err aead_open(const uint8_t key[static AEAD_KEY_BYTES],
                                     struct bytes sealed, uint8_t *out);
 
 /*
- * AES-256-GCM, 12-byte nonce, tag appended. libsodium's where the CPU has AES, else wolfCrypt's.
- * Errors: ERR_NOMEM, ERR_CORRUPT.
+ * AES-256-GCM, 12-byte nonce, tag appended. Where the CPU has AES libsodium's, or GnuTLS's for what
+ * is long; else wolfCrypt's. Errors: ERR_NOMEM, ERR_CORRUPT.
  */
 MUST_CHECK enum vault_err gcm_seal(const uint8_t key[static AEAD_KEY_BYTES],
                                    const uint8_t nonce[static GCM_NONCE_BYTES], struct bytes ad,
@@ -31,6 +33,7 @@ MUST_CHECK enum vault_err gcm_open(const uint8_t key[static AEAD_KEY_BYTES],
 /*
  * AES-256-GCM with the tag apart, by the processor's own instructions alone; for TLS records
  * (runtime/tls_crypto_callback.c). Call the other two only where it is available. In place is allowed.
+ * Long records go faster where the tag follows at once.
  */
 bool gcm_hardware_available(void);
 void gcm_hardware_seal(const uint8_t key[static AEAD_KEY_BYTES],

@@ -1,6 +1,7 @@
 /*
  * The primitives against published vectors: Wycheproof's where the folder is there, a few from
- * RFCs and NIST always. AES-256-GCM runs twice, through gcm_* and through wolfCrypt alone.
+ * RFCs and NIST always. AES-256-GCM runs three times: through gcm_*, and through wolfCrypt and
+ * GnuTLS alone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <sodium.h>
 
 #include "crypto/aead_portable.h"
+#include "crypto/gcm_long.h"
 #include "crypto/secret.h"
 #include "vectors.h"
 
@@ -91,6 +93,20 @@ gcm_open_wolf(const uint8_t *key, const uint8_t *nonce, struct bytes ad, struct 
               uint8_t *out)
 {
     return gcm_open_portable(key, nonce, ad, sealed, out);
+}
+
+static enum vault_err
+gcm_seal_gnutls(const uint8_t *key, const uint8_t *nonce, struct bytes ad, struct bytes plain,
+                uint8_t *out)
+{
+    return gcm_long_seal(key, nonce, ad, plain, out);
+}
+
+static enum vault_err
+gcm_open_gnutls(const uint8_t *key, const uint8_t *nonce, struct bytes ad, struct bytes sealed,
+                uint8_t *out)
+{
+    return gcm_long_open(key, nonce, ad, sealed, out);
 }
 
 struct aead_vector {
@@ -192,6 +208,13 @@ gcm_wolf_test(json_t *group, json_t *test, const char *result, struct tally *tal
 }
 
 static void
+gcm_gnutls_test(json_t *group, json_t *test, const char *result, struct tally *tally)
+{
+    (void)group;
+    aead_test(test, result, tally, GCM_NONCE_BYTES, gcm_seal_gnutls, gcm_open_gnutls);
+}
+
+static void
 wycheproof_xchacha(void **state)
 {
     struct tally t;
@@ -219,6 +242,10 @@ wycheproof_gcm(void **state)
     assert_true(t.invalid > 10);
     assert_true(each_test("wycheproof/aes_gcm_test.json", &t, gcm_wolf_test));
     print_tally("AES-256-GCM (wolfCrypt)", &t);
+    assert_true(t.valid > 20);
+    assert_true(t.invalid > 10);
+    assert_true(each_test("wycheproof/aes_gcm_test.json", &t, gcm_gnutls_test));
+    print_tally("AES-256-GCM (GnuTLS)", &t);
     assert_true(t.valid > 20);
     assert_true(t.invalid > 10);
 }
@@ -279,6 +306,7 @@ aead_built_in(void **state)
     for (unsigned i = 0; i < 3; i++) {
         aead_built_in_case(gcm[i], gcm_seal_any, gcm_open_any);
         aead_built_in_case(gcm[i], gcm_seal_wolf, gcm_open_wolf);
+        aead_built_in_case(gcm[i], gcm_seal_gnutls, gcm_open_gnutls);
     }
 }
 
