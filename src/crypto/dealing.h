@@ -84,8 +84,8 @@ struct dealing_recipients {
 
 /*
  * Makes a dealing; all memory of *out is in `arena`. Afterwards two different k-subsets of the
- * shares (one, when n = k) are combined again and the key commitment compared. Every intermediate
- * secret is wiped. Errors: ERR_RANGE, ERR_TOO_LARGE, ERR_ENTROPY, ERR_NOMEM, ERR_BUSY, ERR_CORRUPT
+ * shares (one, when n = k) are combined again; both must give the same, and that the key
+ * commitment. Every intermediate secret is wiped. Errors: ERR_RANGE, ERR_TOO_LARGE, ERR_ENTROPY, ERR_NOMEM, ERR_BUSY, ERR_CORRUPT
  * (the self-check, or an unusable key).
  */
 MUST_CHECK enum vault_err dealing_make(const struct dealing_place *place,

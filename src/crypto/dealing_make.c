@@ -11,6 +11,7 @@
 
 static_assert((int)WRAPPED_BYTES <= (int)SHAMIR_SECRET_BYTES_MAX, "W can be split");
 static_assert((int)WRAPPED_BYTES <= (int)SECRET_BYTES_MAX, "a share fits a slot and a box");
+static_assert(HASH_BYTES == crypto_verify_32_BYTES, "compared in constant time");
 
 /* The secrets of a dealing in the making; wiped at once, whatever happens. */
 struct making {
@@ -122,46 +123,61 @@ box_shares(const struct dealing_place *place, const struct dealing_recipients *r
     return err;
 }
 
-/* Combines the k shares from `first` on, and compares what comes out with the key commitment. */
+/* W again, from the k shares from `first` on. */
 static enum vault_err
-check_subset(const struct making *m, unsigned first, const struct dealing *dealing,
-             const struct dealing_place *place, const struct master_key *master, struct bytes info)
+recombine(const struct making *m, unsigned first, const struct dealing *dealing,
+          uint8_t out[static WRAPPED_BYTES])
 {
-    uint8_t wrapped[WRAPPED_BYTES] = {0};
-    uint8_t dek[DEK_BYTES] = {0};
-    struct dealing_keys keys = {0};
     uint8_t xs[REPLICAS_MAX];
     const uint8_t *shares[REPLICAS_MAX];
-    enum vault_err err;
 
     for (unsigned i = 0; i < dealing->threshold; i++) {
         xs[i] = (uint8_t)(first + i + 1);
         shares[i] = share_of(m, first + i).data;
     }
-    err = shamir_value_at(xs, shares, dealing->threshold, m->wrapped_size, 0, wrapped);
-    if (err == OK)
-        err = dealing_unwrap(master, place, dealing->id, bytes_of(wrapped, m->wrapped_size), dek);
-    if (err == OK)
-        err = dealing_derive(dek, dealing->id, info, &keys);
-    if (err == OK && sodium_memcmp(keys.commitment, dealing->key_commitment, HASH_BYTES) != 0)
-        err = ERR_CORRUPT;
-    sodium_memzero(wrapped, sizeof(wrapped));
-    sodium_memzero(dek, sizeof(dek));
-    sodium_memzero(&keys, sizeof(keys));
-    return err == OK || err == ERR_NOMEM ? err : ERR_CORRUPT;
+    return shamir_value_at(xs, shares, dealing->threshold, m->wrapped_size, 0, out);
 }
 
-/* The first k and the last k, which are two different subsets unless n = k. */
+/* The way back of a reader: to the data key, and to the key commitment. */
+static enum vault_err
+check_wrapped(const struct dealing *dealing, const struct dealing_place *place,
+              const struct master_key *master, struct bytes info, struct bytes wrapped)
+{
+    uint8_t dek[DEK_BYTES] = {0};
+    struct dealing_keys keys = {0};
+    enum vault_err err = dealing_unwrap(master, place, dealing->id, wrapped, dek);
+
+    if (err == OK)
+        err = dealing_derive(dek, dealing->id, info, &keys);
+    if (err == OK && crypto_verify_32(keys.commitment, dealing->key_commitment) != 0)
+        err = ERR_CORRUPT;
+    sodium_memzero(dek, sizeof(dek));
+    sodium_memzero(&keys, sizeof(keys));
+    return err;
+}
+
+/*
+ * The first k and the last k, which are two different subsets unless n = k. What both give alike
+ * is tried once.
+ */
 static enum vault_err
 check_self(const struct making *m, const struct dealing *dealing, const struct dealing_place *place,
            const struct master_key *master, struct bytes info)
 {
-    unsigned last = (unsigned)dealing->count - dealing->threshold;
-    enum vault_err err = check_subset(m, 0, dealing, place, master, info);
+    uint8_t first[WRAPPED_BYTES] = {0}, last[WRAPPED_BYTES] = {0};
+    struct bytes wrapped = bytes_of(first, m->wrapped_size);
+    enum vault_err err = recombine(m, 0, dealing, first);
 
-    if (err == OK && last > 0)
-        err = check_subset(m, last, dealing, place, master, info);
-    return err;
+    if (err == OK && dealing->count > dealing->threshold) {
+        err = recombine(m, (unsigned)dealing->count - dealing->threshold, dealing, last);
+        if (err == OK && !secret_equal(wrapped, bytes_of(last, m->wrapped_size)))
+            err = ERR_CORRUPT;
+    }
+    if (err == OK)
+        err = check_wrapped(dealing, place, master, info, wrapped);
+    sodium_memzero(first, sizeof(first));
+    sodium_memzero(last, sizeof(last));
+    return err == OK || err == ERR_NOMEM ? err : ERR_CORRUPT;
 }
 
 /* Everything after the arguments were found good. `info` is an empty buffer. */
