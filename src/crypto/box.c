@@ -1,6 +1,7 @@
 /*
  * Sender and receiver of boxed shares. Agreements (X25519, 42 us each) are remembered on both
- * sides: by the sender for one pair of keys each, by the receiver for the pairs used last.
+ * sides: by the sender for one pair of keys each, by the receiver for the pairs used last. What is
+ * kept is what HKDF extracts from the agreement, and all that keys of boxes are derived from.
  */
 #include "crypto/box.h"
 
@@ -63,8 +64,23 @@ box_info(const struct box_ends *ends, struct buf *out)
     return w.err;
 }
 
+/* Errors: ERR_CORRUPT, and `out` is zeroed. */
 static enum vault_err
-box_key(const uint8_t agreement[static X25519_BYTES], const struct box_ends *ends, struct buf *info,
+agree(const struct secret *private_half, const uint8_t public_half[static X25519_BYTES],
+      uint8_t out[static KEY_BYTES])
+{
+    uint8_t point[X25519_BYTES] = {0};
+    enum vault_err err = x25519_agree(private_half, public_half, point);
+
+    memset(out, 0, KEY_BYTES);
+    if (err == OK)
+        err = hkdf_sha256_extract(bytes_of(point, sizeof(point)), bytes_of(NULL, 0), out);
+    sodium_memzero(point, sizeof(point));
+    return err;
+}
+
+static enum vault_err
+box_key(const uint8_t agreement[static KEY_BYTES], const struct box_ends *ends, struct buf *info,
         uint8_t key[static AEAD_KEY_BYTES])
 {
     enum vault_err err = box_info(ends, info);
@@ -72,8 +88,7 @@ box_key(const uint8_t agreement[static X25519_BYTES], const struct box_ends *end
     memset(key, 0, AEAD_KEY_BYTES);
     if (err != OK)
         return err;
-    return hkdf_sha256(bytes_of(agreement, X25519_BYTES), bytes_of(NULL, 0), buf_bytes(info), key,
-                       AEAD_KEY_BYTES);
+    return hkdf_sha256_expand(agreement, buf_bytes(info), key, AEAD_KEY_BYTES);
 }
 
 /* Sender */
@@ -120,10 +135,10 @@ sender_agree(struct box_sender *sender, unsigned peer, const struct share_key_pu
         return OK;
     secret_free(sender->arena, agreement);
     *known = (struct share_key_public){0};
-    err = secret_new(sender->arena, X25519_BYTES, agreement);
+    err = secret_new(sender->arena, KEY_BYTES, agreement);
     if (err != OK)
         return err;
-    err = x25519_agree(&sender->ephemeral, to->key, agreement->data);
+    err = agree(&sender->ephemeral, to->key, agreement->data);
     if (err != OK) {
         secret_free(sender->arena, agreement);
         return err;
@@ -328,7 +343,7 @@ find_agreement(const struct share_keyring *ring, uint64_t id, const uint8_t *eph
 /* In place of the one used longest ago. Without a slot it is made again the next time. */
 static void
 remember_agreement(struct share_keyring *ring, uint64_t id, const uint8_t *ephemeral_public,
-                   const uint8_t agreement[static X25519_BYTES])
+                   const uint8_t agreement[static KEY_BYTES])
 {
     unsigned oldest = 0;
 
@@ -337,7 +352,7 @@ remember_agreement(struct share_keyring *ring, uint64_t id, const uint8_t *ephem
             oldest = i;
     }
     forget_agreement(ring, oldest);
-    if (secret_copy(ring->arena, bytes_of(agreement, X25519_BYTES),
+    if (secret_copy(ring->arena, bytes_of(agreement, KEY_BYTES),
                     &ring->agreements[oldest].agreement) != OK)
         return;
     ring->agreements[oldest].share_key_id = id;
@@ -356,7 +371,7 @@ box_open(struct share_keyring *ring, struct bytes info, uint8_t x, struct bytes 
          size_t *share_size)
 {
     struct box_ends ends = {.place = info, .x = x};
-    uint8_t agreement[X25519_BYTES] = {0};
+    uint8_t agreement[KEY_BYTES] = {0};
     uint8_t key[AEAD_KEY_BYTES] = {0};
     struct buf key_info = {0};
     unsigned own, known;
@@ -376,10 +391,10 @@ box_open(struct share_keyring *ring, struct bytes info, uint8_t x, struct bytes 
 
     known = find_agreement(ring, ends.share_key->id, ends.ephemeral_public);
     if (known < BOX_AGREEMENTS_MAX) {
-        memcpy(agreement, ring->agreements[known].agreement.data, X25519_BYTES);
+        memcpy(agreement, ring->agreements[known].agreement.data, KEY_BYTES);
         ring->agreements[known].used = ++ring->clock;
     } else {
-        err = x25519_agree(&ring->keys[own].private_half, ends.ephemeral_public, agreement);
+        err = agree(&ring->keys[own].private_half, ends.ephemeral_public, agreement);
         if (err != OK)
             goto out;
     }

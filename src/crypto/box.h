@@ -36,7 +36,7 @@ struct box_sender {
     uint8_t ephemeral_public[X25519_BYTES];
     struct {
         struct share_key_public to;
-        struct secret agreement;
+        struct secret agreement; /* what HKDF extracts from it */
     } peers[NODES_MAX];
 };
 
@@ -59,8 +59,8 @@ struct share_keyring {
     struct {
         uint64_t share_key_id;
         uint8_t ephemeral_public[X25519_BYTES];
-        struct secret agreement;
-        uint64_t used; /* recency */
+        struct secret agreement; /* what HKDF extracts from it */
+        uint64_t used;           /* recency */
     } agreements[BOX_AGREEMENTS_MAX];
     uint64_t clock;
     uint64_t oldest_saved; /* lowest id that the file of the ring may have */

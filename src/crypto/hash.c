@@ -9,6 +9,7 @@
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
 static_assert(SHORT_HASH_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
 static_assert(KEY_BYTES == crypto_generichash_KEYBYTES, "keyed BLAKE2b-256");
+static_assert(KEY_BYTES == SHA256_DIGEST_SIZE, "a pseudorandom key of HKDF");
 
 enum {
     HKDF_OUT_MAX = 255 * SHA256_DIGEST_SIZE,
@@ -120,29 +121,66 @@ hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input)
     return number;
 }
 
-enum vault_err
-hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info, uint8_t *out, size_t out_size)
+static const uint8_t none[1];
+
+static struct bytes
+not_null(struct bytes b)
 {
-    static const uint8_t none[1];
+    return b.size > 0 ? b : bytes_of(none, 0);
+}
+
+/* Without wiping the stack: for what does so afterwards. */
+static void
+extract(struct bytes ikm, struct bytes salt, uint8_t prk[static KEY_BYTES])
+{
     struct hmac_sha256_ctx hmac;
-    uint8_t prk[SHA256_DIGEST_SIZE];
 
-    if (out_size == 0 || out_size > HKDF_OUT_MAX || ikm.size > INT32_MAX || salt.size > INT32_MAX ||
-        info.size > INT32_MAX)
-        return ERR_RANGE;
-
-    hmac_sha256_set_key(&hmac, salt.size, salt.size > 0 ? salt.data : none);
+    hmac_sha256_set_key(&hmac, salt.size, not_null(salt).data);
     hkdf_extract(&hmac, (nettle_hash_update_func *)hmac_sha256_update,
-                 (nettle_hash_digest_func *)hmac_sha256_digest, sizeof(prk), ikm.size,
-                 ikm.size > 0 ? ikm.data : none, prk);
-    hmac_sha256_set_key(&hmac, sizeof(prk), prk);
+                 (nettle_hash_digest_func *)hmac_sha256_digest, KEY_BYTES, ikm.size,
+                 not_null(ikm).data, prk);
+    sodium_memzero(&hmac, sizeof(hmac));
+}
+
+enum vault_err
+hkdf_sha256_extract(struct bytes ikm, struct bytes salt, uint8_t prk[static KEY_BYTES])
+{
+    memset(prk, 0, KEY_BYTES);
+    if (ikm.size > INT32_MAX || salt.size > INT32_MAX)
+        return ERR_RANGE;
+    extract(ikm, salt, prk);
+    sodium_stackzero(HKDF_STACK_BYTES);
+    return OK;
+}
+
+enum vault_err
+hkdf_sha256_expand(const uint8_t prk[static KEY_BYTES], struct bytes info, uint8_t *out,
+                   size_t out_size)
+{
+    struct hmac_sha256_ctx hmac;
+
+    if (out_size == 0 || out_size > HKDF_OUT_MAX || info.size > INT32_MAX)
+        return ERR_RANGE;
+    hmac_sha256_set_key(&hmac, KEY_BYTES, prk);
     hkdf_expand(&hmac, (nettle_hash_update_func *)hmac_sha256_update,
-                (nettle_hash_digest_func *)hmac_sha256_digest, sizeof(prk), info.size,
-                info.size > 0 ? info.data : none, out_size, out);
-    sodium_memzero(prk, sizeof(prk));
+                (nettle_hash_digest_func *)hmac_sha256_digest, KEY_BYTES, info.size,
+                not_null(info).data, out_size, out);
     sodium_memzero(&hmac, sizeof(hmac));
     sodium_stackzero(HKDF_STACK_BYTES);
     return OK;
+}
+
+enum vault_err
+hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info, uint8_t *out, size_t out_size)
+{
+    uint8_t prk[KEY_BYTES];
+
+    if (ikm.size > INT32_MAX || salt.size > INT32_MAX)
+        return ERR_RANGE;
+    extract(ikm, salt, prk);
+    enum vault_err err = hkdf_sha256_expand(prk, info, out, out_size);
+    sodium_memzero(prk, sizeof(prk));
+    return err;
 }
 
 void

@@ -22,6 +22,14 @@ uint64_t hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes inp
 /* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE. */
 MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info,
                                       uint8_t *out, size_t out_size);
+/*
+ * Its two halves, for whom derives more than once from the same: the first is made once and kept, as
+ * secret as what it was made of. Errors: ERR_RANGE.
+ */
+MUST_CHECK enum vault_err hkdf_sha256_extract(struct bytes ikm, struct bytes salt,
+                                              uint8_t prk[static KEY_BYTES]);
+MUST_CHECK enum vault_err hkdf_sha256_expand(const uint8_t prk[static KEY_BYTES], struct bytes info,
+                                             uint8_t *out, size_t out_size);
 
 /* Lower-case hex in constant time; `out` takes 2 * size + 1 bytes with its NUL. */
 void hex_encode(struct bytes input, char *out);

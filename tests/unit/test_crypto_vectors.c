@@ -378,9 +378,15 @@ hkdf_check(const struct bytes *ikm, const struct bytes *salt, const struct bytes
            const struct bytes *okm, size_t size, bool valid)
 {
     uint8_t *out = calloc(1, size + 1);
+    uint8_t prk[KEY_BYTES];
 
     assert_non_null(out);
     assert_int_equal(hkdf_sha256(*ikm, *salt, *info, out, size), valid ? OK : ERR_RANGE);
+    if (valid)
+        assert_memory_equal(out, okm->data, okm->size);
+    memset(out, 0, size);
+    assert_int_equal(hkdf_sha256_extract(*ikm, *salt, prk), OK);
+    assert_int_equal(hkdf_sha256_expand(prk, *info, out, size), valid ? OK : ERR_RANGE);
     if (valid)
         assert_memory_equal(out, okm->data, okm->size);
     free(out);
