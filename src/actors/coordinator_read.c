@@ -117,7 +117,7 @@ gather(struct work *w, struct gathered *g)
         }
         struct share share = {.x = (uint8_t)(i + 1), .data = secret_bytes(&a->share)};
         if (a->share_state == SHARE_HELD &&
-            (PLANTED(mix_dealings) || dealing_share_matches(&g->dealing, &share))) {
+            (PLANTED(mix_dealings) || dealing_share_check(&g->dealing, &share))) {
             g->shares[g->count++] = share;
         } else {
             g->missing |= UINT64_C(1) << i;

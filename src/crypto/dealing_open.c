@@ -39,6 +39,15 @@ dealing_share_matches(const struct dealing *dealing, const struct share *share)
 }
 
 bool
+dealing_share_check(const struct dealing *dealing, struct share *share)
+{
+    bool good = dealing_share_matches(dealing, share);
+
+    share->good_for = good ? dealing : NULL;
+    return good;
+}
+
+bool
 dealing_box_matches(const struct dealing *dealing, uint8_t x, struct bytes box)
 {
     uint8_t hash[HASH_BYTES];
@@ -112,8 +121,9 @@ choose_subset(const struct dealing *dealing, const struct share *shares, unsigne
     *out = (struct subset){.same_sizes = true};
     for (unsigned i = 0; i < count && out->count < dealing->threshold; i++) {
         const struct share *share = &shares[i];
+        bool good = share->good_for == dealing || dealing_share_matches(dealing, share);
 
-        if (!dealing_share_matches(dealing, share) || seen[share->x - 1])
+        if (!good || seen[share->x - 1])
             continue;
         seen[share->x - 1] = true;
         if (out->count == 0)

@@ -665,6 +665,32 @@ check_value_tells_keys_apart(void **state)
     assert_memory_not_equal(right, found, HASH_BYTES);
 }
 
+/* What was checked is not checked again for that dealing; for any other it is. */
+static void
+checked_shares_are_of_one_dealing(void **state)
+{
+    struct world *w = *state;
+    struct shares all;
+    struct dealing d, other;
+
+    assert_int_equal(make(w, 2, 3, NULL, &d), OK);
+    assert_int_equal(make(w, 2, 3, NULL, &other), OK);
+    open_boxes(w, &d, &all);
+    for (unsigned j = 0; j < 2; j++) {
+        assert_true(dealing_share_check(&d, &all.list[j]));
+        assert_ptr_equal(all.list[j].good_for, &d);
+    }
+    assert_int_equal(open_shares(w, &d, all.list, 2, NULL), OK);
+    assert_int_equal(open_shares(w, &other, all.list, 2, NULL), ERR_VALUE_UNAVAILABLE);
+    assert_false(dealing_share_check(&other, &all.list[0]));
+    assert_null(all.list[0].good_for);
+    assert_true(dealing_share_check(&d, &all.list[0]));
+    flip(all.data[0], 3); /* since then: the commitment of the key tells */
+    assert_int_equal(open_shares(w, &d, all.list, 2, NULL), ERR_CORRUPT_VALUE);
+    assert_false(dealing_share_check(&d, &all.list[0]));
+    assert_null(all.list[0].good_for);
+}
+
 static void
 bad_shares_count_for_nothing(void **state)
 {
@@ -867,6 +893,7 @@ main(void)
         TEST(binds_the_place),
         TEST(tells_what_is_wrong_with_the_master_key),
         TEST(check_value_tells_keys_apart),
+        TEST(checked_shares_are_of_one_dealing),
         TEST(bad_shares_count_for_nothing),
         TEST(lying_dealer_is_found_out),
         TEST(recovers_any_share),
