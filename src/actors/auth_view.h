@@ -76,9 +76,9 @@ struct auth_view {
     struct verified verified; /* tokens of issuers that are records here */
     bool broken;              /* something did not fit: nothing is decided by it any more */
     struct admin_seen {
-        uint8_t key[2][SHORT_HASH_BYTES]; /* random, of this life */
-        uint64_t tag[2]; /* of the bootstrap token under both, once it was presented */
-        bool keyed;      /* there are keys */
+        uint8_t key[SHORT_HASH_BYTES];      /* random, of this life */
+        uint8_t tag[SHORT_HASH_WIDE_BYTES]; /* of the bootstrap token, once it was presented */
+        bool keyed;                         /* there are keys */
         bool known;
     } admin;
 };

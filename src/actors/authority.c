@@ -40,8 +40,7 @@ is_bootstrap(const struct cluster *cluster, struct bytes credential)
 
 /*
  * The same, for every request and more than once in each. What a credential was found to be is known
- * again by two short keyed hashes (128 bits under keys that nobody else has) in place of the long
- * one.
+ * again by a short keyed hash (128 bits under a key that nobody else has) in place of the long one.
  */
 static bool
 is_admin(const struct membership *ms, struct bytes credential)
@@ -49,9 +48,10 @@ is_admin(const struct membership *ms, struct bytes credential)
     struct admin_seen *seen = ms->records ? &ms->records->admin : NULL;
     if (!seen || !seen->keyed || credential.size == 0)
         return is_bootstrap(ms->cluster, credential);
-    uint64_t tag[2] = {hash_short(seen->key[0], credential), hash_short(seen->key[1], credential)};
-    struct bytes tags = bytes_of(tag, sizeof(tag));
-    if (seen->known && secret_equal(tags, bytes_of(seen->tag, sizeof(seen->tag))))
+    uint8_t tag[SHORT_HASH_WIDE_BYTES];
+    hash_short_wide(seen->key, credential, tag);
+    if (seen->known &&
+        secret_equal(bytes_of(tag, sizeof(tag)), bytes_of(seen->tag, sizeof(seen->tag))))
         return true;
     if (!is_bootstrap(ms->cluster, credential))
         return false;

@@ -161,7 +161,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
 {
     struct {
         uint64_t table, life;
-        uint8_t admin[2][SHORT_HASH_BYTES];
+        uint8_t admin[SHORT_HASH_BYTES];
     } random = {0};
     *out = NULL;
     struct node *node = calloc(1, sizeof(*node));

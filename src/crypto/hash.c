@@ -8,6 +8,8 @@
 
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
 static_assert(SHORT_HASH_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
+static_assert(SHORT_HASH_BYTES == crypto_shorthash_siphashx24_KEYBYTES, "SipHash-2-4-128");
+static_assert(SHORT_HASH_WIDE_BYTES == crypto_shorthash_siphashx24_BYTES, "SipHash-2-4-128");
 static_assert(KEY_BYTES == crypto_generichash_KEYBYTES, "keyed BLAKE2b-256");
 static_assert(KEY_BYTES == SHA256_DIGEST_SIZE, "a pseudorandom key of HKDF");
 
@@ -119,6 +121,13 @@ hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input)
     for (unsigned i = sizeof(hash); i-- > 0;)
         number = number << 8 | hash[i];
     return number;
+}
+
+void
+hash_short_wide(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input,
+                uint8_t out[static SHORT_HASH_WIDE_BYTES])
+{
+    (void)crypto_shorthash_siphashx24(out, input.data, input.size, key);
 }
 
 static const uint8_t none[1];

@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 
-enum { HASH_BYTES = 32, KEY_BYTES = 32, SHORT_HASH_BYTES = 16 };
+enum { HASH_BYTES = 32, KEY_BYTES = 32, SHORT_HASH_BYTES = 16, SHORT_HASH_WIDE_BYTES = 16 };
 
 void hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES]);
 /*
@@ -18,6 +18,9 @@ void mac_parts(const uint8_t key[static KEY_BYTES], const struct bytes *parts, s
 
 /* SipHash-2-4: cheap and stable, for tables and placement. */
 uint64_t hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input);
+/* Its form of 128 bits, for what has to be told from all else that anybody may try. */
+void hash_short_wide(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input,
+                     uint8_t out[static SHORT_HASH_WIDE_BYTES]);
 
 /* RFC 5869 with SHA-256; out_size up to 255 * 32. Errors: ERR_RANGE. */
 MUST_CHECK enum vault_err hkdf_sha256(struct bytes ikm, struct bytes salt, struct bytes info,

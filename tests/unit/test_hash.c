@@ -314,16 +314,44 @@ sealed_record_needs_a_nonce(void **state)
     assert_true(sodium_is_zero(sealed, sizeof(sealed)));
 }
 
+/* The first two of SipHash's own vectors for 128 bits: of no bytes, and of one. */
+static void
+wide_short_hash_is_siphash(void **state)
+{
+    static const uint8_t expected[2][SHORT_HASH_WIDE_BYTES] = {
+        {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02,
+         0x93},
+        {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc,
+         0x45},
+    };
+    uint8_t key[SHORT_HASH_BYTES], out[SHORT_HASH_WIDE_BYTES];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)i;
+    for (unsigned size = 0; size < 2; size++) {
+        hash_short_wide(key, bytes_of(key, size), out);
+        assert_memory_equal(out, expected[size], sizeof(out));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hashes_known_inputs),   cmocka_unit_test(parts_are_framed),
-        cmocka_unit_test(hkdf_has_limits),       cmocka_unit_test(hex_both_ways),
-        cmocka_unit_test(hex_refuses),           cmocka_unit_test(seeded_rng_repeats),
-        cmocka_unit_test(kernel_rng_fills),      cmocka_unit_test(below_is_unbiased),
-        cmocka_unit_test(failed_fill_is_zeroed), cmocka_unit_test(storage_keys_differ),
-        cmocka_unit_test(sealed_records_verify), cmocka_unit_test(sealed_record_needs_a_nonce),
+        cmocka_unit_test(hashes_known_inputs),
+        cmocka_unit_test(parts_are_framed),
+        cmocka_unit_test(wide_short_hash_is_siphash),
+        cmocka_unit_test(hkdf_has_limits),
+        cmocka_unit_test(hex_both_ways),
+        cmocka_unit_test(hex_refuses),
+        cmocka_unit_test(seeded_rng_repeats),
+        cmocka_unit_test(kernel_rng_fills),
+        cmocka_unit_test(below_is_unbiased),
+        cmocka_unit_test(failed_fill_is_zeroed),
+        cmocka_unit_test(storage_keys_differ),
+        cmocka_unit_test(sealed_records_verify),
+        cmocka_unit_test(sealed_record_needs_a_nonce),
         cmocka_unit_test(frames_of_any_size),
     };
 
