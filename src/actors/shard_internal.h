@@ -194,6 +194,15 @@ void shard_accepted(const struct shard_path *path, struct accepted *out);
 /* Begins path->next with that content. Errors: ERR_NOMEM, ERR_MALFORMED head. */
 MUST_CHECK enum vault_err shard_next_row(struct shard_path *path, struct ballot ballot,
                                          enum accepted_state state, struct bytes head, bool erased);
+/*
+ * The same. `known`: of that very head, which then is not decoded and hashed again; or NULL.
+ */
+MUST_CHECK enum vault_err shard_next_row_of(struct shard_path *path, struct ballot ballot,
+                                            enum accepted_state state, struct bytes head,
+                                            const struct head_summary *known, bool erased);
+/* `id`: the head's. */
+void shard_summarise(const struct head *head, const uint8_t id[static ID_BYTES],
+                     struct head_summary *out);
 /* What proves the head of path->next; without it, what proved the same head before. ERR_NOMEM. */
 MUST_CHECK enum vault_err shard_next_proof(struct shard_path *path, struct bytes proof);
 bool shard_ballot_too_far(const struct shard_work *w, struct ballot b);

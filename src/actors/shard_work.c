@@ -139,31 +139,39 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     return w->path->row.row.state == STATE_ABSENT ? put_index(w, list, count) : OK;
 }
 
+void
+shard_summarise(const struct head *head, const uint8_t id[static ID_BYTES],
+                struct head_summary *out)
+{
+    *out = (struct head_summary){.generation = head->generation,
+                                 .kind = head->kind,
+                                 .version = head->version,
+                                 .oldest_version = head->oldest_version,
+                                 .pending = head_is_pending(head),
+                                 .brings_version = head_brings_version(head),
+                                 .soft_deleted = head->soft_deleted,
+                                 .destroyed = head->destroyed,
+                                 .max_versions = head->max_versions,
+                                 .expires_at_ms = head->expires_at_ms,
+                                 .forget_after_ms = sweep_forget_after(head)};
+    memcpy(out->id, id, ID_BYTES);
+    memcpy(out->prev, head->prev, ID_BYTES);
+    memcpy(out->version_id, head->version_id, ID_BYTES);
+    memcpy(out->incarnation, head->incarnation, INCARNATION_BYTES);
+}
+
 static enum vault_err
 summarise(struct shard_row *row)
 {
     struct head head;
+    uint8_t id[ID_BYTES];
     if (row->row.head.size == 0)
         return OK;
     enum vault_err err = head_decode(row->row.head, &head);
     if (err != OK)
         return err;
-    struct head_summary *sum = &row->head;
-    record_id(row->row.head, sum->id);
-    memcpy(sum->prev, head.prev, ID_BYTES);
-    memcpy(sum->version_id, head.version_id, ID_BYTES);
-    memcpy(sum->incarnation, head.incarnation, INCARNATION_BYTES);
-    sum->generation = head.generation;
-    sum->kind = head.kind;
-    sum->version = head.version;
-    sum->oldest_version = head.oldest_version;
-    sum->pending = head_is_pending(&head);
-    sum->brings_version = head_brings_version(&head);
-    sum->soft_deleted = head.soft_deleted;
-    sum->destroyed = head.destroyed;
-    sum->max_versions = head.max_versions;
-    sum->expires_at_ms = head.expires_at_ms;
-    sum->forget_after_ms = sweep_forget_after(&head);
+    record_id(row->row.head, id);
+    shard_summarise(&head, id, &row->head);
     return OK;
 }
 
@@ -203,6 +211,13 @@ enum vault_err
 shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_state state,
                struct bytes head, bool erased)
 {
+    return shard_next_row_of(path, ballot, state, head, NULL, erased);
+}
+
+enum vault_err
+shard_next_row_of(struct shard_path *path, struct ballot ballot, enum accepted_state state,
+                  struct bytes head, const struct head_summary *known, bool erased)
+{
     if (state == STATE_CHOSEN)
         ballot = ballot_promised(ballot); /* an offer that is chosen is like any other head */
     struct path_row row = {.ballot = ballot, .state = state, .head = head, .erased = erased};
@@ -214,7 +229,7 @@ shard_next_row(struct shard_path *path, struct ballot ballot, enum accepted_stat
     bool same = bytes_equal(head, path->row.row.head);
     if (same)
         row.proof = path->row.row.proof;
-    enum vault_err err = row_set(&path->next, &row, same ? &path->row.head : NULL);
+    enum vault_err err = row_set(&path->next, &row, same ? &path->row.head : known);
     path->has_next = err == OK;
     /* The same tombstone again: it stays erased since when it was. */
     if (err == OK && erased && path->row.row.erased &&

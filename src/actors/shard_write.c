@@ -245,8 +245,10 @@ accept_head(struct shard_work *w, struct incoming *in)
     const struct msg_write *write = &w->msg->u.write;
     bool same = is_accepted_already(path, in);
     struct store_change *list = arena_alloc(w->st->arena, ACCEPT_CHANGES_MAX * sizeof(*list));
+    struct head_summary summary;
     size_t count = 0;
 
+    shard_summarise(&in->head, in->head_id, &summary);
     if (path->awaiting_write && ballot_compare(path->promised, write->ballot) == 0)
         shard_note_write(w->s, w->st, path);
     path->promised = ballot_promised(write->ballot);
@@ -257,10 +259,10 @@ accept_head(struct shard_work *w, struct incoming *in)
         note_before(path, &in->head);
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK)
-        err = shard_next_row(path, write->ballot,
-                             same && path->row.row.state == STATE_CHOSEN ? STATE_CHOSEN
-                                                                         : STATE_ACCEPTED,
-                             write->head, same && path->row.row.erased);
+        err = shard_next_row_of(path, write->ballot,
+                                same && path->row.row.state == STATE_CHOSEN ? STATE_CHOSEN
+                                                                            : STATE_ACCEPTED,
+                                write->head, &summary, same && path->row.row.erased);
     if (err == OK && in->proof.size > 0)
         err = shard_next_proof(path, in->proof);
     if (err == OK)
