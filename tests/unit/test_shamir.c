@@ -122,6 +122,25 @@ interpolates_as_the_field_says(void **state)
     }
 }
 
+/* Two points whose difference is a, for every a: the weight of the first divides by it. */
+static void
+divides_by_everything(void **state)
+{
+    static const uint8_t one[1] = {1};
+    struct field f;
+
+    (void)state;
+    field_init(&f);
+    for (unsigned a = 1; a < 256; a++) {
+        const uint8_t x = a == 1 ? 2 : 1;
+        const uint8_t xs[2] = {x, (uint8_t)(x ^ a)};
+        uint8_t weight;
+
+        assert_int_equal(shamir_contribution(xs, 2, x, one, 1, 0, &weight), OK);
+        assert_int_equal(weight, field_div(&f, xs[1], (uint8_t)a));
+    }
+}
+
 /* Vault's shares are the y bytes with the x byte behind them; 3 of 5. */
 static void
 combines_shares_in_vaults_format(void **state)
@@ -640,6 +659,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(field_is_the_one_of_vault),
         cmocka_unit_test(interpolates_as_the_field_says),
+        cmocka_unit_test(divides_by_everything),
         cmocka_unit_test(combines_shares_in_vaults_format),
         cmocka_unit_test(combines_slip39),
         cmocka_unit_test(any_k_shares_restore),
