@@ -356,14 +356,14 @@ run_storage(struct reactor *r)
 }
 
 /*
- * After a while without anything to do, a commit that needs a sync is made here: waking the writer,
- * and being woken by it, take as long as the sync of a quick disk.
+ * Where few commits need a sync it is made here: waking the writer, and being woken by it, take as
+ * long as the sync of a quick disk, and longer on a busy machine. One client that waits for each
+ * answer before it asks again never leaves the loop idle for long, and it is he who waits.
  */
 static bool
 sync_here(struct reactor *r)
 {
-    if (!r->later.first || !r->was_idle ||
-        !storage_io_run_synced(r->options.storage, r->later.first))
+    if (!r->later.first || !storage_io_run_synced(r->options.storage, r->later.first, r->was_idle))
         return false;
     tell_sequence(r);
     deliver_completions(r, storage_take(&r->later));

@@ -25,8 +25,11 @@ enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 /* On the submitter's thread: so much at a time, and not again soon after it took that long. */
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
 enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
-/* With a sync: so many at a time; and after a slow one a pause that is so many times as long. */
-enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 20 };
+/*
+ * With a sync: so many at a time; after a slow one a pause that is so many times as long; and where
+ * there may be other work, only if the last one took about as long as handing it over does.
+ */
+enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 20, SYNCED_QUICK_NS = 1000 * 1000 };
 
 struct request_list {
     struct storage_request *first;
@@ -52,6 +55,7 @@ struct storage_io {
     bool stopping;
     bool checkpoint_due;
     uint64_t checkpoint_log_bytes; /* of the journal at the last checkpoint */
+    uint64_t sync_ns_last;         /* a batch with its sync */
     struct storage_io_stats stats;
 };
 
@@ -315,6 +319,8 @@ batch_run_lock(struct storage_io *io, struct storage_request *first, enum store_
     if (committed == 0)
         return;
     batch_count(io, committed, need, ns);
+    if (need == STORE_DURABLE)
+        io->sync_ns_last = ns;
     if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= due_bytes) {
         io->checkpoint_due = true;
         io->checkpoint_log_bytes = log_bytes;
@@ -552,12 +558,13 @@ may_run(const struct storage_io *io, const struct storage_request *first)
     return count <= RUN_CHANGES_MAX && bytes <= RUN_BYTES_MAX && now_ns() >= io->run_after_ns;
 }
 
-/* False: another thread commits. Else *ns: how long it took. */
+/* False: another thread commits, or the last sync took longer than that. Else *ns: of this. */
 static bool
-run_here(struct storage_io *io, struct storage_request *first, uint64_t *ns)
+run_here(struct storage_io *io, struct storage_request *first, uint64_t last_ns_max, uint64_t *ns)
 {
     pthread_mutex_lock(&io->lock);
-    bool idle = !io->writing && io->commits.first == NULL && !io->stopping;
+    bool idle = !io->writing && io->commits.first == NULL && !io->stopping &&
+                io->sync_ns_last <= last_ns_max;
     io->writing = io->writing || idle;
     pthread_mutex_unlock(&io->lock);
     if (!idle)
@@ -576,7 +583,7 @@ storage_io_run(struct storage_io *io, struct storage_request *first)
 {
     uint64_t ns;
 
-    if (!may_run(io, first) || !run_here(io, first, &ns))
+    if (!may_run(io, first) || !run_here(io, first, UINT64_MAX, &ns))
         return false;
     if (ns > RUN_NS_MAX)
         io->run_after_ns = now_ns() + RUN_PAUSE_NS;
@@ -600,11 +607,12 @@ may_run_synced(const struct storage_io *io, const struct storage_request *first)
 }
 
 bool
-storage_io_run_synced(struct storage_io *io, struct storage_request *first)
+storage_io_run_synced(struct storage_io *io, struct storage_request *first, bool idle)
 {
     uint64_t ns;
 
-    if (!may_run_synced(io, first) || !run_here(io, first, &ns))
+    if (!may_run_synced(io, first) ||
+        !run_here(io, first, idle ? UINT64_MAX : SYNCED_QUICK_NS, &ns))
         return false;
     if (ns > RUN_NS_MAX)
         io->synced_after_ns = now_ns() + SYNCED_PAUSE * ns;

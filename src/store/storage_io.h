@@ -101,11 +101,12 @@ struct storage_request *storage_io_submit_list(struct storage_io *io,
  */
 bool storage_io_run(struct storage_io *io, struct storage_request *first);
 /*
- * The same for what needs a sync: for a caller that has nothing to do until that is over. Only a
- * few at a time; and after a slow one not for twenty times as long as it took, so that a slow disk
- * holds up the caller for a twentieth of its time at most.
+ * The same for what needs a sync. Only a few at a time; and after a slow one not for twenty times as
+ * long as it took, so that a slow disk holds up the caller for a twentieth of its time at most. A
+ * caller that is not idle may have something to do before that is over: then only where the last
+ * sync, whoever made it, was as quick as waking the writer and being woken by it.
  */
-bool storage_io_run_synced(struct storage_io *io, struct storage_request *first);
+bool storage_io_run_synced(struct storage_io *io, struct storage_request *first, bool idle);
 /*
  * Everything completed, in a list (oldest first), or NULL. The caller frees each with
  * storage_request_free. Clears the wake fd.

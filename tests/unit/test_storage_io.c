@@ -24,7 +24,7 @@ struct faulty {
     pthread_mutex_t gate; /* locked by the test: commits wait */
     _Atomic unsigned arrived, commits, syncs, checkpoints, written_out;
     _Atomic size_t largest; /* transaction, in changes */
-    _Atomic bool sync_fails, commit_refuses, refuses_value, tight;
+    _Atomic bool sync_fails, sync_is_slow, commit_refuses, refuses_value, tight;
     _Atomic uint64_t log_bytes;
     pthread_mutex_t flush_gate; /* locked by the test: the hook of flushes waits */
     _Atomic uint64_t flushed;
@@ -61,9 +61,12 @@ faulty_commit(struct store *store, const struct store_change *changes, size_t co
 static enum vault_err
 faulty_sync(struct store *store)
 {
+    const struct timespec slow = {.tv_nsec = 2 * 1000 * 1000};
     struct faulty *f = faulty_of(store);
 
     atomic_fetch_add(&f->syncs, 1);
+    if (atomic_load(&f->sync_is_slow))
+        nanosleep(&slow, NULL);
     return atomic_load(&f->sync_fails) ? ERR_IO : f->under->ops->sync(f->under);
 }
 
@@ -740,7 +743,7 @@ test_syncs_are_done_here(void **state)
     struct storage_request *first = needing(commit_request(1, "a", "one"), STORE_DURABLE), *next;
 
     first->next = needing(commit_request(2, "b", "two"), STORE_WRITTEN);
-    assert_true(storage_io_run_synced(f->io, first));
+    assert_true(storage_io_run_synced(f->io, first, true));
     assert_int_equal(first->err, OK);
     assert_int_equal(first->next->err, OK);
     assert_int_equal(atomic_load(&f->store.syncs), 1);
@@ -748,17 +751,47 @@ test_syncs_are_done_here(void **state)
 
     first->next->next = needing(commit_request(3, "c", "x"), STORE_DURABLE);
     first->next->next->next = needing(commit_request(4, "d", "x"), STORE_DURABLE);
-    assert_false(storage_io_run_synced(f->io, first));
+    assert_false(storage_io_run_synced(f->io, first, true));
     storage_request_free(first->next->next->next);
     first->next->next->next = NULL;
     atomic_store(&f->store.tight, true); /* it might wait for room */
-    assert_false(storage_io_run_synced(f->io, first));
+    assert_false(storage_io_run_synced(f->io, first, true));
     atomic_store(&f->store.tight, false);
     assert_int_equal(atomic_load(&f->store.syncs), 1);
     for (; first != NULL; first = next) {
         next = first->next;
         storage_request_free(first);
     }
+}
+
+/* Who may have other things to do waits for quick syncs alone, and finds out when they are again. */
+static void
+test_slow_syncs_are_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *r = needing(commit_request(1, "a", "one"), STORE_DURABLE), *done[1];
+    time_t end = time(NULL) + 20;
+
+    assert_true(storage_io_run_synced(f->io, r, false));
+    assert_int_equal(r->err, OK);
+    submit(f->io, r);
+    collect(f->io, done, 1);
+    atomic_store(&f->store.sync_is_slow, true);
+    submit(f->io, r);
+    collect(f->io, done, 1);
+    assert_false(storage_io_run_synced(f->io, r, false));
+    f->ops.write_out = faulty_write_out;
+    assert_true(storage_io_run(f->io, needing(r, STORE_WRITTEN))); /* says nothing of syncs */
+    assert_false(storage_io_run_synced(f->io, needing(r, STORE_DURABLE), false));
+    assert_int_equal(atomic_load(&f->store.syncs), 3);
+
+    atomic_store(&f->store.sync_is_slow, false);
+    do {
+        assert_true(time(NULL) < end);
+        submit(f->io, r);
+        collect(f->io, done, 1);
+    } while (!storage_io_run_synced(f->io, r, false));
+    storage_request_free(r);
 }
 
 /* Of a list, what there is no room for comes back. */
@@ -806,6 +839,7 @@ main(void)
         TEST(test_stop_finishes),
         TEST(test_short_work_is_done_here),
         TEST(test_syncs_are_done_here),
+        TEST(test_slow_syncs_are_not_waited_for),
         TEST(test_other_work_is_not),
         TEST(test_list_that_does_not_fit),
         TEST(test_many_threads),
