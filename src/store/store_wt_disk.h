@@ -6,7 +6,8 @@
  * How much is left is looked up now and then, and others may fill the disk in between. So the last
  * quarter of the room that is kept free, which nothing is admitted to, lies in a file `reserve`:
  * the first write that finds no room removes it (store_wt_files.c). Then may still be written:
- * - to the journal, what was admitted since the last look: LOOK_EVERY_BYTES, 1 MiB;
+ * - to the journal, what was admitted since the last look: LOOK_EVERY_BYTES, 1 MiB, and what it is
+ *   made ahead of that, 256 KiB;
  * - to the table, what is changed in the cache: by the engine's limit a fifth, 12.8 of 64 MiB.
  * Together that is less than a quarter of 64 MiB. Where the cache is larger in proportion, a write
  * may have to wait for room. The file is made again as soon as puts are admitted again.

@@ -1,6 +1,6 @@
 /*
  * The engine's way to its files, in place of the one that it brings along. It does the same with
- * the same system calls, but for three things.
+ * the same system calls, but for four things.
  *
  * A write that finds no room does not fail, which would be the engine's end: the room that is held
  * back for that (store_wt_disk.h) is given to it, and if somebody else takes that as well, it
@@ -9,6 +9,8 @@
  *
  * A sync that fails ends the process at once. What the system did with the pages is not known, and
  * the next sync may succeed without them.
+ *
+ * The journal's file grows ahead of what is written to it (store_wt_ahead.c).
  *
  * And files are made for the server's user alone.
  */
@@ -29,6 +31,8 @@ enum { ROOM_WAIT_MS = 60 * 1000, ROOM_LOOK_MS = 10 };
 struct file {
     WT_FILE_HANDLE base; /* first: the engine hands its address back */
     int fd;
+    bool is_journal;
+    struct store_wt_ahead ahead; /* of a journal */
 };
 
 static struct store_wt *
@@ -37,10 +41,10 @@ store_of(const WT_FILE_SYSTEM *system)
     return (struct store_wt *)((char *)(uintptr_t)system - offsetof(struct store_wt, files));
 }
 
-static const struct file *
-file_of(const WT_FILE_HANDLE *handle)
+static struct file *
+file_of(WT_FILE_HANDLE *handle)
 {
-    return (const struct file *)handle;
+    return (struct file *)handle;
 }
 
 /* The error that errno tells; the engine hides what led to its own, so the first one is kept. */
@@ -114,17 +118,24 @@ sync_directory_of(const WT_FILE_SYSTEM *system, const char *name)
 
 /* ---- one file ---- */
 
+static void
+file_free(struct file *file)
+{
+    store_wt_ahead_close(&file->ahead);
+    free(file->base.name);
+    free(file);
+}
+
 static int
 file_close(WT_FILE_HANDLE *handle, WT_SESSION *session)
 {
-    struct file *file = (struct file *)handle;
+    struct file *file = file_of(handle);
     WT_FILE_SYSTEM *system = handle->file_system;
 
     (void)session;
     int rc = close(file->fd);
     int ret = rc == 0 ? 0 : failed(system);
-    free(handle->name);
-    free(file);
+    file_free(file);
     return ret;
 }
 
@@ -162,12 +173,16 @@ static int
 file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t length,
            const void *data)
 {
+    struct file *file = file_of(handle);
     const uint8_t *from = data;
     unsigned waited_ms = 0;
 
     (void)session;
+    if (file->is_journal)
+        store_wt_ahead_reach(&file->ahead, file->fd, offset, length,
+                             !store_wt_is_tight(&store_of(handle->file_system)->base));
     while (length > 0) {
-        ssize_t n = pwrite(file_of(handle)->fd, from, length, offset);
+        ssize_t n = pwrite(file->fd, from, length, offset);
         if (n < 0 && (errno == EINTR || make_room(handle->file_system, &waited_ms)))
             continue;
         if (n < 0)
@@ -202,13 +217,16 @@ file_sync(WT_FILE_HANDLE *handle, WT_SESSION *session)
 static int
 file_truncate(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t size)
 {
+    struct file *file = file_of(handle);
     unsigned waited_ms = 0;
     int rc;
 
     (void)session;
     do {
-        rc = ftruncate(file_of(handle)->fd, size);
+        rc = ftruncate(file->fd, size);
     } while (rc != 0 && (errno == EINTR || make_room(handle->file_system, &waited_ms)));
+    if (rc == 0)
+        store_wt_ahead_set(&file->ahead, size);
     return rc == 0 ? 0 : failed(handle->file_system);
 }
 
@@ -235,6 +253,7 @@ file_new(WT_FILE_SYSTEM *system, const char *name)
     if (file == NULL)
         return NULL;
     file->fd = -1;
+    store_wt_ahead_init(&file->ahead);
     file->base = (WT_FILE_HANDLE){.file_system = system,
                                   .name = strdup(name),
                                   .close = file_close,
@@ -246,8 +265,20 @@ file_new(WT_FILE_SYSTEM *system, const char *name)
                                   .fh_truncate = file_truncate};
     if (file->base.name != NULL)
         return file;
-    free(file);
+    file_free(file);
     return NULL;
+}
+
+static int
+journal_opened(struct file *file)
+{
+    struct stat st;
+
+    if (fstat(file->fd, &st) != 0)
+        return failed(file->base.file_system);
+    store_wt_ahead_set(&file->ahead, st.st_size);
+    file->is_journal = true;
+    return 0;
 }
 
 static int
@@ -269,14 +300,15 @@ files_open(WT_FILE_SYSTEM *system, WT_SESSION *session, const char *name, WT_FS_
         ret = errno == ENOENT ? ENOENT : failed(system);
     else if ((flags & WT_FS_OPEN_CREATE) != 0 && (flags & WT_FS_OPEN_DURABLE) != 0)
         ret = sync_directory_of(system, name);
+    if (ret == 0 && type == WT_FS_OPEN_FILE_TYPE_LOG)
+        ret = journal_opened(file);
     if (ret == 0) {
         *out = &file->base;
         return 0;
     }
     if (file->fd >= 0)
         close(file->fd);
-    free(file->base.name);
-    free(file);
+    file_free(file);
     return ret;
 }
 

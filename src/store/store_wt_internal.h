@@ -1,8 +1,9 @@
 /*
  * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
  * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
- * journal records), store_wt_files.c (its files), store_wt_journal.c (journal check before
- * recovery), store_wt_disk.c (directory, free space; knows no engine).
+ * journal records), store_wt_files.c (its files), store_wt_ahead.c (the journal's file grows ahead),
+ * store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free space; knows
+ * no engine).
  */
 #ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
 #define OSTRAKA_STORE_STORE_WT_INTERNAL_H
@@ -90,6 +91,21 @@ int ostraka_store_wt_init(WT_CONNECTION *connection, WT_CONFIG_ARG *config);
 
 /* Fills in what reaches the files of the store that this is part of. */
 void store_wt_files_init(WT_FILE_SYSTEM *files);
+
+/* How far a journal file is made: store_wt_ahead.c. */
+enum { STORE_WT_AHEAD_BYTES = 256 * 1024 };
+struct store_wt_ahead {
+    pthread_mutex_t lock;
+    _Atomic int64_t made; /* what lies before has been written, or is zeros */
+};
+
+void store_wt_ahead_init(struct store_wt_ahead *ahead);
+void store_wt_ahead_close(struct store_wt_ahead *ahead);
+/* The file has that size now: it was opened, or cut. */
+void store_wt_ahead_set(struct store_wt_ahead *ahead, int64_t size);
+/* Before so much is written there. `may`: there is room for more. */
+void store_wt_ahead_reach(struct store_wt_ahead *ahead, int fd, int64_t offset, size_t length,
+                          bool may);
 
 /* The encryption hook: every block and journal record in the form of block_cipher.h. */
 #define STORE_WT_ENCRYPTOR_NAME "ostraka"

@@ -18,6 +18,7 @@
 #include "crash_disk_internal.h"
 
 enum { CHILD_OUT_OF_ROOM = 90 }; /* exit status: the layer's own memory is too small */
+enum { JOURNAL_AHEAD_BYTES = 8 * 1024 };
 
 struct layer {
     WT_FILE_SYSTEM base; /* first: the engine hands its address back */
@@ -28,7 +29,7 @@ struct handle {
     WT_FILE_HANDLE base;
     struct crash_disk *disk;
     unsigned file;
-    bool directory;
+    bool directory, journal;
     int fd;
 };
 
@@ -265,15 +266,12 @@ file_extend(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t size)
 }
 
 static int
-file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t size,
-           const void *data)
+write_noted(struct handle *h, wt_off_t offset, size_t size, const void *data)
 {
-    struct handle *h = handle_of(handle);
     struct crash_disk *disk = h->disk;
     enum planned planned = op_begin(disk, false, true);
     int ret = planned == FAIL ? disk->plan.fail_with : 0;
 
-    (void)session;
     if (planned == FAIL)
         size = size / 2 / CRASH_SECTOR_BYTES * CRASH_SECTOR_BYTES;
     if (size > 0) {
@@ -292,6 +290,21 @@ file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t 
     }
     op_end(disk, false);
     return ret;
+}
+
+/* A journal grows by zeros ahead of what is written, as src/store/store_wt_ahead.c has it. */
+static int
+file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t size,
+           const void *data)
+{
+    static const uint8_t zeros[JOURNAL_AHEAD_BYTES];
+    struct handle *h = handle_of(handle);
+    uint64_t there = size_of(h->fd);
+
+    (void)session;
+    if (h->journal && size <= sizeof(zeros) && (uint64_t)offset + size > there)
+        (void)write_noted(h, (wt_off_t)there, sizeof(zeros), zeros);
+    return write_noted(h, offset, size, data);
 }
 
 /* ---- the directory ---- */
@@ -450,6 +463,7 @@ open_noted(struct crash_disk *disk, const char *name, WT_FS_OPEN_FILE_TYPE type,
     bool create = (flags & WT_FS_OPEN_CREATE) != 0;
 
     h->directory = type == WT_FS_OPEN_FILE_TYPE_DIRECTORY;
+    h->journal = type == WT_FS_OPEN_FILE_TYPE_LOG;
     if ((flags & WT_FS_OPEN_READONLY) != 0)
         mode = O_RDONLY;
     h->fd = open(name, mode | O_CLOEXEC);
