@@ -18,6 +18,8 @@ enum {
     STORAGE_ARENA_BYTES_MAX = 64 * 1024 * 1024,
     STORAGE_ROUNDS_MAX = 4, /* in one turn */
     IDLE_US = 100,
+    TIMER_GRAINED_MS = 20, /* timers of that or longer go off in steps of that: */
+    TIMER_GRAIN_MS = 4,
 };
 
 /* ---- clocks and steps ---- */
@@ -214,6 +216,20 @@ execute_keys(struct reactor *r, const struct effect *effect)
     complete_later(r, q, err == ERR_IO || err == ERR_CORRUPT ? ERR_BUSY : err);
 }
 
+/*
+ * Those that are in no hurry go off together, so that each of them does not wake the loop for itself:
+ * most find that they are not needed any more.
+ */
+static struct instant
+timer_due(struct duration after)
+{
+    struct instant due = instant_add(reactor_now(), after);
+    const uint64_t grain = duration_ms(TIMER_GRAIN_MS).ns;
+    if (after.ns >= duration_ms(TIMER_GRAINED_MS).ns && due.ns <= UINT64_MAX - grain)
+        due.ns = (due.ns + grain - 1) / grain * grain;
+    return due;
+}
+
 static void
 execute(void *context, const struct effect *effect)
 {
@@ -223,8 +239,7 @@ execute(void *context, const struct effect *effect)
     case EFFECT_LOAD:
     case EFFECT_SCAN: execute_storage(r, effect); break;
     case EFFECT_TIMER:
-        if (timers_arm(&r->timers, instant_add(reactor_now(), effect->u.after), effect->actor,
-                       effect->tag) != OK)
+        if (timers_arm(&r->timers, timer_due(effect->u.after), effect->actor, effect->tag) != OK)
             stop_failed(r, ERR_NOMEM);
         break;
     case EFFECT_KEYS: execute_keys(r, effect); break;
@@ -413,26 +428,6 @@ on_frame(void *context, unsigned peer, struct bytes frame)
 }
 
 /* ---- timers and signals ---- */
-
-static void
-rearm(struct reactor *r, struct instant now)
-{
-    struct instant due;
-    if (!timers_next(&r->timers, &due))
-        return;
-    uint64_t us = instant_since(due, now).ns / 1000 + 1;
-    struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
-    event_add(r->timer_event, &tv);
-}
-
-/* Only wakes the loop: what is due runs before the next turn. */
-static void
-on_timer(evutil_socket_t fd, short what, void *context)
-{
-    (void)fd;
-    (void)what;
-    (void)context;
-}
 
 /*
  * Every turn, and not from the event: one that is armed anew in each turn of a busy loop hardly
@@ -635,33 +630,21 @@ make_https(struct reactor *r, char *why, size_t why_size)
     return https_front_new(&options, &r->https, why, why_size);
 }
 
-/* Without the flag libevent's clock has a grain of 4 ms, and hedged reads wait for 2. */
-static struct event_base *
-precise_base_new(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
-        base = event_base_new_with_config(config);
-    if (config)
-        event_config_free(config);
-    return base;
-}
-
 static enum vault_err
 make_events(struct reactor *r)
 {
-    r->base = precise_base_new();
+    r->base = event_base_new();
     if (!r->base)
         return ERR_NOMEM;
-    r->timer_event = event_new(r->base, -1, 0, on_timer, r);
+    enum vault_err err = wake_timer_open(r->base, &r->wake_timer);
+    if (err != OK)
+        return err;
     r->storage_event = event_new(r->base, storage_io_wake_fd(r->options.storage),
                                  EV_READ | EV_PERSIST, on_storage, r);
     r->term_event = evsignal_new(r->base, SIGTERM, on_signal, r);
     r->int_event = evsignal_new(r->base, SIGINT, on_signal, r);
     r->rotation_event = event_new(r->base, -1, EV_PERSIST, on_rotation, r);
-    if (!r->timer_event || !r->storage_event || !r->term_event || !r->int_event ||
-        !r->rotation_event)
+    if (!r->storage_event || !r->term_event || !r->int_event || !r->rotation_event)
         return ERR_NOMEM;
     struct timeval second = {.tv_sec = 1};
     event_add(r->rotation_event, &second);
@@ -729,7 +712,9 @@ end_turn(struct reactor *r)
     }
     hand_over(r);
     r->turn_ended = reactor_now();
-    rearm(r, r->turn_ended);
+    struct instant due;
+    if (timers_next(&r->timers, &due))
+        wake_timer_at(&r->wake_timer, due);
     if (r->in_turn)
         node_turn_end(r->node);
     r->in_turn = false;
@@ -790,8 +775,8 @@ reactor_free(struct reactor *r)
     storage_free(storage_take(&r->reads));
     storage_free(storage_take(&r->ready));
     storage_free(storage_take(&r->later));
-    struct event *events[] = {r->timer_event, r->storage_event, r->term_event, r->int_event,
-                              r->rotation_event};
+    wake_timer_close(&r->wake_timer);
+    struct event *events[] = {r->storage_event, r->term_event, r->int_event, r->rotation_event};
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (events[i])
             event_free(events[i]);

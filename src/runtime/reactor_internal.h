@@ -8,6 +8,7 @@
 #include "runtime/https.h"
 #include "runtime/reactor.h"
 #include "runtime/timers.h"
+#include "runtime/wake_timer.h"
 
 struct links;
 struct answer_notes; /* reactor_notes.c */
@@ -28,7 +29,8 @@ struct storage_list {
 struct reactor {
     struct reactor_options options;
     struct event_base *base;
-    struct event *timer_event, *storage_event, *term_event, *int_event, *rotation_event;
+    struct wake_timer wake_timer;
+    struct event *storage_event, *term_event, *int_event, *rotation_event;
     struct instant rotated; /* when the share key was last replaced, or the start */
     struct node *node;
     struct node_executor executor;
