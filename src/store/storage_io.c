@@ -26,10 +26,11 @@ enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
 enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
 /*
- * With a sync: so many at a time; after a slow one a pause that is so many times as long; and where
- * there may be other work, only if the last one took about as long as handing it over does.
+ * With a sync: so many at a time; not after one that was slow, whoever made it, and less so where
+ * there may be other work; and after a slow one here not before so many times as long.
  */
-enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 20, SYNCED_QUICK_NS = 1000 * 1000 };
+enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 5 };
+enum { SYNCED_NS_MAX = 2 * 1000 * 1000, SYNCED_BUSY_NS_MAX = 1000 * 1000 };
 
 struct request_list {
     struct storage_request *first;
@@ -612,9 +613,9 @@ storage_io_run_synced(struct storage_io *io, struct storage_request *first, bool
     uint64_t ns;
 
     if (!may_run_synced(io, first) ||
-        !run_here(io, first, idle ? UINT64_MAX : SYNCED_QUICK_NS, &ns))
+        !run_here(io, first, idle ? SYNCED_NS_MAX : SYNCED_BUSY_NS_MAX, &ns))
         return false;
-    if (ns > RUN_NS_MAX)
+    if (ns > SYNCED_NS_MAX)
         io->synced_after_ns = now_ns() + SYNCED_PAUSE * ns;
     return true;
 }
