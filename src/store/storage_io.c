@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/store_check.h"
-
 /* Of one transaction; a request with more has one of its own. */
 enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 
@@ -176,21 +174,18 @@ tell_flushed(struct storage_io *io)
 }
 
 /*
- * Takes the requests from `first` on that fit into one transaction: not two kinds of use of the
- * room that is kept free, as it is admitted as a whole. *end: the first that is not in it.
+ * Takes the requests from `first` on that fit into one transaction. It is admitted as a whole, so
+ * where room is short what may use the room that is kept free is refused beside what may not; then
+ * each is tried by itself. *end: the first that is not in it.
  */
 static size_t
 group_gather(struct storage_io *io, struct storage_request *first, struct storage_request **end)
 {
     size_t count = 0, bytes = 0;
-    bool reserve = false;
     struct storage_request *r;
 
     for (r = first; r != NULL; r = r->next) {
-        bool may = store_changes_may_use_reserve(r->changes, r->change_count);
-        if (r == first)
-            reserve = may;
-        if (may != reserve || count + r->change_count > GROUP_CHANGES_MAX)
+        if (count + r->change_count > GROUP_CHANGES_MAX)
             break;
         for (size_t i = 0; i < r->change_count; i++)
             bytes += r->changes[i].key.size + r->changes[i].value.size;

@@ -221,7 +221,7 @@ static int
 batch_try(struct store_wt *s, const struct store_change *changes, size_t count,
           const struct store_mark *mark)
 {
-    int ret = s->session->begin_transaction(s->session, "isolation=snapshot");
+    int ret = s->session->begin_transaction(s->session, NULL); /* a snapshot, like the session */
 
     if (ret != 0)
         return ret;

@@ -696,6 +696,34 @@ test_short_work_is_done_here(void **state)
     assert_int_equal(atomic_load(&f->store.syncs), 0);
 }
 
+/* Records of the audit trail and deletions share a transaction with all else. */
+static void
+test_all_kinds_share_a_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *first = needing(commit_request(1, "p", "head"), STORE_VISIBLE), *next;
+
+    first->next = needing(commit_request(2, "a0000001", "block"), STORE_VISIBLE);
+    first->next->next = needing(commit_request(3, "e", NULL), STORE_VISIBLE);
+    assert_true(storage_io_run(f->io, first));
+    assert_int_equal(atomic_load(&f->store.commits), 1);
+    assert_int_equal(atomic_load(&f->store.largest), 3);
+    for (; first != NULL; first = next) {
+        next = first->next;
+        assert_int_equal(first->err, OK);
+        storage_request_free(first);
+    }
+    /* The one may be written where the other finds no room. */
+    first = needing(commit_request(4, "p", "refused"), STORE_VISIBLE);
+    first->next = needing(commit_request(5, "a0000002", "block"), STORE_VISIBLE);
+    atomic_store(&f->store.refuses_value, true);
+    assert_true(storage_io_run(f->io, first));
+    assert_int_equal(first->err, ERR_DISK_FULL);
+    assert_int_equal(first->next->err, OK);
+    storage_request_free(first->next);
+    storage_request_free(first);
+}
+
 static void
 test_other_work_is_not(void **state)
 {
@@ -841,6 +869,7 @@ main(void)
         TEST(test_short_work_is_done_here),
         TEST(test_syncs_are_done_here),
         TEST(test_slow_syncs_are_not_waited_for),
+        TEST(test_all_kinds_share_a_transaction),
         TEST(test_other_work_is_not),
         TEST(test_list_that_does_not_fit),
         TEST(test_many_threads),
