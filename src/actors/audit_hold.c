@@ -16,7 +16,8 @@ hold_push(struct audit_hold *hold, struct audit_held *take_held)
 }
 
 enum vault_err
-audit_hold_frame(struct audit_hold *hold, uint64_t serial, uint8_t to, struct bytes frame)
+audit_hold_frame(struct audit_hold *hold, uint64_t serial, uint8_t to, bool soon,
+                 struct bytes frame)
 {
     if (hold->bytes + frame.size > AUDIT_HELD_BYTES_MAX)
         return ERR_BUSY;
@@ -25,6 +26,7 @@ audit_hold_frame(struct audit_hold *hold, uint64_t serial, uint8_t to, struct by
         return ERR_NOMEM;
     held->serial = serial;
     held->to = to;
+    held->soon = soon;
     held->bytes = frame.size;
     if (buf_append(&held->frame, frame) != OK) {
         audit_held_free(held);

@@ -14,6 +14,7 @@ struct audit_held {
     struct audit_held *next;
     uint64_t serial; /* of the block; 0: it only keeps its place behind others */
     bool is_reply;
+    bool soon;      /* of a frame: see struct node_executor */
     bool is_change; /* of a reply: a refusal leaves it open whether it happened */
     uint8_t to;
     struct buf frame;
@@ -30,7 +31,7 @@ struct audit_hold {
 
 /* Both copy. Errors: ERR_NOMEM, ERR_BUSY too much is held already; nothing is held then. */
 MUST_CHECK enum vault_err audit_hold_frame(struct audit_hold *hold, uint64_t serial, uint8_t to,
-                                           struct bytes frame);
+                                           bool soon, struct bytes frame);
 MUST_CHECK enum vault_err audit_hold_reply(struct audit_hold *hold, uint64_t serial,
                                            const struct effect *reply, bool is_change);
 /* Takes the oldest out; the caller frees it. NULL: none. */

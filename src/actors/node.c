@@ -353,22 +353,35 @@ may_hold(const struct node *node)
            auditor_state(&node->auditor, node->auditor.serial) != AUDIT_REFUSED;
 }
 
+static void
+hand_frame(const struct node_executor *executor, uint8_t to, bool soon, struct bytes frame)
+{
+    if (soon && executor->send_soon)
+        executor->send_soon(executor->context, to, frame);
+    else
+        executor->send(executor->context, to, frame);
+}
+
 /*
  * A frame that is dropped is a lost message: the protocol copes. Frames leave in the order in which
  * they were made, held or not. `after_notes`: what it answers to was noted in an earlier step.
  */
 static void
 send_frame(struct node *node, const struct step *st, const struct node_executor *executor,
-           uint8_t to, bool after_notes, struct bytes frame)
+           const struct msg *msg, struct bytes frame)
 {
+    bool after_notes = msg->kind == MSG_WRITTEN && msg->u.written.ballot.offer;
+    bool soon = msg->kind == MSG_CHOSEN && msg->u.chosen.ballot.offer;
+    uint8_t to = msg->to;
     uint64_t earlier = after_notes ? auditor_unwritten(&node->auditor) : 0;
     bool noted = node->auditor.noted || earlier > 0;
     uint64_t serial = node->auditor.noted ? node->auditor.serial : earlier;
     if (executor->made)
         executor->made(executor->context, to, frame);
     if ((!noted && !node->hold.first) || PLANTED(answer_before_audit))
-        executor->send(executor->context, to, frame);
-    else if ((noted && !may_hold(node)) || audit_hold_frame(&node->hold, serial, to, frame) != OK)
+        hand_frame(executor, to, soon, frame);
+    else if ((noted && !may_hold(node)) ||
+             audit_hold_frame(&node->hold, serial, to, soon, frame) != OK)
         metrics_count(st->metrics, METRIC_audit_refused);
 }
 
@@ -407,7 +420,7 @@ release(struct node *node, const struct step *st, const struct node_executor *ex
                 audit_refuse_reply(&held->reply, held->is_change);
             send_reply(node, executor, &held->reply);
         } else if (state == AUDIT_WRITTEN) {
-            executor->send(executor->context, held->to, buf_bytes(&held->frame));
+            hand_frame(executor, held->to, held->soon, buf_bytes(&held->frame));
         } else {
             metrics_count(st->metrics, METRIC_audit_refused);
         }
@@ -451,8 +464,7 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else if (msg->to != node->membership.self)
-        send_frame(node, st, executor, msg->to,
-                   msg->kind == MSG_WRITTEN && msg->u.written.ballot.offer, buf_bytes(encoded));
+        send_frame(node, st, executor, msg, buf_bytes(encoded));
     else if (sim_maybe(st, self_message_lost) ||
              !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(encoded)))
         log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));

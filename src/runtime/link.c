@@ -476,17 +476,49 @@ links_new(const struct links_options *options, struct links **out, char *why, si
     return OK;
 }
 
-void
-links_send(struct links *links, unsigned peer_number, struct bytes frame)
+/* NULL: it was dropped. */
+static struct link_connection *
+queue_frame(struct links *links, unsigned peer_number, struct bytes frame)
 {
     struct link_peer *peer = &links->peers[peer_number];
 
     assert(peer_number < links->options.cluster->node_count);
-    if (peer->connection &&
-        link_queue_put(&peer->connection->out, frame, links->options.queue_bytes_max) == OK)
-        peer->sent++;
-    else
+    if (!peer->connection ||
+        link_queue_put(&peer->connection->out, frame, links->options.queue_bytes_max) != OK) {
         peer->dropped++;
+        return NULL;
+    }
+    peer->sent++;
+    return peer->connection;
+}
+
+void
+links_send(struct links *links, unsigned peer_number, struct bytes frame)
+{
+    struct link_connection *c = queue_frame(links, peer_number, frame);
+
+    if (c)
+        c->soon = false;
+}
+
+void
+links_send_soon(struct links *links, unsigned peer_number, struct bytes frame)
+{
+    const struct link_connection *up = links->peers[peer_number].connection;
+    bool first = up && link_queue_bytes(&up->out) == 0;
+    struct link_connection *c = queue_frame(links, peer_number, frame);
+
+    if (!c || !first)
+        return;
+    c->soon = true;
+    c->soon_due = instant_add(links_now(), duration_ms(LINK_SOON_MS));
+}
+
+/* Nothing that is queued has to leave now. */
+static bool
+may_wait(const struct link_connection *c)
+{
+    return c->soon && instant_before(links_now(), c->soon_due);
 }
 
 void
@@ -497,9 +529,35 @@ links_flush(struct links *links)
     for (i = 0; i < links->options.cluster->node_count; i++) {
         struct link_connection *c = links->peers[i].connection;
 
-        if (c && !c->blocked)
+        if (c && !c->blocked && !may_wait(c))
             link_connection_flush(c);
     }
+}
+
+void
+links_hurry(struct links *links)
+{
+    for (unsigned i = 0; i < links->options.cluster->node_count; i++) {
+        if (links->peers[i].connection)
+            links->peers[i].connection->soon = false;
+    }
+}
+
+bool
+links_due(const struct links *links, struct instant *due)
+{
+    bool any = false;
+
+    *due = (struct instant){0};
+    for (unsigned i = 0; i < links->options.cluster->node_count; i++) {
+        const struct link_connection *c = links->peers[i].connection;
+
+        if (!c || !c->soon || (any && !instant_before(c->soon_due, *due)))
+            continue;
+        *due = c->soon_due;
+        any = true;
+    }
+    return any;
 }
 
 void

@@ -79,8 +79,20 @@ MUST_CHECK enum vault_err links_new(const struct links_options *options, struct 
  * full: messages may be lost, the protocol copes.
  */
 void links_send(struct links *links, unsigned peer, struct bytes frame);
-/* Writes out what was queued; the reactor calls it once per loop turn. */
+/*
+ * The same with what nobody waits for: it leaves with the next frame that is sent to the peer, or
+ * LINK_SOON_MS later. Frames keep their order.
+ */
+enum { LINK_SOON_MS = 2 };
+void links_send_soon(struct links *links, unsigned peer, struct bytes frame);
+/*
+ * Writes out what was queued and is not to leave only soon; the reactor calls it once per loop turn,
+ * and at *due, if links_due() gives one.
+ */
 void links_flush(struct links *links);
+bool links_due(const struct links *links, struct instant *due);
+/* What was to leave soon leaves with the next flush. */
+void links_hurry(struct links *links);
 void links_stats(const struct links *links, unsigned peer, struct link_stats *out);
 void links_free(struct links *links); /* calls nobody back; not from within a callback */
 

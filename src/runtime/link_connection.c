@@ -107,7 +107,7 @@ link_connection_flush(struct link_connection *c)
     unsigned records = 0;
 
     assert(c->phase == LINK_HELLO || c->phase == LINK_UP);
-    c->blocked = false;
+    c->blocked = c->soon = false;
     if (c->fault != LINK_FAULT_NONE)
         return;
     while (link_queue_bytes(&c->out) > 0) {

@@ -149,7 +149,9 @@ struct link_connection {
     struct event resume;         /* next turn: go on, or close with `fault` */
     enum link_fault fault;       /* found where no callback may run */
     bool blocked;                /* output waits for the socket */
-    struct buf in;               /* at most one incomplete frame between turns */
+    bool soon;                   /* nothing in `out` must leave before `soon_due` */
+    struct instant soon_due;
+    struct buf in; /* at most one incomplete frame between turns */
     struct link_queue out;
     struct instant heard; /* when the last frame came; before: when TLS was agreed on */
     TAILQ_ENTRY(link_connection) entry;

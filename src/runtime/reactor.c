@@ -91,6 +91,13 @@ execute_send(void *context, uint8_t to, struct bytes encoded)
     links_send(r->links, to, encoded);
 }
 
+static void
+execute_send_soon(void *context, uint8_t to, struct bytes encoded)
+{
+    struct reactor *r = context;
+    links_send_soon(r->links, to, encoded);
+}
+
 /*
  * Copies of everything, since the request travels to another thread and the step's memory ends
  * before.
@@ -663,7 +670,7 @@ reactor_new(const struct reactor_options *options, struct reactor **out, char *w
     if (!r)
         return ERR_NOMEM;
     r->options = *options;
-    r->executor = (struct node_executor){r, execute_send, execute, NULL};
+    r->executor = (struct node_executor){r, execute_send, execute, NULL, execute_send_soon};
     r->started = reactor_now();
     r->rotated = r->started;
     arena_init(&r->step_arena, STEP_ARENA_BYTES_MAX);
@@ -696,6 +703,16 @@ tell_incarnation(struct reactor *r)
     r->options.on_incarnation(r->options.save_context, incarnation);
 }
 
+static void
+arm_wake_timer(struct reactor *r)
+{
+    struct instant due;
+    if (timers_next(&r->timers, &due))
+        wake_timer_at(&r->wake_timer, due);
+    if (links_due(r->links, &due))
+        wake_timer_at(&r->wake_timer, due);
+}
+
 /*
  * Before the loop waits for events: the secrets arena is closed while nothing is done. Frames leave
  * before the storage threads are woken, or the disk is waited for: then the others are at work.
@@ -712,9 +729,7 @@ end_turn(struct reactor *r)
     }
     hand_over(r);
     r->turn_ended = reactor_now();
-    struct instant due;
-    if (timers_next(&r->timers, &due))
-        wake_timer_at(&r->wake_timer, due);
+    arm_wake_timer(r);
     if (r->in_turn)
         node_turn_end(r->node);
     r->in_turn = false;
@@ -745,6 +760,7 @@ reactor_run(struct reactor *r)
         if (event_base_loop(r->base, EVLOOP_ONCE) < 0)
             stop_failed(r, ERR_IO);
     }
+    links_hurry(r->links);
     end_turn(r);
     return r->result;
 }

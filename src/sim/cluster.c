@@ -263,7 +263,7 @@ step_end(struct world *world, unsigned node)
 void
 node_hand(struct world *world, unsigned node, enum actor_id actor, const struct msg *msg)
 {
-    struct node_executor executor = {world, on_send, on_execute, on_made};
+    struct node_executor executor = {world, on_send, on_execute, on_made, NULL};
     struct step st = step_of(world, node);
     step_begin(world, node);
     node_deliver(world->nodes[node].node, &st, &executor, actor, msg);
@@ -273,7 +273,7 @@ node_hand(struct world *world, unsigned node, enum actor_id actor, const struct 
 static void
 receive(struct world *world, const struct event *event)
 {
-    struct node_executor executor = {world, on_send, on_execute, on_made};
+    struct node_executor executor = {world, on_send, on_execute, on_made, NULL};
     unsigned node = event->node;
     struct step st = step_of(world, node);
     bool passes = event->tag != 0; /* plot.c: it has been faster than the cut */
@@ -465,7 +465,7 @@ void
 node_boot(struct world *world, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
-    struct node_executor executor = {world, on_send, on_execute, on_made};
+    struct node_executor executor = {world, on_send, on_execute, on_made, NULL};
     struct step st = step_of(world, node);
     struct node_options options = {
         .cluster = n->mismatched ? &world->other_cluster : &world->cluster,

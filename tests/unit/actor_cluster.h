@@ -115,6 +115,7 @@ struct actor_cluster {
     unsigned current; /* node of the present step */
     uint64_t trace;   /* hash over all that happened */
     uint64_t steps;
+    uint64_t sent_soon;        /* frames, see struct node_executor */
     bool may_fail;             /* a node that has failed is no fault of the test */
     const struct maybe *maybe; /* rare branches that a test takes at will; NULL: none */
     bool loud; /* OSTRAKA_LOUD is set: every frame but heartbeats goes to standard error */

@@ -199,6 +199,81 @@ test_frames_arrive_in_order(void **state)
     free(space);
 }
 
+/* "soon" and then "now", as they were sent. */
+static bool
+note_frame(struct test_node *node, unsigned peer, struct bytes frame)
+{
+    struct buf *got = node->take_context;
+
+    (void)peer;
+    assert_int_equal(buf_append(got, frame), OK);
+    return true;
+}
+
+static bool
+is_got(const struct buf *got, const char *text)
+{
+    return bytes_equal(buf_bytes(got), bytes_of_text(text));
+}
+
+/* It is still there after a flush, unless its time was over by then; that is tried until it was not. */
+static void
+send_soon_and_keep(struct world *world)
+{
+    struct links *links = world->nodes[0].links;
+    struct instant due, begin = links_now();
+
+    for (;;) {
+        assert_true(ms_since(begin) < PATIENCE_MS);
+        world_run_ms(world, 2 * LINK_SOON_MS);
+        links_flush(links);
+        assert_false(links_due(links, &due));
+        buf_truncate(world->nodes[1].take_context, 0);
+        links_send_soon(links, 1, bytes_of_text("soon"));
+        assert_true(links_due(links, &due));
+        links_flush(links);
+        bool left = node_stats(&world->nodes[0], 1).queued_bytes == 0;
+        if (instant_before(links_now(), due)) {
+            assert_false(left);
+            return;
+        }
+    }
+}
+
+static void
+test_what_may_wait(void **state)
+{
+    struct world *world = *state;
+    struct links *links;
+    struct buf got = {0};
+    struct instant due;
+
+    start_all(world);
+    links = world->nodes[0].links;
+    world->nodes[1].take = note_frame;
+    world->nodes[1].take_context = &got;
+
+    send_soon_and_keep(world); /* with the next frame, and before it */
+    links_send(links, 1, bytes_of_text("now"));
+    assert_false(links_due(links, &due));
+    links_flush(links);
+    assert_int_equal(node_stats(&world->nodes[0], 1).queued_bytes, 0);
+    WORLD_UNTIL(world, is_got(&got, "soonnow"));
+
+    send_soon_and_keep(world); /* behind one that has not left it holds nothing up */
+    links_hurry(links);
+    links_send_soon(links, 1, bytes_of_text("too"));
+    assert_false(links_due(links, &due));
+    links_flush(links);
+    assert_int_equal(node_stats(&world->nodes[0], 1).queued_bytes, 0);
+    WORLD_UNTIL(world, is_got(&got, "soontoo"));
+
+    send_soon_and_keep(world); /* by itself */
+    WORLD_UNTIL(world, is_got(&got, "soon"));
+    assert_false(links_due(links, &due));
+    buf_close(&got);
+}
+
 static bool
 echo(struct test_node *node, unsigned peer, struct bytes frame)
 {
@@ -966,6 +1041,7 @@ main(void)
         LINK_TEST(test_peer_goes_and_returns),
         LINK_TEST(test_silence_closes),
         LINK_TEST(test_frames_arrive_in_order),
+        LINK_TEST(test_what_may_wait),
         LINK_TEST(test_send_from_the_callback),
         LINK_TEST(test_largest_frame),
         LINK_TEST(test_refused_frame_closes),

@@ -163,6 +163,7 @@ test_one_round(void **state)
     for (unsigned i = 0; i < NODES; i++)
         assert_true(ac_value_is(ac_read(w->ac, i, "a"), "one"));
     ac_run_ms(w->ac, 50);
+    assert_int_equal(w->ac->sent_soon, NODES - 1); /* the notice */
     assert_settled(w, NODES, "a", HEAD_LIVE);
     /* What comes after has a head to follow, and is voted on. */
     assert_int_equal(ac_create(w->ac, 1, "a", "two")->reply.err, ERR_ALREADY_EXISTS);
@@ -171,6 +172,7 @@ test_one_round(void **state)
     assert_int_equal(ac_create(w->ac, 2, "a", "three")->reply.err, OK);
     assert_int_equal(w->offers, NODES - 1);
     assert_true(w->votes > 0);
+    assert_int_equal(w->ac->sent_soon, NODES - 1); /* for the next change waits for that of votes */
     assert_true(ac_value_is(ac_read(w->ac, 0, "a"), "three"));
     watch_free(w);
 }
