@@ -61,7 +61,8 @@ write_rows(struct dice *dice, const char *directory)
 {
     struct path_row path = {
         dice_ballot(dice), STATE_CHOSEN, dice_bytes(dice, 8, 8), false, 0, 0, {0}};
-    struct version_row version = {dice_bytes(dice, 8, 8), dice_bytes(dice, 8, 8)};
+    struct version_row version = {dice_bytes(dice, 8, 8), dice_bytes(dice, 8, 8),
+                                  dice_bytes(dice, 8, 8)};
     struct node_row node = {{1, 2, 3}, 1, 2, 1700000000000, RECOVERY_NONE, 1600000000000};
     struct peer_row peer = {1, 2, 1700000000000, 77, {3, {9, 8, 7}}, {1, 2, 3}, 5, 70, {0}};
     struct row_key key;

@@ -97,6 +97,7 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                         .lost = options->finding == STORE_LOST,
                                         .map_seed = seed,
                                         .paths_max = options->paths_max,
+                                        .dealings_apart = options->dealings_apart,
                                         .digests = &node->digests};
     struct coordinator_options coordinator = {.membership = &node->membership,
                                               .secrets = options->secrets,

@@ -44,6 +44,7 @@ struct node_options {
     size_t requests_max;
     struct duration request_deadline;
     size_t paths_max;                       /* 0: default */
+    bool dealings_apart;                    /* for tests: actors/shard_store.h */
     struct bucket_keys *buckets;            /* borrowed */
     struct duration shred_interval;         /* 0: default */
     uint64_t sweep_slack_ms;                /* 0: default (actors/sweep.h) */

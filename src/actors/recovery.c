@@ -31,7 +31,7 @@ recovery_close(struct recovery *r)
     for (unsigned i = 0; i < NODES_MAX; i++) {
         source_reset(&r->sources[i]);
         buf_close(&r->helps[i].row);
-        buf_close(&r->helps[i].record);
+        buf_close(&r->helps[i].version);
         buf_close(&r->helps[i].items);
     }
 }

@@ -56,10 +56,10 @@ struct recovery_help {
     struct row_key version_after; /* of the present path: the last version row; size 0: none */
     bool only;                    /* nothing after this path is wanted */
     bool names_only;              /* the next path row does not verify: its key alone is read */
-    bool any_version;  /* one of the present path has gone into this page or an earlier */
-    struct buf row;    /* value of the present path row */
-    struct buf record; /* of the present version */
-    struct buf items;  /* encoded, one after the other */
+    bool any_version;   /* one of the present path has gone into this page or an earlier */
+    struct buf row;     /* value of the present path row */
+    struct buf version; /* row of the present one */
+    struct buf items;   /* encoded, one after the other */
     size_t sizes[RECOVER_PAGE_ROWS];
     size_t count;
 };

@@ -258,10 +258,10 @@ on_version(struct recovery *r, const struct step *st, uint8_t asker, const struc
     }
     h->version_after.size = rows->rows[0].key.size;
     memcpy(h->version_after.data, rows->rows[0].key.data, h->version_after.size);
-    buf_close(&h->record);
+    buf_close(&h->version);
     if (row_key_parse(rows->rows[0].key, &table, &path, &number, &id) != OK ||
         version_row_decode(rows->rows[0].value, &version) != OK || number > head->version ||
-        number < head->oldest_version || buf_append(&h->record, version.record) != OK) {
+        number < head->oldest_version || buf_append(&h->version, rows->rows[0].value) != OK) {
         next_version(r, st, asker, head->path, out);
         return;
     }
@@ -278,10 +278,10 @@ on_version(struct recovery *r, const struct step *st, uint8_t asker, const struc
 
 /* Destroyed: its record goes without a dealing, since the chain of the head goes through it. */
 static bool
-is_bare(const struct recovery_help *h, const struct head *head)
+is_bare(struct bytes encoded, const struct head *head)
 {
     struct version_record record;
-    return version_decode(buf_bytes(&h->record), &record) == OK &&
+    return version_decode(encoded, &record) == OK &&
            version_set_has(head->destroyed, head->oldest_version, record.version);
 }
 
@@ -292,14 +292,19 @@ on_dealing(struct recovery *r, const struct step *st, uint8_t asker, const struc
     struct recovery_help *h = &r->helps[asker];
     struct head *head = arena_alloc(st->arena, sizeof(*head));
     struct path_row row;
-    struct msg_handover version = {.version = buf_bytes(&h->record)};
-    if (!head || !decode_row(h, &row, head)) {
+    struct msg_handover version = {0};
+    struct version_row kept;
+    if (!head || !decode_row(h, &row, head) ||
+        version_row_decode(buf_bytes(&h->version), &kept) != OK) {
         refuse(r, asker, REFUSED_BUSY, out);
         return;
     }
-    version.dealing = rows->count > 0 ? rows->rows[0].value : (struct bytes){0};
+    version.version = kept.record;
+    version.dealing = kept.dealing;
+    if (kept.dealing.size == 0 && rows->count > 0)
+        version.dealing = rows->rows[0].value;
     version.boxes = rows->count > 1 ? rows->rows[1].value : (struct bytes){0};
-    if (version.dealing.size > 0 || is_bare(h, head)) {
+    if (version.dealing.size > 0 || is_bare(kept.record, head)) {
         if (!add_item(h, &row, head->path, &version)) {
             refuse(r, asker, REFUSED_BUSY, out);
             return;

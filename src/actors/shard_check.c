@@ -334,11 +334,16 @@ on_version(struct shard_work *w)
     load_of_version(w, STEP_DEALING, ROW_DEALING, check->version, check->version_id);
 }
 
+/*
+ * A row of its own is looked at even where the version row has the dealing: whoever loads both must
+ * be able to read it.
+ */
 static void
 on_dealing(struct shard_work *w, struct dealing *dealing)
 {
     struct shard_check *check = w->path->check;
-    struct bytes value = loaded_value(w);
+    struct bytes within = check->record_good ? check->value.dealing : (struct bytes){0};
+    struct bytes value = within.size > 0 ? within : loaded_value(w);
     struct row_key key;
     uint8_t hash[HASH_BYTES];
     row_key_version(ROW_VERSION, w->path->link.path, check->version, check->version_id, &key);
@@ -346,8 +351,10 @@ on_dealing(struct shard_work *w, struct dealing *dealing)
     check->dealing_good = check->record_good && value.size > 0 &&
                           memcmp(hash, check->record.dealing_hash, HASH_BYTES) == 0 &&
                           dealing_decode(value, (struct bytes){0}, dealing) == OK;
+    check->version_rotten = check->version_rotten || (within.size > 0 && !check->dealing_good);
     check->dealing_rotten =
-        is_there(w) && !check->dealing_good && (check->record_good || w->rows->err != OK);
+        is_there(w) &&
+        (w->rows->err != OK || (within.size == 0 && !check->dealing_good && check->record_good));
     check->dealing_unreadable = w->rows->err != OK;
     check->share_good = check->dealing_good && check->value.share.size > 0 &&
                         shard_share_is_good(w, row_key_bytes(&key), check->value.share, dealing);
@@ -407,11 +414,12 @@ clear_destroyed(struct shard_work *w)
     struct shard_check *check = w->path->check;
     struct loaded_row bare;
     if (!is_destroyed(w, check->version) || PLANTED(destroy_comes_back) || !check->record_good ||
-        (check->value.share.size == 0 && !check->dealing_good && !check->dealing_rotten))
+        (check->value.share.size == 0 && !check->dealing_good && !check->dealing_rotten &&
+         check->value.dealing.size == 0))
         return;
-    if (check->value.share.size > 0 &&
+    if ((check->value.share.size > 0 || check->value.dealing.size > 0) &&
         shard_version_row(w, check->version, check->version_id, check->value.record,
-                          (struct bytes){0}, &bare) == OK) {
+                          (struct bytes){0}, (struct bytes){0}, &bare) == OK) {
         change(w, STORE_DELETE, ROW_VERSION, check->version, check->version_id, (struct bytes){0});
         change(w, STORE_PUT, ROW_VERSION, check->version, check->version_id, bare.value);
     }

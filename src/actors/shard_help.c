@@ -49,23 +49,6 @@ find_in_chain(const struct shard_work *w)
     return NULL;
 }
 
-/* The version row is kept while the dealing is loaded. */
-static void
-load_dealing(struct shard_work *w, const struct loaded_row *version)
-{
-    struct shard_path *path = w->path;
-    struct row_key key;
-    buf_close(&path->box_memory);
-    if (buf_append(&path->box_memory, version->value) != OK) {
-        answer(w, HELPED_LACKING);
-        return;
-    }
-    path->box = buf_bytes(&path->box_memory);
-    row_key_version(ROW_DEALING, path->link.path, w->msg->u.help.version, w->msg->u.help.version_id,
-                    &key);
-    shard_need_rows(w, &key, 1);
-}
-
 static enum helped_outcome
 derive_pair_keys(struct shard_work *w, const struct recovery_terms *terms,
                  const struct replicas *replicas, unsigned own,
@@ -139,17 +122,17 @@ static void
 help_with(struct shard_work *w, struct bytes version_row)
 {
     const struct msg_help *help = &w->msg->u.help;
-    const struct loaded_row *loaded = &w->rows->rows[0];
     struct version_row row;
     struct version_record record;
     struct dealing dealing;
     uint8_t hash[HASH_BYTES];
-    struct bytes contribution = {0};
-    record_id(loaded->value, hash);
-    if (!loaded->found || version_row_decode(version_row, &row) != OK ||
-        version_decode(row.record, &record) != OK ||
+    struct bytes encoded = {0}, contribution = {0};
+    if (version_row_decode(version_row, &row) == OK)
+        encoded = shard_dealing_of(&row, &w->rows->rows[0]);
+    record_id(encoded, hash);
+    if (encoded.size == 0 || version_decode(row.record, &record) != OK ||
         memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
-        dealing_decode(loaded->value, (struct bytes){0}, &dealing) != OK) {
+        dealing_decode(encoded, (struct bytes){0}, &dealing) != OK) {
         answer(w, HELPED_LACKING);
         return;
     }
@@ -162,9 +145,32 @@ help_with(struct shard_work *w, struct bytes version_row)
     helped->contribution = contribution;
     if (help->records) {
         helped->record = row.record;
-        helped->dealing = loaded->value;
+        helped->dealing = encoded;
     }
     metrics_count(w->st->metrics, METRIC_recoveries_helped);
+}
+
+/* The version row is kept while the dealing is loaded, where it has a row of its own. */
+static void
+load_dealing(struct shard_work *w, const struct loaded_row *version)
+{
+    struct shard_path *path = w->path;
+    struct row_key key;
+    buf_close(&path->box_memory);
+    struct version_row row;
+    if (version_row_decode(version->value, &row) != OK ||
+        buf_append(&path->box_memory, version->value) != OK) {
+        answer(w, HELPED_LACKING);
+        return;
+    }
+    if (row.dealing.size > 0) {
+        help_with(w, buf_bytes(&path->box_memory));
+        return;
+    }
+    path->box = buf_bytes(&path->box_memory);
+    row_key_version(ROW_DEALING, path->link.path, w->msg->u.help.version, w->msg->u.help.version_id,
+                    &key);
+    shard_need_rows(w, &key, 1);
 }
 
 void

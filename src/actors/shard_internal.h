@@ -358,11 +358,29 @@ void shard_prune_boxes(struct shard_work *w, const struct row_key *key, struct b
 /* shard_share.c: own shares at rest */
 MUST_CHECK enum vault_err shard_share_seal(struct shard_work *w, const struct row_key *key,
                                            struct bytes share, struct bytes *out);
-/* The version row with the own share sealed in it, in the step's arena. */
+/*
+ * The version row with the own share sealed in it, and the dealing's public part if that is small,
+ * in the step's arena. `share` and `dealing` may be empty.
+ */
 MUST_CHECK enum vault_err shard_version_row(struct shard_work *w, uint64_t version,
                                             const uint8_t version_id[static ID_BYTES],
                                             struct bytes record, struct bytes share,
-                                            struct loaded_row *out);
+                                            struct bytes dealing, struct loaded_row *out);
+/*
+ * Appends that row, and one of the dealing's own if the version row does not take it. `row`: what
+ * shard_version_row() made with that dealing.
+ */
+MUST_CHECK enum vault_err shard_put_version(struct shard_work *w, uint64_t version,
+                                            const uint8_t version_id[static ID_BYTES],
+                                            const struct loaded_row *row, struct bytes dealing,
+                                            struct store_change *list, size_t *count);
+/* Appends a row of the dealing's own. */
+MUST_CHECK enum vault_err shard_put_dealing(struct shard_work *w, uint64_t version,
+                                            const uint8_t version_id[static ID_BYTES],
+                                            struct bytes dealing, struct store_change *list,
+                                            size_t *count);
+/* The dealing's public part: of the version row, or of a row of its own; empty: it is not here. */
+struct bytes shard_dealing_of(const struct version_row *row, const struct loaded_row *own);
 MUST_CHECK enum vault_err shard_share_unseal(struct shard_work *w, struct bytes key,
                                              struct bytes sealed, struct bytes *out);
 
@@ -387,7 +405,10 @@ bool shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, 
 bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                          const struct dealing *dealing);
 
-/* The row under that version id holds a share that matches its commitment. */
+/* The row under that version id among those that were loaded; NULL: none. */
+const struct loaded_row *shard_loaded_version(const struct shard_work *w,
+                                              const uint8_t version_id[static ID_BYTES]);
+/* It holds a share that matches its commitment. */
 bool shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
                      const struct dealing *dealing);
 /*

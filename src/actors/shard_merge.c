@@ -227,21 +227,42 @@ put_boxes(struct shard_work *w, const struct merge *m, bool share_held, struct s
     return err;
 }
 
+/*
+ * The row here has a good share, in `share`; it stands, but for a public part that is not what was
+ * handed over.
+ */
+static bool
+row_stands(struct shard_work *w, const struct merge *m, struct bytes *share, bool *apart)
+{
+    struct version_row have;
+    const struct loaded_row *loaded = shard_loaded_version(w, m->version_id);
+    *share = (struct bytes){0};
+    *apart = true;
+    if (!loaded || version_row_decode(loaded->value, &have) != OK ||
+        shard_share_unseal(w, loaded->key, have.share, share) != OK)
+        return false;
+    *apart = have.dealing.size == 0;
+    return *apart || bytes_equal(have.dealing, w->msg->u.handover.dealing);
+}
+
 /* The version's rows; *row is the version row as it stands afterwards. */
 static enum vault_err
 put_version(struct shard_work *w, const struct merge *m, struct store_change *list, size_t *count,
             struct loaded_row *row)
 {
-    struct row_key key;
-    bool held = shard_has_share(w, m->version_id, &m->dealing);
-    enum vault_err err = shard_version_row(w, m->version.version, m->version_id,
-                                           w->msg->u.handover.version, m->share, row);
+    uint64_t version = m->version.version;
+    struct bytes dealing = w->msg->u.handover.dealing, share = m->share;
+    bool held = shard_has_share(w, m->version_id, &m->dealing), apart = false;
+    bool stands = held && row_stands(w, m, &share, &apart);
+    enum vault_err err = shard_version_row(w, version, m->version_id, w->msg->u.handover.version,
+                                           share, dealing, row);
+    /* A share here that does not open is as good as none, and must not hide that. */
+    if (err == OK && !stands)
+        err = shard_put_version(w, version, m->version_id, row, dealing, list, count);
+    else if (err == OK && apart)
+        err = shard_put_dealing(w, version, m->version_id, dealing, list, count);
     if (err != OK)
         return err;
-    if (!held) /* a share here that does not open is as good as none, and must not hide that */
-        shard_change(list, count, STORE_PUT, row->key, row->value);
-    row_key_version(ROW_DEALING, w->path->link.path, m->version.version, m->version_id, &key);
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.handover.dealing);
     if (!held && !m->opened && !shard_put_need(w, m->version.version, m->version_id, list, count))
         return ERR_NOMEM;
     return put_boxes(w, m, held || m->opened, list, count);
@@ -253,8 +274,9 @@ put_bare_version(struct shard_work *w, const struct merge *m, struct store_chang
                  size_t *count)
 {
     struct loaded_row row;
-    enum vault_err err = shard_version_row(w, m->version.version, m->version_id,
-                                           w->msg->u.handover.version, (struct bytes){0}, &row);
+    enum vault_err err =
+        shard_version_row(w, m->version.version, m->version_id, w->msg->u.handover.version,
+                          (struct bytes){0}, (struct bytes){0}, &row);
     for (size_t i = 0; err == OK && i < w->rows->count; i++) {
         struct version_row have;
         if (bytes_equal(w->rows->rows[i].key, row.key) &&
@@ -368,8 +390,8 @@ merge_live(struct shard_work *w, struct merge *m, struct store_change *list, siz
 static enum vault_err
 merge_unreadable(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
 {
-    struct row_key key;
     struct loaded_row row;
+    struct bytes dealing = w->msg->u.handover.dealing;
     enum vault_err err = begin_row(w, m, false, list, count);
     if (err != OK || !m->has_version)
         return err;
@@ -378,13 +400,10 @@ merge_unreadable(struct shard_work *w, struct merge *m, struct store_change *lis
         return shard_put_need(w, m->version.version, m->version_id, list, count) ? OK : ERR_NOMEM;
     open_own_box(w, m);
     err = shard_version_row(w, m->version.version, m->version_id, w->msg->u.handover.version,
-                            m->share, &row);
-    if (err != OK)
-        return err;
-    shard_change(list, count, STORE_PUT, row.key, row.value);
-    row_key_version(ROW_DEALING, w->path->link.path, m->version.version, m->version_id, &key);
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.handover.dealing);
-    return put_boxes(w, m, m->opened, list, count);
+                            m->share, dealing, &row);
+    if (err == OK)
+        err = shard_put_version(w, m->version.version, m->version_id, &row, dealing, list, count);
+    return err == OK ? put_boxes(w, m, m->opened, list, count) : err;
 }
 
 /* Boxes of that version are looked for first, then all version rows. True: they are here. */

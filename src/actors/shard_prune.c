@@ -49,7 +49,7 @@ drop_version(struct shard_work *w, const struct row_facts *facts, struct store_c
 
 /*
  * Of a destroyed version the record stays, since the chain goes through it. The row is removed before
- * it is put without its share, so that the batch counts as one that erases.
+ * it is put without its share and dealing, so that the batch counts as one that erases.
  */
 static enum vault_err
 strip_version(struct shard_work *w, const struct loaded_row *loaded, const struct row_facts *facts,
@@ -60,13 +60,14 @@ strip_version(struct shard_work *w, const struct loaded_row *loaded, const struc
     struct loaded_row bare;
     if (version_row_decode(loaded->value, &row) != OK)
         return ERR_CORRUPT;
-    enum vault_err err = row.share.size == 0
-                             ? OK
-                             : shard_version_row(w, facts->version, facts->id.data, row.record,
-                                                 (struct bytes){0}, &bare);
+    struct bytes dealing = PLANTED(destroyed_keeps_dealing) ? row.dealing : (struct bytes){0};
+    bool is_bare = row.share.size == 0 && row.dealing.size == 0;
+    enum vault_err err = is_bare ? OK
+                                 : shard_version_row(w, facts->version, facts->id.data, row.record,
+                                                     (struct bytes){0}, dealing, &bare);
     if (err != OK)
         return err;
-    if (row.share.size > 0) {
+    if (!is_bare) {
         shard_change(list, count, STORE_DELETE, bare.key, (struct bytes){0});
         shard_change(list, count, STORE_PUT, bare.key, bare.value);
     }

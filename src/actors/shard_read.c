@@ -111,15 +111,18 @@ shard_on_read(struct shard_work *w)
         metrics_count(w->st->metrics, METRIC_reads_from_memory);
     struct msg_state *state = answer_state(w);
     struct version_row row;
-    if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found)
+    if (!w->rows->rows[ROW_V].found)
         return;
     if (version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
         state->share_state = SHARE_BAD;
         metrics_count(w->st->metrics, METRIC_records_corrupt);
         return;
     }
+    struct bytes dealing = shard_dealing_of(&row, &w->rows->rows[ROW_D]);
+    if (dealing.size == 0)
+        return;
     state->version = row.record;
-    state->dealing = w->rows->rows[ROW_D].value;
+    state->dealing = dealing;
     fill_share(w, w->rows->rows[ROW_V].key, row.share, state);
     if (loaded && state->share_state == SHARE_HELD && version == w->path->row.head.version)
         kept_put(&w->s->kept, &w->path->kept, version, version_id, w->rows);
@@ -160,15 +163,15 @@ shard_on_fetch(struct shard_work *w)
     }
     struct version_row row;
     /* No box is left when all have their share: of a head that is chosen, or has lost its mark. */
-    if (!w->rows->rows[ROW_V].found || !w->rows->rows[ROW_D].found ||
-        version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
+    if (!w->rows->rows[ROW_V].found || version_row_decode(w->rows->rows[ROW_V].value, &row) != OK ||
+        shard_dealing_of(&row, &w->rows->rows[ROW_D]).size == 0) {
         answer_fetched(w, REFUSED_ABSENT);
         return;
     }
     struct msg_fetched *fetched = answer_fetched(w, REFUSED_NONE);
     fetched->head = w->path->row.row.head;
     fetched->version = row.record;
-    fetched->dealing = w->rows->rows[ROW_D].value;
+    fetched->dealing = shard_dealing_of(&row, &w->rows->rows[ROW_D]);
     if (w->rows->rows[ROW_B].found)
         fetched->boxes = w->rows->rows[ROW_B].value;
 }

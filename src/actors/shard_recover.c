@@ -358,17 +358,11 @@ store(struct shard_work *w, struct share_recovery *r, struct bytes record, struc
 {
     struct store_change *list = arena_alloc(w->st->arena, 2 * sizeof(*list));
     struct loaded_row row;
-    struct row_key key;
     size_t count = 0;
-    if (!list || shard_version_row(w, r->version, r->version_id, record, share, &row) != OK)
+    if (!list ||
+        shard_version_row(w, r->version, r->version_id, record, share, dealing, &row) != OK ||
+        shard_put_version(w, r->version, r->version_id, &row, dealing, list, &count) != OK)
         return;
-    shard_change(list, &count, STORE_PUT, row.key, row.value);
-    row_key_version(ROW_DEALING, w->path->link.path, r->version, r->version_id, &key);
-    struct bytes copy = shard_key_copy(w, &key);
-    if (dealing.size > 0 && copy.size == 0)
-        return;
-    if (dealing.size > 0)
-        shard_change(list, &count, STORE_PUT, copy, dealing);
     /* What is lacking beyond that, or whether anything is: looked at anew. */
     struct msg *next = shard_answer_later(w, MSG_CHECK);
     next->to = w->s->membership->self;
@@ -456,9 +450,11 @@ take_share(struct shard_work *w, struct share_recovery *r)
     }
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     share.x = (uint8_t)(replicas_index(&replicas, w->s->membership->self) + 1);
-    if (w->rows->err != OK || !w->rows->rows[0].found || !w->rows->rows[1].found ||
+    if (w->rows->err != OK || !w->rows->rows[0].found ||
         version_row_decode(w->rows->rows[0].value, &row) != OK ||
-        dealing_decode(w->rows->rows[1].value, (struct bytes){0}, &dealing) != OK) {
+        shard_dealing_of(&row, &w->rows->rows[1]).size == 0 ||
+        dealing_decode(shard_dealing_of(&row, &w->rows->rows[1]), (struct bytes){0}, &dealing) !=
+            OK) {
         try_again(w, r, 0);
         return;
     }
@@ -472,7 +468,7 @@ take_share(struct shard_work *w, struct share_recovery *r)
     shard_log(w, LOG_INFO, "share_recovered", REFUSED_NONE);
     audit_note_asked(w->st, AUDIT_repair, w->msg, w->path->link.path, (struct bytes){0}, "share",
                      "ok");
-    store(w, r, row.record, share.data, (struct bytes){0});
+    store(w, r, row.record, share.data, row.dealing);
 }
 
 static bool

@@ -69,12 +69,53 @@ shard_store_share_opens(struct shard_store *s, const struct step *st, struct pat
     return shard_share_unseal(&w, key, sealed, &share) == OK;
 }
 
+static bool
+goes_apart(const struct shard_work *w, struct bytes dealing)
+{
+    return dealing.size > VERSION_ROW_DEALING_MAX || w->s->dealings_apart;
+}
+
+struct bytes
+shard_dealing_of(const struct version_row *row, const struct loaded_row *own)
+{
+    if (row->dealing.size > 0)
+        return row->dealing;
+    return own->found ? own->value : (struct bytes){0};
+}
+
+enum vault_err
+shard_put_dealing(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES],
+                  struct bytes dealing, struct store_change *list, size_t *count)
+{
+    struct row_key key;
+    row_key_version(ROW_DEALING, w->path->link.path, version, version_id, &key);
+    struct bytes copy = shard_key_copy(w, &key);
+    if (copy.size == 0)
+        return ERR_NOMEM;
+    shard_change(list, count, STORE_PUT, copy, dealing);
+    return OK;
+}
+
+enum vault_err
+shard_put_version(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES],
+                  const struct loaded_row *row, struct bytes dealing, struct store_change *list,
+                  size_t *count)
+{
+    shard_change(list, count, STORE_PUT, row->key, row->value);
+    if (dealing.size == 0 || !goes_apart(w, dealing))
+        return OK;
+    return shard_put_dealing(w, version, version_id, dealing, list, count);
+}
+
 enum vault_err
 shard_version_row(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES],
-                  struct bytes record, struct bytes share, struct loaded_row *out)
+                  struct bytes record, struct bytes share, struct bytes dealing,
+                  struct loaded_row *out)
 {
     struct row_key key;
     struct version_row row = {.record = record};
+    if (!goes_apart(w, dealing))
+        row.dealing = dealing;
     struct buf encoded = {0};
     row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &key);
     *out = (struct loaded_row){.key = shard_key_copy(w, &key), .found = true};
@@ -138,13 +179,15 @@ send_share(struct shard_work *w, uint8_t owner)
     struct replicas replicas;
     struct version_row row;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    if (!w->rows->rows[0].found || !w->rows->rows[1].found ||
-        version_row_decode(w->rows->rows[0].value, &row) != OK)
+    if (!w->rows->rows[0].found || version_row_decode(w->rows->rows[0].value, &row) != OK)
+        return;
+    struct bytes dealing = shard_dealing_of(&row, &w->rows->rows[1]);
+    if (dealing.size == 0)
         return;
     struct msg *m = effect_send(w->out, MSG_SHARE, replicas.nodes[owner], w->msg);
     shard_accepted(w->path, &m->u.share.accepted);
     m->u.share.version = row.record;
-    m->u.share.dealing = w->rows->rows[1].value;
+    m->u.share.dealing = dealing;
     m->u.share.box = w->path->box;
 }
 
@@ -401,23 +444,30 @@ shard_judge_chain(struct shard_work *w, const struct version_record *version,
     return memcmp(expected, version_id, ID_BYTES) == 0 ? SHARED_STORED : SHARED_OBSOLETE;
 }
 
-bool
-shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
-                const struct dealing *dealing)
+const struct loaded_row *
+shard_loaded_version(const struct shard_work *w, const uint8_t version_id[static ID_BYTES])
 {
     for (size_t i = 0; i < w->rows->count; i++) {
         enum row_table table;
         struct path path;
         uint64_t version;
         struct bytes id;
-        struct version_row row;
         const struct loaded_row *loaded = &w->rows->rows[i];
         if (row_key_parse(loaded->key, &table, &path, &version, &id) == OK &&
             memcmp(id.data, version_id, ID_BYTES) == 0)
-            return version_row_decode(loaded->value, &row) == OK &&
-                   shard_share_is_good(w, loaded->key, row.share, dealing);
+            return loaded;
     }
-    return false;
+    return NULL;
+}
+
+bool
+shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
+                const struct dealing *dealing)
+{
+    const struct loaded_row *loaded = shard_loaded_version(w, version_id);
+    struct version_row row;
+    return loaded && version_row_decode(loaded->value, &row) == OK &&
+           shard_share_is_good(w, loaded->key, row.share, dealing);
 }
 
 static bool
@@ -465,11 +515,11 @@ static enum vault_err
 put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_head *head,
             struct store_change *list, size_t *count)
 {
-    struct row_key key;
     struct loaded_row row;
+    struct bytes dealing = w->msg->u.share.dealing;
     bool whole;
     enum vault_err err = shard_version_row(w, a->version.version, a->version_id,
-                                           w->msg->u.share.version, a->share, &row);
+                                           w->msg->u.share.version, a->share, dealing, &row);
     if (err != OK)
         return err;
     /* With this record here the chain may reach rows that could not be judged before. */
@@ -479,10 +529,8 @@ put_arrival(struct shard_work *w, const struct arrival *a, const struct chain_he
     /* Another row that does not decode is no reason to do without this one. */
     if (err != OK && err != ERR_CORRUPT)
         return err;
-    shard_change(list, count, STORE_PUT, row.key, row.value);
-    row_key_version(ROW_DEALING, w->path->link.path, a->version.version, a->version_id, &key);
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), w->msg->u.share.dealing);
-    return put_needs(w, a, head, list, count);
+    err = shard_put_version(w, a->version.version, a->version_id, &row, dealing, list, count);
+    return err == OK ? put_needs(w, a, head, list, count) : err;
 }
 
 static void

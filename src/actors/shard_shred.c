@@ -79,23 +79,30 @@ shard_is_shredded(const struct shard_work *w)
 /* ---- sealing anew ---- */
 
 /*
- * False: nothing has to be done for this row, or nothing can be. A rotten record stays as it is: to
- * store it again would give it a new seal.
+ * Nothing where nothing has to be done for this row, or nothing can be. A rotten record stays as it
+ * is: to store it again would give it a new seal.
  */
-static bool
+static void
 rewrap(struct shard_work *w, const struct bucket *bucket, const struct loaded_row *loaded,
-       struct loaded_row *out)
+       struct store_change *list, size_t *count)
 {
     enum row_table table;
     struct path path;
     uint64_t version;
     struct bytes id, share;
     struct version_row row;
-    return row_key_parse(loaded->key, &table, &path, &version, &id) == OK &&
-           version_row_is_whole(id, loaded->value, &row) &&
-           bucket_sealed_generation(row.share) == bucket->other &&
-           shard_share_unseal(w, loaded->key, row.share, &share) == OK &&
-           shard_version_row(w, version, id.data, row.record, share, out) == OK;
+    struct loaded_row anew;
+    size_t before = *count;
+    if (row_key_parse(loaded->key, &table, &path, &version, &id) != OK ||
+        !version_row_is_whole(id, loaded->value, &row) ||
+        bucket_sealed_generation(row.share) != bucket->other ||
+        shard_share_unseal(w, loaded->key, row.share, &share) != OK)
+        return;
+    if (PLANTED(rewrap_drops_dealing))
+        row.dealing = (struct bytes){0};
+    if (shard_version_row(w, version, id.data, row.record, share, row.dealing, &anew) == OK &&
+        shard_put_version(w, version, id.data, &anew, row.dealing, list, count) != OK)
+        *count = before;
 }
 
 /*
@@ -114,12 +121,9 @@ shard_on_rewrap(struct shard_work *w)
         shard_need_versions(w, ROW_VERSION, SHARD_ROWS_MAX);
         return;
     }
-    list = arena_alloc(w->st->arena, SHARD_ROWS_MAX * sizeof(*list));
-    for (size_t i = 0; list && i < w->rows->count && i < SHARD_ROWS_MAX; i++) {
-        struct loaded_row row;
-        if (rewrap(w, bucket, &w->rows->rows[i], &row))
-            shard_change(list, &count, STORE_PUT, row.key, row.value);
-    }
+    list = arena_alloc(w->st->arena, 2 * SHARD_ROWS_MAX * sizeof(*list));
+    for (size_t i = 0; list && i < w->rows->count && i < SHARD_ROWS_MAX; i++)
+        rewrap(w, bucket, &w->rows->rows[i], list, &count);
     if (count > 0)
         shard_commit(w, list, count);
 }

@@ -202,6 +202,7 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
         .buckets = options->buckets,
         .node = options->node,
         .digests = options->digests,
+        .dealings_apart = options->dealings_apart,
         .paths_max = options->paths_max ? options->paths_max : SHARD_PATHS_MAX,
     };
     /* Something at or below the horizon found on disk may have been promised and forgotten. */

@@ -59,6 +59,8 @@ struct shard_store_options {
     size_t paths_max;             /* entries kept in memory; 0: SHARD_PATHS_MAX */
     struct digest_index *digests; /* borrowed: told of every durable change of a path row; NULL:
                                      nobody is */
+    bool dealings_apart; /* small public parts have rows of their own too, as older releases made
+                            them: for tests */
 };
 
 struct shard_store {
@@ -89,6 +91,7 @@ struct shard_store {
     struct path_filter on_disk; /* which paths may have a row */
     struct kept kept;           /* rows that were read a moment ago */
     bool node_keeps; /* the incarnation that is on its way knows what it accepted and promised */
+    bool dealings_apart;
 };
 
 MUST_CHECK enum vault_err shard_store_init(struct shard_store *s,

@@ -157,12 +157,12 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
     struct row_key key;
     struct loaded_row row;
     enum vault_err err = shard_version_row(w, in->head.version, in->head.version_id, write->version,
-                                           in->share, &row);
+                                           in->share, write->dealing, &row);
+    if (err == OK)
+        err = shard_put_version(w, in->head.version, in->head.version_id, &row, write->dealing,
+                                list, count);
     if (err != OK)
         return err;
-    shard_change(list, count, STORE_PUT, row.key, row.value);
-    row_key_version(ROW_DEALING, of, in->head.version, in->head.version_id, &key);
-    shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->dealing);
     row_key_version(ROW_BOXES, of, in->head.version, in->head.version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->boxes);
     return OK; /* with boxes: the own share came in one */

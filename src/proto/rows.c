@@ -433,9 +433,11 @@ version_row_encode(const struct version_row *row, struct buf *out)
     struct cbor_writer w;
     size_t start = out->size;
 
-    row_writer_init(&w, out, 2);
+    row_writer_init(&w, out, row->dealing.size > 0 ? 3 : 2);
     codec_put_bytes(&w, row->record, 1, VERSION_BYTES_MAX);
     codec_put_bytes(&w, row->share, 0, SEALED_SHARE_BYTES_MAX);
+    if (row->dealing.size > 0)
+        codec_put_bytes(&w, row->dealing, 1, VERSION_ROW_DEALING_MAX);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -446,9 +448,11 @@ version_row_decode(struct bytes encoded, struct version_row *out)
     enum vault_err err;
 
     *out = (struct version_row){0};
-    row_reader_init(&r, encoded, 2);
+    uint64_t fields = row_reader_init_between(&r, encoded, 2, 3);
     out->record = codec_get_bytes(&r, 1, VERSION_BYTES_MAX);
     out->share = cbor_get_bytes(&r, SEALED_SHARE_BYTES_MAX);
+    if (fields == 3)
+        out->dealing = codec_get_bytes(&r, 1, VERSION_ROW_DEALING_MAX);
     err = row_reader_end(&r);
     if (err != OK)
         *out = (struct version_row){0};

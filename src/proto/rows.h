@@ -3,9 +3,12 @@
  *
  *   'm' name                       the node's own facts (meta)
  *   'p' path                       accepted ballot, state, head
- *   'v' path ~version version_id   version row: record and own share (sealed)
- *   'd' path ~version version_id   the dealing's public part as it is encoded; apart, so that a
- *                                  history is read without the ciphertexts
+ *   'v' path ~version version_id   version row: record and own share (sealed), and the dealing's
+ *                                  public part where that is small
+ *   'd' path ~version version_id   the dealing's public part as it is encoded, where it is not in
+ *                                  the version row: apart, so that a history is read without large
+ *                                  ciphertexts. Older releases kept small ones here, too. Where both
+ *                                  are there, what the version row has counts
  *   'b' path ~version version_id   escrow: the boxed shares that are still kept (bytes_list, empty
  *                                  where pruned); the row goes with its last box, so the table is
  *                                  the backlog
@@ -141,10 +144,14 @@ MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,
 
 /* 'v' */
 struct version_row {
-    struct bytes record; /* version record */
-    struct bytes share;  /* own share, sealed under its path's bucket key (AD = the row's key;
+    struct bytes record;  /* version record */
+    struct bytes share;   /* own share, sealed under its path's bucket key (AD = the row's key;
                             crypto/bucket_keys.h); empty: not had yet */
+    struct bytes dealing; /* public part; empty: it has a row of its own, or is not here, and then
+                             it is not written */
 };
+/* Public parts up to this size go into the version row: one row less to write, read and drop. */
+enum { VERSION_ROW_DEALING_MAX = 1024 };
 MUST_CHECK enum vault_err version_row_encode(const struct version_row *row, struct buf *out);
 MUST_CHECK enum vault_err version_row_decode(struct bytes encoded,
                                              struct version_row *out); /* ERR_CORRUPT */

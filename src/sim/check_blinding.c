@@ -77,11 +77,10 @@ question_of(const struct check_blinding *check, unsigned helper, unsigned receiv
 static bool
 take_dealing(struct world *world, unsigned node, const struct msg *msg, struct blind_case *c)
 {
-    struct row_key key;
     struct dealing dealing;
-    row_key_version(ROW_DEALING, msg->path, msg->u.helped.version, msg->u.helped.version_id, &key);
-    const struct disk_row *row = disk_find(&world->nodes[node].disk.visible, row_key_bytes(&key));
-    if (!row || dealing_decode(row->value, (struct bytes){0}, &dealing) != OK)
+    struct bytes encoded = dealing_on(&world->nodes[node].disk.visible, msg->path,
+                                      msg->u.helped.version, msg->u.helped.version_id);
+    if (encoded.size == 0 || dealing_decode(encoded, (struct bytes){0}, &dealing) != OK)
         return false;
     c->threshold = dealing.threshold;
     c->count = dealing.count;

@@ -140,6 +140,20 @@ check_kept(struct check_chain *check, unsigned node, struct path path, const uin
 }
 
 static void
+dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
+{
+    struct world *world = check->world;
+    struct dealing *dealing = sim_alloc(sizeof(*dealing));
+    if (dealing_decode(value, (struct bytes){0}, dealing) != OK)
+        sim_fail(world, SIM_SAFETY, "rows", "a dealing that does not decode was stored");
+    if (!world->nodes[node].mismatched &&
+        (dealing->threshold != world->options.threshold || dealing->count != world->options.shares))
+        sim_fail(world, SIM_SAFETY, "configuration", "node %u stored a dealing for %u of %u", node,
+                 dealing->threshold, dealing->count);
+    free(dealing);
+}
+
+static void
 version_row_seen(struct check_chain *check, unsigned node, struct path path, struct bytes value,
                  bool replaces)
 {
@@ -156,6 +170,8 @@ version_row_seen(struct check_chain *check, unsigned node, struct path path, str
     memcpy(v->id, id, ID_BYTES);
     memcpy(v->incarnation, record.incarnation, INCARNATION_BYTES);
     memcpy(v->prev, record.prev, ID_BYTES);
+    if (row.dealing.size > 0)
+        dealing_row_seen(check, node, row.dealing);
     if (!replaces && !check->world->nodes[node].was_mismatched)
         check_kept(check, node, path, id, &record, row.share.size > 0);
 }
@@ -403,20 +419,6 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
 }
 
 /* n, k and recipients are those of the cluster, whatever a node with another configuration may want. */
-static void
-dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
-{
-    struct world *world = check->world;
-    struct dealing *dealing = sim_alloc(sizeof(*dealing));
-    if (dealing_decode(value, (struct bytes){0}, dealing) != OK)
-        sim_fail(world, SIM_SAFETY, "rows", "a dealing that does not decode was stored");
-    if (!world->nodes[node].mismatched &&
-        (dealing->threshold != world->options.threshold || dealing->count != world->options.shares))
-        sim_fail(world, SIM_SAFETY, "configuration", "node %u stored a dealing for %u of %u", node,
-                 dealing->threshold, dealing->count);
-    free(dealing);
-}
-
 /* An incarnation that begins with a handover has forgotten; one that mends a row keeps the rest. */
 static void
 node_row_seen(struct check_chain *check, unsigned node, struct bytes key, struct bytes value)

@@ -132,8 +132,7 @@ holds_versions(const struct world *world, unsigned node, const struct head *head
         if (!found || version_row_decode(found->value, &row) != OK ||
             (row.share.size == 0) != destroyed || version_decode(row.record, &record) != OK)
             return false;
-        row_key_version(ROW_DEALING, head->path, v, id, &key);
-        if ((disk_find(durable(world, node), row_key_bytes(&key)) == NULL) != destroyed)
+        if ((dealing_on(durable(world, node), head->path, v, id).size == 0) != destroyed)
             return false;
         memcpy(id, record.prev, ID_BYTES);
     }

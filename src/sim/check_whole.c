@@ -23,6 +23,22 @@ row_of(const struct world *world, unsigned node, enum row_table table, struct pa
     return row && !row->corrupt ? row : NULL;
 }
 
+struct bytes
+dealing_on(const struct disk_table *table, struct path path, uint64_t version,
+           const uint8_t *version_id)
+{
+    struct row_key key;
+    struct version_row row;
+    row_key_version(ROW_VERSION, path, version, version_id, &key);
+    const struct disk_row *found = disk_find(table, row_key_bytes(&key));
+    if (found && !found->corrupt && version_row_decode(found->value, &row) == OK &&
+        row.dealing.size > 0)
+        return row.dealing;
+    row_key_version(ROW_DEALING, path, version, version_id, &key);
+    found = disk_find(table, row_key_bytes(&key));
+    return found && !found->corrupt ? found->value : (struct bytes){0};
+}
+
 static bool
 share_good(struct world *world, unsigned node, struct path path, const struct disk_row *row,
            struct bytes sealed, const struct dealing *dealing)
@@ -52,7 +68,7 @@ destroyed_wrong(const struct world *world, unsigned node, struct path path, uint
 {
     if (value->share.size > 0)
         return "got rid of the share";
-    if (row_of(world, node, ROW_DEALING, path, version, id))
+    if (value->dealing.size > 0 || row_of(world, node, ROW_DEALING, path, version, id))
         return "got rid of the dealing";
     return row_of(world, node, ROW_BOXES, path, version, id) ? "got rid of the boxes" : NULL;
 }
@@ -65,7 +81,7 @@ version_whole(struct world *world, unsigned node, const struct head *head, uint6
     struct path path = head->path;
     bool destroyed = head_version_state(head, version) == VERSION_DESTROYED;
     const struct disk_row *row = row_of(world, node, ROW_VERSION, path, version, id);
-    const struct disk_row *public_part = row_of(world, node, ROW_DEALING, path, version, id);
+    struct bytes public_part = dealing_on(&world->nodes[node].disk.durable, path, version, id);
     struct version_row value;
     struct version_record record;
     struct dealing dealing;
@@ -74,12 +90,12 @@ version_whole(struct world *world, unsigned node, const struct head *head, uint6
     if (!row || version_row_decode(row->value, &value) != OK ||
         version_decode(value.record, &record) != OK)
         what = "version record";
-    if (public_part)
-        record_id(public_part->value, hash);
+    record_id(public_part, hash);
     if (!what && destroyed)
         what = destroyed_wrong(world, node, path, version, id, &value);
-    else if (!what && (!public_part || memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
-                       dealing_decode(public_part->value, (struct bytes){0}, &dealing) != OK))
+    else if (!what &&
+             (public_part.size == 0 || memcmp(hash, record.dealing_hash, HASH_BYTES) != 0 ||
+              dealing_decode(public_part, (struct bytes){0}, &dealing) != OK))
         what = "dealing";
     if (!what && !destroyed && !share_good(world, node, path, row, value.share, &dealing))
         what = "good share";

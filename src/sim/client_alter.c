@@ -77,7 +77,7 @@ alter_begin(struct world *world, unsigned client, unsigned node)
 
 /* ---- what is told of versions that are destroyed ---- */
 
-/* A share or a box of one of these versions is on the disk. */
+/* A share or the dealing of one of these versions is on the disk. */
 static bool
 holds_any(const struct world *world, unsigned node, const struct op *op, const uint8_t *incarnation)
 {
@@ -90,9 +90,13 @@ holds_any(const struct world *world, unsigned node, const struct op *op, const u
              i < disk->count && disk_has_prefix(disk->rows[i]->key, row_key_bytes(&prefix)); i++) {
             struct version_row row;
             struct version_record record;
-            if (version_row_decode(disk->rows[i]->value, &row) == OK && row.share.size > 0 &&
-                version_decode(row.record, &record) == OK &&
-                memcmp(record.incarnation, incarnation, INCARNATION_BYTES) == 0)
+            uint8_t id[ID_BYTES];
+            if (version_row_decode(disk->rows[i]->value, &row) != OK ||
+                version_decode(row.record, &record) != OK ||
+                memcmp(record.incarnation, incarnation, INCARNATION_BYTES) != 0)
+                continue;
+            record_id(row.record, id);
+            if (row.share.size > 0 || dealing_on(disk, path, record.version, id).size > 0)
                 return true;
         }
     }

@@ -467,6 +467,8 @@ node_boot(struct world *world, unsigned node)
     struct sim_node *n = &world->nodes[node];
     struct node_executor executor = {world, on_send, on_execute, on_made, NULL};
     struct step st = step_of(world, node);
+    /* Some lives are those of an older release, whose rows are read for ever. */
+    bool apart = world->options.cost_nodes == 0 && (world->options.seed + node + n->life) % 3 == 0;
     struct node_options options = {
         .cluster = n->mismatched ? &world->other_cluster : &world->cluster,
         .self = (uint8_t)node,
@@ -476,6 +478,7 @@ node_boot(struct world *world, unsigned node)
         .requests_max = world->options.requests_max,
         .request_deadline = duration_ms(REQUEST_DEADLINE_MS),
         .paths_max = world->options.paths_max,
+        .dealings_apart = apart,
         .buckets = &n->buckets,
         .shred_interval = duration_ms(world->options.shred_ms),
         .scrub_rows_per_s = world->options.cost_nodes > 0 ? 0 : 200,

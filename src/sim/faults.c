@@ -217,25 +217,39 @@ strike_corrupt(struct world *world, unsigned node)
     trace_line(&world->trace, world->now_ns, "a row '%c' of node %u rots", which, node);
 }
 
-/* A share: the last bytes of a version row are those of the own share. A dealing: as a whole. */
+/* The share in that row, or the public part of the dealing; empty: it is elsewhere, or nowhere. */
+static struct bytes
+part_of_row(const struct disk_row *row, bool share)
+{
+    struct version_row version;
+    if (row->key.data[0] == ROW_DEALING)
+        return share ? (struct bytes){0} : row->value;
+    if (row->key.data[0] != ROW_VERSION || version_row_decode(row->value, &version) != OK)
+        return (struct bytes){0};
+    return share ? version.share : version.dealing;
+}
+
+/* The last bytes of a share or a dealing. A dealing that has a row of its own goes with that as a whole. */
 static void
 strike_version(struct world *world, enum fault fault, unsigned node)
 {
     struct sim_node *n = &world->nodes[node];
     const struct disk_table *table = &n->disk.durable;
     bool share = fault == FAULT_share_lost;
-    struct row_key prefix;
-    row_key_table(share ? ROW_VERSION : ROW_DEALING, &prefix);
-    size_t first = disk_at_least(table, row_key_bytes(&prefix)), last = first;
-    while (last < table->count && disk_has_prefix(table->rows[last]->key, row_key_bytes(&prefix)))
-        last++;
-    if (!may_spoil(world, node) || first == last)
+    size_t count = 0, index = 0;
+    for (size_t i = 0; i < table->count; i++)
+        count += part_of_row(table->rows[i], share).size > 0;
+    if (!may_spoil(world, node) || count == 0)
         return;
-    size_t index = first + (size_t)prng_below(&world->fault_prng, last - first);
-    size_t size = table->rows[index]->value.size;
+    for (uint64_t left = prng_below(&world->fault_prng, count) + 1; left > 0; index++)
+        left -= part_of_row(table->rows[index], share).size > 0;
+    const struct disk_row *row = table->rows[--index];
+    struct bytes part = part_of_row(row, share);
+    size_t end = (size_t)(part.data - row->value.data) + part.size;
+    bool refused = row->key.data[0] == ROW_DEALING;
     n->rotten = true;
     n->damaged = true;
-    disk_rot(&n->disk, index, 8 * (size - 1 - (size_t)prng_below(&world->fault_prng, 16)), !share);
+    disk_rot(&n->disk, index, 8 * (end - 1 - (size_t)prng_below(&world->fault_prng, 16)), refused);
     fault_count(world, fault);
 }
 

@@ -339,6 +339,9 @@ void check_converged(struct world *world, bool with_shares);
 void check_whole(struct world *world, uint64_t until);
 /* Nodes that are up hold k good shares of every version in the head's chain, without anybody's box. */
 bool check_openable(struct world *world, struct path path, const struct head *head);
+/* The public part of a version's dealing, wherever that lies; empty: it is not there, or cannot be read. */
+struct bytes dealing_on(const struct disk_table *table, struct path path, uint64_t version,
+                        const uint8_t *version_id);
 
 /* check_blinding.c: what nodes could learn from helping each other */
 void check_blinding_frame(struct world *world, unsigned from, unsigned to, const struct msg *msg);

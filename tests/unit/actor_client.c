@@ -102,21 +102,30 @@ ac_path(const char *name)
     return (struct path){bytes_of_text("default"), bytes_of_text(name)};
 }
 
+static bool
+has_dealing(const struct store_row *row)
+{
+    struct version_row version;
+    return version_row_decode(row->value, &version) == OK && version.dealing.size > 0;
+}
+
 static size_t
-count_rows(struct actor_cluster *ac, unsigned node, const struct row_key *prefix)
+count_rows(struct actor_cluster *ac, unsigned node, const struct row_key *prefix, bool with_dealing)
 {
     struct ac_node *n = &ac->nodes[node];
     struct store_row *rows = ac_need(calloc(SCAN_MOST, sizeof(*rows)));
     struct arena arena;
-    size_t count = 0;
+    size_t count = 0, found = 0;
     bool more = false;
     arena_init(&arena, STEP_ARENA_BYTES);
     ac_require(n->store->ops->scan(n->reader, row_key_bytes(prefix), (struct bytes){0}, SCAN_MOST,
-                                   false, &arena, rows, &count, &more) == OK,
+                                   with_dealing, &arena, rows, &count, &more) == OK,
                "scan");
+    for (size_t i = 0; i < count; i++)
+        found += !with_dealing || has_dealing(&rows[i]);
     arena_close(&arena);
     free(rows);
-    return count;
+    return found;
 }
 
 size_t
@@ -124,7 +133,11 @@ ac_rows(struct actor_cluster *ac, unsigned node, enum row_table table)
 {
     struct row_key prefix;
     row_key_table(table, &prefix);
-    return count_rows(ac, node, &prefix);
+    size_t count = count_rows(ac, node, &prefix, false);
+    if (table != ROW_DEALING)
+        return count;
+    row_key_table(ROW_VERSION, &prefix);
+    return count + count_rows(ac, node, &prefix, true);
 }
 
 size_t
@@ -135,7 +148,11 @@ ac_rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, const 
         row_key_path(ac_path(name), &prefix);
     else
         row_key_versions(table, ac_path(name), &prefix);
-    return count_rows(ac, node, &prefix);
+    size_t count = count_rows(ac, node, &prefix, false);
+    if (table != ROW_DEALING)
+        return count;
+    row_key_versions(ROW_VERSION, ac_path(name), &prefix);
+    return count + count_rows(ac, node, &prefix, true);
 }
 
 bool
@@ -144,6 +161,22 @@ ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struc
     struct ac_node *n = &ac->nodes[node];
     arena_reset(&n->arena);
     return n->store->ops->get(n->reader, row_key_bytes(key), &n->arena, out) == OK;
+}
+
+bool
+ac_dealing(struct actor_cluster *ac, unsigned node, const char *name, uint64_t version,
+           const uint8_t version_id[static ID_BYTES], struct bytes *out)
+{
+    struct row_key key;
+    struct version_row row;
+    row_key_version(ROW_VERSION, ac_path(name), version, version_id, &key);
+    if (ac_get(ac, node, &key, out) && version_row_decode(*out, &row) == OK &&
+        row.dealing.size > 0) {
+        *out = row.dealing;
+        return true;
+    }
+    row_key_version(ROW_DEALING, ac_path(name), version, version_id, &key);
+    return ac_get(ac, node, &key, out);
 }
 
 void

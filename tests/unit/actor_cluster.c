@@ -488,6 +488,7 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .audit_names_hashed = ac->options.audit_names_hashed,
         .audit_blocks_kept = ac->options.audit_blocks_kept,
         .sweep_slack_ms = ac->options.sweep_slack_ms,
+        .dealings_apart = ac->options.dealings_apart,
         .scrub_pause = duration_ms(1000),
         .signing = &n->signing,
     };

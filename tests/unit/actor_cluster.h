@@ -37,6 +37,7 @@ struct ac_options {
     bool audit_names_hashed;
     uint64_t audit_blocks_kept; /* 0: default */
     uint64_t sweep_slack_ms;    /* 0: default */
+    bool dealings_apart;        /* rows as older releases made them */
 };
 
 /* What the test wants to do with a frame. */
@@ -185,12 +186,16 @@ void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor,
 
 /* What is in a node's store. */
 struct path ac_path(const char *name);
-size_t ac_rows(struct actor_cluster *ac, unsigned node, enum row_table table); /* of all paths */
+/* Of all paths. Of ROW_DEALING: dealings, whether they have rows of their own or not. */
+size_t ac_rows(struct actor_cluster *ac, unsigned node, enum row_table table);
 size_t ac_rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, const char *name);
 /* The path row; false: none. Its head is decoded too and valid until the next call. */
 bool ac_path_row(struct actor_cluster *ac, unsigned node, const char *name, struct path_row *row,
                  struct head *head);
 bool ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out);
+/* The public part of a version's dealing, wherever it lies. */
+bool ac_dealing(struct actor_cluster *ac, unsigned node, const char *name, uint64_t version,
+                const uint8_t version_id[static ID_BYTES], struct bytes *out);
 void ac_put(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes value);
 /* With that value a row cannot be read: a load or a scan that meets it ends with ERR_CORRUPT. */
 extern const char ac_unreadable[];

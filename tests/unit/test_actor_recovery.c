@@ -13,11 +13,14 @@
 #include "actor_cluster.h"
 #include "crypto/storage_key.h"
 
+/* `state`: NULL, or how rows were made by older releases. */
 static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed, uint64_t scrub_rows_per_s)
+cluster_of(void **state, unsigned nodes, uint64_t seed, uint64_t scrub_rows_per_s)
 {
-    struct ac_options options = {
-        .nodes = nodes, .seed = seed, .scrub_rows_per_s = scrub_rows_per_s};
+    struct ac_options options = {.nodes = nodes,
+                                 .seed = seed,
+                                 .scrub_rows_per_s = scrub_rows_per_s,
+                                 .dealings_apart = *state != NULL};
     return ac_new(&options);
 }
 
@@ -56,17 +59,29 @@ key_of(struct actor_cluster *ac, enum row_table table, uint64_t version, struct 
 }
 
 static bool
+dealing_of(struct actor_cluster *ac, unsigned node, uint64_t version, struct bytes *out)
+{
+    enum row_table table;
+    struct row_key key;
+    struct path path;
+    uint64_t number;
+    struct bytes id;
+    key_of(ac, ROW_VERSION, version, &key);
+    assert_int_equal(row_key_parse(row_key_bytes(&key), &table, &path, &number, &id), OK);
+    return ac_dealing(ac, node, "a", version, id.data, out);
+}
+
+static bool
 share_is_good(struct actor_cluster *ac, unsigned node, uint64_t version)
 {
     struct ac_node *n = &ac->nodes[node];
-    struct row_key key, dealing_key, path_key;
+    struct row_key key, path_key;
     struct bytes value;
     struct version_row row;
     struct dealing dealing;
     uint8_t data[2 * SECRET_BYTES_MAX];
     struct share share = {.x = (uint8_t)(node + 1)};
     key_of(ac, ROW_VERSION, version, &key);
-    key_of(ac, ROW_DEALING, version, &dealing_key);
     row_key_path(ac_path("a"), &path_key);
     if (!ac_get(ac, node, &key, &value) || version_row_decode(value, &row) != OK ||
         row.share.size <= BUCKET_SEALED_OVERHEAD_BYTES)
@@ -77,7 +92,7 @@ share_is_good(struct actor_cluster *ac, unsigned node, uint64_t version)
                     n->wrap_key.data, row_key_bytes(&key), row.share, data);
     secret_arena_close(n->secrets);
     share.data = bytes_of(data, row.share.size - BUCKET_SEALED_OVERHEAD_BYTES);
-    return err == OK && ac_get(ac, node, &dealing_key, &value) &&
+    return err == OK && dealing_of(ac, node, version, &value) &&
            dealing_decode(value, (struct bytes){0}, &dealing) == OK &&
            dealing_share_matches(&dealing, &share);
 }
@@ -86,12 +101,10 @@ share_is_good(struct actor_cluster *ac, unsigned node, uint64_t version)
 static bool
 row_is_whole(struct actor_cluster *ac, unsigned node, enum row_table table, uint64_t version)
 {
-    struct row_key key;
     struct bytes value, other;
-    key_of(ac, table, version, &key);
     if (table == ROW_VERSION)
         return share_is_good(ac, node, version);
-    return ac_get(ac, node, &key, &value) && ac_get(ac, 0, &key, &other) &&
+    return dealing_of(ac, node, version, &value) && dealing_of(ac, 0, version, &other) &&
            bytes_equal(value, other);
 }
 
@@ -115,17 +128,26 @@ lose_share(struct actor_cluster *ac, unsigned node, uint64_t version)
     assert_false(share_is_good(ac, node, version));
 }
 
+/* Of the own share, or of the dealing, wherever it lies. */
 static void
 flip_last_byte(struct actor_cluster *ac, unsigned node, enum row_table table, uint64_t version)
 {
     struct row_key key;
-    struct bytes value;
+    struct bytes value, part;
+    struct version_row row;
     uint8_t copy[8192] = {0};
-    key_of(ac, table, version, &key);
+    key_of(ac, ROW_VERSION, version, &key);
     assert_true(ac_get(ac, node, &key, &value));
-    assert_true(value.size > 0 && value.size <= sizeof(copy));
+    assert_int_equal(version_row_decode(value, &row), OK);
+    part = table == ROW_VERSION ? row.share : row.dealing;
+    if (part.size == 0) {
+        key_of(ac, table, version, &key);
+        assert_true(ac_get(ac, node, &key, &value));
+        part = value;
+    }
+    assert_true(part.size > 0 && value.size <= sizeof(copy));
     memcpy(copy, value.data, value.size);
-    copy[value.size - 1] ^= 1;
+    copy[(size_t)(part.data - value.data) + part.size - 1] ^= 1;
     ac_put(ac, node, &key, bytes_of(copy, value.size));
 }
 
@@ -155,9 +177,10 @@ prepare(struct actor_cluster *ac, unsigned versions)
 /* ---- the share comes back ---- */
 
 static void
-share_comes_back(unsigned nodes, unsigned threshold)
+share_comes_back(void **state, unsigned nodes, unsigned threshold)
 {
-    struct ac_options options = {.nodes = nodes, .threshold = threshold, .seed = nodes};
+    struct ac_options options = {
+        .nodes = nodes, .threshold = threshold, .seed = nodes, .dealings_apart = *state != NULL};
     struct actor_cluster *ac = ac_new(&options);
     prepare(ac, 3);
     for (uint64_t version = 1; version <= 3; version++) {
@@ -174,11 +197,10 @@ share_comes_back(unsigned nodes, unsigned threshold)
 static void
 test_share_comes_back(void **state)
 {
-    (void)state;
-    share_comes_back(3, 2);
-    share_comes_back(4, 2);
-    share_comes_back(5, 3);
-    share_comes_back(7, 4);
+    share_comes_back(state, 3, 2);
+    share_comes_back(state, 4, 2);
+    share_comes_back(state, 5, 3);
+    share_comes_back(state, 7, 4);
 }
 
 static enum ac_verdict
@@ -193,8 +215,8 @@ count_questions(void *context, unsigned from, unsigned to, const struct msg *msg
 static void
 test_as_many_shares_as_needed(void **state)
 {
-    (void)state;
-    struct ac_options options = {.nodes = 2, .threshold = 2, .seed = 7};
+    struct ac_options options = {
+        .nodes = 2, .threshold = 2, .seed = 7, .dealings_apart = *state != NULL};
     struct actor_cluster *ac = ac_new(&options);
     unsigned questions = 0;
     prepare(ac, 1);
@@ -222,8 +244,7 @@ test_as_many_shares_as_needed(void **state)
 static void
 test_needs_k_others(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(5, 1, 0);
+    struct actor_cluster *ac = cluster_of(state, 5, 1, 0);
     prepare(ac, 1);
     ac_crash(ac, 1);
     ac_crash(ac, 2);
@@ -242,9 +263,8 @@ test_needs_k_others(void **state)
 static void
 test_scrubber_finds(void **state)
 {
-    (void)state;
     static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING};
-    struct actor_cluster *ac = cluster_of(3, 2, 200);
+    struct actor_cluster *ac = cluster_of(state, 3, 2, 200);
     struct row_key key;
     prepare(ac, 4);
     for (unsigned i = 0; i < 2; i++) {
@@ -275,9 +295,8 @@ test_scrubber_finds(void **state)
 static void
 test_scrubber_clears_what_was_deleted(void **state)
 {
-    (void)state;
     static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING};
-    struct actor_cluster *ac = cluster_of(3, 4, 200);
+    struct actor_cluster *ac = cluster_of(state, 3, 4, 200);
     struct row_key keys[4];
     struct bytes value;
     struct buf copies[4] = {{0}};
@@ -313,8 +332,7 @@ test_scrubber_clears_what_was_deleted(void **state)
 static void
 test_path_row_at_hand(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 3, 200);
+    struct actor_cluster *ac = cluster_of(state, 3, 3, 200);
     struct row_key key;
     struct path_row row;
     struct head head;
@@ -333,8 +351,7 @@ test_path_row_at_hand(void **state)
 static void
 test_recovered_with_good_shares(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 5, 0);
     struct row_key key;
     struct bytes value;
     struct node_row row;
@@ -386,8 +403,7 @@ keep_back(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_shared_of_an_older_life(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 6, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 6, 0);
     struct keeper k = {{0}, false};
     struct msg late;
     ac->filter = keep_back;
@@ -457,8 +473,7 @@ meddle(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_deleted_meanwhile(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 5, 0);
     struct meddler m = {.ac = ac, .hold = true};
     prepare(ac, 1);
     ac->filter = meddle;
@@ -485,15 +500,13 @@ test_deleted_meanwhile(void **state)
 static void
 test_deleted_while_records_come(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 10, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 10, 0);
     struct meddler m = {.ac = ac, .hold = true};
     struct row_key key;
     prepare(ac, 1);
     ac->filter = meddle;
     ac->filter_context = &m;
-    key_of(ac, ROW_DEALING, 1, &key);
-    ac_put(ac, 2, &key, bytes_of_text("rubbish"));
+    flip_last_byte(ac, 2, ROW_DEALING, 1);
     key_of(ac, ROW_NEED, 1, &key);
     ac_put(ac, 2, &key, (struct bytes){0});
     for (unsigned i = 0; i < 300 && m.dropped < 1; i++)
@@ -517,8 +530,7 @@ test_deleted_while_records_come(void **state)
 static void
 test_updated_meanwhile(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 6, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 6, 0);
     struct meddler m = {.ac = ac, .hold = true};
     prepare(ac, 1);
     ac->filter = meddle;
@@ -540,8 +552,7 @@ test_updated_meanwhile(void **state)
 static void
 test_helper_restarts(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(3, 7, 0);
+    struct actor_cluster *ac = cluster_of(state, 3, 7, 0);
     struct meddler m = {.ac = ac, .hold = true};
     prepare(ac, 1);
     ac->filter = meddle;
@@ -613,8 +624,7 @@ ask_for_help(struct actor_cluster *ac, unsigned from, unsigned to, uint64_t help
 static void
 test_what_a_helper_gives(void **state)
 {
-    (void)state;
-    struct actor_cluster *ac = cluster_of(5, 8, 0);
+    struct actor_cluster *ac = cluster_of(state, 5, 8, 0);
     prepare(ac, 1);
     struct answers a = ask_for_help(ac, 4, 1, 0x07, false); /* 0, 1, 2 for 4 */
     assert_int_equal(a.count, 1);
@@ -657,8 +667,8 @@ no_share(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_read_repair(void **state)
 {
-    (void)state;
-    struct ac_options options = {.nodes = 4, .threshold = 2, .seed = 9};
+    struct ac_options options = {
+        .nodes = 4, .threshold = 2, .seed = 9, .dealings_apart = *state != NULL};
     struct actor_cluster *ac = ac_new(&options);
     unsigned shares = 0;
     struct row_key key;
@@ -693,24 +703,44 @@ test_read_repair(void **state)
     end(ac);
 }
 
+/* The same test in a cluster whose rows are as older releases made them. */
+#define APART(test)                                                                                \
+    {                                                                                              \
+#test "_apart", test, NULL, NULL, &apart                                                   \
+    }
+
 int
 main(void)
 {
+    static bool apart = true;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_share_comes_back),
+        APART(test_share_comes_back),
         cmocka_unit_test(test_needs_k_others),
+        APART(test_needs_k_others),
         cmocka_unit_test(test_as_many_shares_as_needed),
+        APART(test_as_many_shares_as_needed),
         cmocka_unit_test(test_scrubber_finds),
-        cmocka_unit_test(test_scrubber_clears_what_was_deleted),
+        APART(test_scrubber_finds),
+        APART(test_scrubber_clears_what_was_deleted),
         cmocka_unit_test(test_path_row_at_hand),
+        APART(test_path_row_at_hand),
         cmocka_unit_test(test_recovered_with_good_shares),
+        APART(test_recovered_with_good_shares),
         cmocka_unit_test(test_shared_of_an_older_life),
+        APART(test_shared_of_an_older_life),
         cmocka_unit_test(test_deleted_meanwhile),
+        APART(test_deleted_meanwhile),
         cmocka_unit_test(test_deleted_while_records_come),
+        APART(test_deleted_while_records_come),
         cmocka_unit_test(test_updated_meanwhile),
+        APART(test_updated_meanwhile),
         cmocka_unit_test(test_helper_restarts),
+        APART(test_helper_restarts),
         cmocka_unit_test(test_what_a_helper_gives),
+        APART(test_what_a_helper_gives),
         cmocka_unit_test(test_read_repair),
+        APART(test_read_repair),
     };
     if (crypto_init() != OK)
         return 1;

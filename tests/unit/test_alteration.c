@@ -262,8 +262,7 @@ is_bare(struct actor_cluster *ac, unsigned node, uint64_t version)
             continue;
         }
         bool share = kept.share.size > 0;
-        row_key_version(ROW_DEALING, ac_path("a"), v, id, &key);
-        bool dealing = ac_get(ac, node, &key, &value);
+        bool dealing = ac_dealing(ac, node, "a", v, id, &value);
         row_key_version(ROW_BOXES, ac_path("a"), v, id, &key);
         return !share && !dealing && !ac_get(ac, node, &key, &value);
     }

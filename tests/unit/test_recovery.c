@@ -495,7 +495,8 @@ leave_rotten(struct actor_cluster *ac, enum request_kind kind, enum row_table ta
 static void
 no_whole_copy(enum row_table table, bool flipped)
 {
-    struct ac_options options = {.nodes = 3, .seed = 21, .scrub_rows_per_s = 200};
+    struct ac_options options = {
+        .nodes = 3, .seed = 21, .scrub_rows_per_s = 200, .dealings_apart = table == ROW_DEALING};
     struct actor_cluster *ac = ac_new(&options);
     struct path_row row;
     struct head head;
@@ -527,6 +528,7 @@ test_no_whole_copy(void **state)
 {
     (void)state;
     no_whole_copy(ROW_VERSION, false);
+    no_whole_copy(ROW_VERSION, true);
     no_whole_copy(ROW_DEALING, false);
     no_whole_copy(ROW_DEALING, true);
     no_whole_copy(ROW_BOXES, true);

@@ -314,7 +314,8 @@ dice_path_row(struct dice *dice)
 static struct version_row
 dice_version_row(struct dice *dice)
 {
-    return (struct version_row){dice_bytes(dice, 1, 80), dice_bytes(dice, 0, 80)};
+    return (struct version_row){dice_bytes(dice, 1, 80), dice_bytes(dice, 0, 80),
+                                dice_bytes(dice, 0, 80)};
 }
 
 static struct node_row
@@ -392,6 +393,7 @@ test_version_rows(void **state)
         assert_int_equal(version_row_decode(buf_bytes(&out), &back), OK);
         assert_true(bytes_equal(row.record, back.record));
         assert_true(bytes_equal(row.share, back.share));
+        assert_true(bytes_equal(row.dealing, back.dealing));
         assert_true(recodes(recode_version_row, buf_bytes(&out)));
         buf_close(&out);
         dice_close(&dice);
@@ -501,6 +503,8 @@ test_row_bounds(void **state)
     ROW_IS(ERR_RANGE, version, row.record.size = 0);
     ROW_IS(OK, version, row.share = bytes_of(large.data, SEALED_MAX));
     ROW_IS(ERR_TOO_LARGE, version, row.share = bytes_of(large.data, SEALED_MAX + 1));
+    ROW_IS(OK, version, row.dealing = bytes_of(large.data, VERSION_ROW_DEALING_MAX));
+    ROW_IS(ERR_TOO_LARGE, version, row.dealing = bytes_of(large.data, VERSION_ROW_DEALING_MAX + 1));
     ROW_IS(ERR_RANGE, node, row.incarnation = 0);
     ROW_IS(ERR_RANGE, node, row.recovery = (enum recovery_state)3);
     dice_close(&dice);
@@ -520,6 +524,7 @@ test_decoder_bounds(void **state)
     dice_init(&dice, 4);
     path = dice_path_row(&dice);
     version = dice_version_row(&dice);
+    version.dealing = dice_bytes(&dice, 1, 80);
     assert_int_equal(path_row_encode(&path, &path_out), OK);
     assert_int_equal(version_row_encode(&version, &version_out), OK);
     encoded = buf_bytes(&path_out);
@@ -540,6 +545,11 @@ test_decoder_bounds(void **state)
         refused(recode_version_row, PATH_WITH(0, item_bytes(&dice, VERSION_BYTES_MAX + 1))));
     assert_true(
         refused(recode_version_row, PATH_WITH(1, item_bytes(&dice, SECRET_BYTES_MAX + 65))));
+    assert_true(refused(recode_version_row, PATH_WITH(2, item_bytes(&dice, 0))));
+    assert_true(
+        recodes(recode_version_row, PATH_WITH(2, item_bytes(&dice, VERSION_ROW_DEALING_MAX))));
+    assert_true(
+        refused(recode_version_row, PATH_WITH(2, item_bytes(&dice, VERSION_ROW_DEALING_MAX + 1))));
     buf_close(&path_out);
     buf_close(&version_out);
     dice_close(&dice);
