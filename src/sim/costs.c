@@ -47,6 +47,7 @@ costs_storage(struct costs *costs, unsigned node, const struct effect *effect)
                effect->u.store.changes[0].key.data[0] != ROW_META) {
         costs->writes[node]++;
         costs->write_bytes += batch_bytes(effect);
+        costs->write_rows += effect->u.store.count;
     } else if (!writes && is_of_requests(effect)) {
         costs->reads[node]++;
     }

@@ -22,6 +22,7 @@ struct costs {
     uint64_t writes[NODES_MAX];   /* batches that had to become durable */
     uint64_t reads[NODES_MAX];    /* LOAD and SCAN */
     uint64_t bytes, write_bytes;  /* of the messages; of keys and values in the batches */
+    uint64_t write_rows;          /* changes in the batches */
     uint64_t upkeep_messages, upkeep_bytes;
     uint64_t audit_writes, audit_bytes;
 };

@@ -35,7 +35,7 @@ print_kind(struct world *world, enum request_kind kind)
     costs_run_kind(world, kind);
     printf(",\n   \"%s\": {\"messages\": %.2f, \"bytes\": %.0f, \"writes\": %.2f, \"write_bytes\": "
            "%.0f, \"reads\": %.2f, \"messages_at_busiest\": %.2f, \"audit_writes\": %.2f, "
-           "\"audit_bytes\": %.0f}",
+           "\"audit_bytes\": %.0f, \"write_rows\": %.2f}",
            request_kind_name(kind), of_request(before.messages, after->messages, nodes) / 2,
            (double)(after->bytes - before.bytes) / COST_PATHS,
            of_request(before.writes, after->writes, nodes),
@@ -43,7 +43,8 @@ print_kind(struct world *world, enum request_kind kind)
            of_request(before.reads, after->reads, nodes),
            busiest(before.messages, after->messages, nodes),
            (double)(after->audit_writes - before.audit_writes) / COST_PATHS,
-           (double)(after->audit_bytes - before.audit_bytes) / COST_PATHS);
+           (double)(after->audit_bytes - before.audit_bytes) / COST_PATHS,
+           (double)(after->write_rows - before.write_rows) / COST_PATHS);
 }
 
 /* What the nodes tell each other while nobody asks for anything, each second in the whole cluster. */
