@@ -34,6 +34,32 @@ plan_of(const struct shard_work *w)
     return PLAN_IGNORE;
 }
 
+/*
+ * What is done with the head that stands here, and that brought a version, is told by what is at hand
+ * of it: nearly all notices are of such a head, and it need not be decoded for them. False: it has to
+ * be.
+ */
+static bool
+own_head_at_hand(const struct shard_path *path, struct head *out)
+{
+    const struct head_summary *have = &path->row.head;
+    if (have->kind != HEAD_LIVE || !have->brings_version || have->pending)
+        return false;
+    *out = (struct head){.path = path->link.path,
+                         .generation = have->generation,
+                         .kind = have->kind,
+                         .version = have->version,
+                         .oldest_version = have->oldest_version,
+                         .soft_deleted = have->soft_deleted,
+                         .destroyed = have->destroyed,
+                         .max_versions = have->max_versions,
+                         .expires_at_ms = have->expires_at_ms};
+    memcpy(out->incarnation, have->incarnation, INCARNATION_BYTES);
+    memcpy(out->version_id, have->version_id, ID_BYTES);
+    memcpy(out->prev, have->prev, ID_BYTES);
+    return true;
+}
+
 /* The head to be set: ours, or the one that came; it must be what the notice names. */
 static bool
 head_of(struct shard_work *w, enum chosen_plan plan, struct head *out, struct bytes *encoded)
@@ -41,6 +67,8 @@ head_of(struct shard_work *w, enum chosen_plan plan, struct head *out, struct by
     const struct msg_chosen *chosen = &w->msg->u.chosen;
     uint8_t id[ID_BYTES];
     *encoded = plan == PLAN_TAKE ? chosen->head : w->path->row.row.head;
+    if (plan != PLAN_TAKE && own_head_at_hand(w->path, out))
+        return true; /* plan_of() has compared its id */
     memcpy(id, w->path->row.head.id, ID_BYTES);
     if (plan == PLAN_TAKE)
         record_id(*encoded, id);
@@ -301,7 +329,9 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
 {
     struct shard_path *path = w->path;
     struct ballot ballot = w->msg->u.chosen.ballot;
-    struct store_change *list = arena_alloc(w->st->arena, SHARD_CHANGES_MAX * sizeof(*list));
+    /* Many changes come of rows that were looked through, and few notices look through any. */
+    size_t most = w->rows ? SHARD_CHANGES_MAX : 3 * SHARD_DROPS_MAX + ACCEPT_CHANGES_MAX;
+    struct store_change *list = arena_alloc(w->st->arena, most * sizeof(*list));
     size_t count = 0;
     bool unreadable = w->rows && w->rows->err != OK;
     bool brings = head_brings_version(head);
