@@ -97,28 +97,66 @@ write_bytes(struct cbor_writer *w, struct bytes data)
         w->err = buf_append(w->buf, data);
 }
 
+/* Byte by byte without a loop: compilers make one instruction of it. */
+static void
+put_u32(uint8_t *out, uint32_t number)
+{
+    out[0] = (uint8_t)(number >> 24);
+    out[1] = (uint8_t)(number >> 16);
+    out[2] = (uint8_t)(number >> 8);
+    out[3] = (uint8_t)number;
+}
+
+static void
+put_u64(uint8_t *out, uint64_t number)
+{
+    out[0] = (uint8_t)(number >> 56);
+    out[1] = (uint8_t)(number >> 48);
+    out[2] = (uint8_t)(number >> 40);
+    out[3] = (uint8_t)(number >> 32);
+    out[4] = (uint8_t)(number >> 24);
+    out[5] = (uint8_t)(number >> 16);
+    out[6] = (uint8_t)(number >> 8);
+    out[7] = (uint8_t)number;
+}
+
+static uint32_t
+get_u32(const uint8_t *in)
+{
+    return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
+}
+
+static uint64_t
+get_u64(const uint8_t *in)
+{
+    return (uint64_t)in[0] << 56 | (uint64_t)in[1] << 48 | (uint64_t)in[2] << 40 |
+           (uint64_t)in[3] << 32 | (uint64_t)in[4] << 24 | (uint64_t)in[5] << 16 |
+           (uint64_t)in[6] << 8 | in[7];
+}
+
 /* An argument that does not fit into the initial byte, behind it, in the shortest form. */
 static size_t
 write_argument(uint8_t *head, uint64_t argument)
 {
-    unsigned follow; /* bytes of argument */
-
     if (argument <= UINT8_MAX) {
         *head |= 24;
-        follow = 1;
-    } else if (argument <= UINT16_MAX) {
-        *head |= 25;
-        follow = 2;
-    } else if (argument <= UINT32_MAX) {
-        *head |= 26;
-        follow = 4;
-    } else {
-        *head |= 27;
-        follow = 8;
+        head[1] = (uint8_t)argument;
+        return 2;
     }
-    for (unsigned i = 0; i < follow; i++)
-        head[1 + i] = (uint8_t)(argument >> (8 * (follow - 1 - i)));
-    return 1 + follow;
+    if (argument <= UINT16_MAX) {
+        *head |= 25;
+        head[1] = (uint8_t)(argument >> 8);
+        head[2] = (uint8_t)argument;
+        return 3;
+    }
+    if (argument <= UINT32_MAX) {
+        *head |= 26;
+        put_u32(head + 1, (uint32_t)argument);
+        return 5;
+    }
+    *head |= 27;
+    put_u64(head + 1, argument);
+    return 9;
 }
 
 static void
@@ -230,7 +268,7 @@ static uint64_t
 read_argument(struct cbor_reader *r, unsigned info)
 {
     static const uint64_t least[4] = {24, UINT64_C(1) << 8, UINT64_C(1) << 16, UINT64_C(1) << 32};
-    uint64_t argument = 0;
+    uint64_t argument;
     unsigned follow;
 
     if (info < 24)
@@ -244,8 +282,13 @@ read_argument(struct cbor_reader *r, unsigned info)
         refuse(r);
         return 0;
     }
-    for (unsigned i = 0; i < follow; i++)
-        argument = argument << 8 | *r->at++;
+    if (follow == 1)
+        argument = *r->at;
+    else if (follow == 2)
+        argument = (unsigned)r->at[0] << 8 | r->at[1];
+    else
+        argument = follow == 4 ? get_u32(r->at) : get_u64(r->at);
+    r->at += follow;
     if (argument < least[info - 24]) {
         refuse(r);
         return 0;
@@ -277,10 +320,18 @@ read_expected(struct cbor_reader *r, enum cbor_type expected, uint64_t max)
     enum cbor_type type;
     uint64_t argument;
 
-    /* Most are small numbers in the initial byte. */
-    if (r->err == OK && r->at < r->end && *r->at >> 5 == (int)expected && (*r->at & 31) < 24 &&
-        (*r->at & 31) <= max)
-        return *r->at++ & 31;
+    /* Most are small numbers in the initial byte, or the sizes of ids and hashes in the next. */
+    if (r->err == OK && r->at < r->end && *r->at >> 5 == (int)expected) {
+        unsigned info = *r->at & 31;
+        if (info < 24 && info <= max) {
+            r->at++;
+            return info;
+        }
+        if (info == 24 && left(r) >= 2 && r->at[1] >= 24 && r->at[1] <= max) {
+            r->at += 2;
+            return r->at[-1];
+        }
+    }
     argument = read_head(r, &type);
     if (type != expected || argument > max)
         refuse(r);

@@ -1,12 +1,19 @@
 #include "proto/codec.h"
 
+#include <string.h>
+
 bool
 codec_all_zero(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        if (data[i] != 0)
-            return false;
-    return true;
+    uint64_t word, bits = 0;
+    size_t i = 0;
+    for (; size - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, data + i, sizeof(word));
+        bits |= word;
+    }
+    for (; i < size; i++)
+        bits |= data[i];
+    return bits == 0;
 }
 
 bool
