@@ -94,14 +94,24 @@ segment_valid(struct bytes segment)
     return true;
 }
 
+/* Nothing but U+0020..7E. Eight bytes at a time; where in doubt: false. */
 static bool
-is_ascii(struct bytes text)
+is_plain(struct bytes text)
 {
-    uint8_t bits = 0;
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t odd = 0, word;
+    size_t i = 0;
 
-    for (size_t i = 0; i < text.size; i++)
-        bits |= text.data[i];
-    return bits < 0x80;
+    for (; text.size - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text.data + i, sizeof(word));
+        uint64_t delete = word ^ ones * 0x7f; /* a byte of zero where it was */
+        odd |= word | (word - ones * 0x20) | (delete - ones);
+    }
+    for (; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        odd |= byte < 0x20 || byte >= 0x7f ? tops : 0;
+    }
+    return (odd & tops) == 0;
 }
 
 /* Asked of every message and row, so the common case is looked through as few times as can be. */
@@ -110,7 +120,7 @@ secret_name_valid(struct bytes name)
 {
     if (name.size == 0 || name.size > NAME_BYTES_MAX || name.data[0] == '_')
         return false;
-    if ((!is_ascii(name) && !utf8_valid(name)) || has_control(name))
+    if (!is_plain(name) && (!utf8_valid(name) || has_control(name)))
         return false;
     for (size_t start = 0; start <= name.size;) {
         const uint8_t *at = name.data + start;

@@ -115,6 +115,54 @@ names_count_bytes(void **state)
     assert_false(secret_name_valid(bytes_of(name, NAME_BYTES_MAX - 1)));
 }
 
+/* Every byte, at every place, beside bytes at the edges of what is allowed. */
+static void
+every_byte_at_every_place(void **state)
+{
+    static const char beside[] = {' ', 'n', '~'};
+    enum { SIZE_MAX_HERE = 20 };
+    char name[SIZE_MAX_HERE];
+
+    (void)state;
+    for (size_t size = 1; size <= SIZE_MAX_HERE; size++) {
+        for (size_t at = 0; at < size * sizeof beside; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(name, beside[at / size], size);
+                name[at % size] = (char)byte;
+                bool plain = byte >= 0x20 && byte < 0x7f;
+                if (byte == '/')
+                    plain = at % size > 0 && at % size < size - 1;
+                else if ((byte == '_' && at % size == 0) || (byte == '.' && size == 1))
+                    plain = false;
+                assert_int_equal(secret_name_valid(bytes_of(name, size)), plain);
+            }
+        }
+    }
+}
+
+/* The same with characters of two bytes: U+0080..9F are controls, U+00E0..FF are not. */
+static void
+two_bytes_at_every_place(void **state)
+{
+    enum { SIZE_HERE = 20 };
+    char name[SIZE_HERE];
+
+    (void)state;
+    for (size_t at = 0; at + 1 < SIZE_HERE; at++) {
+        for (unsigned low = 0x80; low < 0xc0; low++) {
+            memset(name, 'n', sizeof name);
+            name[at] = (char)0xc2;
+            name[at + 1] = (char)low;
+            assert_int_equal(secret_name_valid(bytes_of(name, sizeof name)), low >= 0xa0);
+            name[at] = (char)0xc3;
+            assert_true(secret_name_valid(bytes_of(name, sizeof name)));
+            if (at > 0)
+                name[at - 1] = 0x1f;
+            assert_int_equal(secret_name_valid(bytes_of(name, sizeof name)), at == 0);
+        }
+    }
+}
+
 static void
 tenants(void **state)
 {
@@ -159,7 +207,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_that_are_valid),      cmocka_unit_test(names_that_are_not),
-        cmocka_unit_test(names_count_bytes),         cmocka_unit_test(tenants),
+        cmocka_unit_test(names_count_bytes),         cmocka_unit_test(every_byte_at_every_place),
+        cmocka_unit_test(two_bytes_at_every_place),  cmocka_unit_test(tenants),
         cmocka_unit_test(kinds_have_distinct_names),
     };
 
