@@ -83,6 +83,8 @@ offer_vote_on(struct work *w)
         return false;
     p->offered = false;
     p->ballot = job->ballot;
+    job->write_left_before = job->write_left;
+    job->write_left = job->write_left || !PLANTED(offer_written_unnoticed);
     change_write(w);
     return true;
 }

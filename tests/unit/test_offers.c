@@ -373,6 +373,83 @@ test_five_nodes(void **state)
     watch_free(w);
 }
 
+/* What replicas without room answer comes first; and answers to what was voted on are lost. */
+struct refusals {
+    struct actor_cluster *ac;
+    unsigned full;
+    struct buf frames[NODES];
+    unsigned held;
+};
+
+static enum ac_verdict
+hold_refusals(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct refusals *h = context;
+    (void)from;
+    if (msg->kind != MSG_WRITTEN || to != 3)
+        return AC_PASS;
+    if (!msg->u.written.ballot.offer)
+        return AC_DROP;
+    h->full += msg->u.written.refusal == REFUSED_DISK_FULL;
+    if (msg->u.written.refusal != REFUSED_FLOOR || h->full > 0 || h->held == NODES)
+        return AC_PASS;
+    assert_int_equal(msg_encode(msg, &h->frames[h->held++]), OK);
+    return AC_DROP;
+}
+
+static void
+let_refusals_go(struct refusals *h)
+{
+    for (unsigned i = 0; i < h->held; i++) {
+        struct msg m;
+        assert_int_equal(msg_decode(buf_bytes(&h->frames[i]), &m), OK);
+        assert_int_equal(ac_inject(h->ac, i + 1, 3, &m), OK);
+        buf_close(&h->frames[i]);
+    }
+}
+
+/*
+ * All have refused the offer for good, one of them for want of room: nothing has happened. But then it
+ * is voted on and written at the others, and nobody knows what became of that.
+ */
+static void
+test_refused_then_written(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 4, .shares = NODES, .seed = 90};
+    struct refusals h = {.ac = ac_new(&options)};
+    struct replicas replicas;
+    char name[8] = "a";
+    for (;; name[0]++) { /* one that node 3 does not keep */
+        membership_replicas(node_membership(h.ac->nodes[0].node), ac_path(name), &replicas);
+        if (replicas_index(&replicas, 3) < 0)
+            break;
+    }
+    ac_run_ms(h.ac, 600);
+    for (unsigned i = 1; i < 3; i++) {
+        ac_crash(h.ac, i);
+        ac_start(h.ac, i); /* what it may have promised is above all that node 3 issues */
+    }
+    ac_run_ms(h.ac, 1500);
+    h.ac->nodes[0].disk_full = true;
+    h.ac->filter = hold_refusals;
+    h.ac->filter_context = &h;
+    struct request one = ac_make(REQUEST_CREATE, name, "one");
+    struct ac_request *r = ac_send(h.ac, 3, &one);
+    while (h.full == 0 || h.held < 2)
+        assert_true(ac_step(h.ac, h.ac->now_ns + 50000000));
+    ac_run_ms(h.ac, 1);
+    let_refusals_go(&h);
+    ac_wait(h.ac, r);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING);
+    h.ac->filter = NULL;
+    ac_heal(h.ac);
+    ac_run_ms(h.ac, 1500);
+    assert_true(ac_value_is(ac_read(h.ac, 0, name), "one"));
+    ac_free(h.ac);
+}
+
 /* With an Idempotency-Key a second attempt gets the first answer, however the first one ended. */
 static void
 test_keyed(void **state)
@@ -891,6 +968,7 @@ main(void)
         cmocka_unit_test(test_may_have_been_chosen),
         cmocka_unit_test(test_store_lost_under_an_offer),
         cmocka_unit_test(test_five_nodes),
+        cmocka_unit_test(test_refused_then_written),
         cmocka_unit_test(test_keyed),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_is_taken_once),
