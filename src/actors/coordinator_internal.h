@@ -178,7 +178,8 @@ struct job {
     bool keyed;     /* op_id comes from the client's Idempotency-Key */
     bool comparing; /* it has happened: reads what it wrote, to compare it with this request */
     struct ballot ballot;
-    struct ballot beat; /* highest that a refusal named */
+    struct ballot beat;     /* highest that a refusal named */
+    struct instant beat_at; /* when it did */
     struct answer answers[NODES_MAX];
     struct head *head;         /* h*, decoded; NULL: absent. In the round's arena */
     struct bytes head_encoded; /* of h* */
@@ -330,6 +331,7 @@ void identity_propose_sweep(struct coordinator *c, const struct step *st, uint64
 void change_start_round(struct work *w);
 /* A new ballot for the job. False: the horizon must be moved first. */
 MUST_CHECK bool change_pick_ballot(struct work *w);
+void job_must_beat(struct work *w, struct ballot beat);
 void change_with_head(struct work *w); /* h* is known: absent or chosen */
 void change_on_voted(struct work *w, const struct msg *in);
 void change_on_fetched(struct work *w, const struct msg *in);

@@ -56,6 +56,23 @@ clock_time(const struct coordinator *c, const struct step *st)
 }
 
 /*
+ * Whoever is ahead in time has gone on since its ballot was named, while this node waited: just above
+ * that ballot it would be refused again, and again, for as long as the other has something to change.
+ * Never later than the clock that the ballot came from; and what comes from one that had run away is
+ * followed no farther than it must be.
+ */
+static uint64_t
+time_to_beat(const struct work *w)
+{
+    const struct job *job = w->job;
+    uint64_t ms = instant_since(w->st->now, job->beat_at).ns / 1000000;
+    bool near = ballot_ms(job->beat) + ms <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX;
+    if (job->beat.time == UINT64_MAX || ballot_is_none(job->beat))
+        return 0;
+    return job->beat.time + (near ? ms << 16 : 0) + 1;
+}
+
+/*
  * A ballot above everything seen, within this node's own durable horizon. A path may need one that
  * is far ahead (clocks have been set back since it was changed); that is no reason to take other
  * paths there.
@@ -66,8 +83,8 @@ change_pick_ballot(struct work *w)
     struct coordinator *c = w->c;
     struct job *job = w->job;
     uint64_t time = clock_time(c, w->st);
-    if (time <= job->beat.time && job->beat.time < UINT64_MAX)
-        time = job->beat.time + 1;
+    if (time < time_to_beat(w))
+        time = time_to_beat(w);
     if (time <= job->ballot.time && job->ballot.time < UINT64_MAX)
         time = job->ballot.time + 1;
     if (time >> 16 > c->membership->horizon_ms || sim_maybe(w->st, horizon_behind)) {
@@ -82,6 +99,16 @@ change_pick_ballot(struct work *w)
                         .node = c->membership->self,
                         .incarnation = c->membership->members[c->membership->self].incarnation};
     return true;
+}
+
+void
+job_must_beat(struct work *w, struct ballot beat)
+{
+    struct job *job = w->job;
+    if (ballot_compare(beat, job->beat) <= 0)
+        return;
+    job->beat = beat;
+    job->beat_at = w->st->now;
 }
 
 static uint64_t
@@ -425,15 +452,14 @@ learn_beats(struct work *w)
         struct ballot beat = job->answers[i].beat;
         if (ballot_ms(beat) > near_ms)
             far[count++] = beat;
-        else if (ballot_compare(beat, job->beat) > 0)
-            job->beat = beat;
+        else
+            job_must_beat(w, beat);
     }
     unsigned near = job->replicas.count - count, majority = job_majority(w);
     if (near >= majority)
         return;
     qsort(far, count, sizeof(far[0]), by_ballot);
-    if (ballot_compare(far[majority - near - 1], job->beat) > 0)
-        job->beat = far[majority - near - 1];
+    job_must_beat(w, far[majority - near - 1]);
 }
 
 void

@@ -562,9 +562,8 @@ change_on_written(struct work *w, const struct msg *in)
     a->refusal = written->refusal;
     a->written = written->refusal == REFUSED_NONE &&
                  job_keep_macs(w, a, (struct bytes){0}, written->macs) == OK;
-    if (ballot_ms(written->beat) <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX &&
-        ballot_compare(written->beat, job->beat) > 0)
-        job->beat = written->beat;
+    if (ballot_ms(written->beat) <= w->st->wall_ms + CLOCK_DRIFT_MS_MAX)
+        job_must_beat(w, written->beat);
     (void)membership_learn(w->c->membership, &job->replicas, &written->incarnations);
     bool newer = membership_is_outdated(w->c->membership, &job->replicas, &job->incarnations) &&
                  !PLANTED(count_lost_stores_votes);
