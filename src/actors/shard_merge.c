@@ -119,8 +119,7 @@ static bool
 is_stale(const struct shard_work *w, const struct shard_row *own, const struct accepted *in)
 {
     return is_mere_offer(in) && is_from_before(w, own) && own->head.generation == 1 &&
-           !bytes_equal(in->head, own->row.head) &&
-           !(own->row.ballot.offer && PLANTED(later_offer_stays));
+           !bytes_equal(in->head, own->row.head);
 }
 
 /*
@@ -134,7 +133,7 @@ is_too_late(const struct shard_work *w, const struct shard_row *own, const struc
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     return own->row.state != STATE_ABSENT && in->state != STATE_CHOSEN &&
-           (own->row.ballot.offer || in->ballot.offer) && !PLANTED(late_page_counts) &&
+           (own->row.ballot.offer || in->ballot.offer) &&
            standing_handed_over(w->s->membership, &replicas) &&
            !shard_store_in_doubt(w->s, w->path->link.path);
 }
