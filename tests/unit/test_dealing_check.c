@@ -50,7 +50,7 @@ enum vault_err spoilt_make(const struct dealing_place *place, const struct deali
                            const struct master_key *master,
                            const struct dealing_recipients *recipients, struct box_sender *sender,
                            const struct rng *rng, struct arena *arena, struct dealing *out);
-#include "crypto/dealing_make.c"
+#include "crypto/dealing_make.c" /* NOLINT(bugprone-suspicious-include) */
 #undef shamir_split
 #undef dealing_derive
 #undef dealing_make
