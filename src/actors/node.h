@@ -67,7 +67,7 @@ struct node_executor {
     /* A frame was made, which leaves now or when its audit record is written. NULL: not told. */
     void (*made)(void *context, uint8_t to, struct bytes encoded);
     /*
-     * A frame that nobody waits for, and that may leave with the next one to the same node, or a few
+     * A frame that nobody waits for. It may leave with the next one to the same node, or a few
      * milliseconds later, but not out of order. NULL: sent like any.
      */
     void (*send_soon)(void *context, uint8_t to, struct bytes encoded);

@@ -86,8 +86,8 @@ void links_send(struct links *links, unsigned peer, struct bytes frame);
 enum { LINK_SOON_MS = 2 };
 void links_send_soon(struct links *links, unsigned peer, struct bytes frame);
 /*
- * Writes out what was queued and is not to leave only soon; the reactor calls it once per loop turn,
- * and at *due, if links_due() gives one.
+ * Writes out what was queued and is not to leave only soon; the reactor calls it once per loop
+ * turn, and at *due, if links_due() gives one.
  */
 void links_flush(struct links *links);
 bool links_due(const struct links *links, struct instant *due);

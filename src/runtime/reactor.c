@@ -224,8 +224,8 @@ execute_keys(struct reactor *r, const struct effect *effect)
 }
 
 /*
- * Those that are in no hurry go off together, so that each of them does not wake the loop for itself:
- * most find that they are not needed any more.
+ * Those that are in no hurry go off together, so that each of them does not wake the loop for
+ * itself: most find that they are not needed any more.
  */
 static struct instant
 timer_due(struct duration after)

@@ -1,11 +1,12 @@
 /*
- * The journal's file is made of zeros a little ahead of what is written to it, so that a sync has the
- * record's own page to write and nothing else: a file that grows takes with it, in each sync, its
- * size and where its blocks lie, which are writes of their own that come one after the other. Room
- * that is merely reserved would not do, since what is written to it has to be marked as written.
+ * The journal's file is made of zeros a little ahead of what is written to it, so that a sync has
+ * the record's own page to write and nothing else: a file that grows takes with it, in each sync,
+ * its size and where its blocks lie, which are writes of their own that come one after the other.
+ * Room that is merely reserved would not do, since what is written to it has to be marked as
+ * written.
  *
- * Zeros at the end of a journal are to the engine, and to store_wt_journal.c, an end like any other;
- * the engine cuts them off when it goes on to the next file.
+ * Zeros at the end of a journal are to the engine, and to store_wt_journal.c, an end like any
+ * other; the engine cuts them off when it goes on to the next file.
  *
  * Several threads may write to one file, each in a place of its own. Nobody writes anything at or
  * behind `made` but under the lock and after moving it, so zeros never fall on a record.

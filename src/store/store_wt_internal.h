@@ -1,9 +1,9 @@
 /*
  * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
  * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
- * journal records), store_wt_files.c (its files), store_wt_ahead.c (the journal's file grows ahead),
- * store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free space; knows
- * no engine).
+ * journal records), store_wt_files.c (its files), store_wt_ahead.c (the journal's file grows
+ * ahead), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free
+ * space; knows no engine).
  */
 #ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
 #define OSTRAKA_STORE_STORE_WT_INTERNAL_H

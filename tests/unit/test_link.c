@@ -216,7 +216,7 @@ is_got(const struct buf *got, const char *text)
     return bytes_equal(buf_bytes(got), bytes_of_text(text));
 }
 
-/* It is still there after a flush, unless its time was over by then; that is tried until it was not. */
+/* It is still there after a flush, unless its time was over; that is tried until it was not. */
 static void
 send_soon_and_keep(struct world *world)
 {

@@ -164,11 +164,11 @@ journal_bytes(const struct temp_dir *dir)
 }
 
 static void
-commit_synced(struct store *s, char number)
+commit_synced(struct store *s, unsigned number)
 {
-    char key[] = "k0";
+    char key[16];
 
-    key[1] = number;
+    (void)snprintf(key, sizeof(key), "k%u", number);
     const struct store_change change = {
         .kind = STORE_PUT, .key = bytes_of_text(key), .value = bytes_of_text("value")};
     assert_int_equal(s->ops->commit(s, &change, 1), OK);
@@ -183,11 +183,11 @@ test_journal_does_not_grow_with_each_sync(void **state)
     bool created;
     struct store *s = wt_open(dir, &created);
 
-    commit_synced(s, '0');
+    commit_synced(s, 0);
     int64_t before = journal_bytes(dir);
     assert_true(before >= STORE_WT_AHEAD_BYTES);
-    for (char c = '1'; c <= '9'; c++)
-        commit_synced(s, c);
+    for (unsigned i = 1; i < 10; i++)
+        commit_synced(s, i);
     assert_int_equal(journal_bytes(dir), before);
     s->ops->close(s);
     s = wt_open(dir, &created);
