@@ -251,7 +251,7 @@ pick_kind(struct world *world, const struct sim_path *path)
         weights[i] = world->options.weights[i];
         /* Mostly what makes sense, for as far as a client knows. */
         if ((i == 0) != (path->version == 0) && i != PICK_AT)
-            weights[i] = weights[i] / 8 + (i != 6);
+            weights[i] = weights[i] / (kinds[i] == REQUEST_READ ? 2 : 8) + (i != 6);
         total += weights[i];
     }
     uint64_t ticket = prng_below(&world->client_prng, total);
@@ -280,8 +280,9 @@ pick_request(struct world *world, unsigned node, unsigned path_number)
         r.expected_version = path->version > 0 ? path->version : 1;
     } else if (r.kind == REQUEST_HISTORY) {
         r.limit = (uint32_t)prng_skewed(prng, 1, PAGE_ROWS);
-    } else if (r.kind == REQUEST_READ && prng_chance(prng, 150)) {
-        r.stale = true;
+    } else if (r.kind == REQUEST_READ) {
+        /* Of what is perhaps being made, most: such a read must not see what may be given up. */
+        r.stale = prng_chance(prng, path->version == 0 ? 700 : 50);
     }
     return r;
 }
