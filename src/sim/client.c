@@ -570,8 +570,12 @@ static void
 check_in_time(struct world *world, const struct op *op, const struct attempt *attempt)
 {
     const struct sim_node *n = &world->nodes[attempt->node];
-    uint64_t paused = n->paused_total_ns - attempt->paused_ns;
-    if (world->now_ns - attempt->called_ns > ms_to_ns(REQUEST_DEADLINE_MS + 500) + 2 * paused)
+    uint64_t paused = n->paused_total_ns - attempt->paused_ns, slow = 0;
+    /* The answer waits for its audit record, and that for the batch that is on its way. */
+    if (n->disk.slow_until_ns > attempt->called_ns)
+        slow = 2500 * (uint64_t)world->options.disk_us_max * n->disk.slow_factor;
+    if (world->now_ns - attempt->called_ns >
+        ms_to_ns(REQUEST_DEADLINE_MS + 500) + 2 * paused + slow)
         sim_fail(world, SIM_LIVENESS, "deadline", "op %lu took %lu ms", (unsigned long)op->number,
                  (unsigned long)((world->now_ns - attempt->called_ns) / 1000000));
 }
