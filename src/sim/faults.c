@@ -222,8 +222,8 @@ static struct bytes
 part_of_row(const struct disk_row *row, bool share)
 {
     struct version_row version;
-    if (row->key.data[0] == ROW_DEALING)
-        return share ? (struct bytes){0} : row->value;
+    if (row->key.data[0] == ROW_DEALING && !share)
+        return row->value;
     if (row->key.data[0] != ROW_VERSION || version_row_decode(row->value, &version) != OK)
         return (struct bytes){0};
     return share ? version.share : version.dealing;
