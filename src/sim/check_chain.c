@@ -139,14 +139,16 @@ check_kept(struct check_chain *check, unsigned node, struct path path, const uin
                  (unsigned long)record->version);
 }
 
+/* A row that is written anew may be from when the node had another configuration. */
 static void
-dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value)
+dealing_row_seen(struct check_chain *check, unsigned node, struct bytes value, bool replaces)
 {
     struct world *world = check->world;
     struct dealing *dealing = sim_alloc(sizeof(*dealing));
     if (dealing_decode(value, (struct bytes){0}, dealing) != OK)
         sim_fail(world, SIM_SAFETY, "rows", "a dealing that does not decode was stored");
-    if (!world->nodes[node].mismatched &&
+    bool excused = world->nodes[node].mismatched || (replaces && world->nodes[node].was_mismatched);
+    if (!excused &&
         (dealing->threshold != world->options.threshold || dealing->count != world->options.shares))
         sim_fail(world, SIM_SAFETY, "configuration", "node %u stored a dealing for %u of %u", node,
                  dealing->threshold, dealing->count);
@@ -171,7 +173,7 @@ version_row_seen(struct check_chain *check, unsigned node, struct path path, str
     memcpy(v->incarnation, record.incarnation, INCARNATION_BYTES);
     memcpy(v->prev, record.prev, ID_BYTES);
     if (row.dealing.size > 0)
-        dealing_row_seen(check, node, row.dealing);
+        dealing_row_seen(check, node, row.dealing, replaces);
     if (!replaces && !check->world->nodes[node].was_mismatched)
         check_kept(check, node, path, id, &record, row.share.size > 0);
 }
@@ -451,7 +453,7 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
     else if (key.data[0] == ROW_VERSION)
         version_row_seen(check, node, path, value, replaces);
     else if (key.data[0] == ROW_DEALING)
-        dealing_row_seen(check, node, value);
+        dealing_row_seen(check, node, value, replaces);
 }
 
 void
