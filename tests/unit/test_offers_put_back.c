@@ -42,8 +42,8 @@ begin(struct scene *s, uint64_t seed)
     unsigned others[NODES], count = 0;
     *s = (struct scene){.ac = ac_new(&options), .quiet = true};
     membership_replicas(node_membership(s->ac->nodes[0].node), ac_path("a"), &s->replicas);
-    for (uint8_t i = 0; i < NODES; i++) {
-        if (replicas_index(&s->replicas, i) < 0)
+    for (unsigned i = 0; i < NODES; i++) {
+        if (replicas_index(&s->replicas, (uint8_t)i) < 0)
             others[count++] = i;
     }
     assert_int_equal(count, NODES - SHARES);
@@ -282,7 +282,7 @@ stand(const struct standing_case *c, uint64_t seed)
                             .head = buf_bytes(&other),
                             .incarnation = c->this_incarnation && !c->open ? 2 : 1};
     row.ballot.offer = c->offer;
-    row.ballot.time += (uint64_t)(c->ahead_ms << 16);
+    row.ballot.time += (uint64_t)(c->ahead_ms * 65536);
     put_row(&s, &row, c->open);
     if (c->successor_first)
         hand_over_successor(&s, &row, &head);
