@@ -50,7 +50,7 @@ compete(int64_t behind_ms, uint64_t seed)
         assert_int_equal(clients[i].failed, 0);
         others += i > 0 ? clients[i].done : 0;
     }
-    assert_true(clients[0].done * 32 > others);
+    assert_true(clients[0].done * 64 > others);
     ac_free(ac);
 }
 
