@@ -24,10 +24,11 @@ enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
 enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
 /*
- * With a sync: so many at a time; not after one that was slow, whoever made it, and less so where
- * there may be other work; and after a slow one here not before so many times as long.
+ * With a sync: so many that need it at a time, and what comes with them; not after one that was
+ * slow, whoever made it, and less so where there may be other work; and after a slow one here not
+ * before so many times as long.
  */
-enum { SYNCED_REQUESTS_MAX = 3, SYNCED_PAUSE = 5 };
+enum { SYNCED_REQUESTS_MAX = 8, SYNCED_PAUSE = 5 };
 enum { SYNCED_NS_MAX = 2 * 1000 * 1000, SYNCED_BUSY_NS_MAX = 1000 * 1000 };
 
 struct request_list {
@@ -589,17 +590,19 @@ storage_io_run(struct storage_io *io, struct storage_request *first)
 static bool
 may_run_synced(const struct storage_io *io, const struct storage_request *first)
 {
-    size_t count = 0, bytes = 0;
+    size_t synced = 0, count = 0, bytes = 0;
 
     if (is_tight(io))
         return false;
     for (const struct storage_request *r = first; r != NULL; r = r->next) {
-        if (r->kind != STORAGE_COMMIT || ++count > SYNCED_REQUESTS_MAX)
+        synced += r->need == STORE_DURABLE;
+        count += r->change_count;
+        if (r->kind != STORAGE_COMMIT || synced > SYNCED_REQUESTS_MAX)
             return false;
         for (size_t i = 0; i < r->change_count; i++)
             bytes += r->changes[i].value.size;
     }
-    return bytes <= RUN_BYTES_MAX && now_ns() >= io->synced_after_ns;
+    return count <= RUN_CHANGES_MAX && bytes <= RUN_BYTES_MAX && now_ns() >= io->synced_after_ns;
 }
 
 bool

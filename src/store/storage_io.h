@@ -101,11 +101,10 @@ struct storage_request *storage_io_submit_list(struct storage_io *io,
  */
 bool storage_io_run(struct storage_io *io, struct storage_request *first);
 /*
- * The same for what needs a sync. Only a few at a time, and only where the last sync, whoever made
- * it, was about as quick as waking the writer and being woken by it; twice as slow will do for a
- * caller that is idle. After one here that was slow all the same not for five times as long as it
- * took, so that a disk which stalls now and then holds up the caller for a sixth of its time at
- * most.
+ * The same with a few that need a sync, where the last sync, whoever made it, was about as quick as
+ * waking the writer and being woken by it; twice as slow will do for a caller that is idle. After
+ * one here that was slow all the same not for five times as long as it took, so that a disk which
+ * stalls now and then holds up the caller for a sixth of its time at most.
  */
 bool storage_io_run_synced(struct storage_io *io, struct storage_request *first, bool idle);
 /*

@@ -763,28 +763,34 @@ test_other_work_is_not(void **state)
     }
 }
 
-/* A sync too, where its caller has nothing else to do; but only for a few. */
+/* A sync too, but only for a few; others may come with them. */
 static void
 test_syncs_are_done_here(void **state)
 {
+    enum { FEW = 8 };
     struct fixture *f = *state;
-    struct storage_request *first = needing(commit_request(1, "a", "one"), STORE_DURABLE), *next;
+    struct storage_request *first = needing(commit_request(9, "a", "one"), STORE_VISIBLE), *next;
 
-    first->next = needing(commit_request(2, "b", "two"), STORE_WRITTEN);
+    first->next = needing(commit_request(8, "b", "two"), STORE_WRITTEN);
+    for (unsigned i = 0; i < FEW; i++) {
+        next = needing(commit_request(i, "c", "three"), STORE_DURABLE);
+        next->next = first;
+        first = next;
+    }
     assert_true(storage_io_run_synced(f->io, first, true));
-    assert_int_equal(first->err, OK);
-    assert_int_equal(first->next->err, OK);
+    for (next = first; next != NULL; next = next->next)
+        assert_int_equal(next->err, OK);
     assert_int_equal(atomic_load(&f->store.syncs), 1);
     assert_row(f->io, "b", "two");
+    assert_row(f->io, "c", "three");
 
-    first->next->next = needing(commit_request(3, "c", "x"), STORE_DURABLE);
-    first->next->next->next = needing(commit_request(4, "d", "x"), STORE_DURABLE);
-    assert_false(storage_io_run_synced(f->io, first, true));
-    storage_request_free(first->next->next->next);
-    first->next->next->next = NULL;
     atomic_store(&f->store.tight, true); /* it might wait for room */
     assert_false(storage_io_run_synced(f->io, first, true));
     atomic_store(&f->store.tight, false);
+    next = needing(commit_request(4, "d", "x"), STORE_DURABLE);
+    next->next = first;
+    first = next;
+    assert_false(storage_io_run_synced(f->io, first, true));
     assert_int_equal(atomic_load(&f->store.syncs), 1);
     for (; first != NULL; first = next) {
         next = first->next;
