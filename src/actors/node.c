@@ -561,6 +561,12 @@ node_turn_write(struct node *node, const struct step *st, const struct node_exec
     release(node, st, executor);
 }
 
+bool
+node_waits_for_trail(const struct node *node)
+{
+    return node->hold.first != NULL;
+}
+
 void
 node_turn_end(struct node *node)
 {

@@ -92,6 +92,8 @@ void node_turn_begin(struct node *node);
  */
 void node_turn_write(struct node *node, const struct step *st,
                      const struct node_executor *executor);
+/* Somebody's answer waits for a record of the trail. */
+bool node_waits_for_trail(const struct node *node);
 void node_turn_end(struct node *node);
 /* First step. */
 void node_start(struct node *node, const struct step *st, const struct node_executor *executor);

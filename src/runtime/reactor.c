@@ -343,19 +343,46 @@ needs_sync(const struct storage_request *list)
     return list != NULL;
 }
 
-/* What needs a sync waits for the end of the turn, and what comes after it must not overtake it. */
+/* Takes what needs only be written: blocks of the audit trail, which follow each other one by one. */
+static struct storage_request *
+take_written(struct storage_request **list)
+{
+    struct storage_list written = {0}, others = {0};
+    while (*list) {
+        struct storage_request *next = (*list)->next;
+        storage_push((*list)->need == STORE_WRITTEN ? &written : &others, *list);
+        *list = next;
+    }
+    *list = others.first;
+    return written.first;
+}
+
+/*
+ * What needs a sync waits for the end of the turn, and what comes after it must not overtake it; but
+ * a block of the audit trail may, and does where answers wait for it, mostly of reads, which have
+ * nothing to do with the disk. Else it shares the transaction of what its records are of.
+ */
 static void
 commit_here(struct reactor *r)
 {
     struct storage_io *io = r->options.storage;
     struct storage_request *commits = storage_take(&r->commits);
-    if (r->later.first || needs_sync(commits)) {
-        storage_push_all(&r->later, commits);
+    bool syncs = r->later.first || needs_sync(commits);
+    if (!syncs && (!commits || storage_io_run(io, commits))) {
+        storage_push_all(&r->ready, commits);
         return;
     }
-    if (commits && !storage_io_run(io, commits))
-        commits = storage_io_submit_list(io, commits); /* what was refused */
-    storage_push_all(&r->ready, commits);
+    struct storage_request *written = NULL;
+    if (node_waits_for_trail(r->node))
+        written = take_written(&commits);
+    if (written && storage_io_run_past(io, written))
+        storage_push_all(&r->ready, written);
+    else
+        storage_push_all(&r->later, written);
+    if (syncs)
+        storage_push_all(&r->later, commits);
+    else if (commits)
+        storage_push_all(&r->ready, storage_io_submit_list(io, commits)); /* what was refused */
 }
 
 /*

@@ -45,13 +45,14 @@ struct storage_io {
     unsigned threads;                             /* how many of them run, in that order */
     uint64_t run_after_ns, synced_after_ns;       /* the submitter's: not here before that */
     struct store_change group[GROUP_CHANGES_MAX]; /* a transaction being made; see `writing` */
-    bool broken;                                  /* likewise: nothing may be written any more */
+    _Atomic bool broken;                          /* nothing may be written any more */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t writer_cond, reader_cond, checkpoint_cond;
     struct request_list commits, reads, completed;
     size_t in_work; /* taken, and not completed yet */
     bool writing;   /* one thread, whichever it is, commits */
+    bool syncing;   /* likewise: it commits, or waits for the disk; another one may commit then */
     bool stopping;
     bool checkpoint_due;
     uint64_t checkpoint_log_bytes; /* of the journal at the last checkpoint */
@@ -147,11 +148,12 @@ static struct storage_request *
 commits_take(struct storage_io *io)
 {
     pthread_mutex_lock(&io->lock);
-    while (io->commits.first == NULL ? !io->stopping : io->writing)
+    while (io->commits.first == NULL ? !io->stopping : io->writing || io->syncing)
         pthread_cond_wait(&io->writer_cond, &io->lock);
     io->in_work += io->commits.count;
     struct storage_request *first = list_take(&io->commits);
     io->writing = first != NULL;
+    io->syncing = io->writing;
     pthread_mutex_unlock(&io->lock);
     return first;
 }
@@ -253,21 +255,26 @@ flush(struct storage_io *io, enum store_need need)
 /*
  * Commits all and flushes once, as far as is needed. Gives the number of requests that are written
  * now. After a failed flush nobody knows what the disk holds, and nothing may be written any more.
+ * While this waits for the disk, another thread may commit.
  */
 static uint64_t
 batch_write(struct storage_io *io, struct storage_request *first, enum store_need need)
 {
     uint64_t committed = 0;
+    bool broken = io->broken;
+    enum vault_err err = OK;
 
-    if (io->broken) {
+    if (broken)
         batch_fail(first, ERR_IO);
-        return 0;
-    }
-    for (struct storage_request *r = first; r != NULL;)
+    for (struct storage_request *r = broken ? NULL : first; r != NULL;)
         committed += group_commit(io, r, &r);
-    if (committed == 0)
-        return 0;
-    enum vault_err err = flush(io, need);
+    if (committed > 0 && need != STORE_DURABLE)
+        err = flush(io, need);
+    pthread_mutex_lock(&io->lock);
+    io->writing = false;
+    pthread_mutex_unlock(&io->lock);
+    if (committed > 0 && need == STORE_DURABLE)
+        err = flush(io, need);
     if (err == OK)
         return committed;
     batch_fail(first, err);
@@ -312,7 +319,6 @@ batch_run_lock(struct storage_io *io, struct storage_request *first, enum store_
     uint64_t due_bytes = o->checkpoint_log_bytes / (tight ? TIGHT_CHECKPOINTS : 1);
 
     pthread_mutex_lock(&io->lock);
-    io->writing = false;
     if (committed == 0)
         return;
     batch_count(io, committed, need, ns);
@@ -333,6 +339,7 @@ writer_run(void *context)
 
     while ((first = commits_take(io)) != NULL) {
         batch_run_lock(io, first, batch_need(first));
+        io->syncing = false;
         complete_unlock(io, first);
     }
     return NULL;
@@ -514,7 +521,7 @@ storage_io_submit_list(struct storage_io *io, struct storage_request *first)
         }
         first = next;
     }
-    commits = commits && !io->writing; /* who is at work looks into its queue before it sleeps */
+    commits = commits && !io->syncing; /* who is at work looks into its queue before it sleeps */
     pthread_mutex_unlock(&io->lock);
     if (commits)
         pthread_cond_signal(&io->writer_cond);
@@ -555,19 +562,25 @@ may_run(const struct storage_io *io, const struct storage_request *first)
     return count <= RUN_CHANGES_MAX && bytes <= RUN_BYTES_MAX && now_ns() >= io->run_after_ns;
 }
 
-/* False: another thread commits, or the last sync took longer than that. Else *ns: of this. */
+/*
+ * False: another thread commits, or is to first, or the last sync took longer than that. Else *ns:
+ * of this.
+ */
 static bool
-run_here(struct storage_io *io, struct storage_request *first, uint64_t last_ns_max, uint64_t *ns)
+run_here(struct storage_io *io, struct storage_request *first, bool past, uint64_t last_ns_max,
+         uint64_t *ns)
 {
     pthread_mutex_lock(&io->lock);
-    bool idle = !io->writing && io->commits.first == NULL && !io->stopping &&
-                io->sync_ns_last <= last_ns_max;
-    io->writing = io->writing || idle;
+    bool next = past || (!io->syncing && io->commits.first == NULL);
+    bool may = next && !io->writing && !io->stopping && io->sync_ns_last <= last_ns_max;
+    io->writing = io->writing || may;
+    io->syncing = io->syncing || (may && !past);
     pthread_mutex_unlock(&io->lock);
-    if (!idle)
+    if (!may)
         return false;
     uint64_t start_ns = now_ns();
     batch_run_lock(io, first, batch_need(first));
+    io->syncing = io->syncing && past;
     if (io->commits.first != NULL)
         pthread_cond_signal(&io->writer_cond);
     pthread_mutex_unlock(&io->lock);
@@ -575,16 +588,28 @@ run_here(struct storage_io *io, struct storage_request *first, uint64_t last_ns_
     return true;
 }
 
-bool
-storage_io_run(struct storage_io *io, struct storage_request *first)
+static bool
+run_short(struct storage_io *io, struct storage_request *first, bool past)
 {
     uint64_t ns;
 
-    if (!may_run(io, first) || !run_here(io, first, UINT64_MAX, &ns))
+    if (!may_run(io, first) || !run_here(io, first, past, UINT64_MAX, &ns))
         return false;
     if (ns > RUN_NS_MAX)
         io->run_after_ns = now_ns() + RUN_PAUSE_NS;
     return true;
+}
+
+bool
+storage_io_run(struct storage_io *io, struct storage_request *first)
+{
+    return run_short(io, first, false);
+}
+
+bool
+storage_io_run_past(struct storage_io *io, struct storage_request *first)
+{
+    return run_short(io, first, true);
 }
 
 static bool
@@ -611,7 +636,7 @@ storage_io_run_synced(struct storage_io *io, struct storage_request *first, bool
     uint64_t ns;
 
     if (!may_run_synced(io, first) ||
-        !run_here(io, first, idle ? SYNCED_NS_MAX : SYNCED_BUSY_NS_MAX, &ns))
+        !run_here(io, first, false, idle ? SYNCED_NS_MAX : SYNCED_BUSY_NS_MAX, &ns))
         return false;
     if (ns > SYNCED_NS_MAX)
         io->synced_after_ns = now_ns() + SYNCED_PAUSE * ns;

@@ -9,7 +9,8 @@
  *
  * What needs no sync and finds the writer idle is done sooner by whoever has it than by another
  * thread that must be woken first: storage_io_run(), and storage_io_run_synced() where nothing else
- * is to be done meanwhile.
+ * is to be done meanwhile. One thread commits at a time, but not for as long as its sync takes:
+ * storage_io_run_past().
  */
 #ifndef OSTRAKA_STORE_STORAGE_IO_H
 #define OSTRAKA_STORE_STORAGE_IO_H
@@ -100,6 +101,11 @@ struct storage_request *storage_io_submit_list(struct storage_io *io,
  * not given to storage_io_drain(). False: nothing happened. From one thread, that which submits.
  */
 bool storage_io_run(struct storage_io *io, struct storage_request *first);
+/*
+ * The same for what may overtake all that was submitted before: while the writer waits for the disk,
+ * and whatever is in its queue.
+ */
+bool storage_io_run_past(struct storage_io *io, struct storage_request *first);
 /*
  * The same with a few that need a sync, where the last sync, whoever made it, was about as quick as
  * waking the writer and being woken by it; twice as slow will do for a caller that is idle. After

@@ -11,8 +11,9 @@
  * over it (store_chain.h; meta row, same transaction), so that a store that went back in time can
  * be told. That row's key, "\0seq", is taken: no change may name it, and readers never see it.
  *
- * Threads: store_commit and store_sync from one thread at a time; each reader belongs to one thread.
- * store_wt.c allows all of them at once.
+ * Threads: store_commit from one thread at a time, and store_sync from one thread at a time, which
+ * may be another: what is committed meanwhile may be durable then, or not. Each reader belongs to
+ * one thread. store_wt.c allows all of them at once.
  */
 #ifndef OSTRAKA_STORE_STORE_H
 #define OSTRAKA_STORE_STORE_H

@@ -295,12 +295,15 @@ wt_sync(struct store *store)
     struct store_wt *s = of_store(store);
 
     pthread_mutex_lock(&s->lock);
-    int ret = s->session->log_flush(s->session, "sync=on");
-    if (ret == 0)
-        store_wt_mark_set(s, &s->mark);
+    struct store_mark mark = s->mark;
     pthread_mutex_unlock(&s->lock);
+    /* Commits go on meanwhile, in the other session, and are not in this mark. */
+    int ret = s->sync_session->log_flush(s->sync_session, "sync=on");
     if (ret != 0)
         store_wt_fatal(s, "the journal could not be synced to the disk");
+    pthread_mutex_lock(&s->mark_lock);
+    s->durable = mark;
+    pthread_mutex_unlock(&s->mark_lock);
     return OK;
 }
 

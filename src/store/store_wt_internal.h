@@ -40,12 +40,13 @@ struct store_wt {
     uint8_t opening[STORE_OPENING_BYTES]; /* of this one; see store_chain.h */
     struct store_wt_disk disk;
     WT_CONNECTION *connection;
-    pthread_mutex_t lock; /* guards what follows: the writer's side */
+    WT_SESSION *sync_session; /* of whoever syncs, one at a time */
+    pthread_mutex_t lock;     /* guards what follows: the writer's side */
     WT_SESSION *session;
     WT_CURSOR *cursor;
     struct store_mark mark; /* of the last committed batch */
     _Atomic uint64_t log_bytes;
-    pthread_mutex_t mark_lock; /* apart from the lock, which is held while the disk syncs */
+    pthread_mutex_t mark_lock; /* apart from the lock, which is held while the engine commits */
     uint64_t sequence;         /* of `mark` */
     struct store_mark durable; /* of the last synced batch */
 };

@@ -250,6 +250,8 @@ table_open(const struct opening *o)
 
     /* Of the session and not of each transaction: the engine would parse it each time. */
     int ret = s->connection->open_session(s->connection, NULL, "isolation=snapshot", &s->session);
+    if (ret == 0)
+        ret = s->connection->open_session(s->connection, NULL, NULL, &s->sync_session);
     if (ret != 0)
         return fail_engine(o, ret);
     ret = table_find(s->session);

@@ -21,7 +21,8 @@ enum { ARENA_BYTES = 1 << 20 };
 struct faulty {
     struct store base;
     struct store *under;
-    pthread_mutex_t gate; /* locked by the test: commits wait */
+    pthread_mutex_t gate;      /* locked by the test: commits wait */
+    pthread_mutex_t sync_gate; /* likewise: syncs */
     _Atomic unsigned arrived, commits, syncs, checkpoints, written_out;
     _Atomic size_t largest; /* transaction, in changes */
     _Atomic bool sync_fails, sync_is_slow, commit_refuses, refuses_value, tight;
@@ -67,6 +68,8 @@ faulty_sync(struct store *store)
     atomic_fetch_add(&f->syncs, 1);
     if (atomic_load(&f->sync_is_slow))
         nanosleep(&slow, NULL);
+    pthread_mutex_lock(&f->sync_gate);
+    pthread_mutex_unlock(&f->sync_gate);
     return atomic_load(&f->sync_fails) ? ERR_IO : f->under->ops->sync(f->under);
 }
 
@@ -136,6 +139,7 @@ setup(void **state)
     f->ops.durable = faulty_durable;
     f->store.base.ops = &f->ops;
     assert_int_equal(pthread_mutex_init(&f->store.gate, NULL), 0);
+    assert_int_equal(pthread_mutex_init(&f->store.sync_gate, NULL), 0);
     assert_int_equal(pthread_mutex_init(&f->store.flush_gate, NULL), 0);
     const struct storage_io_options options = {.store = &f->store.base,
                                                .queue_max = 64,
@@ -763,6 +767,55 @@ test_other_work_is_not(void **state)
     }
 }
 
+/* While the writer waits for the disk, what may overtake does, and nothing else. */
+static void
+test_work_passes_a_sync(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *passing = needing(commit_request(1, "a", "first"), STORE_WRITTEN);
+    struct storage_request *done[3];
+
+    f->ops.write_out = faulty_write_out;
+    pthread_mutex_lock(&f->store.sync_gate);
+    submit(f->io, commit_request(2, "b", "synced"));
+    while (atomic_load(&f->store.syncs) == 0)
+        sched_yield();
+    submit(f->io, commit_request(3, "a", "last"));
+    assert_false(storage_io_run(f->io, passing));
+    assert_false(storage_io_run_synced(f->io, passing, true)); /* one sync at a time */
+    assert_true(storage_io_run_past(f->io, passing));
+    assert_int_equal(passing->err, OK);
+    assert_int_equal(atomic_load(&f->store.written_out), 1);
+    assert_row(f->io, "a", "first");
+    passing->need = STORE_DURABLE;
+    assert_false(storage_io_run_past(f->io, passing));
+    assert_int_equal(atomic_load(&f->store.syncs), 1);
+    pthread_mutex_unlock(&f->store.sync_gate);
+    collect(f->io, done, 2);
+    assert_int_equal(done[0]->tag, 2);
+    assert_int_equal(done[1]->tag, 3);
+    free_all(done, 2);
+    assert_row(f->io, "a", "last"); /* what was overtaken is not lost, nor put off for ever */
+    storage_request_free(passing);
+}
+
+static void
+test_nothing_passes_a_commit(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *r = needing(commit_request(1, "a", "one"), STORE_VISIBLE), *done[1];
+
+    pthread_mutex_lock(&f->store.gate);
+    submit(f->io, commit_request(2, "b", "two"));
+    while (atomic_load(&f->store.arrived) == 0)
+        sched_yield();
+    assert_false(storage_io_run_past(f->io, r));
+    pthread_mutex_unlock(&f->store.gate);
+    collect(f->io, done, 1);
+    free_all(done, 1);
+    storage_request_free(r);
+}
+
 /* A sync too, but only for a few; others may come with them. */
 static void
 test_syncs_are_done_here(void **state)
@@ -873,6 +926,8 @@ main(void)
         TEST(test_checkpoint_by_journal_growth),
         TEST(test_stop_finishes),
         TEST(test_short_work_is_done_here),
+        TEST(test_work_passes_a_sync),
+        TEST(test_nothing_passes_a_commit),
         TEST(test_syncs_are_done_here),
         TEST(test_slow_syncs_are_not_waited_for),
         TEST(test_all_kinds_share_a_transaction),

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -856,6 +857,68 @@ test_kill_keeps_what_was_acknowledged(void **state)
     print_message("10 kills: %u rows, %u of them not yet acknowledged\n", durable, extra);
 }
 
+/* Commits without end, while another thread syncs. */
+static void *
+commit_on(void *context)
+{
+    for (unsigned next = 0;; next++)
+        rows_commit(context, next, next + 1);
+    return NULL;
+}
+
+/* Tells after each sync where the store says that it stands durably. */
+static void
+killed_while_committing(const struct temp_dir *dir, int mark_fd)
+{
+    bool created;
+    struct store *s = wt_open(dir, &created);
+    pthread_t committer;
+
+    if (pthread_create(&committer, NULL, commit_on, s) != 0)
+        _exit(CHILD_OTHER);
+    for (;;) {
+        struct store_mark mark;
+        uint64_t before = s->ops->sequence(s);
+        if (s->ops->sync(s) != OK)
+            _exit(CHILD_OTHER);
+        s->ops->durable(s, &mark);
+        if (mark.sequence < before || mark.sequence > s->ops->sequence(s))
+            _exit(CHILD_WRONG_DATA);
+        if (write(mark_fd, &mark.sequence, sizeof(mark.sequence)) != (ssize_t)sizeof(mark.sequence))
+            _exit(CHILD_OTHER);
+    }
+}
+
+/* What is committed while the disk syncs is not told to be durable before it is. */
+static void
+test_kill_while_another_thread_commits(void **state)
+{
+    enum { ROWS = 2000 };
+    const struct temp_dir *dir = *state;
+    uint64_t told = 0, next;
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        killed_while_committing(dir, fds[1]);
+    close(fds[1]);
+    while (told < ROWS)
+        assert_int_equal(read(fds[0], &told, sizeof(told)), (ssize_t)sizeof(told));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (read(fds[0], &next, sizeof(next)) == (ssize_t)sizeof(next))
+        told = next;
+    close(fds[0]);
+    assert_int_equal(child_code(pid), 1000 + SIGKILL);
+
+    bool created;
+    struct store *s = wt_open(dir, &created);
+    assert_false(created);
+    assert_true(s->ops->sequence(s) >= told);
+    assert_int_equal(rows_count(s, (unsigned)told), (int)told);
+    store_close(s);
+}
+
 /* ---- the ends of the process ---- */
 
 struct fatal_note {
@@ -1119,6 +1182,7 @@ main(void)
         TEST(test_missing_files),
         TEST(test_configuration_file_is_refused),
         TEST(test_kill_keeps_what_was_acknowledged),
+        TEST(test_kill_while_another_thread_commits),
         TEST(test_failed_sync_ends_the_process),
         TEST(test_reserve_refuses_puts_only),
         TEST(test_journal_takes_no_room_ahead),
