@@ -20,12 +20,11 @@ enum {
     ENCODED_BYTES_KEPT = 64 * 1024,
 };
 
-/* A message that waits within a step: encoded (sent to this node) or local. */
+/* A message that waits within a step. */
 struct inbox_item {
     struct inbox_item *next;
     enum actor_id actor;
-    struct bytes encoded; /* in the step's arena; empty: local */
-    struct msg local;
+    struct msg msg;
 };
 
 struct node {
@@ -331,15 +330,30 @@ inbox_push(struct node *node, struct inbox_item *item)
 
 /* False: no memory, and the message is lost; the protocol copes with lost messages. */
 static bool
-post(struct node *node, const struct step *st, enum actor_id actor, const struct msg *local,
-     struct bytes encoded)
+post(struct node *node, const struct step *st, enum actor_id actor, const struct msg *local)
 {
     struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
-    if (!item || arena_copy(st->arena, encoded, &item->encoded) != OK)
+    if (!item)
         return false;
     item->actor = actor;
-    if (local)
-        item->local = *local;
+    item->msg = *local;
+    inbox_push(node, item);
+    return true;
+}
+
+/*
+ * What this node sends to itself. It is handled when whoever made it may have gone on, so it has
+ * memory of its own, as one from another node would.
+ */
+static bool
+post_to_self(struct node *node, const struct step *st, const struct msg *msg)
+{
+    struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
+    if (!item || msg_copy(msg, st->arena, &item->msg) != OK)
+        return false;
+    item->actor = actor_of_wire(msg);
+    item->msg.from = node->membership.self;
+    item->msg.to = node->membership.self;
     inbox_push(node, item);
     return true;
 }
@@ -460,15 +474,18 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
 {
     struct buf *encoded = &node->encoded;
     stamp(node, msg);
+    if (msg->to == node->membership.self) {
+        if (sim_maybe(st, self_message_lost) || !post_to_self(node, st, msg))
+            log_event(st->log, LOG_WARN, "node", "lost",
+                      log_text("kind", msg_kind_name(msg->kind)));
+        return;
+    }
     enum vault_err err = msg_encode(msg, encoded);
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
-    else if (msg->to != node->membership.self)
+    else
         send_frame(node, st, executor, msg, buf_bytes(encoded));
-    else if (sim_maybe(st, self_message_lost) ||
-             !post(node, st, ACTOR_SHARD_STORE, NULL, buf_bytes(encoded)))
-        log_event(st->log, LOG_WARN, "node", "lost", log_text("kind", msg_kind_name(msg->kind)));
     bytes_wipe(encoded->data, encoded->size);
     encoded->size = 0;
     if (encoded->capacity > ENCODED_BYTES_KEPT)
@@ -483,8 +500,7 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
         if (effect->kind == EFFECT_SEND) {
             send(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_LOCAL) {
-            if (sim_maybe(st, local_message_lost) ||
-                !post(node, st, effect->actor, &effect->u.msg, (struct bytes){0}))
+            if (sim_maybe(st, local_message_lost) || !post(node, st, effect->actor, &effect->u.msg))
                 refuse_lost(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_REPLY) {
             answer(node, st, executor, effect);
@@ -504,19 +520,7 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
         node->first = item->next;
         if (!node->first)
             node->last = NULL;
-        struct msg decoded;
-        const struct msg *msg = &item->local;
-        enum actor_id actor = item->actor;
-        if (item->encoded.size > 0) {
-            enum vault_err err = msg_decode(item->encoded, &decoded);
-            assert(err == OK); /* we have just encoded it */
-            (void)err;
-            decoded.from = node->membership.self;
-            decoded.to = node->membership.self;
-            msg = &decoded;
-            actor = actor_of_wire(msg);
-        }
-        if (handle(node, st, actor, msg) == OK)
+        if (handle(node, st, item->actor, &item->msg) == OK)
             execute(node, st, executor);
     }
 }

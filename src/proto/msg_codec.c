@@ -477,3 +477,66 @@ msg_decode(struct bytes encoded, struct msg *out)
     }
     return OK;
 }
+
+/* ---- copies ---- */
+
+enum { VIEWS_MAX = 3 + 2 * FIELDS_MAX };
+
+/* What a copy has to bring along, where the copy's views of it are. */
+struct views {
+    struct bytes *of[VIEWS_MAX];
+    size_t count;
+    size_t bytes;
+};
+
+static void
+add_view(struct views *views, struct bytes *view)
+{
+    views->of[views->count++] = view;
+    views->bytes += view->size;
+}
+
+static void
+find_views(const struct layout *layout, struct msg *msg, struct views *views)
+{
+    uint8_t *base = (uint8_t *)&msg->u;
+
+    add_view(views, &msg->request_id);
+    add_view(views, &msg->path.tenant);
+    add_view(views, &msg->path.name);
+    for (size_t i = 0; i < layout->count; i++) {
+        void *member = base + layout->fields[i].offset;
+        if (layout->fields[i].type == FIELD_BYTES) {
+            add_view(views, member);
+        } else if (layout->fields[i].type == FIELD_ACCEPTED) {
+            struct accepted *accepted = member;
+            add_view(views, &accepted->head);
+            add_view(views, &accepted->proof);
+        }
+    }
+}
+
+enum vault_err
+msg_copy(const struct msg *msg, struct arena *arena, struct msg *out)
+{
+    const struct layout *layout = layout_of((uint64_t)msg->kind);
+    struct views views = {.count = 0};
+
+    if (!layout)
+        return ERR_UNEXPECTED;
+    *out = *msg;
+    find_views(layout, out, &views);
+    if (views.bytes > FRAME_BYTES_MAX)
+        return ERR_TOO_LARGE;
+    uint8_t *at = arena_alloc(arena, views.bytes);
+    if (!at)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < views.count; i++) {
+        struct bytes *view = views.of[i];
+        if (view->size > 0)
+            memcpy(at, view->data, view->size);
+        *view = bytes_of(at, view->size);
+        at += view->size;
+    }
+    return OK;
+}

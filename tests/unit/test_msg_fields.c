@@ -309,6 +309,55 @@ test_round_trips(void **state)
     }
 }
 
+/* A copy says the same, and goes on saying it when the memory of what it was made of is gone. */
+static void
+test_copies(void **state)
+{
+    (void)state;
+    for (int kind = KIND_FIRST; kind <= KIND_LAST; kind++) {
+        if (!travels(kind))
+            continue;
+        for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+            struct dice dice;
+            struct msg msg, decoded, copy;
+            struct bytes encoded;
+            uint8_t *gone;
+
+            dice_init(&dice, seed * 2000 + (uint64_t)kind);
+            msg = dice_msg(&dice, (enum msg_kind)kind);
+            encoded = encoded_msg(&dice, &msg);
+            gone = malloc(encoded.size);
+            assert_non_null(gone);
+            memcpy(gone, encoded.data, encoded.size);
+            assert_int_equal(msg_decode(bytes_of(gone, encoded.size), &decoded), OK);
+            assert_int_equal(msg_copy(&decoded, &dice.arena, &copy), OK);
+            memset(gone, 0xff, encoded.size);
+            free(gone);
+            memset(&decoded, 0xff, sizeof(decoded));
+            assert_bytes_equal(encoded_msg(&dice, &copy), encoded);
+            dice_close(&dice);
+        }
+    }
+}
+
+static void
+test_copies_that_are_refused(void **state)
+{
+    static const uint8_t much[1] = {0};
+    struct msg msg = {.kind = MSG_REQUEST}, copy;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 16);
+    assert_int_equal(msg_copy(&msg, &arena, &copy), ERR_UNEXPECTED); /* local: may be of a client */
+    msg = (struct msg){.kind = MSG_SCANNED};
+    msg.u.scanned.names = bytes_of(much, FRAME_BYTES_MAX + (size_t)1);
+    assert_int_equal(msg_copy(&msg, &arena, &copy), ERR_TOO_LARGE);
+    msg.u.scanned.names = bytes_of("seventeen bytes..", 17);
+    assert_int_equal(msg_copy(&msg, &arena, &copy), ERR_NOMEM);
+    arena_close(&arena);
+}
+
 static void
 test_damage(void **state)
 {
@@ -367,6 +416,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_copies_that_are_refused),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_stays_the_same),
     };
