@@ -368,10 +368,13 @@ name_head(const struct job *job, struct bytes head, uint8_t out[static ID_BYTES]
 }
 
 enum vault_err
-job_keep_accepted(struct work *w, struct answer *answer, const struct accepted *accepted)
+job_keep_accepted(struct work *w, struct answer *answer, const struct accepted *accepted,
+                  const uint8_t *named)
 {
     answer->accepted = *accepted;
-    if (accepted->state != STATE_ABSENT)
+    if (accepted->state != STATE_ABSENT && named)
+        memcpy(answer->head_id, named, ID_BYTES);
+    else if (accepted->state != STATE_ABSENT)
         name_head(w->job, accepted->head, answer->head_id);
     pass_over(w->job, answer);
     enum vault_err err = arena_copy(&w->job->round, accepted->head, &answer->accepted.head);

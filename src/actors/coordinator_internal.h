@@ -64,6 +64,9 @@ struct answer {
     bool written, erased, shredded;
     uint64_t incarnation;            /* of the store that answered */
     struct bytes macs, written_macs; /* VOTED, WRITTEN: what it vouches for */
+    bool checked; /* STATE of this node's own store: version and dealing are those of checked_id */
+    uint8_t checked_id[ID_BYTES];
+    bool as_known; /* STATE: version and dealing are those of the job's known_id */
 };
 
 /* One secret of a batch, and the job that is reading it. */
@@ -239,6 +242,8 @@ struct job {
     unsigned silences; /* how often a READ has been sent again to those who had not answered */
     bool waited;       /* VOTING: for more votes than a majority, which may show h* to be chosen */
     bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
+    bool knows; /* READING: this node has record and dealing of the version of known_id */
+    uint8_t known_id[ID_BYTES];
 };
 
 /* Changes of one path at this node. */
@@ -274,8 +279,9 @@ unsigned job_majority(const struct work *w);
 void job_log(const struct work *w, enum log_level level, const char *event, enum vault_err err);
 struct answer *job_answer(struct work *w, const struct msg *in,
                           int *replica); /* NULL: not of this round, or repeated */
+/* `named`: the head's id; NULL: it is not known yet. */
 MUST_CHECK enum vault_err job_keep_accepted(struct work *w, struct answer *answer,
-                                            const struct accepted *accepted);
+                                            const struct accepted *accepted, const uint8_t *named);
 /*
  * Somebody who has answered in this round has become a new incarnation since: neither what the older
  * one answered counts nor what it reported.

@@ -218,7 +218,7 @@ list_on_versions(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = versions->refusal;
-    if (job_keep_accepted(w, a, &versions->accepted) != OK ||
+    if (job_keep_accepted(w, a, &versions->accepted, NULL) != OK ||
         arena_copy(&job->round, versions->records, &a->records) != OK) {
         job_fail(w, ERR_NOMEM);
         return;
@@ -326,7 +326,7 @@ deletion_on_erased(struct work *w, const struct msg *in)
         return;
     a->erased = erased->erased;
     a->shredded = erased->shredded;
-    if (job_keep_accepted(w, a, &accepted) != OK)
+    if (job_keep_accepted(w, a, &accepted, NULL) != OK)
         job_fail(w, ERR_NOMEM);
     else if (read_all_answered(job))
         deletion_evaluate(w);

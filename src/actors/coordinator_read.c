@@ -4,6 +4,7 @@
 
 #include "actors/alarms.h"
 #include "actors/coordinator_internal.h"
+#include "actors/shard_store.h"
 #include "base/planted.h"
 
 /* ---- READ ---- */
@@ -17,6 +18,8 @@ ask_read(struct work *w, unsigned replica)
     memcpy(m->u.read.version_id, job->want_version_id, ID_BYTES);
     m->u.read.credential = job->credential;
     m->u.read.head_only = job->head_only;
+    if (job->knows)
+        m->u.read.known_id = bytes_of(job->known_id, ID_BYTES);
     job->answers[replica].asked = true;
     metrics_count(w->st->metrics, METRIC_reads_sent);
 }
@@ -55,7 +58,9 @@ read_start(struct work *w)
     struct job *job = w->job;
     job_new_round(w);
     job->phase = JOB_READING;
-    /* The first try costs a majority; later ones ask everybody. */
+    job->knows = job->attempts == 0 && w->c->options.shard_store &&
+                 shard_store_keeps(w->c->options.shard_store, job->path, job->known_id);
+    /* The first try costs a majority; later ones ask everybody, for everything. */
     unsigned to_ask = job->attempts++ == 0 ? job_majority(w) : job->replicas.count;
     for (unsigned i = 0; i < to_ask; i++)
         ask_read(w, (unsigned)read_nearest_unasked(w));
@@ -88,6 +93,8 @@ holds_wanted(const struct job *job, const struct answer *a)
         return false;
     if (PLANTED(mix_dealings))
         return true;
+    if (a->checked && memcmp(a->checked_id, wanted_id(job), ID_BYTES) == 0)
+        return true;
     record_id(a->version, id);
     record_id(a->dealing, hash);
     return memcmp(id, wanted_id(job), ID_BYTES) == 0 && version_decode(a->version, &record) == OK &&
@@ -95,25 +102,52 @@ holds_wanted(const struct job *job, const struct answer *a)
 }
 
 static bool
+is_good(const struct answer *a)
+{
+    return a->answered && a->refusal == REFUSED_NONE;
+}
+
+/* Takes record and dealing from an answer that has them: `checked`, where that is known already. */
+static bool
+take_sample(const struct job *job, bool checked, struct gathered *g)
+{
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        const struct answer *a = &job->answers[i];
+        if (is_good(a) && a->checked == checked && holds_wanted(job, a) &&
+            version_decode(a->version, &g->record) == OK &&
+            dealing_decode(a->dealing, (struct bytes){0}, &g->dealing) == OK) {
+            g->sample = a;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its share is one of the sample's dealing, as far as its record and dealing tell. */
+static bool
+is_alike(const struct job *job, const struct answer *a, const struct answer *sample)
+{
+    if (a->as_known && job->knows && memcmp(job->known_id, wanted_id(job), ID_BYTES) == 0)
+        return true;
+    if (PLANTED(mix_dealings) && a->version.size > 0)
+        return true;
+    return bytes_equal(a->version, sample->version) && bytes_equal(a->dealing, sample->dealing);
+}
+
+static bool
 gather(struct work *w, struct gathered *g)
 {
     struct job *job = w->job;
     *g = (struct gathered){0};
+    if (!take_sample(job, true, g))
+        (void)take_sample(job, false, g);
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
-        if (!a->answered || a->refusal != REFUSED_NONE)
+        if (!is_good(a))
             continue;
-        bool same = g->sample && bytes_equal(a->version, g->sample->version) &&
-                    bytes_equal(a->dealing, g->sample->dealing);
-        if (!same && !holds_wanted(job, a)) {
+        if (!g->sample || !is_alike(job, a, g->sample)) {
             g->missing |= UINT64_C(1) << i;
             continue;
-        }
-        if (!g->sample) {
-            if (version_decode(a->version, &g->record) != OK ||
-                dealing_decode(a->dealing, (struct bytes){0}, &g->dealing) != OK)
-                continue;
-            g->sample = a;
         }
         struct share share = {.x = (uint8_t)(i + 1), .data = secret_bytes(&a->share)};
         if (a->share_state == SHARE_HELD &&
@@ -296,11 +330,23 @@ forget_pinned(struct work *w)
     job_wait(w, duration_ms(READ_AGAIN_MS));
 }
 
+static bool
+was_something_left_out(const struct job *job)
+{
+    for (unsigned i = 0; i < job->replicas.count; i++) {
+        if (job->answers[i].as_known)
+            return true;
+    }
+    return false;
+}
+
 static void
 too_few_shares(struct work *w, const struct gathered *g)
 {
     struct job *job = w->job;
-    if (!read_all_asked(job))
+    if (!g->sample && was_something_left_out(job))
+        read_start(w); /* this node has lost what it had */
+    else if (!read_all_asked(job))
         ask_read_rest(w);
     else if (!read_all_answered(job))
         return; /* the timer asks again */
@@ -422,6 +468,9 @@ keep_state(struct work *w, struct answer *a, const struct msg_state *state)
     enum vault_err err = arena_copy(&job->round, state->version, &a->version);
     if (err == OK)
         err = arena_copy(&job->round, state->dealing, &a->dealing);
+    a->as_known = state->as_known;
+    a->checked = state->own.checked;
+    memcpy(a->checked_id, state->own.version_id, ID_BYTES);
     a->share_state = state->share_state;
     if (a->share_state == SHARE_HELD && state->share.size == 0)
         a->share_state = SHARE_BAD;
@@ -450,7 +499,8 @@ read_on_state(struct work *w, const struct msg *in)
     if (!a)
         return;
     a->refusal = state->refusal;
-    if (job_keep_accepted(w, a, &state->accepted) != OK || keep_state(w, a, state) != OK ||
+    const uint8_t *named = state->own.named ? state->own.head_id : NULL;
+    if (job_keep_accepted(w, a, &state->accepted, named) != OK || keep_state(w, a, state) != OK ||
         sim_maybe(w->st, read_no_memory)) {
         job_fail(w, ERR_BUSY);
         return;

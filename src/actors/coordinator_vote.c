@@ -476,7 +476,7 @@ change_on_voted(struct work *w, const struct msg *in)
     a->refusal = voted->refusal;
     a->beat = voted->beat;
     learn_beats(w);
-    if (job_keep_accepted(w, a, &voted->accepted) != OK ||
+    if (job_keep_accepted(w, a, &voted->accepted, NULL) != OK ||
         job_keep_macs(w, a, voted->macs, voted->written_macs) != OK ||
         sim_maybe(w->st, vote_no_memory)) {
         job_fail(w, ERR_NOMEM);

@@ -107,6 +107,28 @@ kept_forget(struct kept *kept, struct kept_rows **of)
     kept->forgotten = rows;
 }
 
+static bool
+are_sound(const struct kept_rows *of, struct bytes encoded, struct bytes dealing)
+{
+    struct version_record record;
+    uint8_t hash[HASH_BYTES];
+
+    record_id(encoded, hash);
+    if (memcmp(hash, of->version_id, ID_BYTES) != 0 || version_decode(encoded, &record) != OK)
+        return false;
+    record_id(dealing, hash);
+    return memcmp(hash, record.dealing_hash, HASH_BYTES) == 0;
+}
+
+bool
+kept_is_sound(struct kept_rows *of, struct bytes record, struct bytes dealing)
+{
+    if (!of->looked_at)
+        of->sound = are_sound(of, record, dealing);
+    of->looked_at = true;
+    return of->sound;
+}
+
 void
 kept_sweep(struct kept *kept)
 {

@@ -26,6 +26,7 @@ struct kept_rows {
     size_t bytes;
     struct loaded_row rows[KEPT_ROWS];
     struct msg_loaded loaded; /* of the rows */
+    bool looked_at, sound;    /* whether record and dealing are those of the version, once known */
     uint8_t memory[];
 };
 
@@ -43,6 +44,11 @@ const struct msg_loaded *kept_find(struct kept *kept, struct kept_rows *of, uint
 void kept_put(struct kept *kept, struct kept_rows **of, uint64_t version,
               const uint8_t version_id[static ID_BYTES], const struct msg_loaded *rows);
 void kept_forget(struct kept *kept, struct kept_rows **of);
+/*
+ * Record and dealing, which are what the rows hold, are those of the version, by their hashes, which
+ * are made once.
+ */
+bool kept_is_sound(struct kept_rows *of, struct bytes record, struct bytes dealing);
 /* At the beginning of a step: frees what was forgotten in the one before. */
 void kept_sweep(struct kept *kept);
 /* All paths must have been forgotten. */

@@ -38,7 +38,31 @@ answer_state(struct shard_work *w)
     shard_accepted(w->path, &m->u.state.accepted);
     shard_incarnations(w, &m->u.state.incarnations);
     metrics_count(w->st->metrics, METRIC_reads_served);
+    if (w->path->row.row.state != STATE_ABSENT) {
+        m->u.state.own.named = true;
+        memcpy(m->u.state.own.head_id, w->path->row.head.id, ID_BYTES);
+    }
     return &m->u.state;
+}
+
+/*
+ * Of rows that are sound the reader of this node need not find that out again, and whoever has the
+ * same ones needs the share alone.
+ */
+static void
+vouch_for_rows(const struct shard_work *w, struct msg_state *state)
+{
+    struct kept_rows *kept = w->path->kept;
+    if (!kept || w->rows != &kept->loaded || !kept_is_sound(kept, state->version, state->dealing))
+        return;
+    if (w->msg->from == w->s->membership->self) {
+        state->own.checked = true;
+        memcpy(state->own.version_id, kept->version_id, ID_BYTES);
+    } else if (bytes_equal(bytes_of(kept->version_id, ID_BYTES), w->msg->u.read.known_id)) {
+        state->as_known = true;
+        state->version = (struct bytes){0};
+        state->dealing = (struct bytes){0};
+    }
 }
 
 static void
@@ -123,6 +147,7 @@ shard_on_read(struct shard_work *w)
         return;
     state->version = row.record;
     state->dealing = dealing;
+    vouch_for_rows(w, state);
     fill_share(w, w->rows->rows[ROW_V].key, row.share, state);
     if (loaded && state->share_state == SHARE_HELD && version == w->path->row.head.version)
         kept_put(&w->s->kept, &w->path->kept, version, version_id, w->rows);

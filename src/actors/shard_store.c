@@ -376,6 +376,17 @@ shard_store_lacks(const struct shard_store *s, struct path path)
            !path_filter_may_have(&s->on_disk, path_map_hash(&s->paths, path));
 }
 
+bool
+shard_store_keeps(const struct shard_store *s, struct path path,
+                  uint8_t version_id[static ID_BYTES])
+{
+    const struct shard_path *p = (const struct shard_path *)path_map_find(&s->paths, path);
+    if (!p || !p->kept)
+        return false;
+    memcpy(version_id, p->kept->version_id, ID_BYTES);
+    return true;
+}
+
 static void
 begin(struct shard_work *w)
 {

@@ -124,6 +124,9 @@ void shard_store_mend(struct shard_store *s, const struct step *st, uint64_t inc
                       struct effects *out);
 /* Surely nothing of that path is here: by what is kept of all rows in memory. */
 bool shard_store_lacks(const struct shard_store *s, struct path path);
+/* The version of which record and dealing are in memory, for readers; false: none. */
+bool shard_store_keeps(const struct shard_store *s, struct path path,
+                       uint8_t version_id[static ID_BYTES]);
 /* What was accepted on the path is not known for sure. */
 bool shard_store_in_doubt(struct shard_store *s, struct path path);
 /*

@@ -233,7 +233,15 @@ struct msg_read {
     uint64_t version;             /* 0: latest */
     uint8_t version_id[ID_BYTES]; /* of an older version, known from the chain; zero: latest */
     struct bytes credential;
-    bool head_only; /* nothing of the version is needed */
+    bool head_only;        /* nothing of the version is needed */
+    struct bytes known_id; /* of a version whose record and dealing the asker has; empty: none */
+};
+/* What a node's own store has found out of what it answers, and need not be found out again. */
+struct own_state {
+    bool named;   /* head_id is that of the head */
+    bool checked; /* version and dealing are those of version_id, by their hashes */
+    uint8_t head_id[ID_BYTES];
+    uint8_t version_id[ID_BYTES];
 };
 struct msg_state {
     enum refusal refusal;
@@ -243,6 +251,8 @@ struct msg_state {
     enum share_state share_state;
     struct bytes share; /* SHARE_HELD */
     struct incarnations incarnations;
+    bool as_known;        /* version and dealing are those of READ's known_id, and left out */
+    struct own_state own; /* does not travel */
 };
 struct msg_fetch {
     uint8_t head_id[ID_BYTES];

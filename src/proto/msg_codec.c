@@ -128,6 +128,7 @@ static const struct field read_fields[] = {
     ANY(msg_read, version_id),
     UP_TO(msg_read, credential, CREDENTIAL_BYTES_MAX),
     ANY(msg_read, head_only),
+    UP_TO(msg_read, known_id, ID_BYTES),
 };
 static const struct field state_fields[] = {
     UP_TO(msg_state, refusal, REFUSED_LAST),
@@ -137,6 +138,7 @@ static const struct field state_fields[] = {
     UP_TO(msg_state, share_state, SHARE_BAD),
     UP_TO(msg_state, share, SECRET_BYTES_MAX),
     ANY(msg_state, incarnations),
+    ANY(msg_state, as_known),
 };
 static const struct field fetch_fields[] = {
     ANY(msg_fetch, head_id),

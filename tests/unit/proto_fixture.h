@@ -338,6 +338,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
         msg->u.read.version = dice_number(dice, 0, COUNTER_MAX);
         msg->u.read.credential = dice_bytes(dice, 0, 60);
         ID(msg->u.read.version_id);
+        msg->u.read.known_id = dice_bytes(dice, 0, ID_BYTES);
         break;
     case MSG_STATE:
         msg->u.state = (struct msg_state){
@@ -348,6 +349,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .share_state = (enum share_state)dice_between(dice, SHARE_NONE, SHARE_BAD),
             .share = dice_bytes(dice, 0, SECRET_BYTES_MAX),
             .incarnations = known,
+            .as_known = dice_number(dice, 0, 1) == 1,
         };
         break;
     case MSG_FETCH: ID(msg->u.fetch.head_id); break;

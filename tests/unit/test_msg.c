@@ -42,6 +42,7 @@ static const struct bound bounds[] = {
     {MSG_READ, 0, false, 0, COUNTER_MAX},
     {MSG_READ, 1, true, ID_BYTES, ID_BYTES},
     {MSG_READ, 2, true, 0, CREDENTIAL_BYTES_MAX},
+    {MSG_READ, 4, true, 0, ID_BYTES},
     {MSG_STATE, 0, false, 0, REFUSAL_MAX},
     {MSG_STATE, 2, true, 0, VERSION_BYTES_MAX},
     {MSG_STATE, 3, true, 0, DEALING_BYTES_MAX},

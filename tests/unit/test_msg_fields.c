@@ -90,6 +90,8 @@ assert_questions_equal(const struct msg *a, const struct msg *b)
         NUMBER(read, version);
         FIXED(read, version_id);
         BYTES(read, credential);
+        NUMBER(read, head_only);
+        BYTES(read, known_id);
     } else if (a->kind == MSG_FETCH) {
         FIXED(fetch, head_id);
     } else if (a->kind == MSG_LIST) {
@@ -167,6 +169,7 @@ assert_answers_equal(const struct msg *a, const struct msg *b)
         NUMBER(state, share_state);
         BYTES(state, share);
         INCARNATIONS(state);
+        NUMBER(state, as_known);
     } else if (a->kind == MSG_FETCHED) {
         NUMBER(fetched, refusal);
         FIXED(fetched, head_id);

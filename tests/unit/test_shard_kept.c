@@ -168,10 +168,151 @@ test_changes_are_seen_at_once(void **state)
     ac_free(ac);
 }
 
+/* ---- what the reader's node has is not sent ---- */
+
+/* What went between the nodes. */
+struct seen {
+    unsigned whole, as_known, asked, asked_for_all;
+    bool forged; /* STATEs of node 1 say that they left something out, whatever was asked */
+    struct actor_cluster *ac;
+};
+
+static enum ac_verdict
+see(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct seen *seen = context;
+    if (msg->kind == MSG_READ) {
+        seen->asked++;
+        seen->asked_for_all += msg->u.read.known_id.size == 0;
+    }
+    if (msg->kind != MSG_STATE)
+        return AC_PASS;
+    seen->as_known += msg->u.state.as_known;
+    seen->whole += msg->u.state.dealing.size > 0;
+    assert_true(!msg->u.state.as_known || msg->u.state.dealing.size == 0);
+    if (!seen->forged || from != 1)
+        return AC_PASS;
+    struct msg lie = *msg;
+    lie.u.state.as_known = true;
+    lie.u.state.version = lie.u.state.dealing = (struct bytes){0};
+    seen->forged = false;
+    assert_int_equal(ac_inject(seen->ac, from, to, &lie), OK);
+    return AC_DROP;
+}
+
+static void
+test_what_the_reader_has_is_left_out(void **state)
+{
+    struct actor_cluster *ac = cluster(3);
+    struct seen seen = {.ac = ac};
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    ac->filter = see;
+    ac->filter_context = &seen;
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    assert_true(seen.whole > 0 && seen.as_known == 0 && seen.asked_for_all == seen.asked);
+    seen = (struct seen){.ac = ac};
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+    assert_true(seen.whole == 0 && seen.as_known > 0 && seen.asked_for_all == 0);
+    /* Another version than the reader had is sent whole. */
+    assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "two"));
+    assert_true(seen.whole > 0);
+    ac_free(ac);
+}
+
+static bool
+is_lost(void *context, enum maybe_site site)
+{
+    (void)context;
+    return site == MAYBE_self_message_lost;
+}
+
+/* The others have answered, but what they left out is not there after all. */
+static void
+test_what_is_lost_here_is_asked_for(void **state)
+{
+    static const struct maybe loses = {NULL, is_lost};
+    struct actor_cluster *ac = cluster(4);
+    struct seen seen = {.ac = ac};
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    for (unsigned i = 0; i < 6; i++) /* all three come to keep it */
+        assert_true(ac_value_is(ac_read(ac, i % 3, "a"), "one"));
+    ac->filter = see;
+    ac->filter_context = &seen;
+    ac->maybe = &loses;
+    struct request ask = ac_make(REQUEST_READ, "a", NULL);
+    struct ac_request *r = ac_send(ac, 0, &ask);
+    ac_run_ms(ac, 100); /* at once, and not after a READ's time */
+    assert_true(r->done && ac_value_is(r, "one"));
+    assert_int_equal(seen.as_known, 2);
+    assert_true(seen.whole >= 2);
+    ac_free(ac);
+}
+
+/* Whoever leaves out what was not said to be known has no share that counts. */
+static void
+test_left_out_without_being_known(void **state)
+{
+    struct actor_cluster *ac = cluster(5);
+    struct seen seen = {.ac = ac, .forged = true};
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 500);
+    ac_crash(ac, 2);
+    ac_run_ms(ac, 2000);
+    ac->filter = see;
+    ac->filter_context = &seen;
+    struct request ask = ac_make(REQUEST_READ, "a", NULL);
+    struct ac_request *r = ac_send(ac, 0, &ask);
+    ac_run_ms(ac, 6000);
+    assert_false(seen.forged);
+    assert_true(r->done);
+    assert_true(r->reply.err == ERR_VALUE_UNAVAILABLE || ac_value_is(r, "one"));
+    assert_true(seen.asked >= 2);
+    ac_free(ac);
+}
+
+/* Rows are vouched for by their hashes, and not by being there. */
+static void
+test_sound_rows(void **state)
+{
+    struct kept kept = {0};
+    struct kept_rows *of = NULL;
+    uint8_t version_id[ID_BYTES];
+    const struct bytes dealing = bytes_of_text("dealing"), other = bytes_of_text("dealings");
+    struct version_record record = {.version = 1, .author = bytes_of_text("a")};
+    struct buf encoded = {0};
+    (void)state;
+    memset(record.incarnation, 1, sizeof(record.incarnation));
+    record_id(dealing, record.dealing_hash);
+    assert_int_equal(version_encode(&record, &encoded), OK);
+    record_id(buf_bytes(&encoded), version_id);
+    for (unsigned broken = 0; broken < 4; broken++) {
+        const struct loaded_row rows[KEPT_ROWS] = {{.key = bytes_of_text("v"), .found = true},
+                                                   {.key = bytes_of_text("d")}};
+        const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS};
+        struct bytes found = broken == 3 ? dealing : buf_bytes(&encoded);
+        kept_put(&kept, &of, 1, broken == 2 ? id : version_id, &loaded);
+        for (unsigned again = 0; again < 2; again++)
+            assert_int_equal(kept_is_sound(of, found, broken == 1 ? other : dealing), broken == 0);
+    }
+    kept_forget(&kept, &of);
+    kept_close(&kept);
+    buf_close(&encoded);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sound_rows),
+        cmocka_unit_test(test_what_the_reader_has_is_left_out),
+        cmocka_unit_test(test_what_is_lost_here_is_asked_for),
+        cmocka_unit_test(test_left_out_without_being_known),
         cmocka_unit_test(test_found_by_version_and_id),
         cmocka_unit_test(test_forgotten_rows_outlive_the_step),
         cmocka_unit_test(test_large_rows_are_not_kept),
