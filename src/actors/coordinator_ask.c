@@ -92,7 +92,8 @@ read_absent(struct work *w)
 bool
 read_is_expired(const struct work *w, const struct head *head)
 {
-    return head_is_expired(head, membership_clock_ms(w->c->membership, w->st->wall_ms));
+    return head->expires_at_ms != 0 &&
+           head_is_expired(head, membership_clock_ms(w->c->membership, w->st->wall_ms));
 }
 
 /* This node first, then those that are connected, the nearest first. */

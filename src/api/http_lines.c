@@ -129,12 +129,40 @@ in_header_line(const struct http_lines *lines)
            lines->state != HTTP_LINE_END;
 }
 
+/* What most names and values are made of; what else may be in them is judged byte by byte. */
+static bool
+is_plain(enum http_line_state state, uint8_t c)
+{
+    if (state == HTTP_LINE_VALUE)
+        return c >= ' ' && c != 0x7f;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+}
+
+/* Takes the plain bytes that `input` begins with, as scan_byte() would one by one; how many. */
+static size_t
+take_plain(struct http_lines *lines, struct bytes input)
+{
+    enum http_line_state state = lines->state;
+    size_t room = HEADER_BYTES_MAX - lines->header_bytes, size = 0;
+
+    if (state != HTTP_LINE_NAME && state != HTTP_LINE_VALUE)
+        return 0;
+    while (size < input.size && size < room && is_plain(state, input.data[size]))
+        size++;
+    lines->offset += size;
+    lines->header_bytes += size;
+    return size;
+}
+
 enum vault_err
 http_lines_scan(struct http_lines *lines, struct bytes input, size_t *used, bool *end)
 {
     *used = 0;
     *end = false;
     while (*used < input.size && lines->state != HTTP_LINE_END) {
+        *used += take_plain(lines, bytes_of(input.data + *used, input.size - *used));
+        if (*used == input.size)
+            break;
         enum vault_err err = scan_byte(lines, input.data[*used]);
 
         (*used)++;

@@ -14,6 +14,8 @@
 static const char content_json[] = "application/json";
 
 enum { REPLY_ROOM = 1024 }; /* what replies have besides name and value */
+enum { HEAD_ROOM = 1024 };  /* most heads, with a short body behind them, need no more */
+enum { DIGITS_MAX = 20 };   /* of 64 bits */
 
 void
 api_response_close(struct api_response *response)
@@ -501,27 +503,64 @@ api_render_env(const struct request *request, struct buf *take_text, struct api_
     return rendered(&out, response);
 }
 
+/* The head of an answer being made; the first error stays. */
+struct head_text {
+    struct buf *out;
+    enum vault_err err;
+};
+
+static void
+put_bytes(struct head_text *head, struct bytes bytes)
+{
+    if (head->err == OK)
+        head->err = buf_append(head->out, bytes);
+}
+
+static void
+put_text(struct head_text *head, const char *text)
+{
+    put_bytes(head, bytes_of_text(text));
+}
+
+static void
+put_decimal(struct head_text *head, size_t number)
+{
+    char digits[DIGITS_MAX];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    put_bytes(head, bytes_of(digits + at, sizeof(digits) - at));
+}
+
 enum vault_err
 api_render_head(const struct api_response *response, struct bytes request_id, bool keep_alive,
                 struct buf *out)
 {
     size_t size_before = out->size;
-    enum vault_err err =
-        buf_printf(out,
-                   "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                   "Cache-Control: no-store\r\nX-Request-Id: %.*s\r\n",
-                   response->status, status_reason(response->status), response->content_type,
-                   response->body.size, (int)request_id.size, (const char *)request_id.data);
+    struct head_text head = {.out = out, .err = buf_reserve(out, HEAD_ROOM)};
 
-    for (size_t i = 0; i < response->header_count && err == OK; i++) {
-        const struct api_header *header = &response->headers[i];
-
-        err = buf_printf(out, "%s: %.*s\r\n", header->name, (int)header->value.size,
-                         (const char *)header->value.data);
+    put_text(&head, "HTTP/1.1 ");
+    put_decimal(&head, response->status);
+    put_text(&head, " ");
+    put_text(&head, status_reason(response->status));
+    put_text(&head, "\r\nContent-Type: ");
+    put_text(&head, response->content_type);
+    put_text(&head, "\r\nContent-Length: ");
+    put_decimal(&head, response->body.size);
+    put_text(&head, "\r\nCache-Control: no-store\r\nX-Request-Id: ");
+    put_bytes(&head, request_id);
+    put_text(&head, "\r\n");
+    for (size_t i = 0; i < response->header_count; i++) {
+        put_text(&head, response->headers[i].name);
+        put_text(&head, ": ");
+        put_bytes(&head, response->headers[i].value);
+        put_text(&head, "\r\n");
     }
-    if (err == OK)
-        err = buf_append_text(out, keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
-    if (err != OK)
+    put_text(&head, keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+    if (head.err != OK)
         out->size = size_before;
-    return err;
+    return head.err;
 }

@@ -1,5 +1,7 @@
 #include "api/request_headers.h"
 
+#include <string.h>
+
 static bool
 visible_ascii(struct bytes text)
 {
@@ -43,8 +45,11 @@ take_space(struct bytes *text)
 void
 headers_collect(const struct http_request *http, struct request_headers *headers)
 {
-    static const char *const names[REQUEST_HEADERS_KNOWN] = {
-#define X(name, wire) wire,
+    static const struct {
+        const char *text;
+        size_t size;
+    } names[REQUEST_HEADERS_KNOWN] = {
+#define X(name, wire) {wire, sizeof(wire) - 1},
         REQUEST_HEADERS(X)
 #undef X
     };
@@ -52,7 +57,8 @@ headers_collect(const struct http_request *http, struct request_headers *headers
     *headers = (struct request_headers){0};
     for (size_t i = 0; i < http->header_count; i++) {
         for (size_t j = 0; j < REQUEST_HEADERS_KNOWN; j++) {
-            if (!bytes_equal(http->headers[i].name, bytes_of_text(names[j])))
+            if (http->headers[i].name.size != names[j].size ||
+                memcmp(http->headers[i].name.data, names[j].text, names[j].size) != 0)
                 continue;
             headers->values[j] = http->headers[i].value;
             headers->present[j]++;
