@@ -45,8 +45,8 @@ void kept_put(struct kept *kept, struct kept_rows **of, uint64_t version,
               const uint8_t version_id[static ID_BYTES], const struct msg_loaded *rows);
 void kept_forget(struct kept *kept, struct kept_rows **of);
 /*
- * Record and dealing, which are what the rows hold, are those of the version, by their hashes, which
- * are made once.
+ * Record and dealing, which are what the rows hold, are those of the version, by their hashes,
+ * which are made once.
  */
 bool kept_is_sound(struct kept_rows *of, struct bytes record, struct bytes dealing);
 /* At the beginning of a step: frees what was forgotten in the one before. */

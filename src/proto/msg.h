@@ -573,8 +573,8 @@ MUST_CHECK enum vault_err msg_encode(const struct msg *msg, struct buf *out);
 MUST_CHECK enum vault_err msg_decode(struct bytes encoded, struct msg *out);
 /*
  * A message of the first list that does not leave the node: what encoding and decoding would give,
- * in memory of `arena`, without doing either. Errors: ERR_UNEXPECTED, ERR_TOO_LARGE, ERR_NOMEM; *out
- * is not to be used then.
+ * in memory of `arena`, without doing either. Errors: ERR_UNEXPECTED, ERR_TOO_LARGE, ERR_NOMEM;
+ * *out is not to be used then.
  */
 MUST_CHECK enum vault_err msg_copy(const struct msg *msg, struct arena *arena, struct msg *out);
 

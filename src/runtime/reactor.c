@@ -343,7 +343,7 @@ needs_sync(const struct storage_request *list)
     return list != NULL;
 }
 
-/* Takes what needs only be written: blocks of the audit trail, which follow each other one by one. */
+/* Takes what needs only be written: blocks of the audit trail, of which each follows another. */
 static struct storage_request *
 take_written(struct storage_request **list)
 {
@@ -358,9 +358,9 @@ take_written(struct storage_request **list)
 }
 
 /*
- * What needs a sync waits for the end of the turn, and what comes after it must not overtake it; but
- * a block of the audit trail may, and does where answers wait for it, mostly of reads, which have
- * nothing to do with the disk. Else it shares the transaction of what its records are of.
+ * What needs a sync waits for the end of the turn, and what comes after it must not overtake it;
+ * but a block of the audit trail may, and does where answers wait for it, mostly of reads, which
+ * have nothing to do with the disk. Else it shares the transaction of what its records are of.
  */
 static void
 commit_here(struct reactor *r)

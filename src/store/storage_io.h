@@ -102,8 +102,8 @@ struct storage_request *storage_io_submit_list(struct storage_io *io,
  */
 bool storage_io_run(struct storage_io *io, struct storage_request *first);
 /*
- * The same for what may overtake all that was submitted before: while the writer waits for the disk,
- * and whatever is in its queue.
+ * The same for what may overtake all that was submitted before: while the writer waits for the
+ * disk, and whatever is in its queue.
  */
 bool storage_io_run_past(struct storage_io *io, struct storage_request *first);
 /*
