@@ -242,7 +242,7 @@ struct job {
     unsigned silences; /* how often a READ has been sent again to those who had not answered */
     bool waited;       /* VOTING: for more votes than a majority, which may show h* to be chosen */
     bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
-    bool knows; /* READING: this node has record and dealing of the version of known_id */
+    bool knows;        /* READING: this node has record and dealing of the version of known_id */
     uint8_t known_id[ID_BYTES];
 };
 
