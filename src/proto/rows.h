@@ -136,7 +136,7 @@ struct path_row {
     uint64_t erased_generation;
     uint64_t erased_share_key;
     uint64_t incarnation; /* of the store when that was written; not kept of a CHOSEN one */
-    struct bytes proof; /* as in struct accepted; empty: none, and then it is not written */
+    struct bytes proof;   /* as in struct accepted; empty: none, and then it is not written */
 };
 MUST_CHECK enum vault_err path_row_encode(const struct path_row *row, struct buf *out);
 MUST_CHECK enum vault_err path_row_decode(struct bytes encoded,

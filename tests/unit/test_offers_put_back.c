@@ -39,7 +39,7 @@ static void
 begin(struct scene *s, uint64_t seed)
 {
     struct ac_options options = {.nodes = NODES, .shares = SHARES, .seed = seed};
-    unsigned others[NODES], count = 0;
+    unsigned others[NODES] = {0}, count = 0;
     *s = (struct scene){.ac = ac_new(&options), .quiet = true};
     membership_replicas(node_membership(s->ac->nodes[0].node), ac_path("a"), &s->replicas);
     for (unsigned i = 0; i < NODES; i++) {
