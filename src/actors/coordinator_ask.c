@@ -60,7 +60,7 @@ read_settled_head(struct work *w)
     if (knowledge != HEAD_IS_UNFINISHED || PLANTED(answer_unfinished))
         return OK;
     /* What was voted on may still win, and then it was read early; an offer may be given up. */
-    if (w->job->request->stale && (!w->job->head_ballot.offer || PLANTED(stale_read_of_offer)))
+    if (w->job->request->stale && !w->job->head_ballot.offer)
         return OK;
     read_unfinished(w);
     return ERR_BUSY;
