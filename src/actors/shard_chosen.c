@@ -594,8 +594,7 @@ shard_on_chosen(struct shard_work *w)
         return;
     }
     bool by_all = written_by(w) == all_replicas(w);
-    if (plan == PLAN_SET && (by_all || PLANTED(notice_waits_unwritten)) &&
-        shard_notice_waits(w, head))
+    if (plan == PLAN_SET && by_all && shard_notice_waits(w, head))
         return;
     if (!w->rows && head_brings_version(head) && !by_all) {
         struct row_key key;

@@ -807,6 +807,25 @@ test_notice_does_not_wait_for_ever(void **state)
     probe_free(p);
 }
 
+/* Somebody has not written yet: it is handled at once, and what the others may need stays. */
+static void
+test_notice_of_some_does_not_wait(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(29, 2);
+    struct msg v = vote(p, "a", 0, 0), notice = chosen(&p->writes[0], false, 3);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    v.u.vote.ballot = p->writes[1].u.write.ballot;
+    assert_int_equal(vote_refusal(p, 0, &v), REFUSED_NONE);
+    tell(p, 0, &notice);
+    ac_run_ms(p->ac, 2);
+    assert_int_equal(state_of(p, "a"), STATE_CHOSEN);
+    assert_int_equal(write_refusal(p, 0, &p->writes[1]), REFUSED_NONE);
+    ac_run_ms(p->ac, 500);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 2);
+    probe_free(p);
+}
+
 /* Another takes the place of the head that it is about: it is looked at again, and drops nothing. */
 static void
 test_notice_of_a_head_that_is_replaced(void **state)
@@ -1100,6 +1119,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_late_notice_drops_boxes_alone),
         cmocka_unit_test(test_notice_goes_with_the_next_write),
         cmocka_unit_test(test_notice_does_not_wait_for_ever),
+        cmocka_unit_test(test_notice_of_some_does_not_wait),
         cmocka_unit_test(test_notice_of_a_head_that_is_replaced),
         cmocka_unit_test(test_late_notice_of_another),
         cmocka_unit_test(test_escrow_of_an_older_incarnation_stays),
