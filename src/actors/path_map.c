@@ -4,36 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t
-mix_word(uint64_t h, uint64_t word)
+static size_t
+at_most(size_t size, size_t max)
 {
-    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return h ^ h >> 32;
+    return size < max ? size : max;
 }
 
-static uint64_t
-mix(uint64_t h, struct bytes b)
-{
-    uint64_t word;
-    size_t at = 0;
-
-    h = mix_word(h, b.size);
-    for (; b.size - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, b.data + at, sizeof(word));
-        h = mix_word(h, word);
-    }
-    word = 0;
-    for (; at < b.size; at++)
-        word = word << 8 | b.data[at];
-    return mix_word(h, word);
-}
-
+/*
+ * A hash with a key, all bits of which depend on all bytes: names differ in their last digits, buckets
+ * are chosen by the lowest bits, and clients choose names. What is longer than any path may be is
+ * told apart by comparison.
+ */
 uint64_t
 path_map_hash(const struct path_map *map, struct path path)
 {
-    uint64_t h = mix(map->seed ^ UINT64_C(0xcbf29ce484222325), path.tenant);
-    h = mix(h, path.name);
-    return h ^ (h >> 32);
+    uint8_t input[1 + TENANT_BYTES_MAX + NAME_BYTES_MAX];
+    size_t tenant = at_most(path.tenant.size, TENANT_BYTES_MAX);
+    size_t name = at_most(path.name.size, NAME_BYTES_MAX);
+
+    static_assert(TENANT_BYTES_MAX <= UINT8_MAX, "its size is one byte");
+    input[0] = (uint8_t)tenant;
+    if (tenant > 0)
+        memcpy(input + 1, path.tenant.data, tenant);
+    if (name > 0)
+        memcpy(input + 1 + tenant, path.name.data, name);
+    return hash_short(map->key, bytes_of(input, 1 + tenant + name));
 }
 
 static struct path_link **
@@ -48,7 +43,9 @@ path_map_init(struct path_map *map, size_t expected, uint64_t seed)
     size_t buckets = 64;
     while (buckets < expected)
         buckets *= 2;
-    *map = (struct path_map){.bucket_count = buckets, .seed = seed};
+    *map = (struct path_map){.bucket_count = buckets};
+    static_assert(sizeof(seed) <= sizeof(map->key), "the seed is all that is secret of the key");
+    memcpy(map->key, &seed, sizeof(seed));
     map->buckets = calloc(buckets, sizeof(*map->buckets));
     return map->buckets ? OK : ERR_NOMEM;
 }

@@ -6,6 +6,7 @@
 #ifndef OSTRAKA_ACTORS_PATH_MAP_H
 #define OSTRAKA_ACTORS_PATH_MAP_H
 
+#include "crypto/hash.h"
 #include "proto/head.h"
 
 /* First member of whatever is kept in the table. */
@@ -22,7 +23,7 @@ struct path_map {
     size_t bucket_count; /* power of two */
     size_t count;
     struct path_link *oldest, *newest;
-    uint64_t seed; /* so that clients cannot choose collisions */
+    uint8_t key[SHORT_HASH_BYTES]; /* of the seed, so that clients cannot choose collisions */
 };
 
 MUST_CHECK enum vault_err path_map_init(struct path_map *map, size_t expected, uint64_t seed);

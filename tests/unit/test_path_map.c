@@ -61,6 +61,68 @@ test_finds_what_was_inserted(void **state)
     free(entries);
 }
 
+/* Entries that a search for the one that is found last in its bucket passes over. */
+static size_t
+longest_chain(const struct path_map *map)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < map->bucket_count; i++) {
+        size_t length = 0;
+        for (const struct path_link *link = map->buckets[i]; link; link = link->bucket_next)
+            length++;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+static void
+test_similar_names_share_no_bucket(void **state)
+{
+    /* As programs name things: they differ in digits alone, at whatever place of a word. */
+    const struct {
+        const char *before, *after;
+    } shapes[] = {{"bench/name-", ""}, {"", ""}, {"app/", "/password"}, {"service-", ""}};
+    enum { MANY = 1 << 14, LONGEST = 12 }; /* of as many buckets; by chance it is 7 */
+
+    (void)state;
+    for (size_t shape = 0; shape < sizeof(shapes) / sizeof(shapes[0]); shape++) {
+        struct path_link *links = calloc(MANY, sizeof(*links));
+        struct path_map map;
+        char name[32];
+
+        assert_non_null(links);
+        assert_int_equal(path_map_init(&map, MANY, 7), OK);
+        for (unsigned i = 0; i < MANY; i++) {
+            snprintf(name, sizeof(name), "%s%u%s", shapes[shape].before, i, shapes[shape].after);
+            assert_int_equal(path_map_insert(&map, path_of("t", name), &links[i]), OK);
+        }
+        assert_in_range(longest_chain(&map), 1, LONGEST);
+        for (unsigned i = 0; i < MANY; i++)
+            path_map_remove(&map, &links[i]);
+        path_map_close(&map);
+        free(links);
+    }
+}
+
+/* Two words that differ in their highest bit, and two more that differ where a product by an odd number
+ * that is folded in halves then differs: such a hash takes them for the same, whatever its seed. */
+static void
+test_collisions_cannot_be_chosen(void **state)
+{
+    uint8_t one[16] = {0}, other[16] = {[7] = 0x80, [15] = 0x80, [11] = 0x80};
+    struct path a = {bytes_of_text("t"), bytes_of(one, sizeof(one))};
+    struct path b = {bytes_of_text("t"), bytes_of(other, sizeof(other))};
+    struct path_map map;
+
+    (void)state;
+    for (uint64_t seed = 1; seed < 100; seed++) {
+        assert_int_equal(path_map_init(&map, 16, seed), OK);
+        assert_true(path_map_hash(&map, a) != path_map_hash(&map, b));
+        path_map_close(&map);
+    }
+}
+
 static void
 assert_order(const struct path_map *map, const char *names)
 {
@@ -134,6 +196,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_what_was_inserted),
+        cmocka_unit_test(test_similar_names_share_no_bucket),
+        cmocka_unit_test(test_collisions_cannot_be_chosen),
         cmocka_unit_test(test_order_of_use),
         cmocka_unit_test(test_collisions),
     };
