@@ -67,6 +67,7 @@ struct log_sink {
     const char *node; /* name of the node, or "-" */
     enum log_level level_min;
     enum log_format format;
+    uint64_t lost; /* lines that nobody took, since one was taken; of the sink of the process */
 };
 
 /*
@@ -80,7 +81,11 @@ void log_event_fields(const struct log_sink *sink, enum log_level level, const c
     log_event_fields((sink), (level), (actor), (event), (const struct log_field[]){__VA_ARGS__},   \
                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
-/* The sink of a process: lines to standard error through one mutex and one write(2) each. */
+/*
+ * The sink of a process: lines to standard error through one mutex and one write(2) each. Lines that
+ * nobody reads are dropped and counted: no thread waits longer than 200 ms, once, for a reader; the
+ * next line that is read tells how many were lost. `sink` stays where it is.
+ */
 void log_sink_stderr_init(struct log_sink *sink, const char *node, enum log_level level_min,
                           enum log_format format);
 

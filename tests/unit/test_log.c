@@ -209,14 +209,54 @@ writes_to_stderr(void **state)
     assert_int_equal(close(saved), 0);
 }
 
+/* Without a reader nobody waits; when it comes back it is told what it missed. */
+static void
+counts_lines_that_nobody_reads(void **state)
+{
+    enum { LINES = 5000 };
+    struct log_sink sink;
+    char text[8192], told[64];
+    int saved = dup(STDERR_FILENO);
+    int ends[2];
+    uint64_t lost;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_sink_stderr_init(&sink, "n9", LOG_WARN, LOG_LOGFMT);
+    for (unsigned i = 0; i < LINES; i++)
+        log_event(&sink, LOG_WARN, "main", "happened", log_u64("number", i));
+    lost = sink.lost;
+    while (read(ends[0], text, sizeof(text)) > 0)
+        ;
+    log_event(&sink, LOG_WARN, "main", "again", log_u64("number", LINES));
+    ssize_t size = read(ends[0], text, sizeof(text) - 1);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+
+    assert_in_range(lost, 1, LINES - 1);
+    assert_true(size > 0);
+    text[size] = '\0';
+    snprintf(told, sizeof(told), " warn n9 log lines_lost count=%u\n", (unsigned)lost);
+    assert_non_null(strstr(text, told));
+    assert_non_null(strstr(text, " warn n9 main again number=5000\n"));
+    assert_int_equal(sink.lost, 0);
+    assert_int_equal(close(ends[0]) | close(ends[1]) | close(saved), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_logfmt),         cmocka_unit_test(quotes_and_escapes),
-        cmocka_unit_test(writes_json),           cmocka_unit_test(cuts_long_texts),
-        cmocka_unit_test(shortens_whole_fields), cmocka_unit_test(keeps_its_level_and_swallows),
-        cmocka_unit_test(names_every_error),     cmocka_unit_test(writes_to_stderr),
+        cmocka_unit_test(counts_lines_that_nobody_reads),
+        cmocka_unit_test(writes_logfmt),
+        cmocka_unit_test(quotes_and_escapes),
+        cmocka_unit_test(writes_json),
+        cmocka_unit_test(cuts_long_texts),
+        cmocka_unit_test(shortens_whole_fields),
+        cmocka_unit_test(keeps_its_level_and_swallows),
+        cmocka_unit_test(names_every_error),
+        cmocka_unit_test(writes_to_stderr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
