@@ -41,15 +41,25 @@ struct run {
     int status;
 };
 
+/* Those that tell to stop. Under nohup SIGHUP is ignored, and stays so: held back it would count. */
+static void
+stop_signals(sigset_t *out)
+{
+    struct sigaction hangup;
+
+    sigemptyset(out);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGINT);
+    if (sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler != SIG_IGN)
+        sigaddset(out, SIGHUP);
+}
+
 void
 signals_hold(void)
 {
     sigset_t signals;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
+    stop_signals(&signals);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
@@ -256,10 +266,7 @@ supervise(const struct supervisor *supervisor)
     assert(supervisor->count <= SUPERVISED_MAX);
     for (unsigned i = 0; i < supervisor->count; i++)
         r.children[i].delay_ms = DELAY_MS_MIN;
-    sigemptyset(&r.signals);
-    sigaddset(&r.signals, SIGTERM);
-    sigaddset(&r.signals, SIGINT);
-    sigaddset(&r.signals, SIGHUP);
+    stop_signals(&r.signals);
     sigaddset(&r.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &r.signals, &r.mask_before);
     while (!all_ended(&r)) {

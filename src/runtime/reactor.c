@@ -664,6 +664,31 @@ make_https(struct reactor *r, char *why, size_t why_size)
     return https_front_new(&options, &r->https, why, why_size);
 }
 
+/* Under nohup a terminal that is closed stops nothing. */
+static bool
+hangup_is_ignored(void)
+{
+    struct sigaction action;
+
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static enum vault_err
+watch_signals(struct reactor *r)
+{
+    const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+    static_assert(sizeof(numbers) / sizeof(numbers[0]) == STOP_SIGNALS, "an event for each");
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        if (numbers[i] == SIGHUP && hangup_is_ignored())
+            continue;
+        r->stop_events[i] = evsignal_new(r->base, numbers[i], on_signal, r);
+        if (!r->stop_events[i] || event_add(r->stop_events[i], NULL) != 0)
+            return ERR_NOMEM;
+    }
+    return OK;
+}
+
 static enum vault_err
 make_events(struct reactor *r)
 {
@@ -675,17 +700,13 @@ make_events(struct reactor *r)
         return err;
     r->storage_event = event_new(r->base, storage_io_wake_fd(r->options.storage),
                                  EV_READ | EV_PERSIST, on_storage, r);
-    r->term_event = evsignal_new(r->base, SIGTERM, on_signal, r);
-    r->int_event = evsignal_new(r->base, SIGINT, on_signal, r);
     r->rotation_event = event_new(r->base, -1, EV_PERSIST, on_rotation, r);
-    if (!r->storage_event || !r->term_event || !r->int_event || !r->rotation_event)
+    if (!r->storage_event || !r->rotation_event)
         return ERR_NOMEM;
     struct timeval second = {.tv_sec = 1};
     event_add(r->rotation_event, &second);
     event_add(r->storage_event, NULL);
-    event_add(r->term_event, NULL);
-    event_add(r->int_event, NULL);
-    return OK;
+    return watch_signals(r);
 }
 
 enum vault_err
@@ -819,11 +840,14 @@ reactor_free(struct reactor *r)
     storage_free(storage_take(&r->ready));
     storage_free(storage_take(&r->later));
     wake_timer_close(&r->wake_timer);
-    struct event *events[] = {r->storage_event, r->term_event, r->int_event, r->rotation_event};
-    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
-        if (events[i])
-            event_free(events[i]);
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        if (r->stop_events[i])
+            event_free(r->stop_events[i]);
     }
+    if (r->storage_event)
+        event_free(r->storage_event);
+    if (r->rotation_event)
+        event_free(r->rotation_event);
     if (r->base)
         event_base_free(r->base);
     timers_close(&r->timers);

@@ -21,6 +21,8 @@ struct refused_note {
 };
 enum { REFUSED_NOTES_MAX = 256 };
 
+enum { STOP_SIGNALS = 3 };
+
 /* Requests to the store, oldest first. */
 struct storage_list {
     struct storage_request *first, *last;
@@ -30,7 +32,8 @@ struct reactor {
     struct reactor_options options;
     struct event_base *base;
     struct wake_timer wake_timer;
-    struct event *storage_event, *term_event, *int_event, *rotation_event;
+    struct event *storage_event, *rotation_event;
+    struct event *stop_events[STOP_SIGNALS]; /* NULL: of one that is to be ignored */
     struct instant rotated; /* when the share key was last replaced, or the start */
     struct node *node;
     struct node_executor executor;

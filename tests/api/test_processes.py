@@ -94,14 +94,35 @@ class Supervisor(unittest.TestCase):
         self.assertEqual(children(supervisor), [])
 
     def test_sigterm_is_passed_on(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in numbers:
             supervisor = self.start()
             self.cluster.wait_ready()
             child = self.child(supervisor)
             os.kill(supervisor, number)
             self.assertEqual(self.cluster.wait_exit(1), 0, self.cluster.log(1)[-1000:])
             self.assertFalse(lives(child))
-        self.assertEqual(len(re.findall(r"server stopped outcome=ok", self.cluster.log(1))), 2)
+        self.assertEqual(len(re.findall(r"server stopped outcome=ok", self.cluster.log(1))),
+                         len(numbers))
+
+    def test_a_closed_terminal_stops_a_server_in_order_unless_it_is_to_be_ignored(self):
+        self.cluster.start(1)
+        self.cluster.wait_ready()
+        os.kill(self.cluster.processes[1].pid, signal.SIGHUP)
+        self.assertEqual(self.cluster.wait_exit(1), 0, self.cluster.log(1)[-1000:])
+        self.assertIn("stopping signal=1\n", self.cluster.log(1))
+        handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as nohup's is
+        try:
+            for start in (lambda: self.cluster.start(1), self.start):
+                begun = len(self.cluster.log(1))
+                start()
+                self.cluster.wait_ready()
+                os.kill(self.cluster.processes[1].pid, signal.SIGHUP)
+                self.assertEqual(self.cluster.stop(1), 0)
+                self.assertIn("stopping signal=15\n", self.cluster.log(1)[begun:])
+                self.assertNotIn("stopping signal=1\n", self.cluster.log(1)[begun:])
+        finally:
+            signal.signal(signal.SIGHUP, handler)
 
     def test_sigterm_while_it_waits_ends_it_at_once(self):
         """In less than the second that it would wait; on a busy machine not in the first attempt, perhaps."""
