@@ -40,26 +40,79 @@ list_start(struct work *w)
     job_timer(w, to_ask < job->replicas.count ? read_hedge_delay(w) : duration_ms(READ_TIMEOUT_MS));
 }
 
-/* The record of that id among all answers; false: nobody who has answered has it. */
-static bool
-find_record(struct work *w, const uint8_t id[static ID_BYTES], struct version_record *out)
+/* A record of an answer, among those of the same version. */
+struct listed {
+    const struct listed *next;
+    struct version_record record;
+    struct bytes encoded;
+};
+
+/* Records of all answers by their version, from the head's down. */
+struct listing {
+    const struct listed **of_version;
+    size_t versions;
+};
+
+/* Errors: ERR_NOMEM, ERR_CORRUPT: it is no list. */
+static enum vault_err
+list_answer(struct work *w, const struct answer *a, struct listing *listing)
+{
+    const struct head *head = w->job->head;
+    struct bytes *records = arena_alloc(w->st->arena, PAGE_MAX * sizeof(*records));
+    size_t count = 0;
+    enum vault_err err = records ? OK : ERR_NOMEM;
+
+    if (err == OK)
+        err = bytes_list_decode(a->records, VERSION_BYTES_MAX, records, PAGE_MAX, &count);
+    for (size_t i = 0; err == OK && i < count; i++) {
+        struct version_record record;
+
+        if (version_decode(records[i], &record) != OK || record.version > head->version ||
+            head->version - record.version >= listing->versions)
+            continue;
+        const struct listed **of = &listing->of_version[head->version - record.version];
+        struct listed *entry = arena_alloc(w->st->arena, sizeof(*entry));
+        if (!entry)
+            return ERR_NOMEM;
+        *entry = (struct listed){.next = *of, .record = record, .encoded = records[i]};
+        *of = entry;
+    }
+    return err;
+}
+
+static enum vault_err
+list_answers(struct work *w, size_t versions, struct listing *out)
 {
     struct job *job = w->job;
-    struct bytes *records = arena_alloc(w->st->arena, PAGE_MAX * sizeof(*records));
-    for (unsigned i = 0; records && i < job->replicas.count; i++) {
+    enum vault_err err = OK;
+
+    *out = (struct listing){.of_version = arena_alloc(w->st->arena, versions * sizeof(void *)),
+                            .versions = versions};
+    if (!out->of_version)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < versions; i++)
+        out->of_version[i] = NULL;
+    for (unsigned i = 0; err != ERR_NOMEM && i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
-        size_t count = 0;
-        if (!a->answered || a->refusal != REFUSED_NONE ||
-            bytes_list_decode(a->records, VERSION_BYTES_MAX, records, PAGE_MAX, &count) != OK)
-            continue;
-        for (size_t r = 0; r < count; r++) {
-            uint8_t found[ID_BYTES];
-            record_id(records[r], found);
-            if (memcmp(found, id, ID_BYTES) == 0)
-                return version_decode(records[r], out) == OK;
-        }
+
+        if (a->answered && a->refusal == REFUSED_NONE)
+            err = list_answer(w, a, out); /* one that is no list is as good as none */
     }
-    return false;
+    return err == ERR_NOMEM ? err : OK;
+}
+
+/* Each record is hashed at most once: there can be hundreds. NULL: nobody who answered has it. */
+static const struct version_record *
+find_record(const struct listed *of_version, const uint8_t id[static ID_BYTES])
+{
+    for (const struct listed *entry = of_version; entry; entry = entry->next) {
+        uint8_t found[ID_BYTES];
+
+        record_id(entry->encoded, found);
+        if (memcmp(found, id, ID_BYTES) == 0)
+            return &entry->record;
+    }
+    return NULL;
 }
 
 struct chain_entry {
@@ -75,18 +128,23 @@ follow_chain(struct work *w, struct chain_entry **out, size_t *count)
 {
     const struct head *head = w->job->head;
     size_t most = (size_t)(head->version - head->oldest_version + 1);
+    struct listing listing;
     uint8_t id[ID_BYTES];
+
     *count = 0;
     *out = most <= PAGE_MAX ? arena_alloc(w->st->arena, most * sizeof(**out)) : NULL;
-    if (!*out)
+    if (!*out || list_answers(w, most, &listing) != OK)
         return false;
     memcpy(id, head->version_id, ID_BYTES);
     while (*count < most) {
+        const struct version_record *record = find_record(listing.of_version[*count], id);
         struct chain_entry *entry = &(*out)[*count];
-        if (!find_record(w, id, &entry->record) || entry->record.version != head->version - *count)
+
+        if (!record)
             return false;
+        entry->record = *record;
         memcpy(entry->id, id, ID_BYTES);
-        memcpy(id, entry->record.prev, ID_BYTES);
+        memcpy(id, record->prev, ID_BYTES);
         (*count)++;
     }
     return true;

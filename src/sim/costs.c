@@ -63,10 +63,10 @@ costs_run_ms(struct world *world, uint64_t ms)
         continue;
 }
 
-void
-costs_run_kind(struct world *world, enum request_kind kind)
+static void
+run_kind(struct world *world, enum request_kind kind, unsigned paths)
 {
-    for (unsigned i = 0; i < COST_PATHS; i++) {
+    for (unsigned i = 0; i < paths; i++) {
         struct request request = {.kind = kind};
         uint64_t until = world->now_ns + ms_to_ns(REQUEST_MS_MAX);
         const struct op *op =
@@ -78,6 +78,19 @@ costs_run_kind(struct world *world, enum request_kind kind)
         costs_run_ms(world, 20);
     }
     costs_run_ms(world, COST_SETTLE_MS);
+}
+
+void
+costs_run_kind(struct world *world, enum request_kind kind, unsigned paths)
+{
+    run_kind(world, kind, paths);
+}
+
+void
+costs_lengthen(struct world *world, unsigned paths)
+{
+    for (unsigned i = 0; i < VERSIONS_KEPT_MAX; i++)
+        run_kind(world, REQUEST_UPDATE, paths);
 }
 
 static uint64_t
@@ -144,7 +157,7 @@ costs_print(void)
     for (unsigned k = 0; k < KINDS; k++) {
         for (unsigned i = 0; i < WORLDS; i++) {
             struct costs before = worlds[i]->costs;
-            costs_run_kind(worlds[i], kinds[k]);
+            costs_run_kind(worlds[i], kinds[k], COST_PATHS);
             print_row(worlds[i], kinds[k], &before);
         }
     }

@@ -32,12 +32,14 @@ void costs_message(struct costs *costs, unsigned from, unsigned to, const struct
                    size_t size);
 void costs_storage(struct costs *costs, unsigned node, const struct effect *effect);
 
-enum { COST_PATHS = 180, COST_SETTLE_MS = 3000 };
+enum { COST_PATHS = 180, COST_LONG_PATHS = 6, COST_SETTLE_MS = 3000 };
 
 /* Simulated time passes, without requests. */
 void costs_run_ms(struct world *world, uint64_t ms);
-/* One request for each path, at one node after the other. */
-void costs_run_kind(struct world *world, enum request_kind kind);
+/* One request for each of the first so many paths, at one node after the other. */
+void costs_run_kind(struct world *world, enum request_kind kind, unsigned paths);
+/* Updates those paths until they have as many versions as are kept. */
+void costs_lengthen(struct world *world, unsigned paths);
 
 /* Runs worlds of 3, 6 and 9 nodes with 3 shares, and prints a table. */
 void costs_print(void);
