@@ -1,6 +1,6 @@
 /*
  * The engine's way to its files, in place of the one that it brings along. It does the same with
- * the same system calls, but for four things.
+ * the same system calls, but for six things.
  *
  * A write that finds no room does not fail, which would be the engine's end: the room that is held
  * back for that (store_wt_disk.h) is given to it, and if somebody else takes that as well, it
@@ -10,7 +10,9 @@
  * A sync that fails ends the process at once. What the system did with the pages is not known, and
  * the next sync may succeed without them.
  *
- * The journal's file grows ahead of what is written to it (store_wt_ahead.c).
+ * The journal's file grows ahead of what is written to it (store_wt_ahead.c), and goes piece by piece
+ * (store_wt_retire.c). What is written to the table is on its way to the disk soon, not only when a
+ * checkpoint syncs it.
  *
  * And files are made for the server's user alone.
  */
@@ -28,11 +30,14 @@
 /* As long as that is waited for room, so often it is looked for. */
 enum { ROOM_WAIT_MS = 60 * 1000, ROOM_LOOK_MS = 10 };
 
+enum { WRITE_OUT_BYTES = 1024 * 1024 };
+
 struct file {
     WT_FILE_HANDLE base; /* first: the engine hands its address back */
     int fd;
     bool is_journal;
-    struct store_wt_ahead ahead; /* of a journal */
+    struct store_wt_ahead ahead;    /* of a journal */
+    _Atomic uint64_t waiting_bytes; /* of another: since the system was asked to write out */
 };
 
 static struct store_wt *
@@ -169,12 +174,27 @@ file_read(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t l
     return 0;
 }
 
+/*
+ * A checkpoint ends with a sync of all that was written to the table since the last one, and syncs of
+ * the journal wait behind that in the disk's queue, if the system has not begun before. It is asked to;
+ * that it fails is no error.
+ */
+static void
+write_out_soon(struct file *file, size_t bytes)
+{
+    if (atomic_fetch_add(&file->waiting_bytes, bytes) + bytes < WRITE_OUT_BYTES)
+        return;
+    atomic_store(&file->waiting_bytes, 0);
+    (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int
 file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t length,
            const void *data)
 {
     struct file *file = file_of(handle);
     const uint8_t *from = data;
+    const size_t whole = length;
     unsigned waited_ms = 0;
 
     (void)session;
@@ -191,6 +211,8 @@ file_write(WT_FILE_HANDLE *handle, WT_SESSION *session, wt_off_t offset, size_t 
         offset += n;
         length -= (size_t)n;
     }
+    if (!file->is_journal)
+        write_out_soon(file, whole);
     return 0;
 }
 
@@ -335,11 +357,21 @@ files_size(WT_FILE_SYSTEM *system, WT_SESSION *session, const char *name, wt_off
     return 0;
 }
 
+/* While a store is opened somebody waits, and on a full disk for the room. */
+static int
+remove_file(struct store_wt *s, const char *name)
+{
+    if (atomic_load(&s->running) && !store_wt_is_tight(&s->base))
+        return store_wt_retire(&s->disk, name);
+    return unlink(name) == 0 ? 0 : errno;
+}
+
 static int
 files_remove(WT_FILE_SYSTEM *system, WT_SESSION *session, const char *name, uint32_t flags)
 {
     (void)session;
-    if (unlink(name) != 0)
+    errno = remove_file(store_of(system), name);
+    if (errno != 0)
         return failed(system);
     return (flags & WT_FS_DURABLE) != 0 ? sync_directory_of(system, name) : 0;
 }

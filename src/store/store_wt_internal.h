@@ -2,7 +2,7 @@
  * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
  * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
  * journal records), store_wt_files.c (its files), store_wt_ahead.c (the journal's file grows
- * ahead), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free
+ * ahead), store_wt_retire.c (large files go slowly), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free
  * space; knows no engine).
  */
 #ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
@@ -107,6 +107,15 @@ void store_wt_ahead_set(struct store_wt_ahead *ahead, int64_t size);
 /* Before so much is written there. `may`: there is room for more. */
 void store_wt_ahead_reach(struct store_wt_ahead *ahead, int fd, int64_t offset, size_t length,
                           bool may);
+
+/*
+ * store_wt_retire.c: removes a file, which may take a second. 0 or the number of the error of the
+ * system. One at a time; of two the other goes at once.
+ */
+#define STORE_WT_RETIRED "retired" /* what is being removed, in the store's directory */
+int store_wt_retire(const struct store_wt_disk *disk, const char *name);
+/* At a start: what a crash has left of one. */
+void store_wt_retire_rest(const struct store_wt_disk *disk);
 
 /* The encryption hook: every block and journal record in the form of block_cipher.h. */
 #define STORE_WT_ENCRYPTOR_NAME "ostraka"

@@ -373,6 +373,8 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
         return fail(o, err, "no locked memory or randomness for the storage keys");
     if (options->suspect)
         store_wt_disk_drop_cache(&o->store->disk);
+    store_wt_retire_rest(
+        &o->store->disk); /* and not before the directory is known to be a store's */
     err = journal_check(o);
     if (err == OK)
         err = engine_open(o, options);
