@@ -298,14 +298,15 @@ answer_size(const struct buf *in, bool head_only)
 }
 
 /*
- * The next whole answer into `out` with a NUL; false when the connection was closed, or time is
- * up, before.
+ * The next whole answer into `out` with a NUL; false, and an empty text, when the connection was
+ * closed, or time is up, before.
  */
 static inline bool
 client_answer(struct client *client, bool head_only, char *out, size_t out_size)
 {
     int64_t end = now_ms() + PATIENCE_MS;
 
+    out[0] = '\0';
     while (now_ms() < end) {
         size_t size = answer_size(&client->in, head_only);
 

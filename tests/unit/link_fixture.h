@@ -518,4 +518,16 @@ raw_close(struct raw *raw)
     close(raw->fd);
 }
 
+static inline void
+start_all(struct world *world)
+{
+    unsigned i;
+
+    for (i = 0; i < NODES; i++)
+        node_start(&world->nodes[i]);
+    WORLD_UNTIL(world, all_up(world));
+}
+
+#define LINK_TEST(test) cmocka_unit_test_setup_teardown(test, world_open, world_close)
+
 #endif
