@@ -18,13 +18,19 @@ enum {
     PAIR_KEY_MS = 60 * 60 * 1000,
     PAIR_KEY_OLD_MS = 60 * 1000, /* the one before it, for what is on its way */
     ENCODED_BYTES_KEPT = 64 * 1024,
+    PUT_OFF_REQUESTS_MAX = 4, /* under way here; with more of them nothing is put off */
+    PUT_OFF_BYTES_MAX = 8 * 1024 * 1024,
 };
 
-/* A message that waits within a step. */
+/* A message that waits within a step, or was put off. */
 struct inbox_item {
     struct inbox_item *next;
     enum actor_id actor;
     struct msg msg;
+};
+
+struct inbox {
+    struct inbox_item *first, *last;
 };
 
 struct node {
@@ -57,9 +63,11 @@ struct node {
     struct alarms alarms;
     struct trail_reader trail_reader;
     struct sweeper sweeper;
-    struct effects effects;          /* of the message being handled */
-    struct inbox_item *first, *last; /* memory in the step's arena */
-    struct buf encoded;              /* a message being sent; empty but for its memory */
+    struct effects effects;           /* of the message being handled */
+    struct inbox inbox;               /* memory in the step's arena, or of what was put off */
+    struct inbox own_writes, notices; /* put off */
+    struct arena put_off_memory;
+    struct buf encoded; /* a message being sent; empty but for its memory */
 };
 
 /* ---- making ---- */
@@ -167,6 +175,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
         return ERR_NOMEM;
+    arena_init(&node->put_off_memory, PUT_OFF_BYTES_MAX);
     node->secrets = options->secrets;
     node->ring = options->ring;
     share_keyring_saved(options->ring);
@@ -230,6 +239,7 @@ node_free(struct node *node)
     auditor_close(&node->auditor);
     audit_hold_close(&node->hold);
     buf_close(&node->encoded);
+    arena_close(&node->put_off_memory);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
     vote_keys_close(&node->vote_keys);
@@ -318,14 +328,25 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
 }
 
 static void
-inbox_push(struct node *node, struct inbox_item *item)
+inbox_push(struct inbox *inbox, struct inbox_item *item)
 {
     item->next = NULL;
-    if (node->last)
-        node->last->next = item;
+    if (inbox->last)
+        inbox->last->next = item;
     else
-        node->first = item;
-    node->last = item;
+        inbox->first = item;
+    inbox->last = item;
+}
+
+static struct inbox_item *
+inbox_pop(struct inbox *inbox)
+{
+    struct inbox_item *item = inbox->first;
+    if (item)
+        inbox->first = item->next;
+    if (!inbox->first)
+        inbox->last = NULL;
+    return item;
 }
 
 /* False: no memory, and the message is lost; the protocol copes with lost messages. */
@@ -337,25 +358,78 @@ post(struct node *node, const struct step *st, enum actor_id actor, const struct
         return false;
     item->actor = actor;
     item->msg = *local;
-    inbox_push(node, item);
+    inbox_push(&node->inbox, item);
     return true;
 }
 
-/*
- * What this node sends to itself. It is handled when whoever made it may have gone on, so it has
- * memory of its own, as one from another node would.
- */
+/* Memory of its own: whoever made it, or received it, goes on before it is handled. */
 static bool
-post_to_self(struct node *node, const struct step *st, const struct msg *msg)
+post_copy(struct inbox *inbox, struct arena *arena, const struct msg *msg, uint8_t from, uint8_t to)
 {
-    struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
-    if (!item || msg_copy(msg, st->arena, &item->msg) != OK)
+    struct inbox_item *item = arena_alloc(arena, sizeof(*item));
+    if (!item || msg_copy(msg, arena, &item->msg) != OK)
         return false;
     item->actor = actor_of_wire(msg);
-    item->msg.from = node->membership.self;
-    item->msg.to = node->membership.self;
-    inbox_push(node, item);
+    item->msg.from = from;
+    item->msg.to = to;
+    inbox_push(inbox, item);
     return true;
+}
+
+/* ---- what is put off ---- */
+
+/*
+ * Where few requests are under way their clients wait for all that is done, one after the other. So
+ * the others get to work on an offer before this node does, and the client has its answer before
+ * anybody sets what it was told. Where there are many, all is done together. NULL: not put off.
+ */
+static struct inbox *
+put_off_to(struct node *node, const struct msg *msg)
+{
+    bool own = msg->from == node->membership.self;
+    if (node->gateway.in_flight > PUT_OFF_REQUESTS_MAX)
+        return NULL;
+    if (msg->kind == MSG_WRITE && msg->u.write.ballot.offer && own)
+        return &node->own_writes;
+    return msg->kind == MSG_CHOSEN && msg->u.chosen.ballot.offer ? &node->notices : NULL;
+}
+
+/* False: it is to be handled now. */
+static bool
+put_off(struct node *node, const struct msg *msg)
+{
+    struct inbox *to = put_off_to(node, msg);
+    return to && post_copy(to, &node->put_off_memory, msg, msg->from, msg->to);
+}
+
+static void
+take_put_off(struct node *node, struct inbox *from)
+{
+    while (from->first)
+        inbox_push(&node->inbox, inbox_pop(from));
+}
+
+/* A message that may be handled before a notice that came before it. */
+static bool
+may_overtake(const struct msg *msg)
+{
+    return msg->kind == MSG_WRITE || msg->kind == MSG_WRITTEN || msg->kind == MSG_HEARTBEAT;
+}
+
+/* What this node sends to itself. */
+static bool
+post_to_self(struct node *node, const struct step *st, struct msg *msg)
+{
+    uint8_t self = node->membership.self;
+    msg->from = self;
+    bool may = node->in_turn || (put_off_to(node, msg) && sim_maybe(st, self_message_later));
+    if (may && put_off(node, msg))
+        return true;
+    if (!may_overtake(msg)) {
+        take_put_off(node, &node->own_writes);
+        take_put_off(node, &node->notices);
+    }
+    return post_copy(&node->inbox, st->arena, msg, self, self);
 }
 
 /* ---- what the audit trail holds back ---- */
@@ -515,14 +589,21 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
 static void
 run_inbox(struct node *node, const struct step *st, const struct node_executor *executor)
 {
-    while (node->first) {
-        struct inbox_item *item = node->first;
-        node->first = item->next;
-        if (!node->first)
-            node->last = NULL;
+    struct inbox_item *item;
+    while ((item = inbox_pop(&node->inbox))) {
         if (handle(node, st, item->actor, &item->msg) == OK)
             execute(node, st, executor);
     }
+    if (!node->own_writes.first && !node->notices.first && node->put_off_memory.used > 0)
+        arena_reset(&node->put_off_memory);
+}
+
+static void
+run_put_off(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    take_put_off(node, &node->own_writes);
+    take_put_off(node, &node->notices);
+    run_inbox(node, st, executor);
 }
 
 /* ---- steps ---- */
@@ -563,6 +644,37 @@ node_turn_write(struct node *node, const struct step *st, const struct node_exec
 {
     write_trail(node, st, executor);
     release(node, st, executor);
+}
+
+static bool
+turn_of(struct node *node, struct inbox *inbox, const struct step *st,
+        const struct node_executor *executor)
+{
+    if (!inbox->first)
+        return false;
+    auditor_step_begin(&node->auditor);
+    take_put_off(node, inbox);
+    run_inbox(node, st, executor);
+    end_step(node, st, executor);
+    return true;
+}
+
+bool
+node_turn_own_writes(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    return turn_of(node, &node->own_writes, st, executor);
+}
+
+bool
+node_turn_notices(struct node *node, const struct step *st, const struct node_executor *executor)
+{
+    return turn_of(node, &node->notices, st, executor);
+}
+
+bool
+node_has_put_off(const struct node *node)
+{
+    return node->own_writes.first || node->notices.first;
 }
 
 bool
@@ -648,6 +760,8 @@ node_deliver(struct node *node, const struct step *st, const struct node_executo
     renew_ephemeral_key(node, st);
     renew_pair_key(node, st);
     auditor_step_begin(&node->auditor);
+    if (!node->in_turn)
+        run_put_off(node, st, executor);
     if (handle(node, st, actor, msg) == OK)
         execute(node, st, executor);
     run_inbox(node, st, executor);
@@ -667,9 +781,13 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
     if (err == OK) {
         msg.from = from;
         msg.to = node->membership.self;
+        if (node->in_turn && put_off(node, &msg))
+            return OK;
         secret_arena_open(node->secrets);
         renew_ephemeral_key(node, st);
         auditor_step_begin(&node->auditor);
+        if (!node->in_turn || !may_overtake(&msg))
+            run_put_off(node, st, executor);
         err = handle(node, st, actor_of_wire(&msg), &msg);
         if (err == OK)
             execute(node, st, executor);

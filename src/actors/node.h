@@ -94,6 +94,17 @@ void node_turn_write(struct node *node, const struct step *st,
                      const struct node_executor *executor);
 /* Somebody's answer waits for a record of the trail. */
 bool node_waits_for_trail(const struct node *node);
+/*
+ * Where few requests are under way here, something is put off until later in the turn: this node's
+ * own copy of an offer until the frames to the others have left, the notice that one is chosen until
+ * all else has been done. The turn is to have these two then; false: there was nothing. Outside of
+ * turns nothing is put off.
+ */
+bool node_turn_own_writes(struct node *node, const struct step *st,
+                          const struct node_executor *executor);
+bool node_turn_notices(struct node *node, const struct step *st,
+                       const struct node_executor *executor);
+bool node_has_put_off(const struct node *node);
 void node_turn_end(struct node *node);
 /* First step. */
 void node_start(struct node *node, const struct step *st, const struct node_executor *executor);

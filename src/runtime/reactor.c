@@ -20,6 +20,7 @@ enum {
     IDLE_US = 100,
     TIMER_GRAINED_MS = 20, /* timers of that or longer go off in steps of that: */
     TIMER_GRAIN_MS = 4,
+    COMMIT_SOON_MS = 2, /* what nobody waits for, if nothing else is committed before */
 };
 
 /* ---- clocks and steps ---- */
@@ -759,6 +760,47 @@ arm_wake_timer(struct reactor *r)
         wake_timer_at(&r->wake_timer, due);
     if (links_due(r->links, &due))
         wake_timer_at(&r->wake_timer, due);
+    if (r->soon.first)
+        wake_timer_at(&r->wake_timer, instant_add(r->turn_ended, duration_ms(COMMIT_SOON_MS)));
+}
+
+static bool
+run_put_off(struct reactor *r,
+            bool (*run)(struct node *, const struct step *, const struct node_executor *))
+{
+    struct step st;
+    if (!node_has_put_off(r->node))
+        return false;
+    reactor_step(r, &st);
+    bool some = run(r->node, &st, &r->executor);
+    reactor_step_done(r);
+    return some;
+}
+
+/*
+ * When the frames have left: this node's own part of what they ask of the others, and what was left
+ * to be committed with something else.
+ */
+static void
+run_own_part(struct reactor *r)
+{
+    struct storage_list commits = {0};
+    if (!run_put_off(r, node_turn_own_writes) && !r->soon.first)
+        return;
+    storage_push_all(&commits, storage_take(&r->soon));
+    storage_push_all(&commits, storage_take(&r->commits));
+    r->commits = commits;
+    run_storage(r);
+}
+
+/* Nobody waits for what they store. */
+static void
+run_notices(struct reactor *r)
+{
+    if (!run_put_off(r, node_turn_notices))
+        return;
+    write_trail(r);
+    storage_push_all(&r->soon, storage_take(&r->commits));
 }
 
 /*
@@ -771,11 +813,13 @@ end_turn(struct reactor *r)
     run_storage(r);
     tell_incarnation(r);
     links_flush(r->links);
-    if (sync_here(r)) {
+    run_own_part(r);
+    if (sync_here(r))
         run_storage(r);
-        links_flush(r->links);
-    }
+    links_flush(r->links);
     hand_over(r);
+    run_notices(r);
+    links_flush(r->links);
     r->turn_ended = reactor_now();
     arm_wake_timer(r);
     if (r->in_turn)
@@ -810,6 +854,7 @@ reactor_run(struct reactor *r)
     }
     links_hurry(r->links);
     end_turn(r);
+    end_turn(r); /* what notices that were put off store */
     return r->result;
 }
 
@@ -839,6 +884,7 @@ reactor_free(struct reactor *r)
     storage_free(storage_take(&r->reads));
     storage_free(storage_take(&r->ready));
     storage_free(storage_take(&r->later));
+    storage_free(storage_take(&r->soon));
     wake_timer_close(&r->wake_timer);
     for (size_t i = 0; i < STOP_SIGNALS; i++) {
         if (r->stop_events[i])

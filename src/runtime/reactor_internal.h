@@ -46,6 +46,7 @@ struct reactor {
     struct storage_list commits, reads; /* of this turn */
     struct storage_list ready;          /* done without a storage thread, and not delivered yet */
     struct storage_list later;          /* commits for the end of the turn, after the frames */
+    struct storage_list soon;           /* commits that may wait for others to come with */
     struct instant turn_ended;
     bool was_idle; /* the loop, for a while before this turn */
     struct instant started, drain_since;

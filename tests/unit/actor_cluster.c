@@ -227,13 +227,35 @@ step_end(struct actor_cluster *ac, unsigned node)
     ac_require(ac->may_fail || !node_failed(n->node), "a node failed");
 }
 
+/* What comes after the steps of a turn, here after each of them. */
+static void
+turn_end(struct actor_cluster *ac, unsigned node, const struct step *st,
+         const struct node_executor *executor)
+{
+    struct node *n = ac->nodes[node].node;
+    if (!ac->turns.on)
+        return;
+    node_turn_write(n, st, executor);
+    if (ac->turns.frames_left)
+        ac->turns.frames_left(ac, node);
+    ac->turns.own_writes += node_turn_own_writes(n, st, executor);
+    node_turn_write(n, st, executor);
+    if (!ac->turns.notices_stay)
+        ac->turns.notices += node_turn_notices(n, st, executor);
+    node_turn_write(n, st, executor);
+    node_turn_end(n);
+}
+
 void
 ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor, const struct msg *msg)
 {
     struct node_executor executor = {ac, on_send, on_execute, on_made, on_send_soon};
     struct step st = step_of(ac, node);
     ac->current = node;
+    if (ac->turns.on)
+        node_turn_begin(ac->nodes[node].node);
     node_deliver(ac->nodes[node].node, &st, &executor, actor, msg);
+    turn_end(ac, node, &st, &executor);
     step_end(ac, node);
 }
 
@@ -243,7 +265,10 @@ receive(struct actor_cluster *ac, unsigned from, unsigned to, struct bytes frame
     struct node_executor executor = {ac, on_send, on_execute, on_made, on_send_soon};
     struct step st = step_of(ac, to);
     ac->current = to;
+    if (ac->turns.on)
+        node_turn_begin(ac->nodes[to].node);
     enum vault_err err = node_receive(ac->nodes[to].node, &st, &executor, (uint8_t)from, frame);
+    turn_end(ac, to, &st, &executor);
     step_end(ac, to);
     return err;
 }

@@ -95,6 +95,15 @@ struct ac_node {
 };
 
 struct ac_event;
+struct actor_cluster;
+
+/* Each step is a turn of its own, as the server has them (actors/node.h). */
+struct ac_turns {
+    bool on;
+    bool notices_stay;            /* put off until something needs them */
+    unsigned own_writes, notices; /* turns that had any */
+    void (*frames_left)(struct actor_cluster *ac, unsigned node);
+};
 
 struct actor_cluster {
     struct ac_options options;
@@ -119,6 +128,7 @@ struct actor_cluster {
     uint64_t sent_soon;        /* frames, see struct node_executor */
     bool may_fail;             /* a node that has failed is no fault of the test */
     const struct maybe *maybe; /* rare branches that a test takes at will; NULL: none */
+    struct ac_turns turns;
     bool loud; /* OSTRAKA_LOUD is set: every frame but heartbeats goes to standard error */
 };
 

@@ -177,6 +177,78 @@ test_one_round(void **state)
     watch_free(w);
 }
 
+/* When the frames of the offer have left, its coordinator has not stored anything itself. */
+static void
+has_not_begun(struct actor_cluster *ac, unsigned node)
+{
+    if (ac->requests && node == 0 && !ac->requests->done && ac->turns.own_writes == 0)
+        assert_int_equal(ac_rows_of(ac, 0, ROW_PATH, "a"), 0);
+}
+
+/* In turns the others come first, and then the client. */
+static void
+test_own_part_comes_last(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 1);
+    w->ac->turns = (struct ac_turns){.on = true, .frames_left = has_not_begun};
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    assert_int_equal(w->votes, 0);
+    assert_int_equal(w->ac->turns.own_writes, 1);
+    ac_run_ms(w->ac, 50);
+    assert_int_equal(w->ac->turns.notices, NODES);
+    assert_settled(w, NODES, "a", HEAD_LIVE);
+    /* No change that was voted on is put off. */
+    assert_int_equal(ac_update(w->ac, 1, "a", "two")->reply.err, OK);
+    ac_run_ms(w->ac, 50);
+    assert_int_equal(w->ac->turns.own_writes, 1);
+    assert_int_equal(w->ac->turns.notices, NODES);
+    watch_free(w);
+}
+
+/* Whoever asks for a secret hears that it is chosen, however long a notice might be put off. */
+static void
+test_questions_find_it_chosen(void **state)
+{
+    (void)state;
+    struct watch *w = watch_new(NODES, 1);
+    w->ac->turns = (struct ac_turns){.on = true, .notices_stay = true};
+    assert_int_equal(ac_create(w->ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(w->ac, 1);
+    for (unsigned i = 0; i < NODES; i++) {
+        struct path_row row;
+        struct head head;
+        assert_true(ac_path_row(w->ac, i, "a", &row, &head));
+        assert_int_equal(row.state, STATE_ACCEPTED);
+    }
+    struct ac_request *r = ac_read(w->ac, 1, "a");
+    assert_true(ac_value_is(r, "one"));
+    assert_true(r->ended_ns - r->began_ns < 2000000); /* nobody had to ask again */
+    assert_int_equal(ac_update(w->ac, 0, "a", "two")->reply.err, OK);
+    assert_int_equal(w->ac->turns.notices, 0);
+    watch_free(w);
+}
+
+/* Where many requests are under way nothing is put off. */
+static void
+test_many_are_not_put_off(void **state)
+{
+    enum { MANY = 12 };
+    (void)state;
+    struct watch *w = watch_new(NODES, 1);
+    struct ac_request *all[MANY];
+    w->ac->turns.on = true;
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[] = {(char)('a' + i), 0};
+        struct request make = ac_make(REQUEST_CREATE, name, "one");
+        all[i] = ac_send(w->ac, 0, &make);
+    }
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(ac_wait(w->ac, all[i])->reply.err, OK);
+    assert_in_range(w->ac->turns.own_writes, 1, 4); /* the first of them */
+    watch_free(w);
+}
+
 /* One replica does not hear of it: the same bytes are voted on, and nothing is left of another. */
 static void
 test_one_is_silent(void **state)
@@ -960,6 +1032,9 @@ main(void)
         cmocka_unit_test(test_what_a_change_goes_by),
         cmocka_unit_test(test_order_of_ballots),
         cmocka_unit_test(test_one_round),
+        cmocka_unit_test(test_own_part_comes_last),
+        cmocka_unit_test(test_questions_find_it_chosen),
+        cmocka_unit_test(test_many_are_not_put_off),
         cmocka_unit_test(test_one_is_silent),
         cmocka_unit_test(test_stale_read_waits),
         cmocka_unit_test(test_who_is_away_is_not_waited_for),
