@@ -249,11 +249,12 @@ on_path_row(struct shard_work *w)
         report(w, "p");
         bool good = begin_changes(w) && shard_next_row(w->path, own->row.ballot, own->row.state,
                                                        own->row.head, own->row.erased) == OK;
-        struct bytes head = w->path->next.row.head, proof = w->path->next.row.proof;
         if (good) {
-            w->path->next.row = own->row;
-            w->path->next.row.head = head;
-            w->path->next.row.proof = proof;
+            struct path_row *row = &w->path->next->row;
+            struct bytes head = row->head, proof = row->proof;
+            *row = own->row;
+            row->head = head;
+            row->proof = proof;
         }
         if (!good ||
             shard_put_path_row(w, w->path->check->changes, &w->path->check->change_count) != OK) {

@@ -159,7 +159,7 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     delete_prefix(w, ROW_NEED, list, &count);
     w->path->next_clean = true;
     shard_rows_are_pure(w->path);
-    answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next.head.id, false);
+    answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next->head.id, false);
     metrics_count(w->st->metrics, METRIC_paths_erased);
     shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
     audit_note_asked(w->st, AUDIT_erase, w->msg, w->path->link.path, (struct bytes){0}, "erase",
@@ -388,7 +388,7 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     answer_destroyed(w, head, scanned, count > 0);
     if (count == 0)
         return;
-    bool forgettable = plan != PLAN_TAKE && !path->has_answer && brings && !scanned &&
+    bool forgettable = plan != PLAN_TAKE && !path->answer && brings && !scanned &&
                        head->oldest_version <= 1 &&
                        ballot_compare(path->row.row.ballot, ballot) == 0;
     shard_commit(w, list, count);
@@ -571,7 +571,7 @@ shard_on_chosen(struct shard_work *w)
     if (plan == PLAN_IGNORE) {
         erase_below_later_head(w, head);
         destroyed_below_later_head(w);
-        if (!w->rows && !w->path->has_answer && w->path->stage == SHARD_IDLE)
+        if (!w->rows && !w->path->answer && w->path->stage == SHARD_IDLE)
             drop_boxes_before(w);
         return;
     }

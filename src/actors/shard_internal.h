@@ -56,6 +56,15 @@ struct shard_row {
     struct head_summary head;
 };
 
+struct shard_answer {
+    struct msg msg;
+    uint8_t request_id[REQUEST_ID_BYTES_MAX];
+};
+
+/*
+ * Most of those that are in memory are at rest, and many: what is only needed while a message is
+ * handled has memory of its own.
+ */
 struct shard_path {
     struct path_link link; /* first: kept in shard_store.paths */
     uint32_t slot;
@@ -79,7 +88,7 @@ struct shard_path {
     bool awaiting_write;    /* voted for, and its WRITE has not come */
     struct instant touched; /* when it last voted, or its head changed */
     struct shard_row row;   /* stored; state ABSENT when there is none */
-    struct shard_row next;  /* becomes `row` when the batch is stored */
+    struct shard_row *next; /* becomes `row` when the batch is stored; NULL: none was begun */
     struct buf left; /* memory of the row that was forgotten: effects of this step may borrow it */
     bool has_next;
     bool next_clean, next_judged, next_pure;
@@ -93,12 +102,10 @@ struct shard_path {
     struct shard_waiting *current; /* message whose rows are being loaded */
     struct bytes box;              /* DELIVER: found, while the other rows are loaded */
     struct buf box_memory;
-    struct row_key *box_key;   /* the row of boxes that `box` is of, or HANDOVER has looked for;
+    struct row_key *box_key;     /* the row of boxes that `box` is of, or HANDOVER has looked for;
                                   NULL: none yet. Rarely there: a key is larger than all else */
-    struct shard_check *check; /* CHECK: what has been found so far; NULL: none */
-    struct msg answer;         /* sent when the batch is durable */
-    bool has_answer;
-    uint8_t answer_request_id[REQUEST_ID_BYTES_MAX];
+    struct shard_check *check;   /* CHECK: what has been found so far; NULL: none */
+    struct shard_answer *answer; /* sent when the batch is durable; NULL: none */
     enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
     uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
     unsigned claimed_by;          /* bit per node */
@@ -109,6 +116,24 @@ struct shard_path {
     struct bucket *bucket;       /* borrowed; NULL: not asked for yet, see shard_bucket() */
     struct kept_rows *kept;      /* of the accepted head's version; NULL: none */
 };
+
+static inline void
+shard_forget_next(struct shard_path *path)
+{
+    path->has_next = false;
+    if (!path->next)
+        return;
+    buf_close(&path->next->memory);
+    free(path->next);
+    path->next = NULL;
+}
+
+static inline void
+shard_forget_answer(struct shard_path *path)
+{
+    free(path->answer);
+    path->answer = NULL;
+}
 
 static inline void
 shard_forget_box(struct shard_path *path)

@@ -197,7 +197,7 @@ forget_promises(struct shard_store *s)
     for (struct path_link *link = s->paths.oldest; link; link = link->newer) {
         struct shard_path *path = (struct shard_path *)link;
         path->promised =
-            ballot_promised(path->has_next ? path->next.row.ballot : path->row.row.ballot);
+            ballot_promised(path->has_next ? path->next->row.ballot : path->row.row.ballot);
         path->awaiting_write = false;
     }
 }

@@ -56,7 +56,7 @@ shard_mark_dirty(struct shard_work *w, const struct store_change **changes, size
 void
 shard_note_keys(struct shard_work *w)
 {
-    struct path_row *row = &w->path->next.row;
+    struct path_row *row = &w->path->next->row;
     const struct share_key_public *newest = share_keyring_current(w->s->ring);
     if (row->erased_generation != 0)
         return;

@@ -137,7 +137,8 @@ path_free(struct shard_store *s, struct shard_path *path)
     shard_waiting_free(path->current);
     kept_forget(&s->kept, &path->kept);
     buf_close(&path->row.memory);
-    buf_close(&path->next.memory);
+    shard_forget_next(path);
+    shard_forget_answer(path);
     buf_close(&path->box_memory);
     shard_forget_box(path);
     buf_close(&path->left);
@@ -552,11 +553,12 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
 static bool
 answer_failed(struct shard_path *path, enum vault_err err)
 {
-    struct msg_written *written = &path->answer.u.written;
-    if (path->answer.kind == MSG_HANDED)
-        path->answer.u.handed.refusal = REFUSED_BUSY;
-    if (path->answer.kind != MSG_WRITTEN)
-        return path->answer.kind == MSG_HANDED;
+    struct msg *answer = &path->answer->msg;
+    struct msg_written *written = &answer->u.written;
+    if (answer->kind == MSG_HANDED)
+        answer->u.handed.refusal = REFUSED_BUSY;
+    if (answer->kind != MSG_WRITTEN)
+        return answer->kind == MSG_HANDED;
     written->refusal = err == ERR_DISK_FULL ? REFUSED_DISK_FULL : REFUSED_NOT_READY;
     struct ballot above = {
         .time = written->ballot.time, .node = NODES_MAX - 1, .incarnation = UINT64_MAX};
@@ -602,16 +604,17 @@ take_next_row(struct shard_store *s, struct shard_path *path)
 {
     struct head_state before, after;
     head_state_of(s, &path->row, &before);
-    head_state_of(s, &path->next, &after);
+    head_state_of(s, path->next, &after);
     if (s->digests)
         digests_change(s->digests, path->link.path, &before, &after);
-    if (s->membership->records && path->next.head.kind == HEAD_INLINE) {
-        auth_view_set(s->membership->records, path->link.path, &path->next.row);
+    if (s->membership->records && path->next->head.kind == HEAD_INLINE) {
+        auth_view_set(s->membership->records, path->link.path, &path->next->row);
         lease_reconsider(s->membership);
     }
     buf_close(&path->row.memory);
-    path->row = path->next;
-    path->next = (struct shard_row){0};
+    path->row = *path->next;
+    free(path->next);
+    path->next = NULL;
     path->swept = false;
     path->clean = path->next_clean;
     path->judged = path->next_judged;
@@ -637,16 +640,19 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
         path->corrupt = false;
     }
     shard_doubt_stored(s, path, err);
-    path->has_next = false;
+    shard_forget_next(path);
     if (err != OK)
         log_event(st->log, LOG_ERROR, "shard_store", "store_failed", log_err("error", err));
-    if (path->has_answer && (err == OK || answer_failed(path, err))) {
-        struct msg *answer = effect_send(out, path->answer.kind, path->answer.to, &path->answer);
-        answer->u = path->answer.u;
+    if (path->answer && (err == OK || answer_failed(path, err))) {
+        const struct msg *made = &path->answer->msg;
+        struct msg *answer = effect_send(out, made->kind, made->to, made);
+        answer->u = made->u;
+        if (arena_copy(st->arena, made->request_id, &answer->request_id) != OK)
+            answer->request_id = (struct bytes){0}; /* it is for the log alone */
         if (answer->kind == MSG_WRITTEN && answer->u.written.refusal == REFUSED_NONE)
             shard_vouch_written(s->membership, st, path->link.path, &answer->u.written);
     }
-    path->has_answer = false;
+    shard_forget_answer(path);
     shard_unpark(s, path);
     pump(s, st, path, out);
 }

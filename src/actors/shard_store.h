@@ -81,6 +81,7 @@ struct shard_store {
     uint32_t *free_slots;
     size_t free_slot_count;
     struct shard_waiting *done; /* handled in this step; freed at the next */
+    struct msg unsent;          /* where an answer is written that there is no memory for */
     struct digest_index *digests;
     struct share_recovery recoveries[SHARE_RECOVERIES_MAX];
     uint64_t recovery_ops;   /* counts questions */

@@ -46,7 +46,7 @@ put_unsettled(struct shard_work *w, struct store_change *list, size_t *count)
 {
     static const uint8_t present[] = {1};
     bool before = shard_is_unsettled(&w->path->row) || w->path->swept;
-    bool after = shard_is_unsettled(&w->path->next);
+    bool after = shard_is_unsettled(w->path->next);
     struct row_key key;
     if (before == after)
         return true;
@@ -69,7 +69,7 @@ expires_at(const struct shard_row *row)
 static bool
 put_expiry(struct shard_work *w, struct store_change *list, size_t *count)
 {
-    uint64_t before = expires_at(&w->path->row), after = expires_at(&w->path->next);
+    uint64_t before = expires_at(&w->path->row), after = expires_at(w->path->next);
     struct row_key key;
     struct bytes copy;
     if (before == after)
@@ -121,11 +121,11 @@ shard_put_path_row(struct shard_work *w, struct store_change *list, size_t *coun
     struct row_key key;
     struct buf value = {0};
     struct bytes copy = {0};
-    struct path_row *row = &w->path->next.row;
+    struct path_row *row = &w->path->next->row;
     const struct membership *ms = w->s->membership;
     row->incarnation = row->state == STATE_CHOSEN ? 0 : ms->members[ms->self].incarnation;
     row_key_path(w->path->link.path, &key);
-    enum vault_err err = path_row_encode(&w->path->next.row, &value);
+    enum vault_err err = path_row_encode(&w->path->next->row, &value);
     if (err == OK)
         err = arena_copy(w->st->arena, buf_bytes(&value), &copy);
     buf_close(&value);
@@ -179,24 +179,22 @@ summarise(struct shard_row *row)
 static enum vault_err
 row_set(struct shard_row *to, const struct path_row *row, const struct head_summary *known)
 {
-    struct buf memory = {0};
     struct head_summary summary = known ? *known : (struct head_summary){0};
-    enum vault_err err = buf_reserve(&memory, row->head.size + row->proof.size);
-    if (err == OK)
-        err = buf_append(&memory, row->head);
-    if (err == OK)
-        err = buf_append(&memory, row->proof);
-    if (err != OK) {
-        buf_close(&memory);
-        return err;
-    }
+    size_t size = row->head.size + row->proof.size;
+    uint8_t *data = malloc(size ? size : 1); /* many are kept: no more than they need */
+    if (!data)
+        return ERR_NOMEM;
+    if (row->head.size > 0)
+        memcpy(data, row->head.data, row->head.size);
+    if (row->proof.size > 0)
+        memcpy(data + row->head.size, row->proof.data, row->proof.size);
     buf_close(&to->memory);
-    to->memory = memory;
+    to->memory = (struct buf){data, size, size};
     to->row = *row;
-    to->row.head = bytes_of(memory.data, row->head.size);
+    to->row.head = bytes_of(data, row->head.size);
     to->row.proof = (struct bytes){0};
     if (row->proof.size > 0)
-        to->row.proof = bytes_of(memory.data + row->head.size, row->proof.size);
+        to->row.proof = bytes_of(data + row->head.size, row->proof.size);
     to->head = summary;
     return known ? OK : summarise(to);
 }
@@ -229,13 +227,16 @@ shard_next_row_of(struct shard_path *path, struct ballot ballot, enum accepted_s
     bool same = bytes_equal(head, path->row.row.head);
     if (same)
         row.proof = path->row.row.proof;
-    enum vault_err err = row_set(&path->next, &row, same ? &path->row.head : known);
+    if (!path->next)
+        path->next = calloc(1, sizeof(*path->next));
+    enum vault_err err =
+        path->next ? row_set(path->next, &row, same ? &path->row.head : known) : ERR_NOMEM;
     path->has_next = err == OK;
     /* The same tombstone again: it stays erased since when it was. */
     if (err == OK && erased && path->row.row.erased &&
-        memcmp(path->row.head.id, path->next.head.id, ID_BYTES) == 0) {
-        path->next.row.erased_generation = path->row.row.erased_generation;
-        path->next.row.erased_share_key = path->row.row.erased_share_key;
+        memcmp(path->row.head.id, path->next->head.id, ID_BYTES) == 0) {
+        path->next->row.erased_generation = path->row.row.erased_generation;
+        path->next->row.erased_share_key = path->row.row.erased_share_key;
     }
     if (err == OK && ballot_compare(ballot_promised(ballot), path->promised) > 0)
         path->promised = ballot_promised(ballot);
@@ -245,17 +246,10 @@ shard_next_row_of(struct shard_path *path, struct ballot ballot, enum accepted_s
 enum vault_err
 shard_next_proof(struct shard_path *path, struct bytes proof)
 {
-    struct path_row row = path->next.row;
-    struct shard_row next = {0};
+    struct path_row row = path->next->row;
+    const struct head_summary head = path->next->head;
     row.proof = proof;
-    enum vault_err err = row_set(&next, &row, &path->next.head);
-    if (err != OK) {
-        buf_close(&next.memory);
-        return err;
-    }
-    buf_close(&path->next.memory);
-    path->next = next;
-    return OK;
+    return row_set(path->next, &row, &head);
 }
 
 bool
@@ -298,15 +292,18 @@ shard_answer_later(struct shard_work *w, enum msg_kind kind)
     struct shard_path *path = w->path;
     size_t id_size = w->msg->request_id.size;
     assert(id_size <= REQUEST_ID_BYTES_MAX);
+    if (!path->answer)
+        path->answer = malloc(sizeof(*path->answer));
+    if (!path->answer)
+        return &w->s->unsent; /* as if it had been lost on its way */
     if (id_size > 0)
-        memcpy(path->answer_request_id, w->msg->request_id.data, id_size);
-    path->answer = (struct msg){.kind = kind,
-                                .to = w->msg->from,
-                                .op = w->msg->op,
-                                .path = path->link.path,
-                                .request_id = bytes_of(path->answer_request_id, id_size)};
-    path->has_answer = true;
-    return &path->answer;
+        memcpy(path->answer->request_id, w->msg->request_id.data, id_size);
+    path->answer->msg = (struct msg){.kind = kind,
+                                     .to = w->msg->from,
+                                     .op = w->msg->op,
+                                     .path = path->link.path,
+                                     .request_id = bytes_of(path->answer->request_id, id_size)};
+    return &path->answer->msg;
 }
 
 /* Keeps the message at hand until its rows have come. */
@@ -353,7 +350,7 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
 {
     if (!shard_mark_dirty(w, &changes, &count)) {
         w->path->has_next = false;
-        w->path->has_answer = false;
+        shard_forget_answer(w->path);
         return; /* no memory: as if the message had been lost */
     }
     if (!PLANTED(kept_rows_stale))

@@ -267,7 +267,7 @@ accept_head(struct shard_work *w, struct incoming *in)
         err = shard_next_proof(path, in->proof);
     if (err == OK)
         err = shard_put_path_row(w, list, &count);
-    if (err == OK && head_kind_erases(in->head.kind) && !path->next.row.erased &&
+    if (err == OK && head_kind_erases(in->head.kind) && !path->next->row.erased &&
         !shard_put_erasure(w, 0, list, &count))
         err = ERR_NOMEM;
     if (err == OK && in->has_value && !in->held)
