@@ -85,22 +85,30 @@ string_bytes(const json_t *string)
     return bytes_of(json_string_value(string), json_string_length(string));
 }
 
+/* Empty: none was given. */
 static enum vault_err
-take_encoding(const json_t *encoding, struct request *request)
+take_encoding_text(struct bytes encoding, struct request *request)
 {
     request->encoding = VALUE_TEXT;
-    if (!encoding)
+    if (encoding.size == 0 || bytes_equal(encoding, bytes_of_text("text")))
         return OK;
-    if (json_is_string(encoding)) {
-        if (bytes_equal(string_bytes(encoding), bytes_of_text("text")))
-            return OK;
-        if (bytes_equal(string_bytes(encoding), bytes_of_text("base64"))) {
-            request->encoding = VALUE_BASE64;
-            return OK;
-        }
+    if (bytes_equal(encoding, bytes_of_text("base64"))) {
+        request->encoding = VALUE_BASE64;
+        return OK;
     }
     request->refusal = "encoding must be \"text\" or \"base64\"";
     return ERR_BAD_JSON;
+}
+
+static enum vault_err
+take_encoding(const json_t *encoding, struct request *request)
+{
+    const struct bytes none = bytes_of_text("none"); /* of those that there are */
+    struct bytes text = {0};
+
+    if (encoding)
+        text = json_is_string(encoding) ? string_bytes(encoding) : none;
+    return take_encoding_text(encoding && text.size == 0 ? none : text, request);
 }
 
 static enum vault_err
@@ -142,20 +150,22 @@ take_base64(struct bytes text, struct arena *arena, struct request *request)
 }
 
 static enum vault_err
-take_value(const json_t *value, struct arena *arena, struct request *request)
+take_value_text(struct bytes text, struct arena *arena, struct request *request)
 {
-    struct bytes text;
-
-    if (!value || !json_is_string(value)) {
-        request->refusal = "the body must have a value, and it must be a string";
-        return ERR_BAD_JSON;
-    }
-    text = string_bytes(value);
     if (request->encoding == VALUE_BASE64)
         return take_base64(text, arena, request);
     if (text.size > VALUE_BYTES_MAX)
         return ERR_TOO_LARGE;
     return arena_copy(arena, text, &request->value);
+}
+
+static enum vault_err
+take_value(const json_t *value, struct arena *arena, struct request *request)
+{
+    if (value && json_is_string(value))
+        return take_value_text(string_bytes(value), arena, request);
+    request->refusal = "the body must have a value, and it must be a string";
+    return ERR_BAD_JSON;
 }
 
 enum vault_err
@@ -183,12 +193,76 @@ take_members(json_t *object, struct arena *arena, struct request *request)
     return err;
 }
 
+/* ---- the bodies that nearly all clients send ---- */
+
+static void
+skip_space(struct bytes *rest)
+{
+    while (rest->size > 0 && (*rest->data == ' ' || *rest->data == '\t' || *rest->data == '\n' ||
+                              *rest->data == '\r'))
+        *rest = bytes_of(rest->data + 1, rest->size - 1);
+}
+
+static bool
+take_byte(struct bytes *rest, uint8_t byte)
+{
+    skip_space(rest);
+    if (rest->size == 0 || *rest->data != byte)
+        return false;
+    *rest = bytes_of(rest->data + 1, rest->size - 1);
+    return true;
+}
+
+/* A string of which each byte stands for itself. */
+static bool
+take_plain(struct bytes *rest, struct bytes *out)
+{
+    size_t size = 0;
+
+    *out = (struct bytes){0};
+    if (!take_byte(rest, '"'))
+        return false;
+    while (size < rest->size && rest->data[size] >= ' ' && rest->data[size] < 0x7f &&
+           rest->data[size] != '"' && rest->data[size] != '\\')
+        size++;
+    if (size == rest->size || rest->data[size] != '"')
+        return false;
+    *out = bytes_of(rest->data, size);
+    *rest = bytes_of(rest->data + size + 1, rest->size - size - 1);
+    return true;
+}
+
+bool
+json_body_is_plain(struct bytes body, struct bytes *value, struct bytes *encoding)
+{
+    struct bytes name;
+
+    *value = *encoding = (struct bytes){0};
+    if (!take_byte(&body, '{') || !take_plain(&body, &name) ||
+        !bytes_equal(name, bytes_of_text("value")) || !take_byte(&body, ':') ||
+        !take_plain(&body, value))
+        return false;
+    if (take_byte(&body, ',') &&
+        (!take_plain(&body, &name) || !bytes_equal(name, bytes_of_text("encoding")) ||
+         !take_byte(&body, ':') || !take_plain(&body, encoding) || encoding->size == 0))
+        return false;
+    if (!take_byte(&body, '}'))
+        return false;
+    skip_space(&body);
+    return body.size == 0;
+}
+
 enum vault_err
 json_body_parse(struct bytes body, struct arena *arena, struct request *request)
 {
     enum vault_err err;
     json_t *object;
+    struct bytes value, encoding;
 
+    if (json_body_is_plain(body, &value, &encoding)) {
+        err = take_encoding_text(encoding, request);
+        return err == OK ? take_value_text(value, arena, request) : err;
+    }
     if (!json_shape_within(body, 1, BODY_COMMAS_MAX))
         return ERR_BAD_JSON;
     object = json_load_strict(body, JSON_BODY_FLAGS, &err);

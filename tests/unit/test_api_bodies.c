@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/json_body.h"
 #include "crypto/base64.h"
 
 static enum vault_err
@@ -59,6 +60,67 @@ credentials(void **state)
     assert_int_equal(with_header(&f, "/v1/secrets/a", "authorization", longest),
                      ERR_UNAUTHENTICATED);
     fixture_end(&f);
+}
+
+/* Whatever is taken for plain is what jansson reads. False: it was not taken for plain. */
+static bool
+plain_is_right(struct bytes body)
+{
+    struct bytes value, encoding;
+    enum vault_err err;
+    if (!json_body_is_plain(body, &value, &encoding))
+        return false;
+    json_t *object = json_load_strict(body, JSON_BODY_FLAGS, &err);
+    assert_int_equal(err, OK);
+    assert_int_equal(json_object_size(object), encoding.size > 0 ? 2 : 1);
+    const json_t *text = json_object_get(object, "value");
+    assert_true(bytes_equal(value, bytes_of(json_string_value(text), json_string_length(text))));
+    text = json_object_get(object, "encoding");
+    if (encoding.size > 0)
+        assert_true(
+            bytes_equal(encoding, bytes_of(json_string_value(text), json_string_length(text))));
+    json_decref(object);
+    return true;
+}
+
+/* Each byte of some bodies in turn as every other, or gone, and each body cut off. */
+static void
+plain_bodies(void **state)
+{
+    static const char *const plain[] = {"{\"value\":\"a b\"}", "{ \"value\" : \"\" }\r\n",
+                                        "{\"value\":\"YQ==\",\n\t\"encoding\":\"base64\"}"};
+    static const char *const others[] = {
+        "",
+        "{}",
+        "{\"value\":\"\\u0061\"}",
+        "{\"value\":\"\xc3\xa9\"}",
+        "{\"value\":1}",
+        "{\"value\":\"a\",}",
+        "{\"value\":\"a\",\"value\":\"a\"}",
+        "{\"value\":\"a\",\"encoding\":\"\"}",
+        "{\"encoding\":\"text\",\"value\":\"a\"}",
+        "{\"value\":\"a\"} x",
+        "{\"value\":\"a\",\"expected_version\":1}",
+    };
+    char changed[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        size_t size = strlen(plain[i]);
+        assert_true(plain_is_right(bytes_of_text(plain[i])));
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memcpy(changed, plain[i], size);
+                changed[at] = (char)byte;
+                (void)plain_is_right(bytes_of(changed, size));
+            }
+            memmove(changed + at, plain[i] + at + 1, size - at - 1);
+            (void)plain_is_right(bytes_of(changed, size - 1));
+            if (plain[i][at] == '}')
+                assert_false(plain_is_right(bytes_of(plain[i], at)));
+        }
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(plain_is_right(bytes_of_text(others[i])));
 }
 
 static void
@@ -511,6 +573,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(credentials),
+        cmocka_unit_test(plain_bodies),
         cmocka_unit_test(request_ids),
         cmocka_unit_test(tenant_header),
         cmocka_unit_test(headers_come_once),
