@@ -20,11 +20,14 @@ enum {
     PRINTF_FIRST = 128,
 };
 
-/* Beyond `used` a block is all zero, so that memory taken from it needs no clearing. */
+/*
+ * From `used` to `zeroed` a block is all zero, so that memory taken from there needs no clearing. What
+ * lies behind has not been touched: most blocks are never filled.
+ */
 struct arena_block {
     struct arena_block *older;
     size_t capacity;
-    size_t used;
+    size_t used, zeroed;
     _Alignas(ARENA_ALIGN) uint8_t data[];
 };
 
@@ -82,12 +85,11 @@ arena_next_capacity(const struct arena *arena, size_t need)
 static struct arena_block *
 arena_block_new(struct arena_block *older, size_t capacity)
 {
-    struct arena_block *block = calloc(1, sizeof(*block) + capacity);
+    struct arena_block *block = malloc(sizeof(*block) + capacity);
 
     if (!block)
         return NULL;
-    block->older = older;
-    block->capacity = capacity;
+    *block = (struct arena_block){.older = older, .capacity = capacity};
     return block;
 }
 
@@ -98,8 +100,8 @@ arena_block_free(struct arena_block *block)
     free(block);
 }
 
-void *
-arena_alloc(struct arena *arena, size_t size)
+static void *
+take(struct arena *arena, size_t size, bool exact)
 {
     struct arena_block *block = arena->blocks;
     size_t need;
@@ -113,7 +115,8 @@ arena_alloc(struct arena *arena, size_t size)
 
     need = arena_round(size);
     if (!block || need > block->capacity - block->used) {
-        block = arena_block_new(arena->blocks, arena_next_capacity(arena, need));
+        size_t capacity = exact ? need : arena_next_capacity(arena, need);
+        block = arena_block_new(arena->blocks, capacity);
         if (!block)
             return NULL;
         arena->blocks = block;
@@ -121,7 +124,24 @@ arena_alloc(struct arena *arena, size_t size)
     out = block->data + block->used;
     block->used += need;
     arena->used += need;
+    if (block->used > block->zeroed) {
+        size_t left = block->used - block->zeroed;
+        memset(block->data + block->zeroed, 0, left);
+        block->zeroed = block->used;
+    }
     return out;
+}
+
+void *
+arena_alloc(struct arena *arena, size_t size)
+{
+    return take(arena, size, false);
+}
+
+void *
+arena_alloc_last(struct arena *arena, size_t size)
+{
+    return take(arena, size, true);
 }
 
 enum vault_err

@@ -50,6 +50,8 @@ struct arena {
 void arena_init(struct arena *arena, size_t limit);
 void *arena_alloc(struct arena *arena,
                   size_t size); /* zeroed, aligned to 16; NULL: no memory or over the limit */
+/* The same where little or nothing more will be taken: no block is made larger than that. */
+void *arena_alloc_last(struct arena *arena, size_t size);
 /* Copies `src`; an empty view gives an empty view. On NULL memory: ERR_NOMEM and *out empty. */
 MUST_CHECK enum vault_err arena_copy(struct arena *arena, struct bytes src, struct bytes *out);
 void

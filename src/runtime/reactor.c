@@ -99,24 +99,44 @@ execute_send_soon(void *context, uint8_t to, struct bytes encoded)
     links_send_soon(r->links, to, encoded);
 }
 
+static size_t
+changes_bytes(const struct store_change *changes, size_t count)
+{
+    size_t bytes = count * sizeof(*changes);
+    for (size_t i = 0; i < count; i++)
+        bytes += changes[i].key.size + changes[i].value.size;
+    return bytes;
+}
+
+static struct bytes
+put_copy(uint8_t **at, struct bytes from)
+{
+    struct bytes copy = bytes_of(*at, from.size);
+    if (from.size == 0)
+        return (struct bytes){0};
+    memcpy(*at, from.data, from.size);
+    *at += from.size;
+    return copy;
+}
+
 /*
- * Copies of everything, since the request travels to another thread and the step's memory ends
- * before.
+ * Copies of everything, in one piece, since the request travels to another thread and the step's
+ * memory ends before.
  */
 static enum vault_err
 copy_changes(struct storage_request *q, const struct effect *effect)
 {
+    const struct store_change *changes = effect->u.store.changes;
     size_t count = effect->u.store.count;
-    q->changes = arena_alloc(&q->arena, count * sizeof(*q->changes));
+    q->changes = arena_alloc_last(&q->arena, changes_bytes(changes, count));
     if (!q->changes)
         return ERR_NOMEM;
+    uint8_t *at = (uint8_t *)(q->changes + count);
     q->change_count = count;
     for (size_t i = 0; i < count; i++) {
-        const struct store_change *from = &effect->u.store.changes[i];
-        q->changes[i].kind = from->kind;
-        if (arena_copy(&q->arena, from->key, &q->changes[i].key) != OK ||
-            arena_copy(&q->arena, from->value, &q->changes[i].value) != OK)
-            return ERR_NOMEM;
+        q->changes[i].kind = changes[i].kind;
+        q->changes[i].key = put_copy(&at, changes[i].key);
+        q->changes[i].value = put_copy(&at, changes[i].value);
     }
     return OK;
 }

@@ -65,6 +65,31 @@ arena_gives_zeroed_aligned_memory(void **state)
     assert_null(arena.blocks);
 }
 
+/* New memory of a kept block, and memory that was handed out before it was reset. */
+static void
+arena_zeroes_what_was_used(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    for (size_t round = 1; round < 40; round++) {
+        for (size_t size = round; size < 4000; size += 37 * round) {
+            uint8_t *data =
+                round % 3 == 0 ? arena_alloc_last(&arena, size) : arena_alloc(&arena, size);
+            assert_non_null(data);
+            assert_int_equal((uintptr_t)data % 16, 0);
+            for (size_t i = 0; i < size; i++)
+                assert_int_equal(data[i], 0);
+            memset(data, 0xa5, size);
+            if (size % 5 == 0)
+                arena_reset(&arena);
+        }
+        arena_reset(&arena);
+    }
+    arena_close(&arena);
+}
+
 static void
 arena_keeps_its_limit(void **state)
 {
@@ -79,7 +104,8 @@ arena_keeps_its_limit(void **state)
     arena_reset(&arena);
     assert_non_null(arena_alloc(&arena, 60)); /* counted as 64 */
     assert_null(arena_alloc(&arena, 37));
-    assert_non_null(arena_alloc(&arena, 36)); /* still usable after a refusal */
+    assert_null(arena_alloc_last(&arena, 37));
+    assert_non_null(arena_alloc_last(&arena, 36)); /* still usable after a refusal */
     arena_close(&arena);
 
     arena_init(&arena, SIZE_MAX);
@@ -224,6 +250,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compares_views),
         cmocka_unit_test(arena_gives_zeroed_aligned_memory),
+        cmocka_unit_test(arena_zeroes_what_was_used),
         cmocka_unit_test(arena_keeps_its_limit),
         cmocka_unit_test(arena_drops_large_blocks_on_reset),
         cmocka_unit_test(arena_copies),
