@@ -26,6 +26,7 @@ enum {
 struct inbox_item {
     struct inbox_item *next;
     enum actor_id actor;
+    bool leaves; /* for another node: a notice */
     struct msg msg;
 };
 
@@ -399,7 +400,10 @@ static bool
 put_off(struct node *node, const struct msg *msg)
 {
     struct inbox *to = put_off_to(node, msg);
-    return to && post_copy(to, &node->put_off_memory, msg, msg->from, msg->to);
+    if (!to || !post_copy(to, &node->put_off_memory, msg, msg->from, msg->to))
+        return false;
+    to->last->leaves = msg->to != node->membership.self;
+    return true;
 }
 
 static void
@@ -418,10 +422,9 @@ may_overtake(const struct msg *msg)
 
 /* What this node sends to itself. */
 static bool
-post_to_self(struct node *node, const struct step *st, struct msg *msg)
+post_to_self(struct node *node, const struct step *st, const struct msg *msg)
 {
     uint8_t self = node->membership.self;
-    msg->from = self;
     bool may = node->in_turn || (put_off_to(node, msg) && sim_maybe(st, self_message_later));
     if (may && put_off(node, msg))
         return true;
@@ -543,17 +546,10 @@ stamp(const struct node *node, struct msg *msg)
 }
 
 static void
-send(struct node *node, const struct step *st, const struct node_executor *executor,
-     struct msg *msg)
+send_encoded(struct node *node, const struct step *st, const struct node_executor *executor,
+             const struct msg *msg)
 {
     struct buf *encoded = &node->encoded;
-    stamp(node, msg);
-    if (msg->to == node->membership.self) {
-        if (sim_maybe(st, self_message_lost) || !post_to_self(node, st, msg))
-            log_event(st->log, LOG_WARN, "node", "lost",
-                      log_text("kind", msg_kind_name(msg->kind)));
-        return;
-    }
     enum vault_err err = msg_encode(msg, encoded);
     if (err != OK)
         log_event(st->log, LOG_ERROR, "node", "not_sent",
@@ -564,6 +560,21 @@ send(struct node *node, const struct step *st, const struct node_executor *execu
     encoded->size = 0;
     if (encoded->capacity > ENCODED_BYTES_KEPT)
         buf_close(encoded);
+}
+
+static void
+send(struct node *node, const struct step *st, const struct node_executor *executor,
+     struct msg *msg)
+{
+    msg->from = node->membership.self;
+    stamp(node, msg);
+    if (msg->to == node->membership.self) {
+        if (sim_maybe(st, self_message_lost) || !post_to_self(node, st, msg))
+            log_event(st->log, LOG_WARN, "node", "lost",
+                      log_text("kind", msg_kind_name(msg->kind)));
+    } else if (!node->in_turn || msg->kind != MSG_CHOSEN || !put_off(node, msg)) {
+        send_encoded(node, st, executor, msg);
+    }
 }
 
 static void
@@ -591,7 +602,9 @@ run_inbox(struct node *node, const struct step *st, const struct node_executor *
 {
     struct inbox_item *item;
     while ((item = inbox_pop(&node->inbox))) {
-        if (handle(node, st, item->actor, &item->msg) == OK)
+        if (item->leaves)
+            send_encoded(node, st, executor, &item->msg);
+        else if (handle(node, st, item->actor, &item->msg) == OK)
             execute(node, st, executor);
     }
     if (!node->own_writes.first && !node->notices.first && node->put_off_memory.used > 0)

@@ -96,9 +96,9 @@ void node_turn_write(struct node *node, const struct step *st,
 bool node_waits_for_trail(const struct node *node);
 /*
  * Where few requests are under way here, something is put off until later in the turn: this node's
- * own copy of an offer until the frames to the others have left, the notice that one is chosen until
- * all else has been done. The turn is to have these two then; false: there was nothing. Outside of
- * turns nothing is put off.
+ * own copy of an offer until the frames to the others have left; the notice that one is chosen, to
+ * this node or from it, until all else has been done. The turn is to have these two then; false:
+ * there was nothing. Outside of turns nothing is put off.
  */
 bool node_turn_own_writes(struct node *node, const struct step *st,
                           const struct node_executor *executor);
