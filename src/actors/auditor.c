@@ -317,6 +317,29 @@ put_change(const struct step *st, enum store_change_kind kind, const struct row_
     return arena_copy(st->arena, row_key_bytes(key), &change->key) == OK;
 }
 
+/* Blocks say the rest by themselves (auditor_load.h). */
+static bool
+state_is_due(const struct auditor *a, uint64_t kept_from)
+{
+    return a->tree.size == 0 || kept_from != a->kept_from ||
+           (a->next_block + 1) % AUDIT_STATE_EVERY == 0;
+}
+
+/* In the step's arena; empty: no memory. */
+static struct bytes
+state_after(const struct auditor *a, const struct step *st, uint64_t kept_from)
+{
+    struct buf state = {0};
+    struct bytes copy = {0};
+
+    if (auditor_state_encode(a, a->next_block + 1, kept_from, a->block_hash, &a->tree_after,
+                             &state) != OK ||
+        arena_copy(st->arena, buf_bytes(&state), &copy) != OK)
+        copy = (struct bytes){0};
+    buf_close(&state);
+    return copy;
+}
+
 static void
 store_block(struct auditor *a, const struct step *st, struct effects *out)
 {
@@ -324,19 +347,15 @@ store_block(struct auditor *a, const struct step *st, struct effects *out)
         arena_alloc(st->arena, (2 + AUDIT_DROPPED_AT_ONCE) * sizeof(*changes));
     uint64_t kept_from = kept_from_next(a);
     struct row_key key;
-    struct buf state = {0};
-    struct bytes value = {0};
     size_t count = 0;
 
-    bool made = changes &&
-                auditor_state_encode(a, a->next_block + 1, kept_from, a->block_hash, &a->tree_after,
-                                     &state) == OK &&
-                arena_copy(st->arena, buf_bytes(&state), &value) == OK;
-    buf_close(&state);
     row_key_audit(a->next_block, &key);
-    made = made && put_change(st, STORE_PUT, &key, buf_bytes(&a->block), changes, &count);
-    row_key_audit_state(&key);
-    made = made && put_change(st, STORE_PUT, &key, value, changes, &count);
+    bool made = changes && put_change(st, STORE_PUT, &key, buf_bytes(&a->block), changes, &count);
+    if (made && state_is_due(a, kept_from)) {
+        struct bytes state = state_after(a, st, kept_from);
+        row_key_audit_state(&key);
+        made = state.size > 0 && put_change(st, STORE_PUT, &key, state, changes, &count);
+    }
     for (uint64_t old = a->kept_from; made && old < kept_from; old++) {
         row_key_audit(old, &key);
         made = put_change(st, STORE_DELETE, &key, (struct bytes){0}, changes, &count);

@@ -1,8 +1,9 @@
 /*
  * The auditor: keeps this node's audit trail, and of the others' what they have signed of theirs.
  *
- * Records that are noted gather into a block. A block is written (row 'a', and where the trail
- * stands in row 'm' "audit", in one batch) as soon as the one before it is, and the turn of the loop
+ * Records that are noted gather into a block. A block is written (row 'a', and with the first of an
+ * epoch, every 16th and what drops old ones, in the same batch, where the trail stands in row 'm'
+ * "audit") as soon as the one before it is, and the turn of the loop
  * is over in which something was noted; so under load a block holds what has come in meanwhile.
  * What leaves the node in a step that noted something is held back by the node until that block is
  * written (actors/audit_hold.h). If it cannot be written, what was held is refused, requests are
@@ -26,6 +27,7 @@ enum {
     AUDIT_TICK_MS = 1000,
     AUDIT_BLOCKS_KEPT = 1 << 20, /* unless told otherwise; older ones are dropped */
     AUDIT_DROPPED_AT_ONCE = 4,   /* with each new one */
+    AUDIT_STATE_EVERY = 16,      /* blocks: so many are read at the start, at most */
     AUDIT_ASKED_BUCKETS = 256,
 };
 

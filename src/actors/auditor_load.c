@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST };
-enum { STATE_FIELDS = 7, HEADS_MAX = 512 };
+enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST, LOAD_NEWER };
+enum { STATE_FIELDS = 7, HEADS_MAX = 512, NEWER_PAGE = AUDIT_STATE_EVERY };
 
 void
 auditor_unavailable(struct auditor *a, const struct step *st, enum vault_err err)
@@ -197,6 +197,56 @@ on_last(struct auditor *a, const struct step *st, const struct msg_loaded *loade
     ask_heads(a, st, out);
 }
 
+/* ---- blocks that are newer than that row ---- */
+
+static void
+ask_newer(struct auditor *a, const struct step *st, struct effects *out)
+{
+    struct row_key prefix, last;
+    struct bytes key, after = {0};
+    row_key_table(ROW_AUDIT, &prefix);
+    row_key_audit(a->next_block - 1, &last);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK ||
+        (a->next_block > 0 && arena_copy(st->arena, row_key_bytes(&last), &after) != OK))
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, LOAD_NEWER, key, after, NEWER_PAGE, true);
+}
+
+/* It goes on from where the trail is known to stand, and the trail stands after it now. */
+static bool
+goes_on(struct auditor *a, struct bytes encoded)
+{
+    struct audit_block block;
+    if (audit_block_decode(encoded, &block) != OK || block.number != a->next_block ||
+        memcmp(block.epoch, a->epoch, AUDIT_EPOCH_BYTES) != 0 ||
+        memcmp(block.previous, a->previous, HASH_BYTES) != 0 || block.before.size != a->tree.size ||
+        audit_block_after(&block, &a->tree) != OK)
+        return false;
+    audit_block_hash(encoded, a->previous);
+    a->next_block++;
+    return true;
+}
+
+static void
+on_newer(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
+{
+    bool whole = loaded->err == OK;
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    for (size_t i = 0; whole && i < loaded->count; i++)
+        whole = goes_on(a, loaded->rows[i].value);
+    if (!whole)
+        find_end(a, st, out);
+    else if (loaded->more)
+        ask_newer(a, st, out);
+    else
+        ask_heads(a, st, out);
+}
+
 static void
 on_state(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
          struct effects *out)
@@ -205,12 +255,13 @@ on_state(struct auditor *a, const struct step *st, const struct msg_loaded *load
         load_failed(a, st, loaded->err);
         return;
     }
-    if (loaded->err != OK || (loaded->count == 1 && loaded->rows[0].found &&
-                              decode_state(a, loaded->rows[0].value) != OK)) {
+    bool found = loaded->err == OK && loaded->count == 1 && loaded->rows[0].found;
+    if (loaded->err != OK || (found && decode_state(a, loaded->rows[0].value) != OK))
         find_end(a, st, out);
-        return;
-    }
-    ask_heads(a, st, out);
+    else if (found)
+        ask_newer(a, st, out);
+    else
+        ask_heads(a, st, out);
 }
 
 static void
@@ -248,6 +299,8 @@ auditor_loaded(struct auditor *a, const struct step *st, const struct msg_loaded
         on_found(a, st, loaded, out);
     else if (loaded->tag == LOAD_LAST)
         on_last(a, st, loaded, out);
+    else if (loaded->tag == LOAD_NEWER)
+        on_newer(a, st, loaded, out);
     else if (loaded->tag == LOAD_HEADS)
         on_heads(a, st, loaded);
     return loaded->tag == LOAD_HEADS && a->loaded;

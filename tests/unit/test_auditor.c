@@ -481,6 +481,102 @@ test_goes_on_after_what_it_finds(void **state)
     }
 }
 
+static uint64_t
+blocks_of(struct actor_cluster *ac, unsigned node)
+{
+    struct found found;
+    look(ac, node, "a", &found);
+    assert_int_equal(found.finding.verdict, AUDIT_INTACT);
+    return found.blocks;
+}
+
+static bool
+state_row(struct actor_cluster *ac, unsigned node, struct bytes *out)
+{
+    struct row_key key;
+    row_key_audit_state(&key);
+    return ac_get(ac, node, &key, out);
+}
+
+/*
+ * The row that says where the trail stands is written with some blocks only; wherever a process ends
+ * the trail goes on after the last block, in the same epoch.
+ */
+static void
+test_blocks_after_the_state_count(void **state)
+{
+    unsigned unwritten = 0;
+    (void)state;
+    for (unsigned reads = 0; reads < 20; reads++) {
+        struct actor_cluster *ac = cluster(40 + reads);
+        struct audit_block first, last;
+        struct bytes before, after, row;
+        struct row_key key;
+        assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
+        for (unsigned i = 0; i < reads; i++)
+            assert_true(ac_value_is(ac_read(ac, 0, "a"), "value"));
+        ac_run_ms(ac, 50);
+        uint64_t blocks = blocks_of(ac, 0);
+        assert_true(blocks > reads);
+        assert_true(state_row(ac, 0, &before));
+        uint8_t *copy = malloc(before.size);
+        size_t size = before.size;
+        memcpy(copy, before.data, size);
+        ac_crash_losing(ac, 0, false);
+        ac_start(ac, 0);
+        ac_run_ms(ac, 3000);
+        assert_true(state_row(ac, 0, &after));
+        unwritten += bytes_equal(bytes_of(copy, size), after);
+        free(copy);
+        assert_true(blocks_of(ac, 0) > blocks);
+        row_key_audit(0, &key);
+        assert_true(ac_get(ac, 0, &key, &row));
+        assert_int_equal(audit_block_decode(row, &first), OK);
+        uint8_t epoch[AUDIT_EPOCH_BYTES];
+        memcpy(epoch, first.epoch, sizeof(epoch));
+        row_key_audit(blocks, &key); /* the first of the next process */
+        assert_true(ac_get(ac, 0, &key, &row));
+        assert_int_equal(audit_block_decode(row, &last), OK);
+        assert_memory_equal(last.epoch, epoch, sizeof(epoch));
+        ac_free(ac);
+    }
+    assert_true(unwritten > 0);
+}
+
+/* A block behind that row that does not go on from it is one more reason for a new epoch. */
+static void
+test_a_block_after_the_state_is_rotten(void **state)
+{
+    struct actor_cluster *ac = cluster(70);
+    struct row_key key;
+    struct audit_block first, next;
+    struct bytes row;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "value"));
+    ac_run_ms(ac, 50);
+    uint64_t blocks = blocks_of(ac, 0);
+    assert_true(blocks >= 4 && blocks % AUDIT_STATE_EVERY >= 2);
+    row_key_audit(0, &key);
+    assert_true(ac_get(ac, 0, &key, &row));
+    assert_int_equal(audit_block_decode(row, &first), OK);
+    uint8_t epoch[AUDIT_EPOCH_BYTES];
+    memcpy(epoch, first.epoch, sizeof(epoch));
+    ac_crash_losing(ac, 0, false);
+    row_key_audit(blocks - 1, &key);
+    ac_put(ac, 0, &key, bytes_of_text("rubbish"));
+    ac_start(ac, 0);
+    ac_run_ms(ac, 3000);
+    row_key_audit(blocks, &key);
+    assert_true(ac_get(ac, 0, &key, &row));
+    assert_int_equal(audit_block_decode(row, &next), OK);
+    assert_memory_not_equal(next.epoch, epoch, sizeof(epoch));
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "value"));
+    ac_free(ac);
+}
+
 /* One buffer encodes all records: nothing of a record stays in it when the record has gone. */
 static void
 test_a_noted_record_is_wiped(void **state)
@@ -525,6 +621,8 @@ main(void)
         cmocka_unit_test(test_reads_fail_at_the_start),
         cmocka_unit_test(test_no_head_is_forgotten_when_reads_fail),
         cmocka_unit_test(test_goes_on_after_what_it_finds),
+        cmocka_unit_test(test_blocks_after_the_state_count),
+        cmocka_unit_test(test_a_block_after_the_state_is_rotten),
         cmocka_unit_test(test_a_noted_record_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
