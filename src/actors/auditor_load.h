@@ -1,7 +1,8 @@
 /*
- * Where the audit trail stands, read once after the start: the row that says so, the blocks that came
- * after it, and the newest heads of all nodes. Where that row, or one of those blocks, is lost or does not verify, the blocks themselves tell: what
- * is there stays there, and a new epoch begins after the last of them.
+ * Where the audit trail stands, read once after the start: the row that says so, the blocks that
+ * came after it, and the newest heads of all nodes. Where that row, or one of those blocks, is lost
+ * or does not verify, the blocks themselves tell: what is there stays there, and a new epoch begins
+ * after the last of them.
  *
  * Nothing can be written before it is known. What cannot be read for want of memory or of the disk
  * is asked for again with the next tick; until then the trail is unavailable.

@@ -17,9 +17,9 @@ MUST_CHECK enum vault_err json_body_parse(struct bytes body, struct arena *arena
                                           struct request *request);
 
 /*
- * The body is an object of "value" and perhaps, after it, "encoding", strings of visible ASCII in which
- * nothing is escaped: views into it. Nearly all bodies are, and need no tree to be built. Everything
- * else, right or wrong, is for jansson to judge. `encoding` empty: none was given.
+ * The body is an object of "value" and perhaps, after it, "encoding", strings of visible ASCII in
+ * which nothing is escaped: views into it. Nearly all bodies are, and need no tree to be built.
+ * Everything else, right or wrong, is for jansson to judge. `encoding` empty: none was given.
  */
 bool json_body_is_plain(struct bytes body, struct bytes *value, struct bytes *encoding);
 

@@ -21,8 +21,8 @@ enum {
 };
 
 /*
- * From `used` to `zeroed` a block is all zero, so that memory taken from there needs no clearing. What
- * lies behind has not been touched: most blocks are never filled.
+ * From `used` to `zeroed` a block is all zero, so that memory taken from there needs no clearing.
+ * What lies behind has not been touched: most blocks are never filled.
  */
 struct arena_block {
     struct arena_block *older;

@@ -499,8 +499,8 @@ state_row(struct actor_cluster *ac, unsigned node, struct bytes *out)
 }
 
 /*
- * The row that says where the trail stands is written with some blocks only; wherever a process ends
- * the trail goes on after the last block, in the same epoch.
+ * The row that says where the trail stands is written with some blocks only; wherever a process
+ * ends the trail goes on after the last block, in the same epoch.
  */
 static void
 test_blocks_after_the_state_count(void **state)
