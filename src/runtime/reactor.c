@@ -780,6 +780,8 @@ arm_wake_timer(struct reactor *r)
         wake_timer_at(&r->wake_timer, due);
     if (links_due(r->links, &due))
         wake_timer_at(&r->wake_timer, due);
+    if (node_has_put_off(r->node)) /* since this turn has seen to that */
+        wake_timer_at(&r->wake_timer, r->turn_ended);
     if (r->soon.first)
         wake_timer_at(&r->wake_timer, instant_add(r->turn_ended, duration_ms(COMMIT_SOON_MS)));
 }
