@@ -106,6 +106,8 @@ init_actors(struct node *node, const struct node_options *options, uint64_t seed
                                         .map_seed = seed,
                                         .paths_max = options->paths_max,
                                         .dealings_apart = options->dealings_apart,
+                                        .secrets = options->secrets,
+                                        .shares_kept = options->shares_kept,
                                         .digests = &node->digests};
     struct coordinator_options coordinator = {.membership = &node->membership,
                                               .secrets = options->secrets,

@@ -54,6 +54,7 @@ struct node_options {
     struct signing_keys signers[NODES_MAX]; /* as found */
     bool audit_names_hashed;                /* names in the audit trail: by a key of this node */
     uint64_t audit_blocks_kept;             /* 0: default */
+    size_t shares_kept; /* opened, for readers, in so many slots of `secrets` beside all others */
 };
 
 /*

@@ -45,6 +45,50 @@ kept_find(struct kept *kept, struct kept_rows *of, uint64_t version,
     return &of->loaded;
 }
 
+enum vault_err
+kept_init(struct kept *kept, struct secret_arena *arena, size_t shares_max)
+{
+    if (shares_max == 0)
+        return OK;
+    kept->holders = calloc(shares_max, sizeof(*kept->holders));
+    if (!kept->holders)
+        return ERR_NOMEM;
+    kept->arena = arena;
+    kept->shares_max = shares_max;
+    return OK;
+}
+
+static void
+drop_share(struct kept *kept, struct kept_rows *of)
+{
+    if (!of || !of->share.data)
+        return;
+    kept->holders[of->holder] = NULL;
+    secret_free(kept->arena, &of->share);
+}
+
+struct bytes
+kept_share(const struct kept_rows *of)
+{
+    return of && of->share.data ? secret_bytes(&of->share) : (struct bytes){0};
+}
+
+void
+kept_share_put(struct kept *kept, struct kept_rows *of, struct bytes share)
+{
+    bool has_place = of->share.data != NULL;
+    drop_share(kept, of);
+    if (kept->shares_max == 0 || share.size == 0 || share.size > SECRET_BYTES_MAX)
+        return;
+    if (!has_place) {
+        of->holder = kept->next_holder;
+        kept->next_holder = (kept->next_holder + 1) % kept->shares_max;
+        drop_share(kept, kept->holders[of->holder]);
+    }
+    if (secret_copy(kept->arena, share, &of->share) == OK)
+        kept->holders[of->holder] = of;
+}
+
 static struct bytes
 copy_into(struct bytes from, uint8_t **at)
 {
@@ -100,6 +144,7 @@ kept_forget(struct kept *kept, struct kept_rows **of)
     if (!rows)
         return;
     *of = NULL;
+    drop_share(kept, rows);
     unlink_rows(kept, rows);
     kept->bytes -= rows->bytes;
     rows->owner = NULL;
@@ -144,4 +189,7 @@ kept_close(struct kept *kept)
 {
     assert(!kept->oldest);
     kept_sweep(kept);
+    free(kept->holders);
+    kept->holders = NULL;
+    kept->shares_max = 0;
 }

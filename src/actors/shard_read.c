@@ -70,10 +70,17 @@ fill_share(struct shard_work *w, struct bytes key, struct bytes sealed, struct m
 {
     if (sealed.size == 0)
         return;
+    struct kept_rows *kept = w->path->kept;
+    bool from_kept = kept && w->rows == &kept->loaded;
+    struct bytes share = from_kept ? kept_share(kept) : (struct bytes){0};
     state->share_state = SHARE_HELD;
+    if (share.size > 0 && arena_copy(w->st->arena, share, &state->share) == OK)
+        return;
     if (shard_share_unseal(w, key, sealed, &state->share) != OK) {
         state->share_state = SHARE_BAD;
         alarms_share_bad(w->s->membership, w->st, w->s->membership->self);
+    } else if (from_kept) {
+        kept_share_put(&w->s->kept, kept, state->share);
     }
 }
 

@@ -214,7 +214,8 @@ shard_store_init(struct shard_store *s, const struct shard_store_options *option
     s->slots = calloc(s->paths_max, sizeof(*s->slots));
     s->free_slots = calloc(s->paths_max, sizeof(*s->free_slots));
     if (!s->slots || !s->free_slots || path_map_init(&s->paths, s->paths_max, options->map_seed) ||
-        path_filter_init(&s->on_disk)) {
+        path_filter_init(&s->on_disk) ||
+        kept_init(&s->kept, options->secrets, options->shares_kept)) {
         shard_store_close(s);
         return ERR_NOMEM;
     }

@@ -59,6 +59,8 @@ struct shard_store_options {
     size_t paths_max;             /* entries kept in memory; 0: SHARD_PATHS_MAX */
     struct digest_index *digests; /* borrowed: told of every durable change of a path row; NULL:
                                      nobody is */
+    struct secret_arena *secrets; /* borrowed; may be NULL where no share is kept */
+    size_t shares_kept;           /* opened, for readers, in so many slots of `secrets` */
     bool dealings_apart; /* small public parts have rows of their own too, as older releases made
                             them: for tests */
 };

@@ -606,6 +606,7 @@ make_node(struct reactor *r)
                                    .finding = o->finding,
                                    .incarnation_known = o->incarnation_known,
                                    .secrets = o->secrets,
+                                   .shares_kept = o->shares_kept,
                                    .ring = o->ring,
                                    .share_wrap_key = o->share_wrap_key,
                                    .master = o->master,

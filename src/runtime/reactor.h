@@ -19,6 +19,7 @@ struct reactor_options {
     struct store *store;                 /* borrowed */
     struct storage_io *storage;          /* borrowed */
     struct secret_arena *secrets;        /* borrowed; closed */
+    size_t shares_kept;                  /* actors/node.h */
     struct share_keyring *ring;          /* borrowed */
     const struct secret *share_wrap_key; /* borrowed */
     const struct master_key *master;     /* borrowed; NULL: none */

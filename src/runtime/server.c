@@ -28,6 +28,7 @@
 enum {
     WHY_BYTES = 2048,
     SECRET_SLOTS_FIXED = 256 + BUCKETS_MAX,
+    SHARES_KEPT = 16384, /* 1 MiB of locked memory */
     STORAGE_QUEUE_MAX = 1 << 17,
     CHECKPOINT_LOG_BYTES = 128 * 1024 * 1024,
 };
@@ -38,6 +39,7 @@ struct server {
     struct log_sink log;
     char why[WHY_BYTES];
     struct secret_arena *secrets;
+    size_t shares_kept; /* slots of `secrets` for shares that were read a moment ago */
     struct secret share_wrap_key;
     struct secret share_file_key; /* the file of share keys is sealed under it */
     struct master_key master;
@@ -86,7 +88,10 @@ make_secrets(struct server *s)
 {
     size_t slots =
         SECRET_SLOTS_FIXED + s->config->node.requests_max * s->config->cluster.share_count;
-    enum vault_err err = secret_arena_new(slots, &s->secrets);
+    enum vault_err err = secret_arena_new(slots + SHARES_KEPT, &s->secrets);
+    s->shares_kept = err == OK ? SHARES_KEPT : 0;
+    if (err != OK) /* it can do without */
+        err = secret_arena_new(slots, &s->secrets);
     if (err != OK)
         snprintf(s->why, sizeof(s->why),
                  "%zu KiB of memory for keys cannot be locked: raise the limit (ulimit -l, "
@@ -311,6 +316,7 @@ start_reactor(struct server *s)
                                       .store = s->found.store,
                                       .storage = s->storage,
                                       .secrets = s->secrets,
+                                      .shares_kept = s->shares_kept,
                                       .ring = &s->ring,
                                       .share_wrap_key = &s->share_wrap_key,
                                       .master = s->has_master ? &s->master : NULL,

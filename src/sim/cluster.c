@@ -8,7 +8,9 @@
 #include "sim/world.h"
 
 enum {
-    SECRET_SLOTS = 1024 + 16,
+    SHARES_KEPT = 4,         /* fewer than paths, so that they make room for each other */
+    SHARES_KEPT_COSTS = 256, /* where costs are counted: for all of them */
+    SECRET_SLOTS = 1024 + 16 + SHARES_KEPT_COSTS,
     STEP_ARENA_BYTES = 96 * 1024 * 1024,
     KEYS_LOOK_MS = 2000,
     RESTART_MS_MAX = 5000,
@@ -473,6 +475,7 @@ node_boot(struct world *world, unsigned node)
         .cluster = n->mismatched ? &world->other_cluster : &world->cluster,
         .self = (uint8_t)node,
         .secrets = n->secrets,
+        .shares_kept = world->options.cost_nodes > 0 ? SHARES_KEPT_COSTS : SHARES_KEPT,
         .ring = &n->ring,
         .share_wrap_key = &n->wrap_key,
         .requests_max = world->options.requests_max,

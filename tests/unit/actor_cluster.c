@@ -8,7 +8,8 @@
 enum {
     REQUESTS_MAX = 64,
     DEADLINE_MS = 5000,
-    SECRET_SLOTS = 1024,
+    SHARES_KEPT = 4, /* fewer than paths in some tests */
+    SECRET_SLOTS = 1024 + SHARES_KEPT,
     BUCKETS = 4,
     LINK_NOTICE_MS = 1000,
     START_MS_MAX = 5000,
@@ -502,6 +503,7 @@ ac_start(struct actor_cluster *ac, unsigned node)
         .cluster = &ac->cluster,
         .self = (uint8_t)node,
         .secrets = n->secrets,
+        .shares_kept = SHARES_KEPT,
         .ring = &n->ring,
         .share_wrap_key = &n->wrap_key,
         .requests_max = ac->options.requests_max,

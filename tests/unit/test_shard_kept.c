@@ -30,6 +30,88 @@ put(struct kept *kept, struct kept_rows **of, uint64_t version, size_t size)
     free(value);
 }
 
+static size_t
+free_slots(struct secret_arena *arena)
+{
+    return secret_arena_free_slots(arena);
+}
+
+/* Shares lie in slots of the arena: as many as may be kept, the first of them make room. */
+static void
+test_opened_shares_make_room_and_go_with_their_rows(void **state)
+{
+    struct secret_arena *arena;
+    struct kept kept = {0};
+    struct kept_rows *of[3] = {0};
+    uint8_t share[SECRET_BYTES_MAX + 1];
+    (void)state;
+    assert_int_equal(secret_arena_new(3, &arena), OK);
+    assert_int_equal(kept_init(&kept, arena, 2), OK);
+    secret_arena_open(arena);
+    for (unsigned i = 0; i < 3; i++) {
+        put(&kept, &of[i], 1, 10);
+        assert_int_equal(kept_share(of[i]).size, 0);
+        memset(share, (int)(i + 1), sizeof(share));
+        kept_share_put(&kept, of[i], bytes_of(share, 33));
+        assert_true(bytes_equal(kept_share(of[i]), bytes_of(share, 33)));
+    }
+    assert_int_equal(free_slots(arena), 1); /* the third is another's */
+    assert_int_equal(kept_share(of[0]).size, 0);
+    assert_int_equal(kept_share(of[1]).data[0], 2);
+
+    kept_share_put(&kept, of[2], bytes_of(share, 40)); /* in place of its own */
+    assert_int_equal(kept_share(of[2]).size, 40);
+    kept_share_put(&kept, of[2], bytes_of(share, sizeof(share))); /* too long: none */
+    assert_int_equal(kept_share(of[2]).size, 0);
+    assert_int_equal(free_slots(arena), 2);
+
+    const uint8_t *slot = kept_share(of[1]).data;
+    kept_forget(&kept, &of[1]);
+    assert_int_equal(free_slots(arena), 3);
+    for (unsigned i = 0; i < SECRET_BYTES_MAX; i++)
+        assert_int_equal(slot[i], 0);
+    put(&kept, &of[0], 2, 10); /* rows of another version take the place of these */
+    kept_share_put(&kept, of[0], bytes_of(share, 33));
+    put(&kept, &of[0], 3, 10);
+    assert_int_equal(kept_share(of[0]).size, 0);
+    assert_int_equal(free_slots(arena), 3);
+    kept_forget(&kept, &of[0]);
+    kept_forget(&kept, &of[2]);
+    kept_close(&kept);
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+}
+
+/* No slot may be left, or none be meant for this: then shares are opened each time. */
+static void
+test_without_slots_no_share_is_kept(void **state)
+{
+    const uint8_t share[33] = {1};
+    struct secret_arena *arena;
+    struct secret other;
+    struct kept kept = {0};
+    struct kept_rows *of = NULL;
+    (void)state;
+    put(&kept, &of, 1, 10);
+    kept_share_put(&kept, of, bytes_of(share, sizeof(share)));
+    assert_int_equal(kept_share(of).size, 0);
+    assert_int_equal(kept_share(NULL).size, 0);
+
+    assert_int_equal(secret_arena_new(1, &arena), OK);
+    secret_arena_open(arena);
+    assert_int_equal(kept_init(&kept, arena, 2), OK);
+    assert_int_equal(secret_new(arena, 1, &other), OK);
+    kept_share_put(&kept, of, bytes_of(share, sizeof(share)));
+    assert_int_equal(kept_share(of).size, 0);
+    secret_free(arena, &other);
+    kept_share_put(&kept, of, bytes_of(share, sizeof(share)));
+    assert_int_equal(kept_share(of).size, sizeof(share));
+    kept_forget(&kept, &of);
+    kept_close(&kept);
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+}
+
 static void
 test_found_by_version_and_id(void **state)
 {
@@ -151,8 +233,8 @@ test_changes_are_seen_at_once(void **state)
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "v0")->reply.err, OK);
     for (unsigned i = 1; i <= 20; i++) {
-        for (unsigned node = 0; node < 3; node++)
-            (void)ac_read(ac, node, "a");
+        for (unsigned again = 0; again < 9; again++) /* until opened shares are kept as well */
+            (void)ac_read(ac, again % 3, "a");
         snprintf(value, sizeof(value), "v%u", i);
         assert_int_equal(ac_update(ac, i % 3, "a", value)->reply.err, OK);
         for (unsigned node = 0; node < 3; node++)
@@ -309,6 +391,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_opened_shares_make_room_and_go_with_their_rows),
+        cmocka_unit_test(test_without_slots_no_share_is_kept),
         cmocka_unit_test(test_sound_rows),
         cmocka_unit_test(test_what_the_reader_has_is_left_out),
         cmocka_unit_test(test_what_is_lost_here_is_asked_for),
@@ -320,5 +404,5 @@ main(void)
         cmocka_unit_test(test_the_second_read_needs_no_disk),
         cmocka_unit_test(test_changes_are_seen_at_once),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return crypto_init() != OK ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
