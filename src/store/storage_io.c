@@ -20,9 +20,12 @@
 /* Of one transaction; a request with more has one of its own. */
 enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 
-/* On the submitter's thread: so much at a time, and not again soon after it took that long. */
+/*
+ * On the submitter's thread: so much at a time, and after it took longer than that not before so
+ * many times as long. On a busy machine it may only have had to wait for a processor.
+ */
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
-enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE_NS = 250 * 1000 * 1000 };
+enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE = 20 };
 /*
  * With a sync: so many that need it at a time, and what comes with them; not after one that was
  * slow, whoever made it, and less so where there may be other work; and after a slow one here not
@@ -596,7 +599,7 @@ run_short(struct storage_io *io, struct storage_request *first, bool past)
     if (!may_run(io, first) || !run_here(io, first, past, UINT64_MAX, &ns))
         return false;
     if (ns > RUN_NS_MAX)
-        io->run_after_ns = now_ns() + RUN_PAUSE_NS;
+        io->run_after_ns = now_ns() + RUN_PAUSE * ns;
     return true;
 }
 
