@@ -117,7 +117,10 @@ read_nearest_unasked(const struct work *w)
     return best;
 }
 
-/* Twice the round trip of the slowest that was asked, 2 to 20 ms. */
+/*
+ * Twice the round trip of the slowest that was asked, 2 to 20 ms; those of a millisecond go off
+ * together, since nearly all find that they are not needed.
+ */
 struct duration
 read_hedge_delay(const struct work *w)
 {
@@ -129,6 +132,7 @@ read_hedge_delay(const struct work *w)
         if (w->job->answers[i].asked && 2 * member->round_trip_ns > ns)
             ns = 2 * member->round_trip_ns;
     }
-    uint64_t most = duration_ms(HEDGE_MS_MAX).ns;
-    return (struct duration){ns < most ? ns : most};
+    uint64_t most = duration_ms(HEDGE_MS_MAX).ns, grain = duration_ms(HEDGE_GRAIN_MS).ns;
+    uint64_t due_ns = w->st->now.ns + (ns < most ? ns : most) + grain - 1;
+    return (struct duration){due_ns / grain * grain - w->st->now.ns};
 }

@@ -38,6 +38,7 @@ enum {
     ERASE_EXTRA_MS = 20,   /* for the last replicas when enough have erased */
     HEDGE_MS_MIN = 2,
     HEDGE_MS_MAX = 20,
+    HEDGE_GRAIN_MS = 1,
     READ_AGAIN_MS = 2, /* 2, 4, 8 for a head that is not known chosen */
     READ_TRIES = 3,
     READ_TIMEOUT_MS = 250,  /* a READ without an answer is sent again */

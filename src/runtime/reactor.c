@@ -33,12 +33,25 @@ reactor_now(void)
     return (struct instant){(uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
 }
 
-uint64_t
-reactor_wall_ms(void)
+static uint64_t
+wall_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+reactor_wall_ms(void)
+{
+    return wall_ns() / 1000000u;
+}
+
+/* The wall clock is read once in a turn, and goes on with the other one. */
+static uint64_t
+wall_ms_of(const struct reactor *r, struct instant now)
+{
+    return (r->turn_wall_ns + instant_since(now, r->turn_began).ns) / 1000000u;
 }
 
 void
@@ -48,10 +61,13 @@ reactor_step(struct reactor *r, struct step *st)
     if (r->node && !r->in_turn) {
         r->in_turn = true;
         r->was_idle = instant_since(now, r->turn_ended).ns >= IDLE_US * UINT64_C(1000);
+        r->turn_began = now;
+        r->turn_wall_ns = wall_ns();
         node_turn_begin(r->node);
     }
+    r->step_now = now;
     *st = (struct step){.now = now,
-                        .wall_ms = reactor_wall_ms(),
+                        .wall_ms = r->in_turn ? wall_ms_of(r, now) : reactor_wall_ms(),
                         .rng = &r->options.rng,
                         .log = r->options.log,
                         .metrics = &r->metrics,
@@ -249,9 +265,9 @@ execute_keys(struct reactor *r, const struct effect *effect)
  * itself: most find that they are not needed any more.
  */
 static struct instant
-timer_due(struct duration after)
+timer_due(const struct reactor *r, struct duration after)
 {
-    struct instant due = instant_add(reactor_now(), after);
+    struct instant due = instant_add(r->step_now, after);
     const uint64_t grain = duration_ms(TIMER_GRAIN_MS).ns;
     if (after.ns >= duration_ms(TIMER_GRAINED_MS).ns && due.ns <= UINT64_MAX - grain)
         due.ns = (due.ns + grain - 1) / grain * grain;
@@ -267,7 +283,7 @@ execute(void *context, const struct effect *effect)
     case EFFECT_LOAD:
     case EFFECT_SCAN: execute_storage(r, effect); break;
     case EFFECT_TIMER:
-        if (timers_arm(&r->timers, timer_due(effect->u.after), effect->actor, effect->tag) != OK)
+        if (timers_arm(&r->timers, timer_due(r, effect->u.after), effect->actor, effect->tag) != OK)
             stop_failed(r, ERR_NOMEM);
         break;
     case EFFECT_KEYS: execute_keys(r, effect); break;

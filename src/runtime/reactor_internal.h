@@ -48,6 +48,8 @@ struct reactor {
     struct storage_list later;          /* commits for the end of the turn, after the frames */
     struct storage_list soon;           /* commits that may wait for others to come with */
     struct instant turn_ended;
+    struct instant turn_began, step_now;
+    uint64_t turn_wall_ns; /* when the turn began */
     bool was_idle; /* the loop, for a while before this turn */
     struct instant started, drain_since;
     bool draining, stop;
