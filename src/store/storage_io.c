@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ enum { GROUP_CHANGES_MAX = 256, GROUP_BYTES_MAX = 1 << 20 };
 
 /*
  * On the submitter's thread: so much at a time, and after it took longer than that not before so
- * many times as long. On a busy machine it may only have had to wait for a processor.
+ * many times as long, unless all that it waited for was a processor.
  */
 enum { RUN_CHANGES_MAX = 128, RUN_BYTES_MAX = 256 * 1024 };
 enum { RUN_NS_MAX = 2 * 1000 * 1000, RUN_PAUSE = 20 };
@@ -591,14 +592,27 @@ run_here(struct storage_io *io, struct storage_request *first, bool past, uint64
     return true;
 }
 
+/* How often this thread has waited for anything but a processor. */
+static long
+thread_waits(void)
+{
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+}
+
 static bool
 run_short(struct storage_io *io, struct storage_request *first, bool past)
 {
     uint64_t ns;
 
-    if (!may_run(io, first) || !run_here(io, first, past, UINT64_MAX, &ns))
+    if (!may_run(io, first))
         return false;
-    if (ns > RUN_NS_MAX)
+    long waits = thread_waits();
+    if (!run_here(io, first, past, UINT64_MAX, &ns))
+        return false;
+    if (ns > RUN_NS_MAX && thread_waits() != waits)
         io->run_after_ns = now_ns() + RUN_PAUSE * ns;
     return true;
 }
