@@ -138,6 +138,27 @@ is_plain(enum http_line_state state, uint8_t c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
 }
 
+/*
+ * How many bytes, eight at a time, are those of a value for sure: neither below ' ' nor DEL. Tabs,
+ * which are rare, are left to be judged.
+ */
+static size_t
+plain_words(struct bytes input)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t word;
+    size_t size = 0;
+
+    for (; input.size - size >= sizeof(word); size += sizeof(word)) {
+        memcpy(&word, input.data + size, sizeof(word));
+        uint64_t delete = word ^ ones * 0x7f; /* a byte of zero where it was */
+        uint64_t low = (word - ones * 0x20) & ~word, none = (delete - ones) & ~delete;
+        if (((low | none) & tops) != 0)
+            break;
+    }
+    return size;
+}
+
 /* Takes the plain bytes that `input` begins with, as scan_byte() would one by one; how many. */
 static size_t
 take_plain(struct http_lines *lines, struct bytes input)
@@ -147,6 +168,8 @@ take_plain(struct http_lines *lines, struct bytes input)
 
     if (state != HTTP_LINE_NAME && state != HTTP_LINE_VALUE)
         return 0;
+    if (state == HTTP_LINE_VALUE)
+        size = plain_words(bytes_of(input.data, input.size < room ? input.size : room));
     while (size < input.size && size < room && is_plain(state, input.data[size]))
         size++;
     lines->offset += size;

@@ -73,6 +73,27 @@ test_every_byte(void **state)
     }
 }
 
+/* Wherever it stands in a value of which eight bytes are looked at at a time. */
+static void
+test_every_byte_anywhere(void **state)
+{
+    static const char before[] = FIRST "Name:", value[] = " some text of more than three words";
+    char text[128];
+    bool end;
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        for (size_t at = 0; at + 1 < sizeof(value); at++) {
+            size_t size = (size_t)sprintf(text, "%s%s\r\n\r\n", before, value);
+            text[sizeof(before) - 1 + at] = (char)c;
+            /* A line may not end there; and what follows the end of one is no name. */
+            assert_int_equal(scan(text, size, 1 << 20, &end),
+                             may_be_in_value(c) ? OK : ERR_BAD_REQUEST);
+            assert_int_equal(end, may_be_in_value(c));
+        }
+    }
+}
+
 /* All header lines have that many bytes; how they are cut makes no difference. */
 static void
 test_size_of_headers(void **state)
@@ -100,6 +121,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_every_byte_anywhere),
         cmocka_unit_test(test_size_of_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
