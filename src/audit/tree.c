@@ -3,18 +3,26 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { LEAF = 0, INNER = 1 };
+enum { LEAF = 0, INNER = 1, SHORT_LEAF_BYTES = 511 };
 
+/* In one call where it can be: of a short leaf the calls cost half as much as the hash. */
 static void
 hash_leaf(struct bytes leaf, uint8_t out[static HASH_BYTES])
 {
     const uint8_t kind = LEAF;
+    uint8_t whole[1 + SHORT_LEAF_BYTES];
     crypto_generichash_state state;
 
+    if (leaf.size <= SHORT_LEAF_BYTES) {
+        whole[0] = kind;
+        if (leaf.size > 0)
+            memcpy(whole + 1, leaf.data, leaf.size);
+        hash_bytes(bytes_of(whole, 1 + leaf.size), out);
+        return;
+    }
     (void)crypto_generichash_init(&state, NULL, 0, HASH_BYTES);
     (void)crypto_generichash_update(&state, &kind, 1);
-    if (leaf.size > 0)
-        (void)crypto_generichash_update(&state, leaf.data, leaf.size);
+    (void)crypto_generichash_update(&state, leaf.data, leaf.size);
     (void)crypto_generichash_final(&state, out, HASH_BYTES);
 }
 

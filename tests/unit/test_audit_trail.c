@@ -405,6 +405,24 @@ test_tree(void **state)
     }
 }
 
+/* Short leaves and long ones are hashed in different ways, and come to the same. */
+static void
+test_leaves_of_any_size(void **state)
+{
+    uint8_t leaf[1 + 2048], root[HASH_BYTES], expected[HASH_BYTES];
+
+    (void)state;
+    memset(leaf, 0x5a, sizeof(leaf));
+    leaf[0] = 0;
+    for (size_t size = 0; size < sizeof(leaf); size++) {
+        struct audit_tree tree = {0};
+        assert_int_equal(audit_tree_add(&tree, bytes_of(leaf + 1, size)), OK);
+        audit_tree_root(&tree, root);
+        hash_bytes(bytes_of(leaf, 1 + size), expected);
+        assert_memory_equal(root, expected, HASH_BYTES);
+    }
+}
+
 static void
 test_records(void **state)
 {
@@ -478,17 +496,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_untouched),
-        cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_dropped),
-        cmocka_unit_test(test_inserted),
-        cmocka_unit_test(test_reordered),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_forked),
-        cmocka_unit_test(test_anchors_that_contradict),
+        cmocka_unit_test(test_tree),           cmocka_unit_test(test_leaves_of_any_size),
+        cmocka_unit_test(test_records),        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_untouched),      cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_dropped),        cmocka_unit_test(test_inserted),
+        cmocka_unit_test(test_reordered),      cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_forked),         cmocka_unit_test(test_anchors_that_contradict),
         cmocka_unit_test(test_dropped_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
