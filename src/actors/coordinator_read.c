@@ -81,6 +81,7 @@ struct gathered {
     struct share shares[REPLICAS_MAX];
     unsigned count;
     uint64_t missing; /* bit per replica that answered without a good share */
+    bool trusted;     /* the shares are as they came */
 };
 
 /* The answer holds record and dealing of the wanted version, and they belong together. */
@@ -134,13 +135,34 @@ is_alike(const struct job *job, const struct answer *a, const struct answer *sam
     return bytes_equal(a->version, sample->version) && bytes_equal(a->dealing, sample->dealing);
 }
 
+/* As many say that they hold a share as are needed: that all are good shows when they are used. */
 static bool
-gather(struct work *w, struct gathered *g)
+may_trust(const struct job *job, const struct dealing *dealing)
+{
+    unsigned held = 0;
+    for (unsigned i = 0; i < job->replicas.count; i++)
+        held += is_good(&job->answers[i]) && job->answers[i].share_state == SHARE_HELD;
+    return held == dealing->threshold;
+}
+
+static bool
+is_share(struct gathered *g, struct share *share)
+{
+    if (!g->trusted)
+        return PLANTED(mix_dealings) || dealing_share_check(&g->dealing, share);
+    dealing_share_trust(&g->dealing, share);
+    return true;
+}
+
+/* `trust`: where that will do, shares are not checked one by one. */
+static bool
+gather(struct work *w, bool trust, struct gathered *g)
 {
     struct job *job = w->job;
     *g = (struct gathered){0};
     if (!take_sample(job, true, g))
         (void)take_sample(job, false, g);
+    g->trusted = trust && g->sample && may_trust(job, &g->dealing);
     for (unsigned i = 0; i < job->replicas.count; i++) {
         const struct answer *a = &job->answers[i];
         if (!is_good(a))
@@ -150,8 +172,7 @@ gather(struct work *w, struct gathered *g)
             continue;
         }
         struct share share = {.x = (uint8_t)(i + 1), .data = secret_bytes(&a->share)};
-        if (a->share_state == SHARE_HELD &&
-            (PLANTED(mix_dealings) || dealing_share_check(&g->dealing, &share))) {
+        if (a->share_state == SHARE_HELD && is_share(g, &share)) {
             g->shares[g->count++] = share;
         } else {
             g->missing |= UINT64_C(1) << i;
@@ -239,45 +260,6 @@ stage_repair(struct work *w, const struct gathered *g, const struct dealing_plac
 
 /* ---- the answer ---- */
 
-static void
-answer_value(struct work *w, const struct gathered *g)
-{
-    struct job *job = w->job;
-    struct dealing_value value;
-    struct dealing_place place = {.cluster_id = w->c->membership->cluster->id,
-                                  .tenant = job->path.tenant,
-                                  .name = job->path.name,
-                                  .incarnation = g->record.incarnation,
-                                  .version = g->record.version};
-    if (w->c->options.master_incorrect) {
-        job_fail(w, ERR_MASTER_KEY_INCORRECT);
-        return;
-    }
-    enum vault_err err = dealing_open(&g->dealing, &place, g->shares, g->count,
-                                      w->c->options.master, w->st->arena, &value);
-    if (err != OK) {
-        job_log(w, LOG_ERROR, "value_not_opened", err);
-        job_fail(w, err);
-        return;
-    }
-    enum value_encoding encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a'
-                                       ? VALUE_BASE64
-                                       : VALUE_TEXT;
-    if (job->comparing) {
-        again_compare(w, &g->record, value.value, encoding);
-        return;
-    }
-    stage_repair(w, g, &place);
-    struct reply reply = {.version = g->record.version,
-                          .valid_from_ms = g->record.valid_from_ms,
-                          .valid_to_ms = job->want_valid_to_ms,
-                          .value = value.value,
-                          .stale = job->request->stale,
-                          .encoding = encoding};
-    job_reply(w, &reply);
-    job_end(w);
-}
-
 /*
  * Whoever asks for the head alone: a batch takes its id from the job, others what it says. NULL: it
  * is known to be there, and that is all that is asked.
@@ -359,6 +341,62 @@ too_few_shares(struct work *w, const struct gathered *g)
         job_wait(w, duration_ms(50));
 }
 
+/* False, and nothing was done: what was gathered on trust is not what it should be. */
+static bool
+answer_value(struct work *w, const struct gathered *g)
+{
+    struct job *job = w->job;
+    struct dealing_value value;
+    struct dealing_place place = {.cluster_id = w->c->membership->cluster->id,
+                                  .tenant = job->path.tenant,
+                                  .name = job->path.name,
+                                  .incarnation = g->record.incarnation,
+                                  .version = g->record.version};
+    if (w->c->options.master_incorrect) {
+        job_fail(w, ERR_MASTER_KEY_INCORRECT);
+        return true;
+    }
+    enum vault_err err = dealing_open(&g->dealing, &place, g->shares, g->count,
+                                      w->c->options.master, w->st->arena, &value);
+    if (err != OK && g->trusted)
+        return false;
+    if (err != OK) {
+        job_log(w, LOG_ERROR, "value_not_opened", err);
+        job_fail(w, err);
+        return true;
+    }
+    enum value_encoding encoding = value.content_type.size > 0 && value.content_type.data[0] == 'a'
+                                       ? VALUE_BASE64
+                                       : VALUE_TEXT;
+    if (job->comparing) {
+        again_compare(w, &g->record, value.value, encoding);
+        return true;
+    }
+    stage_repair(w, g, &place);
+    struct reply reply = {.version = g->record.version,
+                          .valid_from_ms = g->record.valid_from_ms,
+                          .valid_to_ms = job->want_valid_to_ms,
+                          .value = value.value,
+                          .stale = job->request->stale,
+                          .encoding = encoding};
+    job_reply(w, &reply);
+    job_end(w);
+    return true;
+}
+
+static void
+gather_and_answer(struct work *w)
+{
+    struct gathered g;
+    bool answered = gather(w, true, &g) && answer_value(w, &g);
+    if (answered)
+        return;
+    if (g.trusted && gather(w, false, &g))
+        answered = answer_value(w, &g);
+    if (!answered)
+        too_few_shares(w, &g);
+}
+
 /* What a chosen head says of the version asked for. */
 static bool
 exists(const struct work *w, const struct head *head)
@@ -424,7 +462,6 @@ void
 read_evaluate(struct work *w)
 {
     struct job *job = w->job;
-    struct gathered g;
     if (!job->pinned && pin_seen_head(w))
         return;
     if (!job->pinned) {
@@ -455,10 +492,8 @@ read_evaluate(struct work *w)
     }
     if (job->head_only)
         answer_head(w, job->head);
-    else if (gather(w, &g))
-        answer_value(w, &g);
     else
-        too_few_shares(w, &g);
+        gather_and_answer(w);
 }
 
 static enum vault_err
@@ -529,7 +564,7 @@ read_timeout(struct work *w)
         metrics_count(w->st->metrics, METRIC_reads_hedged);
         ask_read_rest(w);
     } else if (!job->head_only && job_good(job) >= job_majority(w) && !job->delivery_asked &&
-               job->head && !gather(w, &g)) {
+               job->head && !gather(w, false, &g)) {
         ask_delivery(w, g.missing);
     } else if (job_refused(job) == 0 && job_good(job) < good_answers_needed(w)) {
         ask_read_silent(w);

@@ -72,7 +72,7 @@ struct master_key {
 struct share {
     uint8_t x; /* 1..n */
     struct bytes data;
-    const struct dealing *good_for; /* dealing_share_check() found it to be of this one; or NULL */
+    const struct dealing *good_for; /* checked or trusted to be of this one; or NULL */
 };
 
 /* Who gets the shares. */
@@ -100,6 +100,11 @@ MUST_CHECK enum vault_err dealing_make(const struct dealing_place *place,
 bool dealing_share_matches(const struct dealing *dealing, const struct share *share);
 /* The same, and notes it: as long as both stay as they are, the share is not hashed again. */
 bool dealing_share_check(const struct dealing *dealing, struct share *share);
+/*
+ * Takes it to be one without looking: for dealing_open(), whose key commitment only k right shares
+ * lead to. When that fails, in whatever way, a share may be wrong, and all are to be checked.
+ */
+void dealing_share_trust(const struct dealing *dealing, struct share *share);
 /* True when `box` is the boxed share x named by the dealing's hash. */
 bool dealing_box_matches(const struct dealing *dealing, uint8_t x, struct bytes box);
 
@@ -119,7 +124,7 @@ dealing_box_share(const struct dealing *dealing, const struct dealing_place *pla
 
 /*
  * The value, from at least k shares. Each share is checked against its commitment first, unless it
- * was; `count` may be above k, the first k good ones are used. All memory of *out is in `arena`. Errors:
+ * was, or is trusted; `count` may be above k, the first k good ones are used. All memory of *out is in `arena`. Errors:
  * ERR_VALUE_UNAVAILABLE fewer than k good shares; ERR_MASTER_KEY_UNAVAILABLE the dealing is wrapped
  * and master is NULL (or of another generation); ERR_MASTER_KEY_INCORRECT the wrap does not open;
  * ERR_CORRUPT_VALUE anything else that does not verify; ERR_NOMEM.

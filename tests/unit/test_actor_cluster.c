@@ -828,6 +828,8 @@ test_bad_share_is_repaired(void **state)
     assert_true(ac_path_row(ac, 1, "a", &row, &head));
     spoil_share(ac, 1, "a", &head);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "one"));
+    assert_in_range(ac->nodes[1].metrics.counters[METRIC_shares_bad], 1,
+                    2); /* with two, and with all */
     ac_run_ms(ac, 1000);
     assert_int_equal(ac->nodes[1].metrics.counters[METRIC_repairs_done], 1);
     ac_crash(ac, 0); /* now its share is needed */

@@ -197,6 +197,39 @@ any_k_shares_open(void **state)
     }
 }
 
+/* What is trusted and right opens; what is trusted and wrong opens nothing, whichever share it is. */
+static void
+shares_on_trust(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned with_master = 0; with_master < 2; with_master++) {
+        const struct master_key *master = with_master ? &w->master : NULL;
+        struct shares all;
+        struct dealing d;
+
+        assert_int_equal(make(w, 3, 5, master, &d), OK);
+        open_boxes(w, &d, &all);
+        for (unsigned j = 0; j < 5; j++)
+            dealing_share_trust(&d, &all.list[j]);
+        assert_int_equal(open_shares(w, &d, all.list + 2, 3, master), OK);
+        for (unsigned wrong = 0; wrong < 3; wrong++) {
+            for (size_t i = 0; i < all.list[wrong].data.size; i++) {
+                all.data[wrong][i] ^= 0x10;
+                assert_int_not_equal(open_shares(w, &d, all.list, 3, master), OK);
+                assert_false(dealing_share_check(&d, &all.list[wrong]));
+                assert_int_not_equal(open_shares(w, &d, all.list, 3, master), OK);
+                dealing_share_trust(&d, &all.list[wrong]);
+                all.data[wrong][i] ^= 0x10;
+            }
+        }
+        all.list[0].x = 6; /* none of these five */
+        dealing_share_trust(&d, &all.list[0]);
+        assert_int_equal(open_shares(w, &d, all.list, 3, master), ERR_VALUE_UNAVAILABLE);
+        arena_reset(&w->arena);
+    }
+}
+
 /* Sizes around the block of the padding, and the largest there is. */
 static void
 values_of_every_size(void **state)
@@ -877,6 +910,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(any_k_shares_open),
+        TEST(shares_on_trust),
         TEST(values_of_every_size),
         TEST(hides_short_lengths),
         TEST(refuses_bad_arguments),
