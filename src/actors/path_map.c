@@ -93,6 +93,27 @@ unlink_order(struct path_map *map, struct path_link *link)
         map->newest = link->older;
 }
 
+/*
+ * Twice as many buckets, so that a search passes over no more entries however many there are. Without
+ * memory for them it is only slower.
+ */
+static void
+grow(struct path_map *map)
+{
+    size_t bucket_count = 2 * map->bucket_count;
+    struct path_link **buckets = calloc(bucket_count, sizeof(*buckets));
+    if (!buckets)
+        return;
+    free(map->buckets);
+    map->buckets = buckets;
+    map->bucket_count = bucket_count;
+    for (struct path_link *link = map->oldest; link; link = link->newer) {
+        struct path_link **bucket = bucket_of(map, link->hash);
+        link->bucket_next = *bucket;
+        *bucket = link;
+    }
+}
+
 enum vault_err
 path_map_insert(struct path_map *map, struct path path, struct path_link *link)
 {
@@ -108,6 +129,8 @@ path_map_insert(struct path_map *map, struct path path, struct path_link *link)
     link->path.name = bytes_of(link->memory + path.tenant.size, path.name.size);
     link->hash = path_map_hash(map, path);
 
+    if (map->count >= map->bucket_count)
+        grow(map);
     struct path_link **bucket = bucket_of(map, link->hash);
     link->bucket_next = *bucket;
     *bucket = link;

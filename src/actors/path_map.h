@@ -26,6 +26,7 @@ struct path_map {
     uint8_t key[SHORT_HASH_BYTES]; /* of the seed, so that clients cannot choose collisions */
 };
 
+/* `expected`: so many fit before the table grows. */
 MUST_CHECK enum vault_err path_map_init(struct path_map *map, size_t expected, uint64_t seed);
 void path_map_close(struct path_map *map); /* entries must have been removed */
 /* That of the path's link. */

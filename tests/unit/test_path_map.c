@@ -105,6 +105,34 @@ test_similar_names_share_no_bucket(void **state)
     }
 }
 
+/* A table that was made for few: of the identity records there may be 100,000. */
+static void
+test_more_than_expected(void **state)
+{
+    enum { MANY = 100000, LONGEST = 12 };
+    struct path_link *links = calloc(MANY, sizeof(*links));
+    struct path_map map;
+    char name[16];
+
+    (void)state;
+    assert_non_null(links);
+    assert_int_equal(path_map_init(&map, 1024, 7), OK);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "n%u", i);
+        assert_int_equal(path_map_insert(&map, path_of("t", name), &links[i]), OK);
+    }
+    assert_in_range(longest_chain(&map), 1, LONGEST);
+    assert_ptr_equal(map.oldest, &links[0]);
+    assert_ptr_equal(map.newest, &links[MANY - 1]);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "n%u", i);
+        assert_ptr_equal(path_map_find(&map, path_of("t", name)), &links[i]);
+        path_map_remove(&map, &links[i]);
+    }
+    path_map_close(&map);
+    free(links);
+}
+
 /* Two words that differ in their highest bit, and two more that differ where a product by an odd number
  * that is folded in halves then differs: such a hash takes them for the same, whatever its seed. */
 static void
@@ -163,6 +191,17 @@ test_order_of_use(void **state)
     path_map_close(&map);
 }
 
+static void
+put_into_one_bucket(struct path_map *map)
+{
+    memset(map->buckets, 0, map->bucket_count * sizeof(*map->buckets));
+    map->bucket_count = 1;
+    for (struct path_link *link = map->oldest; link; link = link->newer) {
+        link->bucket_next = map->buckets[0];
+        map->buckets[0] = link;
+    }
+}
+
 /* All in one bucket, as if somebody had guessed the seed. */
 static void
 test_collisions(void **state)
@@ -172,11 +211,11 @@ test_collisions(void **state)
     struct path_map map;
     char name[16];
     assert_int_equal(path_map_init(&map, 1, 3), OK);
-    map.bucket_count = 1;
     for (unsigned i = 0; i < 40; i++) {
         snprintf(name, sizeof(name), "n%u", i);
         insert(&map, &entries[i], name);
     }
+    put_into_one_bucket(&map);
     for (unsigned i = 40; i-- > 0;) {
         assert_ptr_equal(path_map_find(&map, path_of("t", entries[i].name)), &entries[i].link);
         if (i % 3 == 0)
@@ -197,6 +236,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_what_was_inserted),
         cmocka_unit_test(test_similar_names_share_no_bucket),
+        cmocka_unit_test(test_more_than_expected),
         cmocka_unit_test(test_collisions_cannot_be_chosen),
         cmocka_unit_test(test_order_of_use),
         cmocka_unit_test(test_collisions),
