@@ -25,6 +25,8 @@ auth_view_close(struct auth_view *view)
     }
     path_map_close(&view->records);
     view->lists = NULL;
+    known_tickets_free(view->tickets);
+    view->tickets = NULL;
     bytes_wipe(&view->admin, sizeof(view->admin));
 }
 

@@ -17,6 +17,7 @@
 #define OSTRAKA_ACTORS_AUTH_VIEW_H
 
 #include "actors/path_map.h"
+#include "auth/known_tickets.h"
 #include "auth/verified.h"
 #include "proto/msg.h"
 #include "proto/record_path.h"
@@ -71,10 +72,11 @@ struct auth_view {
     struct auth_record *lists; /* of revoked certificates, deleted ones too */
     size_t value_bytes;
     size_t forgotten_count;
-    uint64_t forgotten_ms;    /* what may be forgotten before that, is */
-    bool whole;               /* everything in the store is here */
-    struct verified verified; /* tokens of issuers that are records here */
-    bool broken;              /* something did not fit: nothing is decided by it any more */
+    uint64_t forgotten_ms;         /* what may be forgotten before that, is */
+    bool whole;                    /* everything in the store is here */
+    struct verified verified;      /* tokens of issuers that are records here */
+    struct known_tickets *tickets; /* that are records here, and were presented; NULL: none */
+    bool broken;                   /* something did not fit: nothing is decided by it any more */
     struct admin_seen {
         uint8_t key[SHORT_HASH_BYTES];      /* random, of this life */
         uint8_t tag[SHORT_HASH_WIDE_BYTES]; /* of the bootstrap token, once it was presented */

@@ -102,6 +102,14 @@ find_record(const void *context, struct bytes tenant, enum auth_kind kind, struc
     return found || is_default_tenant(kind, key) ? AUTH_FOUND : AUTH_ABSENT;
 }
 
+static struct auth_records
+records_of(const struct membership *ms)
+{
+    struct auth_view *view = ms->records;
+    return (struct auth_records){view, find_record, view ? &view->verified : NULL,
+                                 view ? view->tickets : NULL};
+}
+
 static enum vault_err
 error_of(const struct auth_decision *decision)
 {
@@ -128,7 +136,7 @@ static enum vault_err
 decide_credential(const struct membership *ms, const struct step *st, struct bytes credential,
                   const struct wish *wish, struct auth_decision *decision)
 {
-    struct auth_records records = {ms->records, find_record, &ms->records->verified};
+    struct auth_records records = records_of(ms);
     struct auth_request request = wish->request;
     enum vault_err err;
     *decision = (struct auth_decision){0};
@@ -411,7 +419,7 @@ authority_login(const struct membership *ms, const struct step *st, struct bytes
     *out = (struct login){0};
     if (!ms->records || !lease_is_valid(ms, st->now))
         return ERR_NOT_READY;
-    struct auth_records records = {ms->records, find_record, &ms->records->verified};
+    struct auth_records records = records_of(ms);
     enum auth_reason reason =
         login_check(&records, credential, ms->cluster->id, tenant, st->wall_ms, out);
     if (reason == REASON_UNAVAILABLE || reason == REASON_CORRUPT)
@@ -579,7 +587,7 @@ authority_was_revoked(const struct membership *ms, const struct step *st, struct
     if (auth_view_was_deleted(ms->records, bytes_of_text(SYSTEM_TENANT),
                               bytes_of_text(auth_kind_name(AUTH_KIND_TOKEN)), bytes_of_text(key)))
         return true;
-    struct auth_records records = {ms->records, find_record, &ms->records->verified};
+    struct auth_records records = records_of(ms);
     auth_decide(&records, credential, &request, st->wall_ms, &decision);
     return decision.reason == REASON_PARENT_GONE || decision.reason == REASON_IDENTITY_GONE ||
            decision.reason == REASON_IDENTITY_DISABLED || decision.reason == REASON_TENANT_GONE;
@@ -600,7 +608,7 @@ identity_of(const struct membership *ms, struct path path, struct bytes credenti
 {
     struct token token;
     if (jwt_looks_like(credential) && ms->records) {
-        struct auth_records records = {ms->records, find_record, &ms->records->verified};
+        struct auth_records records = records_of(ms);
         return auth_jwt_identity(&records, credential, tenant_of_issuers(path), out);
     }
     if (!token_record_of(ms, credential, &token))

@@ -174,6 +174,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         uint64_t table, life;
         uint8_t admin[SHORT_HASH_BYTES];
     } random = {0};
+    struct known_tickets *tickets = NULL;
     *out = NULL;
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
@@ -207,11 +208,14 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         err = rng_fill(st->rng, (uint8_t *)&random, sizeof(random));
     node->membership.members[options->self].life = random.life | 1;
     if (err == OK)
+        err = known_tickets_new(random.admin, &tickets);
+    if (err == OK)
         err = init_actors(node, options, random.table);
     if (err == OK)
         memcpy(node->auth_view.admin.key, random.admin, sizeof(random.admin));
     bytes_wipe(&random, sizeof(random));
     if (err != OK) {
+        known_tickets_free(tickets);
         secret_arena_open(options->secrets);
         box_sender_close(&node->sender);
         pair_keys_close(&node->pair_keys);
@@ -221,6 +225,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
         return err;
     }
     node->auth_view.admin.keyed = true;
+    node->auth_view.tickets = tickets;
     *out = node;
     return OK;
 }

@@ -28,12 +28,16 @@ const struct auth_record *
 token_record_of(const struct membership *ms, struct bytes credential, struct token *out)
 {
     uint8_t hash[HASH_BYTES], accessor[ACCESSOR_BYTES];
+    struct known_tickets *tickets = ms->records ? ms->records->tickets : NULL;
+    bool known;
     *out = (struct token){0};
-    if (ticket_hash(TICKET_TOKEN, credential, hash) != OK)
+    if (known_tickets_hash(tickets, credential, hash, accessor, &known) != OK)
         return NULL;
-    ticket_accessor(hash, accessor);
+    const struct auth_record *record = token_record_find(ms, accessor, out);
+    if (record && !known)
+        known_tickets_add(tickets, credential, hash, accessor);
     bytes_wipe(hash, sizeof(hash));
-    return token_record_find(ms, accessor, out);
+    return record;
 }
 
 /* False: it is not the path of a token's record. */

@@ -6,6 +6,7 @@
 #ifndef OSTRAKA_AUTH_DECIDE_H
 #define OSTRAKA_AUTH_DECIDE_H
 
+#include "auth/known_tickets.h"
 #include "auth/policy.h"
 #include "auth/record.h"
 #include "auth/token.h"
@@ -38,7 +39,8 @@ struct auth_records {
     const void *context;
     enum auth_found (*get)(const void *context, struct bytes tenant, enum auth_kind kind,
                            struct bytes key, struct bytes *record);
-    struct verified *verified; /* borrowed; NULL: every signature is computed anew */
+    struct verified *verified;     /* borrowed; NULL: every signature is computed anew */
+    struct known_tickets *tickets; /* borrowed; NULL: every token is hashed anew */
 };
 
 /* What the caller needs to be allowed. */

@@ -128,15 +128,17 @@ principal_of_token(const struct auth_records *view, struct bytes credential, uin
     struct token token;
     struct identity identity = {0};
     enum auth_reason reason = REASON_MALFORMED_CREDENTIAL;
+    bool known;
 
     *out = (struct principal){0};
-    if (ticket_hash(TICKET_TOKEN, credential, hash) != OK)
+    if (known_tickets_hash(view->tickets, credential, hash, out->accessor, &known) != OK)
         return reason;
-    ticket_accessor(hash, out->accessor);
     reason = find_token(view, out->accessor, REASON_UNKNOWN_TOKEN, &token);
     if (reason == REASON_ALLOWED &&
         !secret_equal(bytes_of(hash, HASH_BYTES), bytes_of(token.hash, HASH_BYTES)))
         reason = REASON_UNKNOWN_TOKEN;
+    if (reason == REASON_ALLOWED && !known)
+        known_tickets_add(view->tickets, credential, hash, out->accessor);
     bytes_wipe(hash, sizeof(hash));
     if (reason != REASON_ALLOWED)
         return reason;

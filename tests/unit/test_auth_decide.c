@@ -53,7 +53,7 @@ open_world(void)
 
     assert_non_null(world);
     rng_seeded_init(&seeded, 9, &rng);
-    world->view = (struct auth_records){&world->records, records_get, NULL};
+    world->view = (struct auth_records){&world->records, records_get, NULL, NULL};
     records_add_tenant(&world->records, "a");
     records_add_tenant(&world->records, "b");
     records_add_policy(&world->records, "a", "all", ALL);
