@@ -12,19 +12,24 @@ check_record(struct bytes record, bool must_decode)
 {
     static const char *const names[] = {"a", "a/b", "db/x/y", "_auth/x"};
     struct policy *policy = calloc(1, sizeof(*policy));
+    struct policy_index *index;
     struct buf again = {0};
     enum vault_err err;
 
     require(policy != NULL);
     err = policy_decode(record, policy);
     require(err == OK || !must_decode);
+    require(policy_index_make(record, &index) == err);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct policy_question question = {.name = bytes_of_text(names[i]),
                                            .operation = CAPABILITY_READ};
-        struct policy_eval eval;
+        struct policy_eval eval, fast;
 
         policy_eval_init(&eval, &question);
+        policy_eval_init(&fast, &question);
         require(policy_eval_add(&eval, record) == err);
+        require(policy_eval_add_indexed(&fast, record, index) == err);
+        require(policy_eval_verdict(&fast).allowed == policy_eval_verdict(&eval).allowed);
         if (err != OK || names[i][0] == '_')
             require(!policy_eval_verdict(&eval).allowed);
     }
@@ -33,6 +38,7 @@ check_record(struct bytes record, bool must_decode)
         require(bytes_equal(record, buf_bytes(&again)));
     }
     buf_close(&again);
+    free(index);
     free(policy);
 }
 

@@ -14,13 +14,32 @@ auth_view_init(struct auth_view *view, uint64_t seed)
     return path_map_init(&view->records, 1024, seed);
 }
 
+static void
+close_value(struct auth_record *record)
+{
+    buf_close(&record->value);
+    free(record->index);
+    record->index = NULL;
+}
+
+/* Without one, which it may be that there is no memory for, the policy is read rule by rule. */
+static void
+make_index(struct auth_record *record)
+{
+    struct bytes kind, key;
+    record_path_split(record->link.path, &kind, &key);
+    if (!bytes_equal(kind, bytes_of_text(auth_kind_name(AUTH_KIND_POLICY))) ||
+        policy_index_make(buf_bytes(&record->value), &record->index) != OK)
+        record->index = NULL;
+}
+
 void
 auth_view_close(struct auth_view *view)
 {
     while (view->records.oldest) {
         struct auth_record *record = (struct auth_record *)view->records.oldest;
         path_map_remove(&view->records, &record->link);
-        buf_close(&record->value);
+        close_value(record);
         free(record);
     }
     path_map_close(&view->records);
@@ -129,7 +148,7 @@ remove_record(struct auth_view *view, struct auth_record *record)
         *at = record->list_next;
     }
     path_map_remove(&view->records, &record->link);
-    buf_close(&record->value);
+    close_value(record);
     free(record);
 }
 
@@ -168,8 +187,9 @@ take_chosen(struct auth_view *view, struct auth_record *record, const struct pat
     keep_digest(view, record);
     if (record->chosen)
         add_chosen(view, record, false);
-    buf_close(&record->value);
+    close_value(record);
     record->value = value;
+    make_index(record);
     view->value_bytes = bytes;
     record->chosen = true;
     record_id(row->head, record->chosen_id);
@@ -198,7 +218,7 @@ forget(struct auth_view *view, struct auth_record *record)
     if (record->chosen)
         add_chosen(view, record, false);
     view->value_bytes -= record->value.size;
-    buf_close(&record->value);
+    close_value(record);
     record->state = STATE_ABSENT;
     record->chosen = false;
     record->generation = record->version = record->changed_at_ms = 0;

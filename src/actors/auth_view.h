@@ -18,6 +18,7 @@
 
 #include "actors/path_map.h"
 #include "auth/known_tickets.h"
+#include "auth/policy_index.h"
 #include "auth/verified.h"
 #include "proto/msg.h"
 #include "proto/record_path.h"
@@ -46,7 +47,8 @@ struct auth_record {
     uint64_t generation;
     uint64_t version;
     uint64_t changed_at_ms;
-    struct buf value; /* empty: deleted */
+    struct buf value;           /* empty: deleted */
+    struct policy_index *index; /* of a policy's value; NULL: none, or it is something else */
     /* Of the accepted head, for the sweep. */
     struct ballot ballot;
     uint64_t forget_after_ms;      /* 0: never */

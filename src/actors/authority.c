@@ -102,12 +102,26 @@ find_record(const void *context, struct bytes tenant, enum auth_kind kind, struc
     return found || is_default_tenant(kind, key) ? AUTH_FOUND : AUTH_ABSENT;
 }
 
+static enum auth_found
+find_policy(const void *context, struct bytes tenant, struct bytes name, struct bytes *record,
+            const struct policy_index **index)
+{
+    const struct auth_record *found =
+        auth_view_get(context, tenant, bytes_of_text(auth_kind_name(AUTH_KIND_POLICY)), name);
+    *record = found ? buf_bytes(&found->value) : (struct bytes){0};
+    *index = found ? found->index : NULL;
+    return found ? AUTH_FOUND : AUTH_ABSENT;
+}
+
 static struct auth_records
 records_of(const struct membership *ms)
 {
     struct auth_view *view = ms->records;
-    return (struct auth_records){view, find_record, view ? &view->verified : NULL,
-                                 view ? view->tickets : NULL};
+    return (struct auth_records){.context = view,
+                                 .get = find_record,
+                                 .get_policy = find_policy,
+                                 .verified = view ? &view->verified : NULL,
+                                 .tickets = view ? view->tickets : NULL};
 }
 
 static enum vault_err
@@ -551,14 +565,32 @@ authority_of_trail(const struct membership *ms, const struct step *st, struct by
     return decide(ms, st, credential, &wish);
 }
 
-bool
-authority_may_list(const struct membership *ms, const struct step *st, struct path path,
-                   struct bytes credential)
+enum vault_err
+authority_listing(const struct membership *ms, const struct step *st, struct bytes tenant,
+                  struct bytes credential, struct authority_listing *out)
 {
-    struct wish wish = wish_for(path, CAPABILITY_LIST);
     struct wish as_operator = wish_of_operator();
-    return decide(ms, st, credential, &wish) == OK ||
-           decide(ms, st, credential, &as_operator) == OK;
+    struct auth_records records = records_of(ms);
+    enum vault_err err = decide(ms, st, credential, &as_operator);
+    *out = (struct authority_listing){.all = err == OK};
+    if (err != ERR_NOT_FOUND && err != ERR_FORBIDDEN && !jwt_looks_like(credential))
+        return err;
+    /* A JWT is known by the issuers of its own tenant: err is what those of "default" say. */
+    if (err == OK || err == ERR_NOT_READY)
+        return err;
+    switch (auth_listing_begin(&records, credential, tenant, st->wall_ms, &out->by_policies)) {
+    case ANSWER_ALLOWED:
+    case ANSWER_DENIED: break;
+    case ANSWER_UNAUTHENTICATED: return ERR_UNAUTHENTICATED;
+    case ANSWER_UNDECIDED: return ERR_NOT_READY;
+    }
+    return OK;
+}
+
+bool
+authority_may_list(const struct authority_listing *listing, struct bytes name)
+{
+    return listing->all || auth_listing_may(&listing->by_policies, name);
 }
 
 enum vault_err

@@ -13,6 +13,7 @@
 
 #include "actors/actor.h"
 #include "actors/membership.h"
+#include "auth/decide.h"
 #include "auth/identity.h"
 #include "proto/request.h"
 
@@ -70,14 +71,22 @@ MUST_CHECK enum vault_err authority_of_value(const struct membership *ms, const 
                                              struct path path, struct bytes credential);
 MUST_CHECK enum vault_err authority_of_head(const struct membership *ms, const struct step *st,
                                             struct path path, struct bytes credential);
-/*
- * To ask for names of that tenant at all; and then whether that one may be shown. Operators may see
- * names in all tenants: they must know what they delete a tenant with.
- */
+/* To ask for names of that tenant at all. */
 MUST_CHECK enum vault_err authority_of_names(const struct membership *ms, const struct step *st,
                                              struct bytes tenant, struct bytes credential);
-bool authority_may_list(const struct membership *ms, const struct step *st, struct path path,
-                        struct bytes credential);
+/*
+ * And then whether a name may be shown: who it is that asks is found once, for all the names of one
+ * step. Operators may see names in all tenants: they must know what they delete a tenant with.
+ * Errors: as of authority_of_names; what is shown is then unknown, and not nothing.
+ */
+struct authority_listing {
+    bool all;
+    struct auth_listing by_policies;
+};
+MUST_CHECK enum vault_err authority_listing(const struct membership *ms, const struct step *st,
+                                            struct bytes tenant, struct bytes credential,
+                                            struct authority_listing *out);
+bool authority_may_list(const struct authority_listing *listing, struct bytes name);
 
 /* Of a credential that is not valid: it, or what it depends on, was valid and has been taken away. */
 bool authority_was_revoked(const struct membership *ms, const struct step *st,

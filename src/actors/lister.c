@@ -191,6 +191,12 @@ take_rows(struct lister *l, const struct step *st, struct lister_page *page,
 
 /* ---- names ---- */
 
+static enum refusal
+refusal_of(enum vault_err err)
+{
+    return err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED;
+}
+
 static bool
 is_kept_here(const struct lister *l, struct path path)
 {
@@ -201,7 +207,7 @@ is_kept_here(const struct lister *l, struct path path)
 
 /* False: the row is no name, or there is no memory. */
 static bool
-take_names(struct lister *l, const struct step *st, struct lister_page *page,
+take_names(struct lister *l, const struct authority_listing *listing, struct lister_page *page,
            const struct msg_loaded *loaded)
 {
     struct path path = {0};
@@ -209,8 +215,7 @@ take_names(struct lister *l, const struct step *st, struct lister_page *page,
         if (row_key_name_of(loaded->rows[i].key, &path) != OK)
             return false;
         if (!is_kept_here(l, path) ||
-            (!authority_may_list(l->membership, st, path, page->credential) &&
-             !PLANTED(names_without_check)))
+            (!authority_may_list(listing, path.name) && !PLANTED(names_without_check)))
             continue;
         if (arena_copy(&page->memory, path.name, &page->names[page->count].name) != OK)
             return false;
@@ -219,14 +224,25 @@ take_names(struct lister *l, const struct step *st, struct lister_page *page,
     return !loaded->more || arena_copy(&page->memory, path.name, &page->until) == OK;
 }
 
+/*
+ * Whoever asked was allowed to when it did, and may not be any more, or this node may no longer say:
+ * then its names are not left out, which would be an answer, but none is given.
+ */
 static void
 on_page_loaded(struct lister *l, const struct step *st, struct lister_page *page,
                const struct msg_loaded *loaded, struct effects *out)
 {
     bool first = page->loaded == 0 && page->count == 0;
     bool good = true;
+    struct authority_listing listing;
+    enum vault_err allowed =
+        first ? authority_listing(l->membership, st, page->tenant, page->credential, &listing) : OK;
+    if (allowed != OK) {
+        refuse_page(l, page, refusal_of(allowed), out);
+        return;
+    }
     if (first)
-        good = loaded->err == OK && take_names(l, st, page, loaded);
+        good = loaded->err == OK && take_names(l, &listing, page, loaded);
     else
         take_rows(l, st, page, loaded);
     if (good && load_rows(l, st, page, out))
@@ -286,7 +302,7 @@ on_scan(struct lister *l, const struct step *st, const struct msg *in, struct ef
     enum vault_err err = authority_of_names(l->membership, st, scan->tenant, scan->credential);
     if (err != OK) {
         alarms_peer_refused(l->membership, st, in->from, err);
-        refuse(l, in->from, in->op, err == ERR_NOT_READY ? REFUSED_NOT_READY : REFUSED_DENIED, out);
+        refuse(l, in->from, in->op, refusal_of(err), out);
     } else if (!l->whole || !standing_ready_for_all(l->membership)) {
         refuse(l, in->from, in->op, REFUSED_NOT_READY, out);
     } else if (!page) {

@@ -94,7 +94,7 @@ static enum flow_turn
 answer_test(struct auth_flow *flow)
 {
     const struct policy_test *test = flow->state;
-    struct auth_records records = {test, find_fetched, NULL, NULL};
+    struct auth_records records = {.context = test, .get = find_fetched};
     struct auth_decision decision;
 
     auth_decide_policies(&records, flow->request->tenant, &test->names, &test->body.question,

@@ -70,6 +70,22 @@ answer_of(enum auth_reason reason)
 
 /* ---- policies ---- */
 
+static enum auth_reason
+find_policy(const struct auth_records *view, struct bytes tenant, struct bytes name,
+            struct bytes *record, const struct policy_index **index)
+{
+    *record = (struct bytes){0};
+    *index = NULL;
+    if (!view->get_policy)
+        return auth_lookup(view, tenant, AUTH_KIND_POLICY, name, REASON_NO_RULE, record);
+    switch (view->get_policy(view->context, tenant, name, record, index)) {
+    case AUTH_FOUND: return REASON_ALLOWED;
+    case AUTH_ABSENT: return REASON_NO_RULE;
+    case AUTH_UNAVAILABLE: break;
+    }
+    return REASON_UNAVAILABLE;
+}
+
 /*
  * Counts the policies of a set in. A name without a record says nothing: it may have been
  * deleted.
@@ -82,10 +98,10 @@ eval_set(const struct auth_records *view, struct bytes tenant, const struct auth
 
     for (size_t i = 0; i < set->count && reason == REASON_ALLOWED; i++) {
         struct bytes record;
+        const struct policy_index *index;
 
-        reason =
-            auth_lookup(view, tenant, AUTH_KIND_POLICY, set->names[i], REASON_NO_RULE, &record);
-        if (reason == REASON_ALLOWED && policy_eval_add(eval, record) != OK)
+        reason = find_policy(view, tenant, set->names[i], &record, &index);
+        if (reason == REASON_ALLOWED && policy_eval_add_indexed(eval, record, index) != OK)
             return REASON_CORRUPT;
         if (reason == REASON_NO_RULE) {
             eval->policies++; /* numbers stay those of the set */
@@ -238,6 +254,65 @@ auth_decide(const struct auth_records *view, struct bytes credential,
     }
     decision->reason = reason;
     decision->answer = answer_of(reason);
+}
+
+/* ---- lists ---- */
+
+static enum auth_reason
+gather_set(const struct auth_records *view, struct bytes tenant, const struct auth_names *set,
+           struct auth_listing_set *out)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        size_t at = out->count;
+        enum auth_reason reason =
+            find_policy(view, tenant, set->names[i], &out->policies[at], &out->indexes[at]);
+
+        if (reason == REASON_ALLOWED)
+            out->count++;
+        else if (reason != REASON_NO_RULE)
+            return reason;
+    }
+    return REASON_ALLOWED;
+}
+
+enum auth_answer
+auth_listing_begin(const struct auth_records *view, struct bytes credential, struct bytes tenant,
+                   uint64_t now_ms, struct auth_listing *out)
+{
+    struct auth_request request = {.tenant = tenant};
+    struct principal who;
+    enum auth_reason reason = authenticate(view, credential, &request, now_ms, &who);
+    struct bytes entered;
+
+    *out = (struct auth_listing){0};
+    if (reason == REASON_ALLOWED)
+        reason = enter_tenant(view, &who, tenant, &entered);
+    /* What a use is counted for comes after it, which a list is not. */
+    if (reason == REASON_ALLOWED && who.counts_use)
+        reason = REASON_USED_UP;
+    for (size_t i = 0; reason == REASON_ALLOWED && i < who.set_count; i++)
+        reason = gather_set(view, entered, &who.sets[i], &out->sets[i]);
+    if (reason == REASON_ALLOWED)
+        out->set_count = who.set_count;
+    return answer_of(reason);
+}
+
+bool
+auth_listing_may(const struct auth_listing *listing, struct bytes name)
+{
+    const struct policy_question question = {.name = name, .operation = CAPABILITY_LIST};
+    bool may = listing->set_count > 0;
+
+    for (size_t i = 0; may && i < listing->set_count; i++) {
+        const struct auth_listing_set *set = &listing->sets[i];
+        struct policy_eval eval;
+
+        policy_eval_init(&eval, &question);
+        for (size_t k = 0; may && k < set->count; k++)
+            may = policy_eval_add_indexed(&eval, set->policies[k], set->indexes[k]) == OK;
+        may = may && policy_eval_verdict(&eval).allowed;
+    }
+    return may;
 }
 
 bool

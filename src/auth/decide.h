@@ -39,6 +39,9 @@ struct auth_records {
     const void *context;
     enum auth_found (*get)(const void *context, struct bytes tenant, enum auth_kind kind,
                            struct bytes key, struct bytes *record);
+    /* A policy, with its index (NULL: none was made). NULL: it is looked up as any record. */
+    enum auth_found (*get_policy)(const void *context, struct bytes tenant, struct bytes name,
+                                  struct bytes *record, const struct policy_index **index);
     struct verified *verified;     /* borrowed; NULL: every signature is computed anew */
     struct known_tickets *tickets; /* borrowed; NULL: every token is hashed anew */
 };
@@ -115,6 +118,24 @@ struct auth_decision {
 void auth_decide(const struct auth_records *view, struct bytes credential,
                  const struct auth_request *request, uint64_t now_ms,
                  struct auth_decision *decision);
+
+/*
+ * One decision after the other about names of a tenant, for a list of them: whether the caller may
+ * list it, as auth_decide() would say of CAPABILITY_LIST where neither time nor address are known. Who
+ * the caller is, and what its policies are, is found once. Of about 4 KB.
+ */
+struct auth_listing {
+    size_t set_count; /* each must allow */
+    struct auth_listing_set {
+        size_t count;
+        struct bytes policies[AUTH_POLICIES_MAX]; /* borrowed from records, as are their indexes */
+        const struct policy_index *indexes[AUTH_POLICIES_MAX];
+    } sets[TOKEN_DEPTH_MAX + 1];
+};
+/* Other than ANSWER_ALLOWED: there is no list for this caller, and *out is empty. */
+enum auth_answer auth_listing_begin(const struct auth_records *view, struct bytes credential,
+                                    struct bytes tenant, uint64_t now_ms, struct auth_listing *out);
+bool auth_listing_may(const struct auth_listing *listing, struct bytes name);
 
 /*
  * Whose signed token that is, by the issuers of that tenant; it need not be valid at any time.

@@ -1,5 +1,6 @@
 #include "auth/policy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/pattern.h"
@@ -158,6 +159,45 @@ policy_decode(struct bytes encoded, struct policy *out)
     return out->rule_count > 0 ? OK : ERR_MALFORMED;
 }
 
+/* What a name must begin with. */
+static size_t
+literal_bytes(struct bytes pattern)
+{
+    const uint8_t *wildcard = memchr(pattern.data, '*', pattern.size);
+
+    return wildcard ? (size_t)(wildcard - pattern.data) : pattern.size;
+}
+
+enum vault_err
+policy_index_make(struct bytes encoded, struct policy_index **out)
+{
+    struct cbor_reader r;
+    struct policy_rule rule;
+    size_t count = begin_rules(&r, encoded);
+    struct policy_index *index = malloc(sizeof(*index) + count * sizeof(index->rules[0]));
+
+    *out = NULL;
+    if (!index)
+        return ERR_NOMEM;
+    index->count = count;
+    for (size_t i = 0; i < count && r.err == OK; i++) {
+        size_t offset = (size_t)(r.at - encoded.data);
+
+        get_rule(&r, &rule);
+        if (r.err == OK)
+            index->rules[i] =
+                (struct policy_index_rule){.offset = (uint16_t)offset,
+                                           .path = (uint16_t)(rule.path.data - encoded.data),
+                                           .literal_bytes = (uint16_t)literal_bytes(rule.path)};
+    }
+    if (cbor_finish(&r) != OK || count == 0) {
+        free(index);
+        return ERR_MALFORMED;
+    }
+    *out = index;
+    return OK;
+}
+
 /* ---- evaluation ---- */
 
 void
@@ -240,8 +280,28 @@ weigh(struct policy_eval *eval, const struct policy_rule *rule, size_t number)
     decide(eval, number, grants);
 }
 
-enum vault_err
-policy_eval_add(struct policy_eval *eval, struct bytes encoded)
+/* Of those that may be about the name: the record as a whole was decoded when its index was made. */
+static enum vault_err
+add_indexed(struct policy_eval *eval, struct bytes encoded, const struct policy_index *index)
+{
+    for (size_t i = 0; eval->name_valid && i < index->count; i++) {
+        size_t offset = index->rules[i].offset;
+        struct policy_rule rule;
+        struct cbor_reader r;
+
+        if (!policy_index_may_match(&index->rules[i], encoded, eval->question->name))
+            continue;
+        cbor_reader_init(&r, bytes_of(encoded.data + offset, encoded.size - offset));
+        get_rule(&r, &rule);
+        if (r.err != OK)
+            return ERR_MALFORMED;
+        weigh(eval, &rule, i);
+    }
+    return OK;
+}
+
+static enum vault_err
+add_all(struct policy_eval *eval, struct bytes encoded)
 {
     struct cbor_reader r;
     struct policy_rule rule;
@@ -252,8 +312,23 @@ policy_eval_add(struct policy_eval *eval, struct bytes encoded)
         if (r.err == OK && eval->name_valid)
             weigh(eval, &rule, i);
     }
+    return cbor_finish(&r);
+}
+
+enum vault_err
+policy_eval_add(struct policy_eval *eval, struct bytes encoded)
+{
+    return policy_eval_add_indexed(eval, encoded, NULL);
+}
+
+enum vault_err
+policy_eval_add_indexed(struct policy_eval *eval, struct bytes encoded,
+                        const struct policy_index *index)
+{
+    enum vault_err err = index ? add_indexed(eval, encoded, index) : add_all(eval, encoded);
+
     eval->policies++;
-    if (cbor_finish(&r) == OK)
+    if (err == OK)
         return OK;
     eval->verdict = (struct policy_verdict){0};
     eval->denied = true; /* whatever comes: it might have denied */

@@ -53,7 +53,7 @@ open_world(void)
 
     assert_non_null(world);
     rng_seeded_init(&seeded, 9, &rng);
-    world->view = (struct auth_records){&world->records, records_get, NULL, NULL};
+    world->view = (struct auth_records){.context = &world->records, .get = records_get};
     records_add_tenant(&world->records, "a");
     records_add_tenant(&world->records, "b");
     records_add_policy(&world->records, "a", "all", ALL);
@@ -73,6 +73,29 @@ close_world(struct world *world)
     free(world);
 }
 
+/* A list shows what auth_decide() says may be listed, and is none where that says nothing. */
+static void
+check_listing(struct world *world, struct bytes credential, const char *tenant, const char *name,
+              uint64_t now)
+{
+    struct auth_request request = {
+        .tenant = bytes_of_text(tenant),
+        .right = RIGHT_SECRET,
+        .question = {.name = bytes_of_text(name), .operation = CAPABILITY_LIST}};
+    struct auth_decision decision;
+    struct auth_listing listing;
+
+    auth_decide(&world->view, credential, &request, now, &decision);
+    enum auth_answer answer =
+        auth_listing_begin(&world->view, credential, request.tenant, now, &listing);
+    assert_int_equal(auth_listing_may(&listing, request.question.name),
+                     decision.answer == ANSWER_ALLOWED && !decision.counts_use);
+    if (decision.answer == ANSWER_UNAUTHENTICATED)
+        assert_int_equal(answer, ANSWER_UNAUTHENTICATED);
+    if (answer == ANSWER_DENIED)
+        assert_int_equal(decision.answer, ANSWER_DENIED);
+}
+
 static struct auth_decision
 decide_at(struct world *world, struct bytes credential, const char *tenant,
           enum capability operation, const char *name, uint64_t now)
@@ -83,6 +106,7 @@ decide_at(struct world *world, struct bytes credential, const char *tenant,
         .question = {.name = bytes_of_text(name), .operation = operation}};
     struct auth_decision decision;
 
+    check_listing(world, credential, tenant, name, now);
     auth_decide(&world->view, credential, &request, now, &decision);
     return decision;
 }
@@ -508,6 +532,47 @@ set_up(void **state)
     return crypto_init() == OK ? 0 : -1;
 }
 
+struct counting {
+    const struct records *records;
+    unsigned lookups;
+};
+
+static enum auth_found
+counted_get(const void *context, struct bytes tenant, enum auth_kind kind, struct bytes key,
+            struct bytes *record)
+{
+    struct counting *counting = (struct counting *)(uintptr_t)context;
+
+    counting->lookups++;
+    return records_get(counting->records, tenant, kind, key, record);
+}
+
+/* Who asks, and by what it is decided, is looked up once, however many names there are. */
+static void
+a_list_looks_up_once(void **state)
+{
+    struct world *world = open_world();
+    struct counting counting = {.records = &world->records};
+    struct auth_records view = {.context = &counting, .get = counted_get};
+    struct auth_listing listing;
+    unsigned begun;
+    char name[16];
+
+    (void)state;
+    assert_int_equal(
+        auth_listing_begin(&view, buf_bytes(&world->text), bytes_of_text("a"), NOW, &listing),
+        ANSWER_ALLOWED);
+    begun = counting.lookups;
+    assert_in_range(begun, 1, 8);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "db/%u", i);
+        assert_true(auth_listing_may(&listing, bytes_of_text(name)));
+    }
+    assert_false(auth_listing_may(&listing, bytes_of_text("db/root")));
+    assert_int_equal(counting.lookups, begun);
+    close_world(world);
+}
+
 int
 main(void)
 {
@@ -525,6 +590,7 @@ main(void)
         cmocka_unit_test(policies_alone),
         cmocka_unit_test(json_web_tokens),
         cmocka_unit_test(machine_logins),
+        cmocka_unit_test(a_list_looks_up_once),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -45,7 +45,8 @@ set_up(void **state)
     if (!w || crypto_init() != OK)
         return -1;
     arena_init(&w->arena, 1024 * 1024);
-    w->view = (struct auth_records){&w->records, records_get, &w->verified, NULL};
+    w->view =
+        (struct auth_records){.context = &w->records, .get = records_get, .verified = &w->verified};
     records_add_tenant(&w->records, "team-a");
     records_add_tenant(&w->records, "bare");
     return crypto_sign_seed_keypair(w->public_key, w->private_key, ed_seed);

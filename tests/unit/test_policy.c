@@ -567,6 +567,15 @@ random_policy(const struct rng *rng, struct policy *policy, char texts[][32])
 }
 
 static void
+assert_same_verdict(struct policy_verdict a, struct policy_verdict b)
+{
+    assert_int_equal(a.allowed, b.allowed);
+    assert_int_equal(a.decided, b.decided);
+    assert_int_equal(a.policy, b.policy);
+    assert_int_equal(a.rule, b.rule);
+}
+
+static void
 as_the_slow_one(void **state)
 {
     enum { POLICIES = 3, ROUNDS = 20000 };
@@ -582,24 +591,72 @@ as_the_slow_one(void **state)
     for (size_t round = 0; round < ROUNDS; round++) {
         struct policy_question question = {.operation = (enum capability)below(&rng, 6)};
         size_t count = 1 + below(&rng, POLICIES);
-        struct policy_eval eval;
+        struct policy_eval eval, fast;
         struct buf records[POLICIES] = {0};
+        struct policy_index *indexes[POLICIES] = {0};
 
         question.name = random_path(&rng, false, name);
         policy_eval_init(&eval, &question);
+        policy_eval_init(&fast, &question);
         for (size_t i = 0; i < count; i++) {
             random_policy(&rng, &policies[i], texts[i]);
             assert_int_equal(policy_encode(&policies[i], &records[i]), OK);
             assert_int_equal(policy_eval_add(&eval, buf_bytes(&records[i])), OK);
+            assert_int_equal(policy_index_make(buf_bytes(&records[i]), &indexes[i]), OK);
+            assert_int_equal(policy_eval_add_indexed(&fast, buf_bytes(&records[i]), indexes[i]),
+                             OK);
         }
         bool expected = slow_answer(policies, count, &question);
         assert_int_equal(policy_eval_verdict(&eval).allowed, expected);
+        assert_same_verdict(policy_eval_verdict(&fast), policy_eval_verdict(&eval));
         allowed += expected;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             buf_close(&records[i]);
+            free(indexes[i]);
+        }
     }
     assert_in_range(allowed, ROUNDS / 20, ROUNDS / 2); /* both answers were seen */
     free(policies);
+}
+
+/* What a decision costs: the rules that may be about a name, and not all that there are. */
+static void
+an_index_leaves_few(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned left;
+    } cases[] = {{"app/7/key", 1}, {"app/7", 0}, {"app/70/key", 0}, {"any/x", 1}, {"a", 0}};
+    struct policy *policy = calloc(1, sizeof(*policy));
+    char texts[POLICY_RULES_MAX][16];
+    struct policy_index *index;
+    struct buf record = {0};
+
+    (void)state;
+    assert_non_null(policy);
+    policy->rule_count = POLICY_RULES_MAX;
+    for (unsigned i = 0; i < POLICY_RULES_MAX; i++) {
+        snprintf(texts[i], sizeof(texts[i]), i == 5 ? "any/*" : "app/%u/**", i);
+        policy->rules[i] = (struct policy_rule){.path = bytes_of_text(texts[i]),
+                                                .capabilities = 1u << CAPABILITY_READ,
+                                                .not_after = MINUTES_PER_DAY};
+    }
+    assert_int_equal(policy_encode(policy, &record), OK);
+    assert_int_equal(policy_index_make(buf_bytes(&record), &index), OK);
+    assert_int_equal(index->count, POLICY_RULES_MAX);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        unsigned left = 0;
+        for (size_t k = 0; k < index->count; k++)
+            left += policy_index_may_match(&index->rules[k], buf_bytes(&record),
+                                           bytes_of_text(cases[i].name));
+        assert_int_equal(left, cases[i].left);
+    }
+    free(index);
+    for (size_t size = 0; size < record.size; size++)
+        assert_int_equal(policy_index_make(bytes_of(record.data, size), &index), ERR_MALFORMED);
+    assert_null(index);
+    buf_close(&record);
+    free(policy);
 }
 
 int
@@ -621,6 +678,7 @@ main(void)
         cmocka_unit_test(bounds),
         cmocka_unit_test(records_come_back),
         cmocka_unit_test(as_the_slow_one),
+        cmocka_unit_test(an_index_leaves_few),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,7 +264,7 @@ logins(void **state)
 {
     static const uint8_t serial[] = {0x10, 0x92};
     struct records *records = calloc(1, sizeof *records);
-    struct auth_records view = {records, records_get, NULL, NULL};
+    struct auth_records view = {.context = records, .get = records_get};
     struct identity identity = {.id = {[8] = 0x80, [6] = 0x40, [15] = 0xaa},
                                 .name = bytes_of_text("ed")};
     struct client_authority authority = {.certificate = trust.certificate};
@@ -321,7 +321,7 @@ static void
 logins_with_a_list(void **state)
 {
     struct records *records = calloc(1, sizeof *records);
-    struct auth_records view = {records, records_get, NULL, NULL};
+    struct auth_records view = {.context = records, .get = records_get};
     struct identity identity = {.id = {[8] = 0x80, [6] = 0x40, [15] = 0xaa},
                                 .name = bytes_of_text("ed")};
     struct client_authority authority = {.certificate = trust.certificate};
