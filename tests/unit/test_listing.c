@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "actor_cluster.h"
+#include "actors/lease.h"
+#include "actors/lister.h"
 #include "proto/names.h"
 #include "proto_fixture.h"
 #include "token_records.h"
@@ -388,15 +390,99 @@ test_answers_that_do_not_fit(void **state)
     ac_free(ac);
 }
 
+/* ---- rights that end while rows are read ---- */
+
+#define READERS "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\",\"list\"]}]}"
+
+/* What a node says of its page with a name, whose key is read `later_ms` after it was asked. */
+static enum refusal
+page_after(struct lister *l, struct step st, const char *credential, uint64_t later_ms)
+{
+    struct msg scan = {.kind = MSG_SCAN, .from = 1};
+    struct path path = {bytes_of_text("default"), bytes_of_text("app/a")};
+    struct loaded_row row = {.found = true};
+    struct msg loaded = {.kind = MSG_LOADED, .u.loaded = {.rows = &row, .count = 1}};
+    struct effects *out = calloc(2, sizeof(*out));
+    enum refusal refusal = REFUSED_NONE;
+    struct row_key key;
+
+    assert_non_null(out);
+    scan.u.scan.tenant = path.tenant;
+    scan.u.scan.limit = 1;
+    scan.u.scan.credential = bytes_of_text(credential);
+    assert_int_equal(lister_handle(l, &st, &scan, &out[0]), OK);
+    assert_int_equal(out[0].count, 1);
+    assert_int_equal(out[0].items[0].kind, EFFECT_SCAN);
+    loaded.u.loaded.tag = out[0].items[0].tag;
+    row_key_name(path, &key);
+    row.key = row_key_bytes(&key);
+    st.now = instant_add(st.now, duration_ms(later_ms));
+    st.wall_ms += later_ms;
+    assert_int_equal(lister_handle(l, &st, &loaded, &out[1]), OK);
+    assert_int_equal(out[1].count, 1);
+    if (out[1].items[0].kind != EFFECT_LOAD) { /* else the name is taken, and its row asked for */
+        assert_int_equal(out[1].items[0].u.msg.kind, MSG_SCANNED);
+        refusal = out[1].items[0].u.msg.u.scanned.refusal;
+        assert_int_not_equal(refusal, REFUSED_NONE);
+    }
+    free(out);
+    return refusal;
+}
+
+/* Its names are not left out then, which would say that they are not there. */
+static void
+test_rights_end_on_the_way(void **state)
+{
+    enum { TTL_S = 30 };
+    struct actor_cluster *ac = cluster(3, 3, 1);
+    struct lister *l = calloc(1, sizeof(*l));
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    struct test_token token;
+    struct arena arena;
+    struct step st;
+
+    (void)state;
+    assert_non_null(l);
+    assert_non_null(metrics);
+    ac_run_ms(ac, 1000);
+    records_put_tenant(ac, "default");
+    records_put_policy(ac, "readers", READERS);
+    records_put_identity(ac, 2, "readers", false);
+    test_token_make(1, &token);
+    records_put_token(ac, &token, 2, 0, TTL_S);
+    ac_run_ms(ac, 1000);
+    arena_init(&arena, 1024 * 1024);
+    st = (struct step){
+        .now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 0), .arena = &arena, .metrics = metrics};
+    lister_init(l, node_membership(ac->nodes[0].node), NULL);
+    l->whole = true;
+    assert_int_equal(page_after(l, st, token.text, 0), REFUSED_NONE);
+    assert_int_equal(page_after(l, st, token.text, IDENTITY_LEASE_MS + 1), REFUSED_NOT_READY);
+    st.wall_ms = TEST_WALL_SECONDS * UINT64_C(1000) + 1000 * TTL_S - 1; /* its last moment */
+    assert_int_equal(page_after(l, st, token.text, 0), REFUSED_NONE);
+    assert_int_equal(page_after(l, st, token.text, 1), REFUSED_DENIED);
+    lister_close(l);
+    arena_close(&arena);
+    free(metrics);
+    free(l);
+    ac_free(ac);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codec),     cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_order),     cmocka_unit_test(test_many),
-        cmocka_unit_test(test_quorum),    cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_old_heads), cmocka_unit_test(test_lost_store),
-        cmocka_unit_test(test_old_store), cmocka_unit_test(test_answers_that_do_not_fit),
+        cmocka_unit_test(test_codec),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_old_heads),
+        cmocka_unit_test(test_lost_store),
+        cmocka_unit_test(test_old_store),
+        cmocka_unit_test(test_answers_that_do_not_fit),
+        cmocka_unit_test(test_rights_end_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
