@@ -14,7 +14,7 @@
 
 #include "auth/ticket.h"
 
-enum { KNOWN_TICKETS = 4096 };
+enum { KNOWN_TICKETS = 8192 };
 
 struct known_tickets;
 

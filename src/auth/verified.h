@@ -12,7 +12,7 @@
 
 #include "crypto/hash.h"
 
-enum { VERIFIED_ENTRIES = 1024 };
+enum { VERIFIED_ENTRIES = 16384 };
 
 struct verified {
     uint8_t entries[VERIFIED_ENTRIES][HASH_BYTES];
