@@ -593,6 +593,14 @@ authority_may_list(const struct authority_listing *listing, struct bytes name)
     return listing->all || auth_listing_may(&listing->by_policies, name);
 }
 
+bool
+authority_list_from(const struct authority_listing *listing, struct bytes prefix,
+                    struct bytes after, struct bytes *from)
+{
+    *from = (struct bytes){0};
+    return listing->all || auth_listing_from(&listing->by_policies, prefix, after, from);
+}
+
 enum vault_err
 authority_of_caller(const struct membership *ms, const struct step *st, struct bytes tenant,
                     struct bytes credential)

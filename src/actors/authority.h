@@ -87,6 +87,9 @@ MUST_CHECK enum vault_err authority_listing(const struct membership *ms, const s
                                             struct bytes tenant, struct bytes credential,
                                             struct authority_listing *out);
 bool authority_may_list(const struct authority_listing *listing, struct bytes name);
+/* As auth_listing_from(). */
+bool authority_list_from(const struct authority_listing *listing, struct bytes prefix,
+                         struct bytes after, struct bytes *from);
 
 /* Of a credential that is not valid: it, or what it depends on, was valid and has been taken away. */
 bool authority_was_revoked(const struct membership *ms, const struct step *st,

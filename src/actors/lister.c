@@ -265,11 +265,28 @@ free_page(struct lister *l)
     return NULL;
 }
 
-/* False: no memory. */
+/*
+ * What comes right before `from`: names are printable, so nothing lies between. Whoever may list few
+ * names is not to have all others looked through, which would take as long as to list them.
+ */
+static struct bytes
+right_before(struct bytes from, uint8_t memory[static NAME_BYTES_MAX + 1])
+{
+    size_t size = from.size;
+    memcpy(memory, from.data, size);
+    memory[size - 1]--;
+    if (size < NAME_BYTES_MAX)
+        memory[size++] = 0xff;
+    return bytes_of(memory, size);
+}
+
+/* Names before `from`, unless it is empty, are none of the caller's. False: no memory. */
 static bool
 begin_page(struct lister *l, const struct step *st, struct lister_page *page,
-           const struct msg_scan *scan, struct effects *out)
+           const struct msg_scan *scan, struct bytes from, struct effects *out)
 {
+    uint8_t memory[NAME_BYTES_MAX + 1];
+    struct bytes begin = from.size > 0 ? right_before(from, memory) : scan->after;
     struct row_key prefix, after;
     struct bytes prefix_copy = {0}, after_copy = {0};
     page->until = (struct bytes){0};
@@ -278,18 +295,34 @@ begin_page(struct lister *l, const struct step *st, struct lister_page *page,
     page->names = arena_alloc(&page->memory, SCAN_NAMES_MAX * sizeof(*page->names));
     page->missing = arena_alloc(&page->memory, SCAN_NAMES_MAX * sizeof(*page->missing));
     row_key_name((struct path){scan->tenant, scan->prefix}, &prefix);
-    row_key_name((struct path){scan->tenant, scan->after}, &after);
+    row_key_name((struct path){scan->tenant, begin}, &after);
     if (!page->names || !page->missing ||
         arena_copy(&page->memory, scan->tenant, &page->tenant) != OK ||
         arena_copy(&page->memory, scan->credential, &page->credential) != OK ||
         arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK)
         return false;
-    if (scan->after.size > 0 && arena_copy(st->arena, row_key_bytes(&after), &after_copy) != OK)
+    if (begin.size > 0 && arena_copy(st->arena, row_key_bytes(&after), &after_copy) != OK)
         return false;
     uint64_t number = (uint64_t)(page - l->pages);
     effect_scan(out, ACTOR_LISTER, ++page->turn << TAG_BITS | number, prefix_copy, after_copy,
                 (size_t)scan->limit, false);
     return true;
+}
+
+/* There are no names that this caller may list, whatever there is. */
+static void
+answer_nothing(struct lister *l, const struct step *st, const struct msg *in, struct effects *out)
+{
+    struct buf encoded = {0};
+    struct bytes names = {0};
+    enum vault_err err = listed_names_encode(NULL, 0, &encoded);
+    if (err == OK)
+        err = arena_copy(st->arena, buf_bytes(&encoded), &names);
+    buf_close(&encoded);
+    if (err != OK)
+        refuse(l, in->from, in->op, REFUSED_BUSY, out);
+    else
+        answer(l, in->from, in->op, out)->names = names;
 }
 
 static enum vault_err
@@ -300,18 +333,27 @@ on_scan(struct lister *l, const struct step *st, const struct msg *in, struct ef
     if (!tenant_name_valid(scan->tenant))
         return ERR_UNEXPECTED;
     enum vault_err err = authority_of_names(l->membership, st, scan->tenant, scan->credential);
+    struct authority_listing listing;
+    struct bytes from;
+    if (err == OK)
+        err = authority_listing(l->membership, st, scan->tenant, scan->credential, &listing);
     if (err != OK) {
         alarms_peer_refused(l->membership, st, in->from, err);
         refuse(l, in->from, in->op, refusal_of(err), out);
     } else if (!l->whole || !standing_ready_for_all(l->membership)) {
         refuse(l, in->from, in->op, REFUSED_NOT_READY, out);
+    } else if (!authority_list_from(&listing, scan->prefix, scan->after, &from) &&
+               !PLANTED(names_without_check)) {
+        answer_nothing(l, st, in, out);
     } else if (!page) {
         refuse(l, in->from, in->op, REFUSED_BUSY, out);
     } else {
         page->used = true;
         page->asker = in->from;
         page->op = in->op;
-        if (!begin_page(l, st, page, scan, out))
+        if (PLANTED(names_without_check))
+            from = (struct bytes){0};
+        if (!begin_page(l, st, page, scan, from, out))
             refuse_page(l, page, REFUSED_BUSY, out);
     }
     return OK;

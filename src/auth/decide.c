@@ -315,6 +315,57 @@ auth_listing_may(const struct auth_listing *listing, struct bytes name)
     return may;
 }
 
+static bool
+begins_with(struct bytes text, struct bytes with)
+{
+    return text.size >= with.size &&
+           (with.size == 0 || memcmp(text.data, with.data, with.size) == 0);
+}
+
+/* Whether there may be such names that begin with `literal`; *from as of auth_listing_from(). */
+static bool
+literal_from(struct bytes literal, struct bytes prefix, struct bytes after, struct bytes *from)
+{
+    *from = (struct bytes){0};
+    if (begins_with(prefix, literal))
+        return true;
+    if (!begins_with(literal, prefix))
+        return false;
+    if (after.size > 0 && bytes_compare(literal, after) <= 0)
+        return begins_with(after, literal);
+    *from = literal;
+    return true;
+}
+
+/* Each set must allow, so one of them says enough. */
+bool
+auth_listing_from(const struct auth_listing *listing, struct bytes prefix, struct bytes after,
+                  struct bytes *from)
+{
+    const struct auth_listing_set *set = &listing->sets[0];
+    bool any = false;
+
+    *from = (struct bytes){0};
+    for (size_t i = 0; listing->set_count > 0 && i < set->count; i++) {
+        const struct policy_index *index = set->indexes[i];
+
+        if (!index)
+            return true; /* it may allow any */
+        for (size_t k = 0; k < index->count; k++) {
+            const struct policy_index_rule *rule = &index->rules[k];
+            struct bytes first;
+
+            if ((rule->capabilities & 1u << CAPABILITY_LIST) == 0 ||
+                !literal_from(policy_index_literal(rule, set->policies[i]), prefix, after, &first))
+                continue;
+            if (!any || bytes_compare(first, *from) < 0)
+                *from = first;
+            any = true;
+        }
+    }
+    return any;
+}
+
 bool
 auth_jwt_identity(const struct auth_records *view, struct bytes credential, struct bytes tenant,
                   uint8_t out[static AUTH_UUID_BYTES])

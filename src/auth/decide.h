@@ -136,6 +136,12 @@ struct auth_listing {
 enum auth_answer auth_listing_begin(const struct auth_records *view, struct bytes credential,
                                     struct bytes tenant, uint64_t now_ms, struct auth_listing *out);
 bool auth_listing_may(const struct auth_listing *listing, struct bytes name);
+/*
+ * Of the names with that prefix after `after` (empty: of all with it), in the order of their bytes:
+ * none before *from may be listed (empty: that is not known of any). False: none at all.
+ */
+bool auth_listing_from(const struct auth_listing *listing, struct bytes prefix, struct bytes after,
+                       struct bytes *from);
 
 /*
  * Whose signed token that is, by the issuers of that tenant; it need not be valid at any time.

@@ -188,7 +188,8 @@ policy_index_make(struct bytes encoded, struct policy_index **out)
             index->rules[i] =
                 (struct policy_index_rule){.offset = (uint16_t)offset,
                                            .path = (uint16_t)(rule.path.data - encoded.data),
-                                           .literal_bytes = (uint16_t)literal_bytes(rule.path)};
+                                           .literal_bytes = (uint16_t)literal_bytes(rule.path),
+                                           .capabilities = (uint16_t)rule.capabilities};
     }
     if (cbor_finish(&r) != OK || count == 0) {
         free(index);

@@ -12,6 +12,7 @@ struct policy_index_rule {
     uint16_t offset;        /* of the rule in the record */
     uint16_t path;          /* of its pattern */
     uint16_t literal_bytes; /* that a name must begin with: what comes before a wildcard */
+    uint16_t capabilities;  /* 1u << enum capability */
 };
 
 struct policy_index {
@@ -23,6 +24,12 @@ static_assert(AUTH_RECORD_BYTES_MAX <= UINT16_MAX, "places in a record");
 
 /* Errors: ERR_MALFORMED it is no policy, ERR_NOMEM; *out is then NULL. For free(). */
 MUST_CHECK enum vault_err policy_index_make(struct bytes encoded, struct policy_index **out);
+
+static inline struct bytes
+policy_index_literal(const struct policy_index_rule *rule, struct bytes encoded)
+{
+    return bytes_of(encoded.data + rule->path, rule->literal_bytes);
+}
 
 /* False: the rule is not about that name. */
 static inline bool

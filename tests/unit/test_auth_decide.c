@@ -573,6 +573,111 @@ a_list_looks_up_once(void **state)
     close_world(world);
 }
 
+static unsigned
+below(unsigned limit)
+{
+    uint32_t number;
+
+    assert_int_equal(rng_fill(&rng, (uint8_t *)&number, sizeof(number)), OK);
+    return number % limit;
+}
+
+struct indexed {
+    const struct records *records;
+    struct policy_index *made[RECORDS_MAX];
+};
+
+static enum auth_found
+indexed_get(const void *context, struct bytes tenant, enum auth_kind kind, struct bytes key,
+            struct bytes *record)
+{
+    const struct indexed *indexed = context;
+
+    return records_get(indexed->records, tenant, kind, key, record);
+}
+
+static enum auth_found
+indexed_policy(const void *context, struct bytes tenant, struct bytes name, struct bytes *record,
+               const struct policy_index **index)
+{
+    struct indexed *indexed = (struct indexed *)(uintptr_t)context;
+    enum auth_found found = records_get(indexed->records, tenant, AUTH_KIND_POLICY, name, record);
+    size_t i = 0;
+
+    if (found != AUTH_FOUND)
+        return found;
+    while (indexed->made[i])
+        i++;
+    assert_int_equal(policy_index_make(*record, &indexed->made[i]), OK);
+    *index = indexed->made[i];
+    return found;
+}
+
+static void
+random_name(char out[static 16])
+{
+    static const char letters[] = "ab/";
+    size_t size = 0, most = 1 + below(7);
+
+    while (size < most) {
+        bool slash = size > 0 && out[size - 1] != '/' && size + 1 < most;
+        out[size++] = letters[below(slash ? 3 : 2)];
+    }
+    out[size] = '\0';
+}
+
+/* Where a list may begin leaves nothing out: by all names of a few letters, in random order. */
+static void
+where_a_list_begins(void **state)
+{
+    static const char *const patterns[] = {"a/**", "a/b", "b/*", "ab/a/*", "b/b/**", "*/a", "**"};
+    enum { PATTERNS = sizeof(patterns) / sizeof(patterns[0]), ROUNDS = 20000 };
+    struct world *world = open_world();
+    struct identity someone = {.id = {0xc}, .name = bytes_of_text("c"), .policies.count = 1};
+    struct token_wish wish = {.ttl_ms = 60000};
+    struct buf text = {0};
+    unsigned skipped = 0, none = 0;
+
+    (void)state;
+    someone.policies.names[0] = bytes_of_text("some");
+    records_add_identity(&world->records, "a", &someone);
+    (void)new_token(world, &wish, &someone, NULL, &text, NULL);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct indexed indexed = {.records = &world->records};
+        struct auth_records view = {
+            .context = &indexed, .get = indexed_get, .get_policy = indexed_policy};
+        char json[256], name[16], after[16], prefix[16];
+        struct auth_listing listing;
+        struct bytes from;
+
+        snprintf(json, sizeof(json),
+                 "{\"rules\":[{\"path\":\"%s\",\"capabilities\":[\"list\"]},"
+                 "{\"path\":\"%s\",\"capabilities\":[\"%s\"]}]}",
+                 patterns[below(PATTERNS - 2 + below(3))], patterns[below(PATTERNS)],
+                 below(2) ? "list" : "read");
+        records_add_policy(&world->records, "a", "some", json);
+        assert_int_equal(
+            auth_listing_begin(&view, buf_bytes(&text), bytes_of_text("a"), NOW, &listing),
+            ANSWER_ALLOWED);
+        random_name(name);
+        random_name(after);
+        random_name(prefix);
+        after[below(4)] = prefix[below(3)] = '\0';
+        bool any = auth_listing_from(&listing, bytes_of_text(prefix), bytes_of_text(after), &from);
+        bool asked = strncmp(name, prefix, strlen(prefix)) == 0 && strcmp(name, after) > 0;
+        skipped += any && from.size > 0;
+        none += !any;
+        if (asked && auth_listing_may(&listing, bytes_of_text(name)))
+            assert_true(any && bytes_compare(bytes_of_text(name), from) >= 0);
+        for (size_t i = 0; indexed.made[i]; i++)
+            free(indexed.made[i]);
+    }
+    assert_in_range(skipped, ROUNDS / 20, ROUNDS);
+    assert_in_range(none, ROUNDS / 20, ROUNDS);
+    buf_close(&text);
+    close_world(world);
+}
+
 int
 main(void)
 {
@@ -591,6 +696,7 @@ main(void)
         cmocka_unit_test(json_web_tokens),
         cmocka_unit_test(machine_logins),
         cmocka_unit_test(a_list_looks_up_once),
+        cmocka_unit_test(where_a_list_begins),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -93,6 +93,8 @@ test_keys(void **state)
 
 /* ---- lists ---- */
 
+static const char *asker; /* NULL: the bootstrap token */
+
 static struct ac_request *
 list(struct actor_cluster *ac, unsigned node, const char *prefix, const char *after, uint32_t limit)
 {
@@ -100,6 +102,8 @@ list(struct actor_cluster *ac, unsigned node, const char *prefix, const char *af
     request.names_prefix = bytes_of_text(prefix);
     request.names_after = bytes_of_text(after);
     request.limit = limit;
+    if (asker)
+        request.credential = bytes_of_text(asker);
     return ac_wait(ac, ac_send(ac, node, &request));
 }
 
@@ -394,6 +398,44 @@ test_answers_that_do_not_fit(void **state)
 
 #define READERS "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\",\"list\"]}]}"
 
+/* The names that a caller may list, whatever lies between, before and after them. */
+static void
+test_few_of_many(void **state)
+{
+    static const char *const names[] = {"a",     "app",     "app/1",   "app/2/x", "app0",
+                                        "b",     "b/1",     "mid/one", "z",       "zoo/1",
+                                        "zoo/2", "zoo/2/x", "zoo/3",   "zzz"};
+    static const char rules[] = "{\"rules\":["
+                                "{\"path\":\"zoo/*\",\"capabilities\":[\"list\"]},"
+                                "{\"path\":\"app/**\",\"capabilities\":[\"list\"]},"
+                                "{\"path\":\"mid/one\",\"capabilities\":[\"list\"]},"
+                                "{\"path\":\"b/**\",\"capabilities\":[\"read\"]}]}";
+    struct actor_cluster *ac = cluster(NODES, SHARES, 1);
+    struct test_token token;
+
+    (void)state;
+    ac_run_ms(ac, 1000);
+    records_put_tenant(ac, "default");
+    records_put_policy(ac, "few", rules);
+    records_put_identity(ac, 2, "few", false);
+    test_token_make(1, &token);
+    records_put_token(ac, &token, 2, 0, 3600);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_int_equal(ac_create(ac, i % NODES, names[i], "v")->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    asker = token.text;
+    for (unsigned i = 0; i < NODES; i++) {
+        shows(ac, i, "", "app/1 app/2/x mid/one zoo/1 zoo/2 zoo/3 ");
+        shows(ac, i, "app", "app/1 app/2/x ");
+        shows(ac, i, "app/2/x", "app/2/x ");
+        shows(ac, i, "b", "");
+        shows(ac, i, "m", "mid/one ");
+        shows(ac, i, "zoo/2", "zoo/2 ");
+    }
+    asker = NULL;
+    ac_free(ac);
+}
+
 /* What a node says of its page with a name, whose key is read `later_ms` after it was asked. */
 static enum refusal
 page_after(struct lister *l, struct step st, const char *credential, uint64_t later_ms)
@@ -472,17 +514,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codec),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_quorum),
-        cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_old_heads),
-        cmocka_unit_test(test_lost_store),
-        cmocka_unit_test(test_old_store),
-        cmocka_unit_test(test_answers_that_do_not_fit),
-        cmocka_unit_test(test_rights_end_on_the_way),
+        cmocka_unit_test(test_codec),       cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_many),
+        cmocka_unit_test(test_quorum),      cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_old_heads),   cmocka_unit_test(test_lost_store),
+        cmocka_unit_test(test_old_store),   cmocka_unit_test(test_answers_that_do_not_fit),
+        cmocka_unit_test(test_few_of_many), cmocka_unit_test(test_rights_end_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
