@@ -135,20 +135,45 @@ is_under_way(const struct creation *creation, struct instant now)
            instant_since(now, creation->voted).ns < duration_ms(CREATION_MS_MAX).ns;
 }
 
+static void
+forget(struct tenant_tally *tally, struct creation *creation)
+{
+    *creation = (struct creation){0};
+    tally->remembered--;
+}
+
+/*
+ * The creation that was remembered before `at`, which starts as `next`; NULL: that was the last of
+ * `left`. Those under way are among the newest, so few places are looked at.
+ */
+static struct creation *
+before(struct tenant_tally *tally, unsigned *at, unsigned *left)
+{
+    while (*left > 0) {
+        *at = (*at + CREATIONS_MAX - 1) % CREATIONS_MAX;
+        if (is_one(&tally->creations[*at])) {
+            (*left)--;
+            return &tally->creations[*at];
+        }
+    }
+    return NULL;
+}
+
 bool
 tenant_tally_take(struct tenant_tally *tally, struct path path, uint64_t bound, struct instant now)
 {
     uint64_t secrets = tenant_tally_count(tally, path.tenant);
     struct creation own = {.voted = now};
-    struct creation *slot = &tally->creations[tally->next];
+    struct creation *slot = &tally->creations[tally->next], *other;
+    unsigned at = tally->next, left = tally->remembered;
     hash_of(path.tenant, path.name, own.path);
     hash_of(path.tenant, (struct bytes){0}, own.tenant);
-    for (unsigned i = 0; i < CREATIONS_MAX; i++) {
-        struct creation *other = &tally->creations[i];
+    while ((other = before(tally, &at, &left))) {
         if (memcmp(other->path, own.path, sizeof(own.path)) == 0)
             slot = other; /* the same once more */
-        else if (is_under_way(other, now) &&
-                 memcmp(other->tenant, own.tenant, sizeof(own.tenant)) == 0)
+        else if (!is_under_way(other, now))
+            forget(tally, other);
+        else if (memcmp(other->tenant, own.tenant, sizeof(own.tenant)) == 0)
             secrets++;
     }
     if (secrets >= bound)
@@ -164,14 +189,14 @@ tenant_tally_take(struct tenant_tally *tally, struct path path, uint64_t bound, 
 void
 tenant_tally_made(struct tenant_tally *tally, struct path path)
 {
+    unsigned at = tally->next, left = tally->remembered;
+    struct creation *other;
     uint8_t hash[16];
-    if (tally->remembered == 0)
+    if (left == 0)
         return;
     hash_of(path.tenant, path.name, hash);
-    for (unsigned i = 0; i < CREATIONS_MAX; i++) {
-        if (memcmp(tally->creations[i].path, hash, sizeof(hash)) != 0)
-            continue;
-        tally->creations[i] = (struct creation){0};
-        tally->remembered--;
+    while ((other = before(tally, &at, &left))) {
+        if (memcmp(other->path, hash, sizeof(hash)) == 0)
+            forget(tally, other);
     }
 }

@@ -275,6 +275,12 @@ test_creations_are_forgotten(void **state)
         assert_true(fits == (i < CREATIONS_MAX / 2));
     }
     assert_true(t->remembered <= CREATIONS_MAX);
+    /* Those that are over are not looked at once more. */
+    later.ns += duration_ms(CREATION_MS_MAX).ns;
+    assert_true(tenant_tally_take(t, path, 2, later));
+    assert_int_equal(t->remembered, 1);
+    tenant_tally_made(t, path);
+    assert_int_equal(t->remembered, 0);
     tenant_tally_remove(t, other.tenant);
     assert_int_equal(tenant_tally_count(t, other.tenant), 0);
     assert_int_equal(t->tenants.count, 0);
