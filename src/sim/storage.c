@@ -73,6 +73,21 @@ on_commit(struct world *world, unsigned node)
     event_push(world, event_new(world, EVENT_SYNC, node, disk_ns(world, node), 0));
 }
 
+/*
+ * A row takes the place of one that was there: itself, or for a dealing the version row that it was a
+ * part of, which is put before it.
+ */
+static bool
+replaces_row(const struct disk_batch *batch, size_t i)
+{
+    struct bytes key = batch->changes[i].row->key, before;
+    if (batch->changes[i].replaces || i == 0 || key.data[0] != ROW_DEALING)
+        return batch->changes[i].replaces;
+    before = batch->changes[i - 1].row->key;
+    return batch->changes[i - 1].replaces && before.data[0] == ROW_VERSION &&
+           before.size == key.size && memcmp(before.data + 1, key.data + 1, key.size - 1) == 0;
+}
+
 static void
 became_durable(struct world *world, unsigned node, const struct disk_batch *batch)
 {
@@ -82,7 +97,7 @@ became_durable(struct world *world, unsigned node, const struct disk_batch *batc
         if (batch->changes[i].kind != STORE_PUT)
             continue;
         const struct disk_row *row = batch->changes[i].row;
-        check_chain_row(&world->chain, node, row->key, row->value, batch->changes[i].replaces);
+        check_chain_row(&world->chain, node, row->key, row->value, replaces_row(batch, i));
         check_shred_row(&world->shred, node, row->key, row->value);
     }
 }
