@@ -6,10 +6,17 @@
 
 enum { PREFIX_BYTES = sizeof(RECORD_PREFIX) - 1 };
 
+#define BIT(byte) (UINT64_C(1) << ((byte) % 64))
+
+/* Letters, digits and "._~@:+=-": every look at a record asks this of each byte of its key. */
 static bool
-is_one_of(uint8_t byte, const char *others)
+is_key_byte(uint8_t byte)
 {
-    return byte != 0 && strchr(others, byte) != NULL;
+    const uint64_t letters = (UINT64_C(1) << 26) - 1, digits = (UINT64_C(1) << 10) - 1;
+    const uint64_t low = digits << '0' | BIT('+') | BIT('-') | BIT('.') | BIT(':') | BIT('=');
+    const uint64_t high =
+        letters << 'A' % 64 | letters << 'a' % 64 | BIT('@') | BIT('_') | BIT('~');
+    return byte < 128 && ((byte < 64 ? low : high) & BIT(byte)) != 0;
 }
 
 bool
@@ -26,11 +33,7 @@ bool
 record_key_valid(struct bytes key)
 {
     for (size_t i = 0; i < key.size; i++) {
-        uint8_t byte = key.data[i];
-        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-        bool digit = byte >= '0' && byte <= '9';
-
-        if (!letter && !digit && !is_one_of(byte, "._~@:+=-"))
+        if (!is_key_byte(key.data[i]))
             return false;
     }
     return key.size > 0 && key.size <= RECORD_KEY_BYTES_MAX;

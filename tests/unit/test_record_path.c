@@ -214,12 +214,27 @@ what_does_not_fit_breaks_it(void **state)
     assert_int_equal(view.admin.key[0] | view.admin.tag[0], 0); /* keys are wiped */
 }
 
+static void
+each_byte_of_a_key(void **state)
+{
+    static const char good[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~@:+=-";
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint8_t key[] = {'k', (uint8_t)byte, 'y'};
+        bool valid = byte != 0 && strchr(good, (int)byte) != NULL;
+        assert_int_equal(record_key_valid(bytes_of(key, sizeof(key))), valid);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_one_form),
         cmocka_unit_test(keys_are_bounded),
+        cmocka_unit_test(each_byte_of_a_key),
         cmocka_unit_test(all_nodes_keep_them),
         cmocka_unit_test(only_chosen_heads_count),
         cmocka_unit_test(what_is_read_late_changes_nothing),
