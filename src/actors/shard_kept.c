@@ -106,11 +106,11 @@ rows_new(const struct msg_loaded *from, size_t bytes)
     if (!rows)
         return NULL;
     uint8_t *at = rows->memory;
-    for (size_t i = 0; i < KEPT_ROWS; i++)
+    for (size_t i = 0; i < from->count; i++)
         rows->rows[i] = (struct loaded_row){.key = copy_into(from->rows[i].key, &at),
                                             .value = copy_into(from->rows[i].value, &at),
                                             .found = from->rows[i].found};
-    rows->loaded = (struct msg_loaded){.err = OK, .rows = rows->rows, .count = KEPT_ROWS};
+    rows->loaded = (struct msg_loaded){.err = OK, .rows = rows->rows, .count = from->count};
     rows->bytes = sizeof(*rows) + bytes;
     return rows;
 }
@@ -120,8 +120,8 @@ kept_put(struct kept *kept, struct kept_rows **of, uint64_t version,
          const uint8_t version_id[static ID_BYTES], const struct msg_loaded *rows)
 {
     size_t bytes = 0;
-    assert(rows->count == KEPT_ROWS);
-    for (size_t i = 0; i < KEPT_ROWS; i++)
+    assert(rows->count <= KEPT_ROWS_MAX);
+    for (size_t i = 0; i < rows->count; i++)
         bytes += rows->rows[i].key.size + rows->rows[i].value.size;
     kept_forget(kept, of);
     struct kept_rows *made = bytes <= KEPT_ROWS_BYTES_MAX ? rows_new(rows, bytes) : NULL;

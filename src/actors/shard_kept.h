@@ -1,8 +1,9 @@
 /*
  * Rows of versions that were read a moment ago, so that the next reader of the path needs no
- * storage thread: version row and dealing of one version for each path, byte for byte as they are
- * on the disk (the share sealed as it is there). Beside them the share itself, opened, where there is
- * a slot for it in the locked memory for keys and shares; the value never.
+ * storage thread: of one version for each path its row, and that of its dealing where it was looked
+ * for, byte for byte as they are on the disk (the share sealed as it is there). Beside them the share
+ * itself, opened, where there is a slot for it in the locked memory for keys and shares; the value
+ * never.
  *
  * Every change of a path's rows goes through shard_commit(), which forgets what is kept of the path
  * before the batch leaves; no other message of the path is handled until the batch is durable. So
@@ -18,7 +19,7 @@
 enum {
     KEPT_BYTES_MAX = 32 * 1024 * 1024, /* of all paths */
     KEPT_ROWS_BYTES_MAX = 64 * 1024,   /* of one; larger ones are loaded each time */
-    KEPT_ROWS = 2,
+    KEPT_ROWS_MAX = 2,
 };
 
 struct kept_rows {
@@ -27,7 +28,7 @@ struct kept_rows {
     uint64_t version;
     uint8_t version_id[ID_BYTES];
     size_t bytes;
-    struct loaded_row rows[KEPT_ROWS];
+    struct loaded_row rows[KEPT_ROWS_MAX];
     struct msg_loaded loaded; /* of the rows */
     bool looked_at, sound;    /* whether record and dealing are those of the version, once known */
     struct secret share;      /* opened; {NULL, 0}: not kept */

@@ -112,6 +112,22 @@ is_allowed(struct shard_work *w, bool value, struct bytes credential)
     return err == OK;
 }
 
+/*
+ * The version row alone, which nearly always has all there is. Where it is without a dealing, both
+ * rows: that is large then, as what it is part of is, or of an older release, or is not here.
+ */
+static void
+need_version(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES],
+             size_t count)
+{
+    struct row_key keys[2];
+
+    row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &keys[ROW_V]);
+    row_key_version(ROW_DEALING, w->path->link.path, version, version_id, &keys[ROW_D]);
+    w->rows = NULL;
+    shard_need_rows(w, keys, count);
+}
+
 void
 shard_on_read(struct shard_work *w)
 {
@@ -132,24 +148,29 @@ shard_on_read(struct shard_work *w)
     if (!loaded)
         w->rows = kept_find(&w->s->kept, w->path->kept, version, version_id);
     if (!w->rows) {
-        struct row_key keys[2];
-        row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &keys[ROW_V]);
-        row_key_version(ROW_DEALING, w->path->link.path, version, version_id, &keys[ROW_D]);
-        shard_need_rows(w, keys, 2);
+        need_version(w, version, version_id, 1);
+        return;
+    }
+    struct version_row row = {0};
+    bool found = w->rows->rows[ROW_V].found;
+    enum vault_err decoded = version_row_decode(w->rows->rows[ROW_V].value, &row);
+    if (found && decoded == OK && row.dealing.size == 0 && w->rows->count == 1) {
+        need_version(w, version, version_id, 2);
         return;
     }
     if (!loaded)
         metrics_count(w->st->metrics, METRIC_reads_from_memory);
     struct msg_state *state = answer_state(w);
-    struct version_row row;
-    if (!w->rows->rows[ROW_V].found)
+    if (!found)
         return;
-    if (version_row_decode(w->rows->rows[ROW_V].value, &row) != OK) {
+    if (decoded != OK) {
         state->share_state = SHARE_BAD;
         metrics_count(w->st->metrics, METRIC_records_corrupt);
         return;
     }
-    struct bytes dealing = shard_dealing_of(&row, &w->rows->rows[ROW_D]);
+    struct bytes dealing = row.dealing;
+    if (w->rows->count > ROW_D)
+        dealing = shard_dealing_of(&row, &w->rows->rows[ROW_D]);
     if (dealing.size == 0)
         return;
     state->version = row.record;

@@ -209,6 +209,7 @@ on_load(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
         event->sizes[i] = effect->u.load.keys[i].size;
         ac_event_append(event, at, effect->u.load.keys[i]);
+        ac->dealings_asked += effect->u.load.keys[i].data[0] == ROW_DEALING;
     }
     ac_event_push(ac, event);
 }

@@ -134,6 +134,27 @@ test_small_and_large(void **state)
     end(ac);
 }
 
+/* A reader looks for the row of a dealing only where the version row has none. */
+static void
+test_looked_for_where_it_may_be(void **state)
+{
+    (void)state;
+    for (unsigned apart = 0; apart < 2; apart++) {
+        const struct ac_options options = {.nodes = 3, .seed = 40 + apart, .dealings_apart = apart};
+        struct actor_cluster *ac = ac_new(&options);
+        assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+        ac_run_ms(ac, 2000);
+        restart_as(ac, apart); /* nothing is remembered of what was read or written */
+        uint64_t before = ac->dealings_asked;
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
+        assert_int_equal(ac->dealings_asked - before > 0, apart);
+        uint64_t once = ac->dealings_asked;
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "one")); /* of what was kept */
+        assert_int_equal(ac->dealings_asked, once);
+        end(ac);
+    }
+}
+
 /* ---- rows of both forms in one store ---- */
 
 /* Two versions of the first release, two of the second; then whatever is done with them. */
@@ -320,8 +341,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_and_large),           cmocka_unit_test(test_both_forms),
-        cmocka_unit_test(test_destroyed_without_a_share), cmocka_unit_test(test_in_both),
+        cmocka_unit_test(test_small_and_large),
+        cmocka_unit_test(test_both_forms),
+        cmocka_unit_test(test_looked_for_where_it_may_be),
+        cmocka_unit_test(test_destroyed_without_a_share),
+        cmocka_unit_test(test_in_both),
         cmocka_unit_test(test_handed_over_where_it_rots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,10 +21,10 @@ put(struct kept *kept, struct kept_rows **of, uint64_t version, size_t size)
     uint8_t *value = calloc(1, size);
     assert_non_null(value);
     memset(value, (int)version, size);
-    const struct loaded_row rows[KEPT_ROWS] = {
+    const struct loaded_row rows[KEPT_ROWS_MAX] = {
         {.key = bytes_of_text("v"), .value = bytes_of(value, size), .found = true},
         {.key = bytes_of_text("d"), .value = bytes_of_text("dealing"), .found = true}};
-    const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS};
+    const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS_MAX};
     kept_put(kept, of, version, id, &loaded);
     memset(value, 0xee, size); /* what is kept is a copy */
     free(value);
@@ -123,12 +123,15 @@ test_found_by_version_and_id(void **state)
     const struct msg_loaded *found = kept_find(&kept, of, 3, id);
     assert_non_null(found);
     assert_int_equal(found->err, OK);
-    assert_int_equal(found->count, KEPT_ROWS);
+    assert_int_equal(found->count, KEPT_ROWS_MAX);
     assert_true(bytes_equal(found->rows[0].key, bytes_of_text("v")));
     assert_int_equal(found->rows[0].value.size, 10);
     assert_int_equal(found->rows[0].value.data[9], 3);
     assert_true(bytes_equal(found->rows[1].value, bytes_of_text("dealing")));
     assert_null(kept_find(&kept, of, 4, id));
+    assert_null(kept_find(&kept, of, 3, other_id));
+    const struct msg_loaded one = {.rows = found->rows, .count = 1};
+    kept_put(&kept, &of, 3, id, &one); /* of the version row alone */
     assert_null(kept_find(&kept, of, 3, other_id));
     put(&kept, &of, 4, 20); /* takes the place of what was there */
     assert_null(kept_find(&kept, of, 3, id));
@@ -374,9 +377,9 @@ test_sound_rows(void **state)
     assert_int_equal(version_encode(&record, &encoded), OK);
     record_id(buf_bytes(&encoded), version_id);
     for (unsigned broken = 0; broken < 4; broken++) {
-        const struct loaded_row rows[KEPT_ROWS] = {{.key = bytes_of_text("v"), .found = true},
-                                                   {.key = bytes_of_text("d")}};
-        const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS};
+        const struct loaded_row rows[KEPT_ROWS_MAX] = {{.key = bytes_of_text("v"), .found = true},
+                                                       {.key = bytes_of_text("d")}};
+        const struct msg_loaded loaded = {.rows = rows, .count = KEPT_ROWS_MAX};
         struct bytes found = broken == 3 ? dealing : buf_bytes(&encoded);
         kept_put(&kept, &of, 1, broken == 2 ? id : version_id, &loaded);
         for (unsigned again = 0; again < 2; again++)
