@@ -15,7 +15,8 @@ enum { TRIES_MAX = 8 };
 struct store_reader {
     struct store_wt *store;
     WT_SESSION *session;
-    WT_CURSOR *cursor; /* held, and reset after every use, so that it pins nothing in the cache */
+    struct store_wt_rows
+        rows; /* its cursor is held, and reset after every use, so that it pins nothing in the cache */
 };
 
 static struct store_wt *
@@ -77,133 +78,117 @@ bytes_of_item(const WT_ITEM *item)
 }
 
 int
-store_wt_cursor_open(WT_SESSION *session, WT_CURSOR **out)
+store_wt_rows_open(struct store_wt *store, WT_SESSION *session, struct store_wt_rows *out)
 {
-    return session->open_cursor(session, STORE_WT_TABLE, NULL, "overwrite=true", out);
+    out->layout = &store->layout;
+    return session->open_cursor(session, STORE_WT_TABLE, NULL, "overwrite=true", &out->cursor);
 }
 
 static int
-row_put(WT_CURSOR *cursor, struct bytes key, struct bytes value)
+row_put(struct store_wt_rows *rows, struct bytes key, struct bytes value)
 {
-    WT_ITEM key_item = item_of(key);
+    WT_CURSOR *cursor = rows->cursor;
+    struct bytes place = store_wt_rows_place(rows, key);
+    WT_ITEM key_item = item_of(place);
     WT_ITEM value_item = item_of(value);
 
+    store_wt_layout_note(rows->layout, place);
     cursor->set_key(cursor, &key_item);
     cursor->set_value(cursor, &value_item);
     return cursor->insert(cursor);
 }
 
 static int
-row_delete(WT_CURSOR *cursor, struct bytes key)
+row_delete(struct store_wt_rows *rows, struct bytes key)
 {
-    WT_ITEM item = item_of(key);
+    WT_CURSOR *cursor = rows->cursor;
+    WT_ITEM item = item_of(store_wt_rows_place(rows, key));
 
     cursor->set_key(cursor, &item);
     int ret = cursor->remove(cursor);
     return ret == WT_NOTFOUND ? 0 : ret;
 }
 
-/* Sets the cursor on the first row whose key is not less than `key` (greater, if `behind`). */
-static int
-cursor_seek(WT_CURSOR *cursor, struct bytes key, bool behind)
-{
-    WT_ITEM item = item_of(key);
-    int order = 0;
-
-    if (key.size == 0) /* from the first row on; the cursor is in no place yet */
-        return cursor->next(cursor);
-    cursor->set_key(cursor, &item);
-    int ret = cursor->search_near(cursor, &order);
-    if (ret != 0)
-        return ret;
-    if (order < 0 || (order == 0 && behind))
-        return cursor->next(cursor);
-    return 0;
-}
-
 /*
  * The key under the cursor, if it begins with `prefix`, else WT_NOTFOUND. Skips the reserved row.
  */
 static int
-cursor_key_in(WT_CURSOR *cursor, struct bytes prefix, struct bytes *key)
+rows_key_in(struct store_wt_rows *rows, struct bytes prefix, struct bytes *key)
 {
-    WT_ITEM item;
-
     for (;;) {
-        int ret = cursor->get_key(cursor, &item);
+        int ret = store_wt_rows_key(rows, key);
         if (ret != 0)
             return ret;
-        *key = bytes_of_item(&item);
         if (!store_key_begins(*key, prefix))
             return WT_NOTFOUND;
         if (!store_key_is_reserved(*key))
             return 0;
-        ret = cursor->next(cursor);
+        ret = store_wt_rows_next(rows);
         if (ret != 0)
             return ret;
     }
 }
 
 static int
-rows_delete_prefix(WT_CURSOR *cursor, struct bytes prefix)
+rows_delete_prefix(struct store_wt_rows *rows, struct bytes prefix)
 {
     struct bytes key;
 
-    int ret = cursor_seek(cursor, prefix, false);
+    int ret = store_wt_rows_seek(rows, prefix, false);
     while (ret == 0) {
-        ret = cursor_key_in(cursor, prefix, &key);
+        ret = rows_key_in(rows, prefix, &key);
         if (ret == 0)
-            ret = cursor->remove(cursor); /* keeps its position */
+            ret = rows->cursor->remove(rows->cursor); /* keeps its position */
         if (ret == 0)
-            ret = cursor->next(cursor);
+            ret = store_wt_rows_next(rows);
     }
     return ret == WT_NOTFOUND ? 0 : ret;
 }
 
 static int
-rows_delete_one(WT_CURSOR *cursor, struct bytes prefix, struct bytes tables)
+rows_delete_one(struct store_wt_rows *rows, struct bytes prefix, struct bytes tables)
 {
     uint8_t data[KEY_BYTES_MAX];
     struct bytes key;
 
-    int ret = cursor_seek(cursor, prefix, false);
+    int ret = store_wt_rows_seek(rows, prefix, false);
     if (ret == 0)
-        ret = cursor_key_in(cursor, prefix, &key);
+        ret = rows_key_in(rows, prefix, &key);
     if (ret != 0)
         return ret == WT_NOTFOUND ? 0 : ret;
     key = store_key_copy(key, data);
-    ret = cursor->remove(cursor);
+    ret = rows->cursor->remove(rows->cursor);
     for (size_t i = 0; i < tables.size && ret == 0; i++) {
         data[0] = tables.data[i];
-        ret = row_delete(cursor, key);
+        ret = row_delete(rows, key);
     }
     return ret;
 }
 
 static int
-change_apply(WT_CURSOR *cursor, const struct store_change *change)
+change_apply(struct store_wt_rows *rows, const struct store_change *change)
 {
     switch (change->kind) {
-    case STORE_PUT: return row_put(cursor, change->key, change->value);
-    case STORE_DELETE: return row_delete(cursor, change->key);
-    case STORE_DELETE_PREFIX: return rows_delete_prefix(cursor, change->key);
-    case STORE_DELETE_ONE: return rows_delete_one(cursor, change->key, change->value);
+    case STORE_PUT: return row_put(rows, change->key, change->value);
+    case STORE_DELETE: return row_delete(rows, change->key);
+    case STORE_DELETE_PREFIX: return rows_delete_prefix(rows, change->key);
+    case STORE_DELETE_ONE: return rows_delete_one(rows, change->key, change->value);
     }
     return EINVAL;
 }
 
 int
-store_wt_mark_put(WT_CURSOR *cursor, const struct store_mark *mark)
+store_wt_mark_put(struct store_wt_rows *rows, const struct store_mark *mark)
 {
-    uint8_t value[STORE_MARK_BYTES];
+    uint8_t value[STORE_WT_MARK_BYTES_MAX];
 
-    store_mark_encode(mark, value);
-    return row_put(cursor, store_sequence_key(), bytes_of(value, sizeof(value)));
+    return row_put(rows, store_sequence_key(), store_wt_mark_encode(rows->layout, mark, value));
 }
 
 int
-store_wt_mark_get(WT_CURSOR *cursor, struct store_mark *out)
+store_wt_mark_get(struct store_wt_rows *rows, struct store_mark *out)
 {
+    WT_CURSOR *cursor = rows->cursor;
     WT_ITEM item = item_of(store_sequence_key());
 
     *out = (struct store_mark){0};
@@ -211,7 +196,7 @@ store_wt_mark_get(WT_CURSOR *cursor, struct store_mark *out)
     int ret = cursor->search(cursor);
     if (ret == 0)
         ret = cursor->get_value(cursor, &item);
-    if (ret == 0 && store_mark_decode(bytes_of_item(&item), out) != OK)
+    if (ret == 0 && store_wt_mark_decode(bytes_of_item(&item), rows->layout, out) != OK)
         ret = WT_ERROR;
     int reset = cursor->reset(cursor);
     return ret != 0 ? ret : reset;
@@ -226,10 +211,10 @@ batch_try(struct store_wt *s, const struct store_change *changes, size_t count,
     if (ret != 0)
         return ret;
     for (size_t i = 0; i < count && ret == 0; i++)
-        ret = change_apply(s->cursor, &changes[i]);
+        ret = change_apply(&s->rows, &changes[i]);
     if (ret == 0)
-        ret = store_wt_mark_put(s->cursor, mark);
-    int reset = s->cursor->reset(s->cursor);
+        ret = store_wt_mark_put(&s->rows, mark);
+    int reset = s->rows.cursor->reset(s->rows.cursor);
     if (ret == 0)
         ret = reset;
     if (ret != 0) {
@@ -362,7 +347,7 @@ wt_reader_new(struct store *store, struct store_reader **out)
         return ERR_NOMEM;
     int ret = connection->open_session(connection, NULL, NULL, &reader->session);
     if (ret == 0)
-        ret = store_wt_cursor_open(reader->session, &reader->cursor);
+        ret = store_wt_rows_open(of_store(store), reader->session, &reader->rows);
     if (ret != 0) {
         if (reader->session != NULL)
             (void)reader->session->close(reader->session, NULL);
@@ -386,8 +371,8 @@ wt_reader_free(struct store_reader *reader)
 static enum vault_err
 wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struct bytes *out)
 {
-    WT_CURSOR *cursor = reader->cursor;
-    WT_ITEM item = item_of(key);
+    WT_CURSOR *cursor = reader->rows.cursor;
+    WT_ITEM item = item_of(store_wt_rows_place(&reader->rows, key));
 
     *out = (struct bytes){0};
     if (key.size == 0 || store_key_is_reserved(key))
@@ -425,19 +410,19 @@ static enum vault_err
 rows_copy(struct store_reader *reader, struct bytes prefix, size_t limit, bool with_values,
           struct arena *arena, struct store_row *rows, size_t *count)
 {
-    WT_CURSOR *cursor = reader->cursor;
+    struct store_wt_rows *at = &reader->rows;
     struct bytes key;
 
     for (;;) {
-        int ret = cursor_key_in(cursor, prefix, &key);
+        int ret = rows_key_in(at, prefix, &key);
         end_if_unreadable(reader->store, ret);
         if (ret != 0 || *count == limit)
             return error_of(ret);
-        enum vault_err err = row_copy(cursor, key, with_values, arena, &rows[*count]);
+        enum vault_err err = row_copy(at->cursor, key, with_values, arena, &rows[*count]);
         if (err != OK)
             return err;
         (*count)++;
-        ret = cursor->next(cursor);
+        ret = store_wt_rows_next(at);
         end_if_unreadable(reader->store, ret);
         if (ret != 0)
             return error_of(ret);
@@ -457,12 +442,13 @@ wt_scan(struct store_reader *reader, struct bytes prefix, struct bytes after, si
     int ret = session->begin_transaction(session, "isolation=snapshot");
     if (ret != 0)
         return error_of(ret);
-    ret = cursor_seek(reader->cursor, start.key, start.behind);
+    reader->rows.further = prefix.size == 0;
+    ret = store_wt_rows_seek(&reader->rows, start.key, start.behind);
     end_if_unreadable(reader->store, ret);
     enum vault_err err = error_of(ret);
     if (err == OK)
         err = rows_copy(reader, prefix, limit, with_values, arena, rows, count);
-    (void)reader->cursor->reset(reader->cursor);
+    (void)reader->rows.cursor->reset(reader->rows.cursor);
     (void)session->rollback_transaction(session, NULL);
     if (err == ERR_NOT_FOUND)
         return OK;

@@ -27,7 +27,9 @@ struct store_wt_options {
     const char *extension;
     bool plain_processor; /* what is written is encrypted as without AES instructions */
     bool key_proven;      /* the key is known to be right: what does not open is damaged */
-    bool suspect;      /* the last run failed: everything is read from the device, not the cache */
+    bool suspect; /* the last run failed: everything is read from the device, not the cache */
+    bool
+        rows_apart; /* for tests: if it is made now, with rows where their keys say, as by older releases */
     bool *journal_cut; /* out, may be NULL: the journal ended in a torn record, and was cut there */
 };
 

@@ -2,7 +2,8 @@
  * What the parts of the WiredTiger store share: store_wt.c (transactions and readers),
  * store_wt_open.c (opening, verifying, the engine's events), store_wt_encryptor.c (blocks and
  * journal records), store_wt_files.c (its files), store_wt_ahead.c (the journal's file grows
- * ahead), store_wt_retire.c (large files go slowly), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free
+ * ahead), store_wt_retire.c (large files go slowly), store_wt_layout.c (where rows lie in the
+ * table), store_wt_journal.c (journal check before recovery), store_wt_disk.c (directory, free
  * space; knows no engine).
  */
 #ifndef OSTRAKA_STORE_STORE_WT_INTERNAL_H
@@ -17,6 +18,7 @@
 #include "store/store_chain.h"
 #include "store/store_wt.h"
 #include "store/store_wt_disk.h"
+#include "store/store_wt_layout.h"
 
 #define STORE_WT_TABLE "table:rows"
 
@@ -39,11 +41,12 @@ struct store_wt {
     struct secret chain_key;
     uint8_t opening[STORE_OPENING_BYTES]; /* of this one; see store_chain.h */
     struct store_wt_disk disk;
+    struct store_wt_layout layout;
     WT_CONNECTION *connection;
     WT_SESSION *sync_session; /* of whoever syncs, one at a time */
     pthread_mutex_t lock;     /* guards what follows: the writer's side */
     WT_SESSION *session;
-    WT_CURSOR *cursor;
+    struct store_wt_rows rows;
     struct store_mark mark; /* of the last committed batch */
     _Atomic uint64_t log_bytes;
     pthread_mutex_t mark_lock; /* apart from the lock, which is held while the engine commits */
@@ -58,14 +61,14 @@ void store_wt_mark_set(struct store_wt *store, const struct store_mark *mark);
 _Noreturn void store_wt_fatal(struct store_wt *store, const char *what);
 
 /* Sets the session's cursor on STORE_WT_TABLE; 0 or the engine's error. */
-int store_wt_cursor_open(WT_SESSION *session, WT_CURSOR **out);
+int store_wt_rows_open(struct store_wt *store, WT_SESSION *session, struct store_wt_rows *out);
 
 /*
- * Where the store stands, in its row; the cursor is reset by the second. 0 or the engine's error,
- * WT_NOTFOUND: no row.
+ * Where the store stands and which layout it has, in the row of the mark; the cursor is reset by the
+ * second. 0 or the engine's error, WT_NOTFOUND: no row.
  */
-int store_wt_mark_put(WT_CURSOR *cursor, const struct store_mark *mark);
-int store_wt_mark_get(WT_CURSOR *cursor, struct store_mark *out);
+int store_wt_mark_put(struct store_wt_rows *rows, const struct store_mark *mark);
+int store_wt_mark_get(struct store_wt_rows *rows, struct store_mark *out);
 
 /* Everything but the connection, which is closed or abandoned before. */
 void store_wt_free(struct store_wt *store);

@@ -261,7 +261,7 @@ table_open(const struct opening *o)
     else if (ret == 0)
         ret = s->session->verify(s->session, STORE_WT_TABLE, NULL);
     if (ret == 0)
-        ret = store_wt_cursor_open(s->session, &s->cursor);
+        ret = store_wt_rows_open(s, s->session, &s->rows);
     return ret == 0 ? OK : fail_engine(o, ret);
 }
 
@@ -272,15 +272,16 @@ table_open(const struct opening *o)
 static int
 sequence_create(struct store_wt *s)
 {
-    int ret = s->cursor->next(s->cursor);
+    WT_CURSOR *cursor = s->rows.cursor;
+    int ret = cursor->next(cursor);
 
-    (void)s->cursor->reset(s->cursor);
+    (void)cursor->reset(cursor);
     if (ret == 0)
         return WT_ERROR; /* rows without a sequence */
     if (ret != WT_NOTFOUND)
         return ret;
-    ret = store_wt_mark_put(s->cursor, &(struct store_mark){0});
-    (void)s->cursor->reset(s->cursor);
+    ret = store_wt_mark_put(&s->rows, &(struct store_mark){0});
+    (void)cursor->reset(cursor);
     if (ret == 0)
         ret = s->session->log_flush(s->session, "sync=on");
     if (ret == 0)
@@ -289,15 +290,18 @@ sequence_create(struct store_wt *s)
 }
 
 static enum vault_err
-sequence_load(const struct opening *o, bool *created)
+sequence_load(const struct opening *o, bool rows_apart, bool *created)
 {
     struct store_wt *s = o->store;
 
-    int ret = store_wt_mark_get(s->cursor, &s->mark);
+    int ret = store_wt_mark_get(&s->rows, &s->mark);
     if (ret == WT_NOTFOUND) {
+        s->layout.beside = !rows_apart;
         ret = sequence_create(s);
         *created = ret == 0;
     }
+    if (ret == 0)
+        ret = store_wt_rows_look_for_strays(&s->rows);
     if (ret != 0)
         return fail_engine(o, ret);
     store_wt_mark_set(s, &s->mark); /* recovery ends with a checkpoint: all of it is durable */
@@ -381,7 +385,7 @@ open_steps(const struct opening *o, const struct store_wt_options *options, bool
     if (err == OK)
         err = table_open(o);
     if (err == OK)
-        err = sequence_load(o, created);
+        err = sequence_load(o, options->rows_apart, created);
     if (err != OK)
         return err;
     if (store_wt_disk_protect(&o->store->disk) != OK)

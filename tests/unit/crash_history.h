@@ -1,6 +1,8 @@
 /*
  * A scripted history of batches, decided by a seed, and what the store must hold after each: batch
  * i of a seed is always the same, so a store that tells its sequence tells what it has to contain.
+ * Some of the keys are of paths and of versions of paths, which lie beside each other in one of the
+ * layouts (store/store_wt_layout.h).
  */
 #ifndef OSTRAKA_TESTS_CRASH_HISTORY_H
 #define OSTRAKA_TESTS_CRASH_HISTORY_H
@@ -22,7 +24,7 @@ struct history_batch {
     size_t count;
     bool sync, checkpoint; /* behind it */
     unsigned slots[HISTORY_CHANGES_MAX];
-    char keys[HISTORY_CHANGES_MAX][HISTORY_KEY_BYTES];
+    uint8_t keys[HISTORY_CHANGES_MAX][HISTORY_KEY_BYTES];
     uint8_t *values; /* of the heap */
 };
 

@@ -34,17 +34,34 @@ setup_sim(void **state)
 }
 
 static int
-setup_wt(void **state)
+setup_wt_layout(void **state, bool rows_apart)
 {
     struct fixture *f = calloc(1, sizeof(*f));
+    struct store_wt_options options;
     bool created = false;
+    char why[256];
 
     assert_non_null(f);
     temp_dir_make(&f->dir);
-    f->store = wt_open(&f->dir, &created);
+    options = wt_options(&f->dir);
+    options.rows_apart = rows_apart;
+    assert_int_equal(store_wt_open(&options, &f->store, &created, why, sizeof(why)), OK);
     assert_true(created);
     *state = f;
     return 0;
+}
+
+static int
+setup_wt(void **state)
+{
+    return setup_wt_layout(state, false);
+}
+
+/* As older releases made it. */
+static int
+setup_wt_apart(void **state)
+{
+    return setup_wt_layout(state, true);
 }
 
 static int
@@ -532,6 +549,7 @@ main(void)
         CONTRACT(setup_sim),
         cmocka_unit_test_setup_teardown(test_sim_crash_keeps_what_was_synced, setup_sim, teardown),
     };
+    const struct CMUnitTest wt_apart[] = {CONTRACT(setup_wt_apart)};
     const struct CMUnitTest wt[] = {
         CONTRACT(setup_wt),
         cmocka_unit_test_setup_teardown(test_durable_mark_moves_with_a_sync, setup_wt, teardown),
@@ -541,5 +559,6 @@ main(void)
         return 1;
     int failed = cmocka_run_group_tests_name("store_mem", mem, NULL, NULL);
     failed += cmocka_run_group_tests_name("sim_disk", sim, NULL, NULL);
+    failed += cmocka_run_group_tests_name("store_wt, rows apart", wt_apart, NULL, NULL);
     return failed + cmocka_run_group_tests_name("store_wt", wt, NULL, NULL);
 }

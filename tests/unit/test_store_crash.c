@@ -87,6 +87,7 @@ child_open(struct run *r)
 
     crash_disk_extension(r->disk, extension);
     options.extension = extension;
+    options.rows_apart = r->seed % 4 == 3; /* a quarter of the stores are of the older layout */
     if (store_wt_open(&options, &store, &created, why, sizeof(why)) != OK)
         child_end(r, CHILD_REFUSED, why);
     return store;
