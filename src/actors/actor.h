@@ -74,6 +74,7 @@ struct effect {
         struct {
             const struct bytes *keys;
             size_t count;
+            struct bytes along; /* of one key: a prefix, whose first row may come with its row */
         } load;
         struct {
             struct bytes prefix, after;

@@ -149,7 +149,8 @@ struct shard_work {
     const struct step *st;
     struct shard_path *path;
     const struct msg *msg;
-    const struct msg_loaded *rows; /* NULL until loaded */
+    const struct msg_loaded *rows;  /* NULL until loaded */
+    const struct loaded_row *along; /* came with the path row; NULL: nothing did */
     struct effects *out;
     uint64_t vouched; /* CHOSEN: replicas whose writes are proven, bit per replica */
 };
@@ -200,6 +201,8 @@ void shard_doubts_mended(struct shard_store *s, enum vault_err err);
 /* Copies the row. Errors: ERR_NOMEM, ERR_MALFORMED head. */
 MUST_CHECK enum vault_err shard_row_set(struct shard_row *to, const struct path_row *row);
 void shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count);
+/* With the row that is being loaded, of which there is one, the path's newest version row may come. */
+void shard_rows_along(struct shard_work *w);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*
  * Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves

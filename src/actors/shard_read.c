@@ -128,6 +128,22 @@ need_version(struct shard_work *w, uint64_t version, const uint8_t version_id[st
     shard_need_rows(w, keys, count);
 }
 
+/* What came with the path row, if that is the row asked for; NULL: it is not, or nothing came. */
+static const struct msg_loaded *
+version_along(struct shard_work *w, uint64_t version, const uint8_t version_id[static ID_BYTES])
+{
+    struct row_key key;
+
+    if (!w->along)
+        return NULL;
+    row_key_version(ROW_VERSION, w->path->link.path, version, version_id, &key);
+    struct msg_loaded *loaded = arena_alloc(w->st->arena, sizeof(*loaded));
+    if (!loaded || !bytes_equal(row_key_bytes(&key), w->along->key))
+        return NULL;
+    *loaded = (struct msg_loaded){.err = OK, .rows = w->along, .count = 1};
+    return loaded;
+}
+
 void
 shard_on_read(struct shard_work *w)
 {
@@ -144,6 +160,8 @@ shard_on_read(struct shard_work *w)
         answer_state(w);
         return;
     }
+    if (!w->rows)
+        w->rows = version_along(w, version, version_id);
     bool loaded = w->rows != NULL;
     if (!loaded)
         w->rows = kept_find(&w->s->kept, w->path->kept, version, version_id);

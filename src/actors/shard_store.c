@@ -352,6 +352,8 @@ load_path_row(struct shard_work *w)
     struct row_key key;
     row_key_path(w->path->link.path, &key);
     shard_need_rows(w, &key, 1);
+    if (w->msg->kind == MSG_READ && !w->msg->u.read.head_only)
+        shard_rows_along(w);
     if (w->path->stage == SHARD_LOADING_ROWS)
         w->path->stage = SHARD_LOADING;
 }
@@ -527,6 +529,7 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
         path->stage = SHARD_NEW;
     } else if (path->stage == SHARD_LOADING) {
         path_row_loaded(s, st, path, rows);
+        w.along = rows->along.found ? &rows->along : NULL;
     } else {
         path->stage = SHARD_IDLE;
         w.rows = rows;

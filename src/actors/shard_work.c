@@ -331,6 +331,17 @@ shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
 }
 
 void
+shard_rows_along(struct shard_work *w)
+{
+    struct effect *last = &w->out->items[w->out->count - 1];
+    struct row_key prefix;
+    if (w->path->stage != SHARD_LOADING_ROWS || last->kind != EFFECT_LOAD)
+        return;
+    row_key_versions(ROW_VERSION, w->path->link.path, &prefix);
+    last->u.load.along = shard_key_copy(w, &prefix); /* without memory it does not come */
+}
+
+void
 shard_need_versions(struct shard_work *w, enum row_table table, size_t limit)
 {
     struct row_key prefix;

@@ -500,6 +500,11 @@ struct msg_loaded {
     const struct loaded_row *rows; /* LOAD: one for each key, in order */
     size_t count;
     bool more; /* SCAN */
+    /*
+     * LOAD: the row that was to come along. Not found: there is none, or it was not read, for
+     * whatever reason.
+     */
+    struct loaded_row along;
 };
 struct msg_timer {
     uint64_t tag; /* of the TIMER effect */

@@ -166,7 +166,7 @@ copy_keys(struct storage_request *q, const struct effect *effect)
         if (arena_copy(&q->arena, effect->u.load.keys[i], &q->keys[i]) != OK)
             return ERR_NOMEM;
     }
-    return q->keys ? OK : ERR_NOMEM;
+    return q->keys ? arena_copy(&q->arena, effect->u.load.along, &q->along_prefix) : ERR_NOMEM;
 }
 
 static enum vault_err
@@ -311,6 +311,9 @@ deliver_rows(struct reactor *r, struct storage_request *q)
     msg.u.loaded.rows = rows;
     msg.u.loaded.count = rows ? q->row_count : 0;
     msg.u.loaded.more = q->more;
+    if (rows && q->kind == STORAGE_LOAD)
+        msg.u.loaded.along = (struct loaded_row){
+            .key = q->along.key, .value = q->along.value, .found = q->along.key.size > 0};
     reactor_deliver(r, (enum actor_id)q->owner, &msg);
 }
 

@@ -154,7 +154,7 @@ storage_crash(struct world *world, unsigned node)
 void
 storage_load(struct world *world, unsigned node, const struct effect *effect)
 {
-    size_t total = 0;
+    size_t total = effect->u.load.along.size;
     for (size_t i = 0; i < effect->u.load.count; i++)
         total += effect->u.load.keys[i].size;
     struct event *event = event_new(world, EVENT_LOAD, node, disk_ns(world, node) / 4, total);
@@ -162,10 +162,13 @@ storage_load(struct world *world, unsigned node, const struct effect *effect)
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->count = effect->u.load.count;
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
+    size_t at = 0;
+    for (size_t i = 0; i < event->count; at += event->sizes[i++]) {
         event->sizes[i] = effect->u.load.keys[i].size;
         event_append(event, at, effect->u.load.keys[i]);
     }
+    event->along = effect->u.load.along.size;
+    event_append(event, at, effect->u.load.along);
     event_push(world, event);
 }
 
@@ -201,7 +204,7 @@ read_error(struct world *world, unsigned node)
 /* The step reads the rows where they lie: no other event can change them meanwhile. */
 static void
 hand_rows(struct world *world, const struct event *event, struct loaded_row *rows, size_t count,
-          bool more, enum vault_err err)
+          const struct loaded_row *along, bool more, enum vault_err err)
 {
     struct msg msg = {.kind = MSG_LOADED};
     if (err == OK)
@@ -211,16 +214,30 @@ hand_rows(struct world *world, const struct event *event, struct loaded_row *row
                                        .rows = rows,
                                        .count = err == OK ? count : 0,
                                        .more = err == OK && more};
+    if (along && err == OK)
+        msg.u.loaded.along = *along;
     node_hand(world, event->node, event->actor, &msg);
+}
+
+/* The first row of that prefix; one that cannot be read is left out. */
+static struct loaded_row
+row_along(const struct disk_table *table, struct bytes prefix)
+{
+    size_t i = disk_at_least(table, prefix);
+    if (i == table->count || !disk_has_prefix(table->rows[i]->key, prefix) ||
+        table->rows[i]->corrupt)
+        return (struct loaded_row){0};
+    return (struct loaded_row){table->rows[i]->key, table->rows[i]->value, true};
 }
 
 static void
 on_load(struct world *world, const struct event *event)
 {
     const struct disk_table *table = &world->nodes[event->node].disk.visible;
-    struct loaded_row rows[LOAD_ARENA_ROWS] = {0};
+    struct loaded_row rows[LOAD_ARENA_ROWS] = {0}, along = {0};
     enum vault_err err = OK;
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
+    size_t at = 0;
+    for (size_t i = 0; i < event->count; at += event->sizes[i++]) {
         rows[i].key = bytes_of(event->data.data + at, event->sizes[i]);
         const struct disk_row *row = disk_find(table, rows[i].key);
         if (!row)
@@ -230,7 +247,9 @@ on_load(struct world *world, const struct event *event)
         if (row->corrupt)
             err = ERR_CORRUPT;
     }
-    hand_rows(world, event, rows, event->count, false, err);
+    if (event->along > 0 && rows[0].found)
+        along = row_along(table, bytes_of(event->data.data + at, event->along));
+    hand_rows(world, event, rows, event->count, &along, false, err);
 }
 
 static void
@@ -257,7 +276,7 @@ on_scan(struct world *world, const struct event *event)
                                 .value = event->with_values ? row->value : (struct bytes){0},
                                 .found = true};
     }
-    hand_rows(world, event, rows, count, more, err);
+    hand_rows(world, event, rows, count, NULL, more, err);
     free(rows);
 }
 

@@ -62,6 +62,7 @@ struct event {
     bool with_values;
     size_t sizes[LOAD_KEYS_MAX];
     size_t count;      /* LOAD: keys */
+    size_t along;      /* LOAD: bytes of a prefix, behind the keys */
     struct bytes data; /* behind the struct: frame; keys; prefix and what to scan after */
 };
 

@@ -360,7 +360,11 @@ load_run(struct storage_io *io, struct storage_request *r)
         return ERR_NOMEM;
     for (size_t i = 0; i < r->key_count; i++) {
         r->rows[i].key = r->keys[i];
-        enum vault_err err = store->ops->get(io->reader, r->keys[i], &r->arena, &r->rows[i].value);
+        bool along = r->along_prefix.size > 0 && r->key_count == 1 && store->ops->get_along != NULL;
+        enum vault_err err =
+            along ? store->ops->get_along(io->reader, r->keys[i], r->along_prefix, &r->arena,
+                                          &r->rows[i].value, &r->along)
+                  : store->ops->get(io->reader, r->keys[i], &r->arena, &r->rows[i].value);
         if (err != OK && err != ERR_NOT_FOUND)
             return err;
         r->found[i] = err == OK;

@@ -39,6 +39,8 @@ struct storage_request {
     struct bytes *keys;   /* LOAD; results in rows[i] (rows[i].key is the key) and found[i] */
     size_t key_count;
     bool *found;
+    struct bytes along_prefix;  /* LOAD of one key, or empty: see get_along in store.h */
+    struct store_row along;     /* result; no key: none */
     struct bytes prefix, after; /* SCAN */
     size_t limit;
     bool with_values;

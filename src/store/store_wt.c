@@ -369,7 +369,7 @@ wt_reader_free(struct store_reader *reader)
 }
 
 static enum vault_err
-wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struct bytes *out)
+get_row(struct store_reader *reader, struct bytes key, struct arena *arena, struct bytes *out)
 {
     WT_CURSOR *cursor = reader->rows.cursor;
     WT_ITEM item = item_of(store_wt_rows_place(&reader->rows, key));
@@ -383,9 +383,15 @@ wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struc
         ret = cursor->get_value(cursor, &item);
     end_if_unreadable(reader->store, ret);
     enum vault_err err = error_of(ret);
-    if (err == OK)
-        err = arena_copy(arena, bytes_of_item(&item), out);
-    (void)cursor->reset(cursor);
+    return err == OK ? arena_copy(arena, bytes_of_item(&item), out) : err;
+}
+
+static enum vault_err
+wt_get(struct store_reader *reader, struct bytes key, struct arena *arena, struct bytes *out)
+{
+    enum vault_err err = get_row(reader, key, arena, out);
+
+    (void)reader->rows.cursor->reset(reader->rows.cursor);
     return err;
 }
 
@@ -402,6 +408,28 @@ row_copy(WT_CURSOR *cursor, struct bytes key, bool with_value, struct arena *are
     err = error_of(cursor->get_value(cursor, &item));
     if (err == OK)
         err = arena_copy(arena, bytes_of_item(&item), &out->value);
+    return err;
+}
+
+static enum vault_err
+wt_get_along(struct store_reader *reader, struct bytes key, struct bytes prefix,
+             struct arena *arena, struct bytes *out, struct store_row *along)
+{
+    struct store_wt_rows *rows = &reader->rows;
+    struct bytes found;
+
+    *along = (struct store_row){0};
+    enum vault_err err = get_row(reader, key, arena, out);
+    if (err == OK && prefix.size > 0) {
+        rows->further = false;
+        int ret = store_wt_rows_along(rows, key, prefix);
+        end_if_unreadable(reader->store, ret);
+        if (ret == 0)
+            ret = store_wt_rows_key(rows, &found);
+        if (ret == 0 && row_copy(rows->cursor, found, true, arena, along) != OK)
+            *along = (struct store_row){0};
+    }
+    (void)rows->cursor->reset(rows->cursor);
     return err;
 }
 
@@ -537,4 +565,5 @@ const struct store_ops store_wt_ops = {
     .close = wt_close,
     .durable = wt_durable,
     .write_out = wt_write_out,
+    .get_along = wt_get_along,
 };

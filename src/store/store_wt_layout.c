@@ -303,6 +303,21 @@ store_wt_rows_next(struct store_wt_rows *rows)
 }
 
 int
+store_wt_rows_along(struct store_wt_rows *rows, struct bytes key, struct bytes prefix)
+{
+    bool behind = rows->layout->beside && !atomic_load(&rows->layout->strays) &&
+                  key.size == prefix.size && key.data[0] == SHARED && prefix.data[0] == BESIDE &&
+                  path_end(key) == key.size &&
+                  memcmp(key.data + 1, prefix.data + 1, key.size - 1) == 0;
+    struct bytes found;
+
+    int ret = behind ? rows->cursor->next(rows->cursor) : store_wt_rows_seek(rows, prefix, false);
+    if (ret == 0)
+        ret = store_wt_rows_key(rows, &found);
+    return ret == 0 && !store_key_begins(found, prefix) ? WT_NOTFOUND : ret;
+}
+
+int
 store_wt_rows_look_for_strays(struct store_wt_rows *rows)
 {
     static const uint8_t beside[] = {BESIDE};

@@ -62,6 +62,11 @@ int store_wt_rows_seek(struct store_wt_rows *rows, struct bytes key, bool behind
 int store_wt_rows_next(struct store_wt_rows *rows);
 /* Key of the row; borrowed until the cursor moves. */
 int store_wt_rows_key(struct store_wt_rows *rows, struct bytes *out);
+/*
+ * The cursor is on the row of `key`: on to the first row whose key begins with `prefix`. Of a path's
+ * versions that is the row behind it.
+ */
+int store_wt_rows_along(struct store_wt_rows *rows, struct bytes key, struct bytes prefix);
 /* Whether there are strays, when a store is opened. Resets the cursor. */
 int store_wt_rows_look_for_strays(struct store_wt_rows *rows);
 

@@ -127,6 +127,8 @@ struct actor_cluster {
     uint64_t steps;
     uint64_t sent_soon;        /* frames, see struct node_executor */
     uint64_t dealings_asked;   /* rows of their own that were looked for by key */
+    uint64_t loads;            /* of rows by their keys, by the shard stores */
+    bool nothing_comes_along;  /* with the row of a key, see struct msg_loaded */
     bool may_fail;             /* a node that has failed is no fault of the test */
     const struct maybe *maybe; /* rare branches that a test takes at will; NULL: none */
     struct ac_turns turns;

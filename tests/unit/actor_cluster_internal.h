@@ -34,6 +34,7 @@ struct ac_event {
     bool with_values;
     size_t sizes[LOAD_KEYS_MAX];
     size_t count;      /* LOAD: keys */
+    size_t along;      /* LOAD: bytes of a prefix, behind the keys */
     struct bytes data; /* frame; keys; prefix and what to scan after */
 };
 

@@ -198,7 +198,7 @@ ac_disk_check_promise(struct actor_cluster *ac, unsigned node, const struct msg 
 static void
 on_load(struct actor_cluster *ac, unsigned node, const struct effect *effect)
 {
-    size_t total = 0;
+    size_t total = effect->u.load.along.size;
     for (size_t i = 0; i < effect->u.load.count; i++)
         total += effect->u.load.keys[i].size;
     struct ac_event *event =
@@ -206,11 +206,15 @@ on_load(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->count = effect->u.load.count;
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
+    size_t at = 0;
+    for (size_t i = 0; i < event->count; at += event->sizes[i++]) {
         event->sizes[i] = effect->u.load.keys[i].size;
         ac_event_append(event, at, effect->u.load.keys[i]);
         ac->dealings_asked += effect->u.load.keys[i].data[0] == ROW_DEALING;
     }
+    ac->loads += effect->actor == ACTOR_SHARD_STORE;
+    event->along = effect->u.load.along.size;
+    ac_event_append(event, at, effect->u.load.along);
     ac_event_push(ac, event);
 }
 
@@ -239,6 +243,21 @@ is_unreadable(struct bytes value)
     return bytes_equal(value, bytes_of_text(ac_unreadable));
 }
 
+/* One that cannot be read is left out. */
+static struct loaded_row
+row_along(struct ac_node *n, struct bytes prefix, struct arena *arena)
+{
+    struct store_row row;
+    size_t count;
+    bool more;
+    enum vault_err err = n->store->ops->scan(n->reader, prefix, (struct bytes){0}, 1, true, arena,
+                                             &row, &count, &more);
+    ac_require(err == OK, "scan");
+    if (count == 0 || is_unreadable(row.value))
+        return (struct loaded_row){0};
+    return (struct loaded_row){row.key, row.value, true};
+}
+
 static void
 run_load(struct actor_cluster *ac, const struct ac_event *event)
 {
@@ -247,8 +266,9 @@ run_load(struct actor_cluster *ac, const struct ac_event *event)
     struct msg msg = {.kind = MSG_LOADED};
     struct arena arena;
     bool rotten = false;
+    size_t at = 0;
     arena_init(&arena, STEP_ARENA_BYTES);
-    for (size_t i = 0, at = 0; i < event->count; at += event->sizes[i++]) {
+    for (size_t i = 0; i < event->count; at += event->sizes[i++]) {
         rows[i].key = bytes_of(event->data.data + at, event->sizes[i]);
         enum vault_err err = n->store->ops->get(n->reader, rows[i].key, &arena, &rows[i].value);
         ac_require(err == OK || err == ERR_NOT_FOUND, "get");
@@ -256,6 +276,8 @@ run_load(struct actor_cluster *ac, const struct ac_event *event)
         rotten = rotten || is_unreadable(rows[i].value);
     }
     msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = event->count};
+    if (event->along > 0 && rows[0].found && !ac->nothing_comes_along)
+        msg.u.loaded.along = row_along(n, bytes_of(event->data.data + at, event->along), &arena);
     if (rotten)
         msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
     if (n->reads_fail)

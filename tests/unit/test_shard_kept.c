@@ -227,6 +227,45 @@ test_the_second_read_needs_no_disk(void **state)
     ac_free(ac);
 }
 
+/*
+ * A secret that is in no memory: with its path row comes the newest version row, so that a reader
+ * waits for the disk once; where that is not the one asked for, or nothing comes, twice.
+ */
+static void
+test_version_row_comes_along(void **state)
+{
+    (void)state;
+    for (unsigned nothing = 0; nothing < 2; nothing++) {
+        struct actor_cluster *ac = cluster(20);
+        assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+        assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
+        assert_int_equal(ac_create(ac, 0, "b", "three")->reply.err, OK);
+        ac_run_ms(ac, 2000);
+        struct row_key odd; /* of a version that was not accepted in the end */
+        row_key_version(ROW_VERSION, ac_path("b"), 9, id, &odd);
+        for (unsigned i = 0; i < 3; i++) {
+            ac_crash(ac, i);
+            ac_put(ac, i, &odd, bytes_of_text("odd"));
+        }
+        for (unsigned i = 0; i < 3; i++)
+            ac_start(ac, i);
+        ac_run_ms(ac, 3000);
+        ac->nothing_comes_along = nothing == 1;
+        uint64_t before = ac->loads;
+        assert_true(ac_value_is(ac_read(ac, 0, "a"), "two"));
+        uint64_t of_one = ac->loads - before;
+        assert_int_equal(of_one, nothing ? 4 : 2);
+        struct request request = ac_make(REQUEST_READ, "a", NULL);
+        request.version = 1;
+        assert_true(ac_value_is(ac_wait(ac, ac_send(ac, 0, &request)), "one"));
+        assert_true(ac_value_is(ac_read(ac, 0, "b"), "three"));
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(ac->nodes[i].metrics.counters[METRIC_records_corrupt], 0);
+        assert_true(ac_value_is(ac_read(ac, 0, "b"), "three"));
+        ac_free(ac);
+    }
+}
+
 /* What is kept of the version before is not answered, whoever is asked and whatever is kept. */
 static void
 test_changes_are_seen_at_once(void **state)
@@ -405,6 +444,7 @@ main(void)
         cmocka_unit_test(test_large_rows_are_not_kept),
         cmocka_unit_test(test_least_recently_read_make_room),
         cmocka_unit_test(test_the_second_read_needs_no_disk),
+        cmocka_unit_test(test_version_row_comes_along),
         cmocka_unit_test(test_changes_are_seen_at_once),
     };
     return crypto_init() != OK ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

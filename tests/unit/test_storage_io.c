@@ -237,6 +237,24 @@ free_all(struct storage_request **requests, size_t count)
         storage_request_free(requests[i]);
 }
 
+/* `expected`: the key that comes with the first one, or nothing. */
+static void
+load_along(struct storage_io *io, const char *key, const char *prefix, const char *expected)
+{
+    struct storage_request *r = load_request(1, key, "");
+    struct storage_request *done[1];
+
+    r->key_count = 1;
+    r->along_prefix = text_in(r, prefix);
+    submit(io, r);
+    collect(io, done, 1);
+    assert_int_equal(done[0]->err, OK);
+    assert_true(bytes_equal(done[0]->along.key, bytes_of_text(expected)));
+    assert_true(done[0]->along.key.size == 0 ||
+                bytes_equal(done[0]->along.value, bytes_of_text("some value of a row")));
+    free_all(done, 1);
+}
+
 static void
 test_commit_then_load_then_scan(void **state)
 {
@@ -618,7 +636,11 @@ test_on_disk(void **state)
     collect(io, done, 1);
     assert_true(done[0]->found[0]);
     assert_true(done[0]->found[1]);
+    assert_int_equal(done[0]->along.key.size, 0);
     free_all(done, 1);
+    load_along(io, "k0", "k127", "k127");
+    load_along(io, "k0", "l", "");
+    load_along(io, "none", "k127", "");
     storage_io_stats(io, &stats);
     print_message("%llu commits in %llu flushes, %llu us each\n", (unsigned long long)stats.commits,
                   (unsigned long long)stats.batches,

@@ -132,6 +132,36 @@ compare_row(struct history *h, struct store_reader *wt, struct store_reader *mem
     arena_close(&arena);
 }
 
+/* What the store on disk may bring along, in the one in memory by a walk of its own. */
+static void
+compare_along(struct history *h, struct store_reader *wt, struct store_reader *mem)
+{
+    struct row_key key, prefix;
+    struct store_row along, first = {0};
+    struct arena arena;
+    struct bytes found, expected;
+    size_t count = 0;
+    bool more;
+
+    random_key(h, &key);
+    prefix = key;
+    prefix.data[0] = ROW_VERSION;
+    if (prng_chance(&h->prng, 300))
+        random_prefix(h, true, &prefix);
+    arena_init(&arena, 1 << 20);
+    enum vault_err err = h->wt->ops->get_along(wt, row_key_bytes(&key), row_key_bytes(&prefix),
+                                               &arena, &found, &along);
+    assert_int_equal(err, h->mem->ops->get(mem, row_key_bytes(&key), &arena, &expected));
+    assert_true(bytes_equal(found, expected));
+    if (err == OK)
+        assert_int_equal(h->mem->ops->scan(mem, row_key_bytes(&prefix), (struct bytes){0}, 1, true,
+                                           &arena, &first, &count, &more),
+                         OK);
+    assert_true(bytes_equal(along.key, first.key));
+    assert_true(bytes_equal(along.value, first.value));
+    arena_close(&arena);
+}
+
 static void
 compare_walk(struct store *const stores[2], struct store_reader *const readers[2],
              struct bytes prefix, struct bytes after, size_t limit, bool with_values)
@@ -165,6 +195,7 @@ compare_some(struct history *h)
     assert_int_equal(h->wt->ops->sequence(h->wt), h->mem->ops->sequence(h->mem));
     for (unsigned i = 0; i < READS_AFTER; i++) {
         compare_row(h, readers[0], readers[1]);
+        compare_along(h, readers[0], readers[1]);
         random_prefix(h, true, &prefix);
         random_prefix(h, true, &after);
         if (prng_chance(&h->prng, 200))
@@ -526,6 +557,40 @@ test_prefix_of_versions_leaves_the_path(void **state)
     temp_dir_remove(&dir);
 }
 
+/* Not the row behind it, where the key is that of no whole path. */
+static void
+test_along_of_half_a_path(void **state)
+{
+    struct temp_dir dir;
+    struct row_key path_key, key;
+    struct store_row along;
+    struct arena arena;
+    struct bytes found;
+    bool created;
+    (void)state;
+
+    temp_dir_make(&dir);
+    struct store *store = wt_open(&dir, &created);
+    row_key_path(path_a, &path_key);
+    row_key_version(ROW_VERSION, path_a, 1, id, &key);
+    const struct store_change puts[] = {
+        {STORE_PUT, text("p\x01t"), text("half")},
+        {STORE_PUT, row_key_bytes(&path_key), text("path")},
+        {STORE_PUT, row_key_bytes(&key), text("a")},
+    };
+    assert_int_equal(store->ops->commit(store, puts, 3), OK);
+    struct store_reader *reader = reader_of(store);
+    arena_init(&arena, 4096);
+    assert_int_equal(
+        store->ops->get_along(reader, text("p\x01t"), text("v\x01t"), &arena, &found, &along), OK);
+    assert_true(bytes_equal(found, text("half")));
+    assert_true(bytes_equal(along.key, row_key_bytes(&key)));
+    store->ops->reader_free(reader);
+    arena_close(&arena);
+    store->ops->close(store);
+    temp_dir_remove(&dir);
+}
+
 int
 main(void)
 {
@@ -535,6 +600,7 @@ main(void)
         cmocka_unit_test(test_walk_through_paths_leaves_versions_out),
         cmocka_unit_test(test_walk_ends_with_its_table),
         cmocka_unit_test(test_prefix_of_versions_leaves_the_path),
+        cmocka_unit_test(test_along_of_half_a_path),
         cmocka_unit_test(test_history_beside),
         cmocka_unit_test(test_history_with_strays),
         cmocka_unit_test(test_history_apart),
