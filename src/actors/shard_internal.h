@@ -201,7 +201,7 @@ void shard_doubts_mended(struct shard_store *s, enum vault_err err);
 /* Copies the row. Errors: ERR_NOMEM, ERR_MALFORMED head. */
 MUST_CHECK enum vault_err shard_row_set(struct shard_row *to, const struct path_row *row);
 void shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count);
-/* With the row that is being loaded, of which there is one, the path's newest version row may come. */
+/* With the one row that is being loaded the path's newest version row may come. */
 void shard_rows_along(struct shard_work *w);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*

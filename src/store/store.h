@@ -99,8 +99,8 @@ struct store_ops {
      */
     enum vault_err (*write_out)(struct store *store);
     /*
-     * As get; and with a row that is there comes the first one whose key begins with `prefix`, if it
-     * is found without trouble: *along is empty otherwise. NULL: there is no such thing.
+     * As get; and with a row that is there comes the first one whose key begins with `prefix`, if
+     * it is found without trouble: *along is empty otherwise. NULL: there is no such thing.
      */
     enum vault_err (*get_along)(struct store_reader *reader, struct bytes key, struct bytes prefix,
                                 struct arena *arena, struct bytes *out, struct store_row *along);

@@ -15,8 +15,8 @@ enum { TRIES_MAX = 8 };
 struct store_reader {
     struct store_wt *store;
     WT_SESSION *session;
-    struct store_wt_rows
-        rows; /* its cursor is held, and reset after every use, so that it pins nothing in the cache */
+    /* Its cursor is held, and reset after every use, so that it pins nothing in the cache. */
+    struct store_wt_rows rows;
 };
 
 static struct store_wt *

@@ -28,8 +28,8 @@ struct store_wt_options {
     bool plain_processor; /* what is written is encrypted as without AES instructions */
     bool key_proven;      /* the key is known to be right: what does not open is damaged */
     bool suspect; /* the last run failed: everything is read from the device, not the cache */
-    bool
-        rows_apart; /* for tests: if it is made now, with rows where their keys say, as by older releases */
+    /* For tests: if it is made now, rows lie where their keys say, as older releases made it. */
+    bool rows_apart;
     bool *journal_cut; /* out, may be NULL: the journal ended in a torn record, and was cut there */
 };
 

@@ -64,8 +64,8 @@ _Noreturn void store_wt_fatal(struct store_wt *store, const char *what);
 int store_wt_rows_open(struct store_wt *store, WT_SESSION *session, struct store_wt_rows *out);
 
 /*
- * Where the store stands and which layout it has, in the row of the mark; the cursor is reset by the
- * second. 0 or the engine's error, WT_NOTFOUND: no row.
+ * Where the store stands and which layout it has, in the row of the mark; the cursor is reset by
+ * the second. 0 or the engine's error, WT_NOTFOUND: no row.
  */
 int store_wt_mark_put(struct store_wt_rows *rows, const struct store_mark *mark);
 int store_wt_mark_get(struct store_wt_rows *rows, struct store_mark *out);

@@ -245,7 +245,7 @@ seek_further(struct store_wt_rows *rows, uint8_t letter)
     return ret;
 }
 
-/* What the cursor has come to, or not, from within the table of `letter`, which is none of the two. */
+/* What the cursor has come to, or not, from the table of `letter`, which is none of the two. */
 static int
 settle(struct store_wt_rows *rows, int ret, uint8_t letter)
 {

@@ -2,15 +2,16 @@
  * Where a row lies in the engine's table.
  *
  * What a reader of a secret needs is the path row and then a version row (proto/rows.h). Under keys
- * that begin with the letter of the table these are rows of two pages, far from each other, and of a
- * large store neither is in the cache. So a version row lies behind its path row: a key of 'v' that
- * has a whole path and more is kept under 'p' in place of 'v'. No path is the beginning of another, so
- * what is behind a path under 'p' is told from a path row by its length; and a key that would be
- * taken for such a row without being one, which is a key of 'p' with a whole path and more, is kept
- * under 'v'. Thus every key has a place of its own, and only keys of no use are strays under 'v'.
+ * that begin with the letter of the table these are rows of two pages, far from each other, and of
+ * a large store neither is in the cache. So a version row lies behind its path row: a key of 'v'
+ * that has a whole path and more is kept under 'p' in place of 'v'. No path is the beginning of
+ * another, so what is behind a path under 'p' is told from a path row by its length; and a key that
+ * would be taken for such a row without being one, which is a key of 'p' with a whole path and
+ * more, is kept under 'v'. Thus every key has a place of its own, and only keys of no use are
+ * strays under 'v'.
  *
- * Nobody outside the store sees that: rows come in the order of their keys. A walk through 'p' passes
- * over the versions, and one through 'v' over the path rows.
+ * Nobody outside the store sees that: rows come in the order of their keys. A walk through 'p'
+ * passes over the versions, and one through 'v' over the path rows.
  *
  * A store keeps the layout that it was made with, which is told by the row of its mark: of older
  * ones every row lies where its key says. Older programs take that row for damage, and so nothing
@@ -63,8 +64,8 @@ int store_wt_rows_next(struct store_wt_rows *rows);
 /* Key of the row; borrowed until the cursor moves. */
 int store_wt_rows_key(struct store_wt_rows *rows, struct bytes *out);
 /*
- * The cursor is on the row of `key`: on to the first row whose key begins with `prefix`. Of a path's
- * versions that is the row behind it.
+ * The cursor is on the row of `key`: on to the first row whose key begins with `prefix`. Of a
+ * path's versions that is the row behind it.
  */
 int store_wt_rows_along(struct store_wt_rows *rows, struct bytes key, struct bytes prefix);
 /* Whether there are strays, when a store is opened. Resets the cursor. */
