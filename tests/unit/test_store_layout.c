@@ -450,7 +450,7 @@ fake_make(struct fake_cursor *f, unsigned paths, unsigned versions)
     f->keys = calloc((size_t)paths * (versions + 1), sizeof(*f->keys));
     assert_non_null(f->keys);
     for (unsigned i = 0; i < paths; i++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof(name), "%03u", i);
         struct path path = {.tenant = text("t"), .name = text(name)};
         row_key_path(path, &f->keys[f->count++]);
