@@ -50,7 +50,7 @@ struct reactor {
     struct instant turn_ended;
     struct instant turn_began, step_now;
     uint64_t turn_wall_ns; /* when the turn began */
-    bool was_idle; /* the loop, for a while before this turn */
+    bool was_idle;         /* the loop, for a while before this turn */
     struct instant started, drain_since;
     bool draining, stop;
     bool share_keys_unsaved; /* some were destroyed, and the file may have them still */
