@@ -92,7 +92,7 @@ struct effect {
 enum { CLOCK_DRIFT_MS_MAX = 60000 }; /* ballots further ahead of a node's clock are refused */
 enum { CLOCK_SKEW_MS_MAX = 500 };    /* two clocks that agree differ by no more */
 
-enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 16, SCAN_ROWS_MAX = 1024 };
+enum { EFFECTS_MAX = 96, LOAD_KEYS_MAX = 24, SCAN_ROWS_MAX = 1024 };
 
 /*
  * What one step asks for, in order. Bounded: every handler states its worst case, far below

@@ -236,6 +236,7 @@ job_reply(struct work *w, struct reply *reply)
         settle_answered(w, reply);
     else if (job->role != ROLE_SWEEP)
         effect_reply(w->out, job->exchange, reply);
+    group_replied(w, reply);
 }
 
 /* Nobody waits any more for what the record says. */
@@ -650,7 +651,11 @@ on_deadline(struct work *w)
     struct job *job = w->job;
     bool change = is_change(job->kind);
     struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
-    if (job->create)
+    if (job->phase == JOB_GROUPED) {
+        struct work leader = {w->c, w->st, job->leader,
+                              w->out}; /* whose deadline is at hand, too */
+        on_deadline(&leader);
+    } else if (job->create)
         create_deadline(w);
     else if (!job->request)
         job_end(w); /* answered already, or in the background */
@@ -693,6 +698,7 @@ on_phase_timer(struct work *w)
     case JOB_SPREADING: identity_timeout(w); break;
     case JOB_HELD:
     case JOB_QUEUED:
+    case JOB_GROUPED:
     case JOB_ENDED: break;
     }
 }

@@ -86,8 +86,8 @@ void
 again_start(struct work *w, const struct op_result *result)
 {
     struct job *job = w->job;
-    job->result_version = result->version;
-    job->result_at_ms = result->at_ms;
+    job->result_version = result->version - job->group_count;
+    job->result_at_ms = result->at_ms - job->group_count;
     if (request_is_of_record(job->kind)) {
         identity_spread_again(w, OK);
     } else if (job->keyed && !is_same_change(job, result)) {

@@ -3,9 +3,11 @@
 #define OSTRAKA_ACTORS_COORDINATOR_INTERNAL_H
 
 #include "actors/coordinator.h"
+#include "proto/group.h"
 
 enum job_phase {
     JOB_QUEUED,  /* another change of this path at this node comes first */
+    JOB_GROUPED, /* another update of this path at this node makes its version, too */
     JOB_WAITING, /* back-off, or a short wait before asking again */
     JOB_VOTING,
     JOB_FETCHING, /* the whole of an unfinished change */
@@ -149,6 +151,7 @@ struct batch_create {
 /* A head with everything that a WRITE carries. Views are in the job's proposal_memory. */
 struct proposal {
     struct bytes head, version, dealing, boxes;
+    struct bytes group; /* versions before that one: proto/group.h */
     uint8_t head_id[ID_BYTES];
     struct ballot ballot;
     struct bytes proof, origin; /* of the votes; of those that another's change was written with */
@@ -245,6 +248,10 @@ struct job {
     bool erases;       /* is answered when enough have erased: a DELETE, an ALTER that destroys */
     bool knows;        /* READING: this node has record and dealing of the version of known_id */
     uint8_t known_id[ID_BYTES];
+    struct job *leader;                   /* GROUPED: whose change makes the version */
+    struct job *group[GROUP_EARLIER_MAX]; /* whose versions this job's change makes beside its own,
+                                             which is the first; from when its WRITE leaves */
+    size_t group_count;
 };
 
 /* Changes of one path at this node. */
@@ -354,7 +361,27 @@ void offer_failed(struct work *w);
 bool offer_is_lost(const struct work *w);
 /* With votes, where h* is absent or the offer itself. False: there was none, or it is not wanted. */
 bool offer_vote_on(struct work *w);
+/* coordinator_group.c: updates that wait behind each other, made by one change */
+/* h* is known, and nothing of this job has left. */
+void group_gather(struct work *w);
+/* What the leader is answered is the answer to all. */
+void group_replied(struct work *w, const struct reply *reply);
+/* So many versions are not kept any more: nothing has happened to them. */
+void group_fit(struct work *w);
 /* coordinator_write.c */
+/* A version of the path: the id of the one before it, and what makes it. */
+struct version_plan {
+    const struct request *request;
+    uint64_t version, valid_from_ms;
+    const uint8_t *prev; /* NULL: it is the first */
+};
+/* Into the proposal's memory. */
+MUST_CHECK enum vault_err version_make(struct work *w, const struct head *next,
+                                       const struct version_plan *plan, struct group_part *out,
+                                       uint8_t id[static ID_BYTES]);
+/* Those of the group, into the head and the proposal; *prev: the id of the last, for the latest. */
+MUST_CHECK enum vault_err group_make(struct work *w, struct head *next, struct proposal *p,
+                                     const uint8_t **prev);
 void change_propose(struct work *w);
 void change_propose_new(struct work *w);
 void change_next_head(struct work *w, struct head *next); /* follows h*, but for what it says */

@@ -237,17 +237,17 @@ lost_round(struct work *w)
 /* ---- finishing what another began ---- */
 
 static void
-finish_with(struct work *w, struct bytes head, struct bytes version, struct bytes dealing,
-            struct bytes boxes)
+finish_with(struct work *w, const struct msg_fetched *copy)
 {
     struct job *job = w->job;
     struct proposal *p = &job->proposal;
     arena_reset(&job->proposal_memory);
     *p = (struct proposal){.ballot = job->ballot};
-    if (arena_copy(&job->proposal_memory, head, &p->head) != OK ||
-        arena_copy(&job->proposal_memory, version, &p->version) != OK ||
-        arena_copy(&job->proposal_memory, dealing, &p->dealing) != OK ||
-        arena_copy(&job->proposal_memory, boxes, &p->boxes) != OK ||
+    if (arena_copy(&job->proposal_memory, copy->head, &p->head) != OK ||
+        arena_copy(&job->proposal_memory, copy->version, &p->version) != OK ||
+        arena_copy(&job->proposal_memory, copy->dealing, &p->dealing) != OK ||
+        arena_copy(&job->proposal_memory, copy->boxes, &p->boxes) != OK ||
+        arena_copy(&job->proposal_memory, copy->group, &p->group) != OK ||
         sim_maybe(w->st, finish_no_memory)) {
         job_fail(w, ERR_NOMEM);
         return;
@@ -293,10 +293,11 @@ finish_unfinished(struct work *w)
 {
     struct job *job = w->job;
     metrics_count(w->st->metrics, METRIC_changes_finished);
+    struct msg_fetched alone = {.head = job->head_encoded};
     if (head_brings_version(job->head))
         job_next_fetch(w);
     else
-        finish_with(w, job->head_encoded, (struct bytes){0}, (struct bytes){0}, (struct bytes){0});
+        finish_with(w, &alone);
 }
 
 /* What has rotted without its keeper's knowing would be refused by everybody. */
@@ -304,6 +305,7 @@ static bool
 copy_is_whole(struct work *w, const struct msg_fetched *copy)
 {
     struct version_record version;
+    struct group group;
     struct dealing *dealing = arena_alloc(w->st->arena, sizeof(*dealing));
     uint8_t id[ID_BYTES], hash[HASH_BYTES];
     record_id(copy->version, id);
@@ -312,7 +314,8 @@ copy_is_whole(struct work *w, const struct msg_fetched *copy)
            (dealing && memcmp(id, w->job->head->version_id, ID_BYTES) == 0 &&
             version_decode(copy->version, &version) == OK &&
             memcmp(hash, version.dealing_hash, HASH_BYTES) == 0 &&
-            dealing_decode(copy->dealing, copy->boxes, dealing) == OK);
+            dealing_decode(copy->dealing, copy->boxes, dealing) == OK &&
+            group_decode(w->job->head, &version, copy->group, w->st->arena, &group) == OK);
 }
 
 void
@@ -331,7 +334,7 @@ change_on_fetched(struct work *w, const struct msg *in)
     else if (job->unmarking)
         settle_with_copy(w, fetched);
     else
-        finish_with(w, fetched->head, fetched->version, fetched->dealing, fetched->boxes);
+        finish_with(w, fetched);
 }
 
 /* ---- with a majority of votes ---- */

@@ -56,14 +56,14 @@ recipients_of(const struct work *w, struct dealing_recipients *out)
 }
 
 static enum vault_err
-deal(struct work *w, const struct head *next, struct dealing *out)
+deal(struct work *w, const struct head *next, const struct version_plan *plan, struct dealing *out)
 {
     struct job *job = w->job;
     struct dealing_recipients recipients;
     recipients_of(w, &recipients);
-    uint8_t encoding = (uint8_t)job->request->encoding;
+    uint8_t encoding = (uint8_t)plan->request->encoding;
     struct dealing_value value = {
-        .value = job->request->value,
+        .value = plan->request->value,
         .content_type = encoding == VALUE_BASE64 ? bytes_of_text("application/octet-stream")
                                                  : bytes_of_text("text/plain"),
     };
@@ -71,48 +71,77 @@ deal(struct work *w, const struct head *next, struct dealing *out)
                                   .tenant = job->path.tenant,
                                   .name = job->path.name,
                                   .incarnation = next->incarnation,
-                                  .version = next->version};
+                                  .version = plan->version};
     return dealing_make(&place, &value, w->c->options.master, &recipients, w->c->options.sender,
                         w->st->rng, &job->round, out);
 }
 
-/* Version record and dealing of the value in the request. */
-static enum vault_err
-make_version(struct work *w, struct head *next, struct proposal *p)
+enum vault_err
+version_make(struct work *w, const struct head *next, const struct version_plan *plan,
+             struct group_part *out, uint8_t id[static ID_BYTES])
 {
     struct job *job = w->job;
     struct dealing *dealing = arena_alloc(&job->round, sizeof(*dealing));
     struct buf encoded = {0};
     if (!dealing)
         return ERR_NOMEM;
-    enum vault_err err = deal(w, next, dealing);
+    enum vault_err err = deal(w, next, plan, dealing);
     if (err == OK)
         err = dealing_encode_public(dealing, &encoded);
     if (err == OK)
-        err = keep(job, &encoded, &p->dealing);
+        err = keep(job, &encoded, &out->dealing);
     if (err == OK)
         err = dealing_encode_boxes(dealing, &encoded);
     if (err == OK)
-        err = keep(job, &encoded, &p->boxes);
+        err = keep(job, &encoded, &out->boxes);
     if (err != OK)
         goto out;
 
     struct version_record record = {
-        .version = next->version, .valid_from_ms = next->changed_at_ms, .author = job->caller};
+        .version = plan->version, .valid_from_ms = plan->valid_from_ms, .author = job->caller};
     memcpy(record.incarnation, next->incarnation, INCARNATION_BYTES);
-    if (next->version > 1)
-        memcpy(record.prev, job->head->version_id, ID_BYTES);
+    if (plan->prev)
+        memcpy(record.prev, plan->prev, ID_BYTES);
     memcpy(record.dealing_id, dealing->id, DEALING_ID_BYTES);
-    record_id(p->dealing, record.dealing_hash);
+    record_id(out->dealing, record.dealing_hash);
     memcpy(record.op_id, job->op_id, OP_ID_BYTES);
     err = version_encode(&record, &encoded);
     if (err == OK)
-        err = keep(job, &encoded, &p->version);
+        err = keep(job, &encoded, &out->version);
     if (err == OK)
-        record_id(p->version, next->version_id);
+        record_id(out->version, id);
 out:
     buf_close(&encoded);
     return err;
+}
+
+/* The request that makes the latest of the versions: of a group, the one that came last. */
+static const struct request *
+latest_request(const struct job *job)
+{
+    return job->group_count > 0 ? job->group[job->group_count - 1]->request : job->request;
+}
+
+/* Version records and dealings of the values in the requests. */
+static enum vault_err
+make_versions(struct work *w, struct head *next, struct proposal *p)
+{
+    struct job *job = w->job;
+    struct version_plan plan = {.request = latest_request(job),
+                                .version = next->version,
+                                .valid_from_ms = next->changed_at_ms};
+    struct group_part part;
+    if (next->version > 1)
+        plan.prev = job->head->version_id;
+    enum vault_err err = job->group_count > 0 ? group_make(w, next, p, &plan.prev) : OK;
+    if (err == OK)
+        err = version_make(w, next, &plan, &part, next->version_id);
+    if (err != OK)
+        return err;
+    p->version = part.version;
+    p->dealing = part.dealing;
+    p->boxes = part.boxes;
+    return OK;
 }
 
 static void
@@ -184,6 +213,7 @@ static enum vault_err
 fill_head(struct work *w, struct head *next, struct proposal *p)
 {
     const struct job *job = w->job;
+    next->changed_at_ms += job->group_count; /* each of the versions has a millisecond of its own */
     struct op_result result = {.at_ms = next->changed_at_ms};
     enum vault_err err = OK;
     if (job->role == ROLE_RECORD) {
@@ -199,7 +229,7 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         result.kind = CHANGE_DELETE;
     } else if (job->kind == REQUEST_UPDATE) {
         carry_over(job->head, next);
-        next->version++;
+        next->version += 1 + job->group_count;
         head_keep_versions(next);
         if (head_is_pending(job->head))
             change_take_limits(w, next);
@@ -215,7 +245,7 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
         err = rng_fill(w->st->rng, next->incarnation, INCARNATION_BYTES);
     }
     if (err == OK && next->kind == HEAD_LIVE && job->kind != REQUEST_ALTER)
-        err = make_version(w, next, p);
+        err = make_versions(w, next, p);
     memcpy(result.op_id, job->op_id, OP_ID_BYTES);
     result.version = next->version;
     change_remember_op(next, job->head, &result, w->st->wall_ms);
@@ -234,6 +264,7 @@ change_propose_new(struct work *w)
         job_fail(w, ERR_NOMEM);
         return;
     }
+    group_gather(w);
     change_next_head(w, next);
     enum vault_err err = fill_head(w, next, &job->proposal);
     if (err == OK)
@@ -246,8 +277,8 @@ change_propose_new(struct work *w)
         return;
     }
     record_id(job->proposal.head, job->proposal.head_id);
-    job->result_version = next->version;
-    job->result_at_ms = next->changed_at_ms;
+    job->result_version = next->version - job->group_count;
+    job->result_at_ms = next->changed_at_ms - job->group_count;
     job->write_left_before = job->write_left;
     job->write_left = true;
     change_write(w);
@@ -263,7 +294,7 @@ deal_again(struct work *w)
     if (job->finishing || !job->request || !next || head_decode(job->proposal.head, next) != OK ||
         next->kind != HEAD_LIVE || next->version != 1)
         return;
-    if (make_version(w, next, &job->proposal) == OK && head_encode(next, &encoded) == OK &&
+    if (make_versions(w, next, &job->proposal) == OK && head_encode(next, &encoded) == OK &&
         keep(job, &encoded, &job->proposal.head) == OK)
         record_id(job->proposal.head, job->proposal.head_id);
     buf_close(&encoded);
@@ -361,6 +392,7 @@ send_write(struct work *w, unsigned replica)
     m->u.write.version = p->version;
     m->u.write.dealing = p->dealing;
     m->u.write.boxes = p->boxes;
+    m->u.write.group = p->group;
     memcpy(m->u.write.config_hash, w->c->membership->cluster->config_hash, HASH_BYTES);
     m->u.write.incarnations = job->incarnations;
     m->u.write.proof = p->proof;

@@ -39,7 +39,8 @@
     X(self_message_lost, "a message of a node to itself is lost")                                  \
     X(repair_round_cut, "a round over what is outstanding ends early")                             \
     X(no_offer, "a new secret is voted on at once, where it could be offered")                     \
-    X(self_message_later, "a node handles its own part of an offer in a later step")
+    X(self_message_later, "a node handles its own part of an offer in a later step")               \
+    X(group_of_one, "an update is made alone, where others wait behind it")
 
 enum maybe_site {
 #define X(name, text) MAYBE_##name,

@@ -10,6 +10,8 @@
 #include "actors/sweep.h"
 #include "base/planted.h"
 
+static const enum row_table boxes_alone[] = {ROW_BOXES};
+
 enum chosen_plan {
     PLAN_IGNORE, /* another head stands here at a higher ballot, or there is nothing to learn */
     PLAN_PRUNE,  /* known already: only escrow may go */
@@ -43,7 +45,8 @@ static bool
 own_head_at_hand(const struct shard_path *path, struct head *out)
 {
     const struct head_summary *have = &path->row.head;
-    if (have->kind != HEAD_LIVE || !have->brings_version || have->pending)
+    if (have->kind != HEAD_LIVE || !have->brings_version || have->pending ||
+        have->earlier_count > 0)
         return false;
     *out = (struct head){.path = path->link.path,
                          .generation = have->generation,
@@ -233,24 +236,30 @@ drop_version_number(struct shard_work *w, uint64_t version, struct store_change 
 }
 
 bool
-shard_drop_fallen(struct shard_work *w, uint64_t oldest_version, struct store_change *list,
-                  size_t *count)
+shard_drop_fallen(struct shard_work *w, struct store_change *list, size_t *count)
 {
-    uint64_t bit = UINT64_C(1) << (oldest_version - 1) % 64;
-    if (oldest_version <= 1 || !w->path->pure || (w->path->doubtful & bit))
-        return oldest_version <= 1;
-    drop_version_number(w, oldest_version - 1, list, count);
+    const struct head_summary *have = &w->path->row.head;
+    uint64_t first = shard_first_fallen(have->oldest_version, have->earlier_count);
+    if (have->oldest_version <= 1)
+        return true;
+    for (uint64_t version = first; version < have->oldest_version; version++) {
+        if (!w->path->pure || (w->path->doubtful >> version % 64 & 1))
+            return false;
+    }
+    for (uint64_t version = first; version < have->oldest_version; version++)
+        drop_version_number(w, version, list, count);
     return true;
 }
 
 /*
- * The oldest version that just fell out of the kept range, where all other rows are known to belong
- * to the chain; and those before it that fell out with heads whose notices never came.
+ * The oldest versions that just fell out of the kept range, as many as the head makes, where all other
+ * rows are known to belong to the chain; and those before them that fell out with heads whose notices
+ * never came.
  */
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
 {
-    uint64_t from = head->oldest_version - 1;
+    uint64_t from = shard_first_fallen(head->oldest_version, head_earlier_count(head));
     uint64_t missed = w->path->drops_from;
     if (missed != 0 && missed < from && head->oldest_version <= missed + SHARD_DROPS_MAX &&
         !PLANTED(missed_notice_drops_nothing))
@@ -318,6 +327,21 @@ answer_destroyed(struct shard_work *w, const struct head *head, bool scanned, bo
                   w->msg->u.chosen.head_id, false);
 }
 
+/* Of all versions that the head makes; their rows have been loaded. */
+static void
+prune_boxes_of(struct shard_work *w, const struct head *head, uint64_t mask,
+               struct store_change *list, size_t *count)
+{
+    struct row_key *keys;
+    size_t n;
+    if (!shard_brought_keys(w, head, boxes_alone, 1, &keys, &n) || n != w->rows->count)
+        return; /* they stay, and are delivered once more */
+    for (size_t i = 0; i < n; i++) {
+        if (w->rows->rows[i].found)
+            shard_prune_boxes(w, &keys[i], w->rows->rows[i].value, mask, list, count);
+    }
+}
+
 /*
  * Where it sets the state and drops no version, nobody is told of anything that a crash could take
  * back: if it is lost, that is as if the notice had been, and the head is accepted, with all its rows
@@ -366,14 +390,11 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
                 shard_rows_are_pure(path);
         }
     }
-    struct row_key key;
-    row_key_version(ROW_BOXES, path->link.path, head->version, head->version_id, &key);
     uint64_t mask = PLANTED(prune_before_ack) ? all_replicas(w) : written_by(w);
     if (plan != PLAN_TAKE && brings && mask == all_replicas(w))
-        shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
-    else if (plan != PLAN_TAKE && brings && !scanned && w->rows && !unreadable &&
-             w->rows->rows[0].found)
-        shard_prune_boxes(w, &key, w->rows->rows[0].value, mask, list, &count);
+        shard_drop_boxes(w, head->version, head->version_id, head->earlier, list, &count);
+    else if (plan != PLAN_TAKE && brings && !scanned && w->rows && !unreadable)
+        prune_boxes_of(w, head, mask, list, &count);
     if ((plan == PLAN_TAKE || (plan == PLAN_SET && !brings)) &&
         !shard_rows_have_share(w, head->version, head->version_id) &&
         !shard_put_need(w, head->version, head->version_id, list, &count)) {
@@ -531,8 +552,7 @@ static void
 drop_boxes_before(struct shard_work *w)
 {
     struct shard_path *path = w->path;
-    struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
-    struct row_key key;
+    struct store_change *list = arena_alloc(w->st->arena, GROUP_VERSIONS_MAX * sizeof(*list));
     size_t count = 0;
     if (!list || path->before_version == 0 || path->row.row.state == STATE_ABSENT ||
         memcmp(path->row.head.prev, w->msg->u.chosen.head_id, ID_BYTES) != 0 ||
@@ -541,10 +561,10 @@ drop_boxes_before(struct shard_work *w)
         return;
     uint64_t version = path->before_version;
     path->before_version = 0;
-    if (shard_boxes_wait(w, version, path->before_version_id))
+    struct bytes earlier = buf_bytes(&path->before_earlier);
+    if (shard_boxes_wait(w, version, path->before_version_id, earlier))
         return;
-    row_key_version(ROW_BOXES, path->link.path, version, path->before_version_id, &key);
-    shard_change(list, &count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+    shard_drop_boxes(w, version, path->before_version_id, earlier, list, &count);
     shard_commit(w, list, count);
     shard_commit_may_be_lost(w);
 }
@@ -597,9 +617,10 @@ shard_on_chosen(struct shard_work *w)
     if (plan == PLAN_SET && by_all && shard_notice_waits(w, head))
         return;
     if (!w->rows && head_brings_version(head) && !by_all) {
-        struct row_key key;
-        row_key_version(ROW_BOXES, w->path->link.path, head->version, head->version_id, &key);
-        shard_need_rows(w, &key, 1);
+        struct row_key *keys;
+        size_t count;
+        if (shard_brought_keys(w, head, boxes_alone, 1, &keys, &count))
+            shard_need_rows(w, keys, count);
         return;
     }
     set_chosen(w, plan, head, encoded);

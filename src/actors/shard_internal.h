@@ -6,6 +6,7 @@
 
 #include "actors/shard_store.h"
 #include "crypto/storage_key.h"
+#include "proto/group.h"
 #include "proto/record_path.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
     MANNERS_MS_MAX = 60,      /* where WRITEs are late: of a busy cluster */
     MANNERS_MS = 20,          /* how long a voter waits for the write of whom it voted for */
     DELIVER_QUIET_MS = 1000,  /* escrow of a path touched later than that is still in flight */
-    ACCEPT_CHANGES_MAX = 24,  /* rows that come and go with one head */
+    ACCEPT_CHANGES_MAX = 96,  /* rows that come and go with one head */
     SHARD_ROWS_MAX = 160,     /* version rows of a path looked at in one go */
 };
 
@@ -47,6 +48,7 @@ struct head_summary {
     bool brings_version; /* head_brings_version() */
     uint64_t soft_deleted, destroyed, max_versions, expires_at_ms;
     uint64_t forget_after_ms; /* sweep_forget_after() */
+    size_t earlier_count;     /* head_earlier_count() */
 };
 
 /* The path row with memory of its own. */
@@ -112,6 +114,7 @@ struct shard_path {
     uint16_t offer_from;          /* bit per node: who has handed over the offer that is RECEIVED */
     uint64_t before_version;      /* of the head that the accepted one has replaced; 0: not known */
     uint8_t before_version_id[ID_BYTES];
+    struct buf before_earlier;   /* ids of the versions that came with that one, oldest first */
     uint8_t before_id[ID_BYTES]; /* that head */
     struct bucket *bucket;       /* borrowed; NULL: not asked for yet, see shard_bucket() */
     struct kept_rows *kept;      /* of the accepted head's version; NULL: none */
@@ -244,7 +247,7 @@ bool shard_is_unsettled(const struct shard_row *row);
 /* One to seven changes: with the rows of tables 'u', 'e', 'x', 'l' and 'i', where they come or go. */
 MUST_CHECK enum vault_err shard_put_path_row(struct shard_work *w, struct store_change *list,
                                              size_t *count);
-enum { SHARD_DROPS_MAX = 8 }; /* versions that one notice drops without looking for them */
+enum { SHARD_DROPS_MAX = 16 }; /* versions that one notice drops without looking for them */
 enum { SHARD_CHANGES_MAX = 5 * SHARD_ROWS_MAX + 3 * SHARD_DROPS_MAX + 16 };
 
 /* One handler per message; each answers, asks for rows, or stores. */
@@ -273,6 +276,21 @@ void shard_on_deliver(struct shard_work *w);
 void shard_on_erased(struct shard_work *w);
 void shard_spread_erasure(struct shard_work *w);
 void shard_on_handover(struct shard_work *w);
+
+/* shard_group.c: the versions that a head makes before its latest */
+/* Keys of the rows, in these tables, of all versions that the head has made: of the latest first. */
+MUST_CHECK bool shard_brought_keys(struct shard_work *w, const struct head *head,
+                                   const enum row_table *tables, size_t table_count,
+                                   struct row_key **out, size_t *count);
+/* All of them are for this node's configuration, and give its place `x` a share. */
+MUST_CHECK bool shard_group_is_ours(struct shard_work *w, const struct group *group, uint8_t x);
+/* Appends their rows, with the own shares. Errors: ERR_NOMEM, ERR_CORRUPT: a box does not open. */
+MUST_CHECK enum vault_err shard_group_put(struct shard_work *w, const struct group *group,
+                                          uint8_t x, struct store_change *list, size_t *count);
+/* Own shares of all are in w->rows, from the second on, and good. */
+bool shard_group_is_held(struct shard_work *w, const struct group *group);
+/* Encoded, from the rows of that many behind those of the latest: 'v', 'd' and 'b' of each. */
+MUST_CHECK bool shard_group_copy(struct shard_work *w, size_t count, struct bytes *out);
 
 /* shard_check.c: what this node has of a version, and whether it is whole */
 void shard_on_check(struct shard_work *w);
@@ -340,16 +358,28 @@ struct chain_head shard_chain_of_head(const struct head *head); /* borrows from 
  * whether the chain was followed down to the oldest kept version without a gap.
  */
 /*
- * The version before that one, the oldest that is kept, goes in one change. False: it may take more,
- * and nothing was done.
+ * What fell out with the accepted head, from the version before the oldest that is kept on, goes in
+ * one change for each. False: it may take more, and nothing was done.
  */
-bool shard_drop_fallen(struct shard_work *w, uint64_t oldest_version, struct store_change *list,
-                       size_t *count);
+bool shard_drop_fallen(struct shard_work *w, struct store_change *list, size_t *count);
+/* The first that may have fallen out with a head that made so many versions before its latest. */
+static inline uint64_t
+shard_first_fallen(uint64_t oldest_version, size_t earlier_count)
+{
+    return oldest_version > earlier_count + 1 ? oldest_version - 1 - earlier_count : 1;
+}
 
 /* shard_notice.c: what need not be done before the next WRITE comes */
 bool shard_notice_waits(struct shard_work *w, const struct head *head); /* else it is handled now */
-/* All replicas have that version, whose boxes may go. False: they must go now. */
-bool shard_boxes_wait(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES]);
+/*
+ * All replicas have that version, and those before it whose ids are `earlier`: the boxes of all may
+ * go. False: they must go now.
+ */
+bool shard_boxes_wait(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES],
+                      struct bytes earlier);
+/* Removes the boxes of the same versions. */
+void shard_drop_boxes(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES],
+                      struct bytes earlier, struct store_change *list, size_t *count);
 /* Into the batch of that WRITE; after shard_judge_rows(). */
 void shard_late_carry_out(struct shard_work *w, const struct head *next, struct store_change *list,
                           size_t *count);

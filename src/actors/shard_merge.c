@@ -394,8 +394,8 @@ merge_unreadable(struct shard_work *w, struct merge *m, struct store_change *lis
     enum vault_err err = begin_row(w, m, false, list, count);
     if (err != OK || !m->has_version)
         return err;
-    bool latest = memcmp(m->version_id, m->head.version_id, ID_BYTES) == 0;
-    if (m->state == STATE_CHOSEN || !latest || m->bare)
+    bool made = head_makes(&m->head, m->version_id);
+    if (m->state == STATE_CHOSEN || !made || m->bare)
         return shard_put_need(w, m->version.version, m->version_id, list, count) ? OK : ERR_NOMEM;
     open_own_box(w, m);
     err = shard_version_row(w, m->version.version, m->version_id, w->msg->u.handover.version,

@@ -9,7 +9,7 @@
 
 #include "actors/shard_proof.h"
 
-enum { LATE_BOXES_MAX = 4 };
+enum { LATE_BOXES_MAX = 4 * GROUP_VERSIONS_MAX };
 
 struct late_boxes {
     uint64_t version;
@@ -48,15 +48,25 @@ shard_notice_waits(struct shard_work *w, const struct head *head)
     return late && late->notice;
 }
 
-bool
-shard_boxes_wait(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES])
+static void
+note_boxes(struct shard_late *late, uint64_t version, const uint8_t id[static ID_BYTES])
 {
-    struct shard_late *late = late_of(w);
-    if (!late || late->box_count == LATE_BOXES_MAX)
-        return false;
     late->boxes[late->box_count].version = version;
     memcpy(late->boxes[late->box_count].version_id, id, ID_BYTES);
     late->box_count++;
+}
+
+bool
+shard_boxes_wait(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES],
+                 struct bytes earlier)
+{
+    struct shard_late *late = late_of(w);
+    size_t count = earlier.size / ID_BYTES;
+    if (!late || late->box_count + count + 1 > LATE_BOXES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        note_boxes(late, version - count + i, earlier.data + i * ID_BYTES);
+    note_boxes(late, version, id);
     return true;
 }
 
@@ -67,6 +77,16 @@ drop_boxes(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BY
     struct row_key key;
     row_key_version(ROW_BOXES, w->path->link.path, version, id, &key);
     shard_change(list, count, STORE_DELETE, shard_key_copy(w, &key), (struct bytes){0});
+}
+
+void
+shard_drop_boxes(struct shard_work *w, uint64_t version, const uint8_t id[static ID_BYTES],
+                 struct bytes earlier, struct store_change *list, size_t *count)
+{
+    size_t n = earlier.size / ID_BYTES;
+    drop_boxes(w, version, id, list, count);
+    for (size_t i = 0; i < n; i++)
+        drop_boxes(w, version - n + i, earlier.data + i * ID_BYTES, list, count);
 }
 
 static void
@@ -92,9 +112,15 @@ carry_out_notice(struct shard_work *w, const struct head *next, struct store_cha
         shard_queue_push(&path->queue, notice);
         return;
     }
-    drop_boxes(w, have->version, have->version_id, list, count);
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    struct bytes earlier = {0};
+    bool named = have->earlier_count == 0 || (head && head_decode(path->row.row.head, head) == OK);
+    if (named && have->earlier_count > 0)
+        earlier = head->earlier;
+    if (named) /* else they stay, and are delivered once more */
+        shard_drop_boxes(w, have->version, have->version_id, earlier, list, count);
     path->before_version = 0;
-    if (path->drops_from == 0 && shard_drop_fallen(w, have->oldest_version, list, count))
+    if (path->drops_from == 0 && shard_drop_fallen(w, list, count))
         path->next_drops_from = 0;
     shard_waiting_done(w->s, notice);
 }

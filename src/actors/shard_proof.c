@@ -219,7 +219,8 @@ updates(const struct head_summary *have, const struct head *head)
     bool limited = have->pending || (head->max_versions == have->max_versions &&
                                      head->expires_at_ms == have->expires_at_ms);
     uint64_t oldest = oldest_version_kept(head->version, have->oldest_version, have->max_versions);
-    return head->version == have->version + 1 && head->oldest_version == oldest &&
+    return head->version == have->version + 1 + head_earlier_count(head) &&
+           head->oldest_version == oldest &&
            head->soft_deleted == set_from(have->soft_deleted, have, oldest) &&
            head->destroyed == set_from(have->destroyed, have, oldest) && limited;
 }

@@ -90,8 +90,8 @@ shard_judge_rows(struct shard_path *path, bool same, const struct head *head)
     path->next_pure = have->kind == HEAD_LIVE && head->kind == HEAD_LIVE &&
                       memcmp(have->incarnation, head->incarnation, INCARNATION_BYTES) == 0;
     bool below = path->row.row.state == STATE_CHOSEN || memcmp(head->prev, have->id, ID_BYTES) == 0;
-    if (!below)
-        path->next_doubtful |= UINT64_C(1) << have->version % 64;
+    for (size_t i = 0; !below && i <= have->earlier_count; i++)
+        path->next_doubtful |= UINT64_C(1) << (have->version - i) % 64;
 }
 
 void

@@ -210,6 +210,22 @@ answer_fetched(struct shard_work *w, enum refusal refusal)
     return &m->u.fetched;
 }
 
+/* All rows of the versions that the accepted head has made. */
+static void
+load_brought(struct shard_work *w)
+{
+    static const enum row_table tables[] = {ROW_VERSION, ROW_DEALING, ROW_BOXES};
+    static_assert(GROUP_VERSIONS_MAX * 3 <= LOAD_KEYS_MAX, "a load takes them all");
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    struct row_key *keys;
+    size_t count;
+    if (head && head_decode(w->path->row.row.head, head) == OK &&
+        shard_brought_keys(w, head, tables, 3, &keys, &count))
+        shard_need_rows(w, keys, count);
+    else
+        answer_fetched(w, REFUSED_BUSY);
+}
+
 void
 shard_on_fetch(struct shard_work *w)
 {
@@ -224,24 +240,22 @@ shard_on_fetch(struct shard_work *w)
         return;
     }
     if (!w->rows) {
-        struct row_key keys[3];
-        struct path path = w->path->link.path;
-        row_key_version(ROW_VERSION, path, head->version, head->version_id, &keys[ROW_V]);
-        row_key_version(ROW_DEALING, path, head->version, head->version_id, &keys[ROW_D]);
-        row_key_version(ROW_BOXES, path, head->version, head->version_id, &keys[ROW_B]);
-        shard_need_rows(w, keys, 3);
+        load_brought(w);
         return;
     }
     struct version_row row;
+    struct bytes group = {0};
     /* No box is left when all have their share: of a head that is chosen, or has lost its mark. */
     if (!w->rows->rows[ROW_V].found || version_row_decode(w->rows->rows[ROW_V].value, &row) != OK ||
-        shard_dealing_of(&row, &w->rows->rows[ROW_D]).size == 0) {
+        shard_dealing_of(&row, &w->rows->rows[ROW_D]).size == 0 ||
+        (head->earlier_count > 0 && !shard_group_copy(w, head->earlier_count, &group))) {
         answer_fetched(w, REFUSED_ABSENT);
         return;
     }
     struct msg_fetched *fetched = answer_fetched(w, REFUSED_NONE);
     fetched->head = w->path->row.row.head;
     fetched->version = row.record;
+    fetched->group = group;
     fetched->dealing = shard_dealing_of(&row, &w->rows->rows[ROW_D]);
     if (w->rows->rows[ROW_B].found)
         fetched->boxes = w->rows->rows[ROW_B].value;

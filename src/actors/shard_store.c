@@ -140,6 +140,7 @@ path_free(struct shard_store *s, struct shard_path *path)
     shard_forget_next(path);
     shard_forget_answer(path);
     buf_close(&path->box_memory);
+    buf_close(&path->before_earlier);
     shard_forget_box(path);
     buf_close(&path->left);
     free(path);

@@ -153,7 +153,8 @@ shard_summarise(const struct head *head, const uint8_t id[static ID_BYTES],
                                  .destroyed = head->destroyed,
                                  .max_versions = head->max_versions,
                                  .expires_at_ms = head->expires_at_ms,
-                                 .forget_after_ms = sweep_forget_after(head)};
+                                 .forget_after_ms = sweep_forget_after(head),
+                                 .earlier_count = head_earlier_count(head)};
     memcpy(out->id, id, ID_BYTES);
     memcpy(out->prev, head->prev, ID_BYTES);
     memcpy(out->version_id, head->version_id, ID_BYTES);

@@ -13,16 +13,18 @@ struct incoming {
     uint8_t head_id[ID_BYTES];
     struct version_record version;
     struct dealing dealing;
+    struct group group; /* of the versions before it that the head makes, too */
     bool has_value;     /* version and dealing are there */
-    bool held;          /* this very head is accepted here, with its rows and the own share */
+    bool held;          /* this very head is accepted here, with its rows and the own shares */
     uint8_t x;          /* this node's */
     struct bytes proof; /* to be kept with the head */
     struct bytes share; /* own share, opened; in the step's arena */
 };
 
 static bool
-decode_value(const struct msg_write *write, struct incoming *in)
+decode_value(struct shard_work *w, struct incoming *in)
 {
+    const struct msg_write *write = &w->msg->u.write;
     if (version_decode(write->version, &in->version) != OK ||
         dealing_decode(write->dealing, write->boxes, &in->dealing) != OK)
         return false;
@@ -33,7 +35,8 @@ decode_value(const struct msg_write *write, struct incoming *in)
            memcmp(dealing_hash, in->version.dealing_hash, HASH_BYTES) == 0 &&
            memcmp(in->version.dealing_id, in->dealing.id, DEALING_ID_BYTES) == 0 &&
            in->version.version == in->head.version &&
-           memcmp(in->version.incarnation, in->head.incarnation, INCARNATION_BYTES) == 0;
+           memcmp(in->version.incarnation, in->head.incarnation, INCARNATION_BYTES) == 0 &&
+           group_decode(&in->head, &in->version, write->group, w->st->arena, &in->group) == OK;
 }
 
 /*
@@ -53,8 +56,8 @@ decode(struct shard_work *w, struct incoming *in)
     in->has_value = write->version.size > 0;
     if (!in->has_value)
         return !head_brings_version(&in->head) && write->dealing.size == 0 &&
-               write->boxes.size == 0;
-    return head_brings_version(&in->head) && decode_value(write, in);
+               write->boxes.size == 0 && write->group.size == 0;
+    return head_brings_version(&in->head) && decode_value(w, in);
 }
 
 bool
@@ -165,12 +168,13 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
         return err;
     row_key_version(ROW_BOXES, of, in->head.version, in->head.version_id, &key);
     shard_change(list, count, STORE_PUT, shard_key_copy(w, &key), write->boxes);
-    return OK; /* with boxes: the own share came in one */
+    /* with boxes: the own share came in one */
+    return shard_group_put(w, &in->group, in->x, list, count);
 }
 
 /*
- * Built on a head of which no notice came, whose oldest version that would have dropped: it is
- * dropped with the next. Returns the first of those; 0: there are none.
+ * Built on a head of which no notice came, whose oldest versions that would have dropped, as many as
+ * it has made: they are dropped with the next. Returns the first of those; 0: there are none.
  */
 static uint64_t
 drops_left(const struct shard_path *path)
@@ -178,7 +182,7 @@ drops_left(const struct shard_path *path)
     bool missed = path->row.row.state != STATE_CHOSEN && path->row.head.oldest_version > 1;
     if (path->drops_from != 0 || !missed)
         return path->drops_from;
-    return path->row.head.oldest_version - 1;
+    return shard_first_fallen(path->row.head.oldest_version, path->row.head.earlier_count);
 }
 
 /*
@@ -228,11 +232,18 @@ note_expiry(const struct shard_work *w)
 
 /* Whose boxes may still go when the notice of the head before comes late. */
 static void
-note_before(struct shard_path *path, const struct head *next)
+note_before(struct shard_work *w, const struct head *next)
 {
+    struct shard_path *path = w->path;
     const struct head_summary *have = &path->row.head;
     bool follows = path->row.row.state != STATE_ABSENT && have->kind == HEAD_LIVE &&
                    have->brings_version && memcmp(next->prev, have->id, ID_BYTES) == 0;
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    buf_close(&path->before_earlier);
+    if (follows &&
+        have->earlier_count > 0) /* without their names their boxes stay, to be delivered */
+        follows = head && head_decode(path->row.row.head, head) == OK &&
+                  buf_append(&path->before_earlier, head->earlier) == OK;
     path->before_version = follows ? have->version : 0;
     memcpy(path->before_version_id, have->version_id, ID_BYTES);
     memcpy(path->before_id, have->id, ID_BYTES);
@@ -256,7 +267,7 @@ accept_head(struct shard_work *w, struct incoming *in)
         w->s->promised_most = path->promised;
     path->awaiting_write = false;
     if (!same)
-        note_before(path, &in->head);
+        note_before(w, &in->head);
     enum vault_err err = list ? OK : ERR_NOMEM;
     if (err == OK)
         err = shard_next_row_of(path, write->ballot,
@@ -274,7 +285,7 @@ accept_head(struct shard_work *w, struct incoming *in)
         err = put_value_rows(w, in, list, &count);
     if (err != OK) {
         path->has_next = false;
-        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
+        shard_refuse(w, err == ERR_CORRUPT ? REFUSED_DEALING : REFUSED_BUSY, (struct ballot){0});
         return;
     }
     if (PLANTED(erase_on_accept) && in->head.kind == HEAD_TOMBSTONE) {
@@ -315,16 +326,22 @@ is_same_version(const struct shard_path *path, const struct incoming *in)
 static bool
 look_for_own_share(struct shard_work *w, struct incoming *in)
 {
-    struct row_key key;
+    static const enum row_table versions[] = {ROW_VERSION};
+    struct row_key *keys;
     struct version_row row;
-    row_key_version(ROW_VERSION, w->path->link.path, in->head.version, in->head.version_id, &key);
+    size_t count;
+    if (!w->rows && shard_brought_keys(w, &in->head, versions, 1, &keys, &count)) {
+        shard_need_rows(w, keys, count);
+        return false;
+    }
     if (!w->rows) {
-        shard_need_rows(w, &key, 1);
+        shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return false;
     }
     const struct loaded_row *loaded = &w->rows->rows[0];
     in->held = loaded->found && version_row_decode(loaded->value, &row) == OK &&
-               shard_share_is_good(w, loaded->key, row.share, &in->dealing);
+               shard_share_is_good(w, loaded->key, row.share, &in->dealing) &&
+               shard_group_is_held(w, &in->group);
     return true;
 }
 
@@ -359,7 +376,8 @@ shard_on_write(struct shard_work *w)
         return;
     }
     if (contradicts_chosen(path, in) ||
-        (in->has_value && !shard_dealing_is_ours(w, &in->dealing, &in->x))) {
+        (in->has_value && (!shard_dealing_is_ours(w, &in->dealing, &in->x) ||
+                           !shard_group_is_ours(w, &in->group, in->x)))) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});
         return;
     }

@@ -31,6 +31,8 @@ enum {
     KEYED_OPS_MAX = 64,                     /* operations under a key that a head remembers */
     OP_IDS_MAX = KEYED_OPS_MAX + NODES_MAX, /* and the newest without one of each node */
     VERSIONS_KEPT_MAX = 64,                 /* versions kept per secret unless told otherwise */
+    GROUP_VERSIONS_MAX = 8,                 /* versions of a secret that one change makes */
+    GROUP_VALUE_BYTES_MAX = 4096,           /* value of each but the latest of them */
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
     RECORD_VALUE_BYTES_MAX = 16 * 1024,              /* identity record, kept in its head */

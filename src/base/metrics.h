@@ -23,6 +23,7 @@
     X(rounds_contended, "voting rounds lost to another coordinator")                               \
     X(changes_finished, "unfinished changes of others that this node finished")                    \
     X(changes_chosen, "changes that this node brought to a decision")                              \
+    X(updates_grouped, "updates that were made with another in one change")                        \
     X(paths_erased, "deletions carried out on this node")                                          \
     X(shares_delivered, "boxed shares from escrow that a peer took")                               \
     X(shares_obsolete, "boxed shares from escrow that a peer no longer needs")                     \

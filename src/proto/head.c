@@ -4,7 +4,8 @@
  * configuration hash, changed at], and after that, in a pending head, batch id and whether a
  * tombstone lies below; in a void whether a tombstone lies below; in a batch record decision and
  * members; in an inline head its value; in a live head of which any of it is set: soft-deleted
- * versions, destroyed versions, versions kept, when it expires, custom metadata.
+ * versions, destroyed versions, versions kept, when it expires, custom metadata; and last, in one that
+ * made several versions, the ids of those before the latest.
  */
 #include "proto/head.h"
 
@@ -24,6 +25,8 @@ enum {
     PENDING_FIELDS = 17,
     RECORD_FIELDS = 17,
     ALTERED_FIELDS = 20,
+    GROUP_FIELDS = 16,         /* one more than any other live head, */
+    ALTERED_GROUP_FIELDS = 21, /* and than one that says more */
     OP_FIELDS = 4,
     ALTER_OP_FIELDS = 5
 };
@@ -32,8 +35,8 @@ enum { MEMBERS_BYTES_MAX = BATCH_ITEMS_MAX * BATCH_MEMBER_BYTES };
 /* Most that the fields can take: 9 bytes of frame each, less than that in truth. */
 static_assert((int)RECORD_VALUE_BYTES_MAX >= (int)MEMBERS_BYTES_MAX, "the largest field");
 static_assert((int)RECORD_VALUE_BYTES_MAX >= (int)METADATA_ENCODED_BYTES_MAX, "the largest field");
-static_assert(ALTERED_FIELDS * 9 + RECORD_VALUE_BYTES_MAX + TENANT_BYTES_MAX + NAME_BYTES_MAX +
-                      3 * 16 + 3 * HASH_BYTES +
+static_assert(ALTERED_GROUP_FIELDS * 9 + GROUP_VERSIONS_MAX * ID_BYTES + RECORD_VALUE_BYTES_MAX +
+                      TENANT_BYTES_MAX + NAME_BYTES_MAX + 3 * 16 + 3 * HASH_BYTES +
                       OP_IDS_MAX * (ALTER_OP_FIELDS * 9 + OP_ID_BYTES + ALTERATION_PRINT_BYTES) +
                       4 * 8 <=
                   HEAD_BYTES_MAX,
@@ -115,6 +118,15 @@ head_brings_version(const struct head *head)
 }
 
 bool
+head_makes(const struct head *head, const uint8_t version_id[static ID_BYTES])
+{
+    bool made = memcmp(version_id, head->version_id, ID_BYTES) == 0;
+    for (size_t at = 0; at < head->earlier.size && !made; at += ID_BYTES)
+        made = memcmp(version_id, head->earlier.data + at, ID_BYTES) == 0;
+    return made;
+}
+
+bool
 head_is_expired(const struct head *head, uint64_t wall_ms)
 {
     return head->kind == HEAD_LIVE && head->expires_at_ms != 0 && head->expires_at_ms <= wall_ms;
@@ -163,6 +175,19 @@ altered_fields_valid(const struct head *head)
     if (head->max_versions > VERSIONS_KEPT_MAX || head->expires_at_ms > TIME_MS_MAX)
         return false;
     return head->metadata.size == 0 || metadata_valid(head->metadata);
+}
+
+/* Several versions are made by updates alone, and none of them falls out at once. */
+static bool
+earlier_valid(const struct head *head)
+{
+    size_t count = head_earlier_count(head);
+    if (head->earlier.size == 0)
+        return true;
+    return head->earlier.size % ID_BYTES == 0 && count < GROUP_VERSIONS_MAX &&
+           head->kind == HEAD_LIVE && !head_is_pending(head) && head->op_count > 0 &&
+           head->ops[0].kind == CHANGE_UPDATE && head->version > count + 1 &&
+           head->version - count >= head->oldest_version;
 }
 
 static bool
@@ -418,7 +443,7 @@ head_valid(const struct head *head)
     if (first != codec_all_zero(head->prev, ID_BYTES) || head->changed_at_ms > TIME_MS_MAX)
         return false;
     return ops_valid(head) && own_op_valid(head) && batch_fields_valid(head) &&
-           inline_fields_valid(head) && altered_fields_valid(head);
+           inline_fields_valid(head) && altered_fields_valid(head) && earlier_valid(head);
 }
 
 static uint64_t
@@ -430,8 +455,11 @@ field_count(const struct head *head)
         return head->forget_after_ms != 0 ? FORGETTABLE_FIELDS : INLINE_FIELDS;
     if (head->kind == HEAD_VOID)
         return VOID_FIELDS;
+    bool group = head->earlier.size > 0;
     if (is_altered(head))
-        return ALTERED_FIELDS;
+        return group ? ALTERED_GROUP_FIELDS : ALTERED_FIELDS;
+    if (group)
+        return GROUP_FIELDS;
     return head_is_pending(head) ? PENDING_FIELDS : HEAD_FIELDS;
 }
 
@@ -510,6 +538,8 @@ head_encode(const struct head *head, struct buf *out)
     put_batch_fields(&w, head);
     if (is_altered(head))
         put_altered_fields(&w, head);
+    if (head->earlier.size > 0)
+        cbor_put_bytes(&w, head->earlier);
     return codec_end(&w, start, HEAD_BYTES_MAX);
 }
 
@@ -564,7 +594,7 @@ get_altered_fields(struct cbor_reader *r, struct head *out)
 static void
 get_head(struct cbor_reader *r, struct head *out)
 {
-    uint64_t fields = cbor_get_array(r, ALTERED_FIELDS);
+    uint64_t fields = cbor_get_array(r, ALTERED_GROUP_FIELDS);
 
     (void)codec_get_range(r, RECORD_HEAD_1, RECORD_HEAD_1);
     out->path.tenant = cbor_get_bytes(r, TENANT_BYTES_MAX);
@@ -582,8 +612,11 @@ get_head(struct cbor_reader *r, struct head *out)
     cbor_get_fixed(r, out->config_hash, HASH_BYTES);
     out->changed_at_ms = cbor_get_uint(r);
     get_batch_fields(r, out, fields);
-    if (out->kind == HEAD_LIVE && fields == ALTERED_FIELDS)
+    bool live = out->kind == HEAD_LIVE;
+    if (live && (fields == ALTERED_FIELDS || fields == ALTERED_GROUP_FIELDS))
         get_altered_fields(r, out);
+    if (live && (fields == GROUP_FIELDS || fields == ALTERED_GROUP_FIELDS))
+        out->earlier = cbor_get_bytes(r, (GROUP_VERSIONS_MAX - 1) * ID_BYTES);
     codec_expect(r, fields == field_count(out));
 }
 

@@ -121,6 +121,9 @@ struct head {
     struct bytes metadata;  /* custom metadata: metadata_valid() in proto/alteration.h; or empty */
     uint64_t forget_after_ms; /* INLINE and deleted: what it was made with (actors/sweep.h), so that
                                  the deletion is forgotten with it; 0: never, and not written */
+    struct bytes
+        earlier; /* LIVE: ids of the versions that this change made before its latest, oldest
+                             first, ID_BYTES each; empty, and not written, where it made one alone */
 };
 static_assert(VERSIONS_KEPT_MAX <= 64, "a set of versions has a bit for each");
 
@@ -134,6 +137,14 @@ uint64_t oldest_version_kept(uint64_t version, uint64_t oldest_version, uint64_t
 void head_keep_versions(struct head *head);
 /* The head came with a version of its own: its value. Of LIVE heads, an alteration has none. */
 bool head_brings_version(const struct head *head);
+/* That version came with it. */
+bool head_makes(const struct head *head, const uint8_t version_id[static ID_BYTES]);
+/* Versions that came with it beside the latest: proto/group.h. */
+static inline size_t
+head_earlier_count(const struct head *head)
+{
+    return head->earlier.size / ID_BYTES;
+}
 /* By that clock it has expired: nothing is there. */
 bool head_is_expired(const struct head *head, uint64_t wall_ms);
 /*
@@ -169,7 +180,8 @@ bool batch_record_has(const struct head *record, struct path member);
  * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
  * nothing else lies on such a path. Inline heads lie on the paths of identity records and nowhere
  * else, name no version record, and have a value unless their own operation is a DELETE; only those
- * without a value say after when they may be forgotten.
+ * without a value say after when they may be forgotten. Only an UPDATE makes more versions than one;
+ * it keeps all of them.
  *
  * Appends the encoding; `out` is as before on error.
  * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would

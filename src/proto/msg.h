@@ -199,6 +199,7 @@ struct msg_write {
     struct bytes
         origin; /* of the votes that the head was first written with, when it is another's */
     struct bytes credential; /* an offer: the caller's, since there was no vote; else empty */
+    struct bytes group; /* the versions that the head makes before its latest: proto/group.h */
 };
 struct msg_written {
     struct ballot ballot;
@@ -261,6 +262,7 @@ struct msg_fetched {
     enum refusal refusal;
     uint8_t head_id[ID_BYTES];
     struct bytes head, version, dealing, boxes;
+    struct bytes group; /* as in a WRITE */
 };
 struct msg_list {
     uint64_t before_version; /* 0: from the newest */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "proto/group.h"
 #include "proto/proof.h"
 
 enum {
@@ -93,6 +94,7 @@ static const struct field write_fields[] = {
     UP_TO(msg_write, proof, PROOF_BYTES_MAX),
     UP_TO(msg_write, origin, PROOF_BYTES_MAX),
     UP_TO(msg_write, credential, CREDENTIAL_BYTES_MAX),
+    UP_TO(msg_write, group, GROUP_BYTES_MAX),
 };
 static const struct field written_fields[] = {
     PRESENT(msg_written, ballot),
@@ -150,6 +152,7 @@ static const struct field fetched_fields[] = {
     UP_TO(msg_fetched, version, VERSION_BYTES_MAX),
     UP_TO(msg_fetched, dealing, DEALING_BYTES_MAX),
     UP_TO(msg_fetched, boxes, BOXES_BYTES_MAX),
+    UP_TO(msg_fetched, group, GROUP_BYTES_MAX),
 };
 static const struct field list_fields[] = {
     UP_TO(msg_list, before_version, COUNTER_MAX),

@@ -35,7 +35,7 @@ struct link_hello {
     uint64_t boot;
     struct signing_public signing; /* its signing key, with the proof by its certificate */
 };
-enum { LINK_PROTOCOL = 4 };
+enum { LINK_PROTOCOL = 5 };
 
 struct links_options {
     struct event_base *base;

@@ -288,7 +288,7 @@ check_link(struct check_chain *check, const struct checked_path *p, const struct
     bool deleted = same && above->kind == HEAD_TOMBSTONE && above->version == below->version &&
                    below->kind == HEAD_LIVE;
     bool updated = same && above->kind == HEAD_LIVE && below->kind == HEAD_LIVE &&
-                   above->version == below->version + 1;
+                   above->version == below->version + 1 + above->earlier;
     bool unmarked = same && above->kind == HEAD_LIVE && is_pending(below) && !is_pending(above) &&
                     above->version == below->version;
     bool voided = same && above->kind == HEAD_VOID && is_pending(below);
@@ -329,6 +329,7 @@ add_chosen(struct check_chain *check, struct checked_path *p, const struct chose
         return;
     }
     *known = *head;
+    check->groups += head->earlier > 0;
     check_choice_chosen(check, p, known);
     check_committed(check, p, known);
     if (index > 0)
@@ -383,6 +384,7 @@ path_row_seen(struct check_chain *check, unsigned node, struct bytes value)
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
                                .version = head.version,
+                               .earlier = head_earlier_count(&head),
                                .changed_at_ms = head.changed_at_ms,
                                .decision = head.decision,
                                .members = head.members.size / BATCH_MEMBER_BYTES,

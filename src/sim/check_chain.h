@@ -17,6 +17,7 @@ struct chosen_head {
     uint8_t incarnation[INCARNATION_BYTES];
     enum head_kind kind;
     uint64_t version;
+    size_t earlier; /* versions that it made before that one */
     uint64_t changed_at_ms;
     uint8_t version_id[ID_BYTES];  /* of the latest version */
     uint8_t batch[BATCH_ID_BYTES]; /* pending; zero: it is not */
@@ -76,6 +77,7 @@ struct check_chain {
     size_t version_count, version_capacity;
     uint64_t swept_ms; /* latest time of the sweep that has been chosen */
     uint64_t swept;    /* rows that have gone */
+    uint64_t groups;   /* chosen heads that made several versions */
 };
 
 void check_chain_init(struct check_chain *check, struct world *world);

@@ -12,6 +12,25 @@ durable_row(struct world *world, unsigned node, const struct row_key *key, struc
     return found && path_row_decode(found->value, row) == OK;
 }
 
+/* Every version that the head has made is on the disk of whoever has it only accepted. */
+static void
+check_group(struct world *world, unsigned node, const struct path_row *row)
+{
+    struct head head;
+    const struct sim_node *n = &world->nodes[node];
+    if (row->state != STATE_ACCEPTED || n->rotten || head_decode(row->head, &head) != OK)
+        return;
+    size_t count = head_earlier_count(&head);
+    for (size_t i = 0; i < count; i++) {
+        struct row_key key;
+        row_key_version(ROW_VERSION, head.path, head.version - count + i,
+                        head.earlier.data + i * ID_BYTES, &key);
+        if (!disk_find(&n->disk.durable, row_key_bytes(&key)))
+            sim_fail(world, SIM_SAFETY, "durable",
+                     "node %u said WRITTEN of versions that are not all on its disk", node);
+    }
+}
+
 static void
 check_written(struct world *world, unsigned node, const struct msg *msg, const struct row_key *key)
 {
@@ -25,6 +44,8 @@ check_written(struct world *world, unsigned node, const struct msg *msg, const s
     if (order < 0 || (order == 0 && memcmp(id, written->head_id, ID_BYTES) != 0))
         sim_fail(world, SIM_SAFETY, "durable", "node %u said WRITTEN of what is not on its disk",
                  node);
+    if (order == 0)
+        check_group(world, node, &row);
 }
 
 static void

@@ -15,6 +15,7 @@ enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100, ATTEMPT_SHIFT = 3
  */
 enum { CHANGES_RETRIED_MAX = 32 };
 enum { AT_NOW_PERMILLE = 400, AT_NOW_MS = 30 };
+enum { RUSH_MAX = 12 };
 
 static const enum request_kind kinds[8] = {REQUEST_CREATE, REQUEST_UPDATE,  REQUEST_READ,
                                            REQUEST_READ,   REQUEST_READ,    REQUEST_HISTORY,
@@ -357,6 +358,22 @@ client_impatient(struct world *world, uint64_t exchange)
         (void)retry(world, op); /* with nobody to ask it goes on waiting */
 }
 
+/* More updates of the same secret at the same node; nobody waits for any but the last of them. */
+static struct op *
+rush(struct world *world, struct op *op)
+{
+    static const struct request update = {.kind = REQUEST_UPDATE};
+    struct clients *c = &world->clients;
+    uint64_t count = prng_between(&world->client_prng, 1, RUSH_MAX);
+    while (count-- > 0 && c->budget > 0) {
+        c->budget--;
+        op = client_begin(world, op->client, op->node, op->path, &update);
+        if (prng_chance(&world->client_prng, 800)) /* only those without a key are made together */
+            op->request.idempotency_key = (struct bytes){0};
+    }
+    return op;
+}
+
 void
 client_turn(struct world *world, unsigned number)
 {
@@ -379,6 +396,8 @@ client_turn(struct world *world, unsigned number)
         unsigned path = pick_path(world);
         struct request request = pick_request(world, (unsigned)node, path);
         op = client_begin(world, number, (unsigned)node, path, &request);
+        if (request.kind == REQUEST_UPDATE && fault_strikes_frame(world, FAULT_rush))
+            op = rush(world, op);
     }
     if (fault_strikes_frame(world, FAULT_client_gone)) {
         client->gone = true;

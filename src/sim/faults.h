@@ -50,7 +50,8 @@
     X(dealing_lost, "a dealing rots")                                                              \
     X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")    \
     X(forger, "a broken node writes deletions that no client asked for, and calls them chosen")    \
-    X(thief, "a broken node uses the tokens and frames that it sees")
+    X(thief, "a broken node uses the tokens and frames that it sees")                              \
+    X(rush, "many update one secret at one node, all at once")
 
 enum fault {
 #define X(name, text) FAULT_##name,

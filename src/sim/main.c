@@ -30,7 +30,7 @@ struct job {
 
 struct totals {
     uint64_t seeds, failed, undecided, windows;
-    uint64_t operations, steps, frames, simulated_ms, heads, shredded;
+    uint64_t operations, steps, frames, simulated_ms, heads, groups, shredded;
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t struck[FAULTS];
     uint64_t seeds_with[FAULTS];
@@ -161,6 +161,7 @@ add_result(struct totals *t, const struct sim_result *r)
     t->frames += r->frames;
     t->simulated_ms += r->simulated_ms;
     t->heads += r->heads;
+    t->groups += r->groups;
     t->shredded += r->shredded;
     for (unsigned i = 0; i <= OP_OPEN; i++)
         t->by_outcome[i] += r->by_outcome[i];
@@ -250,13 +251,14 @@ print_totals(const struct totals *t, uint64_t ms)
         strikes += t->struck[i];
     printf("%lu seeds, %lu failed, %lu undecided, %lu ended in a window; %lu operations (%lu done, "
            "%lu refused, %lu without "
-           "effect, %lu open), %lu heads, %lu answers of shredded, %lu steps, %lu frames\n",
+           "effect, %lu open), %lu heads (%lu of several versions), %lu answers of shredded, %lu "
+           "steps, %lu frames\n",
            (unsigned long)t->seeds, (unsigned long)t->failed, (unsigned long)t->undecided,
            (unsigned long)t->windows, (unsigned long)t->operations,
            (unsigned long)t->by_outcome[OP_DONE], (unsigned long)t->by_outcome[OP_REFUSED],
            (unsigned long)t->by_outcome[OP_NOTHING], (unsigned long)t->by_outcome[OP_OPEN],
-           (unsigned long)t->heads, (unsigned long)t->shredded, (unsigned long)t->steps,
-           (unsigned long)t->frames);
+           (unsigned long)t->heads, (unsigned long)t->groups, (unsigned long)t->shredded,
+           (unsigned long)t->steps, (unsigned long)t->frames);
     ms = ms ? ms : 1;
     printf("%lu ms of real time: %lu s simulated, per real second %lu ms simulated, %lu "
            "operations, %lu "

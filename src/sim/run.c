@@ -59,6 +59,7 @@ fill_result(const struct world *world, struct sim_result *result)
     result->frames = world->frames;
     result->simulated_ms = world->now_ns / 1000000;
     result->heads = check_chain_length(&world->chain);
+    result->groups = world->chain.groups;
     result->shredded = world->shred.answers;
     memcpy(result->by_outcome, world->clients.by_outcome, sizeof(result->by_outcome));
     memcpy(result->struck, world->faults.struck, sizeof(result->struck));

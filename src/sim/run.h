@@ -8,7 +8,7 @@
 struct sim_result {
     uint64_t seed;
     uint64_t hash;
-    uint64_t operations, steps, frames, simulated_ms, heads, shredded;
+    uint64_t operations, steps, frames, simulated_ms, heads, groups, shredded;
     uint64_t by_outcome[OP_OPEN + 1];
     uint64_t struck[FAULTS];
     uint64_t sites_struck[MAYBE_SITE_COUNT];

@@ -112,7 +112,7 @@ check_link(const struct checked_path *p, const struct chosen_head *below,
     bool deleted = above->kind == HEAD_TOMBSTONE && above->version == below->version &&
                    below->kind == HEAD_LIVE;
     bool updated = above->kind == HEAD_LIVE && below->kind == HEAD_LIVE &&
-                   above->version == below->version + 1;
+                   above->version == below->version + 1 + above->earlier;
     bool unmarked = above->kind == HEAD_LIVE && !above->pending && below->pending &&
                     above->version == below->version;
     bool voided = above->kind == HEAD_VOID && below->pending;
@@ -183,6 +183,7 @@ checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns,
     struct chosen_head seen = {.generation = head.generation,
                                .kind = head.kind,
                                .version = head.version,
+                               .earlier = head_earlier_count(&head),
                                .changed_at_ms = head.changed_at_ms,
                                .pending = head_is_pending(&head),
                                .alters = head.kind == HEAD_LIVE && !head_brings_version(&head),

@@ -14,6 +14,7 @@ struct chosen_head {
     uint8_t prev[ID_BYTES];
     enum head_kind kind;
     uint64_t version;
+    size_t earlier; /* versions that it made before that one */
     uint64_t changed_at_ms;
     uint64_t at_ns; /* when it was first seen to be chosen */
     bool pending;

@@ -4,9 +4,9 @@
  * too.
  *
  * What every answer says is held against the chain of heads that the nodes' durable rows make
- * (actor_checks.h): each answer names a generation; a generation never lies before one that an
- * earlier answer, finished when this request began, has named; an acknowledged change owns its
- * generation alone; a value is the one that was written there; what failed without a trace is never
+ * (actor_checks.h): each answer names a place, which is a generation and which of the versions that
+ * it has made; a place never lies before one that an earlier answer, finished when this request began,
+ * has named; an acknowledged change owns its place alone; a value is the one that was written there; what failed without a trace is never
  * seen. After the faults everything heals, and within a bounded time nothing is outstanding, every
  * path reads alike at all nodes and can be written.
  *
@@ -33,6 +33,7 @@ enum {
     SEEDS_DEFAULT = 400,
     SECONDS_MAX = 45,
     SETTLE_MS_MAX = 120000,
+    PLACES_MAX = (OPS_MAX + 1) * GROUP_VERSIONS_MAX,
 };
 
 enum outcome { UNKNOWN, HAPPENED, DID_NOT_HAPPEN };
@@ -41,18 +42,18 @@ struct op {
     struct ac_request *request;
     enum request_kind kind;
     unsigned path;
-    uint64_t low;           /* newest generation known to be over when it began */
+    uint64_t low;           /* newest place known to be over when it began */
     uint64_t asked_version; /* of an old version */
     enum outcome outcome;
-    uint64_t generation;
+    uint64_t place;
     char value[VALUE_BYTES];
 };
 
 struct model_path {
     char name[16];
-    uint64_t over;                    /* newest generation that an answer has named */
-    const struct op *values[OPS_MAX]; /* by generation: the op whose value is there */
-    const struct op *owners[OPS_MAX]; /* by generation: the op that was told it made it */
+    uint64_t over;                       /* newest place that an answer has named */
+    const struct op *values[PLACES_MAX]; /* by place: the op whose value is there */
+    const struct op *owners[PLACES_MAX]; /* by place: the op that was told it made it */
 };
 
 struct run {
@@ -84,23 +85,37 @@ chain_of(struct run *run, const struct op *op)
     return checks_path(&run->ac->checks, ac_path(run->model[op->path].name));
 }
 
-/* The generation made live with that version at that time; 0: there is none. */
+/* Versions that one generation has made lie in their order, the latest at the end of its places. */
 static uint64_t
-generation_of(struct run *run, const struct op *op, const struct reply *reply)
+place_of_version(const struct chosen_head *h, uint64_t version)
+{
+    return h->generation * GROUP_VERSIONS_MAX - (h->version - version);
+}
+
+static uint64_t
+generation_at(uint64_t place)
+{
+    return (place + GROUP_VERSIONS_MAX - 1) / GROUP_VERSIONS_MAX;
+}
+
+/* Where that version was made at that time; 0: nowhere. */
+static uint64_t
+place_of(struct run *run, const struct op *op, const struct reply *reply)
 {
     const struct checked_path *p = chain_of(run, op);
     for (size_t i = 0; p && i < p->chosen_count; i++) {
         const struct chosen_head *h = &p->chosen[i];
-        if (h->kind == HEAD_LIVE && h->version == reply->version &&
-            h->changed_at_ms == reply->valid_from_ms)
-            return h->generation;
+        uint64_t before = h->version - reply->version;
+        if (h->kind == HEAD_LIVE && h->version >= reply->version && before <= h->earlier &&
+            h->changed_at_ms == reply->valid_from_ms + before)
+            return place_of_version(h, reply->version);
     }
     return 0;
 }
 
 /*
- * The first generation from `low` on at which the path is live, or not; 0 stands for the time
- * before the first.
+ * The first place from `low` on at which the path is live, or not; 0 stands for the time before the
+ * first.
  */
 static bool
 first_that_is(struct run *run, const struct op *op, bool live, uint64_t low, uint64_t *out)
@@ -109,9 +124,9 @@ first_that_is(struct run *run, const struct op *op, bool live, uint64_t low, uin
     *out = 0;
     if (low == 0 && !live)
         return true;
-    for (size_t i = low == 0 ? 0 : (size_t)low - 1; p && i < p->chosen_count; i++) {
+    for (size_t i = low == 0 ? 0 : (size_t)generation_at(low) - 1; p && i < p->chosen_count; i++) {
         const struct chosen_head *h = &p->chosen[i];
-        *out = h->generation;
+        *out = place_of_version(h, h->version);
         if (h->generation != 0 && (h->kind == HEAD_LIVE) == live)
             return true;
     }
@@ -119,11 +134,11 @@ first_that_is(struct run *run, const struct op *op, bool live, uint64_t low, uin
 }
 
 static void
-over(struct run *run, const struct op *op, uint64_t generation)
+over(struct run *run, const struct op *op, uint64_t place)
 {
     struct model_path *m = &run->model[op->path];
-    if (generation > m->over)
-        m->over = generation;
+    if (place > m->over)
+        m->over = place;
 }
 
 static const struct op *
@@ -139,33 +154,33 @@ op_of_value(struct run *run, const struct op *reader, struct bytes value)
 }
 
 static void
-value_is_there(struct run *run, const struct op *op, uint64_t generation, const struct op *writer)
+value_is_there(struct run *run, const struct op *op, uint64_t place, const struct op *writer)
 {
     struct model_path *m = &run->model[op->path];
     if (!writer)
         FAIL(run, op, "a value that nobody wrote");
     if (writer->outcome == DID_NOT_HAPPEN)
         FAIL(run, op, "the value of a change that was said not to have happened");
-    if (m->values[generation] && m->values[generation] != writer)
-        FAIL(run, op, "two values at generation %lu", (unsigned long)generation);
-    m->values[generation] = writer;
+    if (m->values[place] && m->values[place] != writer)
+        FAIL(run, op, "two values at place %lu", (unsigned long)place);
+    m->values[place] = writer;
 }
 
 static void
-check_made(struct run *run, struct op *op, uint64_t generation)
+check_made(struct run *run, struct op *op, uint64_t place)
 {
     struct model_path *m = &run->model[op->path];
-    if (generation == 0)
+    if (place == 0)
         FAIL(run, op, "acknowledged, but no majority has it");
-    if (generation <= op->low)
-        FAIL(run, op, "acknowledged at generation %lu, not above %lu", (unsigned long)generation,
+    if (place <= op->low)
+        FAIL(run, op, "acknowledged at place %lu, not above %lu", (unsigned long)place,
              (unsigned long)op->low);
-    if (m->owners[generation])
-        FAIL(run, op, "two changes acknowledged at generation %lu", (unsigned long)generation);
-    m->owners[generation] = op;
+    if (m->owners[place])
+        FAIL(run, op, "two changes acknowledged at place %lu", (unsigned long)place);
+    m->owners[place] = op;
     op->outcome = HAPPENED;
-    op->generation = generation;
-    over(run, op, generation);
+    op->place = place;
+    over(run, op, place);
 }
 
 static void
@@ -173,11 +188,11 @@ check_deleted(struct run *run, struct op *op)
 {
     const struct checked_path *p = chain_of(run, op);
     uint64_t found = 0;
-    for (size_t i = (size_t)op->low; p && i < p->chosen_count && found == 0; i++) {
+    for (size_t i = (size_t)generation_at(op->low); p && i < p->chosen_count && found == 0; i++) {
         const struct chosen_head *h = &p->chosen[i];
         if (h->kind == HEAD_TOMBSTONE && h->version == op->request->reply.version &&
-            !run->model[op->path].owners[h->generation])
-            found = h->generation;
+            !run->model[op->path].owners[place_of_version(h, h->version)])
+            found = place_of_version(h, h->version);
     }
     check_made(run, op, found);
 }
@@ -186,27 +201,26 @@ static void
 check_read(struct run *run, struct op *op)
 {
     const struct reply *reply = &op->request->reply;
-    uint64_t generation = generation_of(run, op, reply);
+    uint64_t place = place_of(run, op, reply);
     const struct op *writer = op_of_value(run, op, reply->value);
-    if (generation == 0)
+    if (place == 0)
         FAIL(run, op, "a version that was never chosen");
-    value_is_there(run, op, generation, writer);
+    value_is_there(run, op, place, writer);
     if (op->asked_version != 0)
         return;
-    if (generation < op->low)
-        FAIL(run, op, "generation %lu, older than %lu", (unsigned long)generation,
-             (unsigned long)op->low);
-    over(run, op, generation);
+    if (place < op->low)
+        FAIL(run, op, "place %lu, older than %lu", (unsigned long)place, (unsigned long)op->low);
+    over(run, op, place);
 }
 
 /* An answer about existence must have been true at some moment between question and answer. */
 static void
 check_existence(struct run *run, struct op *op, bool live)
 {
-    uint64_t generation;
-    if (!first_that_is(run, op, live, op->low, &generation))
+    uint64_t place;
+    if (!first_that_is(run, op, live, op->low, &place))
         FAIL(run, op, live ? "said to exist, but did not" : "said not to exist, but did");
-    over(run, op, generation);
+    over(run, op, place);
     op->outcome = DID_NOT_HAPPEN;
 }
 
@@ -251,12 +265,12 @@ check_answer(struct run *run, struct op *op)
     else if (reply->err == OK && op->kind == REQUEST_DELETE)
         check_deleted(run, op);
     else if (reply->err == OK && (op->kind == REQUEST_CREATE || op->kind == REQUEST_UPDATE)) {
-        check_made(run, op, generation_of(run, op, reply));
-        value_is_there(run, op, op->generation, op);
+        check_made(run, op, place_of(run, op, reply));
+        value_is_there(run, op, op->place, op);
     } else if (reply->err != OK && reply->err != ERR_NOT_FOUND) {
         check_failure(run, op);
     }
-    for (size_t g = 0; op->outcome == DID_NOT_HAPPEN && g < OPS_MAX; g++) {
+    for (size_t g = 0; op->outcome == DID_NOT_HAPPEN && g < PLACES_MAX; g++) {
         if (m->values[g] == op)
             FAIL(run, op, "said not to have happened, but its value has been read");
     }

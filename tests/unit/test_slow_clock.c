@@ -50,7 +50,8 @@ compete(int64_t behind_ms, uint64_t seed)
         assert_int_equal(clients[i].failed, 0);
         others += i > 0 ? clients[i].done : 0;
     }
-    assert_true(clients[0].done * 64 > others);
+    /* One change makes the versions of all clients of a node that wait: turns are compared. */
+    assert_true(clients[0].done * 64 > others / CLIENTS);
     ac_free(ac);
 }
 
