@@ -1,0 +1,496 @@
+/*
+ * Updates of one secret that wait behind each other at a node and are made by one change:
+ * docs/protocol.md, "Several updates at once".
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "actor_cluster.h"
+#include "proto/alteration.h"
+#include "proto/group.h"
+
+enum { NODES = 3, MANY = 6 };
+
+struct several {
+    struct ac_request *requests[GROUP_VERSIONS_MAX];
+    char values[GROUP_VERSIONS_MAX][16];
+    unsigned count;
+};
+
+static struct actor_cluster *
+cluster(uint64_t seed)
+{
+    struct ac_options options = {.nodes = NODES, .seed = seed};
+    struct actor_cluster *ac = ac_new(&options);
+    ac_run_ms(ac, 300);
+    assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
+    ac_run_ms(ac, 300);
+    return ac;
+}
+
+static void
+end(struct actor_cluster *ac)
+{
+    checks_at_end(&ac->checks);
+    ac_free(ac);
+}
+
+static void
+send_several(struct actor_cluster *ac, unsigned node, unsigned count, struct several *s)
+{
+    s->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(s->values[i], sizeof(s->values[i]), "value %u", i);
+        struct request update = ac_make(REQUEST_UPDATE, "a", s->values[i]);
+        s->requests[i] = ac_send(ac, node, &update);
+    }
+}
+
+static void
+wait_several(struct actor_cluster *ac, struct several *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        ac_wait(ac, s->requests[i]);
+}
+
+/* Each has a version of its own, later than the one before it, and its value is there. */
+static void
+assert_made(struct actor_cluster *ac, const struct several *s, unsigned reader, uint64_t first)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct reply *reply = &s->requests[i]->reply;
+        assert_int_equal(reply->err, OK);
+        assert_int_equal(reply->version, first + i);
+        if (i > 0)
+            assert_true(reply->valid_from_ms > s->requests[i - 1]->reply.valid_from_ms);
+        struct request read = ac_make(REQUEST_READ, "a", NULL);
+        read.version = first + i;
+        struct ac_request *found = ac_wait(ac, ac_send(ac, reader, &read));
+        assert_int_equal(found->reply.err, OK);
+        assert_true(ac_value_is(found, s->values[i]));
+        assert_int_equal(found->reply.valid_from_ms, reply->valid_from_ms);
+    }
+}
+
+static void
+assert_whole(struct actor_cluster *ac, unsigned node, uint64_t generation, uint64_t version)
+{
+    struct path_row row;
+    struct head head;
+    assert_true(ac_path_row(ac, node, "a", &row, &head));
+    assert_int_equal(row.state, STATE_CHOSEN);
+    assert_int_equal(head.generation, generation);
+    assert_int_equal(head.version, version);
+    assert_int_equal(ac_rows_of(ac, node, ROW_VERSION, "a"), version);
+    assert_int_equal(ac_rows_of(ac, node, ROW_BOXES, "a"), 0);
+}
+
+static void
+test_one_change(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(1);
+    struct several s;
+    send_several(ac, 0, MANY, &s);
+    wait_several(ac, &s);
+    assert_made(ac, &s, 1, 2);
+    ac_run_ms(ac, 1000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_whole(ac, i, 2, 1 + MANY);
+    assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], MANY - 1);
+    end(ac);
+}
+
+/* Those under a key, those that expect a version, and whoever may not. */
+static void
+test_others_are_made_alone(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(2);
+    struct request plain = ac_make(REQUEST_UPDATE, "a", "plain");
+    struct request keyed = plain, expects = plain, stranger = plain;
+    keyed.idempotency_key = bytes_of_text("key");
+    expects.has_expected_version = true;
+    expects.expected_version = 77;
+    stranger.credential = bytes_of_text("somebody");
+    struct ac_request *r[] = {ac_send(ac, 0, &plain), ac_send(ac, 0, &keyed),
+                              ac_send(ac, 0, &expects), ac_send(ac, 0, &stranger),
+                              ac_send(ac, 0, &plain)};
+    for (unsigned i = 0; i < 5; i++)
+        ac_wait(ac, r[i]);
+    assert_int_equal(r[0]->reply.version, 2);
+    assert_int_equal(r[4]->reply.version, 3);
+    assert_int_equal(r[1]->reply.version, 4);
+    assert_int_equal(r[2]->reply.err, ERR_VERSION_MISMATCH);
+    assert_int_not_equal(r[3]->reply.err, OK);
+    assert_int_equal(ac_read(ac, 1, "a")->reply.version, 4);
+    assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], 1);
+    end(ac);
+}
+
+static void
+test_behind_a_deletion(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3);
+    struct several before, after;
+    send_several(ac, 0, 3, &before);
+    struct request delete = ac_make(REQUEST_DELETE, "a", NULL);
+    struct ac_request *deletion = ac_send(ac, 0, &delete);
+    send_several(ac, 0, 2, &after);
+    wait_several(ac, &before);
+    wait_several(ac, &after);
+    assert_int_equal(ac_wait(ac, deletion)->reply.err, OK);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(before.requests[i]->reply.version, 2 + i);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(after.requests[i]->reply.version, 5 + i);
+    assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 0);
+    end(ac);
+}
+
+/* As many as are kept at most; and what falls out goes at every node. */
+static void
+test_versions_fall_out(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(4);
+    struct several s;
+    uint64_t version = 1;
+    for (unsigned round = 0; round < 12; round++) {
+        send_several(ac, round % NODES, GROUP_VERSIONS_MAX, &s);
+        wait_several(ac, &s);
+        assert_made(ac, &s, (round + 1) % NODES, version + 1);
+        version += GROUP_VERSIONS_MAX;
+    }
+    ac_run_ms(ac, 3000);
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), VERSIONS_KEPT_MAX);
+        assert_int_equal(ac_rows_of(ac, i, ROW_BOXES, "a"), 0);
+    }
+    struct alteration three = {.has_max_versions = true, .max_versions = 3};
+    struct request alter = ac_make(REQUEST_ALTER, "a", NULL);
+    alter.alteration = &three;
+    assert_int_equal(ac_wait(ac, ac_send(ac, 0, &alter))->reply.err, OK);
+    send_several(ac, 0, MANY, &s);
+    wait_several(ac, &s);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(s.requests[i]->reply.version, version + 1 + i);
+    ac_run_ms(ac, 3000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 3);
+    end(ac);
+}
+
+/* Who was away gets every version from escrow. */
+static void
+test_one_is_away(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(5);
+    struct several s;
+    ac_isolate(ac, 2, true);
+    ac_run_ms(ac, 1500);
+    send_several(ac, 0, MANY, &s);
+    wait_several(ac, &s);
+    assert_made(ac, &s, 1, 2);
+    ac_run_ms(ac, 2500);
+    assert_int_equal(ac_rows_of(ac, 0, ROW_BOXES, "a"), MANY);
+    assert_int_equal(ac_rows_of(ac, 2, ROW_VERSION, "a"), 1);
+    ac_heal(ac);
+    for (unsigned i = 0; i < 40 && ac_rows_of(ac, 2, ROW_VERSION, "a") < 1 + MANY; i++)
+        ac_run_ms(ac, 500);
+    ac_run_ms(ac, 5000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_whole(ac, i, 2, 1 + MANY);
+    ac_isolate(ac, 0, true); /* nobody has a share to spare now */
+    ac_run_ms(ac, 1500);
+    assert_made(ac, &s, 2, 2);
+    ac_heal(ac);
+    end(ac);
+}
+
+/* ---- lost messages ---- */
+
+struct lossy {
+    uint64_t seen; /* WRITEs of several versions, bit per node that one was sent to */
+    uint64_t dropped;
+};
+
+static enum ac_verdict
+lose(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct lossy *lossy = context;
+    if (from != 0 || to == 0)
+        return AC_PASS;
+    if (msg->kind != MSG_WRITE || msg->u.write.group.size == 0)
+        return AC_PASS;
+    lossy->seen |= UINT64_C(1) << to;
+    return lossy->dropped >> to & 1 ? AC_DROP : AC_PASS;
+}
+
+/* Its coordinator dies, and one copy is at another node: all versions are finished, or read there. */
+static void
+finish_from(uint64_t seed, unsigned holder)
+{
+    struct actor_cluster *ac = cluster(seed);
+    struct lossy lossy = {.dropped = holder == 1 ? 1u << 2 : 1u << 1};
+    struct several s;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, holder, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    ac_crash(ac, 0);
+    assert_true(lossy.seen != 0);
+    ac->filter = NULL;
+    struct ac_request *read = ac_read(ac, 3 - holder, "a");
+    assert_int_equal(read->reply.err, OK);
+    assert_int_equal(read->reply.version, 1 + MANY);
+    assert_true(ac_value_is(read, s.values[MANY - 1]));
+    for (unsigned i = 0; i < MANY; i++) {
+        struct request old = ac_make(REQUEST_READ, "a", NULL);
+        old.version = 2 + i;
+        struct ac_request *found = ac_wait(ac, ac_send(ac, holder, &old));
+        assert_true(ac_value_is(found, s.values[i]));
+    }
+    ac_heal(ac);
+    ac_run_ms(ac, 6000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_whole(ac, i, 2, 1 + MANY);
+    end(ac);
+}
+
+static void
+test_coordinator_dies(void **state)
+{
+    (void)state;
+    finish_from(6, 1);
+    finish_from(7, 2);
+}
+
+/*
+ * Only the coordinator's own store has it, and a rival finishes it from there: the operation is found
+ * again, and each request gets the version that it made.
+ */
+static void
+test_rival_finishes(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(8);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct several s;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    struct ac_request *rival = ac_update(ac, 1, "a", "rival");
+    assert_int_equal(rival->reply.err, OK);
+    ac->filter = NULL;
+    wait_several(ac, &s);
+    bool before = s.requests[0]->reply.version == 2;
+    assert_int_equal(rival->reply.version, before ? 2 + MANY : 2);
+    assert_made(ac, &s, 2, before ? 2 : 3);
+    end(ac);
+}
+
+/* A rival does not see it, and writes something else: it is made anew, on top of that. */
+static void
+test_rival_passes(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(9);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct several s;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    ac_isolate(ac, 0, true);
+    struct ac_request *rival = ac_update(ac, 1, "a", "rival");
+    assert_int_equal(rival->reply.err, OK);
+    assert_int_equal(rival->reply.version, 2);
+    ac->filter = NULL;
+    ac_heal(ac);
+    wait_several(ac, &s);
+    assert_made(ac, &s, 2, 3);
+    ac_run_ms(ac, 6000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_whole(ac, i, 3, 2 + MANY);
+    end(ac);
+}
+
+/* Fewer versions are kept since: who had no part in the first attempt is told that nothing happened. */
+static void
+test_fewer_are_kept_since(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(10);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct alteration two = {.has_max_versions = true, .max_versions = 2};
+    struct request alter = ac_make(REQUEST_ALTER, "a", NULL);
+    struct several s;
+    alter.alteration = &two;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    ac_isolate(ac, 0, true);
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &alter))->reply.err, OK);
+    ac->filter = NULL;
+    ac_heal(ac);
+    wait_several(ac, &s);
+    assert_int_equal(s.requests[0]->reply.err, OK);
+    assert_int_equal(s.requests[0]->reply.version, 2);
+    for (unsigned i = 1; i < MANY; i++)
+        assert_int_equal(s.requests[i]->reply.err, ERR_CONTENDED);
+    assert_true(ac_value_is(ac_read(ac, 1, "a"), s.values[0]));
+    end(ac);
+}
+
+/* Nobody answers any more: what became of any of them is not known, and none is told that it failed. */
+static void
+test_deadline(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(11);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct several s;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    ac_isolate(ac, 0, true);
+    wait_several(ac, &s);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(s.requests[i]->reply.err, ERR_NO_QUORUM);
+        assert_int_equal(s.requests[i]->reply.phase, PHASE_WRITING);
+    }
+    ac->filter = NULL;
+    ac_heal(ac);
+    assert_int_equal(ac_update(ac, 1, "a", "later")->reply.err, OK);
+    assert_true(ac_value_is(ac_read(ac, 0, "a"), "later"));
+    end(ac);
+}
+
+/* A replica that is restarted in between has all of it on its disk, or nothing. */
+static void
+test_replica_restarts(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 20; seed < 40; seed++) {
+        struct actor_cluster *ac = cluster(seed);
+        struct several s;
+        send_several(ac, 0, MANY, &s);
+        uint64_t steps = ac_dice(ac, 60);
+        for (uint64_t i = 0; i < steps; i++)
+            assert_true(ac_step(ac, UINT64_MAX));
+        ac_crash(ac, 1);
+        ac_start(ac, 1);
+        wait_several(ac, &s);
+        assert_made(ac, &s, 1, 2);
+        ac_run_ms(ac, 8000);
+        for (unsigned i = 0; i < NODES; i++)
+            assert_whole(ac, i, 2, 1 + MANY);
+        end(ac);
+    }
+}
+
+/* ---- what a broken coordinator may send ---- */
+
+struct forged {
+    unsigned how;
+    unsigned refused;
+    bool done;
+    struct buf frame; /* the changed WRITE */
+};
+
+static void
+change_group(struct msg *m, unsigned how, struct buf *memory)
+{
+    struct group_part parts[GROUP_EARLIER_MAX];
+    size_t count = 0;
+    assert_int_equal(group_split(m->u.write.group, parts, GROUP_EARLIER_MAX, &count), OK);
+    assert_int_equal(count, MANY - 1);
+    struct group_part part = parts[1];
+    if (how == 1)
+        parts[1] = parts[2]; /* one twice */
+    if (how == 2)
+        parts[1].boxes = parts[2].boxes; /* of another dealing */
+    if (how == 3)
+        parts[1].dealing = parts[2].dealing;
+    if (how == 4) {
+        parts[1] = parts[2];
+        parts[2] = part;
+    }
+    if (how == 5)
+        count--;
+    assert_int_equal(group_encode(parts, count, memory), OK);
+    m->u.write.group = how == 6 ? (struct bytes){0} : buf_bytes(memory);
+}
+
+static enum ac_verdict
+forge(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct forged *f = context;
+    if (msg->kind == MSG_WRITTEN && from == 1 && to == 0)
+        f->refused += msg->u.written.refusal == REFUSED_DEALING;
+    if (msg->kind != MSG_WRITE || from != 0 || to != 1 || f->done || msg->u.write.group.size == 0)
+        return AC_PASS;
+    struct msg changed = *msg;
+    struct buf group = {0};
+    f->done = true;
+    change_group(&changed, f->how, &group);
+    assert_int_equal(msg_encode(&changed, &f->frame), OK);
+    buf_close(&group);
+    return AC_DROP;
+}
+
+static void
+test_forged(void **state)
+{
+    (void)state;
+    for (unsigned how = 1; how <= 6; how++) {
+        struct actor_cluster *ac = cluster(50 + how);
+        struct forged f = {.how = how};
+        struct several s;
+        struct msg changed;
+        ac->filter = forge;
+        ac->filter_context = &f;
+        send_several(ac, 0, MANY, &s);
+        while (!f.done)
+            assert_true(ac_step(ac, UINT64_MAX));
+        assert_int_equal(msg_decode(buf_bytes(&f.frame), &changed), OK);
+        assert_int_equal(ac_inject(ac, 0, 1, &changed), OK);
+        wait_several(ac, &s);
+        ac_run_ms(ac, 100);
+        assert_int_equal(f.refused, 1);
+        assert_made(ac, &s, 1, 2);
+        buf_close(&f.frame);
+        end(ac);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_change),           cmocka_unit_test(test_others_are_made_alone),
+        cmocka_unit_test(test_behind_a_deletion),    cmocka_unit_test(test_versions_fall_out),
+        cmocka_unit_test(test_one_is_away),          cmocka_unit_test(test_coordinator_dies),
+        cmocka_unit_test(test_rival_finishes),       cmocka_unit_test(test_rival_passes),
+        cmocka_unit_test(test_fewer_are_kept_since), cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_replica_restarts),     cmocka_unit_test(test_forged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
