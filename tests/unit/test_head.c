@@ -405,6 +405,38 @@ test_heads_of_identity_records(void **state)
 }
 
 static void
+test_heads_of_several_versions(void **state)
+{
+    static const uint8_t ids[GROUP_VERSIONS_MAX * ID_BYTES] = {11, [ID_BYTES] = 12};
+    (void)state;
+    ACCEPTED_HEAD((head.version = head.ops[0].version = 4, head.earlier = bytes_of(ids, ID_BYTES)));
+    ACCEPTED_HEAD((head.version = head.ops[0].version = 9,
+                   head.earlier = bytes_of(ids, (GROUP_VERSIONS_MAX - 1) * ID_BYTES)));
+    ACCEPTED_HEAD((head.version = head.ops[0].version = 4, head.max_versions = 5,
+                   head.earlier = bytes_of(ids, ID_BYTES)));
+    REFUSED_HEAD((head.version = head.ops[0].version = 99,
+                  head.earlier = bytes_of(ids, GROUP_VERSIONS_MAX * ID_BYTES)));
+    REFUSED_HEAD((head.version = head.ops[0].version = 4, head.earlier = bytes_of(ids, 7)));
+    REFUSED_HEAD(head.earlier = bytes_of(ids, 2 * ID_BYTES)); /* one has fallen out already */
+    REFUSED_HEAD((head.oldest_version = 1, head.earlier = bytes_of(ids, 2 * ID_BYTES)));
+    REFUSED_HEAD((head.ops[0].kind = CHANGE_ALTER, head.earlier = bytes_of(ids, ID_BYTES)));
+    REFUSED_HEAD((head.kind = HEAD_TOMBSTONE, head.ops[0].kind = CHANGE_DELETE,
+                  head.earlier = bytes_of(ids, ID_BYTES)));
+    REFUSED_HEAD((head.kind = HEAD_VOID, head.earlier = bytes_of(ids, ID_BYTES)));
+    struct head head = plain_head(), back;
+    struct buf out = {0};
+    const uint8_t other[ID_BYTES] = {13};
+    head.earlier = bytes_of(ids, ID_BYTES);
+    assert_int_equal(head_encode(&head, &out), OK);
+    assert_int_equal(head_decode(buf_bytes(&out), &back), OK);
+    assert_int_equal(head_earlier_count(&back), 1);
+    assert_true(head_makes(&back, ids));
+    assert_true(head_makes(&back, head.version_id));
+    assert_false(head_makes(&back, other));
+    buf_close(&out);
+}
+
+static void
 test_heads_of_batches(void **state)
 {
     uint8_t name[BATCH_RECORD_NAME_BYTES];
@@ -929,6 +961,7 @@ main(void)
         cmocka_unit_test(test_head_relations),
         cmocka_unit_test(test_head_operations),
         cmocka_unit_test(test_heads_of_batches),
+        cmocka_unit_test(test_heads_of_several_versions),
         cmocka_unit_test(test_heads_of_identity_records),
         cmocka_unit_test(test_names_of_records),
         cmocka_unit_test(test_head_full_of_operations),
