@@ -59,7 +59,7 @@ frame_rate(enum fault fault)
     case FAULT_crash_in_step: return 60;
     case FAULT_client_gone: return 5000;
     case FAULT_client_retry: return 20000;
-    case FAULT_rush: return 80000;
+    case FAULT_rush: return 300000;
     case FAULT_crash_at_vote: return 600;
     case FAULT_crash_at_write: return 600;
     case FAULT_cut_at_write: return 1000;
