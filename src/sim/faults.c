@@ -4,7 +4,13 @@
 
 #include "sim/world.h"
 
-enum { HOUR_MS = 3600 * 1000, JUMP_MS_MAX = 20000, JUMPED_MS_MAX = 25000, DRIFT_PPM_MAX = 500 };
+enum {
+    HOUR_MS = 3600 * 1000,
+    JUMP_MS_MAX = 20000,
+    JUMPED_MS_MAX = 25000,
+    DRIFT_PPM_MAX = 500,
+    RUSH_RATE = 50000
+};
 
 const char *
 fault_name(enum fault fault)
@@ -59,7 +65,7 @@ frame_rate(enum fault fault)
     case FAULT_crash_in_step: return 60;
     case FAULT_client_gone: return 5000;
     case FAULT_client_retry: return 20000;
-    case FAULT_rush: return 300000;
+    case FAULT_rush: return RUSH_RATE;
     case FAULT_crash_at_vote: return 600;
     case FAULT_crash_at_write: return 600;
     case FAULT_cut_at_write: return 1000;
@@ -131,6 +137,8 @@ faults_draw(struct world *world)
         f->permille[i] = f->on[i] ? rate : 0;
         f->interval_ns[i] = f->on[i] ? interval : 0;
     }
+    if (f->on[FAULT_rush])
+        f->permille[FAULT_rush] = RUSH_RATE; /* updates are few */
     if (f->on[FAULT_few_paths])
         world->options.paths_max = (size_t)prng_between(&prng, 3, 12);
     if (f->on[FAULT_few_requests])
