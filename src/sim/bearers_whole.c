@@ -38,7 +38,10 @@ clock_is_right(const struct world *world, unsigned node)
     return (own_ms > now_ms ? own_ms - now_ms : now_ms - own_ms) < CLOCK_MS;
 }
 
-/* The first such node; -1: there are too few. */
+/*
+ * The first such node, of those that are not just being handed over what they know, after a clock
+ * that had run away; -1: there are too few.
+ */
 static int
 right_node(const struct world *world)
 {
@@ -46,7 +49,8 @@ right_node(const struct world *world)
     int first = -1;
     for (unsigned i = world->options.nodes; i-- > 0;) {
         right += clock_is_right(world, i);
-        first = clock_is_right(world, i) ? (int)i : first;
+        if (clock_is_right(world, i) && (first < 0 || store_is_recovered(world, i)))
+            first = (int)i;
     }
     return 2 * right > world->options.nodes ? first : -1;
 }
