@@ -60,7 +60,7 @@ void
 group_gather(struct work *w)
 {
     struct job *leader = w->job;
-    if (leader->write_left && !PLANTED(group_grows_later)) {
+    if (leader->write_left) {
         group_fit(w);
         return;
     }

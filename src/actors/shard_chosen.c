@@ -259,8 +259,7 @@ shard_drop_fallen(struct shard_work *w, struct store_change *list, size_t *count
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)
 {
-    size_t earlier = PLANTED(group_drops_one) ? 0 : head_earlier_count(head);
-    uint64_t from = shard_first_fallen(head->oldest_version, earlier);
+    uint64_t from = shard_first_fallen(head->oldest_version, head_earlier_count(head));
     uint64_t missed = w->path->drops_from;
     if (missed != 0 && missed < from && head->oldest_version <= missed + SHARD_DROPS_MAX &&
         !PLANTED(missed_notice_drops_nothing))

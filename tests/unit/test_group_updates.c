@@ -291,10 +291,15 @@ test_rival_finishes(void **state)
     send_several(ac, 0, MANY, &s);
     while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
         assert_true(ac_step(ac, UINT64_MAX));
+    struct several more; /* come too late to belong to it */
+    send_several(ac, 0, 2, &more);
     struct ac_request *rival = ac_update(ac, 1, "a", "rival");
     assert_int_equal(rival->reply.err, OK);
     ac->filter = NULL;
     wait_several(ac, &s);
+    wait_several(ac, &more);
+    assert_int_equal(more.requests[0]->reply.version, 3 + MANY);
+    assert_int_equal(more.requests[1]->reply.version, 4 + MANY);
     bool before = s.requests[0]->reply.version == 2;
     assert_int_equal(rival->reply.version, before ? 2 + MANY : 2);
     assert_made(ac, &s, 2, before ? 2 : 3);
