@@ -454,8 +454,8 @@ check_chain_row(struct check_chain *check, unsigned node, struct bytes key, stru
         path_row_seen(check, node, value);
     else if (key.data[0] == ROW_VERSION)
         version_row_seen(check, node, path, value, replaces);
-    else if (key.data[0] == ROW_DEALING) /* where the version row was written anew, it may be new */
-        dealing_row_seen(check, node, value, true);
+    else if (key.data[0] == ROW_DEALING)
+        dealing_row_seen(check, node, value, replaces);
 }
 
 void
