@@ -29,10 +29,12 @@ may_follow(const struct job *leader, const struct job *job)
            bytes_equal(leader->caller, job->caller);
 }
 
-/* Versions that the next head keeps, at most. */
+/* Versions that the next head keeps, at most; the limits of a pending one are set with that. */
 static size_t
 kept_most(const struct head *head)
 {
+    if (head_is_pending(head))
+        return 1;
     size_t kept = head->max_versions == 0 ? VERSIONS_KEPT_MAX : (size_t)head->max_versions;
     return kept < GROUP_VERSIONS_MAX ? kept : GROUP_VERSIONS_MAX;
 }
@@ -65,8 +67,7 @@ group_gather(struct work *w)
         return;
     }
     if (!is_plain_update(leader) || !leader->line || !leader->head ||
-        head_is_pending(leader->head) || leader->request->value.size > GROUP_VALUE_BYTES_MAX ||
-        sim_maybe(w->st, group_of_one))
+        leader->request->value.size > GROUP_VALUE_BYTES_MAX || sim_maybe(w->st, group_of_one))
         return;
     size_t most = kept_most(leader->head);
     struct job *before = NULL;
