@@ -9,6 +9,8 @@
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
 
+enum { GROUP_AHEAD_MS_MAX = 2 * GROUP_VERSIONS_MAX };
+
 /*
  * Nobody but this job asks for its operation, and nothing about it hangs on which version it makes.
  */
@@ -37,6 +39,18 @@ kept_most(const struct head *head)
         return 1;
     size_t kept = head->max_versions == 0 ? VERSIONS_KEPT_MAX : (size_t)head->max_versions;
     return kept < GROUP_VERSIONS_MAX ? kept : GROUP_VERSIONS_MAX;
+}
+
+/*
+ * Each has a millisecond of its own, and may be made in less: so that what is valid from when does not
+ * run away from the clock, no more than those for which it is time, or soon will be.
+ */
+static size_t
+timely_most(const struct work *w)
+{
+    uint64_t before_ms = w->job->head->changed_at_ms, now_ms = w->st->wall_ms;
+    uint64_t ahead_ms = before_ms > now_ms ? before_ms - now_ms : 0;
+    return ahead_ms < GROUP_AHEAD_MS_MAX ? (size_t)(GROUP_AHEAD_MS_MAX - ahead_ms) : 1;
 }
 
 static void
@@ -69,10 +83,10 @@ group_gather(struct work *w)
     if (!is_plain_update(leader) || !leader->line || !leader->head ||
         leader->request->value.size > GROUP_VALUE_BYTES_MAX || sim_maybe(w->st, group_of_one))
         return;
-    size_t most = kept_most(leader->head);
+    size_t most = kept_most(leader->head), timely = timely_most(w);
     struct job *before = NULL;
     struct job **at = &leader->line->first;
-    while (*at && leader->group_count + 1 < most) {
+    while (*at && leader->group_count + 1 < most && leader->group_count + 1 < timely) {
         if (may_follow(leader, *at)) {
             take(leader->line, at, before, leader);
             metrics_count(w->st->metrics, METRIC_updates_grouped);

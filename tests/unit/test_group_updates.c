@@ -486,16 +486,50 @@ test_forged(void **state)
     }
 }
 
+/*
+ * Each version is a millisecond after the one before: however many are made in how little time, none
+ * is much later than the clock, or a read of now would not find what was just written.
+ */
+static void
+test_not_ahead_of_the_clock(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(12);
+    struct several s;
+    for (unsigned round = 0; round < 60; round++) {
+        send_several(ac, 0, GROUP_VERSIONS_MAX, &s);
+        wait_several(ac, &s);
+        for (unsigned i = 0; i < s.count; i++)
+            assert_int_equal(s.requests[i]->reply.err, OK);
+    }
+    ac_run_ms(ac, 2 * GROUP_VERSIONS_MAX);
+    assert_true(s.requests[GROUP_VERSIONS_MAX - 1]->reply.valid_from_ms <= ac_wall_ms(ac, 0));
+    struct request now = ac_make(REQUEST_READ, "a", NULL);
+    now.has_at = true;
+    now.at_ms = ac_wall_ms(ac, 0);
+    struct ac_request *read = ac_wait(ac, ac_send(ac, 0, &now));
+    assert_int_equal(read->reply.err, OK);
+    assert_int_equal(read->reply.version, 1 + 60 * GROUP_VERSIONS_MAX);
+    end(ac);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_change),           cmocka_unit_test(test_others_are_made_alone),
-        cmocka_unit_test(test_behind_a_deletion),    cmocka_unit_test(test_versions_fall_out),
-        cmocka_unit_test(test_one_is_away),          cmocka_unit_test(test_coordinator_dies),
-        cmocka_unit_test(test_rival_finishes),       cmocka_unit_test(test_rival_passes),
-        cmocka_unit_test(test_fewer_are_kept_since), cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_replica_restarts),     cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_one_change),
+        cmocka_unit_test(test_others_are_made_alone),
+        cmocka_unit_test(test_behind_a_deletion),
+        cmocka_unit_test(test_versions_fall_out),
+        cmocka_unit_test(test_one_is_away),
+        cmocka_unit_test(test_coordinator_dies),
+        cmocka_unit_test(test_rival_finishes),
+        cmocka_unit_test(test_rival_passes),
+        cmocka_unit_test(test_fewer_are_kept_since),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_replica_restarts),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_not_ahead_of_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
