@@ -7,6 +7,7 @@
 #include "audit/export.h"
 #include "audit/query.h"
 #include "proto/entries.h"
+#include "proto/group.h"
 #include "proto_fixture.h"
 
 static void
@@ -31,13 +32,20 @@ write_messages(struct dice *dice, const char *directory)
         if (strcmp(msg_kind_name((enum msg_kind)kind), "?") == 0)
             continue; /* numbers between may be reserved */
         struct msg msg = dice_msg(dice, (enum msg_kind)kind);
-        struct buf out = {0};
+        struct group_part part = {bytes_of_text("version"), bytes_of_text("dealing"),
+                                  bytes_of_text("boxes")};
+        struct buf out = {0}, group = {0};
 
         msg.request_id = bytes_of_text("r-1");
+        if (group_encode(&part, 1, &group) != OK)
+            abort();
+        if (kind == MSG_WRITE)
+            msg.u.write.group = buf_bytes(&group);
         if (msg_encode(&msg, &out) != OK)
             abort();
         write_seed(directory, "msg", msg_kind_name(msg.kind), buf_bytes(&out));
         buf_close(&out);
+        buf_close(&group);
     }
 }
 
@@ -60,7 +68,7 @@ static void
 write_rows(struct dice *dice, const char *directory)
 {
     struct path_row path = {
-        dice_ballot(dice), STATE_CHOSEN, dice_bytes(dice, 8, 8), false, 0, 0, {0}};
+        .ballot = dice_ballot(dice), .state = STATE_CHOSEN, .head = dice_bytes(dice, 8, 8)};
     struct version_row version = {dice_bytes(dice, 8, 8), dice_bytes(dice, 8, 8),
                                   dice_bytes(dice, 8, 8)};
     struct node_row node = {{1, 2, 3}, 1, 2, 1700000000000, RECOVERY_NONE, 1600000000000};

@@ -296,6 +296,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .incarnations = known,
             .proof = dice_bytes(dice, 0, 60),
             .origin = dice_bytes(dice, 0, 60),
+            .group = dice_bytes(dice, 0, 60),
         };
         ID(msg->u.write.config_hash);
         break;
@@ -360,6 +361,7 @@ dice_msg_fields(struct dice *dice, struct msg *msg)
             .version = dice_bytes(dice, 0, 60),
             .dealing = dice_bytes(dice, 0, 60),
             .boxes = dice_bytes(dice, 0, 60),
+            .group = dice_bytes(dice, 0, 60),
         };
         ID(msg->u.fetched.head_id);
         break;
