@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -513,6 +514,163 @@ test_not_ahead_of_the_clock(void **state)
     end(ac);
 }
 
+/* It is at one node, and another head is chosen in its place: nothing is left of any of it. */
+static void
+test_replaced(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(13);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct several s;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, MANY, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    ac_isolate(ac, 0, true);
+    wait_several(ac, &s);
+    ac->filter = NULL;
+    assert_int_equal(ac_update(ac, 1, "a", "rival")->reply.err, OK);
+    ac_heal(ac);
+    ac_run_ms(ac, 12000);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_whole(ac, i, 2, 2);
+    end(ac);
+}
+
+/* Deleted at once, while one of the nodes has missed all of it: no node keeps a row or a box. */
+static void
+test_deleted_at_once(void **state)
+{
+    (void)state;
+    for (unsigned when = 0; when < 40; when++) {
+        struct actor_cluster *ac = cluster(100 + when);
+        struct several s;
+        ac_isolate(ac, 2, true);
+        if (when % 2 == 0)
+            ac_run_ms(ac, 1500);
+        send_several(ac, 0, MANY, &s);
+        for (unsigned i = 0; i < when * 3; i++)
+            (void)ac_step(ac, UINT64_MAX);
+        struct ac_request *deletion = NULL;
+        struct request delete = ac_make(REQUEST_DELETE, "a", NULL);
+        deletion = ac_send(ac, 1, &delete);
+        wait_several(ac, &s);
+        ac_heal(ac);
+        ac_wait(ac, deletion);
+        ac_run_ms(ac, 10000);
+        if (deletion->reply.err == OK) {
+            assert_int_equal(ac_read(ac, 2, "a")->reply.err, ERR_NOT_FOUND);
+            for (unsigned i = 0; i < NODES; i++) {
+                assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 0);
+                assert_int_equal(ac_rows_of(ac, i, ROW_BOXES, "a"), 0);
+                assert_int_equal(ac_rows_of(ac, i, ROW_DEALING, "a"), 0);
+            }
+        } else {
+            assert_int_equal(deletion->reply.err, ERR_NO_QUORUM);
+        }
+        end(ac);
+    }
+}
+
+static void
+test_large_cluster(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 7, .seed = 14};
+    struct actor_cluster *ac = ac_new(&options);
+    ac_run_ms(ac, 300);
+    assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
+    ac_run_ms(ac, 300);
+    char *value = malloc(GROUP_VALUE_BYTES_MAX + 1);
+    memset(value, 'x', GROUP_VALUE_BYTES_MAX);
+    value[GROUP_VALUE_BYTES_MAX] = '\0';
+    struct ac_request *r[GROUP_VERSIONS_MAX + 1];
+    for (unsigned i = 0; i <= GROUP_VERSIONS_MAX; i++) {
+        struct request update = ac_make(REQUEST_UPDATE, "a", value);
+        r[i] = ac_send(ac, 0, &update);
+    }
+    for (unsigned i = 0; i <= GROUP_VERSIONS_MAX; i++) {
+        ac_wait(ac, r[i]);
+        assert_int_equal(r[i]->reply.err, OK);
+        assert_int_equal(r[i]->reply.version, 2 + i);
+        struct request read = ac_make(REQUEST_READ, "a", NULL);
+        read.version = 2 + i;
+        assert_true(ac_value_is(ac_wait(ac, ac_send(ac, 3, &read)), value));
+    }
+    assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], GROUP_VERSIONS_MAX - 1);
+    free(value);
+    end(ac);
+}
+
+/* A store is lost, and one is rolled back to before it: each gets every version again. */
+static void
+test_stores_lost(void **state)
+{
+    (void)state;
+    for (unsigned how = 0; how < 4; how++) {
+        struct actor_cluster *ac = cluster(60 + how);
+        struct several s;
+        ac_snapshot(ac, 2);
+        ac_run_ms(ac, 1000);
+        if (how % 2)
+            ac_isolate(ac, 1, true);
+        send_several(ac, 0, MANY, &s);
+        wait_several(ac, &s);
+        ac_run_ms(ac, 500);
+        ac_heal(ac);
+        ac_crash(ac, 2);
+        if (how / 2)
+            ac_lose_store(ac, 2, true);
+        else
+            ac_roll_back(ac, 2, true);
+        ac_start(ac, 2);
+        ac_run_ms(ac, 20000);
+        for (unsigned i = 0; i < NODES; i++)
+            assert_whole(ac, i, 2, 1 + MANY);
+        ac_isolate(ac, 0, true);
+        ac_run_ms(ac, 1500);
+        assert_made(ac, &s, 2, 2);
+        ac_heal(ac);
+        end(ac);
+    }
+}
+
+/* One in the middle is destroyed: nothing of it is left, and the others are as they were. */
+static void
+test_one_is_destroyed(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(15);
+    struct several s;
+    struct alteration destroy = {.destroy = {.of = {4}, .count = 1}};
+    struct request alter = ac_make(REQUEST_ALTER, "a", NULL);
+    alter.alteration = &destroy;
+    ac_isolate(ac, 2, true);
+    send_several(ac, 0, MANY, &s);
+    wait_several(ac, &s);
+    struct ac_request *altered = ac_send(ac, 1, &alter);
+    ac_run_ms(ac, 300);
+    ac_heal(ac);
+    assert_int_equal(ac_wait(ac, altered)->reply.err, OK);
+    ac_run_ms(ac, 8000);
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 1 + MANY);
+        assert_int_equal(ac_rows_of(ac, i, ROW_BOXES, "a"), 0);
+        assert_int_equal(ac_rows_of(ac, i, ROW_DEALING, "a"), MANY);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        struct request read = ac_make(REQUEST_READ, "a", NULL);
+        read.version = 2 + i;
+        struct ac_request *found = ac_wait(ac, ac_send(ac, 2, &read));
+        if (i == 2)
+            assert_int_not_equal(found->reply.err, OK);
+        else
+            assert_true(ac_value_is(found, s.values[i]));
+    }
+    end(ac);
+}
+
 int
 main(void)
 {
@@ -530,6 +688,11 @@ main(void)
         cmocka_unit_test(test_replica_restarts),
         cmocka_unit_test(test_forged),
         cmocka_unit_test(test_not_ahead_of_the_clock),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_deleted_at_once),
+        cmocka_unit_test(test_large_cluster),
+        cmocka_unit_test(test_stores_lost),
+        cmocka_unit_test(test_one_is_destroyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
