@@ -671,6 +671,48 @@ test_one_is_destroyed(void **state)
     end(ac);
 }
 
+/*
+ * More come to stand in line after its WRITE has left: whichever way that ends, they are not taken into
+ * it, and each has a version of its own.
+ */
+static void
+later_ones(uint64_t seed, bool finished)
+{
+    struct actor_cluster *ac = cluster(seed);
+    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct several s, later;
+    ac->filter = lose;
+    ac->filter_context = &lossy;
+    send_several(ac, 0, 3, &s);
+    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+    send_several(ac, 0, MANY, &later);
+    if (!finished)
+        ac_isolate(ac, 0, true);
+    struct ac_request *rival = ac_update(ac, 1, "a", "rival");
+    assert_int_equal(rival->reply.err, OK);
+    ac->filter = NULL;
+    ac_heal(ac);
+    wait_several(ac, &s);
+    wait_several(ac, &later);
+    uint64_t first = s.requests[0]->reply.version;
+    uint64_t second = later.requests[0]->reply.version;
+    assert_true(first == 2 || first == 3);
+    assert_true(rival->reply.version < first || rival->reply.version >= first + 3);
+    assert_made(ac, &s, 2, first);
+    assert_made(ac, &later, 2, second);
+    assert_true(second >= first + 3);
+    end(ac);
+}
+
+static void
+test_later_ones(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 200; seed < 220; seed++)
+        later_ones(seed, seed % 2 == 0);
+}
+
 int
 main(void)
 {
@@ -687,6 +729,7 @@ main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_replica_restarts),
         cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_later_ones),
         cmocka_unit_test(test_not_ahead_of_the_clock),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_deleted_at_once),
