@@ -713,6 +713,92 @@ test_later_ones(void **state)
         later_ones(seed, seed % 2 == 0);
 }
 
+/*
+ * A change is written in two rounds of which neither knows of the other, while more come to stand in
+ * line, and somebody else finishes the first: the coordinator cannot tell which it finds.
+ */
+struct rounds {
+    unsigned coordinator, replicas[3];
+    int reaches;          /* which of the replicas a WRITE of several versions gets to; -1: none */
+    struct ballot ballot; /* of its last vote */
+};
+
+static enum ac_verdict
+reach_one(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct rounds *r = context;
+    if (from != r->coordinator)
+        return AC_PASS;
+    if (msg->kind == MSG_VOTE)
+        r->ballot = msg->u.vote.ballot;
+    if (msg->kind != MSG_WRITE || msg->u.write.group.size == 0)
+        return AC_PASS;
+    return r->reaches >= 0 && to == r->replicas[r->reaches] ? AC_PASS : AC_DROP;
+}
+
+static void
+wait_for_rows(struct actor_cluster *ac, unsigned node)
+{
+    while (ac_rows_of(ac, node, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+}
+
+/* Those two have voted for somebody else since, of whom nothing more is heard. */
+static void
+outvote(struct actor_cluster *ac, const struct rounds *r)
+{
+    for (unsigned i = 1; i < 3; i++) {
+        struct msg vote = {.kind = MSG_VOTE, .path = ac_path("a"), .op = 1};
+        vote.u.vote.ballot = r->ballot;
+        vote.u.vote.ballot.time++;
+        vote.u.vote.ballot.node = (uint8_t)r->replicas[3 - i];
+        vote.u.vote.purpose = CHANGE_FINISH;
+        assert_int_equal(ac_inject(ac, r->replicas[3 - i], r->replicas[i], &vote), OK);
+    }
+}
+
+static void
+test_first_round_is_finished(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 4, .shares = 3, .threshold = 2, .seed = 16};
+    struct actor_cluster *ac = ac_new(&options);
+    struct rounds r = {0};
+    struct several s, later;
+    unsigned found = 0;
+    ac_run_ms(ac, 300);
+    assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
+    ac_run_ms(ac, 300);
+    for (unsigned i = 0; i < 4; i++) {
+        if (ac_rows_of(ac, i, ROW_VERSION, "a") == 0)
+            r.coordinator = i;
+        else
+            r.replicas[found++] = i;
+    }
+    assert_int_equal(found, 3);
+    ac->filter = reach_one;
+    ac->filter_context = &r;
+    send_several(ac, r.coordinator, 3, &s);
+    wait_for_rows(ac, r.replicas[0]);
+    r.reaches = 1;
+    ac_isolate(ac, r.replicas[0], true);
+    send_several(ac, r.coordinator, 4, &later);
+    outvote(ac, &r);
+    wait_for_rows(ac, r.replicas[1]);
+    ac_isolate(ac, r.replicas[1], true);
+    ac_isolate(ac, r.replicas[0], false);
+    struct ac_request *read = ac_read(ac, r.replicas[2], "a");
+    assert_int_equal(read->reply.err, OK);
+    assert_int_equal(read->reply.version, 4);
+    ac->filter = NULL;
+    ac_heal(ac);
+    wait_several(ac, &s);
+    wait_several(ac, &later);
+    assert_made(ac, &s, r.replicas[2], 2);
+    assert_made(ac, &later, r.replicas[2], 5);
+    end(ac);
+}
+
 int
 main(void)
 {
@@ -729,6 +815,7 @@ main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_replica_restarts),
         cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_first_round_is_finished),
         cmocka_unit_test(test_later_ones),
         cmocka_unit_test(test_not_ahead_of_the_clock),
         cmocka_unit_test(test_replaced),
