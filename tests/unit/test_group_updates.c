@@ -5,7 +5,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -573,34 +572,44 @@ test_deleted_at_once(void **state)
     }
 }
 
+/* As large as they may be, in clusters of every size, with dealings in rows of their own or not. */
 static void
-test_large_cluster(void **state)
+made_in(unsigned nodes, bool dealings_apart, const char *value)
 {
-    (void)state;
-    struct ac_options options = {.nodes = 7, .seed = 14};
+    struct ac_options options = {.nodes = nodes, .seed = 14, .dealings_apart = dealings_apart};
     struct actor_cluster *ac = ac_new(&options);
+    struct ac_request *r[GROUP_VERSIONS_MAX + 1];
+    struct request update = ac_make(REQUEST_UPDATE, "a", value);
     ac_run_ms(ac, 300);
     assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
     ac_run_ms(ac, 300);
-    char *value = malloc(GROUP_VALUE_BYTES_MAX + 1);
-    memset(value, 'x', GROUP_VALUE_BYTES_MAX);
-    value[GROUP_VALUE_BYTES_MAX] = '\0';
-    struct ac_request *r[GROUP_VERSIONS_MAX + 1];
-    for (unsigned i = 0; i <= GROUP_VERSIONS_MAX; i++) {
-        struct request update = ac_make(REQUEST_UPDATE, "a", value);
+    for (unsigned i = 0; i <= GROUP_VERSIONS_MAX; i++)
         r[i] = ac_send(ac, 0, &update);
-    }
     for (unsigned i = 0; i <= GROUP_VERSIONS_MAX; i++) {
-        ac_wait(ac, r[i]);
-        assert_int_equal(r[i]->reply.err, OK);
-        assert_int_equal(r[i]->reply.version, 2 + i);
         struct request read = ac_make(REQUEST_READ, "a", NULL);
         read.version = 2 + i;
-        assert_true(ac_value_is(ac_wait(ac, ac_send(ac, 3, &read)), value));
+        assert_int_equal(ac_wait(ac, r[i])->reply.err, OK);
+        assert_int_equal(r[i]->reply.version, 2 + i);
+        assert_true(ac_value_is(ac_wait(ac, ac_send(ac, nodes - 1, &read)), value));
     }
+    ac_run_ms(ac, 1000);
+    for (unsigned i = 0; i < nodes; i++)
+        assert_whole(ac, i, 3, 2 + GROUP_VERSIONS_MAX);
     assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], GROUP_VERSIONS_MAX - 1);
-    free(value);
     end(ac);
+}
+
+static void
+test_large_values(void **state)
+{
+    (void)state;
+    char value[GROUP_VALUE_BYTES_MAX + 1];
+    memset(value, 'x', GROUP_VALUE_BYTES_MAX);
+    value[GROUP_VALUE_BYTES_MAX] = '\0';
+    made_in(1, false, value);
+    made_in(3, true, "small");
+    made_in(7, false, value);
+    made_in(7, true, value);
 }
 
 /* A store is lost, and one is rolled back to before it: each gets every version again. */
@@ -820,7 +829,7 @@ main(void)
         cmocka_unit_test(test_not_ahead_of_the_clock),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_deleted_at_once),
-        cmocka_unit_test(test_large_cluster),
+        cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_stores_lost),
         cmocka_unit_test(test_one_is_destroyed),
     };
