@@ -320,6 +320,22 @@ is_same_version(const struct shard_path *path, const struct incoming *in)
 }
 
 /*
+ * Where the head before it is at hand: its version is what the new ones are built on. Versions that
+ * the chain does not go through are dropped, and an update is no right to that.
+ */
+static bool
+continues_chain(const struct shard_path *path, const struct incoming *in)
+{
+    const struct head_summary *have = &path->row.head;
+    const struct version_record *first =
+        in->group.count > 0 ? &in->group.versions[0].record : &in->version;
+    if (!in->has_value || path->row.row.state == STATE_ABSENT || have->kind != HEAD_LIVE ||
+        memcmp(in->head.prev, have->id, ID_BYTES) != 0 || is_same_version(path, in))
+        return true;
+    return memcmp(first->prev, have->version_id, ID_BYTES) == 0;
+}
+
+/*
  * A head that is here already may have come with a CHOSEN notice alone, and WRITTEN promises that
  * the own share is durable: whether it is has to be looked up. False: the row has been asked for.
  */
@@ -375,7 +391,7 @@ shard_on_write(struct shard_work *w)
         shard_refuse(w, REFUSED_BALLOT, path->promised);
         return;
     }
-    if (contradicts_chosen(path, in) ||
+    if (contradicts_chosen(path, in) || !continues_chain(path, in) ||
         (in->has_value && (!shard_dealing_is_ours(w, &in->dealing, &in->x) ||
                            !shard_group_is_ours(w, &in->group, in->x)))) {
         shard_refuse(w, REFUSED_DEALING, (struct ballot){0});

@@ -808,6 +808,58 @@ test_first_round_is_finished(void **state)
     end(ac);
 }
 
+/* An update whose chain leaves out what was there before it: that would all be dropped. */
+static enum ac_verdict
+break_chain(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct forged *f = context;
+    struct msg changed = *msg;
+    struct version_record version;
+    struct head head;
+    struct buf encoded_version = {0}, encoded_head = {0};
+    if (msg->kind == MSG_WRITTEN && from == 1 && to == 0)
+        f->refused += msg->u.written.refusal == REFUSED_DEALING;
+    if (msg->kind != MSG_WRITE || from != 0 || to != 1 || f->done)
+        return AC_PASS;
+    f->done = true;
+    assert_int_equal(version_decode(msg->u.write.version, &version), OK);
+    memset(version.prev, 7, ID_BYTES);
+    assert_int_equal(version_encode(&version, &encoded_version), OK);
+    assert_int_equal(head_decode(msg->u.write.head, &head), OK);
+    record_id(buf_bytes(&encoded_version), head.version_id);
+    assert_int_equal(head_encode(&head, &encoded_head), OK);
+    changed.u.write.version = buf_bytes(&encoded_version);
+    changed.u.write.head = buf_bytes(&encoded_head);
+    assert_int_equal(msg_encode(&changed, &f->frame), OK);
+    buf_close(&encoded_version);
+    buf_close(&encoded_head);
+    return AC_DROP;
+}
+
+static void
+test_broken_chain(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(70);
+    struct forged f = {0};
+    struct request update = ac_make(REQUEST_UPDATE, "a", "second");
+    struct msg changed;
+    ac->filter = break_chain;
+    ac->filter_context = &f;
+    struct ac_request *r = ac_send(ac, 0, &update);
+    while (!f.done)
+        assert_true(ac_step(ac, UINT64_MAX));
+    assert_int_equal(msg_decode(buf_bytes(&f.frame), &changed), OK);
+    assert_int_equal(ac_inject(ac, 0, 1, &changed), OK);
+    assert_int_equal(ac_wait(ac, r)->reply.err, OK);
+    ac_run_ms(ac, 100);
+    assert_int_equal(f.refused, 1);
+    ac_run_ms(ac, 3000);
+    assert_whole(ac, 1, 2, 2);
+    buf_close(&f.frame);
+    end(ac);
+}
+
 int
 main(void)
 {
@@ -824,6 +876,7 @@ main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_replica_restarts),
         cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_broken_chain),
         cmocka_unit_test(test_first_round_is_finished),
         cmocka_unit_test(test_later_ones),
         cmocka_unit_test(test_not_ahead_of_the_clock),
