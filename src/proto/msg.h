@@ -199,7 +199,7 @@ struct msg_write {
     struct bytes
         origin; /* of the votes that the head was first written with, when it is another's */
     struct bytes credential; /* an offer: the caller's, since there was no vote; else empty */
-    struct bytes group; /* the versions that the head makes before its latest: proto/group.h */
+    struct bytes group;      /* the versions that the head makes before its latest: proto/group.h */
 };
 struct msg_written {
     struct ballot ballot;
