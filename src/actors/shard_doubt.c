@@ -200,6 +200,8 @@ shard_doubt_end(struct shard_work *w)
     shard_change(list, &count, STORE_DELETE, key, (struct bytes){0});
     w->path->doubt = DOUBT_ENDS;
     shard_commit(w, list, count);
+    if (w->path->corrupt && w->path->stage == SHARD_STORING)
+        path_count_going(&w->s->membership->held);
 }
 
 void
@@ -210,6 +212,8 @@ shard_doubt_stored(struct shard_store *s, struct shard_path *path, enum vault_er
         doubt->durable = true;
     else if (doubt && path->doubt == DOUBT_BEGINS && !doubt->damaged)
         doubts_remove(&s->doubts, doubt);
+    if (path->doubt == DOUBT_ENDS && path->corrupt)
+        path_count_gone(&s->membership->held, path->link.path, err == OK);
     if (doubt && path->doubt == DOUBT_ENDS && err == OK) {
         doubts_remove(&s->doubts, doubt);
         path->clean = path->clean || path->corrupt; /* nothing is there */

@@ -296,6 +296,14 @@ no_write_of_1(void *context, unsigned from, unsigned to, const struct msg *msg)
     return from == 1 && to != 1 && msg->kind == MSG_WRITE ? AC_DROP : AC_PASS;
 }
 
+static uint64_t
+paths_counted(struct actor_cluster *ac, unsigned node)
+{
+    const struct path_count *held = &node_membership(ac->nodes[node].node)->held;
+    assert_true(held->known && held->doubt == 0);
+    return held->paths;
+}
+
 /* What it had accepted nobody else has: the path is as if it had never been. */
 static void
 test_nobody_has_it(void **state)
@@ -319,6 +327,7 @@ test_nobody_has_it(void **state)
     assert_int_equal(ac_rows(ac, 1, ROW_PATH), 0);
     assert_int_equal(ac_rows(ac, 1, ROW_VERSION), 0);
     assert_int_equal(ac_rows(ac, 1, ROW_INDEX), 0);
+    assert_int_equal(paths_counted(ac, 1), 0);
     ac_crash(ac, 0);
     assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_create(ac, 1, "a", "one")->reply.err, OK);
