@@ -282,7 +282,7 @@ auth_listing_begin(const struct auth_records *view, struct bytes credential, str
     struct auth_request request = {.tenant = tenant};
     struct principal who;
     enum auth_reason reason = authenticate(view, credential, &request, now_ms, &who);
-    struct bytes entered;
+    struct bytes entered = {0};
 
     *out = (struct auth_listing){0};
     if (reason == REASON_ALLOWED)

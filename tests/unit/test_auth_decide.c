@@ -618,10 +618,12 @@ random_name(char out[static 16])
 {
     static const char letters[] = "ab/";
     size_t size = 0, most = 1 + below(7);
+    char before = '/';
 
     while (size < most) {
-        bool slash = size > 0 && out[size - 1] != '/' && size + 1 < most;
-        out[size++] = letters[below(slash ? 3 : 2)];
+        bool slash = before != '/' && size + 1 < most;
+        before = letters[below(slash ? 3 : 2)];
+        out[size++] = before;
     }
     out[size] = '\0';
 }

@@ -17,7 +17,7 @@ enum { NODES = 3, MANY = 6 };
 
 struct several {
     struct ac_request *requests[GROUP_VERSIONS_MAX];
-    char values[GROUP_VERSIONS_MAX][16];
+    char values[GROUP_VERSIONS_MAX][sizeof("value 4294967295")];
     unsigned count;
 };
 
@@ -441,7 +441,9 @@ change_group(struct msg *m, unsigned how, struct buf *memory)
     if (how == 5)
         count--;
     assert_int_equal(group_encode(parts, count, memory), OK);
-    m->u.write.group = how == 6 ? (struct bytes){0} : buf_bytes(memory);
+    m->u.write.group = (struct bytes){0};
+    if (how != 6)
+        m->u.write.group = buf_bytes(memory);
 }
 
 static enum ac_verdict
