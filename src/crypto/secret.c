@@ -17,6 +17,8 @@ enum { WORD_BITS = 64 };
 struct secret_arena {
     uint8_t *region; /* slots * SECRET_BYTES_MAX */
     int thread_key;  /* protection key of the region's pages; -1: none, access is the process's */
+    uint8_t *pages;  /* where the region's first page begins, before the canary */
+    size_t reach;    /* bytes from `pages` to the end of the last page that ever held a secret */
     size_t slots;
     size_t free_slots;
     size_t hint; /* no free slot in the words before this one */
@@ -66,17 +68,23 @@ secret_arena_new(size_t slots, struct secret_arena **out)
         free(arena);
         return ERR_NOMEM;
     }
+    arena->pages = arena->region - (uintptr_t)arena->region % (uintptr_t)sysconf(_SC_PAGESIZE);
+    arena->reach = (size_t)sysconf(_SC_PAGESIZE);
     arena->slots = slots;
     arena->free_slots = slots;
     *out = arena;
     return OK;
 }
 
+/*
+ * Without a protection key every page costs, and one that is locked most of all: the system looks
+ * whether it is there. So no more are opened than have ever been in use.
+ */
 static void
 allow(struct secret_arena *arena)
 {
     int rc = arena->thread_key >= 0 ? pkey_set(arena->thread_key, 0)
-                                    : sodium_mprotect_readwrite(arena->region);
+                                    : mprotect(arena->pages, arena->reach, PROT_READ | PROT_WRITE);
 
     assert(rc == 0);
     (void)rc;
@@ -86,10 +94,24 @@ static void
 deny(struct secret_arena *arena)
 {
     int rc = arena->thread_key >= 0 ? pkey_set(arena->thread_key, PKEY_DISABLE_ACCESS)
-                                    : sodium_mprotect_noaccess(arena->region);
+                                    : mprotect(arena->pages, arena->reach, PROT_NONE);
 
     assert(rc == 0);
     (void)rc;
+}
+
+/* A slot that lies further than what is open: the pages up to its end are opened as well. */
+static void
+extend(struct secret_arena *arena, const uint8_t *slot)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t end = (size_t)(slot + SECRET_BYTES_MAX - arena->pages);
+
+    if (end <= arena->reach)
+        return;
+    arena->reach = (end + page - 1) / page * page;
+    if (arena->thread_key < 0)
+        allow(arena);
 }
 
 void
@@ -109,14 +131,14 @@ secret_arena_free(struct secret_arena *arena)
 bool
 secret_arena_keep_to_thread(struct secret_arena *arena)
 {
-    size_t before = (uintptr_t)arena->region % (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t before = (size_t)(arena->region - arena->pages);
     int key;
 
     assert(arena->opens == 0 && arena->thread_key < 0);
     key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
     if (key < 0)
         return false;
-    if (pkey_mprotect(arena->region - before, before + arena->slots * SECRET_BYTES_MAX,
+    if (pkey_mprotect(arena->pages, before + arena->slots * SECRET_BYTES_MAX,
                       PROT_READ | PROT_WRITE, key) != 0) {
         (void)pkey_free(key);
         return false;
@@ -191,6 +213,7 @@ secret_new(struct secret_arena *arena, size_t size, struct secret *out)
         .data = arena->region + slot_take(arena) * SECRET_BYTES_MAX,
         .size = size,
     };
+    extend(arena, out->data);
     return OK;
 }
 

@@ -17,6 +17,8 @@
 
 #include "crypto/secret.h"
 
+enum { FAR_SLOTS = 1000 }; /* of several pages */
+
 static struct secret_arena *
 arena_of(size_t slots)
 {
@@ -311,6 +313,38 @@ other_threads_have_no_access(void **state)
     secret_arena_free(kept);
 }
 
+static void
+read_far_behind(struct secret_arena *arena, struct secret *secret)
+{
+    struct secret far = {.data = secret->data + (FAR_SLOTS - 1) * SECRET_BYTES_MAX, .size = 1};
+
+    read_it(arena, &far);
+}
+
+/* Changing the pages of many slots takes long, and is not done for those that nobody has had. */
+static void
+opens_no_further_than_was_used(void **state)
+{
+    struct secret_arena *arena = arena_of(FAR_SLOTS);
+    struct secret secrets[FAR_SLOTS];
+
+    (void)state;
+    secret_arena_open(arena);
+    assert_int_equal(secret_copy(arena, bytes_of_text("first"), &secrets[0]), OK);
+    assert_true(dies(read_far_behind, arena, &secrets[0]));
+    for (unsigned i = 1; i < FAR_SLOTS; i++) /* each can be used at once */
+        assert_int_equal(secret_copy(arena, bytes_of_text("more"), &secrets[i]), OK);
+    assert_false(dies(read_far_behind, arena, &secrets[0]));
+    secret_arena_close(arena);
+    assert_true(dies(read_it, arena, &secrets[0]));
+    assert_true(dies(read_far_behind, arena, &secrets[0]));
+
+    secret_arena_open(arena); /* and after the next opening */
+    assert_false(dies(read_far_behind, arena, &secrets[0]));
+    secret_arena_close(arena);
+    secret_arena_free(arena);
+}
+
 /* In a process without privileges and with nothing to lock, an unlocked region is no region. */
 static void
 needs_locked_memory(void **state)
@@ -363,6 +397,7 @@ main(void)
         cmocka_unit_test(misuse_is_fatal),
         cmocka_unit_test(misuse_is_fatal_in_one_thread),
         cmocka_unit_test(other_threads_have_no_access),
+        cmocka_unit_test(opens_no_further_than_was_used),
         cmocka_unit_test(needs_locked_memory),
         cmocka_unit_test(compares_in_full),
     };
