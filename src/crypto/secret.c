@@ -52,6 +52,29 @@ region_new(size_t slots)
     return region;
 }
 
+/* The region ends with a page; with it go the canary, and what else sodium_malloc put before it. */
+static size_t
+pages_bytes(const struct secret_arena *arena)
+{
+    return (size_t)(arena->region - arena->pages) + arena->slots * SECRET_BYTES_MAX;
+}
+
+/*
+ * Pages that were never used hold zeros. They may be read at all times, but not written: were they
+ * like the others while those are closed, or open, the system would join them with these and
+ * split them again each time, which takes longer than the change itself.
+ */
+static bool
+leave_unused_readable(struct secret_arena *arena)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    arena->pages = arena->region - (uintptr_t)arena->region % page;
+    arena->reach = page;
+    return pages_bytes(arena) == page ||
+           mprotect(arena->pages + page, pages_bytes(arena) - page, PROT_READ) == 0;
+}
+
 enum vault_err
 secret_arena_new(size_t slots, struct secret_arena **out)
 {
@@ -68,9 +91,12 @@ secret_arena_new(size_t slots, struct secret_arena **out)
         free(arena);
         return ERR_NOMEM;
     }
-    arena->pages = arena->region - (uintptr_t)arena->region % (uintptr_t)sysconf(_SC_PAGESIZE);
-    arena->reach = (size_t)sysconf(_SC_PAGESIZE);
     arena->slots = slots;
+    if (!leave_unused_readable(arena)) {
+        sodium_free(arena->region);
+        free(arena);
+        return ERR_NOMEM;
+    }
     arena->free_slots = slots;
     *out = arena;
     return OK;
@@ -127,19 +153,16 @@ secret_arena_free(struct secret_arena *arena)
     free(arena);
 }
 
-/* The region ends with a page; with it go the canary, and what else sodium_malloc put before it. */
 bool
 secret_arena_keep_to_thread(struct secret_arena *arena)
 {
-    size_t before = (size_t)(arena->region - arena->pages);
     int key;
 
     assert(arena->opens == 0 && arena->thread_key < 0);
     key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
     if (key < 0)
         return false;
-    if (pkey_mprotect(arena->pages, before + arena->slots * SECRET_BYTES_MAX,
-                      PROT_READ | PROT_WRITE, key) != 0) {
+    if (pkey_mprotect(arena->pages, pages_bytes(arena), PROT_READ | PROT_WRITE, key) != 0) {
         (void)pkey_free(key);
         return false;
     }

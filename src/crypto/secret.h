@@ -1,8 +1,8 @@
 /*
  * Memory for keys and shares: one region per process (per node in a simulated cluster), guarded,
- * locked, excluded from core dumps, and without any access while it is closed. It holds a fixed
- * number of slots of SECRET_BYTES_MAX. Only one place opens it: the step that runs an actor
- * (actors/node.c); tests open it themselves.
+ * locked, excluded from core dumps, and without any access while it is closed (pages where no
+ * secret ever was can be read, as zeros). It holds a fixed number of slots of SECRET_BYTES_MAX. Only
+ * one place opens it: the step that runs an actor (actors/node.c); tests open it themselves.
  *
  * The region is allocated once (an allocation costs 16 us). To open and close it takes a few
  * nanoseconds where it is kept to one thread. Elsewhere it takes a change of page tables: of the
