@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "runtime/stop_signals.h"
 
 enum {
     DELAY_MS_MIN = 1000,
@@ -41,17 +42,15 @@ struct run {
     int status;
 };
 
-/* Those that tell to stop. Under nohup SIGHUP is ignored, and stays so: held back it would count. */
 static void
-stop_signals(sigset_t *out)
+stop_signal_set(sigset_t *out)
 {
-    struct sigaction hangup;
+    int numbers[STOP_SIGNALS_MAX];
+    unsigned count = stop_signals(numbers);
 
     sigemptyset(out);
-    sigaddset(out, SIGTERM);
-    sigaddset(out, SIGINT);
-    if (sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler != SIG_IGN)
-        sigaddset(out, SIGHUP);
+    for (unsigned i = 0; i < count; i++)
+        sigaddset(out, numbers[i]);
 }
 
 void
@@ -59,7 +58,7 @@ signals_hold(void)
 {
     sigset_t signals;
 
-    stop_signals(&signals);
+    stop_signal_set(&signals);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
@@ -135,10 +134,6 @@ start(struct run *r, unsigned i, uint64_t now)
     child->started_before = true;
 }
 
-/*
- * A child that was still starting has no handlers yet and dies of our SIGTERM, or, before it had a
- * process group of its own, of the terminal's signal.
- */
 static bool
 asks_to_stop(int signal)
 {
@@ -161,6 +156,10 @@ on_end(struct run *r, unsigned i, int wait_status, uint64_t now)
         what.event = SUPERVISE_ENDED;
         report(r, i, what);
         child->state = CHILD_ENDED;
+        /*
+         * A child that was still starting has no handlers yet and dies of our SIGTERM, or, before
+         * it had a process group of its own, of the terminal's signal.
+         */
         if (r->status == EXIT_OK && !(r->stopping && asks_to_stop(what.signal)))
             r->status = what.exit_status >= 0 ? what.exit_status : EXIT_FAILED;
         return;
@@ -254,7 +253,7 @@ wait_for_signal(struct run *r)
     const struct timespec timeout = {ms / 1000, (long)(ms % 1000) * 1000000};
     int number = sigtimedwait(&r->signals, NULL, &timeout);
 
-    if (number == SIGTERM || number == SIGINT || number == SIGHUP)
+    if (asks_to_stop(number))
         stop(r, now_ms());
 }
 
@@ -266,7 +265,7 @@ supervise(const struct supervisor *supervisor)
     assert(supervisor->count <= SUPERVISED_MAX);
     for (unsigned i = 0; i < supervisor->count; i++)
         r.children[i].delay_ms = DELAY_MS_MIN;
-    stop_signals(&r.signals);
+    stop_signal_set(&r.signals);
     sigaddset(&r.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &r.signals, &r.mask_before);
     while (!all_ended(&r)) {

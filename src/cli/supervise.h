@@ -1,6 +1,6 @@
 /*
  * Keeps child processes running: starts them, starts them again after a growing delay when they
- * fail, and ends them all on SIGTERM or SIGINT.
+ * fail, and ends them all on SIGTERM, SIGINT or SIGHUP.
  *
  * A child that ends with EXIT_OK or EXIT_CONFIGURATION is not started again: it was told to stop,
  * or it would fail in the same way. After the others the delay is 1 s, doubled up to 30 s, and 1 s
@@ -12,7 +12,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Holds back SIGTERM, SIGINT and SIGHUP, so that a command can finish or undo what it has begun. */
+/*
+ * Holds back what tells a process to stop (runtime/stop_signals.h), so that a command can finish or
+ * undo what it has begun. What is ignored is not held back: it would count.
+ */
 void signals_hold(void);
 
 enum { SUPERVISED_MAX = 16 };

@@ -1,7 +1,6 @@
 #include "runtime/reactor.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -705,24 +704,12 @@ make_https(struct reactor *r, char *why, size_t why_size)
     return https_front_new(&options, &r->https, why, why_size);
 }
 
-/* Under nohup a terminal that is closed stops nothing. */
-static bool
-hangup_is_ignored(void)
-{
-    struct sigaction action;
-
-    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 static enum vault_err
 watch_signals(struct reactor *r)
 {
-    const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-
-    static_assert(sizeof(numbers) / sizeof(numbers[0]) == STOP_SIGNALS, "an event for each");
-    for (size_t i = 0; i < STOP_SIGNALS; i++) {
-        if (numbers[i] == SIGHUP && hangup_is_ignored())
-            continue;
+    int numbers[STOP_SIGNALS_MAX];
+    unsigned count = stop_signals(numbers);
+    for (unsigned i = 0; i < count; i++) {
         r->stop_events[i] = evsignal_new(r->base, numbers[i], on_signal, r);
         if (!r->stop_events[i] || event_add(r->stop_events[i], NULL) != 0)
             return ERR_NOMEM;
@@ -928,7 +915,7 @@ reactor_free(struct reactor *r)
     storage_free(storage_take(&r->later));
     storage_free(storage_take(&r->soon));
     wake_timer_close(&r->wake_timer);
-    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+    for (unsigned i = 0; i < STOP_SIGNALS_MAX; i++) {
         if (r->stop_events[i])
             event_free(r->stop_events[i]);
     }

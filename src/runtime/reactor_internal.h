@@ -7,6 +7,7 @@
 #include "actors/door.h"
 #include "runtime/https.h"
 #include "runtime/reactor.h"
+#include "runtime/stop_signals.h"
 #include "runtime/timers.h"
 #include "runtime/wake_timer.h"
 
@@ -21,8 +22,6 @@ struct refused_note {
 };
 enum { REFUSED_NOTES_MAX = 256 };
 
-enum { STOP_SIGNALS = 3 };
-
 /* Requests to the store, oldest first. */
 struct storage_list {
     struct storage_request *first, *last;
@@ -33,7 +32,7 @@ struct reactor {
     struct event_base *base;
     struct wake_timer wake_timer;
     struct event *storage_event, *rotation_event;
-    struct event *stop_events[STOP_SIGNALS]; /* NULL: of one that is to be ignored */
+    struct event *stop_events[STOP_SIGNALS_MAX]; /* NULL: none */
     struct instant rotated; /* when the share key was last replaced, or the start */
     struct node *node;
     struct node_executor executor;
