@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/alarms.h"
+#include "actors/inbox.h"
 #include "actors/lister.h"
 #include "actors/records.h"
 #include "actors/share_rotation.h"
@@ -19,19 +20,6 @@ enum {
     PAIR_KEY_OLD_MS = 60 * 1000, /* the one before it, for what is on its way */
     ENCODED_BYTES_KEPT = 64 * 1024,
     PUT_OFF_REQUESTS_MAX = 4, /* under way here; with more of them nothing is put off */
-    PUT_OFF_BYTES_MAX = 8 * 1024 * 1024,
-};
-
-/* A message that waits within a step, or was put off. */
-struct inbox_item {
-    struct inbox_item *next;
-    enum actor_id actor;
-    bool leaves; /* for another node: a notice */
-    struct msg msg;
-};
-
-struct inbox {
-    struct inbox_item *first, *last;
 };
 
 struct node {
@@ -64,10 +52,8 @@ struct node {
     struct alarms alarms;
     struct trail_reader trail_reader;
     struct sweeper sweeper;
-    struct effects effects;           /* of the message being handled */
-    struct inbox inbox;               /* memory in the step's arena, or of what was put off */
-    struct inbox own_writes, notices; /* put off */
-    struct arena put_off_memory;
+    struct effects effects; /* of the message being handled */
+    struct inbox inbox;
     struct buf encoded; /* a message being sent; empty but for its memory */
 };
 
@@ -179,7 +165,7 @@ node_new(const struct node_options *options, const struct step *st, struct node 
     struct node *node = calloc(1, sizeof(*node));
     if (!node)
         return ERR_NOMEM;
-    arena_init(&node->put_off_memory, PUT_OFF_BYTES_MAX);
+    inbox_init(&node->inbox, options->self);
     node->secrets = options->secrets;
     node->ring = options->ring;
     share_keyring_saved(options->ring);
@@ -247,7 +233,7 @@ node_free(struct node *node)
     auditor_close(&node->auditor);
     audit_hold_close(&node->hold);
     buf_close(&node->encoded);
-    arena_close(&node->put_off_memory);
+    inbox_close(&node->inbox);
     box_sender_close(&node->sender);
     pair_keys_close(&node->pair_keys);
     vote_keys_close(&node->vote_keys);
@@ -335,111 +321,39 @@ handle(struct node *node, const struct step *step, enum actor_id actor, const st
     return ERR_UNEXPECTED;
 }
 
-static void
-inbox_push(struct inbox *inbox, struct inbox_item *item)
-{
-    item->next = NULL;
-    if (inbox->last)
-        inbox->last->next = item;
-    else
-        inbox->first = item;
-    inbox->last = item;
-}
-
-static struct inbox_item *
-inbox_pop(struct inbox *inbox)
-{
-    struct inbox_item *item = inbox->first;
-    if (item)
-        inbox->first = item->next;
-    if (!inbox->first)
-        inbox->last = NULL;
-    return item;
-}
-
-/* False: no memory, and the message is lost; the protocol copes with lost messages. */
-static bool
-post(struct node *node, const struct step *st, enum actor_id actor, const struct msg *local)
-{
-    struct inbox_item *item = arena_alloc(st->arena, sizeof(*item));
-    if (!item)
-        return false;
-    item->actor = actor;
-    item->msg = *local;
-    inbox_push(&node->inbox, item);
-    return true;
-}
-
-/* Memory of its own: whoever made it, or received it, goes on before it is handled. */
-static bool
-post_copy(struct inbox *inbox, struct arena *arena, const struct msg *msg, uint8_t from, uint8_t to)
-{
-    struct inbox_item *item = arena_alloc(arena, sizeof(*item));
-    if (!item || msg_copy(msg, arena, &item->msg) != OK)
-        return false;
-    item->actor = actor_of_wire(msg);
-    item->msg.from = from;
-    item->msg.to = to;
-    inbox_push(inbox, item);
-    return true;
-}
-
 /* ---- what is put off ---- */
 
-/*
- * Where few requests are under way their clients wait for all that is done, one after the other. So
- * the others get to work on an offer before this node does, and the client has its answer before
- * anybody sets what it was told. Where there are many, all is done together. NULL: not put off.
- */
-static struct inbox *
-put_off_to(struct node *node, const struct msg *msg)
+static bool
+puts_off(const struct node *node)
 {
-    bool own = msg->from == node->membership.self;
-    if (node->gateway.in_flight > PUT_OFF_REQUESTS_MAX)
-        return NULL;
-    if (msg->kind == MSG_WRITE && msg->u.write.ballot.offer && own)
-        return &node->own_writes;
-    return msg->kind == MSG_CHOSEN && msg->u.chosen.ballot.offer ? &node->notices : NULL;
+    return node->gateway.in_flight <= PUT_OFF_REQUESTS_MAX;
 }
 
 /* False: it is to be handled now. */
 static bool
 put_off(struct node *node, const struct msg *msg)
 {
-    struct inbox *to = put_off_to(node, msg);
-    if (!to || !post_copy(to, &node->put_off_memory, msg, msg->from, msg->to))
-        return false;
-    to->last->leaves = msg->to != node->membership.self;
-    return true;
+    return puts_off(node) && inbox_put_off(&node->inbox, actor_of_wire(msg), msg);
 }
 
 static void
-take_put_off(struct node *node, struct inbox *from)
+take_put_off(struct node *node)
 {
-    while (from->first)
-        inbox_push(&node->inbox, inbox_pop(from));
-}
-
-/* A message that may be handled before a notice that came before it. */
-static bool
-may_overtake(const struct msg *msg)
-{
-    return msg->kind == MSG_WRITE || msg->kind == MSG_WRITTEN || msg->kind == MSG_HEARTBEAT;
+    (void)inbox_take_own_writes(&node->inbox);
+    (void)inbox_take_notices(&node->inbox);
 }
 
 /* What this node sends to itself. */
 static bool
 post_to_self(struct node *node, const struct step *st, const struct msg *msg)
 {
-    uint8_t self = node->membership.self;
-    bool may = node->in_turn || (put_off_to(node, msg) && sim_maybe(st, self_message_later));
+    bool may = node->in_turn || (puts_off(node) && inbox_may_put_off(&node->inbox, msg) &&
+                                 sim_maybe(st, self_message_later));
     if (may && put_off(node, msg))
         return true;
-    if (!may_overtake(msg)) {
-        take_put_off(node, &node->own_writes);
-        take_put_off(node, &node->notices);
-    }
-    return post_copy(&node->inbox, st->arena, msg, self, self);
+    if (!inbox_may_overtake(msg))
+        take_put_off(node);
+    return inbox_post_copy(&node->inbox, st->arena, actor_of_wire(msg), msg);
 }
 
 /* ---- what the audit trail holds back ---- */
@@ -592,7 +506,8 @@ execute(struct node *node, const struct step *st, const struct node_executor *ex
         if (effect->kind == EFFECT_SEND) {
             send(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_LOCAL) {
-            if (sim_maybe(st, local_message_lost) || !post(node, st, effect->actor, &effect->u.msg))
+            if (sim_maybe(st, local_message_lost) ||
+                !inbox_post(&node->inbox, st->arena, effect->actor, &effect->u.msg))
                 refuse_lost(node, st, executor, &effect->u.msg);
         } else if (effect->kind == EFFECT_REPLY) {
             answer(node, st, executor, effect);
@@ -608,21 +523,18 @@ static void
 run_inbox(struct node *node, const struct step *st, const struct node_executor *executor)
 {
     struct inbox_item *item;
-    while ((item = inbox_pop(&node->inbox))) {
+    while ((item = inbox_next(&node->inbox))) {
         if (item->leaves)
             send_encoded(node, st, executor, &item->msg);
         else if (handle(node, st, item->actor, &item->msg) == OK)
             execute(node, st, executor);
     }
-    if (!node->own_writes.first && !node->notices.first && node->put_off_memory.used > 0)
-        arena_reset(&node->put_off_memory);
 }
 
 static void
 run_put_off(struct node *node, const struct step *st, const struct node_executor *executor)
 {
-    take_put_off(node, &node->own_writes);
-    take_put_off(node, &node->notices);
+    take_put_off(node);
     run_inbox(node, st, executor);
 }
 
@@ -667,13 +579,12 @@ node_turn_write(struct node *node, const struct step *st, const struct node_exec
 }
 
 static bool
-turn_of(struct node *node, struct inbox *inbox, const struct step *st,
+turn_of(struct node *node, bool (*take)(struct inbox *), const struct step *st,
         const struct node_executor *executor)
 {
-    if (!inbox->first)
+    if (!take(&node->inbox))
         return false;
     auditor_step_begin(&node->auditor);
-    take_put_off(node, inbox);
     run_inbox(node, st, executor);
     end_step(node, st, executor);
     return true;
@@ -682,19 +593,19 @@ turn_of(struct node *node, struct inbox *inbox, const struct step *st,
 bool
 node_turn_own_writes(struct node *node, const struct step *st, const struct node_executor *executor)
 {
-    return turn_of(node, &node->own_writes, st, executor);
+    return turn_of(node, inbox_take_own_writes, st, executor);
 }
 
 bool
 node_turn_notices(struct node *node, const struct step *st, const struct node_executor *executor)
 {
-    return turn_of(node, &node->notices, st, executor);
+    return turn_of(node, inbox_take_notices, st, executor);
 }
 
 bool
 node_has_put_off(const struct node *node)
 {
-    return node->own_writes.first || node->notices.first;
+    return inbox_has_put_off(&node->inbox);
 }
 
 bool
@@ -806,7 +717,7 @@ node_receive(struct node *node, const struct step *st, const struct node_executo
         secret_arena_open(node->secrets);
         renew_ephemeral_key(node, st);
         auditor_step_begin(&node->auditor);
-        if (!node->in_turn || !may_overtake(&msg))
+        if (!node->in_turn || !inbox_may_overtake(&msg))
             run_put_off(node, st, executor);
         err = handle(node, st, actor_of_wire(&msg), &msg);
         if (err == OK)
