@@ -36,31 +36,13 @@ shard_group_is_ours(struct shard_work *w, const struct group *group, uint8_t x)
     return true;
 }
 
-/* The own share, opened; empty: it does not open. */
-static struct bytes
-open_share(struct shard_work *w, const struct group_version *v, uint8_t x)
-{
-    struct bytes box = v->decoded.boxes[x - 1];
-    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
-    size_t size = 0;
-    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
-                                  .tenant = w->path->link.path.tenant,
-                                  .name = w->path->link.path.name,
-                                  .incarnation = v->record.incarnation,
-                                  .version = v->record.version};
-    if (!share || box.size == 0 ||
-        dealing_open_box(&v->decoded, &place, x, box, w->s->ring, share, &size) != OK)
-        return (struct bytes){0};
-    return bytes_of(share, size);
-}
-
 static enum vault_err
 put_version(struct shard_work *w, const struct group_version *v, uint8_t x,
             struct store_change *list, size_t *count)
 {
     struct loaded_row row;
     struct row_key key;
-    struct bytes share = open_share(w, v, x);
+    struct bytes share = shard_open_box(w, &v->record, &v->decoded, x, v->decoded.boxes[x - 1]);
     if (share.size == 0)
         return ERR_CORRUPT;
     enum vault_err err = shard_version_row(w, v->record.version, v->id, v->part.version, share,

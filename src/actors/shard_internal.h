@@ -459,6 +459,12 @@ void shard_on_rewrap(struct shard_work *w);
 /* Recipients, n and k are those of this node's configuration; *x: its own place among them. */
 bool shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, uint8_t *x);
 
+/*
+ * shard_share.c: the own share, `x`, of that version's dealing, out of its box, in the step's arena.
+ * Empty: it does not open (`box` may be empty), does not match its commitment, or no memory.
+ */
+struct bytes shard_open_box(struct shard_work *w, const struct version_record *version,
+                            const struct dealing *dealing, uint8_t x, struct bytes box);
 /* shard_share.c: the sealed share under that key opens and matches its commitment. */
 bool shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                          const struct dealing *dealing);

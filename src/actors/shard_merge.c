@@ -177,19 +177,9 @@ choose_head(struct shard_work *w, struct merge *m)
 static void
 open_own_box(struct shard_work *w, struct merge *m)
 {
-    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
-    size_t size = 0;
-    if (!share || m->dealing.boxes[m->x - 1].size == 0)
-        return;
-    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
-                                  .tenant = w->path->link.path.tenant,
-                                  .name = w->path->link.path.name,
-                                  .incarnation = m->version.incarnation,
-                                  .version = m->version.version};
-    m->opened = dealing_open_box(&m->dealing, &place, m->x, m->dealing.boxes[m->x - 1], w->s->ring,
-                                 share, &size) == OK;
-    if (m->opened)
-        m->share = bytes_of(share, size);
+    struct bytes box = m->dealing.boxes[m->x - 1];
+    m->share = shard_open_box(w, &m->version, &m->dealing, m->x, box);
+    m->opened = m->share.size > 0;
 }
 
 /* ---- rows ---- */

@@ -45,6 +45,22 @@ shard_share_unseal(struct shard_work *w, struct bytes key, struct bytes sealed, 
     return err;
 }
 
+struct bytes
+shard_open_box(struct shard_work *w, const struct version_record *version,
+               const struct dealing *dealing, uint8_t x, struct bytes box)
+{
+    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
+    size_t size = 0;
+    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
+                                  .tenant = w->path->link.path.tenant,
+                                  .name = w->path->link.path.name,
+                                  .incarnation = version->incarnation,
+                                  .version = version->version};
+    if (!share || dealing_open_box(dealing, &place, x, box, w->s->ring, share, &size) != OK)
+        return (struct bytes){0};
+    return bytes_of(share, size);
+}
+
 bool
 shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                     const struct dealing *dealing)
@@ -476,23 +492,14 @@ open_arrival(struct shard_work *w, struct arrival *a)
     struct replicas replicas;
     membership_replicas(w->s->membership, w->path->link.path, &replicas);
     int own = replicas_index(&replicas, w->s->membership->self);
-    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
-    size_t size = 0;
-    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
-                                  .tenant = w->path->link.path.tenant,
-                                  .name = w->path->link.path.name,
-                                  .incarnation = a->version.incarnation,
-                                  .version = a->version.version};
-    if (own < 0 || !share)
+    if (own < 0)
         return false;
     a->x = (uint8_t)(own + 1);
     struct bytes box = w->msg->u.share.box;
     if (!w->msg->u.share.repair && !dealing_box_matches(&a->dealing, a->x, box))
         return false;
-    if (dealing_open_box(&a->dealing, &place, a->x, box, w->s->ring, share, &size) != OK)
-        return false;
-    a->share = bytes_of(share, size);
-    return true;
+    a->share = shard_open_box(w, &a->version, &a->dealing, a->x, box);
+    return a->share.size > 0;
 }
 
 /* What the chain has beside this version, and is not here: to be got back. */

@@ -80,18 +80,8 @@ static bool
 open_own_share(struct shard_work *w, struct incoming *in)
 {
     struct bytes box = in->dealing.boxes[in->x - 1];
-    uint8_t *share = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
-    size_t size = 0;
-    struct dealing_place place = {.cluster_id = w->s->membership->cluster->id,
-                                  .tenant = in->head.path.tenant,
-                                  .name = in->head.path.name,
-                                  .incarnation = in->head.incarnation,
-                                  .version = in->head.version};
-    if (!share || box.size == 0 ||
-        dealing_open_box(&in->dealing, &place, in->x, box, w->s->ring, share, &size) != OK)
-        return false;
-    in->share = bytes_of(share, size);
-    return true;
+    in->share = shard_open_box(w, &in->version, &in->dealing, in->x, box);
+    return in->share.size > 0;
 }
 
 /*
