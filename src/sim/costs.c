@@ -63,6 +63,7 @@ costs_run_ms(struct world *world, uint64_t ms)
         continue;
 }
 
+/* Apart from costs_run_kind(), so that what costs_lengthen() does is not counted with it. */
 static void
 run_kind(struct world *world, enum request_kind kind, unsigned paths)
 {

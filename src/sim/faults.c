@@ -4,13 +4,7 @@
 
 #include "sim/world.h"
 
-enum {
-    HOUR_MS = 3600 * 1000,
-    JUMP_MS_MAX = 20000,
-    JUMPED_MS_MAX = 25000,
-    DRIFT_PPM_MAX = 500,
-    RUSH_RATE = 50000
-};
+enum { HOUR_MS = 3600 * 1000, JUMP_MS_MAX = 20000, JUMPED_MS_MAX = 25000, DRIFT_PPM_MAX = 500 };
 
 const char *
 fault_name(enum fault fault)
@@ -65,7 +59,7 @@ frame_rate(enum fault fault)
     case FAULT_crash_in_step: return 60;
     case FAULT_client_gone: return 5000;
     case FAULT_client_retry: return 20000;
-    case FAULT_rush: return RUSH_RATE;
+    case FAULT_rush: return 50000;
     case FAULT_crash_at_vote: return 600;
     case FAULT_crash_at_write: return 600;
     case FAULT_cut_at_write: return 1000;
@@ -138,7 +132,7 @@ faults_draw(struct world *world)
         f->interval_ns[i] = f->on[i] ? interval : 0;
     }
     if (f->on[FAULT_rush])
-        f->permille[FAULT_rush] = RUSH_RATE; /* updates are few */
+        f->permille[FAULT_rush] = frame_rate(FAULT_rush); /* updates are few */
     if (f->on[FAULT_few_paths])
         world->options.paths_max = (size_t)prng_between(&prng, 3, 12);
     if (f->on[FAULT_few_requests])
