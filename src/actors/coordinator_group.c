@@ -1,7 +1,7 @@
 /*
  * Updates of one secret that wait behind each other at this node: where they are of one caller and
- * none says what it expects, one change makes the versions of all. docs/protocol.md, "Several updates
- * at once".
+ * none says what it expects, one change makes the versions of all. docs/protocol.md, "Several
+ * updates at once".
  */
 #include <assert.h>
 #include <string.h>
@@ -42,8 +42,8 @@ kept_most(const struct head *head)
 }
 
 /*
- * Each has a millisecond of its own, and may be made in less: so that what is valid from when does not
- * run away from the clock, no more than those for which it is time, or soon will be.
+ * Each has a millisecond of its own, and may be made in less: so that what is valid from when does
+ * not run away from the clock, no more than those for which it is time, or soon will be.
  */
 static size_t
 timely_most(const struct work *w)

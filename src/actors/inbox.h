@@ -47,8 +47,8 @@ void inbox_close(struct inbox *inbox);
 MUST_CHECK bool inbox_post(struct inbox *inbox, struct arena *arena, enum actor_id actor,
                            const struct msg *local);
 /*
- * The same of a message as it goes between nodes, with memory of its own in `arena`: whoever made it
- * goes on before it is handled. False: no memory, or larger than a frame may be.
+ * The same of a message as it goes between nodes, with memory of its own in `arena`: whoever made
+ * it goes on before it is handled. False: no memory, or larger than a frame may be.
  */
 MUST_CHECK bool inbox_post_copy(struct inbox *inbox, struct arena *arena, enum actor_id actor,
                                 const struct msg *msg);

@@ -225,8 +225,8 @@ take_names(struct lister *l, const struct authority_listing *listing, struct lis
 }
 
 /*
- * Whoever asked was allowed to when it did, and may not be any more, or this node may no longer say:
- * then its names are not left out, which would be an answer, but none is given.
+ * Whoever asked was allowed to when it did, and may not be any more, or this node may no longer
+ * say: then its names are not left out, which would be an answer, but none is given.
  */
 static void
 on_page_loaded(struct lister *l, const struct step *st, struct lister_page *page,
@@ -266,8 +266,8 @@ free_page(struct lister *l)
 }
 
 /*
- * What comes right before `from`: names are printable, so nothing lies between. Whoever may list few
- * names is not to have all others looked through, which would take as long as to list them.
+ * What comes right before `from`: names are printable, so nothing lies between. Whoever may list
+ * few names is not to have all others looked through, which would take as long as to list them.
  */
 static struct bytes
 right_before(struct bytes from, uint8_t memory[static NAME_BYTES_MAX + 1])

@@ -11,9 +11,9 @@ at_most(size_t size, size_t max)
 }
 
 /*
- * A hash with a key, all bits of which depend on all bytes: names differ in their last digits, buckets
- * are chosen by the lowest bits, and clients choose names. What is longer than any path may be is
- * told apart by comparison.
+ * A hash with a key, all bits of which depend on all bytes: names differ in their last digits,
+ * buckets are chosen by the lowest bits, and clients choose names. What is longer than any path may
+ * be is told apart by comparison.
  */
 uint64_t
 path_map_hash(const struct path_map *map, struct path path)
@@ -94,8 +94,8 @@ unlink_order(struct path_map *map, struct path_link *link)
 }
 
 /*
- * Twice as many buckets, so that a search passes over no more entries however many there are. Without
- * memory for them it is only slower.
+ * Twice as many buckets, so that a search passes over no more entries however many there are.
+ * Without memory for them it is only slower.
  */
 static void
 grow(struct path_map *map)

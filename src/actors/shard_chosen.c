@@ -252,9 +252,9 @@ shard_drop_fallen(struct shard_work *w, struct store_change *list, size_t *count
 }
 
 /*
- * The oldest versions that just fell out of the kept range, as many as the head makes, where all other
- * rows are known to belong to the chain; and those before them that fell out with heads whose notices
- * never came.
+ * The oldest versions that just fell out of the kept range, as many as the head makes, where all
+ * other rows are known to belong to the chain; and those before them that fell out with heads whose
+ * notices never came.
  */
 static void
 drop_oldest(struct shard_work *w, const struct head *head, struct store_change *list, size_t *count)

@@ -1,6 +1,6 @@
 /*
- * Versions that a head makes before its latest one: docs/protocol.md, "Several updates at once". They
- * are stored and told with that, in the same transactions and messages.
+ * Versions that a head makes before its latest one: docs/protocol.md, "Several updates at once".
+ * They are stored and told with that, in the same transactions and messages.
  */
 #include <string.h>
 

@@ -73,18 +73,27 @@ struct shard_path {
     enum shard_stage stage;
     bool corrupt; /* its path row does not verify: nothing is answered but that */
     bool clean;   /* no version row but those of the accepted head's chain */
-    bool
-        judged; /* not clean, since a version of the chain is missing here: what lies below it cannot
-                     be judged before that has come, and all else has been */
-    uint64_t
-        drops_from; /* clean or judged, but for the versions from here to the oldest kept: notices
-                            that would have dropped them never came; 0: none */
-    bool pure; /* told by what was accepted on top of what: no version row is here but those of the
-                  chain, of which some may be missing, and of `doubtful` versions */
-    uint64_t
-        doubtful; /* bit version % 64: of a kept version; a head that brought it was replaced here
-                          before it was known whether it is chosen */
-    bool swept;   /* nothing is here, but a row that is forgotten still lies on the disk */
+    /*
+     * Not clean, since a version of the chain is missing here: what lies below it cannot be judged
+     * before that has come, and all else has been.
+     */
+    bool judged;
+    /*
+     * Clean or judged, but for the versions from here to the oldest kept: notices that would have
+     * dropped them never came; 0: none.
+     */
+    uint64_t drops_from;
+    /*
+     * Told by what was accepted on top of what: no version row is here but those of the chain, of
+     * which some may be missing, and of `doubtful` versions.
+     */
+    bool pure;
+    /*
+     * Bit version % 64: of a kept version; a head that brought it was replaced here before it was
+     * known whether it is chosen.
+     */
+    uint64_t doubtful;
+    bool swept; /* nothing is here, but a row that is forgotten still lies on the disk */
     struct ballot promised;
     struct instant promised_at;
     bool awaiting_write;    /* voted for, and its WRITE has not come */
@@ -278,7 +287,7 @@ void shard_spread_erasure(struct shard_work *w);
 void shard_on_handover(struct shard_work *w);
 
 /* shard_group.c: the versions that a head makes before its latest */
-/* Keys of the rows, in these tables, of all versions that the head has made: of the latest first. */
+/* Keys of the rows, in these tables, of all versions that the head has made: the latest first. */
 MUST_CHECK bool shard_brought_keys(struct shard_work *w, const struct head *head,
                                    const enum row_table *tables, size_t table_count,
                                    struct row_key **out, size_t *count);
@@ -460,8 +469,8 @@ void shard_on_rewrap(struct shard_work *w);
 bool shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, uint8_t *x);
 
 /*
- * shard_share.c: the own share, `x`, of that version's dealing, out of its box, in the step's arena.
- * Empty: it does not open (`box` may be empty), does not match its commitment, or no memory.
+ * shard_share.c: the own share, `x`, of that version's dealing, out of its box, in the step's
+ * arena. Empty: it does not open (`box` may be empty), does not match its commitment, or no memory.
  */
 struct bytes shard_open_box(struct shard_work *w, const struct version_record *version,
                             const struct dealing *dealing, uint8_t x, struct bytes box);

@@ -1,14 +1,14 @@
 /*
  * Rows of versions that were read a moment ago, so that the next reader of the path needs no
  * storage thread: of one version for each path its row, and that of its dealing where it was looked
- * for, byte for byte as they are on the disk (the share sealed as it is there). Beside them the share
- * itself, opened, where there is a slot for it in the locked memory for keys and shares; the value
- * never.
+ * for, byte for byte as they are on the disk (the share sealed as it is there). Beside them the
+ * share itself, opened, where there is a slot for it in the locked memory for keys and shares; the
+ * value never.
  *
  * Every change of a path's rows goes through shard_commit(), which forgets what is kept of the path
  * before the batch leaves; no other message of the path is handled until the batch is durable. So
- * what is kept is what a load would bring. Least recently read rows make room; of opened shares, the
- * one that was kept first.
+ * what is kept is what a load would bring. Least recently read rows make room; of opened shares,
+ * the one that was kept first.
  */
 #ifndef OSTRAKA_ACTORS_SHARD_KEPT_H
 #define OSTRAKA_ACTORS_SHARD_KEPT_H

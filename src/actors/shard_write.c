@@ -163,8 +163,8 @@ put_value_rows(struct shard_work *w, const struct incoming *in, struct store_cha
 }
 
 /*
- * Built on a head of which no notice came, whose oldest versions that would have dropped, as many as
- * it has made: they are dropped with the next. Returns the first of those; 0: there are none.
+ * Built on a head of which no notice came, whose oldest versions that would have dropped, as many
+ * as it has made: they are dropped with the next. Returns the first of those; 0: there are none.
  */
 static uint64_t
 drops_left(const struct shard_path *path)

@@ -1,7 +1,7 @@
 /*
  * Tokens that were presented lately, with what follows from their text: hash and accessor. One
- * request is decided about ten times by its nodes, and each time the text would be decoded and hashed
- * three times over, which took half of the instructions of a read.
+ * request is decided about ten times by its nodes, and each time the text would be decoded and
+ * hashed three times over, which took half of the instructions of a read.
  *
  * A text is known again by a short keyed hash, 128 bits under a key that nobody else has. What is
  * remembered is what the token's record holds, too, and says nothing of the text; and nothing of
@@ -24,8 +24,8 @@ MUST_CHECK enum vault_err known_tickets_new(const uint8_t key[static SHORT_HASH_
 void known_tickets_free(struct known_tickets *known); /* NULL is fine */
 
 /*
- * ticket_hash() and ticket_accessor() of a token; *was_known: without computing them. `known` may be
- * NULL. Errors: ERR_MALFORMED, the others are then zeroed.
+ * ticket_hash() and ticket_accessor() of a token; *was_known: without computing them. `known` may
+ * be NULL. Errors: ERR_MALFORMED, the others are then zeroed.
  */
 MUST_CHECK enum vault_err known_tickets_hash(const struct known_tickets *known, struct bytes text,
                                              uint8_t hash[static HASH_BYTES],

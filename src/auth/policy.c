@@ -281,7 +281,7 @@ weigh(struct policy_eval *eval, const struct policy_rule *rule, size_t number)
     decide(eval, number, grants);
 }
 
-/* Of those that may be about the name: the record as a whole was decoded when its index was made. */
+/* Of those that may be about the name: the whole record was decoded when its index was made. */
 static enum vault_err
 add_indexed(struct policy_eval *eval, struct bytes encoded, const struct policy_index *index)
 {

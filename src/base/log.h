@@ -82,9 +82,9 @@ void log_event_fields(const struct log_sink *sink, enum log_level level, const c
                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /*
- * The sink of a process: lines to standard error through one mutex and one write(2) each. Lines that
- * nobody reads are dropped and counted: no thread waits longer than 200 ms, once, for a reader; the
- * next line that is read tells how many were lost. `sink` stays where it is.
+ * The sink of a process: lines to standard error through one mutex and one write(2) each. Lines
+ * that nobody reads are dropped and counted: no thread waits longer than 200 ms, once, for a
+ * reader; the next line that is read tells how many were lost. `sink` stays where it is.
  */
 void log_sink_stderr_init(struct log_sink *sink, const char *node, enum log_level level_min,
                           enum log_format format);

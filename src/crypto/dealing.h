@@ -124,10 +124,10 @@ dealing_box_share(const struct dealing *dealing, const struct dealing_place *pla
 
 /*
  * The value, from at least k shares. Each share is checked against its commitment first, unless it
- * was, or is trusted; `count` may be above k, the first k good ones are used. All memory of *out is in `arena`. Errors:
- * ERR_VALUE_UNAVAILABLE fewer than k good shares; ERR_MASTER_KEY_UNAVAILABLE the dealing is wrapped
- * and master is NULL (or of another generation); ERR_MASTER_KEY_INCORRECT the wrap does not open;
- * ERR_CORRUPT_VALUE anything else that does not verify; ERR_NOMEM.
+ * was, or is trusted; `count` may be above k, the first k good ones are used. All memory of *out is
+ * in `arena`. Errors: ERR_VALUE_UNAVAILABLE fewer than k good shares; ERR_MASTER_KEY_UNAVAILABLE
+ * the dealing is wrapped and master is NULL (or of another generation); ERR_MASTER_KEY_INCORRECT
+ * the wrap does not open; ERR_CORRUPT_VALUE anything else that does not verify; ERR_NOMEM.
  */
 MUST_CHECK enum vault_err dealing_open(const struct dealing *dealing,
                                        const struct dealing_place *place,

@@ -1,6 +1,6 @@
 /*
- * Several versions of a secret made by one change: the latest travels as that of any change does, and
- * those before it in one byte string beside it. docs/protocol.md, "Several updates at once".
+ * Several versions of a secret made by one change: the latest travels as that of any change does,
+ * and those before it in one byte string beside it. docs/protocol.md, "Several updates at once".
  */
 #ifndef OSTRAKA_PROTO_GROUP_H
 #define OSTRAKA_PROTO_GROUP_H
@@ -40,9 +40,9 @@ MUST_CHECK enum vault_err group_encode(const struct group_part *parts, size_t co
 MUST_CHECK enum vault_err group_split(struct bytes encoded, struct group_part *parts,
                                       size_t parts_max, size_t *count);
 /*
- * Strict: they are those that the head names, each built on the one before and the latest on the last,
- * of the same author, operation and incarnation, each later than the one before, each with the dealing
- * that it names. What is decoded lies in the arena. Errors: ERR_NOMEM, ERR_MALFORMED.
+ * Strict: they are those that the head names, each built on the one before and the latest on the
+ * last, of the same author, operation and incarnation, each later than the one before, each with
+ * the dealing that it names. What is decoded lies in the arena. Errors: ERR_NOMEM, ERR_MALFORMED.
  */
 MUST_CHECK enum vault_err group_decode(const struct head *head, const struct version_record *latest,
                                        struct bytes encoded, struct arena *arena,

@@ -4,8 +4,8 @@
  * configuration hash, changed at], and after that, in a pending head, batch id and whether a
  * tombstone lies below; in a void whether a tombstone lies below; in a batch record decision and
  * members; in an inline head its value; in a live head of which any of it is set: soft-deleted
- * versions, destroyed versions, versions kept, when it expires, custom metadata; and last, in one that
- * made several versions, the ids of those before the latest.
+ * versions, destroyed versions, versions kept, when it expires, custom metadata; and last, in one
+ * that made several versions, the ids of those before the latest.
  */
 #include "proto/head.h"
 

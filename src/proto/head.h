@@ -121,9 +121,11 @@ struct head {
     struct bytes metadata;  /* custom metadata: metadata_valid() in proto/alteration.h; or empty */
     uint64_t forget_after_ms; /* INLINE and deleted: what it was made with (actors/sweep.h), so that
                                  the deletion is forgotten with it; 0: never, and not written */
-    struct bytes
-        earlier; /* LIVE: ids of the versions that this change made before its latest, oldest
-                             first, ID_BYTES each; empty, and not written, where it made one alone */
+    /*
+     * LIVE: ids of the versions that this change made before its latest, oldest first, ID_BYTES
+     * each; empty, and not written, where it made one alone.
+     */
+    struct bytes earlier;
 };
 static_assert(VERSIONS_KEPT_MAX <= 64, "a set of versions has a bit for each");
 
@@ -180,8 +182,8 @@ bool batch_record_has(const struct head *record, struct path member);
  * is the only head of its path, remembers no operation and has the batch's id as its incarnation;
  * nothing else lies on such a path. Inline heads lie on the paths of identity records and nowhere
  * else, name no version record, and have a value unless their own operation is a DELETE; only those
- * without a value say after when they may be forgotten. Only an UPDATE makes more versions than one;
- * it keeps all of them.
+ * without a value say after when they may be forgotten. Only an UPDATE makes more versions than
+ * one; it keeps all of them.
  *
  * Appends the encoding; `out` is as before on error.
  * Errors: ERR_NOMEM, ERR_TOO_LARGE too many ops, ERR_RANGE anything else that head_decode would

@@ -5,8 +5,8 @@
 enum { STOP_SIGNALS_MAX = 3 };
 
 /*
- * SIGTERM, SIGINT and SIGHUP; but without SIGHUP where that is ignored, since under nohup a terminal
- * that is closed stops nothing. Returns how many.
+ * SIGTERM, SIGINT and SIGHUP; but without SIGHUP where that is ignored, since under nohup a
+ * terminal that is closed stops nothing. Returns how many.
  */
 unsigned stop_signals(int out[static STOP_SIGNALS_MAX]);
 

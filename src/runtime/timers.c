@@ -42,8 +42,8 @@ queue_append(struct timer_queue *q, const struct timer *timer)
 }
 
 /*
- * The queue whose last timer is due latest of those that are not due after this one, so that what is
- * due much later stays where only such are; else one that is empty. NULL: none.
+ * The queue whose last timer is due latest of those that are not due after this one, so that what
+ * is due much later stays where only such are; else one that is empty. NULL: none.
  */
 static struct timer_queue *
 queue_for(struct timers *timers, struct instant due)

@@ -37,8 +37,8 @@ enum { COST_PATHS = 180, COST_LONG_PATHS = 6, COST_SETTLE_MS = 3000 };
 /* Simulated time passes, without requests. */
 void costs_run_ms(struct world *world, uint64_t ms);
 /*
- * One request for each of the first so many paths, at one node after the other. What is done in here
- * is what tests/costs counts the instructions of, from call to return.
+ * One request for each of the first so many paths, at one node after the other. What is done in
+ * here is what tests/costs counts the instructions of, from call to return.
  */
 void costs_run_kind(struct world *world, enum request_kind kind, unsigned paths);
 /* Updates those paths until they have as many versions as are kept. */

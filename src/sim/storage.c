@@ -74,8 +74,8 @@ on_commit(struct world *world, unsigned node)
 }
 
 /*
- * A row takes the place of one that was there: itself, or for a dealing the version row that it was a
- * part of, which is put before it.
+ * A row takes the place of one that was there: itself, or for a dealing the version row that it was
+ * a part of, which is put before it.
  */
 static bool
 replaces_row(const struct disk_batch *batch, size_t i)
