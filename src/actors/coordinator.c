@@ -1,4 +1,4 @@
-/* Jobs: their table, their lines, their timers, and which message goes to which of them. */
+/* Jobs: their table, their timers, and which message goes to which of them. */
 #include "actors/coordinator.h"
 
 #include <assert.h>
@@ -7,7 +7,6 @@
 
 #include "actors/authority.h"
 #include "actors/coordinator_internal.h"
-#include "actors/standing.h"
 #include "base/planted.h"
 #include "proto/alteration.h"
 #include "proto/op_id.h"
@@ -70,13 +69,6 @@ free_done(struct coordinator *c)
     }
 }
 
-static void
-line_remove(struct coordinator *c, struct line *line)
-{
-    path_map_remove(&c->lines, &line->link);
-    free(line);
-}
-
 void
 coordinator_close(struct coordinator *c)
 {
@@ -87,9 +79,7 @@ coordinator_close(struct coordinator *c)
             job_free(c->jobs[i]);
         }
     }
-    while (c->lines.oldest)
-        line_remove(c, (struct line *)c->lines.oldest);
-    path_map_close(&c->lines);
+    lines_close(c);
     free(c->jobs);
     free(c->free_slots);
     c->jobs = NULL;
@@ -160,12 +150,6 @@ job_new(struct coordinator *c, const struct step *st, const struct request *requ
 }
 
 /* ---- what the handlers use ---- */
-
-unsigned
-job_majority(const struct work *w)
-{
-    return replicas_majority(&w->job->replicas);
-}
 
 void
 job_log(const struct work *w, enum log_level level, const char *event, enum vault_err err)
@@ -301,240 +285,6 @@ job_wait(struct work *w, struct duration how_long)
 {
     w->job->phase = JOB_WAITING;
     job_timer(w, how_long);
-}
-
-struct answer *
-job_answer(struct work *w, const struct msg *in, int *replica)
-{
-    struct job *job = w->job;
-    *replica = replicas_index(&job->replicas, in->from);
-    if (*replica < 0 || in->op != job->op)
-        return NULL;
-    struct answer *a = &job->answers[*replica];
-    if (a->answered)
-        return NULL;
-    size_t at = msg_incarnations_at(in->kind);
-    if (at != 0) {
-        const struct incarnations *said = (const struct incarnations *)((const uint8_t *)in + at);
-        if (!standing_counts(w->c->membership, &job->replicas, in->from, said))
-            return NULL;
-        a->incarnation = said->of[*replica];
-    }
-    a->answered = true;
-    return a;
-}
-
-bool
-job_answers_outdated(const struct work *w)
-{
-    const struct job *job = w->job;
-    for (unsigned i = 0; i < job->replicas.count && !PLANTED(count_lost_stores_votes); i++) {
-        const struct answer *a = &job->answers[i];
-        if (a->answered &&
-            a->incarnation < w->c->membership->members[job->replicas.nodes[i]].incarnation)
-            return true;
-    }
-    return false;
-}
-
-/*
- * Any majority that answers will do: one of which nobody reports the head that cannot be finished
- * tells as much as one in which everybody was asked. What it was chosen by, if it was, meets every
- * majority, and so is never passed over whole.
- */
-static void
-pass_over(struct job *job, struct answer *answer)
-{
-    if (!job->passing || answer->refusal != REFUSED_NONE ||
-        answer->accepted.state == STATE_ABSENT || answer->accepted.state == STATE_CHOSEN ||
-        memcmp(answer->head_id, job->passed_id, ID_BYTES) != 0)
-        return;
-    answer->refusal = REFUSED_CORRUPT;
-    job->passed = true;
-}
-
-/* Most answers bring the same head: it is hashed once. */
-static void
-name_head(const struct job *job, struct bytes head, uint8_t out[static ID_BYTES])
-{
-    for (unsigned i = 0; i < job->replicas.count; i++) {
-        const struct answer *a = &job->answers[i];
-        if (a->answered && a->accepted.state != STATE_ABSENT && a->head_id != out &&
-            bytes_equal(a->accepted.head, head)) {
-            memcpy(out, a->head_id, ID_BYTES);
-            return;
-        }
-    }
-    record_id(head, out);
-}
-
-enum vault_err
-job_keep_accepted(struct work *w, struct answer *answer, const struct accepted *accepted,
-                  const uint8_t *named)
-{
-    answer->accepted = *accepted;
-    if (accepted->state != STATE_ABSENT && named)
-        memcpy(answer->head_id, named, ID_BYTES);
-    else if (accepted->state != STATE_ABSENT)
-        name_head(w->job, accepted->head, answer->head_id);
-    pass_over(w->job, answer);
-    enum vault_err err = arena_copy(&w->job->round, accepted->head, &answer->accepted.head);
-    return err == OK ? arena_copy(&w->job->round, accepted->proof, &answer->accepted.proof) : err;
-}
-
-unsigned
-job_good(const struct job *job)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++)
-        count += job->answers[i].answered && job->answers[i].refusal == REFUSED_NONE;
-    return count;
-}
-
-unsigned
-job_refused(const struct job *job)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++)
-        count += job->answers[i].answered && job->answers[i].refusal != REFUSED_NONE;
-    return count;
-}
-
-unsigned
-job_refused_with(const struct job *job, enum refusal refusal)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++)
-        count += job->answers[i].answered && job->answers[i].refusal == refusal;
-    return count;
-}
-
-bool
-job_is_lost(const struct work *w)
-{
-    const struct job *job = w->job;
-    bool refused = job_refused(job) > 0;
-    unsigned possible = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++) {
-        const struct answer *a = &job->answers[i];
-        bool may_come = !refused || w->c->membership->members[job->replicas.nodes[i]].connected;
-        possible += a->answered ? a->refusal == REFUSED_NONE : may_come;
-    }
-    return possible < job_majority(w);
-}
-
-/* Two round trips of the slowest, doubling from try to try as all time-outs do. */
-struct duration
-job_patience(const struct work *w)
-{
-    const struct job *job = w->job;
-    uint64_t ns = 0;
-    for (unsigned i = 0; i < job->replicas.count; i++) {
-        const struct member *member = &w->c->membership->members[job->replicas.nodes[i]];
-        if (2 * member->round_trip_ns > ns)
-            ns = 2 * member->round_trip_ns;
-    }
-    ns += duration_ms(PATIENCE_MS).ns;
-    for (unsigned i = 1; i < job->attempts && ns < duration_ms(VOTE_TIMEOUT_MS).ns; i++)
-        ns *= 2;
-    uint64_t most = duration_ms(VOTE_TIMEOUT_MS).ns;
-    return (struct duration){ns < most ? ns : most};
-}
-
-/* ---- lines: changes of one path at this node ---- */
-
-static struct line *
-line_of(struct coordinator *c, struct path path)
-{
-    struct line *line = (struct line *)path_map_find(&c->lines, path);
-    if (line)
-        return line;
-    line = calloc(1, sizeof(*line));
-    if (line && path_map_insert(&c->lines, path, &line->link) != OK) {
-        free(line);
-        line = NULL;
-    }
-    return line;
-}
-
-static void
-has_turn(struct work *w)
-{
-    if (w->job->role == ROLE_MEMBER)
-        member_turn(w);
-    else if (offer_may_be_made(w))
-        offer_make(w);
-    else
-        change_start_round(w);
-}
-
-void
-job_enter_line(struct work *w)
-{
-    struct job *job = w->job;
-    struct line *line = line_of(w->c, job->path);
-    if (!line) {
-        job_fail(w, ERR_NOMEM);
-        return;
-    }
-    assert(!job->line);
-    job->line = line;
-    if (!line->active) {
-        line->active = job;
-        has_turn(w);
-        return;
-    }
-    job->phase = JOB_QUEUED;
-    job->next = NULL;
-    if (line->last)
-        line->last->next = job;
-    else
-        line->first = job;
-    line->last = job;
-    if (line->active->background && job->role != ROLE_MEMBER) { /* nobody waits for it, and what it
-                                                would finish is finished first anyway */
-        struct work other = {w->c, w->st, line->active, w->out};
-        job_end(&other);
-    }
-}
-
-static void
-unlink_queued(struct line *line, struct job *job)
-{
-    struct job **at = &line->first;
-    struct job *before = NULL;
-    while (*at != job) {
-        assert(*at);
-        before = *at;
-        at = &(*at)->next;
-    }
-    *at = job->next;
-    if (line->last == job)
-        line->last = before;
-}
-
-void
-job_leave_line(struct work *w)
-{
-    struct line *line = w->job->line;
-    if (!line)
-        return;
-    w->job->line = NULL;
-    if (line->active != w->job) {
-        unlink_queued(line, w->job);
-        return;
-    }
-    struct job *next = line->first;
-    line->active = next;
-    if (!next) {
-        line_remove(w->c, line);
-        return;
-    }
-    line->first = next->next;
-    if (!line->first)
-        line->last = NULL;
-    struct work other = {w->c, w->st, next, w->out};
-    has_turn(&other);
 }
 
 /* ---- requests ---- */

@@ -280,19 +280,24 @@ void job_reply(struct work *w,
 void job_fail(struct work *w, enum vault_err err); /* answers and ends */
 void job_end(struct work *w);
 void job_start_deadline(struct work *w);
-void job_enter_line(struct work *w); /* starts at once, or waits for its turn */
-void job_leave_line(struct work *w);
 void job_wait(struct work *w, struct duration how_long); /* phase WAITING, then job_resume */
-unsigned job_majority(const struct work *w);
 void job_log(const struct work *w, enum log_level level, const char *event, enum vault_err err);
+
+/* coordinator_line.c */
+void job_enter_line(struct work *w); /* starts at once, or waits for its turn */
+void job_leave_line(struct work *w); /* whoever is next has its turn */
+void lines_close(struct coordinator *c);
+
+/* coordinator_answers.c */
+unsigned job_majority(const struct work *w);
 struct answer *job_answer(struct work *w, const struct msg *in,
                           int *replica); /* NULL: not of this round, or repeated */
 /* `named`: the head's id; NULL: it is not known yet. */
 MUST_CHECK enum vault_err job_keep_accepted(struct work *w, struct answer *answer,
                                             const struct accepted *accepted, const uint8_t *named);
 /*
- * Somebody who has answered in this round has become a new incarnation since: neither what the older
- * one answered counts nor what it reported.
+ * Somebody who has answered in this round has become a new incarnation since: neither what the
+ * older one answered counts nor what it reported.
  */
 bool job_answers_outdated(const struct work *w);
 unsigned job_good(const struct job *job); /* answered and not refused */
