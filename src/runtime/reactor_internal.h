@@ -1,4 +1,4 @@
-/* Private to reactor.c, reactor_api.c. */
+/* Private to the files reactor*.c. */
 #ifndef OSTRAKA_RUNTIME_REACTOR_INTERNAL_H
 #define OSTRAKA_RUNTIME_REACTOR_INTERNAL_H
 
@@ -67,6 +67,33 @@ uint64_t reactor_wall_ms(void);
 void reactor_step(struct reactor *r, struct step *st);
 void reactor_step_done(struct reactor *r);
 void reactor_deliver(struct reactor *r, enum actor_id actor, const struct msg *msg);
+/* The loop ends, with the first such error. */
+void reactor_stop(struct reactor *r, enum vault_err err);
+
+/* reactor_storage.c: the lists of requests in struct reactor are its own */
+/* A STORE, LOAD or SCAN of the step that is being done: a request for the end of the turn. */
+void reactor_storage_ask(struct reactor *r, const struct effect *effect);
+/* EFFECT_KEYS */
+void reactor_storage_save_keys(struct reactor *r, const struct effect *effect);
+/* Something came back from the threads, or waits to be delivered. */
+void reactor_storage_event(evutil_socket_t fd, short what, void *context);
+/* The node hears how many batches are durable. */
+void reactor_tell_sequence(struct reactor *r);
+/* What the steps of the turn noted in the audit trail becomes a request. Outside of turns nothing. */
+void reactor_write_trail(struct reactor *r);
+/*
+ * What needs no storage thread is done, and delivered, in rounds; what needs a sync waits for one of
+ * the two after it, in this order: reactor_storage_sync(), which makes it here where that is quicker
+ * (false: it did not), and reactor_storage_hand_over(), which leaves it to the threads.
+ */
+void reactor_storage_run(struct reactor *r);
+bool reactor_storage_sync(struct reactor *r);
+void reactor_storage_hand_over(struct reactor *r);
+/* Commits that nobody waits for are left for the next others, at the latest COMMIT_SOON_MS later. */
+void reactor_storage_leave_soon(struct reactor *r);
+void reactor_storage_take_soon(struct reactor *r); /* before those of this turn */
+/* Frees what was not made. */
+void reactor_storage_close(struct reactor *r);
 
 /* A request on its way; lives in the exchange's arena. */
 struct pending {
