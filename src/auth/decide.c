@@ -349,8 +349,10 @@ auth_listing_from(const struct auth_listing *listing, struct bytes prefix, struc
     for (size_t i = 0; listing->set_count > 0 && i < set->count; i++) {
         const struct policy_index *index = set->indexes[i];
 
-        if (!index)
-            return true; /* it may allow any */
+        if (!index) { /* it may allow any */
+            *from = (struct bytes){0};
+            return true;
+        }
         for (size_t k = 0; k < index->count; k++) {
             const struct policy_index_rule *rule = &index->rules[k];
             struct bytes first;
