@@ -85,12 +85,11 @@ string_bytes(const json_t *string)
     return bytes_of(json_string_value(string), json_string_length(string));
 }
 
-/* Empty: none was given. */
 static enum vault_err
-take_encoding_text(struct bytes encoding, struct request *request)
+take_encoding_text(bool given, struct bytes encoding, struct request *request)
 {
     request->encoding = VALUE_TEXT;
-    if (encoding.size == 0 || bytes_equal(encoding, bytes_of_text("text")))
+    if (!given || bytes_equal(encoding, bytes_of_text("text")))
         return OK;
     if (bytes_equal(encoding, bytes_of_text("base64"))) {
         request->encoding = VALUE_BASE64;
@@ -103,12 +102,11 @@ take_encoding_text(struct bytes encoding, struct request *request)
 static enum vault_err
 take_encoding(const json_t *encoding, struct request *request)
 {
-    const struct bytes none = bytes_of_text("none"); /* of those that there are */
     struct bytes text = {0};
 
-    if (encoding)
-        text = json_is_string(encoding) ? string_bytes(encoding) : none;
-    return take_encoding_text(encoding && text.size == 0 ? none : text, request);
+    if (encoding && json_is_string(encoding))
+        text = string_bytes(encoding);
+    return take_encoding_text(encoding != NULL, text, request);
 }
 
 static enum vault_err
@@ -260,7 +258,7 @@ json_body_parse(struct bytes body, struct arena *arena, struct request *request)
     struct bytes value, encoding;
 
     if (json_body_is_plain(body, &value, &encoding)) {
-        err = take_encoding_text(encoding, request);
+        err = take_encoding_text(encoding.size > 0, encoding, request);
         return err == OK ? take_value_text(value, arena, request) : err;
     }
     if (!json_shape_within(body, 1, BODY_COMMAS_MAX))

@@ -174,9 +174,10 @@ policy_index_make(struct bytes encoded, struct policy_index **out)
     struct cbor_reader r;
     struct policy_rule rule;
     size_t count = begin_rules(&r, encoded);
-    struct policy_index *index = malloc(sizeof(*index) + count * sizeof(index->rules[0]));
+    struct policy_index *index;
 
     *out = NULL;
+    index = malloc(sizeof(*index) + count * sizeof(index->rules[0]));
     if (!index)
         return ERR_NOMEM;
     index->count = count;
