@@ -218,7 +218,8 @@ void shard_rows_along(struct shard_work *w);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*
  * Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves
- * when it is durable.
+ * when it is durable. Where a key is empty, since there was no memory for it, nothing is stored: it
+ * is as if the message had been lost.
  */
 void shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
 /*
@@ -248,6 +249,7 @@ MUST_CHECK enum vault_err shard_next_proof(struct shard_path *path, struct bytes
 bool shard_ballot_too_far(const struct shard_work *w, struct ballot b);
 struct bytes shard_key_copy(const struct shard_work *w,
                             const struct row_key *key); /* in the step's arena; empty: no memory */
+/* `key` may be what shard_key_copy() gave: shard_commit() sees to it that it is there. */
 struct store_change *shard_change(struct store_change *list, size_t *count,
                                   enum store_change_kind kind, struct bytes key,
                                   struct bytes value);

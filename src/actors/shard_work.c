@@ -21,7 +21,6 @@ shard_change(struct store_change *list, size_t *count, enum store_change_kind ki
              struct bytes key, struct bytes value)
 {
     assert(*count < SHARD_CHANGES_MAX);
-    assert(key.size > 0);
     list[*count] = (struct store_change){kind, key, value};
     return &list[(*count)++];
 }
@@ -317,16 +316,27 @@ keep_current(struct shard_work *w)
     return path->current != NULL;
 }
 
+/* In the step's arena; NULL: no memory. What is looked for without its key would not be there. */
+static struct bytes *
+copy_keys(const struct shard_work *w, const struct row_key *keys, size_t count)
+{
+    struct bytes *copies = arena_alloc(w->st->arena, count * sizeof(*copies));
+    for (size_t i = 0; copies && i < count; i++) {
+        copies[i] = shard_key_copy(w, &keys[i]);
+        if (copies[i].size == 0)
+            return NULL;
+    }
+    return copies;
+}
+
 void
 shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
 {
-    struct bytes *copies = arena_alloc(w->st->arena, count * sizeof(*copies));
+    struct bytes *copies = copy_keys(w, keys, count);
     if (!copies || sim_maybe(w->st, rows_no_memory) || !keep_current(w)) {
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        copies[i] = shard_key_copy(w, &keys[i]);
     w->path->stage = SHARD_LOADING_ROWS;
     effect_load(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), copies, count);
 }
@@ -357,10 +367,21 @@ shard_need_versions(struct shard_work *w, enum row_table table, size_t limit)
                 (struct bytes){0}, limit, true);
 }
 
+/* There was memory for all keys: a batch without one would be another, or delete a whole table. */
+static bool
+has_keys(const struct store_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].key.size == 0)
+            return false;
+    }
+    return true;
+}
+
 void
 shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
 {
-    if (!shard_mark_dirty(w, &changes, &count)) {
+    if (!has_keys(changes, count) || !shard_mark_dirty(w, &changes, &count)) {
         w->path->has_next = false;
         shard_forget_answer(w->path);
         return; /* no memory: as if the message had been lost */

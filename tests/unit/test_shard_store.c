@@ -1095,6 +1095,50 @@ test_corrupt_path_row(void **state)
     probe_free(p);
 }
 
+/* Steps of node 2 have memory for so much, and for a little more each time, until it is enough. */
+static void
+ask_with_little_memory(struct probe *p, const struct msg *msg, enum accepted_state until)
+{
+    struct arena *arena = &p->ac->nodes[SELF].arena;
+    size_t enough = arena->limit;
+    uint8_t id[ID_BYTES];
+    struct path_row row;
+    struct head head;
+    bool done = false;
+    if (msg->kind == MSG_WRITE)
+        record_id(msg->u.write.head, id);
+    else
+        memcpy(id, msg->u.chosen.head_id, ID_BYTES);
+    for (size_t limit = 0; !done; limit += 16) {
+        uint8_t accepted[ID_BYTES] = {0};
+        assert_true(limit < enough);
+        arena->limit = limit;
+        tell(p, 0, msg);
+        ac_run_ms(p->ac, 2);
+        arena->limit = enough;
+        if (ac_path_row(p->ac, SELF, "a", &row, &head))
+            record_id(row.head, accepted);
+        done = memcmp(accepted, id, ID_BYTES) == 0 && row.state == until;
+    }
+}
+
+/* For want of memory a message is refused, or as if it had been lost; no batch lacks a part. */
+static void
+test_without_memory(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(32, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct msg some = chosen(&p->writes[i], false, 3), all = chosen(&p->writes[i], false, 7);
+        ask_with_little_memory(p, &p->writes[i], STATE_ACCEPTED);
+        assert_int_equal(ac_rows(p->ac, SELF, ROW_VERSION), i + 1);
+        assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), 1);
+        ask_with_little_memory(p, i == 0 ? &all : &some, STATE_CHOSEN);
+        assert_int_equal(ac_rows(p->ac, SELF, ROW_BOXES), i);
+    }
+    probe_free(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1130,6 +1174,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refused_for_want_of_room_is_refused_for_good),
         cmocka_unit_test(test_new_path_is_not_looked_up),
         cmocka_unit_test(test_corrupt_path_row),
+        cmocka_unit_test(test_without_memory),
     };
     if (argc > 1) /* one of them, by name */
         cmocka_set_test_filter(argv[1]);
