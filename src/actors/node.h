@@ -3,8 +3,8 @@
  * simulator; they give it messages and execute what it asks for.
  *
  * Every call is one step: the secrets arena is opened at its start and closed at its end (here and
- * nowhere else), the messages that the node sends to itself are handled in the same step, encoded
- * and decoded like all others.
+ * nowhere else), the messages that the node sends to itself are handled in the same step, or later
+ * in the turn (actors/inbox.h), from copies of what would travel.
  */
 #ifndef OSTRAKA_ACTORS_NODE_H
 #define OSTRAKA_ACTORS_NODE_H
