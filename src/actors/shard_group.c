@@ -26,6 +26,19 @@ shard_brought_keys(struct shard_work *w, const struct head *head, const enum row
 }
 
 bool
+shard_earlier_of_own(struct shard_work *w, struct bytes *out)
+{
+    *out = (struct bytes){0};
+    if (w->path->row.head.earlier_count == 0)
+        return true;
+    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    if (!head || head_decode(w->path->row.row.head, head) != OK)
+        return false;
+    *out = head->earlier;
+    return true;
+}
+
+bool
 shard_group_is_ours(struct shard_work *w, const struct group *group, uint8_t x)
 {
     for (size_t i = 0; i < group->count; i++) {

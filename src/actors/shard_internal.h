@@ -293,6 +293,11 @@ void shard_on_handover(struct shard_work *w);
 MUST_CHECK bool shard_brought_keys(struct shard_work *w, const struct head *head,
                                    const enum row_table *tables, size_t table_count,
                                    struct row_key **out, size_t *count);
+/*
+ * Ids of the versions that the head accepted here made before its latest, oldest first; a view of
+ * it. False: no memory.
+ */
+MUST_CHECK bool shard_earlier_of_own(struct shard_work *w, struct bytes *out);
 /* All of them are for this node's configuration, and give its place `x` a share. */
 MUST_CHECK bool shard_group_is_ours(struct shard_work *w, const struct group *group, uint8_t x);
 /* Appends their rows, with the own shares. Errors: ERR_NOMEM, ERR_CORRUPT: a box does not open. */

@@ -112,12 +112,8 @@ carry_out_notice(struct shard_work *w, const struct head *next, struct store_cha
         shard_queue_push(&path->queue, notice);
         return;
     }
-    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
-    struct bytes earlier = {0};
-    bool named = have->earlier_count == 0 || (head && head_decode(path->row.row.head, head) == OK);
-    if (named && have->earlier_count > 0)
-        earlier = head->earlier;
-    if (named) /* else they stay, and are delivered once more */
+    struct bytes earlier;
+    if (shard_earlier_of_own(w, &earlier)) /* else they stay, and are delivered once more */
         shard_drop_boxes(w, have->version, have->version_id, earlier, list, count);
     path->before_version = 0;
     if (path->drops_from == 0 && shard_drop_fallen(w, list, count))

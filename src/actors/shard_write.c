@@ -228,12 +228,11 @@ note_before(struct shard_work *w, const struct head *next)
     const struct head_summary *have = &path->row.head;
     bool follows = path->row.row.state != STATE_ABSENT && have->kind == HEAD_LIVE &&
                    have->brings_version && memcmp(next->prev, have->id, ID_BYTES) == 0;
-    struct head *head = arena_alloc(w->st->arena, sizeof(*head));
+    struct bytes earlier;
     buf_close(&path->before_earlier);
-    if (follows &&
-        have->earlier_count > 0) /* without their names their boxes stay, to be delivered */
-        follows = head && head_decode(path->row.row.head, head) == OK &&
-                  buf_append(&path->before_earlier, head->earlier) == OK;
+    if (follows) /* without their names their boxes stay, to be delivered */
+        follows =
+            shard_earlier_of_own(w, &earlier) && buf_append(&path->before_earlier, earlier) == OK;
     path->before_version = follows ? have->version : 0;
     memcpy(path->before_version_id, have->version_id, ID_BYTES);
     memcpy(path->before_id, have->id, ID_BYTES);
