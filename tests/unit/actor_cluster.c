@@ -664,6 +664,19 @@ ac_new(const struct ac_options *options)
     return ac;
 }
 
+struct actor_cluster *
+ac_cluster_of(unsigned nodes, uint64_t seed)
+{
+    return ac_cluster_placed(nodes, nodes, seed);
+}
+
+struct actor_cluster *
+ac_cluster_placed(unsigned nodes, unsigned shares, uint64_t seed)
+{
+    const struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
+    return ac_new(&options);
+}
+
 static void
 request_free(struct ac_request *r)
 {
@@ -707,4 +720,11 @@ ac_free(struct actor_cluster *ac)
     }
     checks_close(&ac->checks);
     free(ac);
+}
+
+void
+ac_end(struct actor_cluster *ac)
+{
+    checks_at_end(&ac->checks);
+    ac_free(ac);
 }

@@ -141,6 +141,11 @@ extern const struct maybe ac_votes_only;
 
 /* All nodes are up and connected, and serve. Aborts when that cannot be had. */
 struct actor_cluster *ac_new(const struct ac_options *options);
+/* All else as it is by default. Every node keeps every path, or `shares` of them keep each. */
+struct actor_cluster *ac_cluster_of(unsigned nodes, uint64_t seed);
+struct actor_cluster *ac_cluster_placed(unsigned nodes, unsigned shares, uint64_t seed);
+/* Checks what holds at the end of every test, and frees. */
+void ac_end(struct actor_cluster *ac);
 void ac_free(struct actor_cluster *ac);
 
 /* Time. */

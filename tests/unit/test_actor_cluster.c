@@ -13,13 +13,6 @@
 #include "actor_cluster.h"
 #include "crypto/storage_key.h"
 
-static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .seed = seed};
-    return ac_new(&options);
-}
-
 /* Nothing is outstanding at any node: no escrow, no deletion to be told of. Within 30 s. */
 static void
 settle(struct actor_cluster *ac)
@@ -39,19 +32,12 @@ settle(struct actor_cluster *ac)
     assert_int_equal(left, 0);
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 /* ---- life of a secret ---- */
 
 static void
 life_of_a_secret(unsigned nodes)
 {
-    struct actor_cluster *ac = cluster_of(nodes, nodes);
+    struct actor_cluster *ac = ac_cluster_of(nodes, nodes);
     struct ac_request *r;
     unsigned last = nodes - 1;
 
@@ -104,7 +90,7 @@ life_of_a_secret(unsigned nodes)
     assert_int_equal(r->reply.version, 1);
     assert_true(ac_value_is(ac_read(ac, last, "app/key"), "new"));
     settle(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -121,21 +107,21 @@ static void
 test_wrong_token(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 1);
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     struct request ask = ac_make(REQUEST_CREATE, "a", "x");
     ask.credential = bytes_of_text("another-token");
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &ask))->reply.err, ERR_UNAUTHENTICATED);
     ask.credential = (struct bytes){0};
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &ask))->reply.err, ERR_UNAUTHENTICATED);
     assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_expected_version(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 2);
+    struct actor_cluster *ac = ac_cluster_of(3, 2);
     struct request ask = ac_make(REQUEST_UPDATE, "a", "two");
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ask.has_expected_version = true;
@@ -147,14 +133,14 @@ test_expected_version(void **state)
     ask.kind = REQUEST_DELETE;
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &ask))->reply.err, ERR_VERSION_MISMATCH);
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_old_versions_and_times(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 3);
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     uint64_t from[6] = {0};
     char value[16];
     for (unsigned v = 1; v <= 5; v++) {
@@ -204,7 +190,7 @@ test_old_versions_and_times(void **state)
     assert_int_equal(r->rows[0].version, 3);
     assert_int_equal(r->rows[0].valid_to_ms, from[4]);
     assert_true(r->reply.has_next);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -212,7 +198,7 @@ test_value_sizes(void **state)
 {
     (void)state;
     static const size_t sizes[] = {0, 1, 63, 64, 65, 64 * 1024, VALUE_BYTES_MAX};
-    struct actor_cluster *ac = cluster_of(3, 4);
+    struct actor_cluster *ac = ac_cluster_of(3, 4);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char name[16];
         uint8_t *value = malloc(sizes[i] + 1);
@@ -229,7 +215,7 @@ test_value_sizes(void **state)
         assert_true(bytes_equal(r->reply.value, ask.value));
         free(value);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* More than are kept: the oldest go, everywhere, and what is kept stays readable. */
@@ -237,7 +223,7 @@ static void
 test_many_versions(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct request ask = ac_make(REQUEST_READ, "a", NULL);
     char value[16];
     assert_int_equal(ac_create(ac, 0, "a", "value 1")->reply.err, OK);
@@ -259,7 +245,7 @@ test_many_versions(void **state)
     struct ac_request *r = ac_wait(ac, ac_send(ac, 1, &history));
     assert_int_equal(r->reply.row_count, 64);
     assert_false(r->reply.has_next);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- many at once ---- */
@@ -269,7 +255,7 @@ test_many_creates_of_one_name(void **state)
 {
     (void)state;
     for (unsigned nodes = 1; nodes <= 5; nodes += 2) {
-        struct actor_cluster *ac = cluster_of(nodes, 60 + nodes);
+        struct actor_cluster *ac = ac_cluster_of(nodes, 60 + nodes);
         struct ac_request *r[64];
         unsigned won = 0;
         char value[16], winner[16] = "";
@@ -290,7 +276,7 @@ test_many_creates_of_one_name(void **state)
         assert_int_equal(won, 1);
         assert_true(ac_value_is(ac_read(ac, 0, "a"), winner));
         settle(ac);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -298,7 +284,7 @@ static void
 update_storm(unsigned nodes, unsigned away)
 {
     enum { UPDATES = 60 };
-    struct actor_cluster *ac = cluster_of(nodes, 70 + nodes);
+    struct actor_cluster *ac = ac_cluster_of(nodes, 70 + nodes);
     struct ac_request *r[UPDATES];
     uint64_t from[UPDATES + 2] = {0};
     from[1] = ac_create(ac, 0, "a", "first")->reply.valid_from_ms;
@@ -321,7 +307,7 @@ update_storm(unsigned nodes, unsigned away)
         assert_true(from[v] > from[v - 1]);
     ac_heal(ac);
     settle(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -349,7 +335,7 @@ test_serves_without_a_minority(void **state)
 {
     (void)state;
     for (unsigned nodes = 3; nodes <= 7; nodes += 2) {
-        struct actor_cluster *ac = cluster_of(nodes, 80 + nodes);
+        struct actor_cluster *ac = ac_cluster_of(nodes, 80 + nodes);
         unsigned away = nodes - (nodes / 2 + 1);
         assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
         for (unsigned i = 0; i < away; i++)
@@ -367,7 +353,7 @@ test_serves_without_a_minority(void **state)
         ac_run_ms(ac, 2000);
         assert_true(ac_value_is(ac_read(ac, nodes - 1, "a"), "two"));
         settle(ac);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -376,7 +362,7 @@ test_misses_versions_and_catches_up(void **state)
 {
     (void)state;
     for (unsigned nodes = 3; nodes <= 5; nodes += 2) {
-        struct actor_cluster *ac = cluster_of(nodes, 90 + nodes);
+        struct actor_cluster *ac = ac_cluster_of(nodes, 90 + nodes);
         unsigned last = nodes - 1;
         char value[16];
         assert_int_equal(ac_create(ac, 0, "a", "value 1")->reply.err, OK);
@@ -400,7 +386,7 @@ test_misses_versions_and_catches_up(void **state)
             ask.version = v;
             assert_true(ac_value_is(ac_wait(ac, ac_send(ac, last, &ask)), value));
         }
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -409,7 +395,7 @@ static void
 test_two_away_in_turn(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(5, 95);
+    struct actor_cluster *ac = ac_cluster_of(5, 95);
     assert_int_equal(ac_create(ac, 0, "a", "value 1")->reply.err, OK);
     ac_crash(ac, 3);
     ac_crash(ac, 4);
@@ -421,14 +407,14 @@ test_two_away_in_turn(void **state)
     ac_start(ac, 3);
     settle(ac);
     assert_int_equal(ac_rows(ac, 3, ROW_VERSION), 5);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_delete_while_a_node_is_away(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 100);
+    struct actor_cluster *ac = ac_cluster_of(3, 100);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
     settle(ac);
@@ -448,7 +434,7 @@ test_delete_while_a_node_is_away(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_read(ac, i, "a")->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &ask))->reply.erased_on, 3);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Fewer than d left: decided, and said so with the count; the rest follows when they are back. */
@@ -470,14 +456,14 @@ test_delete_decided_not_erased(void **state)
     settle(ac);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_create_after_delete_while_away(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 110);
+    struct actor_cluster *ac = ac_cluster_of(3, 110);
     assert_int_equal(ac_create(ac, 0, "a", "old 1")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "a", "old 2")->reply.err, OK);
     settle(ac);
@@ -490,7 +476,7 @@ test_create_after_delete_while_away(void **state)
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 1);
     ac_crash(ac, 0);
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "new 1"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* The next create races with the erasing: the deletion is answered in time all the same. */
@@ -522,7 +508,7 @@ test_create_right_after_delete(void **state)
         settle(ac);
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(ac_rows(ac, i, ROW_VERSION), c->reply.err == OK);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -553,7 +539,7 @@ only_some_writes(void *context, unsigned from, unsigned to, const struct msg *ms
 static void
 coordinator_dies(unsigned nodes, uint64_t reach, bool losing, bool reader_next)
 {
-    struct actor_cluster *ac = cluster_of(nodes, 120 + nodes + reach);
+    struct actor_cluster *ac = ac_cluster_of(nodes, 120 + nodes + reach);
     struct dying dying = {ac, 0, reach, 0};
     assert_int_equal(ac_create(ac, 1, "a", "one")->reply.err, OK);
     settle(ac);
@@ -597,7 +583,7 @@ coordinator_dies(unsigned nodes, uint64_t reach, bool losing, bool reader_next)
         old.version = 2;
         assert_true(ac_value_is(ac_wait(ac, ac_send(ac, i, &old)), version == 3 ? "two" : "three"));
     }
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -632,7 +618,7 @@ static void
 test_missed_notice(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 130);
+    struct actor_cluster *ac = ac_cluster_of(3, 130);
     struct path_row row;
     struct head head;
     ac->filter = no_chosen_for_two;
@@ -642,7 +628,7 @@ test_missed_notice(void **state)
     settle(ac);
     assert_true(ac_path_row(ac, 2, "a", &row, &head));
     assert_int_equal(row.state, STATE_CHOSEN);
-    end(ac);
+    ac_end(ac);
 }
 
 /* The same when the versions that fell out of the kept range were in the notices it missed. */
@@ -650,7 +636,7 @@ static void
 test_missed_notices_of_pruned_versions(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 131);
+    struct actor_cluster *ac = ac_cluster_of(3, 131);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     for (unsigned v = 2; v <= 70; v++) {
         ac->filter = v > 64 && v < 70 ? no_chosen_for_two : NULL;
@@ -660,7 +646,7 @@ test_missed_notices_of_pruned_versions(void **state)
     settle(ac);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -679,7 +665,7 @@ static void
 test_replaced_version_falls_out(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 132);
+    struct actor_cluster *ac = ac_cluster_of(3, 132);
     struct request lost = ac_make(REQUEST_UPDATE, "a", "lost");
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     settle(ac);
@@ -702,7 +688,7 @@ test_replaced_version_falls_out(void **state)
     settle(ac);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- deadlines ---- */
@@ -720,7 +706,7 @@ static void
 test_deadlines(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 140);
+    struct actor_cluster *ac = ac_cluster_of(3, 140);
     ac->filter = no_writes; /* but the coordinator's own node gets it */
     struct ac_request *r = ac_create(ac, 0, "a", "one");
     assert_int_equal(r->reply.err, ERR_NO_QUORUM);
@@ -746,7 +732,7 @@ test_deadlines(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_true(ac_value_is(ac_read(ac, i, "a"), stands));
     settle(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- disks ---- */
@@ -755,7 +741,7 @@ static void
 test_disk_full(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 150);
+    struct actor_cluster *ac = ac_cluster_of(3, 150);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     settle(ac);
     ac->nodes[2].disk_full = true;
@@ -779,7 +765,7 @@ test_disk_full(void **state)
     assert_int_equal(r->reply.err, OK);
     assert_int_equal(r->reply.version, 3);
     settle(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A share that opens, but is not the one that was dealt. */
@@ -820,7 +806,7 @@ static void
 test_bad_share_is_repaired(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 160);
+    struct actor_cluster *ac = ac_cluster_of(3, 160);
     struct path_row row;
     struct head head;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
@@ -835,7 +821,7 @@ test_bad_share_is_repaired(void **state)
     ac_crash(ac, 0); /* now its share is needed */
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "one"));
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* The path row of one node is damaged: that node refuses, never says "nothing there". */
@@ -843,7 +829,7 @@ static void
 test_corrupt_path_row(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 170);
+    struct actor_cluster *ac = ac_cluster_of(3, 170);
     struct row_key key;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     settle(ac);
@@ -861,7 +847,7 @@ test_corrupt_path_row(void **state)
     ac_start(ac, 0);
     ac_run_ms(ac, 500);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -872,7 +858,7 @@ static void
 test_share_key_is_kept_for_escrow(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 175);
+    struct actor_cluster *ac = ac_cluster_of(3, 175);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     settle(ac);
     ac->nodes[2].disk_full = true;
@@ -892,7 +878,7 @@ test_share_key_is_kept_for_escrow(void **state)
     assert_int_equal(held, 1);
     ac_crash(ac, 0);
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- small tables ---- */
@@ -921,7 +907,7 @@ test_tiny_table(void **state)
         assert_true(ac_value_is(ac_read(ac, 2, name), "two"));
     }
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 24);
-    end(ac);
+    ac_end(ac);
 }
 
 /* The same seed gives the same run. */
@@ -943,7 +929,7 @@ test_same_seed_same_run(void **state)
         ac_start(ac, 1);
         ac_run_ms(ac, 3000);
         traces[i] = ac->trace;
-        end(ac);
+        ac_end(ac);
     }
     assert_true(traces[0] == traces[1]);
 }

@@ -24,13 +24,6 @@ cluster_of(void **state, unsigned nodes, uint64_t seed, uint64_t scrub_rows_per_
     return ac_new(&options);
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 /* ---- what is in the stores ---- */
 
 /* Key of a version's row; the version is the head's, or an older one of its chain. */
@@ -191,7 +184,7 @@ share_comes_back(void **state, unsigned nodes, unsigned threshold)
         assert_int_equal(ac_rows(ac, node, ROW_NEED), 0);
         assert_int_equal(counted(ac, node, METRIC_shares_recovered), version);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -237,7 +230,7 @@ test_as_many_shares_as_needed(void **state)
     ac_run_ms(ac, 2000);
     assert_int_equal(ac_rows(ac, 1, ROW_NEED), 0);
     assert_int_equal(progress->lacking, 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* With k others, and not with fewer. */
@@ -256,7 +249,7 @@ test_needs_k_others(void **state)
     ac_run_ms(ac, 20000);
     assert_true(share_is_good(ac, 4, 1));
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* What nobody had noticed is found by the scrubber: a bad share, a bad dealing, a bad record. */
@@ -285,7 +278,7 @@ test_scrubber_finds(void **state)
     const struct repair_progress *progress = &node_membership(ac->nodes[2].node)->repair;
     assert_true(progress->scrub_passes >= 3);
     assert_true(progress->scrub_rows_expected > 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -325,7 +318,7 @@ test_scrubber_clears_what_was_deleted(void **state)
     }
     assert_true(share_is_good(ac, 2, 1));
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "another life"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* The row of a path that has rotted is written again from what is at hand. */
@@ -344,7 +337,7 @@ test_path_row_at_hand(void **state)
     assert_true(ac_path_row(ac, 1, "a", &row, &head));
     assert_int_equal(row.state, STATE_CHOSEN);
     assert_false(node_store_damaged(ac->nodes[1].node));
-    end(ac);
+    ac_end(ac);
 }
 
 /* A node that counts as recovered has opened its shares: one that is there and bad is no share. */
@@ -376,7 +369,7 @@ test_recovered_with_good_shares(void **state)
     }
     assert_int_equal(progress.state, RECOVERY_NONE);
     assert_true(share_is_good(ac, 1, 2));
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- boxes ---- */
@@ -434,7 +427,7 @@ test_shared_of_an_older_life(void **state)
     assert_true(share_is_good(ac, 2, 1));
     assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 0);
     buf_close(&k.shared);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- meanwhile ---- */
@@ -493,7 +486,7 @@ test_deleted_meanwhile(void **state)
     }
     assert_int_equal(counted(ac, 2, METRIC_shares_recovered), 0);
     buf_close(&m.memory);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Records, too, which would be stored without any row of the version being here. */
@@ -523,7 +516,7 @@ test_deleted_while_records_come(void **state)
     assert_int_equal(ac_rows(ac, 2, ROW_NEED), 0);
     assert_int_equal(counted(ac, 2, METRIC_records_restored), 0);
     buf_close(&m.memory);
-    end(ac);
+    ac_end(ac);
 }
 
 /* An update in between: the old version is still in the chain, and comes back all the same. */
@@ -545,7 +538,7 @@ test_updated_meanwhile(void **state)
     assert_true(share_is_good(ac, 2, 2));
     assert_int_equal(ac_rows(ac, 2, ROW_NEED), 0);
     buf_close(&m.memory);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A helper that was started again has another pair key: it refuses, and is asked anew. */
@@ -568,7 +561,7 @@ test_helper_restarts(void **state)
     ac_run_ms(ac, 15000);
     assert_true(share_is_good(ac, 2, 1));
     buf_close(&m.memory);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- what a helper gives ---- */
@@ -647,7 +640,7 @@ test_what_a_helper_gives(void **state)
     assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
     a = ask_for_help(ac, 4, 1, 0x07, false);
     assert_int_equal(a.outcome, HELPED_NOT_IN_CHAIN);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- read repair ---- */
@@ -700,7 +693,7 @@ test_read_repair(void **state)
     assert_true(share_is_good(ac, 1, 2));
     assert_false(share_is_good(ac, 1, 1));
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* The same test in a cluster whose rows are as older releases made them. */

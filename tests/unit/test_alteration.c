@@ -231,13 +231,6 @@ cluster_with_versions(unsigned nodes, uint64_t seed, unsigned versions)
     return ac;
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 /* The node has record and nothing else of that version. */
 static bool
 is_bare(struct actor_cluster *ac, unsigned node, uint64_t version)
@@ -293,7 +286,7 @@ test_delete_and_undelete(void **state)
     assert_int_equal(read_version(ac, 0, 2)->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_update(ac, 0, "a", "v4")->reply.version, 4);
     assert_int_equal(read_version(ac, 1, 2)->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -325,7 +318,7 @@ test_destroy(void **state)
         assert_true(is_bare(ac, i, 2));
         assert_int_equal(ac_rows(ac, i, ROW_NEED), 0);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* Away while it is destroyed, with a share of its own and boxes for nobody. */
@@ -350,7 +343,7 @@ test_destroyed_while_away(void **state)
     }
     assert_int_equal(ac_update(ac, 4, "a", "v3")->reply.version, 3);
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "v3"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Boxes for a node that was away are never opened once the version is destroyed. */
@@ -358,8 +351,7 @@ static void
 test_destroyed_in_escrow(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 3, .seed = 4};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 4);
     struct alteration destroy = {.destroy = {{1}, 1}};
     assert_int_equal(ac_create(ac, 0, "a", "v1")->reply.err, OK);
     ac_run_ms(ac, 2000);
@@ -377,7 +369,7 @@ test_destroyed_in_escrow(void **state)
         assert_true(ac_value_is(read_version(ac, i, 1), "v1"));
         assert_true(ac_value_is(ac_read(ac, i, "a"), "v3"));
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* A store that was lost is handed records of destroyed versions, and goes down the chain by them. */
@@ -400,7 +392,7 @@ test_destroyed_and_handed_over(void **state)
     assert_true(ac_value_is(read_version(ac, 2, 3), "v3"));
     assert_true(ac_value_is(read_version(ac, 1, 1), "v1"));
     assert_int_equal(read_version(ac, 2, 4)->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A store that went back has what was destroyed, until it hears of it. */
@@ -422,7 +414,7 @@ test_destroyed_and_rolled_back(void **state)
     ac_run_ms(ac, 30000);
     assert_true(is_bare(ac, 2, 2));
     assert_int_equal(read_version(ac, 2, 2)->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 /* The coordinator dies between any two steps: the change happens everywhere, or nowhere. */
@@ -431,8 +423,7 @@ test_coordinator_dies(void **state)
 {
     (void)state;
     for (unsigned us = 100; us < 3000; us += 150) {
-        struct ac_options options = {.nodes = 3, .seed = us};
-        struct actor_cluster *ac = ac_new(&options);
+        struct actor_cluster *ac = ac_cluster_of(3, us);
         struct alteration destroy = {.destroy = {{1}, 1}};
         assert_int_equal(ac_create(ac, 0, "a", "v1")->reply.err, OK);
         assert_int_equal(ac_update(ac, 0, "a", "v2")->reply.err, OK);
@@ -457,7 +448,7 @@ test_coordinator_dies(void **state)
                 assert_true(ac_value_is(read_version(ac, i, 1), "v1"));
             assert_true(ac_value_is(ac_read(ac, i, "a"), "v2"));
         }
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -486,15 +477,14 @@ test_expected_version_and_key(void **state)
     struct path_row row;
     assert_true(ac_path_row(ac, 0, "a", &row, &head));
     assert_int_equal(head.generation, 3);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_nothing_to_alter(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 3, .seed = 8};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct alteration destroy = {.destroy = {{1}, 1}};
     assert_int_equal(alter(ac, 0, &destroy)->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_create(ac, 0, "a", "v1")->reply.err, OK);
@@ -505,7 +495,7 @@ test_nothing_to_alter(void **state)
     assert_int_equal(alter(ac, 0, &destroy)->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_create(ac, 0, "a", "x")->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "x"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -528,7 +518,7 @@ test_fewer_versions(void **state)
         assert_int_equal(ac_rows(ac, i, ROW_BOXES), 0);
         assert_true(ac_value_is(read_version(ac, i, 5), "v5"));
     }
-    end(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -559,7 +549,7 @@ test_notices_missed(void **state)
         ac_run_ms(ac, 200);
         assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 2);
         assert_int_equal(ac_rows(ac, 2, ROW_DEALING), 2);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -617,7 +607,7 @@ test_expires(void **state)
     assert_gone_everywhere(ac);
     assert_int_equal(ac_create(ac, 1, "a", "new")->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "new"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Nobody asks for it, and the node that was told of it dies. */
@@ -632,7 +622,7 @@ test_expires_unattended(void **state)
     ac_start(ac, 0);
     ac_run_ms(ac, 20000);
     assert_gone_everywhere(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Whoever meets it first deletes it, and goes on. */
@@ -648,7 +638,7 @@ test_created_again_at_once(void **state)
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "new"));
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 1);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -668,7 +658,7 @@ test_expiry_is_put_off(void **state)
     expire_in(ac, 0, 1000);
     ac_run_ms(ac, 20000);
     assert_gone_everywhere(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* One clock that is an hour ahead deletes nothing before its time, and one behind shows nothing. */
@@ -728,7 +718,7 @@ test_expired_too_early(void **state)
     assert_true(early.refused > 0);
     ac_run_ms(ac, 2000);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "v1"));
-    end(ac);
+    ac_end(ac);
 }
 
 int

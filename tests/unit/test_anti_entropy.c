@@ -17,8 +17,7 @@ enum { ROUND_AND_MORE_MS = ROUND_MS + ROUND_JITTER_MS + 1000 };
 static struct actor_cluster *
 cluster_of(unsigned nodes, uint64_t seed)
 {
-    struct ac_options options = {.nodes = nodes, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(nodes, seed);
     ac_run_ms(ac, 300);
     return ac;
 }
@@ -141,8 +140,7 @@ static void
 test_more_nodes_than_shares(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 5, .shares = 3, .seed = 18};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_placed(5, 3, 18);
     size_t rows = 0;
     ac_run_ms(ac, 300);
     ac_isolate(ac, 3, true);

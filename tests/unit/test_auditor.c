@@ -20,13 +20,6 @@ struct found {
     struct audit_finding finding;
 };
 
-static struct actor_cluster *
-cluster(uint64_t seed)
-{
-    struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = seed};
-    return ac_new(&options);
-}
-
 static size_t
 rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, struct arena *arena,
         struct store_row *rows)
@@ -116,7 +109,7 @@ look(struct actor_cluster *ac, unsigned node, const char *name, struct found *ou
 static void
 test_every_call_leaves_its_records(void **state)
 {
-    struct actor_cluster *ac = cluster(3);
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     unsigned votes = 0, given = 0;
 
     (void)state;
@@ -139,7 +132,7 @@ test_every_call_leaves_its_records(void **state)
 static void
 test_peers_anchor(void **state)
 {
-    struct actor_cluster *ac = cluster(4);
+    struct actor_cluster *ac = ac_cluster_of(3, 4);
     uint64_t records = 0;
     struct found f;
 
@@ -166,7 +159,7 @@ test_peers_anchor(void **state)
 static void
 test_goes_on_after_a_restart(void **state)
 {
-    struct actor_cluster *ac = cluster(5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct found before, after;
 
     (void)state;
@@ -190,7 +183,7 @@ test_goes_on_after_a_restart(void **state)
 static void
 test_rollback_is_found(void **state)
 {
-    struct actor_cluster *ac = cluster(6);
+    struct actor_cluster *ac = ac_cluster_of(3, 6);
     struct found f;
 
     (void)state;
@@ -212,7 +205,7 @@ test_rollback_is_found(void **state)
 static void
 test_alteration_is_found(void **state)
 {
-    struct actor_cluster *ac = cluster(7);
+    struct actor_cluster *ac = ac_cluster_of(3, 7);
     struct row_key key;
     struct bytes value;
     struct found f;
@@ -236,7 +229,7 @@ test_alteration_is_found(void **state)
 static void
 test_a_nearly_full_disk(void **state)
 {
-    struct actor_cluster *ac = cluster(7);
+    struct actor_cluster *ac = ac_cluster_of(3, 7);
     struct found f;
 
     (void)state;
@@ -259,7 +252,7 @@ test_a_nearly_full_disk(void **state)
 static void
 test_a_full_disk(void **state)
 {
-    struct actor_cluster *ac = cluster(8);
+    struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct found f;
 
     (void)state;
@@ -293,7 +286,7 @@ static void
 test_no_randomness(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster(8);
+    struct actor_cluster *ac = ac_cluster_of(3, 8);
     ac_crash(ac, 1);
     ac_lose_store(ac, 1, true);
     ac_start(ac, 1);
@@ -331,7 +324,7 @@ tell_head(struct actor_cluster *ac, struct audit_head *head, unsigned signer)
 static void
 test_heads_that_contradict_are_alarms(void **state)
 {
-    struct actor_cluster *ac = cluster(17);
+    struct actor_cluster *ac = ac_cluster_of(3, 17);
     uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
     struct audit_head anchors[16], known, bad;
 
@@ -372,7 +365,7 @@ test_heads_that_contradict_are_alarms(void **state)
 static void
 test_reads_fail_at_the_start(void **state)
 {
-    struct actor_cluster *ac = cluster(9);
+    struct actor_cluster *ac = ac_cluster_of(3, 9);
     struct found before, after;
 
     (void)state;
@@ -422,7 +415,7 @@ test_no_head_is_forgotten_when_reads_fail(void **state)
 
     (void)state;
     for (unsigned steps = 0; steps < 40; steps++) {
-        struct actor_cluster *ac = cluster(17);
+        struct actor_cluster *ac = ac_cluster_of(3, 17);
         uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
         struct audit_head anchors[16], bad;
         assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
@@ -454,7 +447,7 @@ test_goes_on_after_what_it_finds(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct actor_cluster *ac = cluster(18 + i);
+        struct actor_cluster *ac = ac_cluster_of(3, 18 + i);
         struct found before, after;
         struct row_key key;
         assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
@@ -508,7 +501,7 @@ test_blocks_after_the_state_count(void **state)
     unsigned unwritten = 0;
     (void)state;
     for (unsigned reads = 0; reads < 20; reads++) {
-        struct actor_cluster *ac = cluster(40 + reads);
+        struct actor_cluster *ac = ac_cluster_of(3, 40 + reads);
         struct audit_block first, last;
         struct bytes before, after, row;
         struct row_key key;
@@ -547,7 +540,7 @@ test_blocks_after_the_state_count(void **state)
 static void
 test_a_block_after_the_state_is_rotten(void **state)
 {
-    struct actor_cluster *ac = cluster(70);
+    struct actor_cluster *ac = ac_cluster_of(3, 70);
     struct row_key key;
     struct audit_block first, next;
     struct bytes row;

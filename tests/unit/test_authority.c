@@ -21,10 +21,9 @@ enum { WRITER = 1, READER = 2, STRANGER = 3, NODES = 3, LONG_SECONDS = 3600 };
 static struct test_token writer, reader;
 
 static struct actor_cluster *
-cluster_of(unsigned nodes, unsigned shares, uint64_t seed)
+cluster_of(uint64_t seed)
 {
-    struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(NODES, seed);
     ac_run_ms(ac, 1000);
     records_put_tenant(ac, "default");
     records_put_policy(ac, "writers", WRITERS);
@@ -62,7 +61,7 @@ tokens_do_what_their_policies_allow(void **state)
 {
     (void)state;
     for (unsigned node = 0; node < NODES; node++) {
-        struct actor_cluster *ac = cluster_of(NODES, NODES, 10 + node);
+        struct actor_cluster *ac = cluster_of(10 + node);
         assert_int_equal(result(ac, node, &writer, REQUEST_CREATE, "app/a", "one"), OK);
         assert_int_equal(result(ac, node, &writer, REQUEST_UPDATE, "app/a", "two"), OK);
         assert_int_equal(result(ac, node, &writer, REQUEST_HISTORY, "app/a", NULL), OK);
@@ -89,7 +88,7 @@ static void
 records_are_for_operators(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 20);
+    struct actor_cluster *ac = cluster_of(20);
     assert_int_not_equal(result(ac, 1, &writer, REQUEST_RECORD_PUT, "_auth/policy/mine", "x"), OK);
     assert_int_not_equal(result(ac, 1, &writer, REQUEST_RECORD_GET, "_auth/policy/writers", NULL),
                          OK);
@@ -136,7 +135,7 @@ a_token_ends_itself_and_its_children(void **state)
 {
     (void)state;
     for (unsigned node = 0; node < NODES; node++) {
-        struct actor_cluster *ac = cluster_of(NODES, NODES, 40 + node);
+        struct actor_cluster *ac = cluster_of(40 + node);
         struct test_token child, absent;
         test_token_make(7, &child);
         test_token_make(8, &absent);
@@ -167,7 +166,7 @@ static void
 a_token_renews_itself_and_bears_children(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 50);
+    struct actor_cluster *ac = cluster_of(50);
     struct test_token parent, child;
     struct token record, changed;
     struct buf value = {0};
@@ -237,7 +236,7 @@ static void
 what_changes_counts_at_every_node(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 30);
+    struct actor_cluster *ac = cluster_of(30);
     assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
     records_put_policy(ac, "readers", NOBODY);
     for (unsigned node = 0; node < NODES; node++)
@@ -256,7 +255,7 @@ static void
 names_are_those_that_may_be_listed(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 40);
+    struct actor_cluster *ac = cluster_of(40);
     assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
     assert_int_equal(ac_create(ac, 1, "other", "1")->reply.err, OK);
     for (unsigned node = 0; node < NODES; node++) {
@@ -273,7 +272,7 @@ static void
 tokens_that_cannot_be_used(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 50);
+    struct actor_cluster *ac = cluster_of(50);
     struct test_token token, counted;
     test_token_make(5, &token);
     test_token_make(6, &counted);
@@ -293,7 +292,7 @@ static void
 holders_decide_by_themselves(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 60);
+    struct actor_cluster *ac = cluster_of(60);
     const struct membership *ms = node_membership(ac->nodes[1].node);
     struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1)};
     struct path path = {bytes_of_text("default"), bytes_of_text("app/a")};
@@ -332,7 +331,7 @@ static void
 callers_are_identities(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 70);
+    struct actor_cluster *ac = cluster_of(70);
     struct path path = {bytes_of_text("default"), bytes_of_text("app/a")};
     char memory[CALLER_BYTES];
     for (unsigned node = 0; node < NODES; node++) {
@@ -369,7 +368,7 @@ static void
 rules_for_addresses_hold(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 80);
+    struct actor_cluster *ac = cluster_of(80);
     assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
     assert_int_equal(ac_create(ac, 0, "app/hidden", "1")->reply.err, OK);
     records_put_policy(ac, "readers", OFFICE);
@@ -403,7 +402,7 @@ static void
 rules_for_hours_hold(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 90);
+    struct actor_cluster *ac = cluster_of(90);
     assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
     policy_of_hours(ac, MINUTES_PER_DAY - 60, 60);
     assert_int_equal(result(ac, 1, &reader, REQUEST_READ, "app/a", NULL), OK);
@@ -427,7 +426,7 @@ static void
 parts_of_batches_are_decided_one_by_one(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 100);
+    struct actor_cluster *ac = cluster_of(100);
     struct batch_item fine[] = {{.name = bytes_of_text("app/a")}};
     struct batch_item mixed[] = {{.name = bytes_of_text("app/a")}, {.name = bytes_of_text("x")}};
     struct batch_item absent[] = {{.name = bytes_of_text("app/a")},
@@ -455,7 +454,7 @@ static void
 operators_see_the_state_of_nodes(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 110);
+    struct actor_cluster *ac = cluster_of(110);
     const struct membership *ms = node_membership(ac->nodes[1].node);
     struct request status = {.kind = REQUEST_STATUS, .credential = bytes_of_text(writer.text)};
     struct request env = {.kind = REQUEST_ENV,
@@ -508,7 +507,7 @@ a_purged_tenant_is_emptied_by_operators(void **state)
     (void)state;
     static const enum change_kind others[] = {CHANGE_CREATE, CHANGE_UPDATE, CHANGE_ALTER,
                                               CHANGE_ERASE};
-    struct actor_cluster *ac = cluster_of(NODES, NODES, 120);
+    struct actor_cluster *ac = cluster_of(120);
     struct path path = {bytes_of_text("team"), bytes_of_text("app/a")};
     purge_team(ac, false);
     for (unsigned i = 0; i < NODES; i++)

@@ -61,8 +61,7 @@ put_issuer(struct actor_cluster *ac, const char *tenant, const struct key_pair *
 static struct actor_cluster *
 cluster_of(uint64_t seed, const struct key_pair *pair)
 {
-    struct ac_options options = {.nodes = NODES, .shares = NODES, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(NODES, seed);
     ac_run_ms(ac, 1000);
     records_put_tenant(ac, "default");
     records_put_tenant(ac, "elsewhere");

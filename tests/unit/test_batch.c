@@ -9,20 +9,6 @@
 
 #include "actor_cluster.h"
 
-static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .seed = seed};
-    return ac_new(&options);
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 static struct ac_request *
 send_read(struct actor_cluster *ac, unsigned node, const struct batch_item *items, size_t count)
 {
@@ -49,7 +35,7 @@ static void
 test_values_in_order(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 1);
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     ac_create(ac, 0, "b", "two");
     ac_create(ac, 1, "a", "one");
     ac_update(ac, 2, "a", "new one");
@@ -68,14 +54,14 @@ test_values_in_order(void **state)
         assert_int_equal(r->reply.items[2].version, 2);
         assert_int_equal(r->reply.items[2].valid_to_ms, 0);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_all_or_nothing(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 2);
+    struct actor_cluster *ac = ac_cluster_of(3, 2);
     ac_create(ac, 0, "a", "one");
     const struct batch_item items[] = {{.name = bytes_of_text("x")},
                                        {.name = bytes_of_text("a")},
@@ -85,7 +71,7 @@ test_all_or_nothing(void **state)
     assert_int_equal(r->reply.items[0].err, ERR_NOT_FOUND);
     assert_int_equal(r->reply.items[1].err, OK);
     assert_int_equal(r->reply.items[2].err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 /* As of a time: later versions are not seen, and what was there at no such time is not. */
@@ -93,7 +79,7 @@ static void
 test_at_a_time(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct batch_item items[] = {{.name = bytes_of_text("a")},
                                  {.name = bytes_of_text("b")},
                                  {.name = bytes_of_text("b"), .version = 2}};
@@ -118,14 +104,14 @@ test_at_a_time(void **state)
     }
     ac_delete(ac, 2, "a");
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &request))->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_largest(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 3);
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     struct batch_item items[BATCH_ITEMS_MAX];
     char names[BATCH_ITEMS_MAX][16];
     for (unsigned i = 0; i < BATCH_ITEMS_MAX; i++) {
@@ -137,7 +123,7 @@ test_largest(void **state)
     assert_int_equal(r->reply.err, OK);
     for (unsigned i = 0; i < BATCH_ITEMS_MAX; i++)
         assert_true(item_is(r, i, names[i]));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Of many, only the last changes while they are compared: those before it are not read again. */
@@ -145,7 +131,7 @@ static void
 test_last_of_many_changes(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 30);
+    struct actor_cluster *ac = ac_cluster_of(3, 30);
     struct batch_item items[30];
     char names[30][16];
     for (unsigned i = 0; i < 30; i++) {
@@ -164,14 +150,14 @@ test_last_of_many_changes(void **state)
     }
     assert_int_equal(r->reply.err, OK);
     assert_true(r->reply.items[29].version > 1);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_values_are_bounded_together(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 4);
+    struct actor_cluster *ac = ac_cluster_of(3, 4);
     char *big = calloc(1, BATCH_VALUES_BYTES_MAX / 2 + 2);
     assert_non_null(big);
     memset(big, 'x', BATCH_VALUES_BYTES_MAX / 2 + 1);
@@ -183,14 +169,14 @@ test_values_are_bounded_together(void **state)
     assert_int_equal(read_all(ac, 0, items, 2)->reply.err, OK);
     assert_int_equal(read_all(ac, 0, items, 3)->reply.err, ERR_TOO_LARGE);
     free(big);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_without_a_majority(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     ac_create(ac, 0, "a", "one");
     ac_create(ac, 0, "b", "one");
     ac_run_ms(ac, 2000);
@@ -202,7 +188,7 @@ test_without_a_majority(void **state)
     ac_run_ms(ac, 1000);
     assert_int_equal(read_all(ac, 0, items, 2)->reply.err, OK);
     assert_int_equal(node_in_flight(ac->nodes[0].node), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -214,7 +200,7 @@ snapshot_while_written(uint64_t seed)
 {
     static const struct batch_item items[] = {{.name = {(const uint8_t *)"b", 1}},
                                               {.name = {(const uint8_t *)"a", 1}}};
-    struct actor_cluster *ac = cluster_of(3, seed);
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
     struct ac_request *reads[40];
     size_t count = 0;
     ac_create(ac, 0, "a", "1");
@@ -237,7 +223,7 @@ snapshot_while_written(uint64_t seed)
                         r->reply.items[1].version);
     }
     assert_true(answered > 0);
-    end(ac);
+    ac_end(ac);
 }
 
 static void

@@ -14,20 +14,6 @@
         .name = bytes_of_text(text), .value = bytes_of_text(content)                               \
     }
 
-static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .seed = seed, .shares = nodes > 3 ? 3 : nodes};
-    return ac_new(&options);
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 static struct ac_request *
 send_batch(struct actor_cluster *ac, unsigned node, const struct batch_item *items, size_t count,
            const char *key)
@@ -72,7 +58,7 @@ test_all_are_created(void **state)
 {
     (void)state;
     for (unsigned nodes = 1; nodes <= 5; nodes++) {
-        struct actor_cluster *ac = cluster_of(nodes, nodes);
+        struct actor_cluster *ac = ac_cluster_placed(nodes, nodes > 3 ? 3 : nodes, nodes);
         const struct batch_item items[] = {ITEM("b", "two"), ITEM("a", "one"), ITEM("c/d", "")};
         struct ac_request *r = create_all(ac, 0, items, 3);
         assert_int_equal(r->reply.err, OK);
@@ -92,7 +78,7 @@ test_all_are_created(void **state)
         ac_run_ms(ac, 3000);
         assert_int_equal(unsettled(ac), 0);
         assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 0);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -100,7 +86,7 @@ static void
 test_one_exists(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 10);
+    struct actor_cluster *ac = ac_cluster_of(3, 10);
     const struct batch_item items[] = {ITEM("a", "1"), ITEM("b", "2"), ITEM("c", "3")};
     ac_create(ac, 1, "b", "old");
     struct ac_request *r = create_all(ac, 0, items, 3);
@@ -115,14 +101,14 @@ test_one_exists(void **state)
     ac_delete(ac, 0, "b");
     assert_int_equal(create_all(ac, 2, items, 3)->reply.err, OK);
     assert_true(has(ac, "b", "2"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_names_are_distinct(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 11);
+    struct actor_cluster *ac = ac_cluster_of(3, 11);
     const struct batch_item items[] = {ITEM("a", "1"), ITEM("b", "2"), ITEM("a", "3")};
     struct ac_request *r = create_all(ac, 0, items, 3);
     assert_int_equal(r->reply.err, ERR_REPEATED);
@@ -130,14 +116,14 @@ test_names_are_distinct(void **state)
     assert_int_equal(r->reply.items[1].err, OK);
     assert_int_equal(r->reply.items[2].err, ERR_REPEATED);
     assert_true(absent(ac, "a"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_largest(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(5, 12);
+    struct actor_cluster *ac = ac_cluster_placed(5, 3, 12);
     static struct batch_item items[BATCH_ITEMS_MAX];
     static char names[BATCH_ITEMS_MAX][16];
     for (unsigned i = 0; i < BATCH_ITEMS_MAX; i++) {
@@ -152,7 +138,7 @@ test_largest(void **state)
     assert_int_equal(unsettled(ac), 0);
     assert_int_equal(create_all(ac, 1, items, BATCH_ITEMS_MAX)->reply.err, ERR_ALREADY_EXISTS);
     assert_int_equal(node_in_flight(ac->nodes[0].node), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* More jobs than the node has are not begun. */
@@ -160,7 +146,7 @@ static void
 test_too_many_at_once(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 13);
+    struct actor_cluster *ac = ac_cluster_of(3, 13);
     static struct batch_item items[3][BATCH_ITEMS_MAX];
     static char names[3][BATCH_ITEMS_MAX][16];
     struct ac_request *r[3];
@@ -177,7 +163,7 @@ test_too_many_at_once(void **state)
     assert_int_equal(r[2]->reply.err, ERR_BUSY);
     ac_run_ms(ac, 6000);
     assert_int_equal(create_all(ac, 0, items[2], BATCH_ITEMS_MAX)->reply.err, OK);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- crashes between any two steps ---- */
@@ -203,7 +189,7 @@ stop_filter(void *context, unsigned from, unsigned to, const struct msg *msg)
 static bool
 crash_at(uint64_t seed, struct stop stop, bool deleted_before)
 {
-    struct actor_cluster *ac = cluster_of(3, seed);
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
     const struct batch_item items[] = {ITEM("a", "1"), ITEM("b", "2"), ITEM("c", "3")};
     if (deleted_before) {
         ac_create(ac, 1, "b", "old");
@@ -241,7 +227,7 @@ crash_at(uint64_t seed, struct stop stop, bool deleted_before)
         assert_int_equal(ac_create(ac, 0, "a", "new")->reply.err, OK);
         assert_int_equal(create_all(ac, 0, items + 1, 2)->reply.err, OK);
     }
-    end(ac);
+    ac_end(ac);
     return all;
 }
 
@@ -283,7 +269,7 @@ no_record(void *context, unsigned from, unsigned to, const struct msg *msg)
 static struct held
 held_open(uint64_t seed)
 {
-    struct held h = {.ac = cluster_of(3, seed)};
+    struct held h = {.ac = ac_cluster_of(3, seed)};
     h.ac->filter = no_record;
     h.batch = send_batch(h.ac, 0, two, 2, "");
     ac_run_ms(h.ac, 50);
@@ -303,7 +289,7 @@ test_readers_do_not_see_what_is_undecided(void **state)
         assert_int_equal(ac_wait(h.ac, ac_send(h.ac, node, &history))->reply.err, ERR_NOT_FOUND);
     }
     assert_false(h.batch->done);
-    end(h.ac);
+    ac_end(h.ac);
 }
 
 static void
@@ -319,7 +305,7 @@ test_a_writer_aborts_it_after_the_lease(void **state)
     assert_int_equal(h.batch->reply.err, ERR_CONTENDED);
     assert_true(has(h.ac, "a", "mine"));
     assert_true(absent(h.ac, "b"));
-    end(h.ac);
+    ac_end(h.ac);
 }
 
 static void
@@ -337,14 +323,14 @@ test_outcome_unknown_without_the_record(void **state)
     assert_int_equal(unsettled(h.ac), 0);
     assert_true(absent(h.ac, "a"));
     assert_true(absent(h.ac, "b"));
-    end(h.ac);
+    ac_end(h.ac);
 }
 
 static void
 test_no_majority(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 23);
+    struct actor_cluster *ac = ac_cluster_of(3, 23);
     ac_isolate(ac, 0, true);
     ac_run_ms(ac, 100);
     struct ac_request *r = create_all(ac, 0, two, 2);
@@ -354,7 +340,7 @@ test_no_majority(void **state)
     ac_run_ms(ac, 3000);
     assert_int_equal(node_in_flight(ac->nodes[0].node), 0);
     assert_int_equal(create_all(ac, 0, two, 2)->reply.err, OK);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- one after the other, and at once ---- */
@@ -363,7 +349,7 @@ static void
 test_same_key(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 30);
+    struct actor_cluster *ac = ac_cluster_of(3, 30);
     const struct batch_item other[] = {ITEM("a", "1"), ITEM("b", "other")};
     const struct batch_item more[] = {ITEM("a", "1"), ITEM("b", "2"), ITEM("c", "3")};
     struct ac_request *first = ac_wait(ac, send_batch(ac, 0, two, 2, "key"));
@@ -386,7 +372,7 @@ test_same_key(void **state)
     ac_delete(ac, 0, "a");
     assert_int_equal(ac_wait(ac, send_batch(ac, 1, two, 2, "key"))->reply.err, OK);
     assert_true(absent(ac, "a"));
-    end(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -403,7 +389,7 @@ static void
 test_same_key_in_between(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 32);
+    struct actor_cluster *ac = ac_cluster_of(3, 32);
     ac->filter = no_votes_of_1_for_b;
     struct ac_request *slow = send_batch(ac, 1, two, 2, "key");
     ac_run_ms(ac, 50);
@@ -413,7 +399,7 @@ test_same_key_in_between(void **state)
     assert_int_equal(ac_wait(ac, slow)->reply.err, OK);
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(slow->reply.items[i].valid_from_ms, fast->reply.items[i].valid_from_ms);
-    end(ac);
+    ac_end(ac);
 }
 
 /* An aborted attempt under a key has not happened. */
@@ -421,7 +407,7 @@ static void
 test_same_key_after_an_abort(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 31);
+    struct actor_cluster *ac = ac_cluster_of(3, 31);
     ac->filter = no_record;
     struct ac_request *r = send_batch(ac, 0, two, 2, "key");
     ac_run_ms(ac, 100);
@@ -436,7 +422,7 @@ test_same_key_after_an_abort(void **state)
     ac_heal(ac);
     ac_run_ms(ac, 4000);
     assert_int_equal(unsettled(ac), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Overlapping batches at all nodes at once, with other changes: for each name one of them wins. */
@@ -444,7 +430,7 @@ static void
 overlap(uint64_t seed, unsigned *created)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
-    struct actor_cluster *ac = cluster_of(3, seed);
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
     struct batch_item items[6][3];
     char values[6][4];
     struct ac_request *r[6];
@@ -471,7 +457,7 @@ overlap(uint64_t seed, unsigned *created)
     }
     ac_run_ms(ac, 4000);
     assert_int_equal(unsettled(ac), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 static void

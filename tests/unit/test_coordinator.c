@@ -785,8 +785,7 @@ static void
 test_no_share_is_left_behind(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 3, .seed = 15};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 15);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     for (unsigned i = 0; i < 3; i++) /* until the node keeps the share of its own for readers */
         assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));

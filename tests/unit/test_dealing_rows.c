@@ -27,13 +27,6 @@ cluster_of(bool apart, uint64_t seed)
     return ac_new(&options);
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 /* All nodes start anew, as another release. */
 static void
 restart_as(struct actor_cluster *ac, bool apart)
@@ -131,7 +124,7 @@ test_small_and_large(void **state)
     assert_int_equal(ac_delete(ac, 2, "a")->reply.err, OK);
     ac_run_ms(ac, 2000);
     nothing_is_left(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A reader looks for the row of a dealing only where the version row has none. */
@@ -153,7 +146,7 @@ test_looked_for_where_it_may_be(void **state)
         uint64_t once = ac->dealings_asked;
         assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
         assert_int_equal(ac->dealings_asked, once);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -221,7 +214,7 @@ both_forms(bool apart_first)
     assert_int_equal(ac_delete(ac, 1, "a")->reply.err, OK);
     ac_run_ms(ac, 3000);
     nothing_is_left(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -256,7 +249,7 @@ test_destroyed_without_a_share(void **state)
     ac_run_ms(ac, 200);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_DEALING), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- a version that is there in both ---- */
@@ -298,7 +291,7 @@ test_in_both(void **state)
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "one"));
     ac_start(ac, 0);
     ac_run_ms(ac, 3000);
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -336,7 +329,7 @@ test_handed_over_where_it_rots(void **state)
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "one"));
     ac_start(ac, 0);
     ac_run_ms(ac, 3000);
-    end(ac);
+    ac_end(ac);
 }
 
 int

@@ -39,9 +39,8 @@ put_tenant(struct actor_cluster *ac, uint64_t requests_per_second)
 static void
 open_door(struct fixture *f, uint64_t seed, const struct door_limits *limits)
 {
-    struct ac_options options = {.nodes = NODES, .shares = NODES, .seed = seed};
     memset(f, 0, sizeof(*f));
-    f->ac = ac_new(&options);
+    f->ac = ac_cluster_of(NODES, seed);
     ac_run_ms(f->ac, 1000);
     records_put_tenant(f->ac, "default");
     records_put_policy(f->ac, "readers", READERS);

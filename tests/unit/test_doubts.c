@@ -20,13 +20,6 @@ cluster(unsigned nodes, uint64_t seed)
     return ac;
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 /* The node is down, and stays so. */
 static void
 rot(struct actor_cluster *ac, unsigned node, const char *name, bool noticed_by_store)
@@ -113,7 +106,7 @@ comes_back(bool noticed_by_store)
     assert_true(exists(ac, 1, "a", "two"));
     assert_int_equal(ac_create(ac, 1, "b", "new")->reply.err, OK);
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -156,7 +149,7 @@ test_silent_on_one_path(void **state)
     assert_true(exists(ac, 1, "a", "one"));
     assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
     assert_true(exists(ac, 0, "b", "most"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* What it accepted and forgot was acknowledged: nobody gets to see what was there before. */
@@ -185,7 +178,7 @@ test_acknowledged_and_forgotten(void **state)
     assert_true(exists(ac, 1, "a", "two"));
     assert_true(exists(ac, 2, "a", "two"));
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A lost store gets everything from a helper but the path of which the helper's row is rotten. */
@@ -227,7 +220,7 @@ test_helper_with_a_rotten_path(void **state)
     ac_run_ms(ac, 5000);
     assert_int_equal(in_doubt(ac, 1), 1); /* that survives a restart */
     assert_true(is_silent(ac, 1, "a"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* With five nodes two may forget, by whatever means; each gets it back. */
@@ -259,7 +252,7 @@ test_two_of_five(void **state)
     for (unsigned i = 0; i < 5; i++)
         assert_true(i == 2 || (exists(ac, i, "a", "two") && exists(ac, i, "b", "other")));
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Each of two nodes has forgotten another path: both are whole again. */
@@ -286,7 +279,7 @@ test_two_paths_of_two_nodes(void **state)
     assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "b", "more")->reply.err, OK);
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -333,7 +326,7 @@ test_nobody_has_it(void **state)
     assert_int_equal(ac_create(ac, 1, "a", "one")->reply.err, OK);
     assert_true(exists(ac, 2, "a", "one"));
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* More rotten paths than there is room for: everything is handed over, as to a lost store. */
@@ -363,7 +356,7 @@ test_too_many(void **state)
         assert_true(exists(ac, 1, name, "some"));
     }
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 int

@@ -24,19 +24,11 @@ struct several {
 static struct actor_cluster *
 cluster(uint64_t seed)
 {
-    struct ac_options options = {.nodes = NODES, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(NODES, seed);
     ac_run_ms(ac, 300);
     assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
     ac_run_ms(ac, 300);
     return ac;
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
 }
 
 static void
@@ -102,7 +94,7 @@ test_one_change(void **state)
     for (unsigned i = 0; i < NODES; i++)
         assert_whole(ac, i, 2, 1 + MANY);
     assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], MANY - 1);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Those under a key, those that expect a version, and whoever may not. */
@@ -129,7 +121,7 @@ test_others_are_made_alone(void **state)
     assert_int_not_equal(r[3]->reply.err, OK);
     assert_int_equal(ac_read(ac, 1, "a")->reply.version, 4);
     assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], 1);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -152,7 +144,7 @@ test_behind_a_deletion(void **state)
     assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
     for (unsigned i = 0; i < NODES; i++)
         assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* As many as are kept at most; and what falls out goes at every node. */
@@ -185,7 +177,7 @@ test_versions_fall_out(void **state)
     ac_run_ms(ac, 3000);
     for (unsigned i = 0; i < NODES; i++)
         assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 3);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Who was away gets every version from escrow. */
@@ -213,7 +205,7 @@ test_one_is_away(void **state)
     ac_run_ms(ac, 1500);
     assert_made(ac, &s, 2, 2);
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- lost messages ---- */
@@ -264,7 +256,7 @@ finish_from(uint64_t seed, unsigned holder)
     ac_run_ms(ac, 6000);
     for (unsigned i = 0; i < NODES; i++)
         assert_whole(ac, i, 2, 1 + MANY);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -303,7 +295,7 @@ test_rival_finishes(void **state)
     bool before = s.requests[0]->reply.version == 2;
     assert_int_equal(rival->reply.version, before ? 2 + MANY : 2);
     assert_made(ac, &s, 2, before ? 2 : 3);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A rival does not see it, and writes something else: it is made anew, on top of that. */
@@ -330,7 +322,7 @@ test_rival_passes(void **state)
     ac_run_ms(ac, 6000);
     for (unsigned i = 0; i < NODES; i++)
         assert_whole(ac, i, 3, 2 + MANY);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Fewer versions are kept since: who had no part in the first attempt is told that nothing happened. */
@@ -359,7 +351,7 @@ test_fewer_are_kept_since(void **state)
     for (unsigned i = 1; i < MANY; i++)
         assert_int_equal(s.requests[i]->reply.err, ERR_CONTENDED);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), s.values[0]));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Nobody answers any more: what became of any of them is not known, and none is told that it failed. */
@@ -385,7 +377,7 @@ test_deadline(void **state)
     ac_heal(ac);
     assert_int_equal(ac_update(ac, 1, "a", "later")->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "later"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* A replica that is restarted in between has all of it on its disk, or nothing. */
@@ -407,7 +399,7 @@ test_replica_restarts(void **state)
         ac_run_ms(ac, 8000);
         for (unsigned i = 0; i < NODES; i++)
             assert_whole(ac, i, 2, 1 + MANY);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -484,7 +476,7 @@ test_forged(void **state)
         assert_int_equal(f.refused, 1);
         assert_made(ac, &s, 1, 2);
         buf_close(&f.frame);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -512,7 +504,7 @@ test_not_ahead_of_the_clock(void **state)
     struct ac_request *read = ac_wait(ac, ac_send(ac, 0, &now));
     assert_int_equal(read->reply.err, OK);
     assert_int_equal(read->reply.version, 1 + 60 * GROUP_VERSIONS_MAX);
-    end(ac);
+    ac_end(ac);
 }
 
 /* It is at one node, and another head is chosen in its place: nothing is left of any of it. */
@@ -536,7 +528,7 @@ test_replaced(void **state)
     ac_run_ms(ac, 12000);
     for (unsigned i = 0; i < NODES; i++)
         assert_whole(ac, i, 2, 2);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Deleted at once, while one of the nodes has missed all of it: no node keeps a row or a box. */
@@ -570,7 +562,7 @@ test_deleted_at_once(void **state)
         } else {
             assert_int_equal(deletion->reply.err, ERR_NO_QUORUM);
         }
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -598,7 +590,7 @@ made_in(unsigned nodes, bool dealings_apart, const char *value)
     for (unsigned i = 0; i < nodes; i++)
         assert_whole(ac, i, 3, 2 + GROUP_VERSIONS_MAX);
     assert_int_equal(ac->nodes[0].metrics.counters[METRIC_updates_grouped], GROUP_VERSIONS_MAX - 1);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -643,7 +635,7 @@ test_stores_lost(void **state)
         ac_run_ms(ac, 1500);
         assert_made(ac, &s, 2, 2);
         ac_heal(ac);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -679,7 +671,7 @@ test_one_is_destroyed(void **state)
         else
             assert_true(ac_value_is(found, s.values[i]));
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -713,7 +705,7 @@ later_ones(uint64_t seed, bool finished)
     assert_made(ac, &s, 2, first);
     assert_made(ac, &later, 2, second);
     assert_true(second >= first + 3);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -807,7 +799,7 @@ test_first_round_is_finished(void **state)
     wait_several(ac, &later);
     assert_made(ac, &s, r.replicas[2], 2);
     assert_made(ac, &later, r.replicas[2], 5);
-    end(ac);
+    ac_end(ac);
 }
 
 /* An update whose chain leaves out what was there before it: that would all be dropped. */
@@ -859,7 +851,7 @@ test_broken_chain(void **state)
     ac_run_ms(ac, 3000);
     assert_whole(ac, 1, 2, 2);
     buf_close(&f.frame);
-    end(ac);
+    ac_end(ac);
 }
 
 int

@@ -7,20 +7,6 @@
 
 #include "actor_cluster.h"
 
-static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .seed = seed};
-    return ac_new(&options);
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 static struct ac_request *
 keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *key,
       const char *value)
@@ -43,7 +29,7 @@ static void
 test_first_answer_everywhere(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 1);
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k1", "one");
     struct ac_request *changed = keyed(ac, 1, REQUEST_UPDATE, "k2", "two");
     for (unsigned i = 0; i < 3; i++) {
@@ -52,14 +38,14 @@ test_first_answer_everywhere(void **state)
     }
     assert_int_equal(ac_read(ac, 2, "a/b")->reply.version, 2);
     assert_int_equal(keyed(ac, 2, REQUEST_CREATE, "k3", "one")->reply.err, ERR_ALREADY_EXISTS);
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_after_all_nodes_restarted(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 2);
+    struct actor_cluster *ac = ac_cluster_of(3, 2);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     for (unsigned i = 0; i < 3; i++)
         ac_crash(ac, i);
@@ -67,7 +53,7 @@ test_after_all_nodes_restarted(void **state)
         ac_start(ac, i);
     ac_run_ms(ac, 2000);
     assert_first_answer(made, keyed(ac, 2, REQUEST_CREATE, "k", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 static bool
@@ -83,7 +69,7 @@ test_no_memory_to_compare(void **state)
 {
     (void)state;
     static const struct maybe oracle = {NULL, no_memory_for_shares};
-    struct actor_cluster *ac = cluster_of(3, 8);
+    struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     ac->maybe = &oracle;
     struct ac_request *again = keyed(ac, 1, REQUEST_CREATE, "k", "one");
@@ -91,14 +77,14 @@ test_no_memory_to_compare(void **state)
     assert_int_equal(again->reply.phase, PHASE_WRITING);
     ac->maybe = NULL;
     assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
 test_another_request_under_the_key(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 3);
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k", "one")->reply.err, OK);
     assert_int_equal(keyed(ac, 1, REQUEST_CREATE, "k", "two")->reply.err, ERR_KEY_REUSED);
     assert_int_equal(keyed(ac, 1, REQUEST_UPDATE, "k", "one")->reply.err, ERR_KEY_REUSED);
@@ -118,7 +104,7 @@ test_another_request_under_the_key(void **state)
     update.expected_version = 2;
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &update))->reply.err, ERR_KEY_REUSED);
     assert_true(ac_value_is(ac_read(ac, 0, "a/b"), "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* A version that is no longer the latest is compared as well. */
@@ -126,13 +112,13 @@ static void
 test_older_version_is_compared(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(5, 4);
+    struct actor_cluster *ac = ac_cluster_of(5, 4);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(ac_update(ac, i, "a/b", "later")->reply.err, OK);
     assert_first_answer(made, keyed(ac, 3, REQUEST_CREATE, "k", "one"));
     assert_int_equal(keyed(ac, 3, REQUEST_CREATE, "k", "later")->reply.err, ERR_KEY_REUSED);
-    end(ac);
+    ac_end(ac);
 }
 
 /* What has been erased cannot be compared: the first result is answered, and nothing is made. */
@@ -140,7 +126,7 @@ static void
 test_after_deletion(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     struct ac_request *gone = keyed(ac, 0, REQUEST_DELETE, "d", NULL);
     assert_int_equal(gone->reply.err, OK);
@@ -157,7 +143,7 @@ test_after_deletion(void **state)
     assert_int_equal(again->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 0, "a/b"), "new"));
     assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* The first attempt's node dies at any moment; the key settles at another what became of it. */
@@ -166,7 +152,7 @@ test_settles_what_was_unknown(void **state)
 {
     (void)state;
     for (uint64_t us = 0; us < 3000; us += 100) {
-        struct actor_cluster *ac = cluster_of(3, 100 + us);
+        struct actor_cluster *ac = ac_cluster_of(3, 100 + us);
         struct request request = ac_make(REQUEST_CREATE, "a/b", "one");
         request.idempotency_key = bytes_of_text("k");
         (void)ac_send(ac, 0, &request);
@@ -180,7 +166,7 @@ test_settles_what_was_unknown(void **state)
         assert_first_answer(settled, keyed(ac, 2, REQUEST_CREATE, "k", "one"));
         struct request ask = ac_make(REQUEST_HISTORY, "a/b", NULL);
         assert_int_equal(ac_wait(ac, ac_send(ac, 2, &ask))->reply.row_count, 1);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -198,7 +184,7 @@ static void
 test_created_anew_while_compared(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 6);
+    struct actor_cluster *ac = ac_cluster_of(3, 6);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     struct request request = ac_make(REQUEST_CREATE, "a/b", "one");
     request.idempotency_key = bytes_of_text("k");
@@ -211,7 +197,7 @@ test_created_anew_while_compared(void **state)
     ac->filter = NULL;
     assert_first_answer(made, ac_wait(ac, again));
     assert_true(ac_value_is(ac_read(ac, 1, "a/b"), "other"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Two nodes at once: one change, and both are told of it. */
@@ -220,7 +206,7 @@ test_same_key_at_two_nodes_at_once(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct actor_cluster *ac = cluster_of(3, seed);
+        struct actor_cluster *ac = ac_cluster_of(3, seed);
         struct request request = ac_make(REQUEST_CREATE, "a/b", "one");
         request.idempotency_key = bytes_of_text("k");
         struct ac_request *one = ac_send(ac, 0, &request);
@@ -228,7 +214,7 @@ test_same_key_at_two_nodes_at_once(void **state)
         ac_wait(ac, one);
         ac_wait(ac, two);
         assert_first_answer(one, two);
-        end(ac);
+        ac_end(ac);
     }
 }
 

@@ -67,8 +67,7 @@ read_with_token(struct actor_cluster *ac, unsigned node)
 static struct actor_cluster *
 cluster_of(unsigned nodes, unsigned shares, uint64_t seed)
 {
-    struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_placed(nodes, shares, seed);
     ac_run_ms(ac, 1000); /* everybody has a lease */
     return ac;
 }

@@ -141,19 +141,12 @@ shows(struct actor_cluster *ac, unsigned node, const char *prefix, const char *e
     }
 }
 
-static struct actor_cluster *
-cluster(unsigned nodes, unsigned shares, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .shares = shares, .seed = seed};
-    return ac_new(&options);
-}
-
 /* The order is that of the bytes, whatever the lengths; other tenants and batches are not shown. */
 static void
 test_order(void **state)
 {
     static const char *const names[] = {"b", "a", "a/b", "ab", "a-b", "B", "a/b/c", "z", "abc"};
-    struct actor_cluster *ac = cluster(NODES, SHARES, 1);
+    struct actor_cluster *ac = ac_cluster_placed(NODES, SHARES, 1);
     struct batch_item items[] = {{.name = bytes_of_text("m1"), .value = bytes_of_text("x")},
                                  {.name = bytes_of_text("m2"), .value = bytes_of_text("y")}};
     struct request batch = ac_make(REQUEST_BATCH_CREATE, "", NULL);
@@ -182,8 +175,7 @@ test_order(void **state)
     assert_int_equal(ac_create(ac, 2, "z", "again")->reply.err, OK);
     shows(ac, 1, "m", "m1 m2 ");
     shows(ac, 1, "z", "z ");
-    checks_at_end(&ac->checks);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* More names than any page of a node holds, most of them deleted. */
@@ -191,7 +183,7 @@ static void
 test_many(void **state)
 {
     enum { NAMES = 700 };
-    struct actor_cluster *ac = cluster(NODES, SHARES, 2);
+    struct actor_cluster *ac = ac_cluster_placed(NODES, SHARES, 2);
     struct buf expected = {0};
     char name[32];
     (void)state;
@@ -218,7 +210,7 @@ test_many(void **state)
 static void
 test_quorum(void **state)
 {
-    struct actor_cluster *ac = cluster(NODES, SHARES, 3);
+    struct actor_cluster *ac = ac_cluster_placed(NODES, SHARES, 3);
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "v")->reply.err, OK);
     assert_int_equal(ac_create(ac, 1, "b", "v")->reply.err, OK);
@@ -258,7 +250,7 @@ test_unfinished(void **state)
 {
     (void)state;
     for (unsigned seed = 10; seed < 16; seed++) {
-        struct actor_cluster *ac = cluster(3, 3, seed);
+        struct actor_cluster *ac = ac_cluster_of(3, seed);
         struct only only = {.to = UINT64_C(1) << seed % 3, .name = "half"};
         unsigned away = (seed / 3) % 3;
         ac->filter = writes_only_to;
@@ -289,7 +281,7 @@ test_unfinished(void **state)
 static void
 test_old_heads(void **state)
 {
-    struct actor_cluster *ac = cluster(3, 3, 20);
+    struct actor_cluster *ac = ac_cluster_of(3, 20);
     (void)state;
     assert_int_equal(ac_create(ac, 0, "gone", "v")->reply.err, OK);
     assert_int_equal(ac_create(ac, 0, "stays", "v")->reply.err, OK);
@@ -310,7 +302,7 @@ test_old_heads(void **state)
 static void
 test_lost_store(void **state)
 {
-    struct actor_cluster *ac = cluster(3, 3, 30);
+    struct actor_cluster *ac = ac_cluster_of(3, 30);
     (void)state;
     for (unsigned i = 0; i < 20; i++) {
         char name[16];
@@ -339,7 +331,7 @@ test_lost_store(void **state)
 static void
 test_old_store(void **state)
 {
-    struct actor_cluster *ac = cluster(3, 3, 40);
+    struct actor_cluster *ac = ac_cluster_of(3, 40);
     struct row_key mark;
     (void)state;
     for (unsigned i = 0; i < 150; i++) {
@@ -378,7 +370,7 @@ lying(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_answers_that_do_not_fit(void **state)
 {
-    struct actor_cluster *ac = cluster(3, 3, 50);
+    struct actor_cluster *ac = ac_cluster_of(3, 50);
     unsigned seen = 0;
     struct msg bad = {.kind = MSG_SCANNED, .op = 12345};
     struct msg scan = {.kind = MSG_SCAN, .op = 1, .u.scan = {.tenant = bytes_of_text("A b")}};
@@ -410,7 +402,7 @@ test_few_of_many(void **state)
                                 "{\"path\":\"app/**\",\"capabilities\":[\"list\"]},"
                                 "{\"path\":\"mid/one\",\"capabilities\":[\"list\"]},"
                                 "{\"path\":\"b/**\",\"capabilities\":[\"read\"]}]}";
-    struct actor_cluster *ac = cluster(NODES, SHARES, 1);
+    struct actor_cluster *ac = ac_cluster_placed(NODES, SHARES, 1);
     struct test_token token;
 
     (void)state;
@@ -476,7 +468,7 @@ static void
 test_rights_end_on_the_way(void **state)
 {
     enum { TTL_S = 30 };
-    struct actor_cluster *ac = cluster(3, 3, 1);
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     struct lister *l = calloc(1, sizeof(*l));
     struct metrics *metrics = calloc(1, sizeof(*metrics));
     struct test_token token;

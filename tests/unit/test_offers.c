@@ -59,10 +59,9 @@ on_frame(void *context, unsigned from, unsigned to, const struct msg *msg)
 static struct watch *
 watch_new(unsigned nodes, uint64_t seed)
 {
-    struct ac_options options = {.nodes = nodes, .seed = seed};
     struct watch *w = calloc(1, sizeof(*w));
     assert_non_null(w);
-    w->ac = ac_new(&options);
+    w->ac = ac_cluster_of(nodes, seed);
     ac_run_ms(w->ac, 600);
     w->ac->filter = on_frame;
     w->ac->filter_context = w;
@@ -488,8 +487,7 @@ static void
 test_refused_then_written(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 4, .shares = NODES, .seed = 90};
-    struct refusals h = {.ac = ac_new(&options)};
+    struct refusals h = {.ac = ac_cluster_placed(4, NODES, 90)};
     struct replicas replicas;
     char name[8] = "a";
     for (;; name[0]++) { /* one that node 3 does not keep */

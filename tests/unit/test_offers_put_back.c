@@ -38,9 +38,8 @@ on_frame(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 begin(struct scene *s, uint64_t seed)
 {
-    struct ac_options options = {.nodes = NODES, .shares = SHARES, .seed = seed};
     unsigned others[NODES] = {0}, count = 0;
-    *s = (struct scene){.ac = ac_new(&options), .quiet = true};
+    *s = (struct scene){.ac = ac_cluster_placed(NODES, SHARES, seed), .quiet = true};
     membership_replicas(node_membership(s->ac->nodes[0].node), ac_path("a"), &s->replicas);
     for (unsigned i = 0; i < NODES; i++) {
         if (replicas_index(&s->replicas, (uint8_t)i) < 0)

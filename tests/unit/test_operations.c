@@ -9,13 +9,6 @@
 #include "actor_cluster.h"
 #include "proto/op_id.h"
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 static struct ac_request *
 keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *key,
       const char *value)
@@ -61,7 +54,7 @@ static void
 test_one_of_each_node(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = ac_new(&(struct ac_options){.nodes = 3, .seed = 1});
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     assert_int_equal(ac_create(ac, 0, "a/b", "one")->reply.err, OK);
     for (unsigned i = 0; i < 30; i++)
         assert_int_equal(ac_update(ac, i % 3, "a/b", "more")->reply.err, OK);
@@ -70,7 +63,7 @@ test_one_of_each_node(void **state)
     assert_int_equal(remembered(ac, 0), 3);
     assert_int_equal(ac_create(ac, 2, "a/b", "anew")->reply.err, OK);
     assert_int_equal(remembered(ac, 0), 3);
-    end(ac);
+    ac_end(ac);
 }
 
 /* However many changes without a key come after it, one with a key is remembered. */
@@ -78,7 +71,7 @@ static void
 test_keyed_is_not_crowded_out(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = ac_new(&(struct ac_options){.nodes = 3, .seed = 2});
+    struct actor_cluster *ac = ac_cluster_of(3, 2);
     struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
     assert_int_equal(made->reply.err, OK);
     for (unsigned i = 0; i < 100; i++)
@@ -89,7 +82,7 @@ test_keyed_is_not_crowded_out(void **state)
     assert_int_equal(again->reply.version, 1);
     assert_int_equal(again->reply.valid_from_ms, made->reply.valid_from_ms);
     assert_int_equal(ac_read(ac, 0, "a/b")->reply.version, 101);
-    end(ac);
+    ac_end(ac);
 }
 
 /* KEYED_OPS_MAX of them, and those without a key beside them. */
@@ -97,7 +90,7 @@ static void
 test_keyed_are_counted_apart(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = ac_new(&(struct ac_options){.nodes = 3, .seed = 3});
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k0", "0")->reply.err, OK);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_update(ac, i, "a/b", "more")->reply.err, OK);
@@ -112,7 +105,7 @@ test_keyed_are_counted_apart(void **state)
     assert_int_equal(remembered(ac, 0), KEYED_OPS_MAX + 3);
     assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k0", "0")->reply.err, ERR_ALREADY_EXISTS);
     assert_int_equal(keyed(ac, 0, REQUEST_UPDATE, "k1", "k1")->reply.version, 5);
-    end(ac);
+    ac_end(ac);
 }
 
 /* What the coordinator at node 0 waits for in vain: that it has been written, and new votes. */
@@ -135,7 +128,7 @@ drop_answers(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 in_doubt(enum request_kind kind, uint64_t seed, unsigned changes)
 {
-    struct actor_cluster *ac = ac_new(&(struct ac_options){.nodes = 3, .seed = seed});
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
     assert_int_equal(ac_create(ac, 1, "a/b", "one")->reply.err, OK);
     struct request request = ac_make(kind, "a/b", kind == REQUEST_UPDATE ? "mine" : NULL);
     struct vain vain = {.votes = false};
@@ -162,7 +155,7 @@ in_doubt(enum request_kind kind, uint64_t seed, unsigned changes)
     struct ac_request *read = ac_read(ac, 2, "a/b");
     assert_int_equal(read->reply.version, versions);
     assert_true(ac_value_is(read, "more"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void

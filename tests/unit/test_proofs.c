@@ -47,10 +47,9 @@ watch(void *context, unsigned from, unsigned to, const struct msg *msg)
 static struct scene *
 scene_new(uint64_t seed)
 {
-    struct ac_options options = {.nodes = 3, .seed = seed};
     struct scene *s = calloc(1, sizeof(*s));
     assert_non_null(s);
-    s->ac = ac_new(&options);
+    s->ac = ac_cluster_of(3, seed);
     ac_run_ms(s->ac, 300);
     s->ac->filter = watch;
     s->ac->filter_context = s;

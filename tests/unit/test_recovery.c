@@ -13,17 +13,9 @@
 static struct actor_cluster *
 cluster(unsigned nodes, uint64_t seed)
 {
-    struct ac_options options = {.nodes = nodes, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(nodes, seed);
     ac_run_ms(ac, 600);
     return ac;
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
 }
 
 static uint64_t
@@ -98,7 +90,7 @@ test_chosen_with_the_lost_store(void **state)
         assert_true(ac_path_row(ac, 1, "a", &row, &head));
         assert_int_equal(head.version, 2);
         assert_true(exists(ac, 1, "a", "two"));
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -119,7 +111,7 @@ test_three_nodes_need_both_others(void **state)
     ac_start(ac, 0);
     assert_true(recovers(ac, 1, 5000));
     assert_true(exists(ac, 1, "a", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -141,7 +133,7 @@ test_two_of_five(void **state)
     ac_crash(ac, 3);
     ac_run_ms(ac, 1000);
     assert_true(exists(ac, 4, "a", "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* More than n - m: nobody can hand over, every answer is an error, and the node says why. */
@@ -190,7 +182,7 @@ test_lost_twice(void **state)
     assert_true(recovers(ac, 1, 5000));
     assert_true(incarnation(ac, 1) >= 4);
     assert_true(exists(ac, 1, "a", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* Many pages, a helper and then the node itself go down in the middle, and frames are lost. */
@@ -198,8 +190,7 @@ static void
 test_crashes_in_the_middle(void **state)
 {
     (void)state;
-    struct ac_options options = {.nodes = 3, .seed = 7};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 7);
     char name[16], value[16];
     for (unsigned i = 0; i < 80; i++) {
         snprintf(name, sizeof(name), "p%u", i);
@@ -234,7 +225,7 @@ test_crashes_in_the_middle(void **state)
         assert_int_equal(head.version, 2);
         assert_int_equal(ac_update(ac, 1, name, "new")->reply.err, OK);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* The copy is from the same life of the process: only the sequence that the peers remember tells. */
@@ -263,7 +254,7 @@ test_rolled_back(void **state)
         ac_crash(ac, 0);
         ac_run_ms(ac, 12000);
         assert_true(exists(ac, 2, "a", "two"));
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -299,7 +290,7 @@ test_rolled_back_and_rotten(void **state)
     struct bytes value;
     assert_true(ac_get(ac, 1, &key, &value));
     assert_false(bytes_equal(value, bytes_of_text(ac_unreadable)));
-    end(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -333,7 +324,7 @@ test_helper_is_rotten(void **state)
     assert_int_equal(ac_rows(ac, 1, ROW_NEED), 1);
     ac->filter = NULL;
     assert_true(recovers(ac, 1, 5000));
-    end(ac);
+    ac_end(ac);
 }
 
 /* A peer that was away comes back and remembers more, when the node has served for a while. */
@@ -363,7 +354,7 @@ test_noticed_late(void **state)
     ac_run_ms(ac, 2000);
     assert_int_equal(incarnation(ac, 1), 2);
     assert_true(exists(ac, 1, "b", "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* What was deleted lies in the copy that was put back, boxes and all. It must not come back. */
@@ -399,7 +390,7 @@ test_deleted_stays_deleted(void **state)
     assert_true(exists(ac, 1, "b", "again"));
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_ERASURE), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- an unfinished change among what is handed over ---- */
@@ -452,7 +443,7 @@ test_unfinished(void **state)
     assert_int_equal(row.state, STATE_CHOSEN);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_BOXES), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- an unfinished change of which there is no whole copy ---- */
@@ -519,7 +510,7 @@ no_whole_copy(enum row_table table, bool flipped)
     assert_true(exists(ac, 2, "a", "one"));
     assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
     ac_heal(ac);
-    end(ac);
+    ac_end(ac);
 }
 
 /* What only one has accepted, and nobody can hand out, keeps nobody from going on without it. */
@@ -593,7 +584,7 @@ test_promise_of_the_lost_store(void **state)
     ac_run_ms(ac, 20000);
     for (unsigned i = 0; i < 5; i++)
         assert_true(exists(ac, i, "a", "acknowledged"));
-    end(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -628,7 +619,7 @@ test_dealing_of_another_configuration(void **state)
     assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "b"), 1);
     assert_int_equal(ac_rows_of(ac, 1, ROW_PATH, "a"), 0);
     assert_true(exists(ac, 1, "b", "other"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- answers of a life or an incarnation that has ended ---- */
@@ -680,7 +671,7 @@ test_votes_of_an_older_incarnation(void **state)
     ac_heal(ac);
     ac_wait(ac, r);
     buf_close(&held.frame);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A node sends these to itself alone. */
@@ -700,7 +691,7 @@ test_strangers_hand_over_nothing(void **state)
     assert_int_equal(ac_inject(ac, 1, 0, &page), OK);
     ac_run_ms(ac, 100);
     assert_int_equal(ac_rows(ac, 0, ROW_PATH), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* The floor after a restart lies an hour ahead: the clock had run away. */
@@ -720,7 +711,7 @@ test_floor_of_a_runaway_clock(void **state)
     assert_true(recovers(ac, 1, 3000));
     ac_crash(ac, 2);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
-    end(ac);
+    ac_end(ac);
 }
 
 /*
@@ -752,7 +743,7 @@ test_all_end_while_a_clock_runs_away(void **state)
         assert_int_equal(ac_update(ac, 1, "a", "five")->reply.err, OK);
         assert_true(recovers(ac, 2, 5000));
         assert_int_equal(ac_update(ac, 2, "a", "six")->reply.err, OK);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -777,7 +768,7 @@ test_page_of_a_runaway_clock(void **state)
     ac_run_ms(ac, 15000);
     assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
     assert_true(exists(ac, 1, "a", "two"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* The clocks of all had run away: shedding all floors at once would leave nobody to hand over. */
@@ -801,7 +792,7 @@ test_floors_of_all(void **state)
     assert_true(exists(ac, 0, "a", "one"));
     ac_run_ms(ac, 75000);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- a share that is missing under a change ---- */
@@ -847,8 +838,7 @@ accept_alone(struct actor_cluster *ac, const struct request *change, uint64_t ge
 static void
 share_missing_under(struct request change, const struct alteration *before)
 {
-    struct ac_options options = {.nodes = 5, .seed = 31};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(5, 31);
     struct recovery_progress progress;
     struct path_row row;
     struct head head;
@@ -885,7 +875,7 @@ share_missing_under(struct request change, const struct alteration *before)
     assert_int_equal(progress.state, RECOVERY_NONE);
     bool wanted = head.kind == HEAD_LIVE && head.oldest_version == 1;
     assert_int_equal(holds_version_1(ac, 1, first), wanted);
-    end(ac);
+    ac_end(ac);
 }
 
 static void

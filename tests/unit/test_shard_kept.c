@@ -204,17 +204,10 @@ from_memory(const struct actor_cluster *ac)
     return sum;
 }
 
-static struct actor_cluster *
-cluster(uint64_t seed)
-{
-    const struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = seed};
-    return ac_new(&options);
-}
-
 static void
 test_the_second_read_needs_no_disk(void **state)
 {
-    struct actor_cluster *ac = cluster(1);
+    struct actor_cluster *ac = ac_cluster_of(3, 1);
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 500);
@@ -236,7 +229,7 @@ test_version_row_comes_along(void **state)
 {
     (void)state;
     for (unsigned nothing = 0; nothing < 2; nothing++) {
-        struct actor_cluster *ac = cluster(20);
+        struct actor_cluster *ac = ac_cluster_of(3, 20);
         assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
         assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
         assert_int_equal(ac_create(ac, 0, "b", "three")->reply.err, OK);
@@ -270,7 +263,7 @@ test_version_row_comes_along(void **state)
 static void
 test_changes_are_seen_at_once(void **state)
 {
-    struct actor_cluster *ac = cluster(2);
+    struct actor_cluster *ac = ac_cluster_of(3, 2);
     char value[16];
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "v0")->reply.err, OK);
@@ -327,7 +320,7 @@ see(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_what_the_reader_has_is_left_out(void **state)
 {
-    struct actor_cluster *ac = cluster(3);
+    struct actor_cluster *ac = ac_cluster_of(3, 3);
     struct seen seen = {.ac = ac};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
@@ -358,7 +351,7 @@ static void
 test_what_is_lost_here_is_asked_for(void **state)
 {
     static const struct maybe loses = {NULL, is_lost};
-    struct actor_cluster *ac = cluster(4);
+    struct actor_cluster *ac = ac_cluster_of(3, 4);
     struct seen seen = {.ac = ac};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
@@ -381,7 +374,7 @@ test_what_is_lost_here_is_asked_for(void **state)
 static void
 test_left_out_without_being_known(void **state)
 {
-    struct actor_cluster *ac = cluster(5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct seen seen = {.ac = ac, .forged = true};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);

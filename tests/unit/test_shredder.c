@@ -22,13 +22,6 @@ cluster_with(uint64_t seed, unsigned buckets)
     return ac_new(&options);
 }
 
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
-}
-
 static struct bucket *
 bucket_at(struct actor_cluster *ac, unsigned node, const char *name)
 {
@@ -164,7 +157,7 @@ test_life_of_a_deletion(void **state)
         assert_int_equal(ac->nodes[i].metrics.counters[METRIC_shares_bad], 0);
         assert_int_equal(ac->nodes[i].bucket_saves, 2); /* and no more rounds for nothing */
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* Share keys alone, bucket keys alone: neither is enough. */
@@ -187,7 +180,7 @@ test_both_are_needed(void **state)
     ac->nodes[2].bucket_save_fails = false;
     ac_run_ms(ac, 2 * INTERVAL_MS);
     assert_true(progress(ac, 0, "dead").shredded);
-    end(ac);
+    ac_end(ac);
 }
 
 /* What was erased before the share key was replaced counts, what after it does not. */
@@ -204,7 +197,7 @@ test_erased_under_the_newest_share_key(void **state)
     assert_false(progress(ac, 0, "a").shredded);
     replace_share_keys(ac);
     assert_true(progress(ac, 0, "a").shredded);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A node that was away has what was deleted until it comes back, and holds up the share keys. */
@@ -229,7 +222,7 @@ test_node_away(void **state)
     replace_share_keys(ac);
     assert_int_equal(progress(ac, 0, "a").erased_on, 3);
     assert_true(progress(ac, 0, "a").shredded);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Created and deleted again: what the answer says is of the last deletion. */
@@ -251,7 +244,7 @@ test_deleted_again(void **state)
     assert_false(progress(ac, 0, "a").shredded);
     replace_share_keys(ac);
     assert_true(progress(ac, 0, "a").shredded);
-    end(ac);
+    ac_end(ac);
 }
 
 /* A version that falls out of the kept ones is erased, too, and its bucket gets a new key. */
@@ -278,7 +271,7 @@ test_version_that_fell_out(void **state)
     struct request old = ac_make(REQUEST_READ, "a", NULL);
     old.version = 2;
     assert_true(ac_value_is(ac_wait(ac, ac_send(ac, 1, &old)), "v2"));
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- crashes ---- */
@@ -330,7 +323,7 @@ crash_after(unsigned events, bool losing)
         }
         assert_true(ac_value_is(ac_read(ac, i % NODES, name), name));
     }
-    end(ac);
+    ac_end(ac);
 }
 
 static void
@@ -361,7 +354,7 @@ test_mark_survives(void **state)
     ac_run_ms(ac, 2 * INTERVAL_MS);
     assert_false(opens(ac, 1, "dead", &dead));
     assert_int_equal(marks(ac, 1), 0);
-    end(ac);
+    ac_end(ac);
 }
 
 /* An erasure during a round waits for the next one. */
@@ -391,7 +384,7 @@ test_erased_during_a_round(void **state)
     ac_run_ms(ac, 3 * INTERVAL_MS);
     assert_int_equal(marks(ac, 0), 0);
     assert_false(opens(ac, 0, "b", &row));
-    end(ac);
+    ac_end(ac);
 }
 
 /* ---- lost keys ---- */
@@ -426,7 +419,7 @@ test_lost_file(void **state)
     ac_crash(ac, 2);
     ac_run_ms(ac, 2000);
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
-    end(ac);
+    ac_end(ac);
 }
 
 int

@@ -21,8 +21,7 @@ knows(struct actor_cluster *ac, unsigned node, unsigned peer)
 static void
 test_known_after_a_restart(void **state)
 {
-    struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = 5};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
 
     (void)state;
     ac_run_ms(ac, 1000); /* all links are up, and the rows of the peers are durable */

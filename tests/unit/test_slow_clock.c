@@ -32,8 +32,7 @@ go_on(struct actor_cluster *ac, struct client *c)
 static void
 compete(int64_t behind_ms, uint64_t seed)
 {
-    struct ac_options options = {.nodes = NODES, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(NODES, seed);
     struct client clients[2 * CLIENTS + 1] = {{.node = SLOW}};
     for (unsigned i = 1; i <= 2 * CLIENTS; i++)
         clients[i].node = i % 2;

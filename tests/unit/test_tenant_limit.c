@@ -11,13 +11,6 @@
 #include "actors/anti_entropy.h"
 #include "token_records.h"
 
-static struct actor_cluster *
-cluster_of(unsigned nodes, uint64_t seed)
-{
-    struct ac_options options = {.nodes = nodes, .seed = seed, .shares = nodes > 3 ? 3 : nodes};
-    return ac_new(&options);
-}
-
 static void
 limit(struct actor_cluster *ac, uint64_t secrets)
 {
@@ -25,13 +18,6 @@ limit(struct actor_cluster *ac, uint64_t secrets)
     struct buf value = {0};
     assert_int_equal(tenant_encode(&tenant, &value), OK);
     records_put(ac, SYSTEM_TENANT, AUTH_KIND_TENANT, "default", &value);
-}
-
-static void
-end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
 }
 
 static enum vault_err
@@ -73,8 +59,7 @@ test_no_more_than_the_limit(void **state)
 {
     (void)state;
     for (unsigned nodes = 1; nodes <= 4; nodes++) {
-        struct ac_options options = {.nodes = nodes, .seed = nodes, .shares = nodes};
-        struct actor_cluster *ac = ac_new(&options);
+        struct actor_cluster *ac = ac_cluster_of(nodes, nodes);
         limit(ac, 3);
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(create(ac, i % nodes, i), OK);
@@ -91,7 +76,7 @@ test_no_more_than_the_limit(void **state)
         assert_int_equal(create(ac, 0, 5), OK);
         limit(ac, 0);
         assert_int_equal(create(ac, 0, 6), OK);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -99,7 +84,7 @@ static void
 test_deleting_makes_room_at_once(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 9);
+    struct actor_cluster *ac = ac_cluster_of(3, 9);
     limit(ac, 1);
     for (unsigned i = 0; i < 10; i++) {
         assert_int_equal(create(ac, i % 3, i), OK);
@@ -108,7 +93,7 @@ test_deleting_makes_room_at_once(void **state)
         snprintf(name, sizeof(name), "s/%u", i);
         assert_int_equal(ac_delete(ac, (i + 1) % 3, name)->reply.err, OK);
     }
-    end(ac);
+    ac_end(ac);
 }
 
 /* All of a batch fit, or none is made. */
@@ -117,7 +102,7 @@ test_batches_count(void **state)
 {
     static const char *const three[] = {"b/1", "b/2", "b/3"};
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 20);
+    struct actor_cluster *ac = ac_cluster_of(3, 20);
     limit(ac, 3);
     assert_int_equal(create(ac, 0, 1), OK);
     assert_int_equal(send_batch(ac, 1, three, 3)->reply.err, ERR_TENANT_FULL);
@@ -126,7 +111,7 @@ test_batches_count(void **state)
         assert_int_equal(tally(ac, node), 1);
     assert_int_equal(send_batch(ac, 2, three, 2)->reply.err, OK);
     assert_int_equal(create(ac, 0, 2), ERR_TENANT_FULL);
-    end(ac);
+    ac_end(ac);
 }
 
 /* Those that are under way at the same time are seen by each other. */
@@ -136,7 +121,7 @@ test_concurrent_creations(void **state)
     enum { MANY = 24, LIMIT = 10 };
     (void)state;
     for (uint64_t seed = 30; seed < 40; seed++) {
-        struct actor_cluster *ac = cluster_of(3, seed);
+        struct actor_cluster *ac = ac_cluster_of(3, seed);
         struct ac_request *requests[MANY];
         unsigned made = 0;
         limit(ac, LIMIT);
@@ -158,7 +143,7 @@ test_concurrent_creations(void **state)
             made++;
         }
         assert_int_equal(create(ac, 0, 2000), ERR_TENANT_FULL);
-        end(ac);
+        ac_end(ac);
     }
 }
 
@@ -167,7 +152,7 @@ static void
 test_after_a_start(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 50);
+    struct actor_cluster *ac = ac_cluster_of(3, 50);
     limit(ac, 6);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(create(ac, 0, i), OK);
@@ -189,7 +174,7 @@ test_after_a_start(void **state)
     ac_run_ms(ac, 5000);
     assert_int_equal(create(ac, 0, 7), ERR_TENANT_FULL);
     assert_int_equal(tally(ac, 0), 6);
-    end(ac);
+    ac_end(ac);
 }
 
 /* One that is asked for again is answered, though there is no room for another. */
@@ -197,7 +182,7 @@ static void
 test_repeated_creations(void **state)
 {
     (void)state;
-    struct actor_cluster *ac = cluster_of(3, 60);
+    struct actor_cluster *ac = ac_cluster_of(3, 60);
     limit(ac, 1);
     struct request r = ac_make(REQUEST_CREATE, "a", "x");
     r.idempotency_key = bytes_of_text("once");
@@ -209,7 +194,7 @@ test_repeated_creations(void **state)
     assert_int_equal(again->reply.err, OK);
     assert_int_equal(again->reply.version, 1);
     assert_int_equal(ac_read(ac, 0, "a")->reply.err, ERR_NOT_FOUND);
-    end(ac);
+    ac_end(ac);
 }
 
 /* With more nodes than shares it is an estimate: none is refused below the limit. */
@@ -219,13 +204,13 @@ test_estimate(void **state)
     enum { LIMIT = 60, MOST = LIMIT + 3 * 2 * 8 + 12 };
     unsigned made = 0;
     (void)state;
-    struct actor_cluster *ac = cluster_of(5, 70);
+    struct actor_cluster *ac = ac_cluster_placed(5, 3, 70);
     limit(ac, LIMIT);
     while (made <= MOST && create(ac, made % 5, made) == OK)
         made++;
     assert_true(made >= LIMIT);
     assert_true(made <= MOST);
-    end(ac);
+    ac_end(ac);
 }
 
 static void

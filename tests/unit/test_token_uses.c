@@ -19,8 +19,7 @@ static struct test_token token;
 static struct actor_cluster *
 cluster_of(uint64_t seed)
 {
-    struct ac_options options = {.nodes = NODES, .shares = NODES, .seed = seed};
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(NODES, seed);
     ac_run_ms(ac, 1000);
     records_put_tenant(ac, "default");
     records_put_policy(ac, "readers", READERS);

@@ -22,13 +22,6 @@ struct search {
     enum vault_err err;
 };
 
-static struct actor_cluster *
-cluster(uint64_t seed)
-{
-    struct ac_options options = {.nodes = 3, .shares = 3, .threshold = 2, .seed = seed};
-    return ac_new(&options);
-}
-
 static void
 take_page(const struct audit_page *page, struct search *out)
 {
@@ -78,7 +71,7 @@ search(struct actor_cluster *ac, unsigned node, const struct audit_query *query,
 static void
 test_all_pages_have_all_records(void **state)
 {
-    struct actor_cluster *ac = cluster(5);
+    struct actor_cluster *ac = ac_cluster_of(3, 5);
     struct search whole, pages, none;
     char name[32];
 
@@ -114,7 +107,7 @@ test_all_pages_have_all_records(void **state)
 static void
 test_a_node_that_is_away(void **state)
 {
-    struct actor_cluster *ac = cluster(6);
+    struct actor_cluster *ac = ac_cluster_of(3, 6);
     const struct audit_query all = {0};
     struct search found;
 
@@ -152,7 +145,7 @@ strip(void *context, unsigned from, unsigned to, const struct msg *msg)
 static void
 test_a_broken_node_reads_no_other_trail(void **state)
 {
-    struct actor_cluster *ac = cluster(7);
+    struct actor_cluster *ac = ac_cluster_of(3, 7);
     struct msg ask = {.kind = MSG_TRAIL, .op = 99, .u.trail = {.limit = 10}};
     const struct audit_query all = {0};
     unsigned denied = 0;
@@ -230,7 +223,7 @@ export_of(struct actor_cluster *ac, unsigned by, const char *node, struct buf *o
 static void
 test_an_export_is_judged_good(void **state)
 {
-    struct actor_cluster *ac = cluster(8);
+    struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct audit_judge j;
     struct buf text = {0};
     char name[32];
@@ -327,7 +320,7 @@ test_hashed_names(void **state)
     search(ac, 1, &other, 100, &found);
     assert_int_equal(found.count, 0);
     ac_free(ac);
-    ac = cluster(10);
+    ac = ac_cluster_of(3, 10);
     assert_int_equal(ac_create(ac, 0, "team/payroll", "value")->reply.err, OK);
     assert_true(stands_in_trail(ac, 1, "payroll"));
     ac_free(ac);
@@ -370,7 +363,7 @@ test_a_trail_that_was_cut_in_its_store(void **state)
 {
     (void)state;
     for (unsigned how = 0; how < 2; how++) {
-        struct actor_cluster *ac = cluster(12 + how);
+        struct actor_cluster *ac = ac_cluster_of(3, 12 + how);
         struct audit_judge j;
         struct buf text = {0};
         struct row_key key;
