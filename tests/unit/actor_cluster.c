@@ -690,8 +690,9 @@ request_free(struct ac_request *r)
 }
 
 void
-ac_free(struct actor_cluster *ac)
+ac_end(struct actor_cluster *ac)
 {
+    checks_at_end(&ac->checks);
     for (unsigned i = 0; i < ac->options.nodes; i++) {
         struct ac_node *n = &ac->nodes[i];
         node_free(n->node);
@@ -720,11 +721,4 @@ ac_free(struct actor_cluster *ac)
     }
     checks_close(&ac->checks);
     free(ac);
-}
-
-void
-ac_end(struct actor_cluster *ac)
-{
-    checks_at_end(&ac->checks);
-    ac_free(ac);
 }

@@ -146,7 +146,6 @@ struct actor_cluster *ac_cluster_of(unsigned nodes, uint64_t seed);
 struct actor_cluster *ac_cluster_placed(unsigned nodes, unsigned shares, uint64_t seed);
 /* Checks what holds at the end of every test, and frees. */
 void ac_end(struct actor_cluster *ac);
-void ac_free(struct actor_cluster *ac);
 
 /* Time. */
 void ac_run_ms(struct actor_cluster *ac, uint64_t ms);

@@ -540,7 +540,6 @@ run_seed(uint64_t seed, bool verbose)
     settle(run);
     for (unsigned i = 0; i < run->paths; i++)
         check_rows(run, i);
-    checks_at_end(&run->ac->checks);
     if (verbose) {
         print_message("seed %lu: %u nodes, %lu s, %lu steps, trace %016lx\n", (unsigned long)seed,
                       run->ac->options.nodes, (unsigned long)ac_ms(run->ac) / 1000,
@@ -549,7 +548,7 @@ run_seed(uint64_t seed, bool verbose)
             print_message("  %-10s %u ok, %u not\n", request_kind_name(i), run->answered[i][1],
                           run->answered[i][0]);
     }
-    ac_free(run->ac);
+    ac_end(run->ac);
     free(run);
 }
 

@@ -76,7 +76,7 @@ bursts_of_denials(void **state)
         ac_run_ms(ac, MINUTE_MS / 10);
     }
     assert_int_equal(counted(ac, 0, METRIC_alarms), 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -91,7 +91,7 @@ credentials_that_are_not_valid(void **state)
     assert_int_equal(counted(ac, 1, METRIC_credentials_refused), 2 * ALARM_FAILURES_MIN);
     assert_int_equal(counted(ac, 1, METRIC_alarms), 1);
     assert_int_equal(counted(ac, 1, METRIC_tokens_revoked_used), 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* The record is gone, or the identity is not to act any more. */
@@ -111,7 +111,7 @@ revoked_tokens(void **state)
     assert_int_equal(counted(ac, 0, METRIC_alarms), 1);
     assert_int_equal(read_as(ac, 2, other.text, "app/a"), ERR_UNAUTHENTICATED);
     assert_int_equal(counted(ac, 2, METRIC_tokens_revoked_used), 1);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- lists of revoked certificates ---- */
@@ -184,7 +184,7 @@ lists_that_are_due(void **state)
     put_authority(ac, "default", authority_other, others);
     ac_run_ms(ac, LOOK_MS);
     expect_lists(ac, 0, 0, 2);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* More than are looked at in one step; those that are deleted do not count. */
@@ -209,7 +209,7 @@ lists_of_many_tenants(void **state)
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &delete))->reply.err, OK);
     ac_run_ms(ac, 2 * LIST_WATCH_INTERVAL_S * 1000);
     expect_lists(ac, TENANTS / 2, 0, 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A broken node presents a credential that it has seen, for what that does not allow. */
@@ -234,7 +234,7 @@ nodes_that_ask_for_too_much(void **state)
         assert_int_equal(read_as(ac, 2, reader.text, "b"), ERR_NOT_FOUND);
     assert_int_equal(counted(ac, 1, METRIC_peers_denied), 0);
     assert_int_equal(counted(ac, 1, METRIC_alarms), 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

@@ -677,7 +677,7 @@ test_one_wrong_clock(void **state)
         ac_run_ms(ac, 2500);
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(ac_read(ac, i, "a")->reply.err, ERR_NOT_FOUND);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 

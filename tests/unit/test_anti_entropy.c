@@ -86,7 +86,7 @@ test_missed_create_without_escrow(void **state)
     ac_run_ms(ac, 1000);
     assert_int_equal(ac_rows_of(ac, 2, ROW_VERSION, "a"), 1);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -112,7 +112,7 @@ test_missed_updates_without_escrow(void **state)
     assert_in_sync(ac);
     ac_run_ms(ac, 10000);
     assert_int_equal(ac_rows_of(ac, 0, ROW_VERSION, "a"), 6); /* the others were got back */
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -132,7 +132,7 @@ test_missed_delete_without_account(void **state)
     assert_true(has_chosen(ac, 1, "a", HEAD_TOMBSTONE));
     assert_int_equal(ac_rows_of(ac, 1, ROW_VERSION, "a"), 0);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* With more nodes than shares only what both hold is compared, and nobody gets what is not its own. */
@@ -160,7 +160,7 @@ test_more_nodes_than_shares(void **state)
     assert_int_equal(rows, 3 * 40);
     assert_in_range(ac_rows(ac, 3, ROW_PATH), 5, 39);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- heads that are only accepted ---- */
@@ -202,7 +202,7 @@ test_missed_notice(void **state)
     ac_run_ms(ac, ROUND_AND_MORE_MS);
     assert_true(has_chosen(ac, 2, "a", HEAD_LIVE));
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Accepted by one node alone, which keeps the whole of it: finished by that node, wherever it is. */
@@ -232,7 +232,7 @@ unchosen_head_at(unsigned node, uint64_t seed)
         assert_true(has_chosen(ac, i, "a", HEAD_LIVE));
     ac_run_ms(ac, 3000);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -259,7 +259,7 @@ test_unchosen_head_is_not_taken(void **state)
     for (unsigned i = 1; i < 3; i++)
         assert_int_equal(ac_rows_of(ac, i, ROW_PATH, "a"), 0);
     assert_true(counted(ac, 0, METRIC_anti_entropy_finished) > 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- what it costs ---- */
@@ -307,7 +307,7 @@ test_quiet_when_nothing_differs(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(counted(ac, i, METRIC_heads_told), 0);
     assert_int_equal(anti_entropy_backlog(node_anti_entropy(ac->nodes[0].node)), 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Many at once: all in the one round that begins when the link comes up. */
@@ -332,7 +332,7 @@ test_many_differences_in_one_round(void **state)
     assert_int_equal(ac_rows(ac, 1, ROW_PATH), 350);
     assert_true(counted(ac, 0, METRIC_anti_entropy_rounds) - rounds <= 2); /* over both peers */
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* While a client waits for an answer, there is a tenth of the budget. */
@@ -366,7 +366,7 @@ test_clients_go_first(void **state)
     ac_run_ms(ac, 4000); /* answered; the rest goes fast */
     assert_true(waits[0]->done);
     assert_int_equal(ac_rows(ac, 1, ROW_PATH), 301);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Names that fall into one leaf need more than one page. */
@@ -394,7 +394,7 @@ test_a_full_leaf(void **state)
     ac_run_ms(ac, 3000);
     assert_int_equal(ac_rows(ac, 2, ROW_PATH), 80);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- what is lost on the way ---- */
@@ -431,7 +431,7 @@ loses(enum msg_kind kind, uint64_t seed)
     ac_run_ms(ac, ROUND_AND_MORE_MS);
     assert_true(has_chosen(ac, 2, "b", HEAD_LIVE));
     assert_true(counted(ac, 0, METRIC_anti_entropy_lost) > 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -474,7 +474,7 @@ test_digests_survive_a_restart(void **state)
     assert_int_equal(digests(ac, 0)->paths, 300);
     assert_memory_equal(before, digests(ac, 0)->peers[1], sizeof(*before));
     free(before);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* The same while paths change, with a slow disk and little memory, so that pages are out of date. */
@@ -498,7 +498,7 @@ rebuilt_under_load(uint64_t seed)
     ac_heal(ac);
     ac_run_ms(ac, 20000);
     assert_in_sync(ac);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -525,7 +525,7 @@ test_not_ready(void **state)
     assert_int_equal(ac_inject(ac, 1, 2, &m), OK); /* not asked for */
     m = (struct msg){.kind = MSG_COMPARED, .op = 7};
     assert_int_equal(ac_inject(ac, 1, 0, &m), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

@@ -126,7 +126,7 @@ test_every_call_leaves_its_records(void **state)
     }
     assert_true(votes >= 4);
     assert_true(given >= 2);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -153,7 +153,7 @@ test_peers_anchor(void **state)
     look(ac, 0, "a", &f);
     assert_true(f.finding.unanchored > 0); /* of the last second */
     assert_int_equal(f.finding.verdict, AUDIT_INTACT);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -176,7 +176,7 @@ test_goes_on_after_a_restart(void **state)
     assert_int_equal(after.finding.unanchored, 0);
     assert_int_equal(after.starts, 2);
     assert_true(after.finding.records > before.finding.records);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A copy of the store is put back: the others have anchored what it does not know. */
@@ -198,7 +198,7 @@ test_rollback_is_found(void **state)
     ac_roll_back(ac, 0, true);
     look(ac, 0, "a", &f);
     assert_int_equal(f.finding.verdict, AUDIT_TRUNCATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A row altered by whoever can write to the disk. */
@@ -222,7 +222,7 @@ test_alteration_is_found(void **state)
     ac_put(ac, 0, &key, bytes_of(copy, value.size));
     look(ac, 0, "a", &f);
     assert_int_equal(f.finding.verdict, AUDIT_CHANGED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Below the reserve changes end; reads go on, and leave their records. */
@@ -245,7 +245,7 @@ test_a_nearly_full_disk(void **state)
     assert_int_equal(f.requests, 6);
     assert_int_equal(f.finding.verdict, AUDIT_INTACT);
     assert_int_equal(f.finding.unanchored, 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A node that cannot write its trail fails its own requests; the others go on without it. */
@@ -270,7 +270,7 @@ test_a_full_disk(void **state)
     look(ac, 2, "a", &f);
     assert_int_equal(f.finding.verdict, AUDIT_INTACT);
     assert_int_equal(f.finding.unanchored, 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static enum vault_err
@@ -299,7 +299,7 @@ test_no_randomness(void **state)
     read.credential = bytes_of_text("nobody's"); /* refused at once, which is noted */
     (void)ac_send(ac, 1, &read);
     assert_true(node_failed(ac->nodes[1].node));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- heads that contradict what was known ---- */
@@ -356,7 +356,7 @@ test_heads_that_contradict_are_alarms(void **state)
     assert_int_equal(anchors_of(ac, 1, anchors), 2);
     for (unsigned i = 0; i < 2; i++)
         assert_memory_equal(anchors[i].root, known.root, HASH_BYTES);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- where the trail stands cannot be read at the start ---- */
@@ -391,7 +391,7 @@ test_reads_fail_at_the_start(void **state)
     assert_int_equal(after.finding.verdict, AUDIT_INTACT);
     assert_int_equal(after.starts, 2);
     assert_true(after.finding.records > before.finding.records);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* The first reads succeed, and those after them fail for a while. */
@@ -434,7 +434,7 @@ test_no_head_is_forgotten_when_reads_fail(void **state)
             tell_head(ac, &bad, 1);
         assert_int_equal(*alarms, 1);
         assert_int_equal(ac_read(ac, 0, "a")->reply.err, OK);
-        ac_free(ac);
+        ac_end(ac);
     }
     assert_true(failed >= 2);
 }
@@ -470,7 +470,7 @@ test_goes_on_after_what_it_finds(void **state)
         row_key_audit(after.blocks - 1, &key);
         struct bytes last;
         assert_true(ac_get(ac, 0, &key, &last)); /* numbers without a gap */
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -531,7 +531,7 @@ test_blocks_after_the_state_count(void **state)
         assert_true(ac_get(ac, 0, &key, &row));
         assert_int_equal(audit_block_decode(row, &last), OK);
         assert_memory_equal(last.epoch, epoch, sizeof(epoch));
-        ac_free(ac);
+        ac_end(ac);
     }
     assert_true(unwritten > 0);
 }
@@ -567,7 +567,7 @@ test_a_block_after_the_state_is_rotten(void **state)
     assert_int_equal(audit_block_decode(row, &next), OK);
     assert_memory_not_equal(next.epoch, epoch, sizeof(epoch));
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "value"));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* One buffer encodes all records: nothing of a record stays in it when the record has gone. */

@@ -79,7 +79,7 @@ tokens_do_what_their_policies_allow(void **state)
         assert_int_equal(result(ac, node, &writer, REQUEST_CREATE, "app/root", "1"), ERR_NOT_FOUND);
         assert_int_equal(result(ac, node, &writer, REQUEST_DELETE, "app/a", NULL), OK);
         assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -98,7 +98,7 @@ records_are_for_operators(void **state)
     assert_int_equal(result(ac, 1, &writer, REQUEST_RECORD_PUT, "_auth/policy/mine", "x"), OK);
     assert_int_equal(result(ac, 2, &writer, REQUEST_RECORD_GET, "_auth/policy/mine", NULL), OK);
     assert_int_equal(result(ac, 2, &writer, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A token whose parent is that one. */
@@ -157,7 +157,7 @@ a_token_ends_itself_and_its_children(void **state)
         for (unsigned i = 0; i < NODES; i++)
             assert_int_equal(on_token(ac, i, &writer, REQUEST_RECORD_GET, &writer),
                              ERR_UNAUTHENTICATED);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -229,7 +229,7 @@ a_token_renews_itself_and_bears_children(void **state)
     }
     assert_int_equal(result(ac, 1, &child, REQUEST_CREATE, "app/c", "1"), OK);
     buf_close(&value);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -248,7 +248,7 @@ what_changes_counts_at_every_node(void **state)
     for (unsigned node = 0; node < NODES; node++)
         assert_int_equal(result(ac, node, &reader, REQUEST_READ, "app/a", NULL),
                          ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -264,7 +264,7 @@ names_are_those_that_may_be_listed(void **state)
         assert_int_equal(names->reply.name_count, 1);
         assert_true(bytes_equal(names->reply.names[0], bytes_of_text("app/a")));
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Nobody counts uses yet; and what has ended is over. */
@@ -284,7 +284,7 @@ tokens_that_cannot_be_used(void **state)
     assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), OK);
     ac_run_ms(ac, 15000);
     assert_int_equal(result(ac, 1, &token, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* The holders decide by themselves: one that serves whom it should not gets nothing from them. */
@@ -314,7 +314,7 @@ holders_decide_by_themselves(void **state)
     assert_int_not_equal(authority_of_head(ms, &st, path, may), OK);
     path = (struct path){bytes_of_text("elsewhere"), bytes_of_text("app/a")};
     assert_int_equal(authority_of_value(ms, &st, path, may_read), ERR_NOT_FOUND);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static enum vault_err
@@ -343,7 +343,7 @@ callers_are_identities(void **state)
     assert_int_equal(create_with_key(ac, 2, writer.text), OK);
     assert_int_equal(create_with_key(ac, 0, writer.text), OK);
     assert_int_equal(create_with_key(ac, 0, ac_token), ERR_ALREADY_EXISTS);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 #define OFFICE                                                                                     \
@@ -381,7 +381,7 @@ rules_for_addresses_hold(void **state)
         assert_int_equal(read_from(ac, node, "app/hidden", "10.1.2.3"), OK);
         assert_int_equal(read_from(ac, node, "app/hidden", "10.1.9.3"), ERR_NOT_FOUND);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Ten minutes of the day around an hour of the simulated clock. */
@@ -408,7 +408,7 @@ rules_for_hours_hold(void **state)
     assert_int_equal(result(ac, 1, &reader, REQUEST_READ, "app/a", NULL), OK);
     policy_of_hours(ac, 60, 120);
     assert_int_equal(result(ac, 1, &reader, REQUEST_READ, "app/a", NULL), ERR_NOT_FOUND);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static struct ac_request *
@@ -446,7 +446,7 @@ parts_of_batches_are_decided_one_by_one(void **state)
         }
         assert_int_equal(denied->items[1].err, ERR_NOT_FOUND);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* "operator" is the name of a right, which no policy with rules can give. */
@@ -474,7 +474,7 @@ operators_see_the_state_of_nodes(void **state)
     assert_int_equal(authority_of_request(ms, &st, &status), OK);
     status.credential = bytes_of_text(reader.text);
     assert_int_not_equal(authority_of_request(ms, &st, &status), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- a tenant that is being purged ---- */
@@ -543,7 +543,7 @@ a_purged_tenant_is_emptied_by_operators(void **state)
     purge_team(ac, false);
     assert_int_equal(in_team(ac, 2, REQUEST_READ, "a", NULL), ERR_NOT_FOUND);
     assert_int_equal(in_team(ac, 2, REQUEST_READ, "c", NULL), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

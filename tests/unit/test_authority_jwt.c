@@ -123,7 +123,7 @@ roles_give_policies_at_every_node(void **state)
         assert_int_equal(ask(ac, node, nobody, REQUEST_READ, name, NULL), ERR_NOT_FOUND);
         assert_int_equal(ask(ac, node, writer, REQUEST_CREATE, "other", "1"), ERR_NOT_FOUND);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Times are looked at anew each time, however often a token has been good. */
@@ -159,7 +159,7 @@ what_makes_one_invalid(void **state)
         assert_int_equal(ask(ac, node, good, REQUEST_READ, "app/a", NULL), OK);
         assert_int_equal(ask(ac, node, shorter, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A key that the issuer has no more is good for nothing, at once. */
@@ -186,7 +186,7 @@ keys_and_issuers_go(void **state)
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &gone))->reply.err, OK);
     for (unsigned node = 0; node < NODES; node++)
         assert_int_equal(ask(ac, node, after, REQUEST_READ, "app/a", NULL), ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Nobody acts in a tenant by the issuers of another, nor runs the cluster by those of a tenant. */
@@ -212,7 +212,7 @@ issuers_are_trusted_by_their_tenants(void **state)
                      ERR_UNAUTHENTICATED);
     assert_int_equal(ask(ac, 1, chief, REQUEST_RECORD_PUT, "_auth/policy/x", "x"), OK);
     assert_int_equal(ask(ac, 1, chief, REQUEST_CREATE, "app/a", "x"), ERR_NOT_FOUND);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* By whom versions are made, and whose Idempotency-Keys are remembered: the same at all nodes. */
@@ -248,7 +248,7 @@ callers_are_subjects(void **state)
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.err, OK);
     r.credential = bytes_of_text(bert);
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.err, ERR_ALREADY_EXISTS);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- logins: a node that is broken asks the others for other tokens than a login makes ---- */
@@ -324,7 +324,7 @@ a_login_makes_what_it_says_and_nothing_else(void **state)
             if (try_put(ac, node, jwt, wrong[i], NULL) == OK)
                 fail_msg("node %u takes token %zu", node, i);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A token that was good under one record is not remembered for another. */

@@ -57,7 +57,7 @@ static void
 probe_free(struct probe *p)
 {
     proof_maker_close(&p->maker);
-    ac_free(p->ac);
+    ac_end(p->ac);
     for (size_t i = 0; i < SENT_MAX; i++)
         buf_close(&p->frames[i]);
     free(p);
@@ -796,7 +796,7 @@ test_no_share_is_left_behind(void **state)
     ac_isolate(ac, 0, true);
     assert_int_equal(ac_read(ac, 0, "a")->reply.err, ERR_NO_QUORUM);
     assert_int_equal(secret_arena_free_slots(ac->nodes[0].secrets), before);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A restarted node issues no ballot that it may have issued before. */

@@ -58,7 +58,7 @@ static void
 close_door(struct fixture *f)
 {
     door_close(&f->door);
-    ac_free(f->ac);
+    ac_end(f->ac);
 }
 
 static enum vault_err

@@ -118,7 +118,7 @@ a_record_is_on_all_nodes(void **state)
             assert_true(
                 ac_value_is(record_request(ac, node, REQUEST_RECORD_GET, policy, NULL), "rules"));
         }
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -139,7 +139,7 @@ preconditions_are_on_versions(void **state)
     assert_int_equal(record_request(ac, 1, REQUEST_RECORD_DELETE, policy, NULL)->reply.err,
                      ERR_NOT_FOUND);
     assert_int_equal(put_expecting(ac, 1, "again", 0)->reply.version, 1);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* What is to be made where nothing ever was is not made where something was deleted. */
@@ -162,7 +162,7 @@ what_was_deleted_is_not_new(void **state)
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.err, ERR_ALREADY_EXISTS);
     r.never_there = false;
     assert_int_equal(ac_wait(ac, ac_send(ac, 2, &r))->reply.version, 1);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -191,7 +191,7 @@ records_are_listed_by_key(void **state)
     assert_int_equal(list->reply.err, OK);
     assert_int_equal(list->reply.record_count, 1);
     assert_false(list->reply.has_next);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A secret cannot be called like a record, nor a record like a secret. */
@@ -215,7 +215,7 @@ names_are_kept_apart(void **state)
     assert_int_equal(record_request(ac, 0, REQUEST_RECORD_PUT, policy, large)->reply.err, OK);
     assert_true(ac_value_is(record_request(ac, 1, REQUEST_RECORD_GET, policy, NULL), large));
     free(large);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- tokens ---- */
@@ -233,7 +233,7 @@ a_token_counts_everywhere_until_it_is_revoked(void **state)
         assert_true(ac_ms(ac) - began < 500);
         for (unsigned node = 0; node < 3; node++)
             assert_int_equal(read_with_token(ac, node), ERR_UNAUTHENTICATED);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -258,7 +258,7 @@ a_node_that_is_cut_off_stops(void **state)
         ac_run_ms(ac, 4000);
         assert_true(has_lease(ac, 2));
         assert_int_equal(read_with_token(ac, 2), ERR_UNAUTHENTICATED);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -275,7 +275,7 @@ a_restarted_node_serves_nobody_before_it_has_heard(void **state)
     ac_heal(ac);
     ac_run_ms(ac, 2500);
     assert_int_equal(read_with_token(ac, 2), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void
@@ -298,7 +298,7 @@ records_outlive_all_processes_and_a_store(void **state)
     assert_int_equal(ac_rows(ac, 1, ROW_IDENTITY), 4);
     assert_int_equal(ac_rows(ac, 1, ROW_NEED), 0);
     assert_int_equal(read_with_token(ac, 1), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- what is not known ---- */
@@ -328,7 +328,7 @@ a_node_that_lags_behind_stops(void **state)
     ac_run_ms(ac, 5000);
     assert_true(has_lease(ac, 2));
     assert_int_equal(read_with_token(ac, 2), ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -357,7 +357,7 @@ a_change_left_behind_is_finished(void **state)
         assert_true(has_lease(ac, node));
         assert_int_equal(read_with_token(ac, node), ERR_UNAUTHENTICATED);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Who revokes once more what another has revoked without waiting is not told so too early. */
@@ -376,7 +376,7 @@ what_is_gone_is_waited_for_too(void **state)
     revoked = change_token(ac, 1, REQUEST_RECORD_DELETE);
     assert_int_equal(revoked->reply.err, ERR_NOT_FOUND);
     assert_false(has_lease(ac, 2));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A retry under the same key: the same answer, and as late. */
@@ -394,7 +394,7 @@ a_retry_is_waited_for_too(void **state)
     assert_int_equal(again->reply.err, OK);
     assert_int_equal(again->reply.version, 1);
     assert_true(again->ended_ns - again->began_ns >= duration_ms(IDENTITY_LEASE_MS).ns);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Two changes of one record at two nodes: one after the other, and everybody ends with the last. */
@@ -429,7 +429,7 @@ rivals_leave_one_chain(void **state)
             assert_non_null(record);
             assert_int_equal(record->version, get->reply.version);
         }
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 

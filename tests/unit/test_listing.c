@@ -203,7 +203,7 @@ test_many(void **state)
     assert_string_equal(found, (const char *)expected.data);
     free(found);
     buf_close(&expected);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* With n - m nodes away there is a list, with one more there is none: a name could be missing. */
@@ -224,7 +224,7 @@ test_quorum(void **state)
     ac_start(ac, 4);
     ac_run_ms(ac, 3000);
     shows(ac, 4, "", "a b ");
-    ac_free(ac);
+    ac_end(ac);
 }
 
 struct only {
@@ -273,7 +273,7 @@ test_unfinished(void **state)
         ac_heal(ac);
         ac_run_ms(ac, 1000);
         assert_int_equal(ac_read(ac, 2, "half")->reply.err, expected);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -295,7 +295,7 @@ test_old_heads(void **state)
     ac_run_ms(ac, 1200);
     ac_crash(ac, 1); /* who remain: one that knows, and one that was away */
     shows(ac, 2, "", "new stays ");
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A node whose store is lost does not answer before it has been handed everything. */
@@ -324,7 +324,7 @@ test_lost_store(void **state)
     assert_true(ac_recovered(ac, 1));
     ac_crash(ac, 0);
     assert_int_equal(list(ac, 1, "", "", 100)->reply.name_count, 20);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A store that has no table of names: it is made after the start, before the first answer. */
@@ -355,7 +355,7 @@ test_old_store(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_NAME), 150);
     assert_int_equal(list(ac, 2, "", "", PAGE_MAX)->reply.name_count, 150);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static enum ac_verdict
@@ -383,7 +383,7 @@ test_answers_that_do_not_fit(void **state)
     ac->filter_context = &seen;
     shows(ac, 0, "", "a ");
     assert_true(seen > 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- rights that end while rows are read ---- */
@@ -425,7 +425,7 @@ test_few_of_many(void **state)
         shows(ac, i, "zoo/2", "zoo/2 ");
     }
     asker = NULL;
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* What a node says of its page with a name, whose key is read `later_ms` after it was asked. */
@@ -499,7 +499,7 @@ test_rights_end_on_the_way(void **state)
     arena_close(&arena);
     free(metrics);
     free(l);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

@@ -71,7 +71,7 @@ watch_new(unsigned nodes, uint64_t seed)
 static void
 watch_free(struct watch *w)
 {
-    ac_free(w->ac);
+    ac_end(w->ac);
     buf_close(&w->frame);
     buf_close(&w->answer_frame);
     free(w);
@@ -517,7 +517,7 @@ test_refused_then_written(void **state)
     ac_heal(h.ac);
     ac_run_ms(h.ac, 1500);
     assert_true(ac_value_is(ac_read(h.ac, 0, name), "one"));
-    ac_free(h.ac);
+    ac_end(h.ac);
 }
 
 /* With an Idempotency-Key a second attempt gets the first answer, however the first one ended. */

@@ -125,7 +125,7 @@ test_other_offer_of_later_time(void **state)
         ac_heal(s.ac);
         ac_run_ms(s.ac, 5000);
         assert_true(ac_value_is(ac_read(s.ac, s.late, "a"), "two"));
-        ac_free(s.ac);
+        ac_end(s.ac);
     }
 }
 
@@ -179,7 +179,7 @@ test_chosen_offer_takes_the_place_of_a_later_one(void **state)
     assert_false(row.ballot.offer);
     buf_close(&s.notice);
     buf_close(&written);
-    ac_free(s.ac);
+    ac_end(s.ac);
 }
 
 /* ---- one node alone ---- */
@@ -291,7 +291,7 @@ stand(const struct standing_case *c, uint64_t seed)
     assert_true(c->stays || row.state == STATE_RECEIVED);
     buf_close(&other);
     buf_close(&copy);
-    ac_free(s.ac);
+    ac_end(s.ac);
 }
 
 /* What stands here gives way to an offer that a helper brings only if it cannot have been chosen. */

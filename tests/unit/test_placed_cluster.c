@@ -94,8 +94,7 @@ static void
 end(struct placed *p)
 {
     nothing_elsewhere(p);
-    checks_at_end(&p->ac->checks);
-    ac_free(p->ac);
+    ac_end(p->ac);
 }
 
 /* Every request through every node, replica or not. */

@@ -61,7 +61,7 @@ static void
 scene_free(struct scene *s)
 {
     proof_maker_close(&s->maker);
-    ac_free(s->ac);
+    ac_end(s->ac);
     for (size_t i = 0; i < CAUGHT_MAX; i++)
         buf_close(&s->frames[i]);
     free(s);

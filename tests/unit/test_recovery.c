@@ -157,7 +157,7 @@ test_too_many(void **state)
         assert_int_equal(ac_read(ac, i, "a")->reply.err, ERR_NO_QUORUM);
         assert_int_equal(ac_create(ac, i, "b", "x")->reply.err, ERR_NO_QUORUM);
     }
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void

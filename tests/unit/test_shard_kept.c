@@ -217,7 +217,7 @@ test_the_second_read_needs_no_disk(void **state)
     for (unsigned i = 0; i < 3; i++)
         ac->nodes[i].reads_fail = true;
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "one"));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /*
@@ -255,7 +255,7 @@ test_version_row_comes_along(void **state)
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(ac->nodes[i].metrics.counters[METRIC_records_corrupt], 0);
         assert_true(ac_value_is(ac_read(ac, 0, "b"), "three"));
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -282,7 +282,7 @@ test_changes_are_seen_at_once(void **state)
     assert_int_equal(ac_create(ac, 2, "a", "again")->reply.err, OK);
     for (unsigned node = 0; node < 3; node++)
         assert_true(ac_value_is(ac_read(ac, node, "a"), "again"));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- what the reader's node has is not sent ---- */
@@ -336,7 +336,7 @@ test_what_the_reader_has_is_left_out(void **state)
     assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 0, "a"), "two"));
     assert_true(seen.whole > 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static bool
@@ -367,7 +367,7 @@ test_what_is_lost_here_is_asked_for(void **state)
     assert_true(r->done && ac_value_is(r, "one"));
     assert_int_equal(seen.as_known, 2);
     assert_true(seen.whole >= 2);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Whoever leaves out what was not said to be known has no share that counts. */
@@ -390,7 +390,7 @@ test_left_out_without_being_known(void **state)
     assert_true(r->done);
     assert_true(r->reply.err == ERR_VALUE_UNAVAILABLE || ac_value_is(r, "one"));
     assert_true(seen.asked >= 2);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Rows are vouched for by their hashes, and not by being there. */

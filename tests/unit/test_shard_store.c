@@ -82,7 +82,7 @@ static void
 probe_free(struct probe *p)
 {
     proof_maker_close(&p->maker);
-    ac_free(p->ac);
+    ac_end(p->ac);
     for (size_t i = 0; i < CAUGHT_MAX; i++)
         buf_close(&p->caught[i]);
     for (size_t i = 0; i < ANSWERS_MAX; i++)

@@ -34,7 +34,7 @@ test_known_after_a_restart(void **state)
     ac_start(ac, 0);
     for (unsigned j = 0; j < 3; j++)
         assert_true(knows(ac, 0, j));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

@@ -51,7 +51,7 @@ compete(int64_t behind_ms, uint64_t seed)
     }
     /* One change makes the versions of all clients of a node that wait: turns are compared. */
     assert_true(clients[0].done * 64 > others / CLIENTS);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static void

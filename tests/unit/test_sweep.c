@@ -366,7 +366,7 @@ tokens_that_ended_are_forgotten_everywhere(void **state)
             assert_int_equal(read_with(ac, node, &revoked), ERR_UNAUTHENTICATED);
         }
         assert_int_equal(revoke(ac, 0, &ended), ERR_NOT_FOUND);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -401,7 +401,7 @@ what_a_node_missed_does_not_come_back(void **state)
         }
         run_until_swept(ac, RECORDS_LEFT);
         must_agree(ac);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -462,7 +462,7 @@ old_frames_bring_nothing_back(void **state)
     }
     for (size_t i = 0; i < kept.count; i++)
         buf_close(&kept.frames[i]);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- promises ---- */
@@ -535,7 +535,7 @@ what_was_promised_stays_so(void **state)
         assert_int_equal(votes.refused, 1);
         for (size_t i = 0; i < kept.count; i++)
             buf_close(&kept.frames[i]);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -594,7 +594,7 @@ a_voter_goes_by_its_own_clock(void **state)
     assert_int_not_equal(ac_wait(ac, ac_send(ac, 0, &r))->reply.err, OK);
     assert_int_equal(read_with(ac, 0, &lasting), OK);
     buf_close(&value);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* A renewal does not move what may be forgotten, since it cannot: nobody accepts another end. */
@@ -622,7 +622,7 @@ the_end_of_a_token_stays(void **state)
     r.value = buf_bytes(&value);
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &r))->reply.err, ERR_FORBIDDEN);
     buf_close(&value);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- stores ---- */
@@ -644,7 +644,7 @@ a_crash_in_the_midst_leaves_nothing(void **state)
         ac_run_ms(ac, 1000);
         must_agree(ac);
         assert_int_equal(read_with(ac, 0, &lasting), OK);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
@@ -667,7 +667,7 @@ a_lost_store_gets_what_is_left(void **state)
     ac_run_ms(ac, 3000);
     must_agree(ac);
     assert_int_equal(read_with(ac, 2, &lasting), OK);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 int

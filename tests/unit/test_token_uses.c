@@ -104,7 +104,7 @@ each_use_is_counted(void **state)
     ac_run_ms(ac, TOKEN_USE_MS);
     for (unsigned node = 0; node < NODES; node++)
         assert_int_equal(read_now(ac, node, true, "app/a"), ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Holders take nothing as a use that was not counted lately. */
@@ -130,7 +130,7 @@ holders_want_a_count(void **state)
     ac_run_ms(ac, TOKEN_USE_MS);
     st = step_at(ac, 1);
     assert_int_equal(authority_of_value(ms, &st, path, text), ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Of several at once each that is told so has a use of its own. */
@@ -149,7 +149,7 @@ no_use_is_had_twice(void **state)
     }
     assert_int_equal(had, USES);
     assert_int_equal(record_at(ac, 0).uses_left, 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* It may make nothing else of its record, nor of another, at any node. */
@@ -190,7 +190,7 @@ tokens_only_count(void **state)
     own.tenant = bytes_of_text("default");
     assert_int_not_equal(authority_of_record(ms, &st, own, RECORD_CHANGE, good.value, text), OK);
     arena_close(&arena);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /*
@@ -223,7 +223,7 @@ what_is_written_is_looked_at(void **state)
         }
         assert_int_equal(count(ac, 0), OK);
         assert_int_equal(record_at(ac, 2).uses_left, USES - 1);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 

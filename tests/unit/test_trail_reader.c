@@ -100,7 +100,7 @@ test_all_pages_have_all_records(void **state)
     const struct audit_query nobody = {.identity = bytes_of_text("nobody")};
     search(ac, 0, &nobody, 3, &none);
     assert_int_equal(none.count, 0);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* What one node does not give is said, and found when it is back. */
@@ -126,7 +126,7 @@ test_a_node_that_is_away(void **state)
     assert_int_equal(found.missing, 0);
     assert_true(found.of_kind[AUDIT_request] >= 1);
     assert_int_equal(found.of_kind[AUDIT_start], 4);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Each node decides by itself, and says in its own trail that it was asked. */
@@ -173,7 +173,7 @@ test_a_broken_node_reads_no_other_trail(void **state)
     request.credential = bytes_of_text("ost_stolen");
     request.limit = 10;
     assert_int_equal(ac_wait(ac, ac_send(ac, 0, &request))->reply.err, ERR_UNAUTHENTICATED);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* ---- exports ---- */
@@ -247,7 +247,7 @@ test_an_export_is_judged_good(void **state)
     assert_true(found.unanchored < 8);
     audit_judge_close(&j);
     buf_close(&text);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Retention: what is left is proven as before, and nothing says that the rest was dropped unseen. */
@@ -287,7 +287,7 @@ test_the_oldest_blocks_go(void **state)
         buf_close(&text);
     }
     assert_in_range(ac_rows(ac, 1, ROW_AUDIT), 40, 200);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 static bool
@@ -319,11 +319,11 @@ test_hashed_names(void **state)
     assert_true(found.of_kind[AUDIT_vote] >= 2);
     search(ac, 1, &other, 100, &found);
     assert_int_equal(found.count, 0);
-    ac_free(ac);
+    ac_end(ac);
     ac = ac_cluster_of(3, 10);
     assert_int_equal(ac_create(ac, 0, "team/payroll", "value")->reply.err, OK);
     assert_true(stands_in_trail(ac, 1, "payroll"));
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* What a node does by itself stands there, too. */
@@ -354,7 +354,7 @@ test_what_a_node_does_by_itself(void **state)
     assert_true(found.of_kind[AUDIT_list] >= 2);
     assert_int_equal(found.of_kind[AUDIT_erase], 3);
     assert_true(found.of_kind[AUDIT_shred] >= 3);
-    ac_free(ac);
+    ac_end(ac);
 }
 
 /* Who cuts the trail in the store, even from within, cannot cut it where the others keep its head. */
@@ -392,7 +392,7 @@ test_a_trail_that_was_cut_in_its_store(void **state)
         assert_in_range(found.block, 3, 4);
         audit_judge_close(&j);
         buf_close(&text);
-        ac_free(ac);
+        ac_end(ac);
     }
 }
 
