@@ -1,4 +1,4 @@
-/* A source of randomness that works for a number of draws and then does not. */
+/* Sources of randomness that fail: at one draw, or always. */
 #ifndef OSTRAKA_TESTS_FAILING_RNG_H
 #define OSTRAKA_TESTS_FAILING_RNG_H
 
@@ -32,6 +32,20 @@ failing_rng_init(struct failing_rng *f, uint64_t seed, unsigned fail_at)
     *f = (struct failing_rng){.fail_at = fail_at};
     rng_seeded_init(&f->seed, seed, &f->good);
     return (struct rng){.context = f, .fill = failing_rng_fill};
+}
+
+static inline enum vault_err
+no_entropy_fill(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    memset(out, 0, size);
+    return ERR_ENTROPY;
+}
+
+static inline struct rng
+no_entropy(void)
+{
+    return (struct rng){.fill = no_entropy_fill};
 }
 
 #endif

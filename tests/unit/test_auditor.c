@@ -11,6 +11,7 @@
 #include "actor_cluster.h"
 #include "audit/record.h"
 #include "audit/verifier.h"
+#include "failing_rng.h"
 
 enum { ROWS_MAX = 1024 };
 
@@ -273,14 +274,6 @@ test_a_full_disk(void **state)
     ac_end(ac);
 }
 
-static enum vault_err
-no_randomness(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
-}
-
 /* A new store begins a new tree with a random name: the node stops when there is no randomness. */
 static void
 test_no_randomness(void **state)
@@ -294,7 +287,7 @@ test_no_randomness(void **state)
         ac_run_ms(ac, 1);
     assert_int_equal(node_incarnation(ac->nodes[1].node), 2);
     ac->may_fail = true;
-    ac->nodes[1].rng = (struct rng){NULL, no_randomness};
+    ac->nodes[1].rng = no_entropy();
     struct request read = ac_make(REQUEST_READ, "a", NULL);
     read.credential = bytes_of_text("nobody's"); /* refused at once, which is noted */
     (void)ac_send(ac, 1, &read);

@@ -15,6 +15,7 @@
 #include "crypto/aead_portable.h"
 #include "crypto/hash.h"
 #include "crypto/rng_kernel.h"
+#include "failing_rng.h"
 #include "store/block_cipher.h"
 
 enum { BLOCK_MAX = 256, THREADS = 4, BLOCKS_EACH = 2000 };
@@ -31,14 +32,6 @@ fill_counting(void *context, uint8_t *out, size_t size)
     for (size_t i = 0; i < size; i++)
         out[i] = (uint8_t)i;
     return OK;
-}
-
-static enum vault_err
-fill_fails(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
 }
 
 static void
@@ -213,7 +206,7 @@ test_nothing_is_sealed_without_randomness(void **state)
 {
     struct block_cipher c;
     uint8_t block[BLOCK_MAX];
-    const struct rng rng = {.fill = fill_fails};
+    const struct rng rng = no_entropy();
 
     (void)state;
     assert_int_equal(block_cipher_init(KEY, BLOCK_AES_GCM, rng, &c), ERR_ENTROPY);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "crypto/bucket_keys.h"
+#include "failing_rng.h"
 
 enum { COUNT = 5, SHARE = 32 };
 
@@ -212,19 +213,11 @@ test_buckets_are_spread(void **state)
         assert_in_range(met[i], 50, 200);
 }
 
-static enum vault_err
-no_entropy(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
-}
-
 static void
 test_no_randomness(void **state)
 {
     struct fixture *f = *state;
-    const struct rng broken = {NULL, no_entropy};
+    const struct rng broken = no_entropy();
     struct bucket_keys keys;
     assert_int_equal(bucket_make(&f->keys.buckets[0], &broken), ERR_ENTROPY);
     assert_int_equal(f->keys.buckets[0].other, 0);

@@ -15,6 +15,7 @@
 #include "crypto/pem.h"
 #include "crypto/rng_kernel.h"
 #include "crypto/secret.h"
+#include "failing_rng.h"
 #include "runtime/certificate_key.h"
 #include "runtime/certificates.h"
 #include "runtime/cluster_files.h"
@@ -390,19 +391,11 @@ test_serials_differ(void **state)
     assert_string_not_equal(first, second);
 }
 
-static enum vault_err
-no_entropy(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
-}
-
 static void
 test_failures(void **state)
 {
     struct fixture *f = *state;
-    const struct rng broken = {NULL, no_entropy};
+    const struct rng broken = no_entropy();
     struct certificate_request request = request_for("127.0.0.1");
     struct certificate_authority *ca;
     struct buf certificate = {0}, key = {0};

@@ -17,6 +17,7 @@
 
 #include "crypto/rng_kernel.h"
 #include "crypto/storage_key.h"
+#include "failing_rng.h"
 #include "runtime/cluster_files.h"
 #include "runtime/config_file.h"
 #include "runtime/keyfile.h"
@@ -286,38 +287,18 @@ test_refusals(void **state)
 }
 
 /* Fails at the n-th draw of randomness, for every n until it succeeds: nothing may be left over. */
-struct failing_rng {
-    unsigned draws_left;
-    struct rng real;
-};
-
-static enum vault_err
-draw(void *context, uint8_t *out, size_t size)
-{
-    struct failing_rng *failing = context;
-
-    if (failing->draws_left == 0) {
-        memset(out, 0, size);
-        return ERR_ENTROPY;
-    }
-    failing->draws_left--;
-    return rng_fill(&failing->real, out, size);
-}
-
 static void
 test_all_or_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct failing_rng failing = {.real = rng_kernel()};
-    const struct rng rng = {&failing, draw};
+    struct failing_rng failing;
     unsigned failures = 0;
 
     f->cluster.seal = SEAL_FILE;
     for (;; failures++) {
-        enum vault_err err;
+        const struct rng rng = failing_rng_init(&failing, 3, failures);
+        enum vault_err err = create(f, f->directory, &rng);
 
-        failing.draws_left = failures;
-        err = create(f, f->directory, &rng);
         if (err == OK)
             break;
         assert_int_equal(err, ERR_ENTROPY);

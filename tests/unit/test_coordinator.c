@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "actor_cluster.h"
+#include "failing_rng.h"
 #include "proof_maker.h"
 
 enum { SENT_MAX = 256 };
@@ -379,14 +380,6 @@ test_two_runaway_clocks(void **state)
     }
 }
 
-static enum vault_err
-no_randomness(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
-}
-
 /* A draw that fails stops the node, whatever the job makes of it: here the back-off of a change. */
 static void
 test_no_randomness(void **state)
@@ -397,7 +390,7 @@ test_no_randomness(void **state)
     answer_vote(p, 1, REFUSED_BALLOT, 1);
     assert_false(node_failed(p->ac->nodes[0].node));
     p->ac->may_fail = true;
-    p->ac->nodes[0].rng = (struct rng){NULL, no_randomness};
+    p->ac->nodes[0].rng = no_entropy();
     answer_vote(p, 2, REFUSED_BALLOT, 1);
     assert_true(node_failed(p->ac->nodes[0].node));
     probe_free(p);

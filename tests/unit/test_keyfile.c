@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "crypto/rng_kernel.h"
+#include "failing_rng.h"
 #include "runtime/cluster_files.h"
 #include "runtime/keyfile.h"
 
@@ -300,19 +301,11 @@ test_ring_refusals(void **state)
 }
 
 /* A ring that cannot be sealed leaves the old file in place. */
-static enum vault_err
-no_entropy(void *context, uint8_t *out, size_t size)
-{
-    (void)context;
-    memset(out, 0, size);
-    return ERR_ENTROPY;
-}
-
 static void
 test_ring_kept_on_failure(void **state)
 {
     struct fixture *f = *state;
-    const struct rng broken = {NULL, no_entropy};
+    const struct rng broken = no_entropy();
     uint8_t key[KEY_BYTES] = {1};
     struct share_keyring ring, back;
 
