@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "free_port.h"
 #include "runtime/https.h"
 #include "tls_fixture.h"
 
@@ -97,20 +98,6 @@ on_request(void *context, struct https_exchange *exchange, const struct http_req
     assert_int_equal(buf_append(&text, http->body), OK);
     answer_with(exchange, buf_bytes(&text));
     buf_close(&text);
-}
-
-static inline uint16_t
-free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
 }
 
 /* `options` may be preset; what every test needs is filled in. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "crypto/rng_kernel.h"
+#include "free_port.h"
 #include "runtime/link_internal.h"
 #include "runtime/node_signing.h"
 #include "tls_fixture.h"
@@ -289,20 +290,6 @@ all_up(const struct world *world)
 }
 
 /* ---- set-up ---- */
-
-static inline uint16_t
-free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
 
 static inline void
 node_init(struct world *world, unsigned number)
