@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -64,6 +65,38 @@ temp_dir_remove(const struct temp_dir *dir)
 {
     temp_dir_visit(dir, temp_file_remove, NULL);
     (void)rmdir(dir->path);
+}
+
+/* For cmocka: a test whose state is a directory of its own. */
+#define TEMP_DIR_TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
+
+static inline int
+temp_dir_setup(void **state)
+{
+    struct temp_dir *dir = calloc(1, sizeof(*dir));
+
+    assert_non_null(dir);
+    temp_dir_make(dir);
+    *state = dir;
+    return 0;
+}
+
+static inline int
+temp_dir_teardown(void **state)
+{
+    temp_dir_remove(*state);
+    free(*state);
+    return 0;
+}
+
+/* A disk of that size in its place, until it is unmounted. Skips the test where that is forbidden. */
+static inline void
+temp_dir_mount(const struct temp_dir *dir, const char *size)
+{
+    if (mount("none", dir->path, "tmpfs", 0, size) != 0) {
+        print_message("no permission to mount a tmpfs: skipped\n");
+        skip();
+    }
 }
 
 static inline struct store_wt_options

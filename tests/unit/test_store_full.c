@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -181,18 +180,11 @@ run(const struct temp_dir *dir, uint64_t seed)
 static void
 test_filled_under_load(void **state)
 {
-    struct temp_dir dir = {.path = ""};
+    const struct temp_dir *dir = *state;
 
-    (void)state;
-    temp_dir_make(&dir);
-    if (mount("none", dir.path, "tmpfs", 0, "size=160m") != 0) {
-        print_message("no permission to mount a tmpfs: skipped\n");
-        temp_dir_remove(&dir);
-        skip();
-    }
-    run(&dir, (uint64_t)time(NULL));
-    assert_int_equal(umount(dir.path), 0);
-    temp_dir_remove(&dir);
+    temp_dir_mount(dir, "size=160m");
+    run(dir, (uint64_t)time(NULL));
+    assert_int_equal(umount(dir->path), 0);
 }
 
 /* ---- the reserve ---- */
@@ -269,26 +261,19 @@ reserve_run(const struct temp_dir *dir)
 static void
 test_reserve_is_given_and_taken_back(void **state)
 {
-    struct temp_dir dir = {.path = ""};
+    const struct temp_dir *dir = *state;
 
-    (void)state;
-    temp_dir_make(&dir);
-    if (mount("none", dir.path, "tmpfs", 0, "size=160m") != 0) {
-        print_message("no permission to mount a tmpfs: skipped\n");
-        temp_dir_remove(&dir);
-        skip();
-    }
-    reserve_run(&dir);
-    assert_int_equal(umount(dir.path), 0);
-    temp_dir_remove(&dir);
+    temp_dir_mount(dir, "size=160m");
+    reserve_run(dir);
+    assert_int_equal(umount(dir->path), 0);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reserve_is_given_and_taken_back),
-        cmocka_unit_test(test_filled_under_load),
+        TEMP_DIR_TEST(test_reserve_is_given_and_taken_back),
+        TEMP_DIR_TEST(test_filled_under_load),
     };
 
     if (crypto_init() != OK)

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -20,25 +19,6 @@
 
 /* Exit codes of children, apart from STORE_WT_EXIT. */
 enum { CHILD_GOOD = 0, CHILD_REFUSED = 10, CHILD_WRONG_DATA = 11, CHILD_OTHER = 12 };
-
-static int
-setup(void **state)
-{
-    struct temp_dir *dir = calloc(1, sizeof(*dir));
-
-    assert_non_null(dir);
-    temp_dir_make(dir);
-    *state = dir;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    temp_dir_remove(*state);
-    free(*state);
-    return 0;
-}
 
 static void
 store_close(struct store *store)
@@ -1144,10 +1124,7 @@ test_disk_full(void **state)
     const struct temp_dir *dir = *state;
     char path[2 * PATH_BYTES];
 
-    if (mount("none", dir->path, "tmpfs", 0, "size=192m") != 0) {
-        print_message("no permission to mount a tmpfs: skipped\n");
-        skip();
-    }
+    temp_dir_mount(dir, "size=192m");
     (void)snprintf(path, sizeof(path), "%s/filler", dir->path);
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
     assert_true(fd >= 0);
@@ -1157,36 +1134,35 @@ test_disk_full(void **state)
     assert_int_equal(umount(dir->path), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_reopen_keeps_rows), /* first: the children inherit what a first open costs */
-        TEST(test_created_once),
-        TEST(test_mark_is_kept_and_tells_stores_apart),
-        TEST(test_modes_and_ballast),
-        TEST(test_no_plaintext_in_any_file),
-        TEST(test_wrong_key_changes_nothing),
-        TEST(test_wrong_key_after_crash),
-        TEST(test_both_ciphers_in_one_store),
-        TEST(test_two_stores_two_keys),
-        TEST(test_second_open_is_refused),
-        TEST(test_table_flips),
-        TEST(test_metadata_flips),
-        TEST(test_journal_flips),
-        TEST(test_journal_header_flips),
-        TEST(test_last_record_flip),
-        TEST(test_torn_last_record),
-        TEST(test_missing_files),
-        TEST(test_configuration_file_is_refused),
-        TEST(test_kill_keeps_what_was_acknowledged),
-        TEST(test_kill_while_another_thread_commits),
-        TEST(test_failed_sync_ends_the_process),
-        TEST(test_reserve_refuses_puts_only),
-        TEST(test_journal_takes_no_room_ahead),
-        TEST(test_disk_full),
+        TEMP_DIR_TEST(
+            test_reopen_keeps_rows), /* first: the children inherit what a first open costs */
+        TEMP_DIR_TEST(test_created_once),
+        TEMP_DIR_TEST(test_mark_is_kept_and_tells_stores_apart),
+        TEMP_DIR_TEST(test_modes_and_ballast),
+        TEMP_DIR_TEST(test_no_plaintext_in_any_file),
+        TEMP_DIR_TEST(test_wrong_key_changes_nothing),
+        TEMP_DIR_TEST(test_wrong_key_after_crash),
+        TEMP_DIR_TEST(test_both_ciphers_in_one_store),
+        TEMP_DIR_TEST(test_two_stores_two_keys),
+        TEMP_DIR_TEST(test_second_open_is_refused),
+        TEMP_DIR_TEST(test_table_flips),
+        TEMP_DIR_TEST(test_metadata_flips),
+        TEMP_DIR_TEST(test_journal_flips),
+        TEMP_DIR_TEST(test_journal_header_flips),
+        TEMP_DIR_TEST(test_last_record_flip),
+        TEMP_DIR_TEST(test_torn_last_record),
+        TEMP_DIR_TEST(test_missing_files),
+        TEMP_DIR_TEST(test_configuration_file_is_refused),
+        TEMP_DIR_TEST(test_kill_keeps_what_was_acknowledged),
+        TEMP_DIR_TEST(test_kill_while_another_thread_commits),
+        TEMP_DIR_TEST(test_failed_sync_ends_the_process),
+        TEMP_DIR_TEST(test_reserve_refuses_puts_only),
+        TEMP_DIR_TEST(test_journal_takes_no_room_ahead),
+        TEMP_DIR_TEST(test_disk_full),
     };
 
     if (crypto_init() != OK)

@@ -195,36 +195,15 @@ test_journal_does_not_grow_with_each_sync(void **state)
     s->ops->close(s);
 }
 
-static int
-setup(void **state)
-{
-    struct temp_dir *dir = calloc(1, sizeof(*dir));
-
-    assert_non_null(dir);
-    temp_dir_make(dir);
-    *state = dir;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    temp_dir_remove(*state);
-    free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_file_grows_in_steps),
-        TEST(test_file_grows_by_itself),
-        TEST(test_failure_is_not_told),
-        TEST(test_threads_write_at_once),
-        TEST(test_journal_does_not_grow_with_each_sync),
+        TEMP_DIR_TEST(test_file_grows_in_steps),
+        TEMP_DIR_TEST(test_file_grows_by_itself),
+        TEMP_DIR_TEST(test_failure_is_not_told),
+        TEMP_DIR_TEST(test_threads_write_at_once),
+        TEMP_DIR_TEST(test_journal_does_not_grow_with_each_sync),
     };
 
     if (crypto_init() != OK)

@@ -154,34 +154,13 @@ test_what_a_crash_has_left_goes_at_the_start(void **state)
     s->ops->close(s);
 }
 
-static int
-setup(void **state)
-{
-    struct temp_dir *dir = calloc(1, sizeof(*dir));
-
-    assert_non_null(dir);
-    temp_dir_make(dir);
-    *state = dir;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    temp_dir_remove(*state);
-    free(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_file_is_cut_before_it_is_removed),
-        TEST(test_needless_journals_are_cut_before_they_are_removed),
-        TEST(test_what_a_crash_has_left_goes_at_the_start),
+        TEMP_DIR_TEST(test_a_file_is_cut_before_it_is_removed),
+        TEMP_DIR_TEST(test_needless_journals_are_cut_before_they_are_removed),
+        TEMP_DIR_TEST(test_what_a_crash_has_left_goes_at_the_start),
     };
 
     if (crypto_init() != OK)
