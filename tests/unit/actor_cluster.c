@@ -285,6 +285,22 @@ ac_inject(struct actor_cluster *ac, unsigned from, unsigned to, const struct msg
     return err;
 }
 
+enum vault_err
+ac_inject_frame(struct actor_cluster *ac, unsigned from, unsigned to, const struct buf *frame)
+{
+    return receive(ac, from, to, buf_bytes(frame));
+}
+
+void
+ac_keep(const struct msg *msg, struct buf *frame, struct msg *copy)
+{
+    frame->size = 0;
+    ac_require(msg_encode(msg, frame) == OK, "msg_encode");
+    ac_require(msg_decode(buf_bytes(frame), copy) == OK, "msg_decode");
+    copy->from = msg->from;
+    copy->to = msg->to;
+}
+
 /* One end learns whether its link is up. */
 static void
 run_link(struct actor_cluster *ac, const struct ac_event *event)

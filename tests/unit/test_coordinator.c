@@ -25,16 +25,17 @@ struct probe {
     struct proof_maker maker;
 };
 
-static enum ac_verdict catch (void *context, unsigned from, unsigned to, const struct msg *msg) {
+static enum ac_verdict
+cut_off(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
     struct probe *p = context;
-    if (!msg_has_path(msg->kind) || (from != 0 && to != 0)) return AC_PASS;
-    if (from != 0) return AC_DROP;
+    if (!msg_has_path(msg->kind) || (from != 0 && to != 0))
+        return AC_PASS;
+    if (from != 0)
+        return AC_DROP;
     assert_true(p->count < SENT_MAX);
     size_t i = p->count++;
-    p->frames[i].size = 0;
-    assert_int_equal(msg_encode(msg, &p->frames[i]), OK);
-    assert_int_equal(msg_decode(buf_bytes(&p->frames[i]), &p->sent[i]), OK);
-    p->sent[i].to = (uint8_t)to;
+    ac_keep(msg, &p->frames[i], &p->sent[i]);
     p->at_ms[i] = ac_ms(p->ac);
     return AC_DROP;
 }
@@ -47,7 +48,7 @@ probe_new(uint64_t seed)
     assert_non_null(p);
     p->ac = ac_new(&options);
     ac_run_ms(p->ac, 300);
-    p->ac->filter = catch;
+    p->ac->filter = cut_off;
     p->ac->maybe = &ac_votes_only;
     p->ac->filter_context = p;
     proof_maker_init(&p->maker, p->ac);

@@ -26,16 +26,6 @@ struct probe {
     struct proof_maker maker;
 };
 
-static void
-keep(const struct msg *msg, struct buf *frame, struct msg *copy)
-{
-    frame->size = 0;
-    assert_int_equal(msg_encode(msg, frame), OK);
-    assert_int_equal(msg_decode(buf_bytes(frame), copy), OK);
-    copy->from = msg->from;
-    copy->to = msg->to;
-}
-
 static bool
 is_caught(const struct probe *p, const struct msg *msg)
 {
@@ -53,11 +43,11 @@ cut_off(void *context, unsigned from, unsigned to, const struct msg *msg)
     if ((from != SELF && to != SELF) || !msg_has_path(msg->kind))
         return AC_PASS;
     if (from == SELF && p->answer_count < ANSWERS_MAX) {
-        keep(msg, &p->frames[p->answer_count], &p->answers[p->answer_count]);
+        ac_keep(msg, &p->frames[p->answer_count], &p->answers[p->answer_count]);
         p->answer_count++;
     }
     if (from == 0 && msg->kind == MSG_WRITE && !is_caught(p, msg) && p->caught_count < CAUGHT_MAX) {
-        keep(msg, &p->caught[p->caught_count], &p->writes[p->caught_count]);
+        ac_keep(msg, &p->caught[p->caught_count], &p->writes[p->caught_count]);
         p->caught_count++;
     }
     return AC_DROP;
