@@ -227,6 +227,24 @@ lose(void *context, unsigned from, unsigned to, const struct msg *msg)
     return lossy->dropped >> to & 1 ? AC_DROP : AC_PASS;
 }
 
+static void
+wait_for_rows(struct actor_cluster *ac, unsigned node)
+{
+    while (ac_rows_of(ac, node, ROW_VERSION, "a") == 1)
+        assert_true(ac_step(ac, UINT64_MAX));
+}
+
+/* Versions that are written at node 0, and reach nobody else while the filter stays. */
+static void
+write_alone(struct actor_cluster *ac, struct lossy *lossy, unsigned count, struct several *s)
+{
+    *lossy = (struct lossy){.dropped = 1u << 1 | 1u << 2};
+    ac->filter = lose;
+    ac->filter_context = lossy;
+    send_several(ac, 0, count, s);
+    wait_for_rows(ac, 0);
+}
+
 /* Its coordinator dies, and one copy is at another node: all versions are finished, or read there. */
 static void
 finish_from(uint64_t seed, unsigned holder)
@@ -237,8 +255,7 @@ finish_from(uint64_t seed, unsigned holder)
     ac->filter = lose;
     ac->filter_context = &lossy;
     send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, holder, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    wait_for_rows(ac, holder);
     ac_crash(ac, 0);
     assert_true(lossy.seen != 0);
     ac->filter = NULL;
@@ -276,13 +293,9 @@ test_rival_finishes(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster(8);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct several s;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, MANY, &s);
     struct several more; /* come too late to belong to it */
     send_several(ac, 0, 2, &more);
     struct ac_request *rival = ac_update(ac, 1, "a", "rival");
@@ -304,13 +317,9 @@ test_rival_passes(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster(9);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct several s;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, MANY, &s);
     ac_isolate(ac, 0, true);
     struct ac_request *rival = ac_update(ac, 1, "a", "rival");
     assert_int_equal(rival->reply.err, OK);
@@ -331,16 +340,12 @@ test_fewer_are_kept_since(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster(10);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct alteration two = {.has_max_versions = true, .max_versions = 2};
     struct request alter = ac_make(REQUEST_ALTER, "a", NULL);
     struct several s;
     alter.alteration = &two;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, MANY, &s);
     ac_isolate(ac, 0, true);
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &alter))->reply.err, OK);
     ac->filter = NULL;
@@ -360,13 +365,9 @@ test_deadline(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster(11);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct several s;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, MANY, &s);
     ac_isolate(ac, 0, true);
     wait_several(ac, &s);
     for (unsigned i = 0; i < MANY; i++) {
@@ -511,13 +512,9 @@ test_replaced(void **state)
 {
     (void)state;
     struct actor_cluster *ac = cluster(13);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct several s;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, MANY, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, MANY, &s);
     ac_isolate(ac, 0, true);
     wait_several(ac, &s);
     ac->filter = NULL;
@@ -680,13 +677,9 @@ static void
 later_ones(uint64_t seed, bool finished)
 {
     struct actor_cluster *ac = cluster(seed);
-    struct lossy lossy = {.dropped = 1u << 1 | 1u << 2};
+    struct lossy lossy;
     struct several s, later;
-    ac->filter = lose;
-    ac->filter_context = &lossy;
-    send_several(ac, 0, 3, &s);
-    while (ac_rows_of(ac, 0, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
+    write_alone(ac, &lossy, 3, &s);
     send_several(ac, 0, MANY, &later);
     if (!finished)
         ac_isolate(ac, 0, true);
@@ -735,13 +728,6 @@ reach_one(void *context, unsigned from, unsigned to, const struct msg *msg)
     if (msg->kind != MSG_WRITE || msg->u.write.group.size == 0)
         return AC_PASS;
     return r->reaches >= 0 && to == r->replicas[r->reaches] ? AC_PASS : AC_DROP;
-}
-
-static void
-wait_for_rows(struct actor_cluster *ac, unsigned node)
-{
-    while (ac_rows_of(ac, node, ROW_VERSION, "a") == 1)
-        assert_true(ac_step(ac, UINT64_MAX));
 }
 
 /* Those two have voted for somebody else since, of whom nothing more is heard. */
