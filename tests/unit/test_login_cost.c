@@ -11,9 +11,9 @@
 #include "auth/issuer.h"
 #include "auth/login.h"
 #include "auth/statement.h"
-#include "crypto/base64.h"
 #include "crypto/secret.h"
 #include "statement_fixture.h"
+#include "unbase64.h"
 
 #define NOW UINT64_C(1800000000000)
 
@@ -120,24 +120,14 @@ cost_alike(struct world *w, struct refusal *refusals, size_t count, uint64_t per
     assert_true(spread(refusals, count) <= percent);
 }
 
-static struct bytes
-unbase64(struct world *w, const char *text)
-{
-    size_t size, room = base64_decoded_size_max(strlen(text));
-    uint8_t *data = arena_alloc(&w->arena, room);
-
-    assert_non_null(data);
-    assert_int_equal(base64_decode(bytes_of_text(text), data, room, &size), OK);
-    return bytes_of(data, size);
-}
-
 /* ---- certificates ---- */
 
 static struct buf
 statement_by(struct world *w, const char *certificate, const char *tenant, bool well_signed)
 {
-    struct client_statement statement = {
-        .tenant = bytes_of_text(tenant), .time_ms = NOW, .certificate = unbase64(w, certificate)};
+    struct client_statement statement = {.tenant = bytes_of_text(tenant),
+                                         .time_ms = NOW,
+                                         .certificate = unbase64(&w->arena, certificate)};
     uint8_t signature[crypto_sign_BYTES];
     struct buf to_sign = {0}, text = {0};
     size_t at;
@@ -158,7 +148,7 @@ trust(struct world *w, const char *tenant, const uint8_t *revoked, size_t size)
     struct client_authority *authority = calloc(1, sizeof(*authority));
 
     assert_non_null(authority);
-    authority->certificate = unbase64(w, certificate_ca);
+    authority->certificate = unbase64(&w->arena, certificate_ca);
     authority->revoked_count = revoked ? 1 : 0;
     authority->revoked[0] = bytes_of(revoked, size);
     assert_int_equal(

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "auth/statement.h"
-#include "crypto/base64.h"
 #include "crypto/secret.h"
 #include "revocation_fixture.h"
+#include "unbase64.h"
 
 static struct arena arena;
 
@@ -26,23 +26,12 @@ tear_down(void **state)
     return 0;
 }
 
-static struct bytes
-unbase64(const char *text)
-{
-    size_t size, room = base64_decoded_size_max(strlen(text));
-    uint8_t *data = arena_alloc(&arena, room);
-
-    assert_non_null(data);
-    assert_int_equal(base64_decode(bytes_of_text(text), data, room, &size), OK);
-    return bytes_of(data, size);
-}
-
 static struct revocation_list
 read_list(const char *text)
 {
     struct revocation_list list;
 
-    assert_int_equal(revocation_list_read(unbase64(text), &list), OK);
+    assert_int_equal(revocation_list_read(unbase64(&arena, text), &list), OK);
     return list;
 }
 
@@ -87,14 +76,14 @@ taken_apart(void **state)
 static void
 signed_by_its_authority_alone(void **state)
 {
-    struct bytes ec = unbase64(authority_ec), rsa = unbase64(authority_rsa);
-    struct bytes ed = unbase64(authority_ed);
+    struct bytes ec = unbase64(&arena, authority_ec), rsa = unbase64(&arena, authority_rsa);
+    struct bytes ed = unbase64(&arena, authority_ed);
     struct revocation_list list = read_list(list_ec_two);
 
     (void)state;
     assert_true(revocation_list_signed_by(&list, ec));
-    assert_false(revocation_list_signed_by(&list, unbase64(authority_other)));
-    assert_false(revocation_list_signed_by(&list, unbase64(authority_nolist)));
+    assert_false(revocation_list_signed_by(&list, unbase64(&arena, authority_other)));
+    assert_false(revocation_list_signed_by(&list, unbase64(&arena, authority_nolist)));
     assert_false(revocation_list_signed_by(&list, rsa));
     assert_false(revocation_list_signed_by(&list, bytes_of_text("x")));
     list = read_list(list_rsa);
@@ -115,12 +104,12 @@ others_are_refused(void **state)
 {
     static const char *const texts[] = {list_delta, list_part};
     struct revocation_list list, none = {0};
-    struct bytes good = unbase64(list_ec_two);
+    struct bytes good = unbase64(&arena, list_ec_two);
     uint8_t *longer = arena_alloc(&arena, good.size + 1);
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(revocation_list_read(unbase64(texts[i]), &list), ERR_MALFORMED);
+        assert_int_equal(revocation_list_read(unbase64(&arena, texts[i]), &list), ERR_MALFORMED);
         assert_memory_equal(&list, &none, sizeof(list));
     }
     for (size_t size = 0; size < good.size; size++)
@@ -140,7 +129,8 @@ nothing_can_be_changed(void **state)
 
     (void)state;
     for (unsigned t = 0; t < 3; t++) {
-        struct bytes good = unbase64(texts[t][0]), authority = unbase64(texts[t][1]);
+        struct bytes good = unbase64(&arena, texts[t][0]),
+                     authority = unbase64(&arena, texts[t][1]);
         uint8_t *bad = arena_alloc(&arena, good.size);
 
         list = read_list(texts[t][0]);
@@ -172,7 +162,7 @@ static void
 what_is_kept(void **state)
 {
     static const uint8_t in[] = {0x10, 0x92}, out[] = {0x10, 0x93}, with_sign[] = {0xf0};
-    struct bytes authority = unbase64(authority_ec), subject;
+    struct bytes authority = unbase64(&arena, authority_ec), subject;
     struct revocation_list list = read_list(list_ec_two);
     uint8_t mark[HASH_BYTES], other[HASH_BYTES];
     struct revocations made, again;
@@ -181,9 +171,11 @@ what_is_kept(void **state)
     (void)state;
     assert_int_equal(certificate_authority_of(authority, &subject, mark), OK);
     assert_true(bytes_equal(subject, list.issuer));
-    assert_int_equal(certificate_authority_of(unbase64(authority_nolist), &subject, other), OK);
+    assert_int_equal(certificate_authority_of(unbase64(&arena, authority_nolist), &subject, other),
+                     OK);
     assert_memory_equal(mark, other, HASH_BYTES); /* the same name and key */
-    assert_int_equal(certificate_authority_of(unbase64(authority_other), &subject, other), OK);
+    assert_int_equal(certificate_authority_of(unbase64(&arena, authority_other), &subject, other),
+                     OK);
     assert_memory_not_equal(mark, other, HASH_BYTES);
     assert_int_equal(revocations_of(&list, mark, &arena, &made), OK);
     assert_int_equal(revocations_count(&made), 3);

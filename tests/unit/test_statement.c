@@ -5,9 +5,9 @@
 
 #include "auth/login.h"
 #include "auth/statement.h"
-#include "crypto/base64.h"
 #include "crypto/secret.h"
 #include "statement_fixture.h"
+#include "unbase64.h"
 
 #define NOW       UINT64_C(1800000000000)
 #define YEAR_2036 UINT64_C(2111000000000)
@@ -17,17 +17,6 @@ static struct arena arena;
 static uint8_t cluster[CLUSTER_ID_BYTES], private_key[crypto_sign_SECRETKEYBYTES];
 static struct client_authority trust;
 
-static struct bytes
-unbase64(const char *text)
-{
-    size_t size, room = base64_decoded_size_max(strlen(text));
-    uint8_t *data = arena_alloc(&arena, room);
-
-    assert_non_null(data);
-    assert_int_equal(base64_decode(bytes_of_text(text), data, room, &size), OK);
-    return bytes_of(data, size);
-}
-
 static int
 set_up(void **state)
 {
@@ -36,7 +25,7 @@ set_up(void **state)
     (void)state;
     arena_init(&arena, 1024 * 1024);
     memset(cluster, 0xc1, sizeof cluster);
-    trust.certificate = unbase64(certificate_ca);
+    trust.certificate = unbase64(&arena, certificate_ca);
     if (crypto_init() != OK)
         return -1;
     return crypto_sign_seed_keypair(public_key, private_key, ed_seed);
@@ -53,8 +42,9 @@ tear_down(void **state)
 static struct client_statement
 statement_of(const char *certificate)
 {
-    struct client_statement statement = {
-        .tenant = bytes_of_text("team-a"), .time_ms = NOW, .certificate = unbase64(certificate)};
+    struct client_statement statement = {.tenant = bytes_of_text("team-a"),
+                                         .time_ms = NOW,
+                                         .certificate = unbase64(&arena, certificate)};
 
     memcpy(statement.cluster_id, cluster, sizeof cluster);
     for (unsigned i = 0; i < STATEMENT_NONCE_BYTES; i++)
@@ -151,12 +141,12 @@ certificates_refused(void **state)
 static void
 certificates_damaged(void **state)
 {
-    struct bytes der = unbase64(certificate_ed), above = unbase64(certificate_ca);
+    struct bytes der = unbase64(&arena, certificate_ed), above = unbase64(&arena, certificate_ca);
     uint8_t copy[CERTIFICATE_BYTES_MAX];
 
     (void)state;
     assert_true(certificate_signed_by(der, above));
-    assert_false(certificate_signed_by(der, unbase64(certificate_ca2)));
+    assert_false(certificate_signed_by(der, unbase64(&arena, certificate_ca2)));
     memcpy(copy, der.data, der.size);
     for (size_t i = 0; i < der.size; i++) {
         struct certificate certificate;
@@ -252,7 +242,7 @@ authority_records(void **state)
     authority.revoked[1] = authority.revoked[0];
     assert_int_equal(client_authority_encode(&authority, &record_again), ERR_RANGE);
     authority.revoked_count = 0;
-    authority.certificate = unbase64(certificate_ed); /* of a client */
+    authority.certificate = unbase64(&arena, certificate_ed); /* of a client */
     assert_int_equal(client_authority_encode(&authority, &record_again), ERR_RANGE);
     buf_close(&record);
     buf_close(&record_again);
@@ -363,7 +353,8 @@ logins_with_a_list(void **state)
     records_set_found(records, AUTH_KIND_CLIENT_AUTHORITY, "crl", AUTH_UNAVAILABLE);
     assert_int_equal(login_statement(&view, buf_bytes(&text), cluster, team, NOW, &login),
                      REASON_UNAVAILABLE);
-    assert_int_equal(certificate_authority_of(unbase64(certificate_ca2), &subject, other), OK);
+    assert_int_equal(certificate_authority_of(unbase64(&arena, certificate_ca2), &subject, other),
+                     OK);
     struct revocations others = list_of(other, 0x92);
     assert_int_equal(revocations_encode(
                          &others, records_at(records, "team-a", AUTH_KIND_CLIENT_AUTHORITY, "crl")),
