@@ -94,6 +94,21 @@ ac_value_is(const struct ac_request *request, const char *value)
            bytes_equal(request->reply.value, bytes_of_text(value));
 }
 
+bool
+ac_reads(struct actor_cluster *ac, unsigned node, const char *name, const char *value)
+{
+    return ac_value_is(ac_read(ac, node, name), value);
+}
+
+struct ac_request *
+ac_keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *name,
+         const char *key, const char *value)
+{
+    struct request request = ac_make(kind, name, value);
+    request.idempotency_key = bytes_of_text(key);
+    return ac_wait(ac, ac_send(ac, node, &request));
+}
+
 /* ---- stores ---- */
 
 struct path

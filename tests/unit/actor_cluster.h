@@ -193,6 +193,10 @@ struct ac_request *ac_update(struct actor_cluster *ac, unsigned node, const char
 struct ac_request *ac_read(struct actor_cluster *ac, unsigned node, const char *name);
 struct ac_request *ac_delete(struct actor_cluster *ac, unsigned node, const char *name);
 bool ac_value_is(const struct ac_request *request, const char *value);
+bool ac_reads(struct actor_cluster *ac, unsigned node, const char *name, const char *value);
+/* Under an Idempotency-Key. */
+struct ac_request *ac_keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind,
+                            const char *name, const char *key, const char *value);
 
 /* Frames by hand. */
 enum vault_err ac_inject(struct actor_cluster *ac, unsigned from, unsigned to,

@@ -65,12 +65,6 @@ becomes_sure(struct actor_cluster *ac, unsigned node, uint64_t within_ms)
     return is_sure(ac, node);
 }
 
-static bool
-exists(struct actor_cluster *ac, unsigned node, const char *name, const char *value)
-{
-    return ac_value_is(ac_read(ac, node, name), value);
-}
-
 /* Neither a value nor that there is none. */
 static bool
 is_silent(struct actor_cluster *ac, unsigned node, const char *name)
@@ -103,7 +97,7 @@ comes_back(bool noticed_by_store)
     assert_false(node_store_damaged(ac->nodes[1].node));
     ac_crash(ac, 0);
     assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
-    assert_true(exists(ac, 1, "a", "two"));
+    assert_true(ac_reads(ac, 1, "a", "two"));
     assert_int_equal(ac_create(ac, 1, "b", "new")->reply.err, OK);
     ac_heal(ac);
     ac_end(ac);
@@ -146,9 +140,9 @@ test_silent_on_one_path(void **state)
     }
     ac_start(ac, 0);
     assert_true(becomes_sure(ac, 1, 10000));
-    assert_true(exists(ac, 1, "a", "one"));
+    assert_true(ac_reads(ac, 1, "a", "one"));
     assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
-    assert_true(exists(ac, 0, "b", "most"));
+    assert_true(ac_reads(ac, 0, "b", "most"));
     ac_end(ac);
 }
 
@@ -175,8 +169,8 @@ test_acknowledged_and_forgotten(void **state)
     ac_start(ac, 0);
     assert_true(becomes_sure(ac, 1, 10000));
     ac_crash(ac, 0);
-    assert_true(exists(ac, 1, "a", "two"));
-    assert_true(exists(ac, 2, "a", "two"));
+    assert_true(ac_reads(ac, 1, "a", "two"));
+    assert_true(ac_reads(ac, 2, "a", "two"));
     ac_heal(ac);
     ac_end(ac);
 }
@@ -211,7 +205,7 @@ test_helper_with_a_rotten_path(void **state)
     ac_crash(ac, 0);
     for (unsigned i = 0; i < 40; i++) {
         snprintf(name, sizeof(name), "p%u", i);
-        assert_true(exists(ac, 1 + i % 2, name, "some"));
+        assert_true(ac_reads(ac, 1 + i % 2, name, "some"));
         assert_int_equal(ac_update(ac, 1, name, "more")->reply.err, OK);
     }
     ac_crash(ac, 1);
@@ -250,7 +244,7 @@ test_two_of_five(void **state)
     assert_true(becomes_sure(ac, 1, 20000));
     ac_crash(ac, 2);
     for (unsigned i = 0; i < 5; i++)
-        assert_true(i == 2 || (exists(ac, i, "a", "two") && exists(ac, i, "b", "other")));
+        assert_true(i == 2 || (ac_reads(ac, i, "a", "two") && ac_reads(ac, i, "b", "other")));
     ac_heal(ac);
     ac_end(ac);
 }
@@ -274,8 +268,8 @@ test_two_paths_of_two_nodes(void **state)
     assert_true(becomes_sure(ac, 0, 20000));
     assert_true(becomes_sure(ac, 1, 20000));
     ac_crash(ac, 2);
-    assert_true(exists(ac, 0, "a", "one"));
-    assert_true(exists(ac, 1, "b", "other"));
+    assert_true(ac_reads(ac, 0, "a", "one"));
+    assert_true(ac_reads(ac, 1, "b", "other"));
     assert_int_equal(ac_update(ac, 1, "a", "two")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "b", "more")->reply.err, OK);
     ac_heal(ac);
@@ -324,7 +318,7 @@ test_nobody_has_it(void **state)
     ac_crash(ac, 0);
     assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
     assert_int_equal(ac_create(ac, 1, "a", "one")->reply.err, OK);
-    assert_true(exists(ac, 2, "a", "one"));
+    assert_true(ac_reads(ac, 2, "a", "one"));
     ac_heal(ac);
     ac_end(ac);
 }
@@ -353,7 +347,7 @@ test_too_many(void **state)
     ac_crash(ac, 0);
     for (unsigned i = 0; i < PATHS; i++) {
         snprintf(name, sizeof(name), "p%u", i);
-        assert_true(exists(ac, 1, name, "some"));
+        assert_true(ac_reads(ac, 1, name, "some"));
     }
     ac_heal(ac);
     ac_end(ac);

@@ -7,15 +7,6 @@
 
 #include "actor_cluster.h"
 
-static struct ac_request *
-keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *key,
-      const char *value)
-{
-    struct request request = ac_make(kind, "a/b", value);
-    request.idempotency_key = bytes_of_text(key);
-    return ac_wait(ac, ac_send(ac, node, &request));
-}
-
 static void
 assert_first_answer(const struct ac_request *first, const struct ac_request *again)
 {
@@ -30,14 +21,15 @@ test_first_answer_everywhere(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 1);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k1", "one");
-    struct ac_request *changed = keyed(ac, 1, REQUEST_UPDATE, "k2", "two");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k1", "one");
+    struct ac_request *changed = ac_keyed(ac, 1, REQUEST_UPDATE, "a/b", "k2", "two");
     for (unsigned i = 0; i < 3; i++) {
-        assert_first_answer(made, keyed(ac, i, REQUEST_CREATE, "k1", "one"));
-        assert_first_answer(changed, keyed(ac, i, REQUEST_UPDATE, "k2", "two"));
+        assert_first_answer(made, ac_keyed(ac, i, REQUEST_CREATE, "a/b", "k1", "one"));
+        assert_first_answer(changed, ac_keyed(ac, i, REQUEST_UPDATE, "a/b", "k2", "two"));
     }
     assert_int_equal(ac_read(ac, 2, "a/b")->reply.version, 2);
-    assert_int_equal(keyed(ac, 2, REQUEST_CREATE, "k3", "one")->reply.err, ERR_ALREADY_EXISTS);
+    assert_int_equal(ac_keyed(ac, 2, REQUEST_CREATE, "a/b", "k3", "one")->reply.err,
+                     ERR_ALREADY_EXISTS);
     ac_end(ac);
 }
 
@@ -46,13 +38,13 @@ test_after_all_nodes_restarted(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 2);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
     for (unsigned i = 0; i < 3; i++)
         ac_crash(ac, i);
     for (unsigned i = 0; i < 3; i++)
         ac_start(ac, i);
     ac_run_ms(ac, 2000);
-    assert_first_answer(made, keyed(ac, 2, REQUEST_CREATE, "k", "one"));
+    assert_first_answer(made, ac_keyed(ac, 2, REQUEST_CREATE, "a/b", "k", "one"));
     ac_end(ac);
 }
 
@@ -70,13 +62,13 @@ test_no_memory_to_compare(void **state)
     (void)state;
     static const struct maybe oracle = {NULL, no_memory_for_shares};
     struct actor_cluster *ac = ac_cluster_of(3, 8);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
     ac->maybe = &oracle;
-    struct ac_request *again = keyed(ac, 1, REQUEST_CREATE, "k", "one");
+    struct ac_request *again = ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one");
     assert_int_equal(again->reply.err, ERR_NO_QUORUM);
     assert_int_equal(again->reply.phase, PHASE_WRITING);
     ac->maybe = NULL;
-    assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
+    assert_first_answer(made, ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one"));
     ac_end(ac);
 }
 
@@ -85,10 +77,10 @@ test_another_request_under_the_key(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 3);
-    assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k", "one")->reply.err, OK);
-    assert_int_equal(keyed(ac, 1, REQUEST_CREATE, "k", "two")->reply.err, ERR_KEY_REUSED);
-    assert_int_equal(keyed(ac, 1, REQUEST_UPDATE, "k", "one")->reply.err, ERR_KEY_REUSED);
-    assert_int_equal(keyed(ac, 1, REQUEST_DELETE, "k", NULL)->reply.err, ERR_KEY_REUSED);
+    assert_int_equal(ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one")->reply.err, OK);
+    assert_int_equal(ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "two")->reply.err, ERR_KEY_REUSED);
+    assert_int_equal(ac_keyed(ac, 1, REQUEST_UPDATE, "a/b", "k", "one")->reply.err, ERR_KEY_REUSED);
+    assert_int_equal(ac_keyed(ac, 1, REQUEST_DELETE, "a/b", "k", NULL)->reply.err, ERR_KEY_REUSED);
 
     struct request coded = ac_make(REQUEST_CREATE, "a/b", "one");
     coded.idempotency_key = bytes_of_text("k");
@@ -113,11 +105,12 @@ test_older_version_is_compared(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(5, 4);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(ac_update(ac, i, "a/b", "later")->reply.err, OK);
-    assert_first_answer(made, keyed(ac, 3, REQUEST_CREATE, "k", "one"));
-    assert_int_equal(keyed(ac, 3, REQUEST_CREATE, "k", "later")->reply.err, ERR_KEY_REUSED);
+    assert_first_answer(made, ac_keyed(ac, 3, REQUEST_CREATE, "a/b", "k", "one"));
+    assert_int_equal(ac_keyed(ac, 3, REQUEST_CREATE, "a/b", "k", "later")->reply.err,
+                     ERR_KEY_REUSED);
     ac_end(ac);
 }
 
@@ -127,22 +120,22 @@ test_after_deletion(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 5);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
-    struct ac_request *gone = keyed(ac, 0, REQUEST_DELETE, "d", NULL);
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
+    struct ac_request *gone = ac_keyed(ac, 0, REQUEST_DELETE, "a/b", "d", NULL);
     assert_int_equal(gone->reply.err, OK);
-    assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
+    assert_first_answer(made, ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one"));
     assert_int_equal(ac_read(ac, 1, "a/b")->reply.err, ERR_NOT_FOUND);
 
-    struct ac_request *again = keyed(ac, 2, REQUEST_DELETE, "d", NULL);
+    struct ac_request *again = ac_keyed(ac, 2, REQUEST_DELETE, "a/b", "d", NULL);
     assert_int_equal(again->reply.err, OK);
     assert_true(again->reply.erased_on >= again->reply.required);
 
     /* A deletion named by its key does not fall on what was created since. */
     assert_int_equal(ac_create(ac, 1, "a/b", "new")->reply.err, OK);
-    again = keyed(ac, 2, REQUEST_DELETE, "d", NULL);
+    again = ac_keyed(ac, 2, REQUEST_DELETE, "a/b", "d", NULL);
     assert_int_equal(again->reply.err, OK);
     assert_true(ac_value_is(ac_read(ac, 0, "a/b"), "new"));
-    assert_first_answer(made, keyed(ac, 1, REQUEST_CREATE, "k", "one"));
+    assert_first_answer(made, ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one"));
     ac_end(ac);
 }
 
@@ -160,10 +153,10 @@ test_settles_what_was_unknown(void **state)
         while (ac_step(ac, until))
             continue;
         ac_crash(ac, 0);
-        struct ac_request *settled = keyed(ac, 1, REQUEST_CREATE, "k", "one");
+        struct ac_request *settled = ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one");
         assert_int_equal(settled->reply.err, OK);
         assert_int_equal(settled->reply.version, 1);
-        assert_first_answer(settled, keyed(ac, 2, REQUEST_CREATE, "k", "one"));
+        assert_first_answer(settled, ac_keyed(ac, 2, REQUEST_CREATE, "a/b", "k", "one"));
         struct request ask = ac_make(REQUEST_HISTORY, "a/b", NULL);
         assert_int_equal(ac_wait(ac, ac_send(ac, 2, &ask))->reply.row_count, 1);
         ac_end(ac);
@@ -185,7 +178,7 @@ test_created_anew_while_compared(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 6);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
     struct request request = ac_make(REQUEST_CREATE, "a/b", "one");
     request.idempotency_key = bytes_of_text("k");
     ac->filter = drop_questions;

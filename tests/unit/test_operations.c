@@ -9,15 +9,6 @@
 #include "actor_cluster.h"
 #include "proto/op_id.h"
 
-static struct ac_request *
-keyed(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *key,
-      const char *value)
-{
-    struct request request = ac_make(kind, "a/b", value);
-    request.idempotency_key = bytes_of_text(key);
-    return ac_wait(ac, ac_send(ac, node, &request));
-}
-
 static size_t
 remembered(struct actor_cluster *ac, unsigned node)
 {
@@ -72,12 +63,12 @@ test_keyed_is_not_crowded_out(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 2);
-    struct ac_request *made = keyed(ac, 0, REQUEST_CREATE, "k", "one");
+    struct ac_request *made = ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k", "one");
     assert_int_equal(made->reply.err, OK);
     for (unsigned i = 0; i < 100; i++)
         assert_int_equal(ac_update(ac, i % 3, "a/b", "more")->reply.err, OK);
     assert_int_equal(remembered(ac, 0), 4);
-    struct ac_request *again = keyed(ac, 1, REQUEST_CREATE, "k", "one");
+    struct ac_request *again = ac_keyed(ac, 1, REQUEST_CREATE, "a/b", "k", "one");
     assert_int_equal(again->reply.err, OK);
     assert_int_equal(again->reply.version, 1);
     assert_int_equal(again->reply.valid_from_ms, made->reply.valid_from_ms);
@@ -91,20 +82,21 @@ test_keyed_are_counted_apart(void **state)
 {
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 3);
-    assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k0", "0")->reply.err, OK);
+    assert_int_equal(ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k0", "0")->reply.err, OK);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_update(ac, i, "a/b", "more")->reply.err, OK);
     for (unsigned i = 1; i < KEYED_OPS_MAX; i++) {
         char key[16];
         snprintf(key, sizeof(key), "k%u", i);
-        assert_int_equal(keyed(ac, i % 3, REQUEST_UPDATE, key, key)->reply.err, OK);
+        assert_int_equal(ac_keyed(ac, i % 3, REQUEST_UPDATE, "a/b", key, key)->reply.err, OK);
     }
     assert_int_equal(remembered(ac, 0), KEYED_OPS_MAX + 3);
-    assert_int_equal(keyed(ac, 2, REQUEST_CREATE, "k0", "0")->reply.version, 1);
-    assert_int_equal(keyed(ac, 2, REQUEST_UPDATE, "k64", "64")->reply.err, OK);
+    assert_int_equal(ac_keyed(ac, 2, REQUEST_CREATE, "a/b", "k0", "0")->reply.version, 1);
+    assert_int_equal(ac_keyed(ac, 2, REQUEST_UPDATE, "a/b", "k64", "64")->reply.err, OK);
     assert_int_equal(remembered(ac, 0), KEYED_OPS_MAX + 3);
-    assert_int_equal(keyed(ac, 0, REQUEST_CREATE, "k0", "0")->reply.err, ERR_ALREADY_EXISTS);
-    assert_int_equal(keyed(ac, 0, REQUEST_UPDATE, "k1", "k1")->reply.version, 5);
+    assert_int_equal(ac_keyed(ac, 0, REQUEST_CREATE, "a/b", "k0", "0")->reply.err,
+                     ERR_ALREADY_EXISTS);
+    assert_int_equal(ac_keyed(ac, 0, REQUEST_UPDATE, "a/b", "k1", "k1")->reply.version, 5);
     ac_end(ac);
 }
 

@@ -32,12 +32,6 @@ recovers(struct actor_cluster *ac, unsigned node, uint64_t within_ms)
     return ac_recovered(ac, node);
 }
 
-static bool
-exists(struct actor_cluster *ac, unsigned node, const char *name, const char *value)
-{
-    return ac_value_is(ac_read(ac, node, name), value);
-}
-
 /* Nobody keeps the box of a share that was delivered once: a read brings the share back. */
 static bool
 reads_repair(struct actor_cluster *ac, const char *name, const char *value)
@@ -45,7 +39,7 @@ reads_repair(struct actor_cluster *ac, const char *name, const char *value)
     bool read = true;
     ac_run_ms(ac, 3000);
     for (unsigned i = 0; i < 3; i++)
-        read = read && exists(ac, i, name, value);
+        read = read && ac_reads(ac, i, name, value);
     ac_run_ms(ac, 500);
     return read;
 }
@@ -89,7 +83,7 @@ test_chosen_with_the_lost_store(void **state)
         struct head head;
         assert_true(ac_path_row(ac, 1, "a", &row, &head));
         assert_int_equal(head.version, 2);
-        assert_true(exists(ac, 1, "a", "two"));
+        assert_true(ac_reads(ac, 1, "a", "two"));
         ac_end(ac);
     }
 }
@@ -110,7 +104,7 @@ test_three_nodes_need_both_others(void **state)
     assert_int_equal(r->reply.err, ERR_NO_QUORUM);
     ac_start(ac, 0);
     assert_true(recovers(ac, 1, 5000));
-    assert_true(exists(ac, 1, "a", "one"));
+    assert_true(ac_reads(ac, 1, "a", "one"));
     ac_end(ac);
 }
 
@@ -132,7 +126,7 @@ test_two_of_five(void **state)
     ac_crash(ac, 0);
     ac_crash(ac, 3);
     ac_run_ms(ac, 1000);
-    assert_true(exists(ac, 4, "a", "two"));
+    assert_true(ac_reads(ac, 4, "a", "two"));
     ac_end(ac);
 }
 
@@ -172,7 +166,7 @@ test_lost_twice(void **state)
         assert_true(recovers(ac, 1, 5000));
         assert_int_equal(incarnation(ac, 1), 1 + times);
     }
-    assert_true(exists(ac, 1, "a", "one"));
+    assert_true(ac_reads(ac, 1, "a", "one"));
     /* Once more while it still recovers, from a store that had not been handed everything. */
     lose(ac, 1, false);
     ac_start(ac, 1);
@@ -181,7 +175,7 @@ test_lost_twice(void **state)
     ac_start(ac, 1);
     assert_true(recovers(ac, 1, 5000));
     assert_true(incarnation(ac, 1) >= 4);
-    assert_true(exists(ac, 1, "a", "one"));
+    assert_true(ac_reads(ac, 1, "a", "one"));
     ac_end(ac);
 }
 
@@ -253,7 +247,7 @@ test_rolled_back(void **state)
         assert_true(reads_repair(ac, "a", "two"));
         ac_crash(ac, 0);
         ac_run_ms(ac, 12000);
-        assert_true(exists(ac, 2, "a", "two"));
+        assert_true(ac_reads(ac, 2, "a", "two"));
         ac_end(ac);
     }
 }
@@ -353,7 +347,7 @@ test_noticed_late(void **state)
     assert_true(recovers(ac, 1, 5000));
     ac_run_ms(ac, 2000);
     assert_int_equal(incarnation(ac, 1), 2);
-    assert_true(exists(ac, 1, "b", "one"));
+    assert_true(ac_reads(ac, 1, "b", "one"));
     ac_end(ac);
 }
 
@@ -387,7 +381,7 @@ test_deleted_stays_deleted(void **state)
     assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "a"), 0);
     assert_int_equal(ac_rows_of(ac, 1, ROW_VERSION, "b"), 1);
     assert_true(is_absent(ac, 1, "a"));
-    assert_true(exists(ac, 1, "b", "again"));
+    assert_true(ac_reads(ac, 1, "b", "again"));
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_ERASURE), 0);
     ac_end(ac);
@@ -438,7 +432,7 @@ test_unfinished(void **state)
     assert_true(recovers(ac, 1, 5000));
     ac->filter = NULL;
     ac_run_ms(ac, 15000);
-    assert_true(exists(ac, 1, "a", "one"));
+    assert_true(ac_reads(ac, 1, "a", "one"));
     assert_true(ac_path_row(ac, 1, "a", &row, &head));
     assert_int_equal(row.state, STATE_CHOSEN);
     for (unsigned i = 0; i < 3; i++)
@@ -497,17 +491,17 @@ no_whole_copy(enum row_table table, bool flipped)
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 3000);
     for (unsigned i = 0; i < 3; i++)
-        assert_true(exists(ac, i, "a", "one"));
+        assert_true(ac_reads(ac, i, "a", "one"));
     leave_rotten(ac, REQUEST_UPDATE, table, flipped); /* on top of one that is chosen */
     for (unsigned i = 0; i < 3; i++)
-        assert_true(exists(ac, i, "a", "one"));
+        assert_true(ac_reads(ac, i, "a", "one"));
     ac_run_ms(ac, 15000);
     assert_true(ac_path_row(ac, 0, "a", &row, &head));
     assert_int_equal(head.version, 1);
     assert_int_equal(row.state, STATE_CHOSEN);
     assert_int_equal(ac_rows(ac, 0, ROW_VERSION), 1);
     ac_crash(ac, 1);
-    assert_true(exists(ac, 2, "a", "one"));
+    assert_true(ac_reads(ac, 2, "a", "one"));
     assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
     ac_heal(ac);
     ac_end(ac);
@@ -583,7 +577,7 @@ test_promise_of_the_lost_store(void **state)
     ac_heal(ac);
     ac_run_ms(ac, 20000);
     for (unsigned i = 0; i < 5; i++)
-        assert_true(exists(ac, i, "a", "acknowledged"));
+        assert_true(ac_reads(ac, i, "a", "acknowledged"));
     ac_end(ac);
 }
 
@@ -618,7 +612,7 @@ test_dealing_of_another_configuration(void **state)
     assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "a"), 0);
     assert_int_equal(ac_rows_of(ac, 1, ROW_DEALING, "b"), 1);
     assert_int_equal(ac_rows_of(ac, 1, ROW_PATH, "a"), 0);
-    assert_true(exists(ac, 1, "b", "other"));
+    assert_true(ac_reads(ac, 1, "b", "other"));
     ac_end(ac);
 }
 
@@ -765,7 +759,7 @@ test_page_of_a_runaway_clock(void **state)
     ac_crash(ac, 0);
     ac_run_ms(ac, 15000);
     assert_int_equal(ac_update(ac, 2, "a", "two")->reply.err, OK);
-    assert_true(exists(ac, 1, "a", "two"));
+    assert_true(ac_reads(ac, 1, "a", "two"));
     ac_end(ac);
 }
 
@@ -787,7 +781,7 @@ test_floors_of_all(void **state)
     ac_run_ms(ac, 3000);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(incarnation(ac, i), 1);
-    assert_true(exists(ac, 0, "a", "one"));
+    assert_true(ac_reads(ac, 0, "a", "one"));
     ac_run_ms(ac, 75000);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
     ac_end(ac);
