@@ -258,6 +258,17 @@ row_along(struct ac_node *n, struct bytes prefix, struct arena *arena)
     return (struct loaded_row){row.key, row.value, true};
 }
 
+/* Unless what was looked for cannot be read. */
+static void
+deliver_loaded(struct actor_cluster *ac, const struct ac_event *event, struct msg *msg, bool rotten)
+{
+    if (rotten)
+        msg->u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
+    if (ac->nodes[event->node].reads_fail)
+        msg->u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_IO};
+    ac_deliver(ac, event->node, event->actor, msg);
+}
+
 static void
 run_load(struct actor_cluster *ac, const struct ac_event *event)
 {
@@ -278,11 +289,7 @@ run_load(struct actor_cluster *ac, const struct ac_event *event)
     msg.u.loaded = (struct msg_loaded){.tag = event->tag, .rows = rows, .count = event->count};
     if (event->along > 0 && rows[0].found && !ac->nothing_comes_along)
         msg.u.loaded.along = row_along(n, bytes_of(event->data.data + at, event->along), &arena);
-    if (rotten)
-        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
-    if (n->reads_fail)
-        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_IO};
-    ac_deliver(ac, event->node, event->actor, &msg);
+    deliver_loaded(ac, event, &msg, rotten);
     arena_close(&arena);
 }
 
@@ -308,11 +315,7 @@ run_scan(struct actor_cluster *ac, const struct ac_event *event)
     }
     msg.u.loaded =
         (struct msg_loaded){.tag = event->tag, .rows = rows, .count = count, .more = more};
-    if (rotten)
-        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_CORRUPT};
-    if (n->reads_fail)
-        msg.u.loaded = (struct msg_loaded){.tag = event->tag, .err = ERR_IO};
-    ac_deliver(ac, event->node, event->actor, &msg);
+    deliver_loaded(ac, event, &msg, rotten);
     arena_close(&arena);
     free(found);
     free(rows);

@@ -458,19 +458,26 @@ meddle(void *context, unsigned from, unsigned to, const struct msg *msg)
     return AC_DROP;
 }
 
+/* Node 2 has lost its share, and that many answers of its helpers are held. */
+static void
+hold_answers(struct meddler *m, unsigned count)
+{
+    prepare(m->ac, 1);
+    m->ac->filter = meddle;
+    m->ac->filter_context = m;
+    lose_share(m->ac, 2, 1);
+    for (unsigned i = 0; i < 300 && m->dropped < count; i++)
+        ac_run_ms(m->ac, 10);
+    assert_true(m->dropped >= count);
+}
+
 /* Contributions that are on their way while the secret is deleted find nothing to be stored for. */
 static void
 test_deleted_meanwhile(void **state)
 {
     struct actor_cluster *ac = cluster_of(state, 3, 5, 0);
     struct meddler m = {.ac = ac, .hold = true};
-    prepare(ac, 1);
-    ac->filter = meddle;
-    ac->filter_context = &m;
-    lose_share(ac, 2, 1);
-    for (unsigned i = 0; i < 300 && m.dropped < 2; i++)
-        ac_run_ms(ac, 10);
-    assert_true(m.dropped >= 2);
+    hold_answers(&m, 2);
     assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
     m.hold = false;
     assert_int_equal(ac_inject(ac, m.from, 2, &m.helped), OK);
@@ -521,12 +528,7 @@ test_updated_meanwhile(void **state)
 {
     struct actor_cluster *ac = cluster_of(state, 3, 6, 0);
     struct meddler m = {.ac = ac, .hold = true};
-    prepare(ac, 1);
-    ac->filter = meddle;
-    ac->filter_context = &m;
-    lose_share(ac, 2, 1);
-    for (unsigned i = 0; i < 300 && m.dropped < 2; i++)
-        ac_run_ms(ac, 10);
+    hold_answers(&m, 2);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
     m.hold = false;
     ac_run_ms(ac, 8000);
@@ -543,12 +545,7 @@ test_helper_restarts(void **state)
 {
     struct actor_cluster *ac = cluster_of(state, 3, 7, 0);
     struct meddler m = {.ac = ac, .hold = true};
-    prepare(ac, 1);
-    ac->filter = meddle;
-    ac->filter_context = &m;
-    lose_share(ac, 2, 1);
-    for (unsigned i = 0; i < 300 && m.dropped < 1; i++)
-        ac_run_ms(ac, 10);
+    hold_answers(&m, 1);
     uint64_t before = pair_keys_own(node_membership(ac->nodes[0].node)->pair_keys)->id;
     ac_crash(ac, 0);
     ac_start(ac, 0);

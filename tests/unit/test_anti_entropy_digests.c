@@ -265,6 +265,16 @@ test_memory_goes_before_the_page(void **state)
     free(m);
 }
 
+/* Two that have all there is in their stores, which is nothing. */
+static void
+two_whole(struct bench *a, struct bench *b)
+{
+    bench_init(a, 3, 3);
+    bench_init(b, 3, 3);
+    whole_from_the_start(a);
+    whole_from_the_start(b);
+}
+
 static void
 test_order_does_not_count(void **state)
 {
@@ -272,10 +282,7 @@ test_order_does_not_count(void **state)
     struct bench a, b;
     struct head_state none = {0};
     char name[32];
-    bench_init(&a, 3, 3);
-    bench_init(&b, 3, 3);
-    whole_from_the_start(&a);
-    whole_from_the_start(&b);
+    two_whole(&a, &b);
     for (unsigned i = 0; i < PATHS; i++) {
         struct head_state head = state_of(STATE_CHOSEN, i);
         digests_change(&a.digests, path_named(name, i), &none, &head);
@@ -324,10 +331,7 @@ shows(const struct head_state *before, const struct head_state *after)
     struct head_state none = {0};
     uint8_t bits[DIFFERING_BYTES];
     char name[32];
-    bench_init(&a, 3, 3);
-    bench_init(&b, 3, 3);
-    whole_from_the_start(&a);
-    whole_from_the_start(&b);
+    two_whole(&a, &b);
     for (unsigned i = 0; i < PATHS; i++) {
         struct head_state head = state_of(STATE_CHOSEN, i);
         digests_change(&a.digests, path_named(name, i), &none, &head);

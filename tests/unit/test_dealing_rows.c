@@ -60,6 +60,40 @@ has_row(struct actor_cluster *ac, unsigned node, enum row_table table)
     return ac_get(ac, node, &key, &value);
 }
 
+/* The row of the latest version, which there is. */
+static void
+version_row_of(struct actor_cluster *ac, unsigned node, struct row_key *key,
+               struct version_row *out)
+{
+    struct bytes value;
+    key_of_latest(ac, node, ROW_VERSION, key);
+    assert_true(ac_get(ac, node, key, &value));
+    assert_int_equal(version_row_decode(value, out), OK);
+}
+
+static void
+put_version_row(struct actor_cluster *ac, unsigned node, const struct row_key *key,
+                const struct version_row *row)
+{
+    struct buf encoded = {0};
+    assert_int_equal(version_row_encode(row, &encoded), OK);
+    ac_put(ac, node, key, buf_bytes(&encoded));
+    buf_close(&encoded);
+}
+
+/* Its dealing is not what was dealt. */
+static void
+spoil_dealing(struct actor_cluster *ac, unsigned node)
+{
+    uint8_t other[VERSION_ROW_DEALING_MAX] = {1, 2, 3};
+    struct row_key key;
+    struct version_row row;
+    version_row_of(ac, node, &key, &row);
+    assert_in_range(row.dealing.size, 1, sizeof(other));
+    row.dealing.data = other;
+    put_version_row(ac, node, &key, &row);
+}
+
 static bool
 is_within(struct actor_cluster *ac, unsigned node)
 {
@@ -229,22 +263,15 @@ test_both_forms(void **state)
 static void
 test_destroyed_without_a_share(void **state)
 {
-    struct ac_options options = {.nodes = 3, .seed = 7}; /* nobody scrubs */
-    struct actor_cluster *ac = ac_new(&options);
+    struct actor_cluster *ac = ac_cluster_of(3, 7); /* nobody scrubs */
     struct row_key key;
-    struct bytes value;
     struct version_row row;
-    struct buf encoded = {0};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 2000);
-    key_of_latest(ac, 2, ROW_VERSION, &key);
-    assert_true(ac_get(ac, 2, &key, &value));
-    assert_int_equal(version_row_decode(value, &row), OK);
+    version_row_of(ac, 2, &key, &row);
     row.share = (struct bytes){0};
-    assert_int_equal(version_row_encode(&row, &encoded), OK);
-    ac_put(ac, 2, &key, buf_bytes(&encoded));
-    buf_close(&encoded);
+    put_version_row(ac, 2, &key, &row);
     destroy(ac, 1);
     ac_run_ms(ac, 200);
     for (unsigned i = 0; i < 3; i++)
@@ -263,10 +290,6 @@ test_in_both(void **state)
 {
     struct actor_cluster *ac = cluster_of(false, 5);
     struct row_key key;
-    struct bytes value;
-    struct version_row row;
-    struct buf encoded = {0};
-    uint8_t other[VERSION_ROW_DEALING_MAX] = {1, 2, 3};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 2000);
@@ -276,14 +299,7 @@ test_in_both(void **state)
     ac_put(ac, 2, &key, bytes_of_text(ac_unreadable));
     ac_run_ms(ac, 10000);
     assert_false(has_row(ac, 2, ROW_DEALING));
-    key_of_latest(ac, 2, ROW_VERSION, &key);
-    assert_true(ac_get(ac, 2, &key, &value));
-    assert_int_equal(version_row_decode(value, &row), OK);
-    assert_true(row.dealing.size <= sizeof(other));
-    row.dealing.data = other;
-    assert_int_equal(version_row_encode(&row, &encoded), OK);
-    ac_put(ac, 2, &key, buf_bytes(&encoded));
-    buf_close(&encoded);
+    spoil_dealing(ac, 2);
     ac_run_ms(ac, 10000);
     assert_true(ac->nodes[2].metrics.counters[METRIC_records_restored] == 1);
     assert_int_equal(ac->nodes[2].metrics.counters[METRIC_shares_recovered], 0); /* it was good */
@@ -302,24 +318,13 @@ static void
 test_handed_over_where_it_rots(void **state)
 {
     struct actor_cluster *ac = cluster_of(false, 6);
-    struct row_key key;
-    struct bytes value;
-    struct version_row row;
-    struct buf encoded = {0};
-    uint8_t other[VERSION_ROW_DEALING_MAX] = {1, 2, 3};
     (void)state;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 2000);
     ac_snapshot(ac, 2);
     ac_crash(ac, 2);
     ac_roll_back(ac, 2, true);
-    key_of_latest(ac, 2, ROW_VERSION, &key);
-    assert_true(ac_get(ac, 2, &key, &value));
-    assert_int_equal(version_row_decode(value, &row), OK);
-    row.dealing.data = other;
-    assert_int_equal(version_row_encode(&row, &encoded), OK);
-    ac_put(ac, 2, &key, buf_bytes(&encoded));
-    buf_close(&encoded);
+    spoil_dealing(ac, 2);
     ac_start(ac, 2);
     ac_run_ms(ac, 10000);
     assert_true(ac_recovered(ac, 2));

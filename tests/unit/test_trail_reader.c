@@ -220,12 +220,28 @@ export_of(struct actor_cluster *ac, unsigned by, const char *node, struct buf *o
     } while (r->reply.has_next);
 }
 
+/* What node 1 wrote, exported by node 0. The judge is to be closed. */
+static struct audit_finding
+judge_export(struct actor_cluster *ac, struct audit_judge *j)
+{
+    struct buf text = {0};
+
+    export_of(ac, 0, ac->cluster.nodes[1].name, &text);
+    assert_int_equal(audit_judge_open(j, prove, NULL), OK);
+    j->keys[j->key_count++] = ac->nodes[1].signing.public_half;
+    judge_lines(j, buf_bytes(&text));
+    audit_judge_second_pass(j);
+    judge_lines(j, buf_bytes(&text));
+    struct audit_finding found = audit_judge_end(j);
+    buf_close(&text);
+    return found;
+}
+
 static void
 test_an_export_is_judged_good(void **state)
 {
     struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct audit_judge j;
-    struct buf text = {0};
     char name[32];
 
     (void)state;
@@ -234,19 +250,12 @@ test_an_export_is_judged_good(void **state)
         (void)ac_create(ac, 1, name, "value");
     }
     ac_run_ms(ac, 3000);
-    export_of(ac, 0, ac->cluster.nodes[1].name, &text);
-    assert_int_equal(audit_judge_open(&j, prove, NULL), OK);
-    j.keys[j.key_count++] = ac->nodes[1].signing.public_half;
-    judge_lines(&j, buf_bytes(&text));
-    audit_judge_second_pass(&j);
-    judge_lines(&j, buf_bytes(&text));
-    struct audit_finding found = audit_judge_end(&j);
+    struct audit_finding found = judge_export(ac, &j);
     assert_int_equal(found.verdict, AUDIT_INTACT);
     assert_int_equal(j.head_count, 2);
     assert_true(found.records > 300);
     assert_true(found.unanchored < 8);
     audit_judge_close(&j);
-    buf_close(&text);
     ac_end(ac);
 }
 
@@ -262,7 +271,6 @@ test_the_oldest_blocks_go(void **state)
     (void)state;
     for (unsigned round = 0; round < 12; round++) {
         struct audit_judge j;
-        struct buf text = {0};
         for (unsigned i = 0; i < 25; i++) {
             snprintf(name, sizeof(name), "a/%u", round * 25 + i);
             assert_int_equal(ac_create(ac, i % 3, name, "value")->reply.err, OK);
@@ -274,17 +282,10 @@ test_the_oldest_blocks_go(void **state)
             ac_start(ac, 1);
             ac_run_ms(ac, 3000);
         }
-        export_of(ac, 0, ac->cluster.nodes[1].name, &text);
-        assert_int_equal(audit_judge_open(&j, prove, NULL), OK);
-        j.keys[j.key_count++] = ac->nodes[1].signing.public_half;
-        judge_lines(&j, buf_bytes(&text));
-        audit_judge_second_pass(&j);
-        judge_lines(&j, buf_bytes(&text));
-        assert_int_equal(audit_judge_end(&j).verdict, AUDIT_INTACT);
+        assert_int_equal(judge_export(ac, &j).verdict, AUDIT_INTACT);
         if (round > 3)
             assert_true(j.heads[0].kept_from > 0);
         audit_judge_close(&j);
-        buf_close(&text);
     }
     assert_in_range(ac_rows(ac, 1, ROW_AUDIT), 40, 200);
     ac_end(ac);
@@ -391,7 +392,6 @@ test_a_trail_that_was_cut_in_its_store(void **state)
         assert_int_not_equal(found.verdict, AUDIT_INTACT);
         assert_in_range(found.block, 3, 4);
         audit_judge_close(&j);
-        buf_close(&text);
         ac_end(ac);
     }
 }
