@@ -170,6 +170,28 @@ ac_rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, const 
     return count + count_rows(ac, node, &prefix, true);
 }
 
+static size_t
+outstanding(struct actor_cluster *ac)
+{
+    size_t left = 0;
+    for (unsigned i = 0; i < ac->options.nodes; i++)
+        left += ac_rows(ac, i, ROW_BOXES) + ac_rows(ac, i, ROW_ERASURE);
+    return left;
+}
+
+bool
+ac_settles(struct actor_cluster *ac, uint64_t within_ms)
+{
+    for (uint64_t ms = 0; ms < within_ms && outstanding(ac) > 0; ms += 100)
+        ac_run_ms(ac, 100);
+    if (outstanding(ac) == 0)
+        return true;
+    for (unsigned i = 0; i < ac->options.nodes; i++)
+        fprintf(stderr, "node %u: %zu rows in escrow, %zu erasures\n", i, ac_rows(ac, i, ROW_BOXES),
+                ac_rows(ac, i, ROW_ERASURE));
+    return false;
+}
+
 bool
 ac_get(struct actor_cluster *ac, unsigned node, const struct row_key *key, struct bytes *out)
 {

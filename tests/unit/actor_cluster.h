@@ -18,7 +18,7 @@
 #include "actor_checks.h"
 #include "actors/node.h"
 
-enum { AC_VALUE_ROWS_MAX = 80 };
+enum { AC_VALUE_ROWS_MAX = 80, AC_SETTLE_MS = 30000 };
 
 struct ac_options {
     unsigned nodes;
@@ -208,6 +208,9 @@ void ac_keep(const struct msg *msg, struct buf *frame, struct msg *copy);
 /* A local message for an actor of that node. */
 void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor,
                 const struct msg *msg);
+
+/* No escrow is left at any node, and no deletion to be told of, after that time at the latest. */
+bool ac_settles(struct actor_cluster *ac, uint64_t within_ms);
 
 /* What is in a node's store. */
 struct path ac_path(const char *name);

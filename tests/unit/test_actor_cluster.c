@@ -13,25 +13,6 @@
 #include "actor_cluster.h"
 #include "crypto/storage_key.h"
 
-/* Nothing is outstanding at any node: no escrow, no deletion to be told of. Within 30 s. */
-static void
-settle(struct actor_cluster *ac)
-{
-    size_t left = 1;
-    for (unsigned tries = 0; left > 0 && tries < 300; tries++) {
-        ac_run_ms(ac, 100);
-        left = 0;
-        for (unsigned i = 0; i < ac->options.nodes; i++)
-            left += ac_rows(ac, i, ROW_BOXES) + ac_rows(ac, i, ROW_ERASURE);
-    }
-    if (left > 0) {
-        for (unsigned i = 0; i < ac->options.nodes; i++)
-            print_message("node %u: %zu rows in escrow, %zu erasures\n", i,
-                          ac_rows(ac, i, ROW_BOXES), ac_rows(ac, i, ROW_ERASURE));
-    }
-    assert_int_equal(left, 0);
-}
-
 /* ---- life of a secret ---- */
 
 static void
@@ -67,7 +48,7 @@ life_of_a_secret(unsigned nodes)
     assert_int_equal(r->rows[1].valid_to_ms, r->rows[0].valid_from_ms);
     assert_true(r->rows[1].valid_from_ms < r->rows[0].valid_from_ms);
 
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     r = ac_delete(ac, 0, "app/key");
     assert_int_equal(r->reply.err, OK);
     assert_int_equal(r->reply.erased_on, nodes);
@@ -79,7 +60,7 @@ life_of_a_secret(unsigned nodes)
     r = ac_wait(ac, ac_send(ac, last, &ask));
     assert_int_equal(r->reply.err, OK);
     assert_int_equal(r->reply.erased_on, nodes);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < nodes; i++) {
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 0);
         assert_int_equal(ac_rows(ac, i, ROW_DEALING), 0);
@@ -89,7 +70,7 @@ life_of_a_secret(unsigned nodes)
     assert_int_equal(r->reply.err, OK);
     assert_int_equal(r->reply.version, 1);
     assert_true(ac_value_is(ac_read(ac, last, "app/key"), "new"));
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_end(ac);
 }
 
@@ -231,7 +212,7 @@ test_many_versions(void **state)
         snprintf(value, sizeof(value), "value %u", v);
         assert_int_equal(ac_update(ac, v % 3, "a", value)->reply.version, v);
     }
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
         assert_int_equal(ac_rows(ac, i, ROW_DEALING), 64);
@@ -275,7 +256,7 @@ test_many_creates_of_one_name(void **state)
         }
         assert_int_equal(won, 1);
         assert_true(ac_value_is(ac_read(ac, 0, "a"), winner));
-        settle(ac);
+        assert_true(ac_settles(ac, AC_SETTLE_MS));
         ac_end(ac);
     }
 }
@@ -306,7 +287,7 @@ update_storm(unsigned nodes, unsigned away)
     for (unsigned v = 2; v <= UPDATES + 1; v++)
         assert_true(from[v] > from[v - 1]);
     ac_heal(ac);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_end(ac);
 }
 
@@ -352,7 +333,7 @@ test_serves_without_a_minority(void **state)
         ac_heal(ac);
         ac_run_ms(ac, 2000);
         assert_true(ac_value_is(ac_read(ac, nodes - 1, "a"), "two"));
-        settle(ac);
+        assert_true(ac_settles(ac, AC_SETTLE_MS));
         ac_end(ac);
     }
 }
@@ -366,7 +347,7 @@ test_misses_versions_and_catches_up(void **state)
         unsigned last = nodes - 1;
         char value[16];
         assert_int_equal(ac_create(ac, 0, "a", "value 1")->reply.err, OK);
-        settle(ac);
+        assert_true(ac_settles(ac, AC_SETTLE_MS));
         ac_crash(ac, last);
         for (unsigned v = 2; v <= 12; v++) {
             snprintf(value, sizeof(value), "value %u", v);
@@ -375,7 +356,7 @@ test_misses_versions_and_catches_up(void **state)
         ac_run_ms(ac, 3000);
         assert_int_equal(ac_rows(ac, 0, ROW_BOXES), 11);
         ac_start(ac, last);
-        settle(ac);
+        assert_true(ac_settles(ac, AC_SETTLE_MS));
         assert_int_equal(ac_rows(ac, last, ROW_VERSION), 12);
         assert_int_equal(ac_rows(ac, last, ROW_DEALING), 12);
         for (unsigned i = 1; i + nodes / 2 + 1 <= nodes; i++)
@@ -405,7 +386,7 @@ test_two_away_in_turn(void **state)
     ac_run_ms(ac, 10000);
     assert_int_equal(ac_rows(ac, 4, ROW_VERSION), 5);
     ac_start(ac, 3);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     assert_int_equal(ac_rows(ac, 3, ROW_VERSION), 5);
     ac_end(ac);
 }
@@ -417,7 +398,7 @@ test_delete_while_a_node_is_away(void **state)
     struct actor_cluster *ac = ac_cluster_of(3, 100);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_crash(ac, 2);
     struct ac_request *r = ac_delete(ac, 0, "a");
     assert_int_equal(r->reply.err, OK);
@@ -428,7 +409,7 @@ test_delete_while_a_node_is_away(void **state)
     assert_int_equal(ac_wait(ac, ac_send(ac, 1, &ask))->reply.erased_on, 2);
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 2);
     ac_start(ac, 2);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 0);
     assert_int_equal(ac_rows(ac, 2, ROW_DEALING), 0);
     for (unsigned i = 0; i < 3; i++)
@@ -453,7 +434,7 @@ test_delete_decided_not_erased(void **state)
     assert_int_equal(r->reply.required, 4);
     assert_int_equal(ac_read(ac, 1, "a")->reply.err, ERR_NOT_FOUND);
     ac_heal(ac);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 0);
     ac_end(ac);
@@ -466,12 +447,12 @@ test_create_after_delete_while_away(void **state)
     struct actor_cluster *ac = ac_cluster_of(3, 110);
     assert_int_equal(ac_create(ac, 0, "a", "old 1")->reply.err, OK);
     assert_int_equal(ac_update(ac, 0, "a", "old 2")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_crash(ac, 2);
     assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
     assert_int_equal(ac_create(ac, 1, "a", "new 1")->reply.err, OK);
     ac_start(ac, 2);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     assert_true(ac_value_is(ac_read(ac, 2, "a"), "new 1"));
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 1);
     ac_crash(ac, 0);
@@ -505,7 +486,7 @@ test_create_right_after_delete(void **state)
         } else {
             assert_int_equal(c->reply.err, ERR_ALREADY_EXISTS);
         }
-        settle(ac);
+        assert_true(ac_settles(ac, AC_SETTLE_MS));
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(ac_rows(ac, i, ROW_VERSION), c->reply.err == OK);
         ac_end(ac);
@@ -542,7 +523,7 @@ coordinator_dies(unsigned nodes, uint64_t reach, bool losing, bool reader_next)
     struct actor_cluster *ac = ac_cluster_of(nodes, 120 + nodes + reach);
     struct dying dying = {ac, 0, reach, 0};
     assert_int_equal(ac_create(ac, 1, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     struct request ask = ac_make(REQUEST_UPDATE, "a", "two");
     ac->filter = only_some_writes;
     ac->filter_context = &dying;
@@ -573,7 +554,7 @@ coordinator_dies(unsigned nodes, uint64_t reach, bool losing, bool reader_next)
     else
         assert_in_range(version, 2, 3);
     ac_heal(ac);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < nodes; i++) {
         struct ac_request *read = ac_read(ac, i, "a");
         assert_true(ac_value_is(read, "three"));
@@ -625,7 +606,7 @@ test_missed_notice(void **state)
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 3000);
     ac->filter = NULL;
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     assert_true(ac_path_row(ac, 2, "a", &row, &head));
     assert_int_equal(row.state, STATE_CHOSEN);
     ac_end(ac);
@@ -643,7 +624,7 @@ test_missed_notices_of_pruned_versions(void **state)
         assert_int_equal(ac_update(ac, 0, "a", "next")->reply.version, v);
         ac_run_ms(ac, 30);
     }
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
     ac_end(ac);
@@ -668,7 +649,7 @@ test_replaced_version_falls_out(void **state)
     struct actor_cluster *ac = ac_cluster_of(3, 132);
     struct request lost = ac_make(REQUEST_UPDATE, "a", "lost");
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac->filter = no_word_of_two;
     struct ac_request *r = ac_send(ac, 2, &lost);
     ac_run_ms(ac, 20);
@@ -685,7 +666,7 @@ test_replaced_version_falls_out(void **state)
     }
     assert_int_equal(ac_rows(ac, 2, ROW_VERSION), 64);
     ac->filter = NULL;
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ac_rows(ac, i, ROW_VERSION), 64);
     ac_end(ac);
@@ -731,7 +712,7 @@ test_deadlines(void **state)
     const char *stands = r->reply.err == OK ? "two" : "one";
     for (unsigned i = 0; i < 3; i++)
         assert_true(ac_value_is(ac_read(ac, i, "a"), stands));
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_end(ac);
 }
 
@@ -743,7 +724,7 @@ test_disk_full(void **state)
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 150);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac->nodes[2].disk_full = true;
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
     for (unsigned i = 0; i < 3; i++)
@@ -764,7 +745,7 @@ test_disk_full(void **state)
     struct ac_request *r = ac_update(ac, 2, "a", "four");
     assert_int_equal(r->reply.err, OK);
     assert_int_equal(r->reply.version, 3);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_end(ac);
 }
 
@@ -810,7 +791,7 @@ test_bad_share_is_repaired(void **state)
     struct path_row row;
     struct head head;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     assert_true(ac_path_row(ac, 1, "a", &row, &head));
     spoil_share(ac, 1, "a", &head);
     assert_true(ac_value_is(ac_read(ac, 1, "a"), "one"));
@@ -832,7 +813,7 @@ test_corrupt_path_row(void **state)
     struct actor_cluster *ac = ac_cluster_of(3, 170);
     struct row_key key;
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac_crash_losing(ac, 1, false);
     row_key_path(ac_path("a"), &key);
     ac_put(ac, 1, &key, bytes_of_text("rubbish"));
@@ -860,7 +841,7 @@ test_share_key_is_kept_for_escrow(void **state)
     (void)state;
     struct actor_cluster *ac = ac_cluster_of(3, 175);
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     ac->nodes[2].disk_full = true;
     assert_int_equal(ac_update(ac, 0, "a", "two")->reply.err, OK);
     ac_rotate_share_key(ac, 2);
@@ -869,7 +850,7 @@ test_share_key_is_kept_for_escrow(void **state)
         assert_int_equal(ac_destroy_share_keys(ac, 2), 2);
     }
     ac->nodes[2].disk_full = false;
-    settle(ac);
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     unsigned held = 2;
     for (unsigned i = 0; i < 60 && held > 1; i++) {
         ac_run_ms(ac, 1000);
@@ -901,7 +882,8 @@ test_tiny_table(void **state)
         assert_int_equal(ac_update(ac, i % 2, name, "two")->reply.version, 2);
     }
     ac_start(ac, 2);
-    settle(ac); /* though an entry never stays in the table for long */
+    /* Though an entry never stays in the table for long. */
+    assert_true(ac_settles(ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < 12; i++) {
         snprintf(name, sizeof(name), "p/%u", i);
         assert_true(ac_value_is(ac_read(ac, 2, name), "two"));

@@ -422,28 +422,12 @@ run_init(struct run *run, uint64_t seed)
         snprintf(run->model[i].name, sizeof(run->model[i].name), "path/%u", i);
 }
 
-static size_t
-outstanding(struct actor_cluster *ac)
-{
-    size_t left = 0;
-    for (unsigned i = 0; i < ac->options.nodes; i++)
-        left += ac_rows(ac, i, ROW_BOXES) + ac_rows(ac, i, ROW_ERASURE);
-    return left;
-}
-
 static void
 settle(struct run *run)
 {
-    uint64_t began = ac_ms(run->ac);
-    while (outstanding(run->ac) > 0) {
-        if (ac_ms(run->ac) - began > SETTLE_MS_MAX) {
-            for (unsigned i = 0; i < run->ac->options.nodes; i++)
-                fprintf(stderr, "node %u: %zu in escrow, %zu erasures\n", i,
-                        ac_rows(run->ac, i, ROW_BOXES), ac_rows(run->ac, i, ROW_ERASURE));
-            fprintf(stderr, "seed %lu: ", (unsigned long)run->seed);
-            checks_fail("not settled %u s after the faults stopped", SETTLE_MS_MAX / 1000);
-        }
-        ac_run_ms(run->ac, 100);
+    if (!ac_settles(run->ac, SETTLE_MS_MAX)) {
+        fprintf(stderr, "seed %lu: ", (unsigned long)run->seed);
+        checks_fail("not settled %u s after the faults stopped", SETTLE_MS_MAX / 1000);
     }
 }
 

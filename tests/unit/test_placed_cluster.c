@@ -72,24 +72,6 @@ nothing_elsewhere(const struct placed *p)
         assert_int_equal(rows_at(p->ac, p->out[i], p->name), 0);
 }
 
-static size_t
-outstanding(const struct placed *p)
-{
-    size_t left = 0;
-    for (unsigned i = 0; i < NODES; i++)
-        left += ac_rows(p->ac, i, ROW_BOXES) + ac_rows(p->ac, i, ROW_ERASURE);
-    return left;
-}
-
-/* No escrow and no deletion is outstanding anywhere, within 30 s. */
-static void
-settle(const struct placed *p)
-{
-    for (unsigned tries = 0; outstanding(p) > 0 && tries < 300; tries++)
-        ac_run_ms(p->ac, 100);
-    assert_int_equal(outstanding(p), 0);
-}
-
 static void
 end(struct placed *p)
 {
@@ -136,7 +118,7 @@ test_every_node_serves(void **state)
         r = ac_wait(p.ac, ac_send(p.ac, at, &ask));
         assert_int_equal(r->reply.err, OK);
         assert_int_equal(r->reply.erased_on, SHARES);
-        settle(&p);
+        assert_true(ac_settles(p.ac, AC_SETTLE_MS));
         for (unsigned i = 0; i < SHARES; i++)
             assert_int_equal(rows_at(p.ac, p.in[i], p.name), 1);
         end(&p);
@@ -159,7 +141,7 @@ test_kill(void **state)
     ac_run_ms(p.ac, 200);
     assert_int_equal(ac_update(p.ac, p.in[0], p.name, "v3")->reply.err, OK);
     ac_heal(p.ac);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     for (unsigned i = 0; i < SHARES; i++)
         assert_int_equal(ac_rows_of(p.ac, p.in[i], ROW_VERSION, p.name), 3);
     end(&p);
@@ -198,7 +180,7 @@ test_escrow(void **state)
     assert_int_equal(ac_update(p.ac, p.out[0], p.name, "v2")->reply.err, OK);
     assert_int_equal(ac_rows_of(p.ac, p.in[2], ROW_PATH, p.name), 0);
     ac_heal(p.ac);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     assert_int_equal(ac_rows_of(p.ac, p.in[2], ROW_VERSION, p.name), 2);
     ac_crash(p.ac, p.in[0]);
     assert_true(ac_value_is(ac_read(p.ac, p.out[0], p.name), "v2"));
@@ -218,7 +200,7 @@ test_read_repair(void **state)
     struct buf without = {0};
     (void)state;
     assert_int_equal(ac_create(p.ac, p.in[0], p.name, "v1")->reply.err, OK);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     assert_true(ac_path_row(p.ac, p.in[1], p.name, &row, &head));
     row_key_version(ROW_VERSION, ac_path(p.name), 1, head.version_id, &key);
     assert_true(ac_get(p.ac, p.in[1], &key, &value));
@@ -263,7 +245,7 @@ test_delete_while_away(void **state)
     assert_int_equal(r->reply.erased_on, 2);
     assert_int_equal(r->reply.replicas, SHARES);
     ac_heal(p.ac);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     assert_int_equal(ac_rows_of(p.ac, p.in[0], ROW_VERSION, p.name), 0);
     assert_int_equal(ac_rows_of(p.ac, p.in[0], ROW_DEALING, p.name), 0);
     assert_int_equal(ac_read(p.ac, p.out[1], p.name)->reply.err, ERR_NOT_FOUND);
@@ -299,7 +281,7 @@ test_coordinator_dies(void **state)
     struct request update = ac_make(REQUEST_UPDATE, p.name, "v2");
     (void)state;
     assert_int_equal(ac_create(p.ac, p.out[0], p.name, "v1")->reply.err, OK);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     p.ac->filter = one_write;
     p.ac->filter_context = &d;
     struct ac_request *r = ac_send(p.ac, p.out[0], &update);
@@ -311,7 +293,7 @@ test_coordinator_dies(void **state)
     ac_crash(p.ac, p.in[0]); /* so that the read has to see what was written */
     assert_true(ac_value_is(ac_read(p.ac, p.out[1], p.name), "v2"));
     ac_heal(p.ac);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     assert_true(ac_value_is(ac_read(p.ac, p.out[0], p.name), "v2"));
     end(&p);
 }
@@ -354,7 +336,7 @@ test_messages_for_others_are_refused(void **state)
     struct head head;
     (void)state;
     assert_int_equal(ac_create(p.ac, p.in[0], p.name, "v1")->reply.err, OK);
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     assert_true(ac_path_row(p.ac, p.in[0], p.name, &row, &head));
     p.ac->filter = hear;
     p.ac->filter_context = &h;
@@ -403,7 +385,7 @@ test_many_paths(void **state)
         snprintf(name, sizeof(name), "p%u", i);
         assert_int_equal(ac_create(p.ac, i % NODES, name, name)->reply.err, OK);
     }
-    settle(&p);
+    assert_true(ac_settles(p.ac, AC_SETTLE_MS));
     ac_crash(p.ac, 2);
     ac_run_ms(p.ac, 300);
     for (unsigned i = 0; i < PATHS; i++) {
