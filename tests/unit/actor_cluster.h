@@ -85,6 +85,7 @@ struct ac_node {
     bool disk_gone;           /* and the reserve is used up */
     bool reads_fail;          /* loads and scans end with ERR_IO */
     bool slow_disk;           /* loads and syncs take a hundred times as long */
+    uint64_t stores;          /* batches that its shard store has asked for */
     struct ac_batch *batches; /* not known durable to the node */
     uint64_t last_commit_ns;
     uint64_t sequence;          /* durable batches */

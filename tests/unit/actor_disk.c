@@ -71,6 +71,7 @@ on_store(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     event->actor = effect->actor;
     event->tag = effect->tag;
     event->batch = batch_new(effect);
+    n->stores += effect->actor == ACTOR_SHARD_STORE;
     if (event->due_ns < n->last_commit_ns)
         event->due_ns = n->last_commit_ns; /* in the order of the effects */
     n->last_commit_ns = event->due_ns;

@@ -21,6 +21,11 @@ struct watch {
     bool alone;       /* SELF hears and says nothing but what a test injects */
     struct buf frame, answer_frame;
     struct msg offer, answer; /* kind 0: none */
+    struct {
+        unsigned offering, begun;
+        unsigned offers_before;
+        uint64_t stores_before;
+    } turns; /* of node 0, for tests that have them */
 };
 
 static inline enum ac_verdict
