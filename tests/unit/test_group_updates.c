@@ -530,6 +530,7 @@ test_replaced(void **state)
 static void
 test_deleted_at_once(void **state)
 {
+    unsigned deleted = 0;
     (void)state;
     for (unsigned when = 0; when < 40; when++) {
         struct actor_cluster *ac = cluster(100 + when);
@@ -548,6 +549,7 @@ test_deleted_at_once(void **state)
         ac_wait(ac, deletion);
         ac_run_ms(ac, 10000);
         if (deletion->reply.err == OK) {
+            deleted++;
             assert_int_equal(ac_read(ac, 2, "a")->reply.err, ERR_NOT_FOUND);
             for (unsigned i = 0; i < NODES; i++) {
                 assert_int_equal(ac_rows_of(ac, i, ROW_VERSION, "a"), 0);
@@ -559,6 +561,7 @@ test_deleted_at_once(void **state)
         }
         ac_end(ac);
     }
+    assert_in_range(deleted, 20, 40);
 }
 
 /* As large as they may be, in clusters of every size, with dealings in rows of their own or not. */
