@@ -1,3 +1,4 @@
+/* What is kept for paths: found by name, in order of use, however many there are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -81,10 +81,9 @@ test_file_grows_by_itself(void **state)
 static void
 test_failure_is_not_told(void **state)
 {
-    const struct temp_dir *dir = *state;
     struct store_wt_ahead ahead;
 
-    (void)dir;
+    (void)state;
     store_wt_ahead_init(&ahead);
     store_wt_ahead_reach(&ahead, -1, 0, RECORD, true);
     assert_int_equal(atomic_load(&ahead.made), RECORD);
