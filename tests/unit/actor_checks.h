@@ -56,7 +56,9 @@ void checks_path_row(struct actor_checks *checks, unsigned node, uint64_t now_ns
                      const struct path_row *row);
 /* What the node accepted, and nobody knows to be chosen, counts for nothing any more. */
 void checks_store_gone(struct actor_checks *checks, unsigned node);
-/* A row that lies in the copy put back: accepted before, and reported until something replaces it. */
+/*
+ * A row that lies in the copy put back: accepted before, and reported until something replaces it.
+ */
 void checks_row_put_back(struct actor_checks *checks, unsigned node, const struct path_row *row);
 /* NULL: nothing was ever accepted there. */
 struct checked_path *checks_path(struct actor_checks *checks, struct path path);

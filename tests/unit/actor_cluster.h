@@ -204,7 +204,10 @@ enum vault_err ac_inject(struct actor_cluster *ac, unsigned from, unsigned to,
                          const struct msg *msg);
 enum vault_err ac_inject_frame(struct actor_cluster *ac, unsigned from, unsigned to,
                                const struct buf *frame);
-/* A copy of what a filter is shown, for later. Its memory is `frame`, in the place of what was there. */
+/*
+ * A copy of what a filter is shown, for later. Its memory is `frame`, in the place of what was
+ * there.
+ */
 void ac_keep(const struct msg *msg, struct buf *frame, struct msg *copy);
 /* A local message for an actor of that node. */
 void ac_deliver(struct actor_cluster *ac, unsigned node, enum actor_id actor,

@@ -1,7 +1,8 @@
 /*
- * Lists of revoked certificates for tests, of 2026 to 2036, and the authorities that signed them, all
- * of one name: with each sort of key, another one of P-256, and one whose key is that of the first but
- * must not sign lists. Base64 of DER. The keys were made for this and are used for nothing else.
+ * Lists of revoked certificates for tests, of 2026 to 2036, and the authorities that signed them,
+ * all of one name: with each sort of key, another one of P-256, and one whose key is that of the
+ * first but must not sign lists. Base64 of DER. The keys were made for this and are used for
+ * nothing else.
  */
 #ifndef OSTRAKA_TESTS_REVOCATION_FIXTURE_H
 #define OSTRAKA_TESTS_REVOCATION_FIXTURE_H

@@ -89,7 +89,9 @@ temp_dir_teardown(void **state)
     return 0;
 }
 
-/* A disk of that size in its place, until it is unmounted. Skips the test where that is forbidden. */
+/*
+ * A disk of that size in its place, until it is unmounted. Skips the test where that is forbidden.
+ */
 static inline void
 temp_dir_mount(const struct temp_dir *dir, const char *size)
 {

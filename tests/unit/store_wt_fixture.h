@@ -280,7 +280,9 @@ crashed_store_make(const struct temp_dir *dir, unsigned rows)
     assert_int_equal(child_code(pid), 1000 + SIGKILL);
 }
 
-/* For cmocka, of a group: children inherit what the first open of a process costs, which is much. */
+/*
+ * For cmocka, of a group: children inherit what the first open of a process costs, which is much.
+ */
 static inline int
 wt_open_once(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Whole clusters of which some nodes are away, and coordinators that die: what clients see, and what
- * every node has when all are back.
+ * Whole clusters of which some nodes are away, and coordinators that die: what clients see, and
+ * what every node has when all are back.
  */
 #include <setjmp.h>
 #include <stdarg.h>

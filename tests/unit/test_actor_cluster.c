@@ -1,6 +1,6 @@
 /*
- * Whole clusters: what clients see and what is left in the stores, also when disks fail. Nodes that die
- * and come back: test_actor_away.c.
+ * Whole clusters: what clients see and what is left in the stores, also when disks fail. Nodes that
+ * die and come back: test_actor_away.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,10 +5,11 @@
  *
  * What every answer says is held against the chain of heads that the nodes' durable rows make
  * (actor_checks.h): each answer names a place, which is a generation and which of the versions that
- * it has made; a place never lies before one that an earlier answer, finished when this request began,
- * has named; an acknowledged change owns its place alone; a value is the one that was written there; what failed without a trace is never
- * seen. After the faults everything heals, and within a bounded time nothing is outstanding, every
- * path reads alike at all nodes and can be written.
+ * it has made; a place never lies before one that an earlier answer, finished when this request
+ * began, has named; an acknowledged change owns its place alone; a value is the one that was
+ * written there; what failed without a trace is never seen. After the faults everything heals, and
+ * within a bounded time nothing is outstanding, every path reads alike at all nodes and can be
+ * written.
  *
  * OSTRAKA_SEEDS=N runs seeds 1..N; OSTRAKA_SEED=S one of them alone.
  */

@@ -282,8 +282,9 @@ test_scrubber_finds(void **state)
 }
 
 /*
- * Rows of a life that was deleted, left behind because another row could not be read when they should
- * have gone: the scrubber finds them, and whatever of them has no version row goes with the need.
+ * Rows of a life that was deleted, left behind because another row could not be read when they
+ * should have gone: the scrubber finds them, and whatever of them has no version row goes with the
+ * need.
  */
 static void
 test_scrubber_clears_what_was_deleted(void **state)
@@ -649,7 +650,9 @@ no_share(void *context, unsigned from, unsigned to, const struct msg *msg)
     return share ? AC_DROP : AC_PASS;
 }
 
-/* The answer is there whether or not the repair ever arrives; reads of old versions repair nothing. */
+/*
+ * The answer is there whether or not the repair ever arrives; reads of old versions repair nothing.
+ */
 static void
 test_read_repair(void **state)
 {

@@ -372,7 +372,9 @@ test_destroyed_in_escrow(void **state)
     ac_end(ac);
 }
 
-/* A store that was lost is handed records of destroyed versions, and goes down the chain by them. */
+/*
+ * A store that was lost is handed records of destroyed versions, and goes down the chain by them.
+ */
 static void
 test_destroyed_and_handed_over(void **state)
 {

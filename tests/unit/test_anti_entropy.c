@@ -135,7 +135,9 @@ test_missed_delete_without_account(void **state)
     ac_end(ac);
 }
 
-/* With more nodes than shares only what both hold is compared, and nobody gets what is not its own. */
+/*
+ * With more nodes than shares only what both hold is compared, and nobody gets what is not its own.
+ */
 static void
 test_more_nodes_than_shares(void **state)
 {
@@ -205,7 +207,9 @@ test_missed_notice(void **state)
     ac_end(ac);
 }
 
-/* Accepted by one node alone, which keeps the whole of it: finished by that node, wherever it is. */
+/*
+ * Accepted by one node alone, which keeps the whole of it: finished by that node, wherever it is.
+ */
 static void
 unchosen_head_at(unsigned node, uint64_t seed)
 {
@@ -477,7 +481,9 @@ test_digests_survive_a_restart(void **state)
     ac_end(ac);
 }
 
-/* The same while paths change, with a slow disk and little memory, so that pages are out of date. */
+/*
+ * The same while paths change, with a slow disk and little memory, so that pages are out of date.
+ */
 static void
 rebuilt_under_load(uint64_t seed)
 {

@@ -393,8 +393,8 @@ seconds(void)
 }
 
 /*
- * What many paths cost; OSTRAKA_PATHS=1000000 gives the figures of docs/protocol.md. Prints: CPU for
- * a change and for a whole rebuild, memory, and what a round sends for so many differences.
+ * What many paths cost; OSTRAKA_PATHS=1000000 gives the figures of docs/protocol.md. Prints: CPU
+ * for a change and for a whole rebuild, memory, and what a round sends for so many differences.
  */
 static void
 test_figures(void **state)

@@ -82,7 +82,9 @@ make_script(uint64_t *state, struct script *out)
     }
 }
 
-/* Everything that is made of the records: chain, trees, blocks; anchors after most of the blocks. */
+/*
+ * Everything that is made of the records: chain, trees, blocks; anchors after most of the blocks.
+ */
 static void
 write_trail(const struct script *script, uint64_t *state, size_t anchored_blocks, struct trail *out)
 {

@@ -432,7 +432,9 @@ test_no_head_is_forgotten_when_reads_fail(void **state)
     assert_true(failed >= 2);
 }
 
-/* Where the trail ended is not known any more: what is there stays, and a new epoch goes on after. */
+/*
+ * Where the trail ended is not known any more: what is there stays, and a new epoch goes on after.
+ */
 static void
 test_goes_on_after_what_it_finds(void **state)
 {

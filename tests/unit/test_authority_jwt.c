@@ -1,4 +1,6 @@
-/* JSON web tokens as bearers in a cluster: every node checks them by the records of their issuers. */
+/*
+ * JSON web tokens as bearers in a cluster: every node checks them by the records of their issuers.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -384,7 +384,9 @@ no_votes_of_1_for_b(void *context, unsigned from, unsigned to, const struct msg 
     return from == 1 && msg->kind == MSG_VOTE && b ? AC_DROP : AC_PASS;
 }
 
-/* One member was looked at before the other attempt wrote, and one after: the same request still. */
+/*
+ * One member was looked at before the other attempt wrote, and one after: the same request still.
+ */
 static void
 test_same_key_in_between(void **state)
 {

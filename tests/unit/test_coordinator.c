@@ -359,8 +359,8 @@ test_runaway_clock_alone(void **state)
 }
 
 /*
- * Two of three name ballots from clocks that had run away: the one less far ahead is followed, which
- * leaves a majority, whichever of them is heard last.
+ * Two of three name ballots from clocks that had run away: the one less far ahead is followed,
+ * which leaves a majority, whichever of them is heard last.
  */
 static void
 test_two_runaway_clocks(void **state)
@@ -714,9 +714,9 @@ test_read_repeats_itself(void **state)
 }
 
 /*
- * The answer to the first READ comes when it has been sent again twice: it is as good as any. Else a
- * read whose answers queue for longer than the time to ask again would never end, and asking again
- * would keep the queue as long as it is.
+ * The answer to the first READ comes when it has been sent again twice: it is as good as any. Else
+ * a read whose answers queue for longer than the time to ask again would never end, and asking
+ * again would keep the queue as long as it is.
  */
 static void
 test_late_answer_to_a_read(void **state)

@@ -197,7 +197,9 @@ any_k_shares_open(void **state)
     }
 }
 
-/* What is trusted and right opens; what is trusted and wrong opens nothing, whichever share it is. */
+/*
+ * What is trusted and right opens; what is trusted and wrong opens nothing, whichever share it is.
+ */
 static void
 shares_on_trust(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * What a dealing's maker checks before anything leaves it: the maker is built here once more, with a
- * split that can be spoilt and a derivation that can go wrong.
+ * What a dealing's maker checks before anything leaves it: the maker is built here once more, with
+ * a split that can be spoilt and a derivation that can go wrong.
  */
 #include <setjmp.h>
 #include <stdarg.h>

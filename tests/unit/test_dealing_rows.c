@@ -1,7 +1,7 @@
 /*
- * Where the public part of a dealing lies: in the version row where it is small, else in a row of its
- * own. Older releases gave each a row of its own, and what they wrote is read, repaired and erased
- * for ever.
+ * Where the public part of a dealing lies: in the version row where it is small, else in a row of
+ * its own. Older releases gave each a row of its own, and what they wrote is read, repaired and
+ * erased for ever.
  */
 #include <setjmp.h>
 #include <stdarg.h>

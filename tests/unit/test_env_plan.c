@@ -1,4 +1,6 @@
-/* Plans of .env texts: what is read and created, all faults at once, and the text that comes out. */
+/*
+ * Plans of .env texts: what is read and created, all faults at once, and the text that comes out.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

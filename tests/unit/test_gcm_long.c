@@ -1,6 +1,6 @@
 /*
- * AES-256-GCM of short and long inputs is one and the same, whichever library does it: compared with
- * wolfCrypt's at sizes around all limits, in place and apart, and with each kind of damage.
+ * AES-256-GCM of short and long inputs is one and the same, whichever library does it: compared
+ * with wolfCrypt's at sizes around all limits, in place and apart, and with each kind of damage.
  */
 #include <setjmp.h>
 #include <stdarg.h>

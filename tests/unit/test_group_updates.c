@@ -245,7 +245,9 @@ write_alone(struct actor_cluster *ac, struct lossy *lossy, unsigned count, struc
     wait_for_rows(ac, 0);
 }
 
-/* Its coordinator dies, and one copy is at another node: all versions are finished, or read there. */
+/*
+ * Its coordinator dies, and one copy is at another node: all versions are finished, or read there.
+ */
 static void
 finish_from(uint64_t seed, unsigned holder)
 {
@@ -285,8 +287,8 @@ test_coordinator_dies(void **state)
 }
 
 /*
- * Only the coordinator's own store has it, and a rival finishes it from there: the operation is found
- * again, and each request gets the version that it made.
+ * Only the coordinator's own store has it, and a rival finishes it from there: the operation is
+ * found again, and each request gets the version that it made.
  */
 static void
 test_rival_finishes(void **state)
@@ -334,7 +336,10 @@ test_rival_passes(void **state)
     ac_end(ac);
 }
 
-/* Fewer versions are kept since: who had no part in the first attempt is told that nothing happened. */
+/*
+ * Fewer versions are kept since: who had no part in the first attempt is told that nothing
+ * happened.
+ */
 static void
 test_fewer_are_kept_since(void **state)
 {
@@ -359,7 +364,10 @@ test_fewer_are_kept_since(void **state)
     ac_end(ac);
 }
 
-/* Nobody answers any more: what became of any of them is not known, and none is told that it failed. */
+/*
+ * Nobody answers any more: what became of any of them is not known, and none is told that it
+ * failed.
+ */
 static void
 test_deadline(void **state)
 {
@@ -480,8 +488,8 @@ test_forged(void **state)
 }
 
 /*
- * Each version is a millisecond after the one before: however many are made in how little time, none
- * is much later than the clock, or a read of now would not find what was just written.
+ * Each version is a millisecond after the one before: however many are made in how little time,
+ * none is much later than the clock, or a read of now would not find what was just written.
  */
 static void
 test_not_ahead_of_the_clock(void **state)
@@ -673,8 +681,8 @@ test_one_is_destroyed(void **state)
 }
 
 /*
- * More come to stand in line after its WRITE has left: whichever way that ends, they are not taken into
- * it, and each has a version of its own.
+ * More come to stand in line after its WRITE has left: whichever way that ends, they are not taken
+ * into it, and each has a version of its own.
  */
 static void
 later_ones(uint64_t seed, bool finished)
@@ -711,8 +719,8 @@ test_later_ones(void **state)
 }
 
 /*
- * A change is written in two rounds of which neither knows of the other, while more come to stand in
- * line, and somebody else finishes the first: the coordinator cannot tell which it finds.
+ * A change is written in two rounds of which neither knows of the other, while more come to stand
+ * in line, and somebody else finishes the first: the coordinator cannot tell which it finds.
  */
 struct rounds {
     unsigned coordinator, replicas[3];

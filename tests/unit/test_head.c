@@ -1,6 +1,6 @@
 /*
- * Heads: their encodings are identities in both directions, fixed for good, and nothing out of range or
- * inconsistent gets through either way. Version records and dealings: test_version.c.
+ * Heads: their encodings are identities in both directions, fixed for good, and nothing out of
+ * range or inconsistent gets through either way. Version records and dealings: test_version.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -172,7 +172,9 @@ drop_questions(void *context, unsigned from, unsigned to, const struct msg *msg)
     return from == 1 && question ? AC_DROP : AC_PASS;
 }
 
-/* While a retry is compared, the secret is deleted and created by others: not theirs is compared. */
+/*
+ * While a retry is compared, the secret is deleted and created by others: not theirs is compared.
+ */
 static void
 test_created_anew_while_compared(void **state)
 {

@@ -74,7 +74,9 @@ test_known_again(void **state)
     known_tickets_free(NULL);
 }
 
-/* Of as many as there are places two in three find their own one, however many were there before. */
+/*
+ * Of as many as there are places two in three find their own one, however many were there before.
+ */
 static void
 test_many(void **state)
 {

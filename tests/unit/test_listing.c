@@ -277,7 +277,9 @@ test_unfinished(void **state)
     }
 }
 
-/* A node that was away knows an old head as chosen; what the others have since agreed on decides. */
+/*
+ * A node that was away knows an old head as chosen; what the others have since agreed on decides.
+ */
 static void
 test_old_heads(void **state)
 {

@@ -1,7 +1,7 @@
 /*
- * What a refused login costs: CPU that strangers could measure as time. Within each way of logging in
- * a refusal costs alike, whatever is wrong that its maker cannot know anyway. The bounds are generous,
- * and the least of many rounds counts, so that a busy machine only makes the test longer.
+ * What a refused login costs: CPU that strangers could measure as time. Within each way of logging
+ * in a refusal costs alike, whatever is wrong that its maker cannot know anyway. The bounds are
+ * generous, and the least of many rounds counts, so that a busy machine only makes the test longer.
  */
 #include "auth_records.h"
 

@@ -1,6 +1,7 @@
 /*
- * Offers: new secrets written without votes (docs/protocol.md, "Offers"), in whole clusters, in which
- * offers succeed, meet and are left behind. What one node takes and refuses: test_shard_offer.c.
+ * Offers: new secrets written without votes (docs/protocol.md, "Offers"), in whole clusters, in
+ * which offers succeed, meet and are left behind. What one node takes and refuses:
+ * test_shard_offer.c.
  */
 #include "offer_fixture.h"
 #include "proto/newest.h"
@@ -105,8 +106,8 @@ test_one_round(void **state)
 }
 
 /*
- * How many turns of node 0 send offers, and in how many its own store has begun before the frames leave,
- * or has since the frames of the turn before.
+ * How many turns of node 0 send offers, and in how many its own store has begun before the frames
+ * leave, or has since the frames of the turn before.
  */
 static void
 note_turn(struct actor_cluster *ac, unsigned node)
@@ -262,7 +263,10 @@ test_who_is_away_is_not_waited_for(void **state)
     watch_free(w);
 }
 
-/* Two of one name at the same time, at different nodes: one is made, and nothing of the other stays. */
+/*
+ * Two of one name at the same time, at different nodes: one is made, and nothing of the other
+ * stays.
+ */
 static void
 test_two_offers_meet(void **state)
 {
@@ -427,8 +431,8 @@ let_refusals_go(struct refusals *h)
 }
 
 /*
- * All have refused the offer for good, one of them for want of room: nothing has happened. But then it
- * is voted on and written at the others, and nobody knows what became of that.
+ * All have refused the offer for good, one of them for want of room: nothing has happened. But then
+ * it is voted on and written at the others, and nobody knows what became of that.
  */
 static void
 test_refused_then_written(void **state)

@@ -70,7 +70,10 @@ reborn(struct scene *s, unsigned node, bool lost)
     assert_true(ac_recovered(s->ac, node));
 }
 
-/* That node alone has the offer "one", of a time that is to come; the copy of its store has it, too. */
+/*
+ * That node alone has the offer "one", of a time that is to come; the copy of its store has it,
+ * too.
+ */
 static void
 leave_early_offer(struct scene *s)
 {
@@ -89,7 +92,10 @@ leave_early_offer(struct scene *s)
     s->early = NODES;
 }
 
-/* All have taken the offer "two", of an earlier time, and nobody but its coordinator knows it chosen. */
+/*
+ * All have taken the offer "two", of an earlier time, and nobody but its coordinator knows it
+ * chosen.
+ */
 static uint64_t
 offer_to_all(struct scene *s)
 {
@@ -104,9 +110,9 @@ offer_to_all(struct scene *s)
 }
 
 /*
- * A replica alone takes an offer of a node whose clock is ahead, and loses its store. Another offer,
- * of an earlier time, is taken by all. Then the old store is put back: its offer is the later one,
- * but cannot have been chosen.
+ * A replica alone takes an offer of a node whose clock is ahead, and loses its store. Another
+ * offer, of an earlier time, is taken by all. Then the old store is put back: its offer is the
+ * later one, but cannot have been chosen.
  */
 static void
 test_other_offer_of_later_time(void **state)
@@ -139,9 +145,9 @@ keep_notice(void *context, unsigned from, unsigned to, const struct msg *msg)
 }
 
 /*
- * The notice of the offer that was chosen comes late, before anything has been handed over: the offer
- * stands at its own time, not at that of the one whose place it takes. Else it would stand above
- * what was built on it meanwhile.
+ * The notice of the offer that was chosen comes late, before anything has been handed over: the
+ * offer stands at its own time, not at that of the one whose place it takes. Else it would stand
+ * above what was built on it meanwhile.
  */
 static void
 test_chosen_offer_takes_the_place_of_a_later_one(void **state)
@@ -233,7 +239,10 @@ hand_over(struct scene *s, uint8_t helper, const struct path_row *row)
     ac_run_ms(s->ac, 20);
 }
 
-/* A row of that node, what a helper brings before the offer that the others have, and what stands then. */
+/*
+ * A row of that node, what a helper brings before the offer that the others have, and what stands
+ * then.
+ */
 struct standing_case {
     enum accepted_state state;
     bool offer;
@@ -294,7 +303,9 @@ stand(const struct standing_case *c, uint64_t seed)
     ac_end(s.ac);
 }
 
-/* What stands here gives way to an offer that a helper brings only if it cannot have been chosen. */
+/*
+ * What stands here gives way to an offer that a helper brings only if it cannot have been chosen.
+ */
 static void
 test_what_gives_way(void **state)
 {

@@ -1,4 +1,6 @@
-/* The filter of paths that may have a row: never wrong about what was added, seldom about the rest. */
+/*
+ * The filter of paths that may have a row: never wrong about what was added, seldom about the rest.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

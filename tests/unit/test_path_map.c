@@ -134,8 +134,11 @@ test_more_than_expected(void **state)
     free(links);
 }
 
-/* Two words that differ in their highest bit, and two more that differ where a product by an odd number
- * that is folded in halves then differs: such a hash takes them for the same, whatever its seed. */
+/*
+ * Two words that differ in their highest bit, and two more that differ where a product by an odd
+ * number that is folded in halves then differs: such a hash takes them for the same, whatever its
+ * seed.
+ */
 static void
 test_collisions_cannot_be_chosen(void **state)
 {

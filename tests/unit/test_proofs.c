@@ -576,7 +576,9 @@ test_encoding(void **state)
     scene_free(s);
 }
 
-/* Identity records are proven as secrets are: votes for an update put them, for a delete end them. */
+/*
+ * Identity records are proven as secrets are: votes for an update put them, for a delete end them.
+ */
 static void
 test_records_need_votes(void **state)
 {

@@ -1,4 +1,6 @@
-/* Names of identity records, where they are kept, and that the view of them is bounded and exact. */
+/*
+ * Names of identity records, where they are kept, and that the view of them is bounded and exact.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Stores that are lost, replaced or rolled back, and the new incarnations that take their place. Those
- * that meet a change that is under way: test_recovery_changes.c.
+ * Stores that are lost, replaced or rolled back, and the new incarnations that take their place.
+ * Those that meet a change that is under way: test_recovery_changes.c.
  */
 #include "recovery_fixture.h"
 
@@ -171,7 +171,9 @@ test_crashes_in_the_middle(void **state)
     ac_end(ac);
 }
 
-/* The copy is from the same life of the process: only the sequence that the peers remember tells. */
+/*
+ * The copy is from the same life of the process: only the sequence that the peers remember tells.
+ */
 static void
 test_rolled_back(void **state)
 {
@@ -427,8 +429,8 @@ test_floor_of_a_runaway_clock(void **state)
 }
 
 /*
- * All end at once while one clock is an hour ahead, which is right again when they start: the others
- * go on at once, and that one within seconds, whoever is first.
+ * All end at once while one clock is an hour ahead, which is right again when they start: the
+ * others go on at once, and that one within seconds, whoever is first.
  */
 static void
 test_all_end_while_a_clock_runs_away(void **state)

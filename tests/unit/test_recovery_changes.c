@@ -154,8 +154,9 @@ split(void *context, unsigned from, unsigned to, const struct msg *msg)
 }
 
 /*
- * The older incarnation of node 1 voted at a high ballot, at which node 4 accepted. The new one must
- * not help a change at a lower ballot to be chosen, since what node 4 has would take its place.
+ * The older incarnation of node 1 voted at a high ballot, at which node 4 accepted. The new one
+ * must not help a change at a lower ballot to be chosen, since what node 4 has would take its
+ * place.
  */
 static void
 test_promise_of_the_lost_store(void **state)
@@ -204,7 +205,9 @@ keep_writes_at_home(void *context, unsigned from, unsigned to, const struct msg 
     return msg->kind == MSG_WRITE && from != to ? AC_DROP : AC_PASS;
 }
 
-/* While a node had another threshold it accepted a dealing of its own that nobody else would take. */
+/*
+ * While a node had another threshold it accepted a dealing of its own that nobody else would take.
+ */
 static void
 test_dealing_of_another_configuration(void **state)
 {

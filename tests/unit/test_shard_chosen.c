@@ -26,8 +26,9 @@ test_write_after_its_notice(void **state)
 }
 
 /*
- * What is remembered is the version that the head accepted here last was built on. Where another head
- * took the place of that one by its notice alone, a late notice of the head below says nothing of it.
+ * What is remembered is the version that the head accepted here last was built on. Where another
+ * head took the place of that one by its notice alone, a late notice of the head below says nothing
+ * of it.
  */
 static void
 test_late_notice_of_another(void **state)
@@ -82,7 +83,9 @@ test_late_notice_drops_boxes_alone(void **state)
     probe_free(p);
 }
 
-/* One head accepted, the next voted for, and the notice of the first come: it waits for the WRITE. */
+/*
+ * One head accepted, the next voted for, and the notice of the first come: it waits for the WRITE.
+ */
 static struct probe *
 probe_with_notice(uint64_t seed)
 {
@@ -149,7 +152,9 @@ test_notice_of_some_does_not_wait(void **state)
     probe_free(p);
 }
 
-/* Another takes the place of the head that it is about: it is looked at again, and drops nothing. */
+/*
+ * Another takes the place of the head that it is about: it is looked at again, and drops nothing.
+ */
 static void
 test_notice_of_a_head_that_is_replaced(void **state)
 {
@@ -181,8 +186,8 @@ test_escrow_of_an_older_incarnation_stays(void **state)
 }
 
 /*
- * That a head is chosen is known as soon as its row is visible, and may be forgotten in a crash: it is
- * accepted then, with its escrow.
+ * That a head is chosen is known as soon as its row is visible, and may be forgotten in a crash: it
+ * is accepted then, with its escrow.
  */
 static void
 test_chosen_may_be_forgotten(void **state)

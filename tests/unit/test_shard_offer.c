@@ -1,6 +1,6 @@
 /*
- * What one node makes of offers (docs/protocol.md, "Offers"): it is shown them by hand, alone, and also
- * those that it should refuse.
+ * What one node makes of offers (docs/protocol.md, "Offers"): it is shown them by hand, alone, and
+ * also those that it should refuse.
  */
 #include "offer_fixture.h"
 #include "proof_maker.h"
@@ -117,7 +117,9 @@ test_is_a_promise(void **state)
     watch_free(w);
 }
 
-/* The promise outlives a restart: an offer is durable before it is answered, and so is its ballot. */
+/*
+ * The promise outlives a restart: an offer is durable before it is answered, and so is its ballot.
+ */
 static void
 test_promise_survives(void **state)
 {
@@ -164,7 +166,10 @@ test_chosen_by_all(void **state)
     watch_free(w);
 }
 
-/* Votes that show an offer which not all have: a void may be written, and nothing of anybody's else. */
+/*
+ * Votes that show an offer which not all have: a void may be written, and nothing of anybody's
+ * else.
+ */
 static void
 test_void_needs_an_offer(void **state)
 {
@@ -256,7 +261,10 @@ state_here(struct watch *w)
     return ac_path_row(w->ac, SELF, "a", &row, &head) ? row.state : STATE_ABSENT;
 }
 
-/* As node 2's own recovery passes on what that helper has handed over: that head, of the same version. */
+/*
+ * As node 2's own recovery passes on what that helper has handed over: that head, of the same
+ * version.
+ */
 static void
 hand_over_head(struct watch *w, uint64_t helper, enum accepted_state state, struct bytes head,
                struct ballot ballot)
@@ -308,8 +316,8 @@ test_handed_over_by_two(void **state)
 }
 
 /*
- * Who brought it first has left memory. It may have been chosen all the same, and is reported, but not
- * vouched for.
+ * Who brought it first has left memory. It may have been chosen all the same, and is reported, but
+ * not vouched for.
  */
 static void
 test_handed_over_around_a_restart(void **state)
@@ -387,8 +395,8 @@ head_here(struct watch *w)
 }
 
 /*
- * A store that was put back has accepted a head that nobody else has; meanwhile an offer may have been
- * chosen by all. What a helper has, too, stays.
+ * A store that was put back has accepted a head that nobody else has; meanwhile an offer may have
+ * been chosen by all. What a helper has, too, stays.
  */
 static void
 test_stale_head(void **state)
@@ -416,8 +424,8 @@ test_stale_head(void **state)
 }
 
 /*
- * A later head is not taken for stale: it may be one that a helper has brought, who knew what it was
- * built on; the offer was left at one who had missed all that.
+ * A later head is not taken for stale: it may be one that a helper has brought, who knew what it
+ * was built on; the offer was left at one who had missed all that.
  */
 static void
 test_later_head_stays(void **state)

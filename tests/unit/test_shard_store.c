@@ -128,7 +128,9 @@ test_refused_for_want_of_room_is_refused_for_good(void **state)
     probe_free(p);
 }
 
-/* A path that is surely new is voted on without a look at the disk; one that is not, is looked up. */
+/*
+ * A path that is surely new is voted on without a look at the disk; one that is not, is looked up.
+ */
 static void
 test_new_path_is_not_looked_up(void **state)
 {

@@ -217,7 +217,9 @@ test_manners(void **state)
     probe_free(p);
 }
 
-/* Who waits is voted for in the order of the ballots, so nobody who waits is refused for another. */
+/*
+ * Who waits is voted for in the order of the ballots, so nobody who waits is refused for another.
+ */
 static void
 test_parked_in_order(void **state)
 {

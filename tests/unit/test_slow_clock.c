@@ -1,6 +1,7 @@
 /*
- * A node whose clock is behind changes a secret that others change all the time: it has its share of
- * the turns (docs/protocol.md, "Voting"). Time is virtual, so the counts are the same in every run.
+ * A node whose clock is behind changes a secret that others change all the time: it has its share
+ * of the turns (docs/protocol.md, "Voting"). Time is virtual, so the counts are the same in every
+ * run.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -306,7 +306,9 @@ list_of(const uint8_t mark[static HASH_BYTES], uint8_t last)
     return made;
 }
 
-/* The list that the authority has signed counts while it is the latest; that of another does not. */
+/*
+ * The list that the authority has signed counts while it is the latest; that of another does not.
+ */
 static void
 logins_with_a_list(void **state)
 {

@@ -189,7 +189,9 @@ test_refused_commit_has_its_own_error(void **state)
 }
 
 /* Nothing is OK that was not synced, and nothing is written after a sync that failed. */
-/* What remembers the sequence knows of a flush before anybody is answered; of a failed one never. */
+/*
+ * What remembers the sequence knows of a flush before anybody is answered; of a failed one never.
+ */
 static void
 test_flush_is_told_before_it_is_completed(void **state)
 {

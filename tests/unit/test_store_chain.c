@@ -246,7 +246,9 @@ us_since(const struct timespec *from)
     return (double)(now.tv_sec - from->tv_sec) * 1e6 + (double)(now.tv_nsec - from->tv_nsec) / 1e3;
 }
 
-/* What both cost the processor, printed for the record: the bound is far above, for slow machines. */
+/*
+ * What both cost the processor, printed for the record: the bound is far above, for slow machines.
+ */
 static void
 test_cost(void **state)
 {

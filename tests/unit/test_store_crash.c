@@ -1,16 +1,16 @@
 /*
  * The store on disk under power loss and failing disks. A child runs a scripted history of 200
  * batches on a disk that is the test's own (crash_disk.h) and is killed at an operation of that
- * disk; what was not synced is lost, wholly or in parts; the next child opens what is left, and goes
- * on, until the history is through.
+ * disk; what was not synced is lost, wholly or in parts; the next child opens what is left, and
+ * goes on, until the history is through.
  *
  * After every crash the store opens; it holds exactly what some whole number of batches leaves, at
  * least all those that were synced and at most those that were begun; and what an open has shown is
  * durable from then on, since a node acts on it.
  *
- * Without arguments: a sample. `test_store_crash FIRST COUNT` runs that many seeds through all kinds
- * of crashes and one history through every one of its sync points, as scripts/crash-store does;
- * `test_store_crash SEED` tells every round of one and keeps the directory if it is wrong.
+ * Without arguments: a sample. `test_store_crash FIRST COUNT` runs that many seeds through all
+ * kinds of crashes and one history through every one of its sync points, as scripts/crash-store
+ * does; `test_store_crash SEED` tells every round of one and keeps the directory if it is wrong.
  */
 #include "store_fixture.h"
 

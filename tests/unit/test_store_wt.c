@@ -1,6 +1,6 @@
 /*
- * What only the store on disk has: persistence, encryption of every file, refusal of wrong keys and of
- * a second process. Damage, kill -9 and full disks have files of their own.
+ * What only the store on disk has: persistence, encryption of every file, refusal of wrong keys and
+ * of a second process. Damage, kill -9 and full disks have files of their own.
  */
 #include "store_wt_fixture.h"
 
@@ -28,7 +28,9 @@ test_reopen_keeps_rows(void **state)
     store_close(s);
 }
 
-/* Where a store stands is kept with it: by what the batches were, not by how often it was opened. */
+/*
+ * Where a store stands is kept with it: by what the batches were, not by how often it was opened.
+ */
 static void
 test_mark_is_kept_and_tells_stores_apart(void **state)
 {

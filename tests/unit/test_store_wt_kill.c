@@ -1,6 +1,6 @@
 /*
- * The process of the store on disk is killed, or ends itself since a sync has failed: what was told to
- * be durable is there.
+ * The process of the store on disk is killed, or ends itself since a sync has failed: what was told
+ * to be durable is there.
  */
 #include "store_wt_fixture.h"
 

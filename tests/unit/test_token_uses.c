@@ -194,8 +194,8 @@ tokens_only_count(void **state)
 }
 
 /*
- * A broken node that has passed the gateway's check writes another record than it should: who it is of, or as
- * many uses as before. The others do not take it, and the token goes on as it was.
+ * A broken node that has passed the gateway's check writes another record than it should: who it is
+ * of, or as many uses as before. The others do not take it, and the token goes on as it was.
  */
 static void
 what_is_written_is_looked_at(void **state)

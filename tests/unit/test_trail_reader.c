@@ -259,7 +259,9 @@ test_an_export_is_judged_good(void **state)
     ac_end(ac);
 }
 
-/* Retention: what is left is proven as before, and nothing says that the rest was dropped unseen. */
+/*
+ * Retention: what is left is proven as before, and nothing says that the rest was dropped unseen.
+ */
 static void
 test_the_oldest_blocks_go(void **state)
 {
@@ -358,7 +360,9 @@ test_what_a_node_does_by_itself(void **state)
     ac_end(ac);
 }
 
-/* Who cuts the trail in the store, even from within, cannot cut it where the others keep its head. */
+/*
+ * Who cuts the trail in the store, even from within, cannot cut it where the others keep its head.
+ */
 static void
 test_a_trail_that_was_cut_in_its_store(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Version records and dealings: their encodings are identities in both directions, fixed for good, and
- * nothing out of range or inconsistent gets through either way.
+ * Version records and dealings: their encodings are identities in both directions, fixed for good,
+ * and nothing out of range or inconsistent gets through either way.
  */
 #include <setjmp.h>
 #include <stdarg.h>
