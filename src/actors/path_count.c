@@ -54,19 +54,28 @@ path_count_making(struct path_count *count)
         count->page_doubt++;
 }
 
+/* The walk has come past the row of the path. */
+static bool
+is_passed(const struct path_count *count, struct path path)
+{
+    struct row_key key;
+
+    if (!count->walking)
+        return false;
+    row_key_index(path, &key);
+    return bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0;
+}
+
 /* The walk has not seen a path that is made behind it, and will see one that is made before it. */
 void
 path_count_made(struct path_count *count, struct path path, bool stored)
 {
-    struct row_key key;
-
     assert(count->making > 0);
     count->making--;
     if (!stored)
         return;
     count->paths++;
-    row_key_path(path, &key);
-    if (count->walking && bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)
+    if (is_passed(count, path))
         count->tally++;
 }
 
@@ -81,16 +90,12 @@ path_count_going(struct path_count *count)
 void
 path_count_gone(struct path_count *count, struct path path, bool removed)
 {
-    struct row_key key;
-
     assert(count->going > 0);
     count->going--;
     if (!removed)
         return;
     if (count->paths > 0)
         count->paths--;
-    row_key_path(path, &key);
-    if (count->walking && count->tally > 0 &&
-        bytes_compare(row_key_bytes(&key), row_key_bytes(&count->after)) <= 0)
+    if (count->tally > 0 && is_passed(count, path))
         count->tally--;
 }

@@ -1,9 +1,10 @@
 /*
  * How many paths this node keeps, deleted ones included (their tombstones stay). Counted after a
- * start and again every hour by a walk over the keys, a page at a time; kept up in between as paths
- * are made, and records forgotten. A path that is on its way to the disk while a page is read may be
- * in that page or not,
- * so it may have been counted twice or missed, until the next count: `doubt` is how many there were.
+ * start and again every hour by a walk over the keys of 'x', a page at a time: there is one for
+ * each path row, and they lie close together, where the path rows have versions between them. Kept
+ * up in between as paths are made, and records forgotten. A path that is on its way to the disk
+ * while a page is read may be in that page or not, so it may have been counted twice or missed,
+ * until the next count: `doubt` is how many there were.
  */
 #ifndef OSTRAKA_ACTORS_PATH_COUNT_H
 #define OSTRAKA_ACTORS_PATH_COUNT_H

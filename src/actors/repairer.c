@@ -206,14 +206,17 @@ walk_on(struct repairer *r, const struct step *st, unsigned which, struct effect
                 !need && walk->table != ROW_EXPIRY && !walk->names_only);
 }
 
-/* Keys alone: what a path is, does not matter. */
+/*
+ * Keys alone: what a path is, does not matter. Not those of the path rows, which lie between rows of
+ * versions.
+ */
 static void
 count_on(struct repairer *r, const struct step *st, struct effects *out)
 {
     struct path_count *count = &r->membership->held;
     struct row_key prefix;
     struct bytes prefix_copy, after;
-    row_key_table(ROW_PATH, &prefix);
+    row_key_table(ROW_INDEX, &prefix);
     if (arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK ||
         !path_count_next(count, st->now))
         return;
