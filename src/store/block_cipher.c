@@ -1,6 +1,8 @@
 #include "store/block_cipher.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -13,7 +15,11 @@ enum {
     CONTENT_AT = NUMBER_AT + NUMBER_BYTES,
 };
 
+/* What a key is made of lies in one piece: the salt and the upper half of the number. */
+enum { KEY_NAME_BYTES = BLOCK_SALT_BYTES + NUMBER_BYTES / 2, KEYS_KEPT = 64 };
+
 static_assert(CONTENT_AT + AEAD_TAG_BYTES == BLOCK_OVERHEAD_BYTES, "suite 2");
+static_assert((int)NUMBER_AT == (int)SALT_AT + (int)BLOCK_SALT_BYTES, "a key's name in one piece");
 static_assert(AEAD_NONCE_BYTES + AEAD_TAG_BYTES == BLOCK_OVERHEAD_BYTES, "suite 1");
 static_assert((int)KEY_BYTES == (int)AEAD_KEY_BYTES && (int)HASH_BYTES == (int)AEAD_KEY_BYTES,
               "keys");
@@ -57,9 +63,77 @@ sub_key_derive(const struct block_cipher *c, const uint8_t *salt, uint64_t upper
     mac_parts(c->key.data, parts, sizeof(parts) / sizeof(parts[0]), out);
 }
 
+struct kept_key {
+    bool set;
+    uint8_t name[KEY_NAME_BYTES];
+    struct secret key;
+};
+
 /*
- * The key for a block with this header: the one at hand, or one made in `memory`, which the caller
- * wipes.
+ * A store has blocks of as many salts as it was opened to write them, and a walk through the table
+ * meets these in any order. Salts are random: their first byte says where the key is kept.
+ */
+struct block_keys {
+    pthread_mutex_t lock;
+    struct kept_key keys[KEYS_KEPT];
+};
+
+static enum vault_err
+keys_new(struct secret_arena *arena, struct block_keys **out)
+{
+    struct block_keys *keys = calloc(1, sizeof(*keys));
+    enum vault_err err = OK;
+
+    *out = NULL;
+    if (keys == NULL || pthread_mutex_init(&keys->lock, NULL) != 0) {
+        free(keys);
+        return ERR_NOMEM;
+    }
+    *out = keys;
+    for (unsigned i = 0; i < KEYS_KEPT && err == OK; i++)
+        err = secret_new(arena, KEY_BYTES, &keys->keys[i].key);
+    return err;
+}
+
+static void
+keys_free(struct secret_arena *arena, struct block_keys *keys)
+{
+    if (keys == NULL)
+        return;
+    for (unsigned i = 0; i < KEYS_KEPT; i++)
+        secret_free(arena, &keys->keys[i].key);
+    pthread_mutex_destroy(&keys->lock);
+    free(keys);
+}
+
+static bool
+kept_key_copy(struct block_keys *keys, const uint8_t *name, uint8_t out[static KEY_BYTES])
+{
+    struct kept_key *kept = &keys->keys[name[0] % KEYS_KEPT];
+
+    pthread_mutex_lock(&keys->lock);
+    bool found = kept->set && memcmp(kept->name, name, KEY_NAME_BYTES) == 0;
+    if (found)
+        memcpy(out, kept->key.data, KEY_BYTES);
+    pthread_mutex_unlock(&keys->lock);
+    return found;
+}
+
+static void
+kept_key_put(struct block_keys *keys, const uint8_t *name, const uint8_t key[static KEY_BYTES])
+{
+    struct kept_key *kept = &keys->keys[name[0] % KEYS_KEPT];
+
+    pthread_mutex_lock(&keys->lock);
+    memcpy(kept->name, name, KEY_NAME_BYTES);
+    memcpy(kept->key.data, key, KEY_BYTES);
+    kept->set = true;
+    pthread_mutex_unlock(&keys->lock);
+}
+
+/*
+ * The key for a block with this header: the one at hand, or one found or made in `memory`, which
+ * the caller wipes.
  */
 static const uint8_t *
 sub_key_of(const struct block_cipher *c, const uint8_t *header, uint8_t memory[static KEY_BYTES])
@@ -69,7 +143,10 @@ sub_key_of(const struct block_cipher *c, const uint8_t *header, uint8_t memory[s
     if (c->sub_key.data != NULL && upper == 0 &&
         memcmp(header + SALT_AT, c->salt, BLOCK_SALT_BYTES) == 0)
         return c->sub_key.data;
+    if (kept_key_copy(c->kept, header + SALT_AT, memory))
+        return memory;
     sub_key_derive(c, header + SALT_AT, upper, memory);
+    kept_key_put(c->kept, header + SALT_AT, memory);
     return memory;
 }
 
@@ -160,11 +237,13 @@ block_cipher_init(const uint8_t key[static AEAD_KEY_BYTES], enum block_suite sui
                   struct block_cipher *cipher)
 {
     *cipher = (struct block_cipher){.suite = suite, .rng = rng};
-    enum vault_err err = secret_arena_new(2, &cipher->arena);
+    enum vault_err err = secret_arena_new(2 + KEYS_KEPT, &cipher->arena);
     if (err != OK)
         return err;
     secret_arena_open(cipher->arena);
     err = secret_copy(cipher->arena, bytes_of(key, AEAD_KEY_BYTES), &cipher->key);
+    if (err == OK)
+        err = keys_new(cipher->arena, &cipher->kept);
     if (err == OK)
         err = suite_begin(cipher);
     if (err != OK)
@@ -177,6 +256,8 @@ block_cipher_close(struct block_cipher *cipher)
 {
     if (cipher->arena == NULL)
         return;
+    keys_free(cipher->arena, cipher->kept);
+    cipher->kept = NULL;
     secret_free(cipher->arena, &cipher->sub_key);
     secret_free(cipher->arena, &cipher->key);
     secret_arena_close(cipher->arena);

@@ -33,10 +33,14 @@ enum block_suite { BLOCK_XCHACHA20 = 1, BLOCK_AES_GCM = 2 };
 
 enum { BLOCK_SALT_BYTES = 15, BLOCK_OVERHEAD_BYTES = 40 /* in both */ };
 
+/* Of suite 2: keys of blocks that were opened, which nearly all are of a few salts. */
+struct block_keys;
+
 struct block_cipher {
     struct secret_arena *arena; /* open as long as this is used */
     struct secret key;
-    struct secret sub_key; /* suite 2: of the first 2^32 blocks */
+    struct secret sub_key;   /* suite 2: of the first 2^32 blocks */
+    struct block_keys *kept; /* of other openings of the store */
     enum block_suite suite;
     struct rng rng; /* may be asked by several threads */
     uint8_t salt[BLOCK_SALT_BYTES];

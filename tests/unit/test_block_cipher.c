@@ -201,6 +201,31 @@ test_salts_differ(void **state)
     block_cipher_close(&b);
 }
 
+/* Of more openings than keys are kept, in any order: each block is opened under its own key. */
+static void
+test_blocks_of_many_openings(void **state)
+{
+    enum { OPENINGS = 100, TURNS = 400 };
+    static uint8_t blocks[2 * OPENINGS][BLOCK_MAX];
+    struct block_cipher c;
+
+    (void)state;
+    for (size_t i = 0; i < OPENINGS; i++) {
+        cipher_make(&c, BLOCK_AES_GCM, false);
+        assert_int_equal(block_seal(&c, bytes_of_text("a row"), blocks[2 * i]), OK);
+        atomic_store(&c.next, (uint64_t)1 << 32); /* of the same salt, under another key */
+        assert_int_equal(block_seal(&c, bytes_of_text("b row"), blocks[2 * i + 1]), OK);
+        block_cipher_close(&c);
+    }
+    cipher_make(&c, BLOCK_AES_GCM, false);
+    for (size_t i = 0; i < TURNS; i++) {
+        size_t which = i * 7919 % (2 * OPENINGS);
+        expect_opens(&c, blocks[which], 5 + BLOCK_OVERHEAD_BYTES, which % 2 ? "b row" : "a row");
+        expect_opens(&c, blocks[which], 5 + BLOCK_OVERHEAD_BYTES, which % 2 ? "b row" : "a row");
+    }
+    block_cipher_close(&c);
+}
+
 static void
 test_nothing_is_sealed_without_randomness(void **state)
 {
@@ -220,6 +245,8 @@ test_nothing_is_sealed_without_randomness(void **state)
 
 struct worker {
     struct block_cipher *cipher;
+    const uint8_t (*blocks)[BLOCK_MAX]; /* to be opened */
+    size_t block_count;
     bool good;
     uint64_t numbers[BLOCKS_EACH];
 };
@@ -272,6 +299,50 @@ test_threads_share_one(void **state)
     free(met);
 }
 
+/* Threads that open blocks of before find, make and replace keys under each other's hands. */
+static void *
+opener_run(void *context)
+{
+    struct worker *w = context;
+    uint8_t out[BLOCK_MAX];
+
+    w->good = true;
+    for (size_t i = 0; i < BLOCKS_EACH; i++) {
+        const uint8_t *block = w->blocks[i % w->block_count];
+        w->good &= block_open(w->cipher, bytes_of(block, 5 + BLOCK_OVERHEAD_BYTES), out) == OK;
+    }
+    return NULL;
+}
+
+static void
+test_threads_open_blocks_of_before(void **state)
+{
+    enum { OPENINGS = 100 };
+    static uint8_t blocks[OPENINGS][BLOCK_MAX];
+    struct worker workers[THREADS];
+    pthread_t threads[THREADS];
+    struct block_cipher c;
+
+    (void)state;
+    for (size_t i = 0; i < OPENINGS; i++) {
+        cipher_make(&c, BLOCK_AES_GCM, false);
+        assert_int_equal(block_seal(&c, bytes_of_text("a row"), blocks[i]), OK);
+        block_cipher_close(&c);
+    }
+    cipher_make(&c, BLOCK_AES_GCM, false);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.cipher = &c,
+                                     .blocks = (const uint8_t(*)[BLOCK_MAX])blocks,
+                                     .block_count = OPENINGS - i};
+        assert_int_equal(pthread_create(&threads[i], NULL, opener_run, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(workers[i].good);
+    }
+    block_cipher_close(&c);
+}
+
 int
 main(void)
 {
@@ -285,6 +356,8 @@ main(void)
         cmocka_unit_test(test_salts_differ),
         cmocka_unit_test(test_nothing_is_sealed_without_randomness),
         cmocka_unit_test(test_threads_share_one),
+        cmocka_unit_test(test_blocks_of_many_openings),
+        cmocka_unit_test(test_threads_open_blocks_of_before),
     };
 
     if (crypto_init() != OK)
