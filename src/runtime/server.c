@@ -30,7 +30,7 @@ enum {
     SECRET_SLOTS_FIXED = 256 + BUCKETS_MAX,
     SHARES_KEPT = 16384, /* 1 MiB of locked memory */
     STORAGE_QUEUE_MAX = 1 << 17,
-    CHECKPOINT_LOG_BYTES = 128 * 1024 * 1024,
+    CHECKPOINT_LOG_BYTES = 64 * 1024 * 1024, /* about what a start has to replay at most */
 };
 
 /* Everything that a running node holds, in the order of making; closed in reverse. */

@@ -51,7 +51,7 @@ struct storage_request {
 };
 
 /* A checkpoint lets the journals before it go, and leaves less to be written out. */
-enum { TIGHT_CHECKPOINTS = 32 };
+enum { TIGHT_CHECKPOINTS = 16 };
 
 struct storage_io_options {
     struct store *store;           /* borrowed; outlives the threads */
