@@ -173,13 +173,6 @@ enough(const struct work *w)
     return cluster->node_count - cluster_majority(cluster) + 1 - PLANTED(list_without_quorum);
 }
 
-static bool
-starts_with(struct bytes name, struct bytes prefix)
-{
-    return name.size >= prefix.size &&
-           (prefix.size == 0 || memcmp(name.data, prefix.data, prefix.size) == 0);
-}
-
 /* The page goes on from where it was asked for, and ends where it says. */
 static bool
 fits(const struct work *w, const struct names_answer *a)
@@ -188,7 +181,7 @@ fits(const struct work *w, const struct names_answer *a)
     bool forward = a->whole || after.size == 0 || bytes_compare(a->until, after) > 0;
     for (size_t i = 0; i < a->count; i++) {
         struct bytes name = a->names[i].name;
-        if ((after.size > 0 && bytes_compare(name, after) <= 0) || !starts_with(name, prefix))
+        if ((after.size > 0 && bytes_compare(name, after) <= 0) || !bytes_begin_with(name, prefix))
             return false;
     }
     return forward &&

@@ -315,24 +315,17 @@ auth_listing_may(const struct auth_listing *listing, struct bytes name)
     return may;
 }
 
-static bool
-begins_with(struct bytes text, struct bytes with)
-{
-    return text.size >= with.size &&
-           (with.size == 0 || memcmp(text.data, with.data, with.size) == 0);
-}
-
 /* Whether there may be such names that begin with `literal`; *from as of auth_listing_from(). */
 static bool
 literal_from(struct bytes literal, struct bytes prefix, struct bytes after, struct bytes *from)
 {
     *from = (struct bytes){0};
-    if (begins_with(prefix, literal))
+    if (bytes_begin_with(prefix, literal))
         return true;
-    if (!begins_with(literal, prefix))
+    if (!bytes_begin_with(literal, prefix))
         return false;
     if (after.size > 0 && bytes_compare(literal, after) <= 0)
-        return begins_with(after, literal);
+        return bytes_begin_with(after, literal);
     *from = literal;
     return true;
 }

@@ -16,9 +16,7 @@ static const char role_prefix[] = "ostlg1.";
 static bool
 begins_with(struct bytes text, const char *prefix)
 {
-    size_t size = strlen(prefix);
-
-    return text.size >= size && memcmp(text.data, prefix, size) == 0;
+    return bytes_begin_with(text, bytes_of_text(prefix));
 }
 
 bool

@@ -48,6 +48,13 @@ bytes_compare(struct bytes a, struct bytes b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
+bool
+bytes_begin_with(struct bytes text, struct bytes prefix)
+{
+    return text.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
+}
+
 void
 bytes_wipe(void *data, size_t size)
 {

@@ -35,6 +35,7 @@ bytes_of_text(const char *text)
 
 bool bytes_equal(struct bytes a, struct bytes b);  /* NOT for secrets: see crypto/secret.h */
 int bytes_compare(struct bytes a, struct bytes b); /* lexical, the shorter first; <0, 0, >0 */
+bool bytes_begin_with(struct bytes text, struct bytes prefix); /* with an empty one all do */
 
 /*
  * Memory of one request or one step: everything taken from an arena is freed, and wiped, with it.

@@ -60,8 +60,7 @@ first(struct bytes text, size_t size)
 static bool
 begins_with(struct bytes text, const char *word)
 {
-    size_t size = strlen(word);
-    return text.size >= size && memcmp(text.data, word, size) == 0;
+    return bytes_begin_with(text, bytes_of_text(word));
 }
 
 static bool

@@ -39,6 +39,13 @@ compares_views(void **state)
     assert_true(bytes_compare(bytes_of("\xff", 1), bytes_of("\x01", 1)) > 0);
     assert_int_equal(bytes_compare(empty, bytes_of_text("")), 0);
     assert_true(bytes_compare(empty, ab) < 0);
+    assert_true(bytes_begin_with(ab, bytes_of_text("a")));
+    assert_true(bytes_begin_with(ab, ab));
+    assert_true(bytes_begin_with(ab, empty));
+    assert_true(bytes_begin_with(empty, empty));
+    assert_false(bytes_begin_with(ab, bytes_of_text("abc")));
+    assert_false(bytes_begin_with(ab, bytes_of_text("b")));
+    assert_false(bytes_begin_with(empty, ab));
 }
 
 static void
