@@ -198,9 +198,11 @@ shard_doubt_end(struct shard_work *w)
         key.size == 0 || (w->path->corrupt && !forget_path(w, list, &count)))
         return; /* asked for again, if it is still so */
     shard_change(list, &count, STORE_DELETE, key, (struct bytes){0});
-    w->path->doubt = DOUBT_ENDS;
     shard_commit(w, list, count);
-    if (w->path->corrupt && w->path->stage == SHARD_STORING)
+    if (w->path->stage != SHARD_STORING)
+        return; /* no memory: likewise */
+    w->path->doubt = DOUBT_ENDS;
+    if (w->path->corrupt)
         path_count_going(&w->s->membership->held);
 }
 
