@@ -344,9 +344,11 @@ shard_need_rows(struct shard_work *w, const struct row_key *keys, size_t count)
 void
 shard_rows_along(struct shard_work *w)
 {
-    struct effect *last = &w->out->items[w->out->count - 1];
     struct row_key prefix;
-    if (w->path->stage != SHARD_LOADING_ROWS || last->kind != EFFECT_LOAD)
+    if (w->path->stage != SHARD_LOADING_ROWS)
+        return; /* there was no memory to ask, and perhaps nothing at all to do */
+    struct effect *last = &w->out->items[w->out->count - 1];
+    if (last->kind != EFFECT_LOAD)
         return;
     row_key_versions(ROW_VERSION, w->path->link.path, &prefix);
     last->u.load.along = shard_key_copy(w, &prefix); /* without memory it does not come */
@@ -400,8 +402,10 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
 void
 shard_commit_may_be_lost(struct shard_work *w)
 {
+    if (w->path->stage != SHARD_STORING)
+        return; /* there was no memory for the batch, and perhaps nothing at all to do */
     struct effect *last = &w->out->items[w->out->count - 1];
-    if (w->path->stage == SHARD_STORING && last->kind == EFFECT_STORE)
+    if (last->kind == EFFECT_STORE)
         last->u.store.need = STORE_VISIBLE;
 }
 
