@@ -60,7 +60,8 @@ pages_bytes(const struct secret_arena *arena)
 }
 
 /*
- * Pages that were never used hold zeros. They may be read at all times, but not written: were they
+ * The first page is the canary's, which lies before the region: it is opened and closed with the
+ * others. Pages that were never used hold zeros. They may be read at all times, but not written: were they
  * like the others while those are closed, or open, the system would join them with these and
  * split them again each time, which takes longer than the change itself.
  */
@@ -69,7 +70,7 @@ leave_unused_readable(struct secret_arena *arena)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    arena->pages = arena->region - (uintptr_t)arena->region % page;
+    arena->pages = arena->region - ((uintptr_t)arena->region - 1) % page - 1;
     arena->reach = page;
     return pages_bytes(arena) == page ||
            mprotect(arena->pages + page, pages_bytes(arena) - page, PROT_READ) == 0;

@@ -5,11 +5,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -386,6 +388,47 @@ compares_in_full(void **state)
     assert_false(secret_equal(bytes_of(NULL, 0), bytes_of_text("x")));
 }
 
+/* The area of the process's memory in which `at` lies. */
+static void
+area_of(const uint8_t *at, uintptr_t *from, uintptr_t *to)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    bool found = false;
+
+    assert_non_null(maps);
+    while (!found && fgets(line, sizeof(line), maps))
+        found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR, from, to) == 2 && *from <= (uintptr_t)at &&
+                (uintptr_t)at < *to;
+    fclose(maps);
+    assert_true(found);
+}
+
+/* Areas that are joined and split again each time cost more than all else of an opening. */
+static void
+opens_and_closes_one_area_of_memory(void **state)
+{
+    static const size_t sizes[] = {63, 64, 65, 128, FAR_SLOTS, 1024};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct secret_arena *arena = arena_of(sizes[i]);
+        struct secret secret;
+        uintptr_t open[2], closed[2];
+
+        secret_arena_open(arena);
+        assert_int_equal(secret_new(arena, 1, &secret), OK);
+        secret_arena_close(arena);
+        area_of(secret.data, &closed[0], &closed[1]);
+        secret_arena_open(arena);
+        area_of(secret.data, &open[0], &open[1]);
+        assert_memory_equal(open, closed, sizeof(open));
+        secret_free(arena, &secret);
+        secret_arena_close(arena);
+        secret_arena_free(arena);
+    }
+}
+
 int
 main(void)
 {
@@ -398,6 +441,7 @@ main(void)
         cmocka_unit_test(misuse_is_fatal_in_one_thread),
         cmocka_unit_test(other_threads_have_no_access),
         cmocka_unit_test(opens_no_further_than_was_used),
+        cmocka_unit_test(opens_and_closes_one_area_of_memory),
         cmocka_unit_test(needs_locked_memory),
         cmocka_unit_test(compares_in_full),
     };
