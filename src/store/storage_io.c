@@ -328,7 +328,9 @@ batch_run_lock(struct storage_io *io, struct storage_request *first, enum store_
     batch_count(io, committed, need, ns);
     if (need == STORE_DURABLE)
         io->sync_ns_last = ns;
-    if (io->threads > 2 && log_bytes - io->checkpoint_log_bytes >= due_bytes) {
+    /* Whoever had more to count may have had the lock first. */
+    bool grown = log_bytes > io->checkpoint_log_bytes;
+    if (io->threads > 2 && grown && log_bytes - io->checkpoint_log_bytes >= due_bytes) {
         io->checkpoint_due = true;
         io->checkpoint_log_bytes = log_bytes;
         pthread_cond_signal(&io->checkpoint_cond);

@@ -289,6 +289,34 @@ test_checkpoint_by_journal_growth(void **state)
     assert_int_equal(stats.checkpoints, 2);
 }
 
+/* Two threads count what the journal has grown to, and the one that counted later may say so first. */
+static void
+test_journal_that_seems_to_shrink(void **state)
+{
+    struct fixture *f = *state;
+    struct storage_request *done[1];
+    struct storage_io_stats stats = {0};
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    atomic_store(&f->store.log_bytes, 2000);
+    submit(f->io, commit_request(1, "k", "v"));
+    collect(f->io, done, 1);
+    free_all(done, 1);
+    for (int i = 0; i < 20000 && stats.checkpoints == 0; i++) {
+        nanosleep(&pause, NULL);
+        storage_io_stats(f->io, &stats);
+    }
+    assert_int_equal(stats.checkpoints, 1);
+    atomic_store(&f->store.log_bytes, 1900);
+    submit(f->io, commit_request(2, "k", "v"));
+    collect(f->io, done, 1);
+    free_all(done, 1);
+    for (int i = 0; i < 100; i++)
+        nanosleep(&pause, NULL);
+    storage_io_stats(f->io, &stats);
+    assert_int_equal(stats.checkpoints, 1);
+}
+
 /* Stop finishes what was submitted, and frees what nobody drained. */
 static void
 test_stop_finishes(void **state)
@@ -439,6 +467,7 @@ main(void)
         STORAGE_IO_TEST(test_failed_sync_is_final),
         STORAGE_IO_TEST(test_arena_limit_is_an_error_of_the_request),
         STORAGE_IO_TEST(test_checkpoint_by_journal_growth),
+        STORAGE_IO_TEST(test_journal_that_seems_to_shrink),
         STORAGE_IO_TEST(test_stop_finishes),
         STORAGE_IO_TEST(test_many_threads),
         cmocka_unit_test(test_on_disk),
