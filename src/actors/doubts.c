@@ -41,7 +41,7 @@ doubts_add(struct doubts *d, struct path path, struct instant now)
         if (buf_append(&doubt->name, path.tenant) != OK ||
             buf_append(&doubt->name, path.name) != OK) {
             buf_close(&doubt->name);
-            break;
+            return NULL;
         }
         doubt->used = true;
         doubt->tenant_size = path.tenant.size;

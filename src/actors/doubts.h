@@ -49,7 +49,7 @@ void doubts_close(struct doubts *d);
 struct path doubt_path(const struct doubt *doubt);
 /* NULL: none. */
 struct doubt *doubts_find(struct doubts *d, struct path path);
-/* The one that is there, or a new one. NULL: no room, or no memory; too_many is set then. */
+/* The one that is there, or a new one. NULL: no memory, or no room; then too_many is set. */
 struct doubt *doubts_add(struct doubts *d, struct path path, struct instant now);
 void doubts_remove(struct doubts *d, struct doubt *doubt);
 /*

@@ -40,7 +40,8 @@
     X(repair_round_cut, "a round over what is outstanding ends early")                             \
     X(no_offer, "a new secret is voted on at once, where it could be offered")                     \
     X(self_message_later, "a node handles its own part of an offer in a later step")               \
-    X(group_of_one, "an update is made alone, where others wait behind it")
+    X(group_of_one, "an update is made alone, where others wait behind it")                        \
+    X(row_no_memory, "the row of a path cannot be kept")
 
 enum maybe_site {
 #define X(name, text) MAYBE_##name,

@@ -125,9 +125,7 @@ change(struct shard_work *w, enum store_change_kind kind, enum row_table table, 
     struct shard_check *check = w->path->check;
     struct row_key key;
     row_key_version(table, w->path->link.path, version, version_id, &key);
-    struct bytes copy = shard_key_copy(w, &key);
-    if (copy.size > 0)
-        shard_change(check->changes, &check->change_count, kind, copy, value);
+    shard_change(check->changes, &check->change_count, kind, shard_key_copy(w, &key), value);
 }
 
 static bool

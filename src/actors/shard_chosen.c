@@ -163,11 +163,12 @@ erase(struct shard_work *w, struct bytes head, struct ballot ballot)
     w->path->next_clean = true;
     shard_rows_are_pure(w->path);
     answer_erased(w, shard_answer_later(w, MSG_ERASED), w->path->next->head.id, false);
+    if (!shard_commit(w, list, count))
+        return;
     metrics_count(w->st->metrics, METRIC_paths_erased);
     shard_log(w, LOG_INFO, "erased", REFUSED_NONE);
     audit_note_asked(w->st, AUDIT_erase, w->msg, w->path->link.path, (struct bytes){0}, "erase",
                      "ok");
-    shard_commit(w, list, count);
 }
 
 /* Replicas that have written, in an incarnation not older than is known here. */

@@ -66,19 +66,21 @@ shard_doubts_loaded(struct shard_store *s, const struct step *st, const struct m
 
 /* ---- damage ---- */
 
-bool
-shard_doubt_notice(struct shard_store *s, const struct step *st, struct path path)
+enum vault_err
+shard_doubt_notice(struct shard_store *s, const struct step *st, struct path path, bool *news)
 {
     struct doubt *doubt = doubts_find(&s->doubts, path);
-    bool news = !doubt || !doubt->damaged;
-    if (doubt && news)
+    *news = !doubt || !doubt->damaged;
+    if (doubt && *news)
         doubt->told = 0; /* what has been handed over has rotted here, too */
     doubt = doubts_add(&s->doubts, path, st->now);
+    if (!doubt && !s->doubts.too_many)
+        return ERR_NOMEM;
     if (doubt)
         doubt->damaged = true;
     shard_doubts_changed(s);
-    s->membership->repair.paths_damaged += news;
-    return news;
+    s->membership->repair.paths_damaged += *news;
+    return OK;
 }
 
 void
@@ -152,6 +154,9 @@ shard_doubt_begin(struct shard_work *w)
     }
     if (!doubt || !list || key.size == 0) {
         w->s->doubts.too_many = false; /* the one who handed it over has to be asked again */
+        if (doubt && !doubt->damaged && !doubt->mending)
+            doubts_remove(&w->s->doubts, doubt);
+        shard_doubts_changed(w->s);
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
@@ -198,9 +203,8 @@ shard_doubt_end(struct shard_work *w)
         key.size == 0 || (w->path->corrupt && !forget_path(w, list, &count)))
         return; /* asked for again, if it is still so */
     shard_change(list, &count, STORE_DELETE, key, (struct bytes){0});
-    shard_commit(w, list, count);
-    if (w->path->stage != SHARD_STORING)
-        return; /* no memory: likewise */
+    if (!shard_commit(w, list, count))
+        return; /* likewise */
     w->path->doubt = DOUBT_ENDS;
     if (w->path->corrupt)
         path_count_going(&w->s->membership->held);

@@ -197,8 +197,12 @@ void shard_doubts_load(const struct step *st, struct effects *out);
 void shard_doubts_loaded(struct shard_store *s, const struct step *st,
                          const struct msg_loaded *rows, struct effects *out);
 void shard_doubts_changed(struct shard_store *s); /* how many there are, for those who look on */
-/* The row of the path does not verify. False: that is known already. */
-bool shard_doubt_notice(struct shard_store *s, const struct step *st, struct path path);
+/*
+ * The row of the path does not verify. *news: that was not known. Errors: ERR_NOMEM, and it is not
+ * known then.
+ */
+MUST_CHECK enum vault_err shard_doubt_notice(struct shard_store *s, const struct step *st,
+                                             struct path path, bool *news);
 /* Something whole has taken the place of the row. */
 void shard_doubt_replaced(struct shard_store *s, struct path path);
 void shard_doubt_begin(struct shard_work *w);
@@ -218,10 +222,10 @@ void shard_rows_along(struct shard_work *w);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*
  * Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves
- * when it is durable. Where a key is empty, since there was no memory for it, nothing is stored: it
- * is as if the message had been lost.
+ * when it is durable. Where a key is empty, since there was no memory for it, nothing is stored, and
+ * the result is false: it is as if the message had been lost.
  */
-void shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
+bool shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
 /*
  * The batch just handed over need only be visible: `next` takes effect as soon as it is, and both may
  * be lost in a crash.

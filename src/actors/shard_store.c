@@ -487,25 +487,31 @@ take_message(struct shard_store *s, const struct step *st, const struct msg *in,
         shard_refuse(&w, REFUSED_BUSY, (struct ballot){0});
 }
 
-static void
+/* Errors: ERR_NOMEM; of anything else that is wrong with it, *path tells. */
+static enum vault_err
 path_row_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
                 const struct msg_loaded *rows)
 {
+    bool readable = PLANTED(corrupt_is_nothing) || (rows->err == OK && rows->count == 1);
+    bool found = readable && rows->count == 1 && rows->rows[0].found;
+    struct path_row row;
+    enum vault_err err = found ? path_row_decode(rows->rows[0].value, &row) : OK;
+    if (found && err == OK)
+        err = sim_maybe(st, row_no_memory) ? ERR_NOMEM : shard_row_set(&path->row, &row);
+    bool corrupt = !readable || err != OK, news = false;
+    if (err == ERR_NOMEM || (corrupt && shard_doubt_notice(s, st, path->link.path, &news) != OK))
+        return ERR_NOMEM;
     path->stage = SHARD_IDLE;
-    path->corrupt = !PLANTED(corrupt_is_nothing) && (rows->err != OK || rows->count != 1);
-    if (!path->corrupt && rows->count == 1 && rows->rows[0].found) {
-        struct path_row row;
-        path->corrupt = path_row_decode(rows->rows[0].value, &row) != OK ||
-                        shard_row_set(&path->row, &row) != OK;
-    } else if (!path->corrupt) {
+    path->corrupt = corrupt;
+    if (readable && !found)
         path->clean = path->pure = true; /* nothing is there */
-    }
-    if (path->corrupt && shard_doubt_notice(s, st, path->link.path)) {
+    if (news) {
         metrics_count(st->metrics, METRIC_records_corrupt);
         log_event(st->log, LOG_ERROR, "shard_store", "path_row_corrupt",
                   log_err("error", rows->err));
     }
     raise_to_floor(s, path);
+    return OK;
 }
 
 /* What does not verify is what these are about. */
@@ -525,11 +531,11 @@ on_loaded(struct shard_store *s, const struct step *st, struct shard_path *path,
     assert(path->stage == SHARD_LOADING || path->stage == SHARD_LOADING_ROWS);
     struct shard_work w = {.s = s, .st = st, .path = path, .msg = &waiting->msg, .out = out};
 
-    bool another_time = rows->err == ERR_NOMEM || rows->err == ERR_IO;
-    if (path->stage == SHARD_LOADING && another_time) {
-        path->stage = SHARD_NEW;
-    } else if (path->stage == SHARD_LOADING) {
-        path_row_loaded(s, st, path, rows);
+    bool another_time = rows->err != OK && rows->err != ERR_CORRUPT;
+    if (path->stage == SHARD_LOADING) {
+        another_time = another_time || path_row_loaded(s, st, path, rows) != OK;
+        if (another_time)
+            path->stage = SHARD_NEW;
         w.along = rows->along.found ? &rows->along : NULL;
     } else {
         path->stage = SHARD_IDLE;
@@ -560,8 +566,10 @@ answer_failed(struct shard_path *path, enum vault_err err)
 {
     struct msg *answer = &path->answer->msg;
     struct msg_written *written = &answer->u.written;
-    if (answer->kind == MSG_HANDED)
+    if (answer->kind == MSG_HANDED) {
         answer->u.handed.refusal = REFUSED_BUSY;
+        path->offer_from = 0; /* it may have been noted of a head that does not stand */
+    }
     if (answer->kind != MSG_WRITTEN)
         return answer->kind == MSG_HANDED;
     written->refusal = err == ERR_DISK_FULL ? REFUSED_DISK_FULL : REFUSED_NOT_READY;

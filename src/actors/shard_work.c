@@ -380,13 +380,13 @@ has_keys(const struct store_change *changes, size_t count)
     return true;
 }
 
-void
+bool
 shard_commit(struct shard_work *w, const struct store_change *changes, size_t count)
 {
     if (!has_keys(changes, count) || !shard_mark_dirty(w, &changes, &count)) {
         w->path->has_next = false;
         shard_forget_answer(w->path);
-        return; /* no memory: as if the message had been lost */
+        return false;
     }
     if (!PLANTED(kept_rows_stale))
         kept_forget(&w->s->kept, &w->path->kept);
@@ -397,6 +397,7 @@ shard_commit(struct shard_work *w, const struct store_change *changes, size_t co
         path_count_making(&w->s->membership->held);
     effect_store(w->out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_PATH, w->path->slot), changes,
                  count);
+    return true;
 }
 
 void

@@ -291,13 +291,14 @@ accept_head(struct shard_work *w, struct incoming *in)
     answer_written(w, m, in->head_id);
     if (PLANTED(acknowledge_before_sync))
         shard_vouch_written(w->s->membership, w->st, path->link.path, &m->u.written);
+    if (!shard_commit(w, list, count))
+        return;
     if (!same && head_is_of_expiry(&in->head))
         note_expiry(w);
     if (!same && write->ballot.offer)
         shard_note_offer(w, "granted");
     metrics_count(w->st->metrics, METRIC_writes_accepted);
     shard_log(w, LOG_DEBUG, "accepted", REFUSED_NONE);
-    shard_commit(w, list, count);
 }
 
 /* The version is that of the head accepted here, which it replaces: only a mark is taken off. */

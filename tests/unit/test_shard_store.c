@@ -190,6 +190,42 @@ test_corrupt_path_row(void **state)
     probe_free(p);
 }
 
+static bool
+keeps_no_row(void *context, enum maybe_site site)
+{
+    (void)context;
+    return site == MAYBE_no_offer || site == MAYBE_row_no_memory;
+}
+
+/* A row that is whole, and for which there is no memory just then, is no damage. */
+static void
+test_path_row_without_memory(void **state)
+{
+    (void)state;
+    static const struct maybe oracle = {NULL, keeps_no_row};
+    struct probe *p = probe_with_writes(33, 1);
+    struct ac_node *n = &p->ac->nodes[SELF];
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    ac_crash(p->ac, SELF);
+    p->ac->maybe = &oracle;
+    ac_start(p->ac, SELF);
+    ac_run_ms(p->ac, 1500);
+    struct msg v = vote(p, "a", 1, 3000);
+    assert_int_equal(vote_refusal(p, 1, &v), REFUSED_BUSY);
+    ac_run_ms(p->ac, 3000);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_DOUBT), 0);
+    assert_int_equal(node_incarnation(n->node), 1);
+    assert_int_equal(n->metrics.counters[METRIC_records_corrupt], 0);
+    p->ac->maybe = &ac_votes_only;
+    const struct msg *voted = ask(p, 1, &v, MSG_VOTED);
+    assert_int_equal(voted->u.voted.refusal, REFUSED_FLOOR); /* the row is read, at last */
+    v.u.vote.ballot.time = voted->u.voted.beat.time + 1;
+    voted = ask(p, 1, &v, MSG_VOTED);
+    assert_int_equal(voted->u.voted.refusal, REFUSED_NONE);
+    assert_int_equal(voted->u.voted.accepted.state, STATE_ACCEPTED);
+    probe_free(p);
+}
+
 /* Steps of node 2 have memory for so much, and for a little more each time, until it is enough. */
 static void
 ask_with_little_memory(struct probe *p, const struct msg *msg, enum accepted_state until)
@@ -234,6 +270,26 @@ test_without_memory(void **state)
     probe_free(p);
 }
 
+/* What a message that came to nothing would have done is not counted, and nothing says that it was. */
+static void
+test_erasure_without_memory(void **state)
+{
+    (void)state;
+    struct probe *p = probe_with_writes(34, 1);
+    const struct metrics *metrics = &p->ac->nodes[SELF].metrics;
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    assert_int_equal(ac_delete(p->ac, 0, "a")->reply.err, OK);
+    assert_int_equal(p->caught_count, 2);
+    uint64_t accepted = metrics->counters[METRIC_writes_accepted];
+    ask_with_little_memory(p, &p->writes[1], STATE_ACCEPTED);
+    assert_int_equal(metrics->counters[METRIC_writes_accepted], accepted + 1);
+    struct msg gone = chosen(&p->writes[1], false, 7);
+    ask_with_little_memory(p, &gone, STATE_CHOSEN);
+    assert_int_equal(metrics->counters[METRIC_paths_erased], 1);
+    assert_int_equal(ac_rows(p->ac, SELF, ROW_VERSION), 0);
+    probe_free(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -244,7 +300,9 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refused_for_want_of_room_is_refused_for_good),
         cmocka_unit_test(test_new_path_is_not_looked_up),
         cmocka_unit_test(test_corrupt_path_row),
+        cmocka_unit_test(test_path_row_without_memory),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_erasure_without_memory),
     };
     if (argc > 1) /* one of them, by name */
         cmocka_set_test_filter(argv[1]);
