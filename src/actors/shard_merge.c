@@ -441,6 +441,25 @@ promise_beyond(struct shard_work *w, struct ballot accepted)
         w->path->promised = most;
 }
 
+/*
+ * The changes of a path follow each other, and with each a sync of its own a long history takes long.
+ * A row beside the head's is needed only when the handover is over: that is stored after them all,
+ * and makes them durable. Until then everything is handed over again after a crash, and nobody is
+ * told what is here (shard_on_share()). But a head is told of at once, and what goes must not come
+ * back.
+ */
+static bool
+may_be_lost(const struct shard_store *s, const struct merge *m, const struct store_change *list,
+            size_t count)
+{
+    bool only_adds =
+        s->node.recovery == RECOVERY_HANDOVER && !s->node_pending && m->head.destroyed == 0;
+    for (size_t i = 0; i < count; i++)
+        only_adds = only_adds && list[i].kind == STORE_PUT && list[i].key.size > 0 &&
+                    list[i].key.data[0] != ROW_PATH;
+    return only_adds;
+}
+
 void
 shard_on_handover(struct shard_work *w)
 {
@@ -480,12 +499,16 @@ shard_on_handover(struct shard_work *w)
         shard_refuse(w, REFUSED_BUSY, (struct ballot){0});
         return;
     }
-    note_helper(w, m);
     if (count == 0) {
+        note_helper(w, m);
         shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
         return;
     }
     promise_beyond(w, m->ballot);
     shard_answer_later(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
-    shard_commit(w, list, count);
+    if (!shard_commit(w, list, count))
+        return;
+    note_helper(w, m);
+    if (may_be_lost(w->s, m, list, count))
+        shard_commit_may_be_lost(w);
 }

@@ -571,6 +571,9 @@ void
 shard_on_share(struct shard_work *w)
 {
     struct arrival *a = arena_alloc(w->st->arena, sizeof(*a));
+    /* What is here may not be durable yet, and the box of it must not go: whoever has it asks again. */
+    if (w->s->node.recovery == RECOVERY_HANDOVER)
+        return;
     if (!a || !decode_arrival(w, a)) {
         metrics_count(w->st->metrics, METRIC_messages_refused);
         return;

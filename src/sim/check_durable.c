@@ -89,6 +89,19 @@ check_known(struct world *world, unsigned node, struct path path, const struct r
                  node);
 }
 
+/* Whoever has the box drops it now. */
+static void
+check_stored(struct world *world, unsigned node, const struct msg *msg)
+{
+    const struct msg_shared *shared = &msg->u.shared;
+    const struct sim_node *n = &world->nodes[node];
+    struct row_key key;
+    row_key_version(ROW_VERSION, msg->path, shared->version, shared->version_id, &key);
+    if (!n->rotten && !disk_find(&n->disk.durable, row_key_bytes(&key)))
+        sim_fail(world, SIM_SAFETY, "durable", "node %u said STORED of what is not on its disk",
+                 node);
+}
+
 void
 check_durable(struct world *world, unsigned node, const struct msg *msg)
 {
@@ -100,6 +113,8 @@ check_durable(struct world *world, unsigned node, const struct msg *msg)
     bool told = msg->kind == MSG_STATE && msg->u.state.refusal == REFUSED_NONE;
     if (voted || written || told || known)
         check_doubt(world, node, msg->path);
+    if (msg->kind == MSG_SHARED && msg->u.shared.outcome == SHARED_STORED)
+        check_stored(world, node, msg);
     if (!voted && !written && !erased && !known)
         return;
     row_key_path(msg->path, &key);

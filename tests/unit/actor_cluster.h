@@ -86,6 +86,7 @@ struct ac_node {
     bool reads_fail;          /* loads and scans end with ERR_IO */
     bool slow_disk;           /* loads and syncs take a hundred times as long */
     uint64_t stores;          /* batches that its shard store has asked for */
+    uint64_t syncs;           /* of these, those that count only when they are durable */
     struct ac_batch *batches; /* not known durable to the node */
     uint64_t last_commit_ns;
     uint64_t sequence;          /* durable batches */

@@ -72,6 +72,7 @@ on_store(struct actor_cluster *ac, unsigned node, const struct effect *effect)
     event->tag = effect->tag;
     event->batch = batch_new(effect);
     n->stores += effect->actor == ACTOR_SHARD_STORE;
+    n->syncs += effect->actor == ACTOR_SHARD_STORE && effect->u.store.need == STORE_DURABLE;
     if (event->due_ns < n->last_commit_ns)
         event->due_ns = n->last_commit_ns; /* in the order of the effects */
     n->last_commit_ns = event->due_ns;
