@@ -30,6 +30,18 @@ assert_row(struct storage_io *io, const char *key, const char *value)
     free_all(done, 1);
 }
 
+/* Work that took long, as any may on a busy machine, keeps the next from here for a while. */
+static void
+run_here(struct storage_io *io, struct storage_request *first)
+{
+    time_t end = time(NULL) + 20;
+
+    while (!storage_io_run(io, first)) {
+        assert_true(time(NULL) < end);
+        sched_yield();
+    }
+}
+
 /* What needs no sync is done on the submitter's thread, where nobody else commits. */
 static void
 test_short_work_is_done_here(void **state)
@@ -40,7 +52,7 @@ test_short_work_is_done_here(void **state)
 
     f->ops.write_out = faulty_write_out;
     first->next = needing(commit_request(2, "b", "two"), STORE_VISIBLE);
-    assert_true(storage_io_run(f->io, first));
+    run_here(f->io, first);
     assert_int_equal(first->err, OK);
     assert_int_equal(first->next->err, OK);
     storage_request_free(first->next);
@@ -51,7 +63,7 @@ test_short_work_is_done_here(void **state)
 
     first = needing(commit_request(3, "a", "three"), STORE_WRITTEN);
     first->next = needing(commit_request(4, "b", NULL), STORE_VISIBLE);
-    assert_true(storage_io_run(f->io, first));
+    run_here(f->io, first);
     storage_request_free(first->next);
     storage_request_free(first);
     assert_int_equal(atomic_load(&f->store.written_out), 1);
@@ -59,7 +71,7 @@ test_short_work_is_done_here(void **state)
 
     atomic_store(&f->store.commit_refuses, true);
     first = needing(commit_request(5, "c", "x"), STORE_VISIBLE);
-    assert_true(storage_io_run(f->io, first));
+    run_here(f->io, first);
     assert_int_equal(first->err, ERR_DISK_FULL);
     storage_request_free(first);
     storage_io_stats(f->io, &stats);
@@ -77,7 +89,7 @@ test_all_kinds_share_a_transaction(void **state)
 
     first->next = needing(commit_request(2, "a0000001", "block"), STORE_VISIBLE);
     first->next->next = needing(commit_request(3, "e", NULL), STORE_VISIBLE);
-    assert_true(storage_io_run(f->io, first));
+    run_here(f->io, first);
     assert_int_equal(atomic_load(&f->store.commits), 1);
     assert_int_equal(atomic_load(&f->store.largest), 3);
     for (; first != NULL; first = next) {
@@ -89,7 +101,7 @@ test_all_kinds_share_a_transaction(void **state)
     first = needing(commit_request(4, "p", "refused"), STORE_VISIBLE);
     first->next = needing(commit_request(5, "a0000002", "block"), STORE_VISIBLE);
     atomic_store(&f->store.refuses_value, true);
-    assert_true(storage_io_run(f->io, first));
+    run_here(f->io, first);
     assert_int_equal(first->err, ERR_DISK_FULL);
     assert_int_equal(first->next->err, OK);
     storage_request_free(first->next);
@@ -237,7 +249,7 @@ test_slow_syncs_are_not_waited_for(void **state)
     assert_false(storage_io_run_synced(f->io, r, false));
     assert_false(storage_io_run_synced(f->io, r, true));
     f->ops.write_out = faulty_write_out;
-    assert_true(storage_io_run(f->io, needing(r, STORE_WRITTEN))); /* says nothing of syncs */
+    run_here(f->io, needing(r, STORE_WRITTEN)); /* says nothing of syncs */
     assert_false(storage_io_run_synced(f->io, needing(r, STORE_DURABLE), false));
     assert_int_equal(atomic_load(&f->store.syncs), 3);
 
