@@ -503,7 +503,7 @@ change_timeout(struct work *w)
 {
     if (w->job->phase == JOB_FETCHING)
         job_next_fetch(w);
-    else if (w->job->waited)
+    else if (w->job->waited && !job_answers_outdated(w))
         decide(w, true);
     else if (w->job->impatient)
         lost_round(w);

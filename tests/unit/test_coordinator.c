@@ -622,6 +622,34 @@ test_one_vote_more(void **state)
     probe_free(p);
 }
 
+/*
+ * A vote does not count when its voter has become a newer incarnation, whoever has told it: not even
+ * where it came before, and one vote more was waited for meanwhile.
+ */
+static void
+test_newer_incarnation_while_waiting(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(34);
+    (void)begin(p, REQUEST_CREATE, "a", "one");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5500);
+    p->count = 0;
+    (void)begin(p, REQUEST_CREATE, "a", "two");
+    struct ballot ballot = last(p, MSG_VOTE, 1)->u.vote.ballot;
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 5);
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 1);
+    const struct membership *ms = node_membership(p->ac->nodes[0].node);
+    membership_renew((struct member *)&ms->members[1], 2); /* as a heartbeat would */
+    ac_run_ms(p->ac, 15);
+    assert_null(last(p, MSG_WRITE, 1));
+    assert_null(last(p, MSG_WRITE, 2));
+    assert_int_equal(count_of(p, MSG_VOTE, 1), 2);
+    assert_true(ballot_compare(last(p, MSG_VOTE, 1)->u.vote.ballot, ballot) > 0);
+    probe_free(p);
+}
+
 /* Changes of one path at one node stand in line; one whose turn never comes has changed nothing. */
 static void
 test_line(void **state)
@@ -839,6 +867,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_answers_that_do_not_count),
         cmocka_unit_test(test_finishes_first),
         cmocka_unit_test(test_one_vote_more),
+        cmocka_unit_test(test_newer_incarnation_while_waiting),
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_too_many_requests),
         cmocka_unit_test(test_denied),
