@@ -5,13 +5,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -393,13 +393,16 @@ static void
 area_of(const uint8_t *at, uintptr_t *from, uintptr_t *to)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
-    char line[512];
+    char line[512], *end;
     bool found = false;
 
     assert_non_null(maps);
-    while (!found && fgets(line, sizeof(line), maps))
-        found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR, from, to) == 2 && *from <= (uintptr_t)at &&
-                (uintptr_t)at < *to;
+    while (!found && fgets(line, sizeof(line), maps)) {
+        *from = strtoul(line, &end, 16);
+        assert_int_equal(*end, '-');
+        *to = strtoul(end + 1, NULL, 16);
+        found = *from <= (uintptr_t)at && (uintptr_t)at < *to;
+    }
     fclose(maps);
     assert_true(found);
 }
