@@ -22,7 +22,8 @@ is_ready(const struct membership *ms)
 {
     struct replicas all;
     all_nodes(ms, &all);
-    return ms->records && ms->records->whole && !ms->records->broken && standing_ready(ms, &all);
+    return ms->records && ms->records->whole && !ms->records->broken && !ms->records_in_doubt &&
+           standing_ready(ms, &all);
 }
 
 void

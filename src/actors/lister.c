@@ -17,8 +17,7 @@ static_assert((int)LISTER_PAGES_MAX < (int)TAG_MARK, "each has a number of its o
 static const char mark_name[] = "names";
 
 void
-lister_init(struct lister *l, const struct membership *membership,
-            const struct shard_store *shard_store)
+lister_init(struct lister *l, const struct membership *membership, struct shard_store *shard_store)
 {
     *l = (struct lister){.membership = membership, .shard_store = shard_store};
     for (unsigned i = 0; i < LISTER_PAGES_MAX; i++)
@@ -143,6 +142,8 @@ fill_name(struct lister *l, const struct step *st, struct lister_page *page, siz
     struct path_row row;
     bool viewed = shard_store_view(l->shard_store, st, path, &view);
     make_unsure(name);
+    if (shard_store_in_doubt(l->shard_store, path))
+        return; /* what has been handed over so far may be older than what is chosen */
     if (loaded && !loaded->found) {
         page->missing[at] = true;
     } else if (viewed && view.head.state == STATE_ABSENT) {

@@ -34,16 +34,16 @@ struct lister_page {
 };
 
 struct lister {
-    const struct membership *membership;   /* borrowed */
-    const struct shard_store *shard_store; /* borrowed */
-    bool whole;                            /* the table 'l' has every name */
-    struct row_key filled;                 /* key of the last 'p' row seen; size 0: none */
+    const struct membership *membership; /* borrowed */
+    struct shard_store *shard_store;     /* borrowed */
+    bool whole;                          /* the table 'l' has every name */
+    struct row_key filled;               /* key of the last 'p' row seen; size 0: none */
     bool filled_all;
     struct lister_page pages[LISTER_PAGES_MAX];
 };
 
 void lister_init(struct lister *l, const struct membership *membership,
-                 const struct shard_store *shard_store);
+                 struct shard_store *shard_store);
 void lister_close(struct lister *l);
 void lister_start(struct lister *l, const struct step *st, struct effects *out);
 /* Errors: ERR_UNEXPECTED. */

@@ -97,6 +97,7 @@ struct membership {
     struct vote_keys
         *vote_keys;            /* borrowed from the node; NULL: nothing is vouched for or checked */
     struct auth_view *records; /* borrowed from the node; NULL: none */
+    bool records_in_doubt;     /* one of them at least (doubts.h), or that is not known yet */
     struct lease_peer lease[NODES_MAX];
     struct alarms *alarms; /* borrowed from the node; NULL: none are raised */
     /* Sweeping of token records: sweep.h. */

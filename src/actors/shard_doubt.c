@@ -3,6 +3,7 @@
 
 #include "actors/shard_internal.h"
 #include "base/planted.h"
+#include "proto/record_path.h"
 
 static_assert((int)DOUBTS_MAX < (int)SCAN_ROWS_MAX, "one scan finds them all, or that it does not");
 
@@ -18,6 +19,12 @@ void
 shard_doubts_changed(struct shard_store *s)
 {
     s->membership->repair.paths_in_doubt = s->doubts.count;
+    s->membership->records_in_doubt = !s->doubts.known || s->doubts.too_many;
+    for (unsigned i = 0; i < DOUBTS_MAX && s->doubts.count > 0; i++) {
+        const struct doubt *doubt = &s->doubts.of[i];
+        if (doubt->used && record_path_is(doubt_path(doubt)))
+            s->membership->records_in_doubt = true;
+    }
 }
 
 /* ---- what is found at the start ---- */
@@ -78,6 +85,8 @@ shard_doubt_notice(struct shard_store *s, const struct step *st, struct path pat
         return ERR_NOMEM;
     if (doubt)
         doubt->damaged = true;
+    /* What this life has promised there left memory in the belief that the row tells of it. */
+    shard_store_raise_floor(s, s->promised_most);
     shard_doubts_changed(s);
     s->membership->repair.paths_damaged += *news;
     return OK;
@@ -136,6 +145,7 @@ shard_doubts_mended(struct shard_store *s, enum vault_err err)
     }
     if (err == OK)
         s->doubts.too_many = false;
+    shard_doubts_changed(s);
 }
 
 /* ---- one path ---- */

@@ -149,7 +149,8 @@ void
 shard_store_recovered(struct shard_store *s, const struct step *st, enum recovery_state recovery,
                       struct effects *out)
 {
-    if (s->node_pending || s->horizon_pending_ms != 0)
+    if (s->node_pending || s->horizon_pending_ms != 0 ||
+        (recovery == RECOVERY_NONE && s->node.recovery != RECOVERY_SHARES))
         return;
     s->node_next = s->node;
     s->node_next.recovery = recovery;
@@ -256,7 +257,8 @@ shard_on_node_stored(struct shard_store *s, const struct step *st, enum vault_er
         if (!keeps)
             forget_promises(s);
         forget_peers(ms);
-        ms->behind = ms->incarnation_told > s->node.incarnation;
+        /* Where the rows stay, what somebody has shown of them meanwhile is still so. */
+        ms->behind = ms->incarnation_told > s->node.incarnation || (keeps && ms->behind);
         s->serving = true;
         log_event(st->log, LOG_WARN, "shard_store", "new_incarnation",
                   log_u64("incarnation", s->node.incarnation));
@@ -269,6 +271,7 @@ shard_store_start(struct shard_store *s, const struct step *st, struct effects *
 {
     s->node.boot++;
     shard_node_announce(s);
+    shard_doubts_changed(s); /* they are not known yet */
     shard_doubts_load(st, out);
     shard_horizon_move(s, st, out);
     effect_timer(out, ACTOR_SHARD_STORE, shard_tag(SHARD_TAG_HORIZON_TIMER, 0),

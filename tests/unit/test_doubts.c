@@ -353,12 +353,59 @@ test_too_many(void **state)
     ac_end(ac);
 }
 
+/*
+ * Node 2 missed a deletion, or a creation, and is the first to hand the path over: what node 1 has of
+ * it then is no more than it was told, and a list must not be made of that.
+ */
+static void
+list_while_in_doubt(bool deleted)
+{
+    struct actor_cluster *ac = cluster(3, 30 + deleted);
+    struct request list = ac_make(REQUEST_NAMES, "", NULL);
+    list.limit = 10;
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    if (!deleted)
+        assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    ac_crash(ac, 2);
+    struct ac_request *last = deleted ? ac_delete(ac, 0, "a") : ac_create(ac, 0, "a", "two");
+    assert_int_equal(last->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    ac_crash(ac, 0);
+    ac_crash(ac, 1);
+    rot(ac, 1, "a", true);
+    ac_start(ac, 2);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 8000);
+    assert_int_equal(in_doubt(ac, 1), 1);
+    assert_true(is_silent(ac, 2, "a"));
+    for (unsigned i = 1; i < 3; i++)
+        assert_int_not_equal(ac_wait(ac, ac_send(ac, i, &list))->reply.err, OK);
+    ac_start(ac, 0);
+    assert_true(becomes_sure(ac, 1, 20000));
+    for (unsigned i = 0; i < 3; i++) {
+        struct ac_request *listed = ac_wait(ac, ac_send(ac, i, &list));
+        assert_int_equal(listed->reply.err, OK);
+        assert_int_equal(listed->reply.name_count, !deleted);
+    }
+    ac_end(ac);
+}
+
+static void
+test_list_while_in_doubt(void **state)
+{
+    (void)state;
+    list_while_in_doubt(true);
+    list_while_in_doubt(false);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_silent_on_one_path),
+        cmocka_unit_test(test_list_while_in_doubt),
         cmocka_unit_test(test_acknowledged_and_forgotten),
         cmocka_unit_test(test_helper_with_a_rotten_path),
         cmocka_unit_test(test_two_of_five),

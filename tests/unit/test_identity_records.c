@@ -72,10 +72,9 @@ cluster_of(unsigned nodes, unsigned shares, uint64_t seed)
     return ac;
 }
 
-static struct actor_cluster *
-cluster_with_token(uint64_t seed)
+static void
+make_token(struct actor_cluster *ac)
 {
-    struct actor_cluster *ac = cluster_of(3, 3, seed);
     assert_int_equal(ac_create(ac, 0, "a", "value")->reply.err, OK);
     test_token_make(1, &token);
     records_put_tenant(ac, "default");
@@ -83,6 +82,13 @@ cluster_with_token(uint64_t seed)
                        "{\"rules\":[{\"path\":\"**\",\"capabilities\":[\"read\"]}]}");
     records_put_identity(ac, 1, "readers", false);
     assert_int_equal(change_token(ac, 0, REQUEST_RECORD_PUT)->reply.err, OK);
+}
+
+static struct actor_cluster *
+cluster_with_token(uint64_t seed)
+{
+    struct actor_cluster *ac = cluster_of(3, 3, seed);
+    make_token(ac);
     return ac;
 }
 
@@ -278,6 +284,48 @@ a_restarted_node_serves_nobody_before_it_has_heard(void **state)
     ac_end(ac);
 }
 
+/*
+ * Node 2 missed a revocation, and is the first to hand the rotten row of it over: nodes 1 and 2 agree
+ * on the token then, and neither has the right to go by it.
+ */
+static void
+a_record_in_doubt_is_no_ground_for_a_lease(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 3, .seed = 44, .scrub_rows_per_s = 200};
+    struct actor_cluster *ac = ac_new(&options);
+    struct row_key key;
+    ac_run_ms(ac, 1000);
+    make_token(ac);
+    const struct path path = {bytes_of_text(SYSTEM_TENANT), bytes_of_text(token.name)};
+    ac_crash(ac, 2);
+    assert_int_equal(change_token(ac, 0, REQUEST_RECORD_DELETE)->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    ac_crash(ac, 0);
+    ac_crash(ac, 1);
+    row_key_path(path, &key);
+    ac_put(ac, 1, &key, bytes_of_text(ac_unreadable));
+    struct checked_path *p = checks_path(&ac->checks, path);
+    assert_non_null(p);
+    p->highest[1] = (struct ballot){0};
+    p->erased[1] = 0;
+    for (size_t i = 0; i < p->accepted_count; i++)
+        p->accepted[i].by &= ~(UINT64_C(1) << 1);
+    ac_start(ac, 2);
+    ac_start(ac, 1);
+    for (unsigned i = 0; i < 10; i++) {
+        ac_run_ms(ac, 1000);
+        assert_int_equal(read_with_token(ac, 1), ERR_NOT_READY);
+        assert_int_equal(read_with_token(ac, 2), ERR_NOT_READY);
+    }
+    assert_int_equal(node_membership(ac->nodes[1].node)->repair.paths_in_doubt, 1);
+    ac_start(ac, 0);
+    ac_run_ms(ac, 8000);
+    for (unsigned node = 0; node < 3; node++)
+        assert_int_equal(read_with_token(ac, node), ERR_UNAUTHENTICATED);
+    ac_end(ac);
+}
+
 static void
 records_outlive_all_processes_and_a_store(void **state)
 {
@@ -445,6 +493,7 @@ main(void)
         cmocka_unit_test(a_token_counts_everywhere_until_it_is_revoked),
         cmocka_unit_test(a_node_that_is_cut_off_stops),
         cmocka_unit_test(a_restarted_node_serves_nobody_before_it_has_heard),
+        cmocka_unit_test(a_record_in_doubt_is_no_ground_for_a_lease),
         cmocka_unit_test(records_outlive_all_processes_and_a_store),
         cmocka_unit_test(a_node_that_lags_behind_stops),
         cmocka_unit_test(a_change_left_behind_is_finished),

@@ -1,6 +1,8 @@
 /* What one shard store refuses to write, and what it makes of a disk that fails it. */
 #include "shard_probe.h"
 
+#include <stdio.h>
+
 /* ---- writes that are refused ---- */
 
 static void
@@ -190,6 +192,40 @@ test_corrupt_path_row(void **state)
     probe_free(p);
 }
 
+/*
+ * An entry whose promise is what its row tells leaves memory and no floor behind; and when the row has
+ * rotted, nobody knows what was promised.
+ */
+static void
+test_promise_on_a_row_that_rots(void **state)
+{
+    (void)state;
+    enum { PATHS = 4 };
+    struct probe *p = probe_new(35, PATHS);
+    struct row_key key;
+    char name[16];
+    ac_run_ms(p->ac, 3000);
+    assert_int_equal(ac_create(p->ac, 0, "a", "value 1")->reply.err, OK);
+    ac_run_ms(p->ac, 20);
+    struct msg v = vote(p, "a", 0, 0);
+    v.u.vote.ballot = p->writes[0].u.write.ballot;
+    assert_int_equal(vote_refusal(p, 0, &v), REFUSED_NONE);
+    assert_int_equal(write_refusal(p, 0, &p->writes[0]), REFUSED_NONE);
+    ac_run_ms(p->ac, 1000);
+    row_key_path(ac_path("a"), &key);
+    ac_put(p->ac, SELF, &key, bytes_of_text("rubbish"));
+    for (unsigned i = 0; i < 2 * PATHS; i++) {
+        snprintf(name, sizeof(name), "other%u", i);
+        struct msg other = vote(p, name, 1, -1300);
+        assert_int_equal(vote_refusal(p, 1, &other), REFUSED_NONE);
+    }
+    v = vote(p, "a", 1, 0);
+    struct msg lower = vote(p, "b", 1, -1200);
+    assert_int_equal(vote_refusal(p, 1, &v), REFUSED_CORRUPT);
+    assert_int_equal(vote_refusal(p, 1, &lower), REFUSED_FLOOR);
+    probe_free(p);
+}
+
 static bool
 keeps_no_row(void *context, enum maybe_site site)
 {
@@ -300,6 +336,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_refused_for_want_of_room_is_refused_for_good),
         cmocka_unit_test(test_new_path_is_not_looked_up),
         cmocka_unit_test(test_corrupt_path_row),
+        cmocka_unit_test(test_promise_on_a_row_that_rots),
         cmocka_unit_test(test_path_row_without_memory),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_erasure_without_memory),
