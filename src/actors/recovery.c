@@ -18,6 +18,13 @@ recovery_init(struct recovery *r, struct membership *membership, struct shard_st
     *r = (struct recovery){.membership = membership, .shard_store = shard_store};
 }
 
+bool
+recovery_is_present(const struct recovery *r)
+{
+    const struct member *self = &r->membership->members[r->membership->self];
+    return r->incarnation == self->incarnation && r->state == self->recovery;
+}
+
 static void
 source_reset(struct recovery_source *s)
 {
@@ -248,6 +255,7 @@ on_tick(struct recovery *r, const struct step *st, struct effects *out)
     if (news || r->state != self_of(r)->recovery) {
         for (unsigned i = 0; i < NODES_MAX; i++)
             source_reset(&r->sources[i]);
+        r->look = (struct recovery_look){0};
         r->incarnation = self_of(r)->incarnation;
         r->state = self_of(r)->recovery;
     }
@@ -370,7 +378,7 @@ on_handed(struct recovery *r, const struct step *st, const struct msg *in, struc
     if (peer >= NODES_MAX || item >= RECOVER_PAGE_ROWS)
         return;
     struct recovery_source *s = &r->sources[peer];
-    if (s->page.size == 0 || !(s->sent >> item & 1))
+    if (s->page.size == 0 || !(s->sent >> item & 1) || !recovery_is_present(r))
         return;
     if (in->u.handed.refusal == REFUSED_BUSY || in->u.handed.refusal == REFUSED_NOT_READY)
         return;

@@ -114,6 +114,8 @@ MUST_CHECK enum vault_err recovery_handle(struct recovery *r, const struct step 
 void recovery_report(const struct recovery *r, struct recovery_progress *out);
 
 /* recovery.c */
+/* What is kept here is of the present incarnation and state: of another it says nothing. */
+bool recovery_is_present(const struct recovery *r);
 void recovery_ask(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out);
 void recovery_hand_on(struct recovery *r, const struct step *st, uint8_t peer, struct effects *out);
 bool recovery_is_due(struct instant now, struct instant since);

@@ -17,7 +17,7 @@ recovery_must_mend(const struct recovery *r, const struct step *st)
     const struct membership *ms = r->membership;
     unsigned needed = ms->cluster->node_count - cluster_majority(ms->cluster) + 1, sound = 0;
     if (ms->members[ms->self].recovery == RECOVERY_HANDOVER || ms->cluster->share_count < 2 ||
-        !standing_ready_overall(ms) || !doubts_to_be_mended(&r->shard_store->doubts, st->now))
+        !standing_ready_for_all(ms) || !doubts_to_be_mended(&r->shard_store->doubts, st->now))
         return false;
     for (unsigned i = 0; i < ms->cluster->node_count; i++) {
         const struct member *m = &ms->members[i];

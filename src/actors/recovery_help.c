@@ -443,7 +443,7 @@ recovery_on_recover(struct recovery *r, const struct step *st, const struct msg 
         refuse(r, in->from, REFUSED_DEALING, out);
     else if (memcmp(ask->config_hash, r->membership->cluster->config_hash, HASH_BYTES) != 0)
         refuse(r, in->from, REFUSED_CONFIG, out);
-    else if (!standing_ready_overall(r->membership) || !r->shard_store->doubts.known)
+    else if (!standing_ready_for_all(r->membership) || !r->shard_store->doubts.known)
         refuse(r, in->from, REFUSED_NOT_READY, out);
     else
         begin_page(r, st, in->from, out);

@@ -205,8 +205,8 @@ recovery_look_loaded(struct recovery *r, const struct step *st, const struct msg
                      struct effects *out)
 {
     struct recovery_look *look = &r->look;
-    if (rows->tag != recovery_tag(RECOVERY_TAG_LOOK, look->turn, 0))
-        return;
+    if (rows->tag != recovery_tag(RECOVERY_TAG_LOOK, look->turn, 0) || !recovery_is_present(r))
+        return; /* the next tick begins anew */
     if (rows->err == ERR_CORRUPT && !look->names_only) {
         on_unreadable(r, st, out);
     } else if (rows->err != OK) {
