@@ -498,6 +498,7 @@ change_on_voted(struct work *w, const struct msg *in)
     }
 }
 
+/* What the votes come from may have become another incarnation while one more was waited for. */
 void
 change_timeout(struct work *w)
 {

@@ -222,8 +222,8 @@ void shard_rows_along(struct shard_work *w);
 void shard_need_versions(struct shard_work *w, enum row_table table, size_t limit);
 /*
  * Stores the batch; `next` (already in path->next when has_next) takes effect and the answer leaves
- * when it is durable. Where a key is empty, since there was no memory for it, nothing is stored, and
- * the result is false: it is as if the message had been lost.
+ * when it is durable. Where a key is empty, since there was no memory for it, nothing is stored,
+ * and the result is false: it is as if the message had been lost.
  */
 bool shard_commit(struct shard_work *w, const struct store_change *changes, size_t count);
 /*

@@ -442,9 +442,9 @@ promise_beyond(struct shard_work *w, struct ballot accepted)
 }
 
 /*
- * The changes of a path follow each other, and with each a sync of its own a long history takes long.
- * A row beside the head's is needed only when the handover is over: that is stored after them all,
- * and makes them durable. Until then everything is handed over again after a crash, and nobody is
+ * The changes of a path follow each other: were each synced, a long history would take long. A row
+ * beside the head's is needed only when the handover is over: that is stored after them all, and
+ * makes them durable. Until then everything is handed over again after a crash, and nobody is
  * told what is here (shard_on_share()). But a head is told of at once, and what goes must not come
  * back.
  */

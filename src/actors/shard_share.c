@@ -571,7 +571,7 @@ void
 shard_on_share(struct shard_work *w)
 {
     struct arrival *a = arena_alloc(w->st->arena, sizeof(*a));
-    /* What is here may not be durable yet, and the box of it must not go: whoever has it asks again. */
+    /* What is here may not be durable yet, and its box must not go: whoever has it asks again. */
     if (w->s->node.recovery == RECOVERY_HANDOVER)
         return;
     if (!a || !decode_arrival(w, a)) {

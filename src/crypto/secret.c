@@ -61,9 +61,9 @@ pages_bytes(const struct secret_arena *arena)
 
 /*
  * The first page is the canary's, which lies before the region: it is opened and closed with the
- * others. Pages that were never used hold zeros. They may be read at all times, but not written: were they
- * like the others while those are closed, or open, the system would join them with these and
- * split them again each time, which takes longer than the change itself.
+ * others. Pages that were never used hold zeros. They may be read at all times, but not written:
+ * were they like the others while those are closed, or open, the system would join them with these
+ * and split them again each time, which takes longer than the change itself.
  */
 static bool
 leave_unused_readable(struct secret_arena *arena)

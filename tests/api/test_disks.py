@@ -183,7 +183,7 @@ class DiskTest(unittest.TestCase):
         return [line for _, line in told]
 
     def delete(self, names):
-        """A version is handed over with a sync of its own: the next test is to wait for its own alone."""
+        """What is handed over, and the shares to be got back, take their time: the next test has its own."""
         client = self.cluster.client(2)
         for name in names:
             status, _, answer = client.request("DELETE", "/v1/secrets/" + name)

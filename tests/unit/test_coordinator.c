@@ -623,8 +623,8 @@ test_one_vote_more(void **state)
 }
 
 /*
- * A vote does not count when its voter has become a newer incarnation, whoever has told it: not even
- * where it came before, and one vote more was waited for meanwhile.
+ * A vote does not count when its voter has become a newer incarnation, whoever has told it: not
+ * even where it came before, and one vote more was waited for meanwhile.
  */
 static void
 test_newer_incarnation_while_waiting(void **state)

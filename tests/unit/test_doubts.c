@@ -354,8 +354,8 @@ test_too_many(void **state)
 }
 
 /*
- * Node 2 missed a deletion, or a creation, and is the first to hand the path over: what node 1 has of
- * it then is no more than it was told, and a list must not be made of that.
+ * Node 2 missed a deletion, or a creation, and is the first to hand the path over: what node 1 has
+ * of it then is no more than it was told, and a list must not be made of that.
  */
 static void
 list_while_in_doubt(bool deleted)

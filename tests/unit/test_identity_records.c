@@ -285,8 +285,8 @@ a_restarted_node_serves_nobody_before_it_has_heard(void **state)
 }
 
 /*
- * Node 2 missed a revocation, and is the first to hand the rotten row of it over: nodes 1 and 2 agree
- * on the token then, and neither has the right to go by it.
+ * Node 2 missed a revocation, and is the first to hand the rotten row of it over: nodes 1 and 2
+ * agree on the token then, and neither has the right to go by it.
  */
 static void
 a_record_in_doubt_is_no_ground_for_a_lease(void **state)

@@ -176,7 +176,7 @@ no_pages_of_node_2(void *context, unsigned from, unsigned to, const struct msg *
     return from == 2 && msg->kind == MSG_RECOVERED ? AC_DROP : AC_PASS;
 }
 
-/* What has been handed over may be lost in a crash: nobody drops the box of it before that is over. */
+/* What has been handed over may be lost in a crash: until that is over, nobody drops its box. */
 static void
 test_boxes_stay_until_all_is_handed_over(void **state)
 {

@@ -193,8 +193,8 @@ test_corrupt_path_row(void **state)
 }
 
 /*
- * An entry whose promise is what its row tells leaves memory and no floor behind; and when the row has
- * rotted, nobody knows what was promised.
+ * An entry whose promise is what its row tells leaves memory and no floor behind; and when the row
+ * has rotted, nobody knows what was promised.
  */
 static void
 test_promise_on_a_row_that_rots(void **state)
@@ -306,7 +306,7 @@ test_without_memory(void **state)
     probe_free(p);
 }
 
-/* What a message that came to nothing would have done is not counted, and nothing says that it was. */
+/* What a message that came to nothing would have done is neither counted nor told. */
 static void
 test_erasure_without_memory(void **state)
 {

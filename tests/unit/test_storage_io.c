@@ -289,7 +289,7 @@ test_checkpoint_by_journal_growth(void **state)
     assert_int_equal(stats.checkpoints, 2);
 }
 
-/* Two threads count what the journal has grown to, and the one that counted later may say so first. */
+/* Two threads count how far the journal has grown, and whoever counted later may say so first. */
 static void
 test_journal_that_seems_to_shrink(void **state)
 {
