@@ -495,13 +495,13 @@ authority_of_record(const struct membership *ms, const struct step *st, struct p
 
 enum vault_err
 authority_of_vote(const struct membership *ms, const struct step *st, struct path path,
-                  enum change_kind purpose, struct bytes credential)
+                  enum change_kind purpose, struct bytes value, struct bytes credential)
 {
     struct wish wish = wish_of_operator();
     if (record_path_is(path))
         return authority_of_record(ms, st, path,
-                                   purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE,
-                                   (struct bytes){0}, credential);
+                                   purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE, value,
+                                   credential);
     bool batch = batch_record_name_valid(path.name);
     bool purged = !batch && is_purged(ms, path.tenant);
     if (purged && purpose != CHANGE_DELETE)

@@ -43,10 +43,10 @@ MUST_CHECK enum vault_err authority_count_use(const struct membership *ms, const
 /* One secret of a batch alone. */
 MUST_CHECK enum vault_err authority_of_item(const struct membership *ms, const struct step *st,
                                             const struct request *request, size_t item);
-/* A vote for a change of that kind, not FINISH. */
+/* A vote for a change of that kind, not FINISH. `value`: of an identity record, as below. */
 MUST_CHECK enum vault_err authority_of_vote(const struct membership *ms, const struct step *st,
                                             struct path path, enum change_kind purpose,
-                                            struct bytes credential);
+                                            struct bytes value, struct bytes credential);
 /*
  * What belongs to identity records: operators may do all of it. A token may look at its own record,
  * put its end off as far as it allows itself, count a use of itself, make children of its own

@@ -355,6 +355,8 @@ void change_with_head(struct work *w); /* h* is known: absent or chosen */
 void change_on_voted(struct work *w, const struct msg *in);
 void change_on_fetched(struct work *w, const struct msg *in);
 void change_back_off(struct work *w);
+/* The caller may not, or not any more: an error, or unknown. */
+void change_fail_denied(struct work *w, enum vault_err err);
 void change_timeout(struct work *w);
 void change_deadline(struct work *w);
 void job_next_fetch(struct work *w);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 #include "base/planted.h"
 
@@ -131,10 +132,33 @@ settle_answered(struct work *w, const struct reply *reply)
     job_timer(&parent, duration_ms(0));
 }
 
+/*
+ * What was read may have come to exist only now, by its batch, and the caller's rights have been
+ * taken away before. A change is asked about when it is proposed; how far a deletion is, is no
+ * secret.
+ */
+static enum vault_err
+reader_may_still(const struct work *w)
+{
+    const struct job *job = w->job;
+    const struct membership *ms = w->c->membership;
+    bool reads = job->settle_from == JOB_READING;
+    if ((!reads && job->settle_from != JOB_LISTING) || PLANTED(share_without_check))
+        return OK;
+    bool value = reads && !job->head_only;
+    return value ? authority_of_value(ms, w->st, job->path, job->credential)
+                 : authority_of_head(ms, w->st, job->path, job->credential);
+}
+
 void
 settle_continue(struct work *w)
 {
     struct job *job = w->job;
+    enum vault_err err = reader_may_still(w);
+    if (err != OK) {
+        job_fail(w, err);
+        return;
+    }
     job->phase = job->settle_from;
     job_timer(w, duration_ms(READ_TIMEOUT_MS)); /* what has come meanwhile is asked for again */
     switch ((int)job->phase) {

@@ -193,12 +193,12 @@ tenant_is_full(const struct work *w)
 }
 
 /* What has left in an earlier round, when the caller was still let in, may yet be finished. */
-static void
-fail_denied(struct work *w)
+void
+change_fail_denied(struct work *w, enum vault_err err)
 {
     struct reply unknown = {.err = ERR_NO_QUORUM, .phase = PHASE_WRITING};
     if (!w->job->write_left) {
-        job_fail(w, ERR_NOT_FOUND);
+        job_fail(w, err);
         return;
     }
     job_reply(w, &unknown);
@@ -211,7 +211,7 @@ lost_round(struct work *w)
     struct job *job = w->job;
     unsigned n = job->replicas.count;
     if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w)) {
-        fail_denied(w);
+        change_fail_denied(w, ERR_NOT_FOUND);
         return;
     }
     if (job_refused_with(job, REFUSED_DISK_FULL) >= job_majority(w) && !job->write_left &&

@@ -252,8 +252,8 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
     return err;
 }
 
-void
-change_propose_new(struct work *w)
+static void
+propose(struct work *w)
 {
     struct job *job = w->job;
     struct head *next = arena_alloc(&job->round, sizeof(*next));
@@ -282,6 +282,32 @@ change_propose_new(struct work *w)
     job->write_left_before = job->write_left;
     job->write_left = true;
     change_write(w);
+}
+
+/*
+ * The votes said that the caller may. Since then a batch has waited for its other members, or its
+ * node for one vote more, and a revocation may have returned. An offer is not voted on; who may
+ * decide a batch is asked by the votes on its record, and the sweep is nobody's.
+ */
+static enum vault_err
+caller_may_still(const struct work *w)
+{
+    const struct job *job = w->job;
+    if (job->ballot.offer || job->role == ROLE_RECORD || job->role == ROLE_SWEEP ||
+        PLANTED(vote_without_check) || PLANTED(vote_of_login_unchecked))
+        return OK;
+    return authority_of_vote(w->c->membership, w->st, job->path, job->purpose,
+                             job_record_value(job), job->credential);
+}
+
+void
+change_propose_new(struct work *w)
+{
+    enum vault_err err = caller_may_still(w);
+    if (err == OK)
+        propose(w);
+    else
+        change_fail_denied(w, err);
 }
 
 /* A mistake on purpose: the first version once more, with other shares, under the same ballot. */

@@ -37,7 +37,8 @@ check_caller(const struct shard_work *w, const struct head *head, struct bytes a
     char memory[CALLER_BYTES];
     if (PLANTED(offer_without_check))
         return OK;
-    enum vault_err err = authority_of_vote(ms, w->st, head->path, CHANGE_CREATE, credential);
+    enum vault_err err =
+        authority_of_vote(ms, w->st, head->path, CHANGE_CREATE, (struct bytes){0}, credential);
     if (err != OK)
         return err;
     return bytes_equal(author, authority_caller(ms, head->path, credential, memory))

@@ -189,11 +189,7 @@ check_caller(const struct shard_work *w)
         return OK;
     if (sweep_path_is(path))
         return check_sweep(w);
-    if (!record_path_is(path))
-        return authority_of_vote(ms, w->st, path, vote->purpose, vote->credential);
-    return authority_of_record(ms, w->st, path,
-                               vote->purpose == CHANGE_DELETE ? RECORD_REMOVE : RECORD_CHANGE,
-                               vote->change, vote->credential);
+    return authority_of_vote(ms, w->st, path, vote->purpose, vote->change, vote->credential);
 }
 
 /* ---- the limit of the tenant ---- */

@@ -709,6 +709,54 @@ test_denied(void **state)
     probe_free(p);
 }
 
+/* As if the caller's credential had been taken away, here and now. */
+static void
+take_away(struct probe *p)
+{
+    struct membership *ms = (struct membership *)node_membership(p->ac->nodes[0].node);
+    memset(((struct cluster *)ms->cluster)->admin_token_hash, 0, HASH_BYTES);
+    ms->records->admin.known = false;
+}
+
+/* Votes were given while the caller might still, and come when it may not any more. */
+static void
+test_right_gone_since_the_vote(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(35);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "x");
+    take_away(p);
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    assert_null(last(p, MSG_WRITE, 1));
+    assert_null(last(p, MSG_WRITE, 2));
+    assert_int_equal(r->reply.err, ERR_UNAUTHENTICATED);
+    probe_free(p);
+}
+
+/* A WRITE left before, so nobody can say that nothing happened; nor does another one leave. */
+static void
+test_right_gone_since_the_write(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(36);
+    struct ac_request *r = begin(p, REQUEST_CREATE, "a", "x");
+    answer_vote(p, 1, REFUSED_NONE, 0);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), 1);
+    answer_write(p, 1, REFUSED_BALLOT);
+    answer_write(p, 2, REFUSED_BALLOT);
+    take_away(p);
+    ac_run_ms(p->ac, 200);
+    size_t written = count_of(p, MSG_WRITE, 1);
+    struct msg m = voted(last(p, MSG_VOTE, 1), REFUSED_NONE, 0);
+    answer(p, 1, &m);
+    answer_vote(p, 2, REFUSED_NONE, 0);
+    ac_run_ms(p->ac, 6000);
+    assert_int_equal(count_of(p, MSG_WRITE, 1), written);
+    assert_int_equal(r->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(r->reply.phase, PHASE_WRITING);
+    probe_free(p);
+}
+
 /* ---- reads ---- */
 
 static void
@@ -871,6 +919,8 @@ main(int argc, char **argv)
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_too_many_requests),
         cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_right_gone_since_the_vote),
+        cmocka_unit_test(test_right_gone_since_the_write),
         cmocka_unit_test(test_read_asks_few_first),
         cmocka_unit_test(test_read_repeats_itself),
         cmocka_unit_test(test_late_answer_to_a_read),

@@ -268,6 +268,39 @@ a_node_that_is_cut_off_stops(void **state)
     }
 }
 
+/* Nobody learns what becomes of a batch. */
+static enum ac_verdict
+no_batch_records(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context, (void)from, (void)to;
+    return msg_has_path(msg->kind) && batch_record_name_valid(msg->path.name) ? AC_DROP : AC_PASS;
+}
+
+/* A read has all shares and waits for a batch; the revocation returns, and then it is decided. */
+static void
+a_read_that_waited_asks_again(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_token(42);
+    const struct batch_item item = {.name = bytes_of_text("b"), .value = bytes_of_text("later")};
+    struct request create = ac_make(REQUEST_BATCH_CREATE, "", NULL);
+    struct request read = ac_make(REQUEST_READ, "b", NULL);
+    create.items = &item;
+    create.item_count = 1;
+    read.credential = bytes_of_text(token.text);
+    ac->filter = no_batch_records;
+    struct ac_request *creates = ac_send(ac, 0, &create);
+    ac_run_ms(ac, 100);
+    struct ac_request *reads = ac_send(ac, 1, &read);
+    ac_run_ms(ac, 100);
+    assert_false(creates->done || reads->done);
+    assert_int_equal(change_token(ac, 2, REQUEST_RECORD_DELETE)->reply.err, OK);
+    ac->filter = NULL;
+    assert_int_equal(ac_wait(ac, creates)->reply.err, OK);
+    assert_int_equal(ac_wait(ac, reads)->reply.err, ERR_UNAUTHENTICATED);
+    ac_end(ac);
+}
+
 static void
 a_restarted_node_serves_nobody_before_it_has_heard(void **state)
 {
@@ -492,6 +525,7 @@ main(void)
         cmocka_unit_test(names_are_kept_apart),
         cmocka_unit_test(a_token_counts_everywhere_until_it_is_revoked),
         cmocka_unit_test(a_node_that_is_cut_off_stops),
+        cmocka_unit_test(a_read_that_waited_asks_again),
         cmocka_unit_test(a_restarted_node_serves_nobody_before_it_has_heard),
         cmocka_unit_test(a_record_in_doubt_is_no_ground_for_a_lease),
         cmocka_unit_test(records_outlive_all_processes_and_a_store),

@@ -176,11 +176,11 @@ tokens_only_count(void **state)
     buf_close(&value);
     const struct membership *ms = node_membership(ac->nodes[0].node);
     struct step st = step_at(ac, 0);
-    struct bytes text = bytes_of_text(token.text);
+    struct bytes text = bytes_of_text(token.text), none = {0};
     struct path own = {bytes_of_text(SYSTEM_TENANT), bytes_of_text(token.name)};
     struct path other = {bytes_of_text(SYSTEM_TENANT), bytes_of_text(another.name)};
-    assert_int_not_equal(authority_of_vote(ms, &st, own, CHANGE_UPDATE, text), OK);
-    assert_int_not_equal(authority_of_vote(ms, &st, other, CHANGE_UPDATE, text), OK);
+    assert_int_not_equal(authority_of_vote(ms, &st, own, CHANGE_UPDATE, none, text), OK);
+    assert_int_not_equal(authority_of_vote(ms, &st, other, CHANGE_UPDATE, none, text), OK);
     struct arena arena;
     struct request good;
     arena_init(&arena, 64 * 1024);
