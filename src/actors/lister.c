@@ -8,7 +8,11 @@
 #include "actors/standing.h"
 #include "base/planted.h"
 
-enum { PAGE_ARENA_BYTES_MAX = 1024 * 1024, TAG_BITS = 8 };
+enum {
+    PAGE_ARENA_BYTES_MAX = 1024 * 1024,
+    PAGE_NAMES_MAX = SCAN_NAMES_MAX + DOUBTS_MAX,
+    TAG_BITS = 8,
+};
 
 /* Tags below LISTER_PAGES_MAX, with the turn above them, are those of pages. */
 enum lister_tag { TAG_MARK = 0xf0, TAG_FILL, TAG_FILLED, TAG_RETRY };
@@ -65,6 +69,14 @@ refuse_page(struct lister *l, struct lister_page *page, enum refusal refusal, st
     end_page(page);
 }
 
+/* Of every path it knows whether it could answer for it. */
+static bool
+is_sure(const struct lister *l)
+{
+    const struct doubts *doubts = &l->shard_store->doubts;
+    return standing_ready_for_all(l->membership) && doubts->known && !doubts->too_many;
+}
+
 static void
 drop_missing(struct lister_page *page)
 {
@@ -92,7 +104,7 @@ send_page(struct lister *l, const struct step *st, struct lister_page *page, str
     if (err == OK)
         err = arena_copy(st->arena, page->until, &until);
     buf_close(&encoded);
-    if (err != OK || !standing_ready_for_all(l->membership)) {
+    if (err != OK || !is_sure(l)) {
         refuse_page(l, page, err != OK ? REFUSED_BUSY : REFUSED_NOT_READY, out);
         return;
     }
@@ -218,11 +230,57 @@ take_names(struct lister *l, const struct authority_listing *listing, struct lis
         if (!is_kept_here(l, path) ||
             (!authority_may_list(listing, path.name) && !PLANTED(names_without_check)))
             continue;
-        if (arena_copy(&page->memory, path.name, &page->names[page->count].name) != OK)
+        if (arena_copy(&page->memory, path.name, &page->names[page->count++].name) != OK)
             return false;
-        page->missing[page->count++] = false;
     }
     return !loaded->more || arena_copy(&page->memory, path.name, &page->until) == OK;
+}
+
+static bool
+is_within(const struct lister_page *page, struct path path)
+{
+    return bytes_equal(path.tenant, page->tenant) && secret_name_valid(path.name) &&
+           bytes_begin_with(path.name, page->prefix) &&
+           (page->begin.size == 0 || bytes_compare(path.name, page->begin) > 0) &&
+           (page->until.size == 0 || bytes_compare(path.name, page->until) <= 0);
+}
+
+/* In its place, unless it is there. */
+static void
+put_name(struct lister_page *page, struct bytes name)
+{
+    size_t at = page->count;
+    while (at > 0 && bytes_compare(page->names[at - 1].name, name) > 0)
+        at--;
+    if (at > 0 && bytes_equal(page->names[at - 1].name, name))
+        return;
+    memmove(&page->names[at + 1], &page->names[at], (page->count - at) * sizeof(*page->names));
+    page->names[at].name = name;
+    page->count++;
+}
+
+/*
+ * A path in doubt may be one that this node has lost, and then no row tells of its name. Names that
+ * do not fit are those of the next page. False: there is no memory.
+ */
+static bool
+add_doubts(struct lister *l, const struct authority_listing *listing, struct lister_page *page)
+{
+    const struct doubts *doubts = &l->shard_store->doubts;
+    for (unsigned i = 0; i < DOUBTS_MAX && doubts->count > 0; i++) {
+        struct bytes name;
+        struct path path = doubts->of[i].used ? doubt_path(&doubts->of[i]) : (struct path){0};
+        if (!is_within(page, path) || !authority_may_list(listing, path.name))
+            continue;
+        if (arena_copy(&page->memory, path.name, &name) != OK)
+            return false;
+        put_name(page, name);
+    }
+    if (page->count > SCAN_NAMES_MAX) {
+        page->count = SCAN_NAMES_MAX;
+        page->until = page->names[page->count - 1].name;
+    }
+    return true;
 }
 
 /*
@@ -243,7 +301,8 @@ on_page_loaded(struct lister *l, const struct step *st, struct lister_page *page
         return;
     }
     if (first)
-        good = loaded->err == OK && take_names(l, &listing, page, loaded);
+        good = loaded->err == OK && take_names(l, &listing, page, loaded) &&
+               add_doubts(l, &listing, page);
     else
         take_rows(l, st, page, loaded);
     if (good && load_rows(l, st, page, out))
@@ -293,13 +352,15 @@ begin_page(struct lister *l, const struct step *st, struct lister_page *page,
     page->until = (struct bytes){0};
     page->count = 0;
     page->loaded = 0;
-    page->names = arena_alloc(&page->memory, SCAN_NAMES_MAX * sizeof(*page->names));
-    page->missing = arena_alloc(&page->memory, SCAN_NAMES_MAX * sizeof(*page->missing));
+    page->names = arena_alloc(&page->memory, PAGE_NAMES_MAX * sizeof(*page->names));
+    page->missing = arena_alloc(&page->memory, PAGE_NAMES_MAX * sizeof(*page->missing));
     row_key_name((struct path){scan->tenant, scan->prefix}, &prefix);
     row_key_name((struct path){scan->tenant, begin}, &after);
     if (!page->names || !page->missing ||
         arena_copy(&page->memory, scan->tenant, &page->tenant) != OK ||
         arena_copy(&page->memory, scan->credential, &page->credential) != OK ||
+        arena_copy(&page->memory, scan->prefix, &page->prefix) != OK ||
+        arena_copy(&page->memory, begin, &page->begin) != OK ||
         arena_copy(st->arena, row_key_bytes(&prefix), &prefix_copy) != OK)
         return false;
     if (begin.size > 0 && arena_copy(st->arena, row_key_bytes(&after), &after_copy) != OK)
@@ -341,7 +402,7 @@ on_scan(struct lister *l, const struct step *st, const struct msg *in, struct ef
     if (err != OK) {
         alarms_peer_refused(l->membership, st, in->from, err);
         refuse(l, in->from, in->op, refusal_of(err), out);
-    } else if (!l->whole || !standing_ready_for_all(l->membership)) {
+    } else if (!l->whole || !is_sure(l)) {
         refuse(l, in->from, in->op, REFUSED_NOT_READY, out);
     } else if (!authority_list_from(&listing, scan->prefix, scan->after, &from) &&
                !PLANTED(names_without_check)) {

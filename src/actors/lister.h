@@ -27,8 +27,9 @@ struct lister_page {
     uint64_t op;
     uint64_t turn; /* counts the uses of this place */
     struct arena memory;
-    struct bytes tenant, credential, until;
-    struct listed_name *names; /* SCAN_NAMES_MAX */
+    struct bytes tenant, credential, prefix;
+    struct bytes begin, until; /* names behind the one, up to the other; empty: all there are */
+    struct listed_name *names; /* PAGE_NAMES_MAX */
     bool *missing;             /* of each: it is not there after all */
     size_t count, loaded;
 };

@@ -399,6 +399,53 @@ test_list_while_in_doubt(void **state)
     list_while_in_doubt(false);
 }
 
+static struct ac_request *
+list_page(struct actor_cluster *ac, unsigned node, const char *prefix, const char *after,
+          unsigned limit)
+{
+    struct request list = ac_make(REQUEST_NAMES, "", NULL);
+    list.names_prefix = bytes_of_text(prefix);
+    list.names_after = bytes_of_text(after);
+    list.limit = limit;
+    return ac_wait(ac, ac_send(ac, node, &list));
+}
+
+/*
+ * Node 0 has lost its store, node 1 could not hand "m" over and dies, and node 2 never had it: no
+ * row of those two has the name. Pages that it does not lie in are as good as ever.
+ */
+static void
+test_list_without_a_row(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3, 32);
+    assert_int_equal(ac_create(ac, 0, "a", "first")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "x/z", "last")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    ac_crash(ac, 2);
+    assert_int_equal(ac_create(ac, 0, "m", "one")->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    ac_crash(ac, 0);
+    ac_crash(ac, 1);
+    rot(ac, 1, "m", true);
+    ac_lose_store(ac, 0, true);
+    for (unsigned i = 0; i < 3; i++)
+        ac_start(ac, i);
+    for (unsigned i = 0; i < 2000 && !ac_recovered(ac, 0); i++)
+        ac_run_ms(ac, 10);
+    assert_int_equal(in_doubt(ac, 0), 1);
+    ac_crash(ac, 1);
+    for (unsigned i = 0; i < 3; i += 2) {
+        assert_int_not_equal(list_page(ac, i, "", "", 10)->reply.err, OK);
+        assert_int_not_equal(list_page(ac, i, "m", "", 10)->reply.err, OK);
+        assert_int_not_equal(list_page(ac, i, "", "a", 10)->reply.err, OK);
+        assert_int_equal(list_page(ac, i, "x/", "", 10)->reply.name_count, 1);
+        assert_int_equal(list_page(ac, i, "", "m", 10)->reply.name_count, 1);
+        assert_int_equal(list_page(ac, i, "", "", 1)->reply.name_count, 1);
+    }
+    ac_end(ac);
+}
+
 int
 main(void)
 {
@@ -406,6 +453,7 @@ main(void)
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_silent_on_one_path),
         cmocka_unit_test(test_list_while_in_doubt),
+        cmocka_unit_test(test_list_without_a_row),
         cmocka_unit_test(test_acknowledged_and_forgotten),
         cmocka_unit_test(test_helper_with_a_rotten_path),
         cmocka_unit_test(test_two_of_five),
