@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "actors/shard_internal.h"
+#include "actors/standing.h"
 #include "base/planted.h"
 #include "proto/record_path.h"
 
@@ -150,10 +151,20 @@ shard_doubts_mended(struct shard_store *s, enum vault_err err)
 
 /* ---- one path ---- */
 
+/*
+ * A helper does not know the path. Where enough others have handed it over it is open, and this
+ * incarnation has answered for it: if its row has rotted since, only a newer one may forget that.
+ */
 void
 shard_doubt_begin(struct shard_work *w)
 {
     struct path path = w->path->link.path;
+    struct replicas replicas;
+    membership_replicas(w->s->membership, path, &replicas);
+    if (standing_handed_over(w->s->membership, &replicas)) {
+        shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
+        return;
+    }
     struct doubt *doubt = doubts_add(&w->s->doubts, path, w->st->now);
     struct store_change *list = arena_alloc(w->st->arena, sizeof(*list));
     struct bytes key = key_in(w->st, path);

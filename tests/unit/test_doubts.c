@@ -276,6 +276,74 @@ test_two_paths_of_two_nodes(void **state)
     ac_end(ac);
 }
 
+/* Node 0 hears nothing more from two helpers, and one of these has nothing handed over itself. */
+struct late_helpers {
+    unsigned unsure, other;
+    bool released;
+};
+
+static enum ac_verdict
+from_two_later(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    const struct late_helpers *late = context;
+    bool late_one = from == late->unsure || from == late->other;
+    if (msg->kind != MSG_RECOVERED)
+        return AC_PASS;
+    return to == late->unsure || (to == 0 && late_one && !late->released) ? AC_DROP : AC_PASS;
+}
+
+/*
+ * Of six nodes five keep "a". Three have handed it over to node 0, which has answered for it since:
+ * that a fourth does not know it makes no doubt of it, which would be without a new incarnation.
+ */
+static void
+test_unknown_to_the_last_helper(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 6, .shares = 5, .seed = 8, .scrub_rows_per_s = 200};
+    struct actor_cluster *ac = ac_new(&options);
+    struct late_helpers late = {0};
+    struct replicas replicas;
+    char name[8] = "a";
+    ac_run_ms(ac, 1000);
+    for (char c = 'a'; c <= 'z'; c++) {
+        name[0] = c;
+        membership_replicas(node_membership(ac->nodes[0].node), ac_path(name), &replicas);
+        if (replicas_index(&replicas, 0) >= 0 && replicas_index(&replicas, 5) < 0)
+            break;
+    }
+    assert_true(replicas_index(&replicas, 0) >= 0 && replicas_index(&replicas, 5) < 0);
+    late.unsure = 1;
+    late.other = 5;
+    assert_int_equal(ac_create(ac, 2, name, "one")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    ac_crash(ac, 0);
+    ac_crash(ac, 1);
+    rot(ac, 1, name, true);
+    ac_lose_store(ac, 0, true);
+    ac->filter = from_two_later;
+    ac->filter_context = &late;
+    ac_start(ac, 0);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 8000);
+    assert_int_equal(state_of(ac, 0), RECOVERY_HANDOVER);
+    assert_int_equal(in_doubt(ac, 1), 1);
+    ac_crash(ac, 4);
+    assert_int_equal(ac_update(ac, 2, name, "two")->reply.err, OK); /* node 0 is one of three */
+    late.released = true;
+    for (unsigned i = 0; i < 1000 && state_of(ac, 0) == RECOVERY_HANDOVER; i++) {
+        ac_run_ms(ac, 10);
+        assert_int_equal(in_doubt(ac, 0), 0);
+    }
+    assert_int_not_equal(state_of(ac, 0), RECOVERY_HANDOVER);
+    ac->filter = NULL;
+    ac_start(ac, 4);
+    assert_true(becomes_sure(ac, 1, 20000));
+    assert_true(ac_reads(ac, 0, name, "two"));
+    ac_heal(ac);
+    ac_end(ac);
+}
+
 static enum ac_verdict
 no_write_of_1(void *context, unsigned from, unsigned to, const struct msg *msg)
 {
@@ -458,6 +526,7 @@ main(void)
         cmocka_unit_test(test_helper_with_a_rotten_path),
         cmocka_unit_test(test_two_of_five),
         cmocka_unit_test(test_two_paths_of_two_nodes),
+        cmocka_unit_test(test_unknown_to_the_last_helper),
         cmocka_unit_test(test_nobody_has_it),
         cmocka_unit_test(test_too_many),
     };
