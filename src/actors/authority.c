@@ -260,18 +260,23 @@ wish_of_request(const struct request *request, struct path path)
     return wish_of_operator();
 }
 
-/* With all that is known of the request where the client talks to this node. */
-static enum vault_err
-decide_wish(const struct membership *ms, const struct step *st, const struct request *request,
-            struct wish wish)
+/* What is known of the request where the client talks to this node. */
+static void
+add_known(const struct step *st, const struct request *request, struct policy_question *question)
 {
-    struct policy_question *question = &wish.request.question;
     question->expected_version =
         request->has_expected_version ? EXPECTATION_GIVEN : EXPECTATION_NONE;
     question->has_minute = true;
     question->minute = (uint16_t)(st->wall_ms / MINUTE_MS % MINUTES_PER_DAY);
     if (address_parse(request->address, &question->address) != OK)
         question->address = (struct address){0}; /* it is not known */
+}
+
+static enum vault_err
+decide_wish(const struct membership *ms, const struct step *st, const struct request *request,
+            struct wish wish)
+{
+    add_known(st, request, &wish.request.question);
     return decide(ms, st, request->credential, &wish);
 }
 
@@ -585,6 +590,16 @@ authority_listing(const struct membership *ms, const struct step *st, struct byt
     case ANSWER_UNDECIDED: return ERR_NOT_READY;
     }
     return OK;
+}
+
+enum vault_err
+authority_listing_of_request(const struct membership *ms, const struct step *st,
+                             const struct request *request, struct authority_listing *out)
+{
+    enum vault_err err = authority_listing(ms, st, request->tenant, request->credential, out);
+    if (err == OK)
+        add_known(st, request, &out->by_policies.known);
+    return err;
 }
 
 bool

@@ -86,6 +86,11 @@ struct authority_listing {
 MUST_CHECK enum vault_err authority_listing(const struct membership *ms, const struct step *st,
                                             struct bytes tenant, struct bytes credential,
                                             struct authority_listing *out);
+/* The same with all that is known of the request where the client talks to this node. */
+MUST_CHECK enum vault_err authority_listing_of_request(const struct membership *ms,
+                                                       const struct step *st,
+                                                       const struct request *request,
+                                                       struct authority_listing *out);
 bool authority_may_list(const struct authority_listing *listing, struct bytes name);
 /* As auth_listing_from(). */
 bool authority_list_from(const struct authority_listing *listing, struct bytes prefix,

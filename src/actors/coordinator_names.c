@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -276,15 +277,20 @@ find_end(struct work *w)
     }
 }
 
+/* The others leave out what the caller may not list from anywhere at any time; this node knows both. */
 static void
 merge(struct work *w)
 {
     struct names *n = w->job->names;
+    struct authority_listing listing;
     struct bytes name = {0};
     size_t room = wanted(w);
     n->parts = arena_alloc(&w->job->round, room * sizeof(*n->parts));
-    if (!n->parts) {
-        job_fail(w, ERR_BUSY);
+    enum vault_err err =
+        n->parts ? authority_listing_of_request(w->c->membership, w->st, w->job->request, &listing)
+                 : ERR_BUSY;
+    if (err != OK) {
+        job_fail(w, err);
         return;
     }
     n->merged = true;
@@ -292,7 +298,8 @@ merge(struct work *w)
     find_end(w);
     while (n->part_count < room && first_name(w, &name)) {
         enum name_verdict verdict = judge_name(w, name);
-        if (verdict != NAME_ABSENT)
+        if (verdict != NAME_ABSENT &&
+            (authority_may_list(&listing, name) || PLANTED(names_without_check)))
             n->parts[n->part_count++] = (struct name_part){.name = name, .verdict = verdict};
     }
     if (n->part_count == room && first_name(w, &name)) {

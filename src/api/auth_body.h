@@ -87,6 +87,7 @@ struct issuer_body {
     struct bytes record;
     char key[ISSUER_KEY_TEXT_BYTES + 1];
     uint64_t expected_version; /* 0: any */
+    bool names_operators;      /* or auditors, which is for issuers of "default" */
 };
 MUST_CHECK enum vault_err issuer_body_parse(struct bytes body, struct arena *arena,
                                             struct issuer_body *out, const char **refusal);

@@ -40,6 +40,9 @@ put(struct auth_flow *flow)
 
     if (err != OK)
         return flow_refuse(flow, err, refusal);
+    if (body.names_operators && !bytes_equal(request->tenant, bytes_of_text("default")))
+        return flow_refuse(flow, ERR_FORBIDDEN,
+                           "operator and auditor are named by issuers of the tenant default");
     turn = flow_ask_record(flow, REQUEST_RECORD_PUT, request->tenant, AUTH_KIND_ISSUER,
                            bytes_of_text(body.key), on_put);
     put_value(flow, body.record, body.expected_version);

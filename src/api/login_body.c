@@ -94,6 +94,19 @@ take_issuer(const struct issuer_members *in, struct arena *arena, struct issuer 
     return err;
 }
 
+static bool
+names_operators(const struct issuer *issuer)
+{
+    for (size_t i = 0; i < issuer->role_count; i++) {
+        const struct auth_names *policies = &issuer->roles[i].policies;
+
+        for (size_t k = 0; k < policies->count; k++)
+            if (policy_name_reserved(policies->names[k]))
+                return true;
+    }
+    return false;
+}
+
 static enum vault_err
 encode_issuer(const struct issuer *issuer, struct arena *arena, struct issuer_body *out,
               const char **refusal)
@@ -109,6 +122,7 @@ encode_issuer(const struct issuer *issuer, struct arena *arena, struct issuer_bo
         err = arena_copy(arena, buf_bytes(&record), &out->record);
     buf_close(&record);
     issuer_key(issuer->name, out->key);
+    out->names_operators = names_operators(issuer);
     return err;
 }
 

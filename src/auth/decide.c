@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "auth/identity.h"
 #include "auth/jwt.h"
 #include "auth/principal.h"
 #include "base/planted.h"
@@ -174,10 +175,16 @@ may_know(const struct auth_records *view, struct bytes tenant, const struct prin
     return may;
 }
 
-/* The reserved policy must be in each set: a token may be narrowed to less. */
+/*
+ * The reserved policy must be in each set: a token may be narrowed to less. Issuers are trusted by
+ * the tenant whose records they are, and those of "default" alone may name whom the whole cluster
+ * trusts: whoever logged in by another's is not one, whatever its roles say.
+ */
 static enum auth_reason
 has_in_all(const struct principal *who, struct bytes policy)
 {
+    if (uuid_is_of_issuer(who->identity) && !bytes_equal(who->tenant, bytes_of_text("default")))
+        return REASON_NO_ROLE;
     for (size_t i = 0; i < who->set_count; i++)
         if (!auth_names_contain(&who->sets[i], policy))
             return REASON_NO_ROLE;
@@ -300,9 +307,11 @@ auth_listing_begin(const struct auth_records *view, struct bytes credential, str
 bool
 auth_listing_may(const struct auth_listing *listing, struct bytes name)
 {
-    const struct policy_question question = {.name = name, .operation = CAPABILITY_LIST};
+    struct policy_question question = listing->known;
     bool may = listing->set_count > 0;
 
+    question.name = name;
+    question.operation = CAPABILITY_LIST;
     for (size_t i = 0; may && i < listing->set_count; i++) {
         const struct auth_listing_set *set = &listing->sets[i];
         struct policy_eval eval;

@@ -121,10 +121,12 @@ void auth_decide(const struct auth_records *view, struct bytes credential,
 
 /*
  * One decision after the other about names of a tenant, for a list of them: whether the caller may
- * list it, as auth_decide() would say of CAPABILITY_LIST where neither time nor address are known.
- * Who the caller is, and what its policies are, is found once. Of about 4 KB.
+ * list it, as auth_decide() would say of CAPABILITY_LIST where neither time nor address are known,
+ * unless they are put into `known`. Who the caller is, and what its policies are, is found once. Of
+ * about 4 KB.
  */
 struct auth_listing {
+    struct policy_question known; /* but for name and operation */
     size_t set_count; /* each must allow */
     struct auth_listing_set {
         size_t count;

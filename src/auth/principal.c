@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "auth/identity.h"
+#include "auth/login.h"
 #include "base/planted.h"
 #include "crypto/secret.h"
 
@@ -62,6 +63,21 @@ find_identity(const struct auth_records *view, const struct token *token, struct
 }
 
 /*
+ * A tenant was deleted and one of that name made anew. Tokens of identities went with these; of one
+ * that an issuer's subject stands for nothing else tells. By two clocks, which are as far apart
+ * as logins allow.
+ */
+static bool
+is_of_earlier_tenant(const struct token *token, struct bytes record)
+{
+    struct tenant tenant;
+
+    return uuid_is_of_issuer(token->identity) && record.size > 0 &&
+           tenant_decode(record, &tenant) == OK &&
+           token->created_ms + LOGIN_CLOCKS_MS < tenant.created_ms;
+}
+
+/*
  * A token, be it the caller's own or an ancestor: valid by itself, of an identity that is active.
  */
 static enum auth_reason
@@ -72,6 +88,8 @@ check_one(const struct auth_records *view, const struct token *token, uint64_t n
     enum auth_reason reason = auth_lookup(view, (struct bytes){0}, AUTH_KIND_TENANT, token->tenant,
                                           REASON_TENANT_GONE, &record);
 
+    if (reason == REASON_ALLOWED && is_of_earlier_tenant(token, record))
+        reason = REASON_TENANT_GONE;
     if (reason == REASON_ALLOWED)
         reason = find_identity(view, token, identity);
     if (reason != REASON_ALLOWED)

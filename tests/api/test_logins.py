@@ -209,6 +209,9 @@ class Logins(IdentityCluster):
                        {"roles": [{"claim": "a", "value": "b", "policies": []}]},
                        {"jwks": {"keys": [{"kty": "oct", "k": base64url(b"x" * 32), "alg": "HS256"}]}}):
             self.call(400, 1, "PUT", "/v1/auth/issuers", {**good, **change})
+        for policy in ("operator", "auditor"):
+            body = self.issuer.body(["p", policy])
+            self.call(403, 1, "PUT", "/v1/auth/issuers", body, tenant="jwt")
         made = self.call(200, 1, "PUT", "/v1/auth/issuers", good)
         self.call(409, 1, "PUT", "/v1/auth/issuers", {**good, "expected_version": made["version"] + 1})
         again = self.call(200, 1, "PUT", "/v1/auth/issuers", {**good, "expected_version": made["version"]})

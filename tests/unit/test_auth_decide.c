@@ -379,6 +379,74 @@ roles(void **state)
     close_world(world);
 }
 
+/* A token of a login: its identity is an issuer's subject, and its policies are all there is. */
+static void
+login_token_in(struct world *world, const char *tenant, uint64_t created_ms, struct buf *text)
+{
+    static const uint8_t subject[AUTH_UUID_BYTES] = {[0] = 7, [6] = 0x80, [8] = 0x80};
+    const struct token_wish wish = {
+        .ttl_ms = 60000,
+        .policies = {3,
+                     {bytes_of_text("all"), bytes_of_text("auditor"), bytes_of_text("operator")}}};
+    uint8_t hash[HASH_BYTES];
+    struct token token;
+
+    assert_int_equal(ticket_make(TICKET_TOKEN, &rng, text), OK);
+    assert_int_equal(ticket_hash(TICKET_TOKEN, buf_bytes(text), hash), OK);
+    assert_int_equal(
+        token_fill(&wish, bytes_of_text(tenant), subject, NULL, created_ms, hash, &token), OK);
+    records_add_token(&world->records, &token, NULL);
+}
+
+/* Whom a tenant's issuer calls an operator is one if the tenant is "default", and nobody else. */
+static void
+issuers_of_tenants_name_no_operators(void **state)
+{
+    static const enum auth_right rights[] = {RIGHT_OPERATOR, RIGHT_AUDITOR};
+    struct world *world = open_world();
+    struct buf theirs = {0}, ours = {0};
+    struct auth_decision decision;
+
+    (void)state;
+    records_add_tenant(&world->records, "default");
+    login_token_in(world, "a", NOW, &theirs);
+    login_token_in(world, "default", NOW, &ours);
+    for (size_t i = 0; i < 2; i++) {
+        struct auth_request request = {.right = rights[i]};
+
+        auth_decide(&world->view, buf_bytes(&theirs), &request, NOW, &decision);
+        assert_int_equal(decision.reason, REASON_NO_ROLE);
+        auth_decide(&world->view, buf_bytes(&ours), &request, NOW, &decision);
+        assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    }
+    decision = decide_at(world, buf_bytes(&theirs), "", CAPABILITY_READ, "db/x", NOW);
+    assert_int_equal(decision.answer, ANSWER_ALLOWED);
+    buf_close(&theirs);
+    buf_close(&ours);
+    close_world(world);
+}
+
+/* Nothing but its age tells that such a token is of a tenant that was deleted, and made anew. */
+static void
+tokens_of_an_earlier_tenant(void **state)
+{
+    struct world *world = open_world();
+    struct buf text = {0};
+    struct tenant again = {.name = bytes_of_text("a"), .created_ms = NOW + LOGIN_CLOCKS_MS};
+
+    (void)state;
+    login_token_in(world, "a", NOW, &text);
+    for (unsigned i = 0; i < 2; i++, again.created_ms++) {
+        assert_int_equal(
+            tenant_encode(&again, records_at(&world->records, "", AUTH_KIND_TENANT, "a")), OK);
+        assert_int_equal(
+            decide_at(world, buf_bytes(&text), "", CAPABILITY_READ, "db/x", NOW).reason,
+            i == 0 ? REASON_ALLOWED : REASON_TENANT_GONE);
+    }
+    buf_close(&text);
+    close_world(world);
+}
+
 static void
 counted_tokens(void **state)
 {
@@ -725,6 +793,8 @@ main(void)
         cmocka_unit_test(children),
         cmocka_unit_test(circles),
         cmocka_unit_test(roles),
+        cmocka_unit_test(issuers_of_tenants_name_no_operators),
+        cmocka_unit_test(tokens_of_an_earlier_tenant),
         cmocka_unit_test(counted_tokens),
         cmocka_unit_test(policies_alone),
         cmocka_unit_test(json_web_tokens),

@@ -275,6 +275,39 @@ names_are_those_that_may_be_listed(void **state)
     ac_end(ac);
 }
 
+static size_t
+count_listed(struct actor_cluster *ac, const char *address)
+{
+    struct request r = ac_make(REQUEST_NAMES, "", NULL);
+    r.credential = bytes_of_text(reader.text);
+    r.address = bytes_of_text(address);
+    r.limit = 10;
+    struct ac_request *names = ac_wait(ac, ac_send(ac, 1, &r));
+    assert_int_equal(names->reply.err, OK);
+    return names->reply.name_count;
+}
+
+/* Only the node that is asked knows from where, and that is enough. */
+static void
+names_are_those_that_may_be_listed_from_there(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(41);
+    assert_int_equal(ac_create(ac, 0, "app/a", "1")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "app/b", "1")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "web", "1")->reply.err, OK);
+    records_put_policy(ac, "readers",
+                       "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"list\"],"
+                       "\"cidrs\":[\"10.0.0.0/8\"]},"
+                       "{\"path\":\"app/b\",\"capabilities\":[\"deny\"],"
+                       "\"cidrs\":[\"10.1.0.0/16\"]},"
+                       "{\"path\":\"web\",\"capabilities\":[\"list\"]}]}");
+    assert_int_equal(count_listed(ac, "10.2.0.1"), 3);
+    assert_int_equal(count_listed(ac, "10.1.0.1"), 2);
+    assert_int_equal(count_listed(ac, "203.0.113.5"), 1);
+    ac_end(ac);
+}
+
 /* Nobody counts uses yet; and what has ended is over. */
 static void
 tokens_that_cannot_be_used(void **state)
@@ -564,6 +597,7 @@ main(void)
         cmocka_unit_test(a_token_renews_itself_and_bears_children),
         cmocka_unit_test(what_changes_counts_at_every_node),
         cmocka_unit_test(names_are_those_that_may_be_listed),
+        cmocka_unit_test(names_are_those_that_may_be_listed_from_there),
         cmocka_unit_test(tokens_that_cannot_be_used),
         cmocka_unit_test(holders_decide_by_themselves),
         cmocka_unit_test(callers_are_identities),
