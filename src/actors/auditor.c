@@ -84,6 +84,7 @@ note(struct auditor *a, const struct step *st, const struct audit_record *record
 {
     char name[AUDIT_NAME_HASH_BYTES];
     struct audit_record timed = *record;
+    size_t before = a->records.size;
     struct cbor_writer w;
 
     timed.time_ms = st->wall_ms;
@@ -100,6 +101,7 @@ note(struct auditor *a, const struct step *st, const struct audit_record *record
     }
     buf_truncate(&a->encoding, 0);
     if (err != OK) {
+        buf_truncate(&a->records, before); /* half a record would end the block there */
         a->full = true;
         metrics_count(st->metrics, METRIC_audit_refused);
         return;

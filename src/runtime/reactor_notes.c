@@ -147,7 +147,11 @@ note_probe(struct reactor *r, const struct audit_record *record)
         if (instant_before(notes->probes[i].since, notes->probes[oldest].since))
             oldest = i;
     }
-    size_t at = notes->probe_count < PROBES_MAX ? notes->probe_count++ : oldest;
+    size_t at = oldest;
+    if (notes->probe_count < PROBES_MAX) {
+        at = notes->probe_count++;
+        notes->probes[at].more = 0; /* whatever it was before has been told of */
+    }
     tell(r, &notes->probes[at]);
     remember(&notes->probes[at], record, reactor_now());
     push(r, record);
