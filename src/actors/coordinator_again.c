@@ -110,6 +110,8 @@ again_compare(struct work *w, const struct version_record *record, struct bytes 
               enum value_encoding encoding)
 {
     const struct request *request = w->job->request;
+    if (!member_may_go_on(w))
+        return;
     /* Deleted and created again since, this version is another's. */
     if (memcmp(record->op_id, w->job->op_id, OP_ID_BYTES) != 0)
         again_answer(w);

@@ -196,6 +196,7 @@ begin_stage(struct work *w, enum create_stage stage)
     wake(w);
 }
 
+/* The values go with the answer: see member_may_go_on(). */
 static void
 answer(struct work *w, enum vault_err err, enum failed_phase phase)
 {
@@ -205,6 +206,8 @@ answer(struct work *w, enum vault_err err, enum failed_phase phase)
                           .items = b->results,
                           .item_count = b->count,
                           .retry_after_ms = err == ERR_BUSY ? 1000 : 0};
+    for (size_t i = 0; i < b->count; i++)
+        b->members[i].request.value = (struct bytes){0};
     job_reply(w, &reply);
 }
 
@@ -538,12 +541,30 @@ reported(struct work *batch)
         wake(batch);
 }
 
+/*
+ * The client's request is borrowed until its batch is answered. A member that is still on its way
+ * then, with votes for another try, say, or with what it wrote before to compare, has neither a
+ * value any more nor anybody who asks for it: it waits until the batch ends it.
+ */
+bool
+member_may_go_on(struct work *w)
+{
+    struct work batch;
+    const struct create_member *m = member_of(w, &batch);
+    if (!m || batch.job->request)
+        return true;
+    w->job->phase = JOB_HELD;
+    return false;
+}
+
 /* The precondition holds, with votes of a majority. True: it may be written now. */
 bool
 member_may_write(struct work *w)
 {
     struct work batch;
     struct create_member *m = member_of(w, &batch);
+    if (!member_may_go_on(w))
+        return false;
     if (!m || m->state >= MEMBER_WRITING)
         return true;
     w->job->phase = JOB_HELD;

@@ -433,6 +433,8 @@ void create_fail(struct work *w, enum vault_err err);
 void create_decided(struct work *w, enum vault_err err, enum batch_decision decision);
 /* Of members, or nothing if the job is none. */
 void member_turn(struct work *w);
+/* False: its batch has been answered, and it is held. Of all other jobs: true. */
+bool member_may_go_on(struct work *w);
 bool member_may_write(struct work *w);
 void member_answered(struct work *w, const struct reply *reply);
 void member_written(struct work *w);

@@ -39,7 +39,7 @@ lines_close(struct coordinator *c)
 static void
 has_turn(struct work *w)
 {
-    if (w->job->role == ROLE_MEMBER)
+    if (w->job->role == ROLE_MEMBER && !w->job->resume_read)
         member_turn(w);
     else if (offer_may_be_made(w))
         offer_make(w);

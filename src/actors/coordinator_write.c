@@ -176,23 +176,6 @@ carry_over(const struct head *before, struct head *next)
     next->metadata = before->metadata;
 }
 
-static enum vault_err
-alter(struct work *w, struct head *next, struct op_result *result)
-{
-    struct job *job = w->job;
-    struct buf memory = {0};
-    carry_over(job->head, next);
-    result->kind = CHANGE_ALTER;
-    alteration_fingerprint(job->request->alteration, result->fingerprint);
-    enum vault_err err =
-        alteration_apply(job->request->alteration,
-                         membership_clock_ms(w->c->membership, w->st->wall_ms), next, &memory);
-    if (err == OK && memory.size > 0)
-        err = arena_copy(&job->round, buf_bytes(&memory), &next->metadata);
-    buf_close(&memory);
-    return err;
-}
-
 /*
  * What a tenant says of its new secrets; of a member of a batch when its mark goes, since a head
  * has either.
@@ -207,6 +190,25 @@ change_take_limits(const struct work *w, struct head *next)
     next->max_versions = PLANTED(versions_limit_ignored) ? 0 : limits.versions_max;
     if (limits.expires_after_s > 0 && !PLANTED(expires_after_ignored))
         next->expires_at_ms = next->changed_at_ms + limits.expires_after_s * 1000;
+}
+
+static enum vault_err
+alter(struct work *w, struct head *next, struct op_result *result)
+{
+    struct job *job = w->job;
+    struct buf memory = {0};
+    carry_over(job->head, next);
+    if (head_is_pending(job->head))
+        change_take_limits(w, next);
+    result->kind = CHANGE_ALTER;
+    alteration_fingerprint(job->request->alteration, result->fingerprint);
+    enum vault_err err =
+        alteration_apply(job->request->alteration,
+                         membership_clock_ms(w->c->membership, w->st->wall_ms), next, &memory);
+    if (err == OK && memory.size > 0)
+        err = arena_copy(&job->round, buf_bytes(&memory), &next->metadata);
+    buf_close(&memory);
+    return err;
 }
 
 static enum vault_err
@@ -230,9 +232,9 @@ fill_head(struct work *w, struct head *next, struct proposal *p)
     } else if (job->kind == REQUEST_UPDATE) {
         carry_over(job->head, next);
         next->version += 1 + job->group_count;
-        head_keep_versions(next);
         if (head_is_pending(job->head))
             change_take_limits(w, next);
+        head_keep_versions(next);
         result.kind = CHANGE_UPDATE;
     } else if (job->kind == REQUEST_ALTER) {
         err = alter(w, next, &result);

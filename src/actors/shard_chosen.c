@@ -322,7 +322,7 @@ static void
 answer_destroyed(struct shard_work *w, const struct head *head, bool scanned, bool later)
 {
     if (head->destroyed == 0 || head_brings_version(head) || w->msg->op == 0 ||
-        (scanned ? w->rows->more : !w->path->clean))
+        (w->rows ? !scanned || w->rows->more : !w->path->clean))
         return;
     answer_erased(w, later ? shard_answer_later(w, MSG_ERASED) : shard_answer_now(w, MSG_ERASED),
                   w->msg->u.chosen.head_id, false);
@@ -384,12 +384,10 @@ set_chosen(struct shard_work *w, enum chosen_plan plan, const struct head *head,
     if (scanned) {
         struct chain_head chain = shard_chain_of_head(head);
         scanned = shard_prune_to_chain(w, &chain, list, &count, &whole) == OK;
-        if (scanned) {
-            path->next_clean = whole && !w->rows->more;
-            path->next_judged = !whole && !w->rows->more;
-            if (path->next_clean)
-                shard_rows_are_pure(path);
-        }
+        path->next_clean = scanned && whole && !w->rows->more;
+        path->next_judged = scanned && !whole && !w->rows->more;
+        if (path->next_clean)
+            shard_rows_are_pure(path);
     }
     uint64_t mask = PLANTED(prune_before_ack) ? all_replicas(w) : written_by(w);
     if (plan != PLAN_TAKE && brings && mask == all_replicas(w))

@@ -212,17 +212,25 @@ set_from(uint64_t set, const struct head_summary *have, uint64_t oldest_version)
     return fall_out < 64 ? set >> fall_out : 0;
 }
 
-/* What an update leaves as it is; a member of a batch comes by the limits of its tenant with it. */
+/* A member of a batch comes by the limits of its tenant with the first change after it. */
+static bool
+has_limits_of(const struct head_summary *have, const struct head *head)
+{
+    return have->pending ||
+           (head->max_versions == have->max_versions && head->expires_at_ms == have->expires_at_ms);
+}
+
+/* What an update leaves as it is. */
 static bool
 updates(const struct head_summary *have, const struct head *head)
 {
-    bool limited = have->pending || (head->max_versions == have->max_versions &&
-                                     head->expires_at_ms == have->expires_at_ms);
     uint64_t oldest = oldest_version_kept(head->version, have->oldest_version, have->max_versions);
+    if (have->pending && head->oldest_version != oldest)
+        oldest = oldest_version_kept(head->version, have->oldest_version, head->max_versions);
     return head->version == have->version + 1 + head_earlier_count(head) &&
            head->oldest_version == oldest &&
            head->soft_deleted == set_from(have->soft_deleted, have, oldest) &&
-           head->destroyed == set_from(have->destroyed, have, oldest) && limited;
+           head->destroyed == set_from(have->destroyed, have, oldest) && has_limits_of(have, head);
 }
 
 /*
@@ -240,7 +248,7 @@ alters(const struct head_summary *have, const struct head *head, enum change_kin
         return false;
     return purpose == CHANGE_ERASE ||
            (head->destroyed == destroyed && (head->soft_deleted & ~deleted) == 0 &&
-            head->max_versions == have->max_versions && head->expires_at_ms == have->expires_at_ms);
+            has_limits_of(have, head));
 }
 
 /* Where the head before it is at hand: nothing is cut off, and nothing made anew, on the way. */

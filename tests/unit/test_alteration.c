@@ -321,6 +321,43 @@ test_destroy(void **state)
     ac_end(ac);
 }
 
+/* The key of that version's own row at that node, whose head is of that version. */
+static void
+key_of_latest(struct actor_cluster *ac, unsigned node, uint64_t version, struct row_key *out)
+{
+    struct head head;
+    struct path_row row;
+    assert_true(ac_path_row(ac, node, "a", &row, &head));
+    assert_int_equal(head.version, version);
+    row_key_version(ROW_VERSION, ac_path("a"), version, head.version_id, out);
+}
+
+/*
+ * Node 2 is away, and another version's row has rotted at node 1, which has not noticed: it cannot
+ * look its rows through, so it may not say that it has erased.
+ */
+static void
+test_destroyed_beside_a_rotten_row(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 3, .seed = 21};
+    struct actor_cluster *ac = ac_new(&options);
+    struct alteration destroy = {.destroy = {{1}, 1}};
+    struct row_key second;
+    assert_int_equal(ac_create(ac, 0, "a", "v1")->reply.err, OK);
+    assert_int_equal(ac_update(ac, 0, "a", "v2")->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    key_of_latest(ac, 1, 2, &second);
+    assert_int_equal(ac_update(ac, 0, "a", "v3")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    ac_crash(ac, 2);
+    ac_put(ac, 1, &second, bytes_of_text(ac_unreadable));
+    struct ac_request *r = alter(ac, 0, &destroy);
+    assert_true(is_bare(ac, 0, 1));
+    assert_true(r->reply.err != OK || r->reply.erased_on < 2 || is_bare(ac, 1, 1));
+    ac_end(ac);
+}
+
 /* Away while it is destroyed, with a share of its own and boxes for nobody. */
 static void
 test_destroyed_while_away(void **state)
@@ -734,6 +771,7 @@ main(void)
         cmocka_unit_test(test_heads_that_make_no_sense),
         cmocka_unit_test(test_delete_and_undelete),
         cmocka_unit_test(test_destroy),
+        cmocka_unit_test(test_destroyed_beside_a_rotten_row),
         cmocka_unit_test(test_destroyed_while_away),
         cmocka_unit_test(test_destroyed_in_escrow),
         cmocka_unit_test(test_destroyed_and_handed_over),

@@ -343,6 +343,86 @@ test_no_majority(void **state)
     ac_end(ac);
 }
 
+/*
+ * What happens to a batch of 40 at node 0: all but the last are held with their votes, then those
+ * from "m12" on are outvoted by creations of node 2 that do not get through.
+ */
+enum { MANY = 40, HUNG = 8, OUTVOTED = 12 };
+struct outvoted {
+    const struct ac_request *batch;
+    bool creations;        /* have been voted for */
+    unsigned written_late; /* WRITEs that left when the client had its answer */
+};
+
+static unsigned
+number_of(const struct msg *msg)
+{
+    struct bytes name = msg_has_path(msg->kind) ? msg->path.name : (struct bytes){0};
+    if (name.size != 3 || name.data[0] != 'm')
+        return MANY;
+    return (unsigned)(name.data[1] - '0') * 10 + (unsigned)(name.data[2] - '0');
+}
+
+static enum ac_verdict
+outvote(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct outvoted *o = context;
+    unsigned number = number_of(msg);
+    bool answered = o->batch && o->batch->done;
+    if (number == MANY)
+        return AC_PASS;
+    if (from == 2 && msg->kind == MSG_WRITE)
+        return AC_DROP;
+    if (from == 0 && msg->kind == MSG_WRITE && number >= OUTVOTED)
+        o->written_late += answered;
+    if (to != 0 || msg->kind != MSG_VOTED)
+        return AC_PASS;
+    if (answered) /* who settles the first few hears nothing, so the others are not settled yet */
+        return from == 2 || number < HUNG ? AC_DROP : AC_PASS;
+    if (!o->creations)
+        return number == MANY - 1 ? AC_DROP : AC_PASS;
+    return number >= OUTVOTED && number < MANY - 1 ? AC_DROP : AC_PASS;
+}
+
+/* The values of a batch are the client's: it may forget them once it has its answer. */
+static void
+test_nothing_is_written_after_the_answer(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 3, .seed = 24, .requests_max = 256};
+    struct actor_cluster *ac = ac_new(&options);
+    struct outvoted o = {0};
+    struct batch_item items[MANY];
+    char names[MANY][4];
+    ac_run_ms(ac, 300);
+    ac->maybe = &ac_votes_only;
+    ac->filter = outvote;
+    ac->filter_context = &o;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "m%02u", i);
+        items[i] =
+            (struct batch_item){.name = bytes_of_text(names[i]), .value = bytes_of_text("x")};
+    }
+    struct ac_request *batch = send_batch(ac, 0, items, MANY, "");
+    o.batch = batch;
+    ac_run_ms(ac, 100);
+    for (unsigned i = OUTVOTED; i < MANY - 1; i++) {
+        struct request create = ac_make(REQUEST_CREATE, names[i], "y");
+        (void)ac_send(ac, 2, &create);
+    }
+    ac_run_ms(ac, 20);
+    o.creations = true; /* the last member asks again, and is held, too */
+    ac_wait(ac, batch);
+    assert_int_equal(batch->reply.err, ERR_NO_QUORUM);
+    ac_run_ms(ac, 3000);
+    assert_int_equal(o.written_late, 0);
+    ac->filter = NULL;
+    ac_run_ms(ac, 5000);
+    assert_int_equal(unsettled(ac), 0);
+    assert_false(has(ac, "m20", "x"));
+    ac_end(ac);
+}
+
 /* ---- one after the other, and at once ---- */
 
 static void
@@ -486,6 +566,7 @@ main(void)
         cmocka_unit_test(test_a_writer_aborts_it_after_the_lease),
         cmocka_unit_test(test_outcome_unknown_without_the_record),
         cmocka_unit_test(test_no_majority),
+        cmocka_unit_test(test_nothing_is_written_after_the_answer),
         cmocka_unit_test(test_same_key),
         cmocka_unit_test(test_same_key_in_between),
         cmocka_unit_test(test_same_key_after_an_abort),

@@ -9,6 +9,7 @@
 
 #include "actor_cluster.h"
 #include "actors/anti_entropy.h"
+#include "proto/alteration.h"
 #include "token_records.h"
 
 static void
@@ -52,6 +53,60 @@ send_batch(struct actor_cluster *ac, unsigned node, const char *const *names, si
     request.items = items;
     request.item_count = count;
     return ac_wait(ac, ac_send(ac, node, &request));
+}
+
+/*
+ * A batch whose coordinator has died before it could take the marks off: what comes next brings the
+ * limits of the tenant with it, whatever that is.
+ */
+static struct actor_cluster *
+batch_left_marked(uint64_t seed)
+{
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
+    struct tenant tenant = {
+        .name = bytes_of_text("default"), .versions_max = 1, .expires_after_s = 3600};
+    static const char *const names[] = {"a", "b"};
+    struct buf value = {0};
+    ac_run_ms(ac, 1000);
+    assert_int_equal(tenant_encode(&tenant, &value), OK);
+    records_put(ac, SYSTEM_TENANT, AUTH_KIND_TENANT, "default", &value);
+    assert_int_equal(send_batch(ac, 0, names, 2)->reply.err, OK);
+    ac_crash(ac, 0);
+    return ac;
+}
+
+static void
+test_alteration_of_a_marked_secret(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = batch_left_marked(30);
+    struct metadata_change owner = {.key = bytes_of_text("owner"), .value = bytes_of_text("me")};
+    struct alteration alteration = {.metadata = &owner, .metadata_count = 1};
+    struct request alter = ac_make(REQUEST_ALTER, "a", NULL);
+    struct path_row row;
+    struct head head;
+    alter.alteration = &alteration;
+    assert_int_equal(ac_wait(ac, ac_send(ac, 1, &alter))->reply.err, OK);
+    ac_run_ms(ac, 1000);
+    assert_true(ac_path_row(ac, 1, "a", &row, &head));
+    assert_int_equal(head.max_versions, 1);
+    assert_in_range(head.expires_at_ms, head.changed_at_ms + 3590000, head.changed_at_ms + 3600000);
+    ac_end(ac);
+}
+
+static void
+test_update_of_a_marked_secret(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = batch_left_marked(31);
+    assert_int_equal(ac_update(ac, 1, "a", "y")->reply.err, OK);
+    assert_int_equal(ac_update(ac, 1, "a", "z")->reply.err, OK);
+    ac_start(ac, 0);
+    ac_run_ms(ac, 10000);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ac_rows(ac, i, ROW_VERSION), 2); /* the last of "a", and "b" */
+    assert_true(ac_reads(ac, 0, "a", "z"));
+    ac_end(ac);
 }
 
 static void
@@ -278,6 +333,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_more_than_the_limit),
+        cmocka_unit_test(test_alteration_of_a_marked_secret),
+        cmocka_unit_test(test_update_of_a_marked_secret),
         cmocka_unit_test(test_deleting_makes_room_at_once),
         cmocka_unit_test(test_batches_count),
         cmocka_unit_test(test_concurrent_creations),
