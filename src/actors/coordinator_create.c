@@ -244,7 +244,8 @@ hold_some(struct work *w)
 
 /*
  * The earliest of the members' errors. `happened`: it is the same for all, so if one has happened
- * and another has not, that one has been forgotten, or the key belongs to another request.
+ * and another has not, that one has been forgotten, or the key belongs to another request; and if
+ * the other could not be asked, nobody can say.
  */
 static enum vault_err
 judge_reports(struct batch_create *b, bool *happened)
@@ -258,8 +259,10 @@ judge_reports(struct batch_create *b, bool *happened)
         count += b->members[i].state == MEMBER_HAPPENED;
     }
     *happened = count > 0;
-    if (count == 0 || count == b->count || (err != OK && err != ERR_ALREADY_EXISTS))
+    if (count == 0 || count == b->count || err == ERR_KEY_REUSED || err == ERR_RESULT_GONE)
         return err;
+    if (err != OK && err != ERR_ALREADY_EXISTS)
+        return ERR_NO_QUORUM;
     err = ERR_RESULT_GONE;
     for (size_t i = 0; i < b->count; i++) {
         const struct create_member *m = &b->members[i];
@@ -403,6 +406,8 @@ create_decided(struct work *w, enum vault_err err, enum batch_decision decision)
     b->decision = decision;
     if (decision == BATCH_COMMITTED)
         answer(w, OK, PHASE_NONE);
+    else if (w->job->keyed && b->unknown) /* another attempt under the key, not this one */
+        answer(w, ERR_NO_QUORUM, PHASE_WRITING);
     else
         answer(w, reason_of_abort(b), PHASE_VOTING);
     begin_stage(w, STAGE_SETTLING);
@@ -502,8 +507,7 @@ create_deadline(struct work *w)
     bool contended = false;
     for (size_t i = 0; i < b->count; i++) {
         const struct job *member = b->members[i].job;
-        b->unknown = b->unknown || b->members[i].state == MEMBER_HAPPENED ||
-                     (member && member->role == ROLE_MEMBER && member->comparing);
+        b->unknown = b->unknown || (member && member->role == ROLE_MEMBER && member->comparing);
         contended =
             contended || (member && member->contended) || b->members[i].state == MEMBER_QUEUED;
     }
@@ -588,7 +592,7 @@ member_answered(struct work *w, const struct reply *reply)
     b->results[w->job->part].version = reply->version;
     b->results[w->job->part].valid_from_ms = reply->valid_from_ms;
     m->state = reply->err == OK ? MEMBER_HAPPENED : MEMBER_FAILED;
-    b->unknown = b->unknown || reply->phase == PHASE_WRITING;
+    b->unknown = b->unknown || reply->phase == PHASE_WRITING || reply->err == OK;
     if (reply->err != OK && b->failed++ == 0)
         b->failed_at = w->st->now;
     if (b->stage == STAGE_HOLDING) {

@@ -484,6 +484,37 @@ test_same_key_in_between(void **state)
     ac_end(ac);
 }
 
+static enum ac_verdict
+no_votes_for_1_on_b(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    (void)context;
+    bool b = msg_has_path(msg->kind) && bytes_equal(msg->path.name, bytes_of_text("b"));
+    return b && msg->kind == MSG_VOTED && to == 1 && from != 1 ? AC_DROP : AC_PASS;
+}
+
+/* One member has happened, and of the other nobody tells: not that nothing has. */
+static void
+test_same_key_half_known(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = ac_cluster_of(3, 33);
+    assert_int_equal(ac_wait(ac, send_batch(ac, 0, two, 2, "key"))->reply.err, OK);
+    ac_run_ms(ac, 2000);
+    ac->filter = no_votes_for_1_on_b;
+    struct ac_request *again = send_batch(ac, 1, two, 2, "key");
+    ac_run_ms(ac, 100);
+    for (unsigned i = 0; i < 3; i++) { /* the caller's credential is taken away */
+        struct membership *ms = (struct membership *)node_membership(ac->nodes[i].node);
+        memset(((struct cluster *)ms->cluster)->admin_token_hash, 0, HASH_BYTES);
+        ms->records->admin.known = false;
+    }
+    ac->filter = NULL;
+    ac_wait(ac, again);
+    assert_int_equal(again->reply.err, ERR_NO_QUORUM);
+    assert_int_equal(again->reply.phase, PHASE_WRITING);
+    ac_end(ac);
+}
+
 /* An aborted attempt under a key has not happened. */
 static void
 test_same_key_after_an_abort(void **state)
@@ -569,6 +600,7 @@ main(void)
         cmocka_unit_test(test_nothing_is_written_after_the_answer),
         cmocka_unit_test(test_same_key),
         cmocka_unit_test(test_same_key_in_between),
+        cmocka_unit_test(test_same_key_half_known),
         cmocka_unit_test(test_same_key_after_an_abort),
         cmocka_unit_test(test_overlapping),
     };
