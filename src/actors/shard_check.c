@@ -406,7 +406,11 @@ is_whole(const struct shard_work *w)
     return check->record_good && check->dealing_good && check->share_good;
 }
 
-/* What should have gone when the head became known; but for a row that has rotten since, it has. */
+/*
+ * What should have gone when the head became known; but for a row that has rotten since, it has. The
+ * row of the boxes has just been loaded: whoever dropped what the version's own row tells of did not
+ * find it, if that had rotted.
+ */
 static void
 clear_destroyed(struct shard_work *w)
 {
@@ -414,7 +418,7 @@ clear_destroyed(struct shard_work *w)
     struct loaded_row bare;
     if (!is_destroyed(w, check->version) || PLANTED(destroy_comes_back) || !check->record_good ||
         (check->value.share.size == 0 && !check->dealing_good && !check->dealing_rotten &&
-         check->value.dealing.size == 0))
+         check->value.dealing.size == 0 && !is_there(w)))
         return;
     if ((check->value.share.size > 0 || check->value.dealing.size > 0) &&
         shard_version_row(w, check->version, check->version_id, check->value.record,

@@ -321,6 +321,33 @@ test_destroy(void **state)
     ac_end(ac);
 }
 
+/* Boxes that were kept for somebody, and that nothing told of when the version was destroyed. */
+static void
+test_boxes_of_a_destroyed_version_go(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with_versions(3, 22, 1);
+    struct alteration destroy = {.destroy = {{1}, 1}};
+    const struct bytes boxes[3] = {{0}, {0}, bytes_of_text("a box")};
+    struct path_row row;
+    struct head head;
+    struct row_key key;
+    struct buf encoded = {0};
+    struct bytes found;
+    assert_true(ac_path_row(ac, 1, "a", &row, &head));
+    row_key_version(ROW_BOXES, ac_path("a"), 1, head.version_id, &key);
+    assert_int_equal(ac_update(ac, 0, "a", "v2")->reply.err, OK);
+    assert_int_equal(alter(ac, 0, &destroy)->reply.err, OK);
+    ac_run_ms(ac, 2000);
+    assert_int_equal(bytes_list_encode(boxes, 3, &encoded), OK);
+    ac_put(ac, 1, &key, buf_bytes(&encoded));
+    buf_close(&encoded);
+    ac_run_ms(ac, 60000); /* the scrubber passes by */
+    assert_true(is_bare(ac, 1, 1));
+    assert_false(ac_get(ac, 1, &key, &found));
+    ac_end(ac);
+}
+
 /* The key of that version's own row at that node, whose head is of that version. */
 static void
 key_of_latest(struct actor_cluster *ac, unsigned node, uint64_t version, struct row_key *out)
@@ -771,6 +798,7 @@ main(void)
         cmocka_unit_test(test_heads_that_make_no_sense),
         cmocka_unit_test(test_delete_and_undelete),
         cmocka_unit_test(test_destroy),
+        cmocka_unit_test(test_boxes_of_a_destroyed_version_go),
         cmocka_unit_test(test_destroyed_beside_a_rotten_row),
         cmocka_unit_test(test_destroyed_while_away),
         cmocka_unit_test(test_destroyed_in_escrow),
