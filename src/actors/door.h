@@ -11,7 +11,8 @@
  * A credential that is not valid is slow to be tried again, from anywhere, whether or not there is
  * anything like it; so who waits is not told whether it is valid by now. An address from which many
  * come waits, too, but for credentials that are valid: there may be others behind it. (Nothing that
- * can be guessed is a credential.) A login waits in both ways, since it is expensive.
+ * can be guessed is a credential.) To see that a signed token is not valid takes a verification,
+ * whoever signed it: so of these such an address may present a limited number. A login waits in both ways, since it is expensive.
  */
 #ifndef OSTRAKA_ACTORS_DOOR_H
 #define OSTRAKA_ACTORS_DOOR_H
@@ -20,7 +21,10 @@
 #include "actors/membership.h"
 #include "auth/limiter.h"
 
-enum { DOOR_ENTRIES = 32 * 1024 }; /* keys that are remembered: 1.5 MiB */
+enum {
+    DOOR_ENTRIES = 32 * 1024,    /* keys that are remembered: 1.5 MiB */
+    DOOR_SIGNATURES_PER_S = 100, /* signed tokens that an address may present while it waits */
+};
 
 /* 0: no limit. A second's worth may come at once. */
 struct door_limits {

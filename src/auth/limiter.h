@@ -21,6 +21,7 @@ enum limit_kind {
     LIMIT_LOGIN_ADDRESS, /* failed logins; used by limiter_login_* alone */
     LIMIT_LOGIN_NAME,
     LIMIT_CONNECTION, /* of an address */
+    LIMIT_SIGNATURE,  /* of an address that waits */
 };
 
 enum {

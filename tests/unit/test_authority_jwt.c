@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "actors/authority.h"
+#include "actors/door.h"
 #include "auth/issuer.h"
 #include "auth/login.h"
 #include "crypto/base64.h"
@@ -329,6 +330,52 @@ a_login_makes_what_it_says_and_nothing_else(void **state)
     ac_end(ac);
 }
 
+static enum vault_err
+enter(struct door *door, const struct step *st, const char *credential)
+{
+    const struct door_caller caller = {.address = bytes_of_text("10.0.0.1"),
+                                       .tenant = bytes_of_text("default"),
+                                       .credential = bytes_of_text(credential)};
+    unsigned retry_ms;
+    return door_enter(door, st, &caller, &retry_ms);
+}
+
+/* Valid ones may come from an address that waits; but so many are looked at, and no more. */
+static void
+forged_ones_are_not_all_verified(void **state)
+{
+    struct key_pair pair = key_pair_of(1), strange = key_pair_of(2);
+    struct actor_cluster *ac = cluster_of(70, &pair);
+    struct door_limits limits = {.slow_failures = true};
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    struct step st = {.now = ac_monotonic(ac), .wall_ms = ac_wall_ms(ac, 1), .metrics = metrics};
+    struct rng_seeded seeded;
+    struct rng rng;
+    struct door door;
+    char good[TEXT_BYTES], text[TEXT_BYTES], subject[16];
+    (void)state;
+    assert_non_null(metrics);
+    make(&pair, "vault", "anna", "reader", 0, 600, good);
+    rng_seeded_init(&seeded, 1, &rng);
+    assert_int_equal(door_init(&door, &limits, node_membership(ac->nodes[1].node), &rng), OK);
+    for (unsigned i = 0; i < 2 * LOGIN_FREE_ADDRESS; i++) {
+        snprintf(text, sizeof(text), "nonsense-%u", i);
+        door_failed(&door, st.now, bytes_of_text(text), bytes_of_text("10.0.0.1"));
+    }
+    for (unsigned i = 1; i < DOOR_SIGNATURES_PER_S; i++) {
+        snprintf(subject, sizeof(subject), "anna-%u", i);
+        make(&strange, "vault", subject, "reader", 0, 600, text);
+        assert_int_equal(enter(&door, &st, text), ERR_RATE_LIMITED);
+    }
+    assert_int_equal(enter(&door, &st, good), OK);
+    assert_int_equal(enter(&door, &st, good), ERR_RATE_LIMITED);
+    st.now = instant_add(st.now, duration_ms(20));
+    assert_int_equal(enter(&door, &st, good), OK);
+    door_close(&door);
+    free(metrics);
+    ac_end(ac);
+}
+
 /* A token that was good under one record is not remembered for another. */
 static void
 what_is_remembered(void **state)
@@ -361,6 +408,7 @@ main(void)
         cmocka_unit_test(issuers_are_trusted_by_their_tenants),
         cmocka_unit_test(callers_are_subjects),
         cmocka_unit_test(a_login_makes_what_it_says_and_nothing_else),
+        cmocka_unit_test(forged_ones_are_not_all_verified),
         cmocka_unit_test(what_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
