@@ -127,7 +127,7 @@ void auth_decide(const struct auth_records *view, struct bytes credential,
  */
 struct auth_listing {
     struct policy_question known; /* but for name and operation */
-    size_t set_count; /* each must allow */
+    size_t set_count;             /* each must allow */
     struct auth_listing_set {
         size_t count;
         struct bytes policies[AUTH_POLICIES_MAX]; /* borrowed from records, as are their indexes */
