@@ -522,8 +522,17 @@ store_start_open(struct store_start *s, const uint8_t storage_key[static KEY_BYT
 enum vault_err
 store_start_shares_lost(struct store_start *s)
 {
-    if (s->is_new || s->finding != STORE_INTACT || !others_hold_it(s))
+    bool has_served = !s->is_new && s->row.boot > 0; /* else a first start was interrupted */
+    if (!has_served || s->finding != STORE_INTACT)
         return OK;
+    if (!others_hold_it(s)) {
+        snprintf(s->why, s->why_size,
+                 "the keys in %s that this node's shares lie under are missing or damaged, and "
+                 "there is no other node to recover from; nothing was changed: put a copy of that "
+                 "file back",
+                 s->config->node.bucket_keys);
+        return ERR_CONFIG;
+    }
     s->finding = STORE_BEHIND;
     return birth_set(s, BIRTH_BEHIND);
 }

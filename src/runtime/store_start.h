@@ -74,7 +74,7 @@ MUST_CHECK enum vault_err store_start_open(struct store_start *s,
 /*
  * Own shares of before cannot be read any more, or have to be made up for: the store counts as one
  * that is behind. To be called between store_start_open and the making of the node. Errors: ERR_IO,
- * ERR_DISK_FULL.
+ * ERR_DISK_FULL; ERR_CONFIG there is nobody to make up for them, and nothing was changed.
  */
 MUST_CHECK enum vault_err store_start_shares_lost(struct store_start *s);
 

@@ -632,6 +632,22 @@ class Alone(unittest.TestCase):
         self.cluster.start(1, wait=True)
         self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/first")[0], 200)
 
+    def test_without_bucket_keys(self):
+        self.cluster.stop(1)
+        keys = os.path.join(self.node, "bucket.keys")
+        shutil.copy(keys, keys + ".copy")
+        flip(keys, 500)
+        with open(keys, "rb") as file:
+            damaged = file.read()
+        self.refused("bucket.keys", "no other node to recover from", "put a copy")
+        with open(keys, "rb") as file:
+            self.assertEqual(file.read(), damaged)
+        os.remove(keys)
+        self.refused("bucket.keys", "no other node to recover from", "put a copy")
+        os.rename(keys + ".copy", keys)
+        self.cluster.start(1, wait=True)
+        self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/first")[0], 200)
+
     def test_older_copy_only_when_told(self):
         self.cluster.stop(1)
         copy = self.data + ".copy"
