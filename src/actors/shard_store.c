@@ -280,11 +280,11 @@ shard_store_drop(struct shard_store *s, struct path of, struct ballot accepted)
     if (s->node.incarnation == 0 || ballot_ms(accepted) > s->node.horizon_ms ||
         shard_store_in_doubt(s, of) || (path && (!path_is_quiet(path) || path->corrupt)))
         return false;
-    if (path) {
+    if (path && path->stage != SHARD_NEW) {
         forget_row(s, path);
         path->swept = false;
     } else if (!PLANTED(sweep_forgets_promise)) {
-        shard_store_raise_floor(s, accepted);
+        shard_store_raise_floor(s, accepted); /* no row is at hand that would tell of it */
     }
     return true;
 }

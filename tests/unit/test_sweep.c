@@ -496,14 +496,17 @@ ask_for_vote(struct actor_cluster *ac, const struct test_token *token, struct ba
     ac_run_ms(ac, 50);
 }
 
-/* Whether the path is in memory when its row goes, or not, or the node has been restarted. */
+/*
+ * Whether the path is in memory when its row goes, or not, or the node has been restarted, or there
+ * is an entry of the path whose row could not be read.
+ */
 static void
 what_was_promised_stays_so(void **state)
 {
     (void)state;
-    for (unsigned way = 0; way < 3; way++) {
+    for (unsigned way = 0; way < 4; way++) {
         struct ac_options options = {.nodes = 3, .seed = 40 + way, .sweep_slack_ms = SLACK_MS};
-        options.paths_max = way == 1 ? 8 : 0;
+        options.paths_max = way == 1 || way == 3 ? 8 : 0;
         struct actor_cluster *ac = ac_new(&options);
         struct test_token token;
         struct votes votes = {0};
@@ -516,10 +519,17 @@ what_was_promised_stays_so(void **state)
         ac_run_ms(ac, 200);
         ac->filter = count_votes;
         ac->filter_context = &votes;
-        for (unsigned i = 0; way == 1 && i < 20; i++) { /* the table of paths is full of others */
+        for (unsigned i = 0; options.paths_max > 0 && i < 20;
+             i++) { /* the table of paths is full of others */
             char name[8];
             snprintf(name, sizeof(name), "s%u", i);
             assert_int_equal(ac_create(ac, 0, name, "x")->reply.err, OK);
+        }
+        if (way == 3) {
+            ac->nodes[0].reads_fail = true;
+            ask_for_vote(ac, &token, kept.highest, &votes);
+            ac->nodes[0].reads_fail = false;
+            votes = (struct votes){0};
         }
         run_until_swept(ac, 1);
         if (way == 2) {
