@@ -218,6 +218,7 @@ take_value(struct batch *b, struct job *part, const struct reply *reply)
                                    .valid_from_ms = reply->valid_from_ms,
                                    .valid_to_ms = reply->valid_to_ms,
                                    .encoding = reply->encoding};
+    memcpy(result->incarnation, reply->incarnation, INCARNATION_BYTES);
     if (reply->err == OK)
         result->err = keep_value(b, part->parent, reply, result);
     memcpy(b->parts[part->part].head_id, head_answered(part), ID_BYTES);

@@ -379,6 +379,7 @@ answer_value(struct work *w, const struct gathered *g)
                           .value = value.value,
                           .stale = job->request->stale,
                           .encoding = encoding};
+    memcpy(reply.incarnation, g->record.incarnation, INCARNATION_BYTES);
     job_reply(w, &reply);
     job_end(w);
     return true;

@@ -362,6 +362,9 @@ precondition(const struct job *job)
         return ERR_NOT_FOUND;
     if (job->request->has_expected_version && job->request->expected_version != job->head->version)
         return ERR_VERSION_MISMATCH;
+    if (job->request->has_expected_incarnation &&
+        memcmp(job->request->expected_incarnation, job->head->incarnation, INCARNATION_BYTES) != 0)
+        return ERR_VERSION_MISMATCH;
     return OK;
 }
 

@@ -9,6 +9,7 @@
 #include "audit/query.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "crypto/dealing.h"
 
 struct env_plan;   /* env/env_plan.h */
 struct alteration; /* proto/alteration.h */
@@ -128,6 +129,9 @@ struct request {
     enum value_encoding encoding; /* CREATE, UPDATE */
     bool has_expected_version;    /* UPDATE, DELETE, ALTER */
     uint64_t expected_version;
+    /* DELETE of a move: and this secret, not one that was created since and counts from 1 again. */
+    bool has_expected_incarnation;
+    uint8_t expected_incarnation[INCARNATION_BYTES];
     uint64_t version; /* READ: 0 is the latest */
     bool has_at;      /* READ at a time; BATCH: all that name no version, as they were then */
     uint64_t at_ms;
@@ -195,6 +199,7 @@ struct item_result {
     uint64_t valid_to_ms; /* 0 when it is the current version */
     struct bytes value;
     enum value_encoding encoding;
+    uint8_t incarnation[INCARNATION_BYTES]; /* of the secret that the value was read of */
 };
 
 /* Views are borrowed from the step that made the reply: rendered before it ends. */
@@ -222,7 +227,8 @@ struct reply {
     struct bytes names_next;          /* NAMES: has_next: there may be more after this one */
     const struct record_row *records; /* RECORD_LIST, by key */
     size_t record_count;
-    struct secret_metadata metadata; /* METADATA; `version` is the latest */
+    struct secret_metadata metadata;        /* METADATA; `version` is the latest */
+    uint8_t incarnation[INCARNATION_BYTES]; /* READ: of the secret */
 };
 
 /*

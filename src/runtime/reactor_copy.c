@@ -1,9 +1,12 @@
 /*
  * Copies and moves. The names below a prefix are listed, their values read at one moment, and all
  * copies created by one batch: all of them or none. A move then deletes the sources, one after the
- * other, each only if it is still the version that was copied. What is left when that breaks off
- * are all copies and some of the sources; the same request under the same Idempotency-Key goes on.
+ * other, each only if it is still the version, and the secret, that was copied. What is left when
+ * that breaks off are all copies and some of the sources; the same request under the same
+ * Idempotency-Key goes on.
  */
+#include <string.h>
+
 #include "api/copy_body.h"
 #include "runtime/reactor_internal.h"
 
@@ -18,7 +21,8 @@ struct copy_exchange {
     struct request step; /* under way */
     struct batch_item items[BATCH_ITEMS_MAX];
     struct bytes sources[BATCH_ITEMS_MAX];
-    uint64_t versions[BATCH_ITEMS_MAX]; /* that were read */
+    uint64_t versions[BATCH_ITEMS_MAX]; /* that were read, and of which secrets */
+    uint8_t incarnations[BATCH_ITEMS_MAX][INCARNATION_BYTES];
     size_t count, deleted;
 };
 
@@ -161,6 +165,8 @@ deletion_of(const struct pending *p, size_t source)
     step.name = p->copy->sources[source];
     step.has_expected_version = true;
     step.expected_version = p->copy->versions[source];
+    step.has_expected_incarnation = true;
+    memcpy(step.expected_incarnation, p->copy->incarnations[source], INCARNATION_BYTES);
     return step;
 }
 
@@ -185,6 +191,7 @@ take_values(struct reactor *r, struct pending *p, const struct reply *reply)
     for (size_t i = 0; i < c->count && err == OK; i++) {
         const struct item_result *read = &reply->items[i];
         c->versions[i] = read->version;
+        memcpy(c->incarnations[i], read->incarnation, INCARNATION_BYTES);
         c->items[i] = (struct batch_item){.encoding = read->encoding};
         err = arena_copy(arena, read->value, &c->items[i].value);
         if (err == OK)

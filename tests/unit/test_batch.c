@@ -57,6 +57,36 @@ test_values_in_order(void **state)
     ac_end(ac);
 }
 
+static enum vault_err
+delete_read(struct actor_cluster *ac, const struct item_result *read)
+{
+    struct request r = ac_make(REQUEST_DELETE, "a", NULL);
+    r.has_expected_version = r.has_expected_incarnation = true;
+    r.expected_version = read->version;
+    memcpy(r.expected_incarnation, read->incarnation, INCARNATION_BYTES);
+    return ac_wait(ac, ac_send(ac, 1, &r))->reply.err;
+}
+
+/* A move deletes what it has read: not another secret of that name, which is of version 1 as well. */
+static void
+test_deletion_of_what_was_read(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = ac_cluster_of(3, 9);
+    const struct batch_item item = {.name = bytes_of_text("a")};
+    ac_create(ac, 0, "a", "one");
+    struct item_result first = read_all(ac, 1, &item, 1)->reply.items[0];
+    assert_int_equal(ac_delete(ac, 0, "a")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 2, "a", "another")->reply.err, OK);
+    struct item_result second = read_all(ac, 1, &item, 1)->reply.items[0];
+    assert_int_equal(first.version, second.version);
+    assert_int_equal(delete_read(ac, &first), ERR_VERSION_MISMATCH);
+    assert_true(ac_reads(ac, 0, "a", "another"));
+    assert_int_equal(delete_read(ac, &second), OK);
+    assert_int_equal(ac_read(ac, 0, "a")->reply.err, ERR_NOT_FOUND);
+    ac_end(ac);
+}
+
 static void
 test_all_or_nothing(void **state)
 {
@@ -238,6 +268,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deletion_of_what_was_read),
         cmocka_unit_test(test_values_in_order),
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_at_a_time),
