@@ -306,8 +306,8 @@ test_unknown_to_the_last_helper(void **state)
     struct replicas replicas;
     char name[8] = "a";
     ac_run_ms(ac, 1000);
-    for (char c = 'a'; c <= 'z'; c++) {
-        name[0] = c;
+    for (int c = 'a'; c <= 'z'; c++) {
+        name[0] = (char)c;
         membership_replicas(node_membership(ac->nodes[0].node), ac_path(name), &replicas);
         if (replicas_index(&replicas, 0) >= 0 && replicas_index(&replicas, 5) < 0)
             break;
