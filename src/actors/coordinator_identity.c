@@ -228,7 +228,10 @@ identity_answer(struct work *w, const struct head *head)
     job_end(w);
 }
 
-/* Of the records here: they are as new as a majority's were within the lease. */
+/*
+ * Of the records here: they are as new as a majority's were within the lease. With `every_node` no
+ * node has any besides.
+ */
 void
 identity_list(struct work *w)
 {
@@ -246,6 +249,10 @@ identity_list(struct work *w)
     }
     if (!lease_is_valid(ms, w->st->now)) {
         job_fail(w, ERR_NOT_READY);
+        return;
+    }
+    if (request->every_node && !lease_covers_all(ms, w->st->now)) {
+        job_fail(w, membership_all_connected(ms) ? ERR_NOT_READY : ERR_NO_QUORUM);
         return;
     }
     reply.record_count =

@@ -2,6 +2,10 @@
  * Listing the names of secrets: docs/protocol.md, "Listing". A list is a job that has no path of
  * its own. In each round all nodes are asked for the page after the names that are settled; what
  * their answers leave open about a name is found out by a job that reads its head.
+ *
+ * With `every_node` no node's answer may be missing, and a name that is open in them but not there
+ * for a read is no absent one either: a node has accepted a head that the read did not hear of, and
+ * that may be finished later.
  */
 #include <assert.h>
 #include <string.h>
@@ -140,6 +144,10 @@ names_start(struct work *w)
         job_fail(w, n ? ERR_BAD_PARAMETER : ERR_NOMEM);
         return;
     }
+    if (job->request->every_node && !membership_all_connected(w->c->membership)) {
+        job_fail(w, ERR_NO_QUORUM);
+        return;
+    }
     memset(n, 0, sizeof(*n));
     n->found = arena_alloc(&job->arena, job->request->limit * sizeof(*n->found));
     if (!n->found) {
@@ -171,6 +179,8 @@ static unsigned
 enough(const struct work *w)
 {
     const struct cluster *cluster = w->c->membership->cluster;
+    if (w->job->request->every_node)
+        return cluster->node_count;
     return cluster->node_count - cluster_majority(cluster) + 1 - PLANTED(list_without_quorum);
 }
 
@@ -348,10 +358,10 @@ names_part_answered(struct work *w, const struct reply *reply)
     n->under_way--;
     if (reply->err == OK)
         part->verdict = NAME_THERE;
-    else if (reply->err == ERR_NOT_FOUND)
+    else if (reply->err == ERR_NOT_FOUND && !list.job->request->every_node)
         part->verdict = NAME_ABSENT;
     else if (n->err == OK)
-        n->err = reply->err;
+        n->err = reply->err == ERR_NOT_FOUND ? ERR_NOT_READY : reply->err;
     job_timer(&list, duration_ms(0));
 }
 

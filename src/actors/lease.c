@@ -117,6 +117,29 @@ lease_is_valid(const struct membership *ms, struct instant now)
     return basis != 0 && now.ns < basis + duration_ms(IDENTITY_LEASE_MS).ns;
 }
 
+/* Here nothing is on its way to being chosen. */
+static bool
+is_settled(const struct auth_view *view)
+{
+    bool settled = true;
+    for (unsigned i = 0; i < RECORD_GROUPS; i++)
+        settled = settled && view->groups[i].unsettled == 0;
+    return settled;
+}
+
+bool
+lease_covers_all(const struct membership *ms, struct instant now)
+{
+    if (!is_ready(ms) || !is_settled(ms->records))
+        return false;
+    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
+        uint64_t basis = ms->lease[i].basis_ns;
+        if (i != ms->self && (basis == 0 || now.ns >= basis + duration_ms(IDENTITY_LEASE_MS).ns))
+            return false;
+    }
+    return true;
+}
+
 bool
 lease_is_behind(const struct membership *ms, uint8_t peer, struct instant now)
 {

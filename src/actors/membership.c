@@ -90,6 +90,15 @@ membership_learn(struct membership *membership, const struct replicas *replicas,
     return newer;
 }
 
+bool
+membership_all_connected(const struct membership *ms)
+{
+    bool all = true;
+    for (unsigned i = 0; i < ms->cluster->node_count; i++)
+        all = all && ms->members[i].connected;
+    return all;
+}
+
 static int
 by_offset(const void *a, const void *b)
 {

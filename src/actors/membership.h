@@ -134,6 +134,7 @@ bool membership_is_outdated(const struct membership *membership, const struct re
 bool membership_learn(struct membership *membership, const struct replicas *replicas,
                       const struct incarnations *list);
 
+bool membership_all_connected(const struct membership *ms);
 /*
  * The time by the clock in the middle of this node's and those of all connected nodes (of two, the
  * later), as far as their last heartbeats tell: what does not depend on one clock being right.

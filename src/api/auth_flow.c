@@ -130,6 +130,19 @@ flow_ask_list(struct auth_flow *flow, struct bytes tenant, enum auth_kind of, st
 }
 
 void
+flow_ask_every_node(struct auth_flow *flow)
+{
+    flow->step.every_node = true;
+    flow->takes_errors = true;
+}
+
+bool
+flow_lacks_nodes(const struct reply *reply)
+{
+    return reply->err == ERR_NO_QUORUM || reply->err == ERR_NOT_READY;
+}
+
+void
 flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_version)
 {
     flow->step.value = value;

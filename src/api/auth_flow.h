@@ -103,6 +103,12 @@ enum flow_turn flow_ask_record(struct auth_flow *flow, enum request_kind kind, s
 /* Records of that kind after that key, up to the limit of the caller's request. */
 enum flow_turn flow_ask_list(struct auth_flow *flow, struct bytes tenant, enum auth_kind of,
                              struct bytes after, flow_next *next);
+/*
+ * Of a list that was asked for: of what every node has (request.h). `next` sees the reply of one
+ * that says no; flow_lacks_nodes() is true of it when some node has yet to say what it has.
+ */
+void flow_ask_every_node(struct auth_flow *flow);
+bool flow_lacks_nodes(const struct reply *reply);
 /* Sets what a PUT needs. */
 void flow_put_value(struct auth_flow *flow, struct bytes value, uint64_t expected_version);
 

@@ -4,8 +4,12 @@
  * First the tenant's record is marked. From the answer to that on it is for every node as if the
  * tenant were not there, so nothing is created in it any more; but operators may delete what is
  * left. Then its secrets are deleted, as any secret is, its records, and the tokens of its
- * identities; the tenant's own record goes last. Whatever was voted for before the mark has come, or
- * never will, when PURGE_QUIET_MS are over: only a call that began after that ends the purge.
+ * identities; the tenant's own record goes last.
+ *
+ * Whatever was voted for before the mark has been written, or never will be, when PURGE_QUIET_MS are
+ * over. But what was written by one node that was cut off since is seen by nobody, and would be
+ * finished when that is back: in a tenant of that name that was made anew, if there were one. So
+ * only a call that began after that time, and was told by every node what it has, ends the purge.
  *
  * A call deletes for PURGE_MS and answers 202 if something may be left; the next one goes on with
  * what it finds. So a purge that broke off leaves a tenant that is marked, and is begun again in
@@ -35,7 +39,8 @@ struct purge {
     uint64_t version; /* of its record */
     uint64_t began_ms;
     unsigned steps;
-    bool in_secrets; /* else in records of kinds[kind] */
+    bool lacks_nodes; /* some node has yet to say what it has: this call does not end it */
+    bool in_secrets;  /* else in records of kinds[kind] */
     unsigned kind;
     /* The page that is being deleted. */
     struct bytes keys[PAGE_MAX];
@@ -47,6 +52,7 @@ struct purge {
 
 static enum flow_turn go_on(struct auth_flow *flow);
 static enum flow_turn look(struct auth_flow *flow, const struct reply *reply);
+static enum flow_turn ask_page(struct auth_flow *flow);
 
 /* ---- how a call ends ---- */
 
@@ -64,6 +70,8 @@ answer_unfinished(struct auth_flow *flow)
     json_out_u64(&out, purge->secrets);
     json_out_key(&out, "records");
     json_out_u64(&out, purge->records);
+    json_out_key(&out, "waiting_for_nodes");
+    json_out_bool(&out, purge->lacks_nodes);
     json_out_close(&out, '}');
     return flow_answer(flow, 202, out.err);
 }
@@ -78,13 +86,19 @@ on_gone(struct auth_flow *flow, const struct reply *reply)
     return flow_answer_key(flow, "name");
 }
 
+static bool
+is_quiet(const struct purge *purge)
+{
+    return purge->began_ms >= purge->tenant.purging_ms + PURGE_QUIET_MS;
+}
+
 static enum flow_turn
 end(struct auth_flow *flow)
 {
     const struct purge *purge = flow->state;
     enum flow_turn turn;
 
-    if (purge->began_ms < purge->tenant.purging_ms + PURGE_QUIET_MS)
+    if (!is_quiet(purge) || purge->lacks_nodes)
         return answer_unfinished(flow);
     turn = flow_ask_record(flow, REQUEST_RECORD_DELETE, flow_system_tenant(), AUTH_KIND_TENANT,
                            flow->request->name, on_gone);
@@ -139,12 +153,19 @@ take_names(struct auth_flow *flow, struct purge *purge, const struct reply *repl
                                     : err;
 }
 
+/* What can be seen without some node is deleted all the same. */
 static enum flow_turn
 on_page(struct auth_flow *flow, const struct reply *reply)
 {
     struct purge *purge = flow->state;
     enum vault_err err;
 
+    if (flow->step.every_node && flow_lacks_nodes(reply)) {
+        purge->lacks_nodes = true;
+        return ask_page(flow);
+    }
+    if (reply->err != OK)
+        return flow_fail(flow, reply);
     purge->count = purge->next = 0;
     err = purge->in_secrets ? take_names(flow, purge, reply) : take_records(flow, purge, reply);
     return err == OK ? go_on(flow) : flow_refuse(flow, err, NULL);
@@ -169,6 +190,9 @@ ask_page(struct auth_flow *flow)
                              kinds[purge->kind], after, on_page);
     }
     flow->step.limit = purge->in_secrets ? PURGE_NAMES : PAGE_MAX;
+    flow->takes_errors = true;
+    if (is_quiet(purge) && !purge->lacks_nodes)
+        flow_ask_every_node(flow);
     return turn;
 }
 

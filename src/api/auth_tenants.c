@@ -3,9 +3,9 @@
  *
  * "default" is there without a record, until its limits are changed, and cannot be deleted.
  *
- * A deletion looks first whether anything is left in the tenant, deletes the record, from when on
- * nobody is served there, and looks for secrets again: what was created in between brings the
- * record back.
+ * A deletion looks first whether anything is left in the tenant, at every node (auth_purge.c says
+ * why), deletes the record, from when on nobody is served there, and looks for secrets again: what
+ * was created in between brings the record back.
  */
 #include <string.h>
 
@@ -249,18 +249,40 @@ on_deleted(struct auth_flow *flow, const struct reply *reply)
 }
 
 static enum flow_turn
+refuse_left(struct auth_flow *flow, const struct reply *reply)
+{
+    if (flow_lacks_nodes(reply))
+        return flow_refuse(
+            flow, reply->err,
+            "a node has yet to say that it has nothing of this tenant, or to hear of "
+            "a change: nothing was deleted");
+    return flow_fail(flow, reply);
+}
+
+static enum flow_turn
+ask_names_of_all(struct auth_flow *flow, flow_next *next)
+{
+    enum flow_turn turn = ask_names(flow, next);
+
+    flow_ask_every_node(flow);
+    return turn;
+}
+
+static enum flow_turn
 on_secrets(struct auth_flow *flow, const struct reply *reply)
 {
     const struct tenant_deletion *deletion = flow->state;
     struct bytes after;
     enum flow_turn turn;
 
+    if (reply->err != OK)
+        return refuse_left(flow, reply);
     if (reply->name_count > 0)
         return refuse_not_empty(flow);
     if (reply->has_next) {
         if (arena_copy(flow->arena, reply->names_next, &after) != OK)
             return flow_refuse(flow, ERR_NOMEM, NULL);
-        turn = ask_names(flow, on_secrets);
+        turn = ask_names_of_all(flow, on_secrets);
         flow->step.names_after = after;
         return turn;
     }
@@ -276,13 +298,18 @@ on_records(struct auth_flow *flow, const struct reply *reply)
     static const enum auth_kind kinds[] = {AUTH_KIND_IDENTITY, AUTH_KIND_POLICY, AUTH_KIND_APPROLE,
                                            AUTH_KIND_ISSUER, AUTH_KIND_CLIENT_AUTHORITY};
     struct tenant_deletion *deletion = flow->state;
+    enum flow_turn turn;
 
+    if (reply->err != OK)
+        return refuse_left(flow, reply);
     if (reply->record_count > 0)
         return refuse_not_empty(flow);
     if (deletion->kinds_seen == sizeof(kinds) / sizeof(kinds[0]))
-        return ask_names(flow, on_secrets);
-    return flow_ask_list(flow, flow->request->name, kinds[deletion->kinds_seen++],
+        return ask_names_of_all(flow, on_secrets);
+    turn = flow_ask_list(flow, flow->request->name, kinds[deletion->kinds_seen++],
                          (struct bytes){0}, on_records);
+    flow_ask_every_node(flow);
+    return turn;
 }
 
 static enum flow_turn

@@ -148,9 +148,21 @@ is_zero(const json_t *answer, const char *member)
     return json_integer_value(json_object_get(answer, member)) == 0;
 }
 
+static int
+report_waiting(const char *name)
+{
+    output_error("tenant %s is empty, as far as can be seen, but some node has yet to say so",
+                 name);
+    output_hint(
+        "see with `ostraka status` which nodes are away; the same command ends it when they "
+        "are back. Until then nobody is served in the tenant, and its name is not free");
+    return EXIT_UNAVAILABLE;
+}
+
 /*
  * One call after the other, until nothing is left. In the end there is nothing to delete for some
- * seconds, since what was under way when the purge began could still come.
+ * seconds, since what was under way when the purge began could still come; for longer while a node
+ * is away.
  */
 static int
 purge(struct auth_call *call, const char *name)
@@ -173,10 +185,11 @@ purge(struct auth_call *call, const char *name)
             return status;
         }
         bool nothing = is_zero(answer.json, "secrets") && is_zero(answer.json, "records");
+        bool waiting = json_is_true(json_object_get(answer.json, "waiting_for_nodes"));
         client_answer_close(&answer);
         idle = nothing ? idle + 1 : 0;
         if (idle == PURGE_IDLE_MAX)
-            return client_bad_answer();
+            return waiting ? report_waiting(name) : client_bad_answer();
         if (nothing)
             (void)nanosleep(&(struct timespec){.tv_nsec = PURGE_IDLE_MS * 1000000L}, NULL);
     }

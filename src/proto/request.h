@@ -148,7 +148,13 @@ struct request {
     bool copy_recursive, copy_move;    /* COPY */
     struct bytes names_prefix;         /* NAMES: those that begin with it */
     struct bytes names_after;          /* NAMES: those after this one; empty: from the first */
-    struct bytes address;              /* of the client; empty: not known */
+    /*
+     * NAMES, RECORD_LIST: of what every node has, not just of what is agreed upon. Refused with
+     * ERR_NO_QUORUM while not all have said, and with ERR_NOT_READY while something that they have
+     * may be finished later, or has yet to be told to all of them.
+     */
+    bool every_node;
+    struct bytes address; /* of the client; empty: not known */
     bool use_counted;     /* a use of the token has been counted for it: authority_count_use() */
     bool has_tenant;      /* the client named it */
     enum auth_op auth_op; /* AUTH; `name` is the key, names_after where a list begins */

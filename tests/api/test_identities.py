@@ -526,6 +526,30 @@ class Identities(IdentityCluster):
         self.make_tenant(name)
         self.assertEqual(self.call(200, 2, "GET", "/v1/secrets", tenant=name)["names"], [])
 
+    def test_every_node_is_asked_before_a_name_is_free(self):
+        name = self.names()
+        empty = name[:40] + "-empty"
+        self.make_tenant(name)
+        self.call(201, 1, "POST", "/v1/secrets/s/1", {"value": "x"}, tenant=name)
+        self.make_tenant(empty)
+        self.cluster.kill9(3)
+
+        def waits():
+            status, answer = self.ask(1, "DELETE", "/v1/tenants/%s?purge=true" % name)
+            self.assertEqual(status, 202, answer)
+            return answer["waiting_for_nodes"] and answer["secrets"] == answer["records"] == 0
+        wait_until(waits, DEADLINE + 10, "only the node that is away is waited for")
+        self.assertEqual(self.call(200, 2, "GET", "/v1/secrets", tenant=name)["names"], [])
+        self.assertEqual(self.cluster.request(1, "DELETE", "/v1/tenants/" + empty)[0], 503)
+        self.call(200, 2, "GET", "/v1/tenants/" + empty)
+        self.call(409, 2, "POST", "/v1/tenants", {"name": name})
+        self.cluster.start_all()
+        self.cluster.wait_ready()
+        self.assertEqual(self.purge(name, (2, 3)), {"name": name})
+        wait_until(lambda: self.ask(3, "DELETE", "/v1/tenants/" + empty)[0] == 200, DEADLINE, "it is deleted, too")
+        self.make_tenant(name)
+        self.assertEqual(self.call(200, 3, "GET", "/v1/secrets", tenant=name)["names"], [])
+
     def test_values_are_limited_by_the_tenant(self):
         name = self.names()
         self.make_tenant(name)

@@ -388,6 +388,77 @@ test_answers_that_do_not_fit(void **state)
     ac_end(ac);
 }
 
+/* ---- what every node has ---- */
+
+static enum vault_err
+list_of_all(struct actor_cluster *ac, unsigned node, enum request_kind kind, const char *name,
+            size_t *count)
+{
+    struct request request = ac_make(kind, name, NULL);
+    request.limit = 10;
+    request.every_node = true;
+    struct ac_request *r = ac_wait(ac, ac_send(ac, node, &request));
+    *count = kind == REQUEST_NAMES ? r->reply.name_count : r->reply.record_count;
+    return r->reply.err;
+}
+
+/*
+ * Node 0 alone has accepted a change that ended unknown, and is cut off. The others do not hear of
+ * it, but no list of what every node has says that there is nothing, until it is settled.
+ */
+static void
+stands_at_one(unsigned seed, enum request_kind make, const char *name, enum request_kind kind,
+              const char *list_name)
+{
+    struct actor_cluster *ac = ac_cluster_of(3, seed);
+    struct only only = {.to = 1, .name = name};
+    struct request change = ac_make(make, name, "v");
+    size_t count = 7;
+    unsigned refused = 0;
+
+    ac_run_ms(ac, 1000);
+    assert_int_equal(list_of_all(ac, 1, kind, list_name, &count), OK);
+    assert_int_equal(count, 0);
+    ac->filter = writes_only_to;
+    ac->filter_context = &only;
+    (void)ac_send(ac, 0, &change);
+    ac_run_ms(ac, 20);
+    ac_isolate(ac, 0, true);
+    ac->filter = NULL;
+    ac_run_ms(ac, 3000);
+    assert_int_equal(list_of_all(ac, 1, kind, list_name, &count), ERR_NO_QUORUM);
+    ac_isolate(ac, 0, false);
+    for (unsigned i = 0; list_of_all(ac, 1, kind, list_name, &count) != OK; i++) {
+        assert_true(i < 1000);
+        refused++;
+        ac_run_ms(ac, 5);
+    }
+    assert_true(refused > 0 || count > 0);
+    size_t then = count;
+    ac_run_ms(ac, 3000);
+    assert_int_equal(list_of_all(ac, 2, kind, list_name, &count), OK);
+    assert_int_equal(count, then); /* nothing comes later */
+    assert_int_equal(count, 1);    /* nobody has taken the place of what was begun */
+    ac_end(ac);
+}
+
+static void
+test_every_node_tells_names(void **state)
+{
+    (void)state;
+    for (unsigned seed = 60; seed < 66; seed++)
+        stands_at_one(seed, REQUEST_CREATE, "half", REQUEST_NAMES, "");
+}
+
+static void
+test_every_node_tells_records(void **state)
+{
+    (void)state;
+    for (unsigned seed = 70; seed < 76; seed++)
+        stands_at_one(seed, REQUEST_RECORD_PUT, "_auth/role/half", REQUEST_RECORD_LIST,
+                      "_auth/role/");
+}
+
 /* ---- rights that end while rows are read ---- */
 
 #define READERS "{\"rules\":[{\"path\":\"app/**\",\"capabilities\":[\"read\",\"list\"]}]}"
@@ -520,12 +591,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codec),       cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_many),
-        cmocka_unit_test(test_quorum),      cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_old_heads),   cmocka_unit_test(test_lost_store),
-        cmocka_unit_test(test_old_store),   cmocka_unit_test(test_answers_that_do_not_fit),
-        cmocka_unit_test(test_few_of_many), cmocka_unit_test(test_rights_end_on_the_way),
+        cmocka_unit_test(test_codec),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_old_heads),
+        cmocka_unit_test(test_lost_store),
+        cmocka_unit_test(test_old_store),
+        cmocka_unit_test(test_answers_that_do_not_fit),
+        cmocka_unit_test(test_few_of_many),
+        cmocka_unit_test(test_rights_end_on_the_way),
+        cmocka_unit_test(test_every_node_tells_names),
+        cmocka_unit_test(test_every_node_tells_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
