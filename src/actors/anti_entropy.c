@@ -430,6 +430,8 @@ on_tick(struct ae_work *w)
 {
     const struct membership *ms = w->ae->membership;
     fill_budget(w);
+    if (!w->ae->digests->whole && !w->ae->rebuilding)
+        rebuild_ask(w);
     for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
         if (i != ms->self)
             exchange_tick(w, i);

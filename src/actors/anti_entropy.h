@@ -110,6 +110,7 @@ struct anti_entropy {
     const struct membership *membership; /* borrowed */
     struct shard_store *store;           /* borrowed: what is in its memory */
     struct digest_index *digests;        /* borrowed */
+    bool rebuilding;                     /* the digests, a page at a time */
     struct exchange exchanges[NODES_MAX];
     struct repair_budget budget;
     uint64_t ops;

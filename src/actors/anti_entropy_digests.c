@@ -138,7 +138,7 @@ static void
 note(struct digest_index *d, const struct row_key *key, const struct head_state *now)
 {
     struct digest_note *n = find_note(d, row_key_bytes(key));
-    if (!n && d->note_count == DIGEST_NOTES_MAX) {
+    if (!n && (!d->notes || d->note_count == DIGEST_NOTES_MAX)) {
         d->notes_full = true;
         return;
     }
@@ -164,8 +164,24 @@ digests_change(struct digest_index *d, struct path path, const struct head_state
 }
 
 void
+digests_restart(struct digest_index *d)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        if (d->peers[i])
+            memset(d->peers[i], 0, sizeof(*d->peers[i]));
+    }
+    tenant_tally_restart(&d->tally);
+    d->whole = false;
+    d->paths = 0;
+    d->cursor.size = 0;
+    d->notes_full = true; /* a page that is on its way is not the first */
+}
+
+void
 digests_page_asked(struct digest_index *d)
 {
+    if (!d->notes)
+        d->notes = calloc(DIGEST_NOTES_MAX, sizeof(*d->notes));
     d->page_asked = true;
     d->note_count = 0;
     d->notes_full = false;

@@ -15,7 +15,7 @@
  * After a start the digests are rebuilt from the path rows, a page at a time, while paths go on
  * changing. Whatever lies at or below `cursor` is counted, and its changes are; what lies above is
  * left to a later page. What changes while a page is on its way is noted, since the page may show
- * what was before.
+ * what was before. The same where the row of a path had rotted and was replaced.
  *
  * How many secrets each tenant has here is counted along with them (tenant_tally.h).
  */
@@ -61,7 +61,7 @@ struct digest_index {
     uint64_t paths;                        /* counted */
     struct row_key cursor;                 /* all rows up to it are counted; size 0: none */
     bool page_asked;
-    struct digest_note *notes; /* NULL once whole */
+    struct digest_note *notes; /* NULL once whole, or for want of memory */
     size_t note_count;
     bool notes_full;           /* some change was not noted: the page is of no use */
     struct tenant_tally tally; /* of the paths that are counted */
@@ -84,6 +84,12 @@ void digests_close(struct digest_index *d);
 /* The durable row of a path has changed. */
 void digests_change(struct digest_index *d, struct path path, const struct head_state *before,
                     const struct head_state *after);
+
+/*
+ * Not everything that was counted is what was there: a path row that had rotted was replaced, or
+ * removed, and what it was counted as is not known any more. All rows are counted anew.
+ */
+void digests_restart(struct digest_index *d);
 
 /* A page of path rows after `cursor` is asked for. */
 void digests_page_asked(struct digest_index *d);

@@ -210,7 +210,7 @@ list_on_loaded(struct ae_work *w, uint8_t peer, const struct msg_loaded *loaded)
     exchange_list_done(w, peer, good);
 }
 
-/* ---- all path rows, after a start ---- */
+/* ---- all path rows, after a start, or after one that had rotted ---- */
 
 void
 rebuild_ask(struct ae_work *w)
@@ -218,6 +218,7 @@ rebuild_ask(struct ae_work *w)
     struct digest_index *d = w->ae->digests;
     struct row_key prefix;
     struct bytes prefix_copy, after;
+    w->ae->rebuilding = true;
     row_key_table(ROW_PATH, &prefix);
     if (arena_copy(w->st->arena, row_key_bytes(&prefix), &prefix_copy) != OK ||
         arena_copy(w->st->arena, row_key_bytes(&d->cursor), &after) != OK) {
@@ -266,6 +267,7 @@ rebuild_on_loaded(struct ae_work *w, const struct msg_loaded *loaded)
     } else if (digests_page(d, &lookup, loaded->rows, loaded->count, loaded->more) && d->whole) {
         log_event(w->st->log, LOG_INFO, "anti_entropy", "digests_whole",
                   log_u64("paths", d->paths));
+        w->ae->rebuilding = false;
         return;
     }
     if (pause_ms == 0)

@@ -244,6 +244,8 @@ shard_doubt_stored(struct shard_store *s, struct shard_path *path, enum vault_er
     if (doubt && path->doubt == DOUBT_ENDS && err == OK) {
         doubts_remove(&s->doubts, doubt);
         path->clean = path->clean || path->corrupt; /* nothing is there */
+        if (path->corrupt && s->digests)
+            digests_restart(s->digests);
         path->corrupt = false;
     }
     path->doubt = DOUBT_STAYS;

@@ -650,6 +650,8 @@ on_stored(struct shard_store *s, const struct step *st, struct shard_path *path,
         take_next_row(s, path);
         if (path->corrupt) /* only a handover replaces a row that does not verify */
             shard_doubt_replaced(s, path->link.path);
+        if (path->corrupt && s->digests)
+            digests_restart(s->digests);
         path->corrupt = false;
     }
     shard_doubt_stored(s, path, err);

@@ -24,10 +24,17 @@ drop(struct tenant_tally *tally, struct tally_entry *entry)
 }
 
 void
-tenant_tally_close(struct tenant_tally *tally)
+tenant_tally_restart(struct tenant_tally *tally)
 {
     while (tally->tenants.oldest)
         drop(tally, (struct tally_entry *)tally->tenants.oldest);
+    tally->broken = false;
+}
+
+void
+tenant_tally_close(struct tenant_tally *tally)
+{
+    tenant_tally_restart(tally);
     path_map_close(&tally->tenants);
 }
 

@@ -48,6 +48,8 @@ struct tenant_tally {
 MUST_CHECK enum vault_err tenant_tally_init(struct tenant_tally *tally, uint64_t seed);
 void tenant_tally_close(struct tenant_tally *tally);
 
+/* There are none of any tenant. */
+void tenant_tally_restart(struct tenant_tally *tally);
 /* One secret of that tenant more, or one less. */
 void tenant_tally_add(struct tenant_tally *tally, struct bytes tenant);
 void tenant_tally_remove(struct tenant_tally *tally, struct bytes tenant);

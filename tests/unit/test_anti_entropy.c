@@ -515,6 +515,40 @@ test_rebuilt_under_load(void **state)
         rebuilt_under_load(seed);
 }
 
+/*
+ * The row of a path rots when nothing of it is in memory: what it was counted as is not known when
+ * it has been handed over, and is not counted besides.
+ */
+static void
+test_row_that_had_rotted(void **state)
+{
+    (void)state;
+    struct ac_options options = {.nodes = 3, .seed = 30, .paths_max = 4};
+    struct actor_cluster *ac = ac_new(&options);
+    struct row_key key;
+    make_paths(ac, 0, 20);
+    assert_int_equal(ac_delete(ac, 0, "path/0")->reply.err, OK);
+    ac_run_ms(ac, 5000);
+    assert_in_sync(ac);
+    for (unsigned i = 0; i < 2; i++) {
+        char name[32], other[32];
+        for (unsigned j = 8; j < 18; j++) { /* the entry goes */
+            snprintf(other, sizeof(other), "path/%u", j);
+            assert_int_equal(ac_read(ac, 1, other)->reply.err, OK);
+        }
+        snprintf(name, sizeof(name), "path/%u", i);
+        row_key_path(ac_path(name), &key);
+        ac_put(ac, 1, &key, bytes_of_text(ac_unreadable));
+        (void)ac_read(ac, 1, name);
+    }
+    ac_run_ms(ac, 20000);
+    assert_int_equal(node_membership(ac->nodes[1].node)->repair.paths_in_doubt, 0);
+    assert_in_sync(ac);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(tenant_tally_count(&digests(ac, i)->tally, bytes_of_text("default")), 19);
+    ac_end(ac);
+}
+
 /* Nothing is compared with a node that does not know yet what it has. */
 static void
 test_not_ready(void **state)
@@ -552,6 +586,7 @@ main(void)
         cmocka_unit_test(test_loss_does_not_wedge_a_round),
         cmocka_unit_test(test_digests_survive_a_restart),
         cmocka_unit_test(test_rebuilt_under_load),
+        cmocka_unit_test(test_row_that_had_rotted),
         cmocka_unit_test(test_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
