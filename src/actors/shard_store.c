@@ -314,12 +314,23 @@ is_ready_for(const struct shard_work *w)
     }
 }
 
+/*
+ * What a path row that does not verify does not keep from being done: replacing it, and sealing the
+ * shares beside it anew. While those wait no old key of their bucket is destroyed, of whatever path.
+ */
+static bool
+does_without_row(const struct msg *msg)
+{
+    return msg->kind == MSG_HANDOVER ||
+           (msg->kind == MSG_DELIVER && msg->u.deliver.owner == DELIVER_REWRAP);
+}
+
 static void
 dispatch(struct shard_work *w)
 {
     if (!w->rows)
         forget_row(w->s, w->path);
-    if (w->path->corrupt && w->msg->kind != MSG_HANDOVER) {
+    if (w->path->corrupt && !does_without_row(w->msg)) {
         shard_refuse(w, REFUSED_CORRUPT, (struct ballot){0});
         return;
     }

@@ -236,11 +236,15 @@ needs_new_key(struct shredder *s, const struct step *st, struct path path, struc
 {
     struct row_key key;
     struct version_row row;
+    struct replicas replicas;
     row_key_path(path, &key);
     const struct bucket *bucket = &s->buckets->buckets[bucket_of(s->buckets, row_key_bytes(&key))];
     if (!bucket_is_retiring(bucket) || !version_row_is_whole(version_id, loaded->value, &row) ||
         bucket_sealed_generation(row.share) != bucket->other)
         return false;
+    membership_replicas(s->membership, path, &replicas);
+    if (replicas_index(&replicas, s->membership->self) < 0)
+        return false; /* left behind by another configuration */
     uint8_t *share = arena_alloc(st->arena, row.share.size);
     return !share ||
            bucket_open(bucket, s->share_wrap_key->data, loaded->key, row.share, share) == OK;
@@ -303,6 +307,9 @@ on_page(struct shredder *s, const struct step *st, const struct msg_loaded *load
         barrier(s, st, SHRED_FLUSHING, out);
         return;
     }
+    if (s->scans == SHRED_SCANS_TOLD)
+        log_event(st->log, LOG_WARN, "shredder", "round_does_not_end",
+                  log_u64("paths_left", s->found));
     /* Long enough for what was handed over to be stored; longer when that does not get on. */
     uint64_t ms = (uint64_t)SHRED_AGAIN_MS << (s->scans < 16 ? s->scans - 1 : 15);
     struct duration half = {s->interval.ns / 2 + 1};

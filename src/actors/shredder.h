@@ -44,6 +44,7 @@ enum {
     SHRED_PAGE_MS = 5,          /* between two pages, so that a scan leaves the disk to others */
     SHRED_PATHS_MAX = 48,       /* handed to the shard store in a step */
     SHRED_AGAIN_MS = 50,        /* before a scan is repeated; doubles */
+    SHRED_SCANS_TOLD = 16,      /* a round that has not ended by then is told of */
 };
 
 enum shred_stage {

@@ -357,6 +357,50 @@ test_mark_survives(void **state)
     ac_end(ac);
 }
 
+/*
+ * The path row of a secret rots where nobody can hand it over: its share is sealed anew all the
+ * same, and what was erased beside it does become noise.
+ */
+static void
+test_rotten_path_row(void **state)
+{
+    (void)state;
+    const char *const rotten[] = {"rubbish", ac_unreadable};
+    for (unsigned i = 0; i < 2; i++) {
+        struct actor_cluster *ac = cluster_with(30 + i, 1);
+        struct old_row dead, live;
+        struct row_key key;
+        struct bytes value;
+        struct version_row row;
+        assert_int_equal(ac_create(ac, 0, "live", "one")->reply.err, OK);
+        assert_int_equal(ac_create(ac, 0, "dead", "two")->reply.err, OK);
+        ac_run_ms(ac, 3 * INTERVAL_MS);
+        copy_row(ac, 1, "dead", &dead);
+        copy_row(ac, 1, "live", &live);
+        assert_int_equal(ac_delete(ac, 0, "dead")->reply.erased_on, NODES);
+        for (unsigned node = 0; node < NODES; node++)
+            ac_crash(ac, node);
+        assert_int_equal(marks(ac, 1), 1);
+        row_key_path(ac_path("live"), &key);
+        ac_put(ac, 1, &key, bytes_of_text(rotten[i]));
+        ac_start(ac, 1);
+        ac_run_ms(ac, 20 * INTERVAL_MS);
+        assert_false(opens(ac, 1, "dead", &dead));
+        assert_int_equal(marks(ac, 1), 0);
+        assert_false(opens(ac, 1, "live", &live)); /* under the new key, it does */
+        assert_true(ac_get(ac, 1, &live.key, &value));
+        assert_int_equal(version_row_decode(value, &row), OK);
+        memcpy(live.sealed, row.share.data, row.share.size);
+        assert_true(opens(ac, 1, "live", &live));
+        ac_start(ac, 0);
+        ac_start(ac, 2);
+        ac_run_ms(ac, 10000);
+        ac_crash(ac, 0);
+        assert_true(ac_value_is(ac_read(ac, 1, "live"), "one"));
+        ac_end(ac);
+    }
+}
+
 /* An erasure during a round waits for the next one. */
 static void
 test_erased_during_a_round(void **state)
@@ -434,6 +478,7 @@ main(void)
         cmocka_unit_test(test_version_that_fell_out),
         cmocka_unit_test(test_crash_at_every_point),
         cmocka_unit_test(test_mark_survives),
+        cmocka_unit_test(test_rotten_path_row),
         cmocka_unit_test(test_erased_during_a_round),
         cmocka_unit_test(test_lost_file),
     };
