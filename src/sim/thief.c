@@ -16,7 +16,6 @@ enum {
     AGAIN_PERMILLE = 250,
     KEPT_PERMILLE = 60,
     ANYBODY_PERMILLE = 250,
-    OFFER_PERMILLE = 200,
 };
 /*
  * Of the tags of questions. The lowest bit says whether the answer may give anything; the others
@@ -202,7 +201,10 @@ ask_for_vote(struct world *world, unsigned to, struct path path, const struct ms
     ask_at(world, to, &m, false, times_given);
 }
 
-/* What it is offered, to another before that one hears of it, with a token that may only read. */
+/*
+ * What it is offered, to the others who are, with a token that may only read. Where the network
+ * holds up the true one it comes first.
+ */
 static void
 offer_at_once(struct world *world, const struct msg *seen)
 {
@@ -213,7 +215,8 @@ offer_at_once(struct world *world, const struct msg *seen)
     char credential[GRANT_TOKEN_BYTES];
     struct grant record;
     struct msg m = *seen;
-    if (number == 0 || !prng_chance(prng, OFFER_PERMILLE))
+    struct replicas replicas;
+    if (number == 0)
         return;
     grant_fill_token(world->options.seed, number, 0, credential, &record);
     m.u.write.credential = bytes_of_text(credential);
@@ -221,7 +224,11 @@ offer_at_once(struct world *world, const struct msg *seen)
                                        .incarnation = ms->members[node].incarnation,
                                        .node = (uint8_t)node,
                                        .offer = true};
-    ask(world, some_holder(world, m.path), &m, false);
+    placement_replicas(&world->placement, m.path, &replicas);
+    for (unsigned i = 0; i < replicas.count; i++) {
+        if (replicas.nodes[i] != seen->from)
+            ask(world, replicas.nodes[i], &m, false);
+    }
 }
 
 void
