@@ -52,7 +52,9 @@ struct audit_head {
     uint64_t time_ms;
     uint64_t kept_from; /* number of the oldest block that the node still keeps: retention */
     uint8_t signature[SIGNATURE_BYTES];
-    bool met; /* not encoded: the verifier has seen its epoch */
+    /* Not encoded; the verifier's. */
+    uint64_t kept_by; /* the node that keeps it */
+    bool met;         /* its epoch was seen */
 };
 
 void audit_head_sign(struct audit_head *head, const uint8_t cluster_id[static CLUSTER_ID_BYTES],

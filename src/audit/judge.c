@@ -46,7 +46,7 @@ audit_judge_file_end(struct audit_judge *j)
 /* ---- first pass ---- */
 
 static enum vault_err
-add_head(struct audit_judge *j, const struct audit_head *head)
+add_head(struct audit_judge *j, const struct audit_head *head, uint64_t kept_by)
 {
     if (j->head_count == AUDIT_JUDGE_HEADS_MAX)
         return ERR_TOO_LARGE;
@@ -58,7 +58,8 @@ add_head(struct audit_judge *j, const struct audit_head *head)
         j->heads = larger;
         j->head_capacity = capacity;
     }
-    j->heads[j->head_count++] = *head;
+    j->heads[j->head_count] = *head;
+    j->heads[j->head_count++].kept_by = kept_by;
     return OK;
 }
 
@@ -72,7 +73,7 @@ take_head(struct audit_judge *j, const struct audit_line *line)
     for (size_t i = 0; i < j->key_count; i++) {
         struct signing_keys key = {.list = {j->keys[i]}};
         if (audit_head_verify(&line->head, j->cluster, &key) == OK)
-            return add_head(j, &line->head);
+            return add_head(j, &line->head, line->node);
     }
     j->heads_refused++;
     return OK;

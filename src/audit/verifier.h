@@ -29,15 +29,29 @@ struct audit_finding {
     uint64_t record;     /* index within its epoch of the first that is not proven good */
     uint64_t records;    /* good ones read */
     uint64_t unanchored; /* of them, those after the last anchor of the last epoch */
+
+    /* The anchor that the trail, or another anchor, contradicts: what was expected there. */
+    bool contradicted;
+    struct audit_head against; /* if contradicted */
+
+    /*
+     * Anchors with which nothing can be compared: they end before what is left of the trail, or are of
+     * an epoch before it. That is so after retention and with a new store, which a forger may pretend.
+     */
+    size_t gone;
+    uint64_t gone_ms; /* time of the newest of them */
 };
 
 /* Anchors of one node; signatures have been verified. Sorted by the call. */
 struct audit_verifier {
     struct audit_head *anchors; /* borrowed */
     size_t anchor_count;
+    size_t next_anchor; /* the first that may end after what was read of this epoch */
     uint64_t kept_from; /* the trail may begin there, and no later */
     bool begun;
     uint64_t began_ms; /* time of the first block that is there */
+    uint8_t first_epoch[AUDIT_EPOCH_BYTES];
+    uint64_t first_size; /* records of it before that block */
     uint8_t epoch[AUDIT_EPOCH_BYTES];
     uint64_t next_block;
     uint8_t previous[HASH_BYTES];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "audit/judge.h"
+#include "base/instant.h"
 #include "cli/cli.h"
 #include "cli/connection.h"
 #include "cli/input.h"
@@ -170,6 +171,30 @@ node_of(const char *path, char out[static NODE_NAME_BYTES_MAX + 1])
 
 /* ---- what was found ---- */
 
+/* What was expected where the first bad record is, or what the whole of it was. */
+static void
+print_against(const struct audit_head *head)
+{
+    char when[RFC3339_BYTES];
+
+    rfc3339_format(head->time_ms, when);
+    printf("  contradicts the head of %" PRIu64
+           " records, signed at %s, that the node of number %" PRIu64 " keeps\n",
+           head->size, when, head->kept_by);
+}
+
+/* No finding: retention drops records, and a new store begins without them. */
+static void
+print_gone(const struct audit_finding *found)
+{
+    char when[RFC3339_BYTES];
+
+    rfc3339_format(found->gone_ms, when);
+    printf("  %zu of the heads, up to %s, are of records that it no longer has: none in it that is "
+           "dated earlier is proven\n",
+           found->gone, when);
+}
+
 static void
 print_group_found(const struct group *group, const struct audit_finding *found)
 {
@@ -186,6 +211,10 @@ print_group_found(const struct group *group, const struct audit_finding *found)
         printf("  first that is not proven good: block %" PRIu64 ", record %" PRIu64
                " of its epoch\n",
                found->block, found->record);
+    if (found->verdict != AUDIT_INTACT && found->contradicted)
+        print_against(&found->against);
+    if (found->verdict == AUDIT_INTACT && found->gone > 0)
+        print_gone(found);
     if (j->malformed)
         printf("  line %" PRIu64 " is not what stands in an export\n", j->malformed_line);
     if (j->heads_refused > 0)
@@ -193,7 +222,8 @@ print_group_found(const struct group *group, const struct audit_finding *found)
     if (j->head_count == 0)
         printf("  no head that anybody keeps of it: nothing is proven\n");
     if (j->missing != 0)
-        printf("  some nodes were not there to be asked for the heads that they keep\n");
+        printf("  some nodes were not there to be asked for the heads that they keep, or keep more "
+               "than they could give\n");
 }
 
 static int

@@ -76,8 +76,8 @@ class AuditCase(unittest.TestCase):
         def attempt():
             path = self.export(node)
             with open(path) as file:
-                heads = [line for line in file if line.startswith("head ")]
-            return path if len(heads) == self.cluster.n - 1 else None
+                keepers = {line.split()[1] for line in file if line.startswith("head ")}
+            return path if len(keepers) == self.cluster.n - 1 else None
         return wait_until(attempt, 20, "all peers keep a head")
 
 
@@ -378,6 +378,9 @@ class AuditProof(AuditCase):
                 done = self.verify(path)
                 self.assertEqual(done.returncode, 1, (kind, at, done.stdout, done.stderr))
                 self.assertRegex(done.stdout, r"block \d+, record \d+|unproven", (kind, done.stdout))
+                if kind == "cut":
+                    self.assertRegex(done.stdout, r"contradicts the head of \d+ records, signed at 20[0-9TZ:.-]+, "
+                                                  r"that the node of number \d keeps")
 
     def test_keys_are_proven_by_certificates_alone(self):
         export = self.anchored_export(1)

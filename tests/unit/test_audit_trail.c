@@ -321,6 +321,41 @@ test_forked(void **state)
     check_tampering(FORK);
 }
 
+/*
+ * Whoever has the node and its key signs a larger head of a trail that he has written anew: with that
+ * alone it is as good as any, with any earlier head that was kept it is not, and the finding says which.
+ */
+static void
+test_written_anew(void **state)
+{
+    (void)state;
+    for (uint64_t trial = 0; trial < TRIALS; trial++) {
+        uint64_t seed = trial + 1, anchors_seed = 3;
+        struct script script;
+        struct trail honest, forged, anchors;
+        make_script(&seed, &script);
+        write_trail(&script, &anchors_seed, BLOCKS - TAIL_BLOCKS, &honest);
+        size_t kept = dice(&seed, honest.anchor_count);
+        size_t at = dice(&seed, honest.anchors[kept].size);
+        make_line(at, "somewhere/else", &script.lines[at]);
+        write_trail(&script, &anchors_seed, BLOCKS, &forged);
+        anchors = forged;
+        anchors.anchors[0] = forged.anchors[forged.anchor_count - 1];
+        anchors.anchor_count = 1;
+        assert_int_equal(judge(&forged, &anchors).verdict, AUDIT_INTACT);
+        honest.anchors[kept].kept_by = 5;
+        anchors.anchors[anchors.anchor_count++] = honest.anchors[kept];
+        struct audit_finding f = judge(&forged, &anchors);
+        assert_int_equal(f.verdict, AUDIT_CHANGED);
+        assert_true(f.contradicted);
+        assert_int_equal(f.against.kept_by, 5);
+        assert_int_equal(f.against.size, honest.anchors[kept].size);
+        assert_true(f.record <= at);
+        close_trail(&honest);
+        close_trail(&forged);
+    }
+}
+
 /* Two anchors of one size and different roots say so without any trail. */
 static void
 test_anchors_that_contradict(void **state)
@@ -330,7 +365,26 @@ test_anchors_that_contradict(void **state)
 
     (void)state;
     audit_verifier_init(&v, heads, 2);
-    assert_int_equal(audit_verifier_end(&v).verdict, AUDIT_FORKED);
+    struct audit_finding f = audit_verifier_end(&v);
+    assert_int_equal(f.verdict, AUDIT_FORKED);
+    assert_true(f.contradicted);
+    assert_int_equal(f.against.size, 7);
+}
+
+/* What is left goes on from records that a head is of, or not. */
+static void
+check_cut_between(const struct trail *trail, size_t cut, uint64_t before)
+{
+    struct audit_head heads[2] = {trail->anchors[trail->anchor_count - 1],
+                                  {.epoch = {9}, .size = before, .root = {77}}};
+    struct audit_verifier v;
+
+    heads[0].kept_from = cut;
+    audit_verifier_init(&v, heads, 2);
+    assert_false(audit_verifier_block(&v, buf_bytes(&trail->blocks[cut])));
+    struct audit_finding f = audit_verifier_end(&v);
+    assert_int_equal(f.verdict, AUDIT_CHANGED);
+    assert_int_equal(f.against.size, before);
 }
 
 /* The beginning may be dropped at a block (retention), and the rest is judged as before. */
@@ -352,9 +406,15 @@ test_dropped_prefix(void **state)
         audit_verifier_init(&v, heads, trail.anchor_count);
         for (size_t i = cut; i < trail.count; i++)
             assert_true(audit_verifier_block(&v, buf_bytes(&trail.blocks[i])));
-        assert_int_equal(audit_verifier_end(&v).verdict, AUDIT_INTACT);
+        struct audit_finding f = audit_verifier_end(&v);
+        assert_int_equal(f.verdict, AUDIT_INTACT);
+        size_t before = cut == 0 ? 0 : script.ends[cut - 1], gone = 0;
+        for (size_t i = 0; i < trail.anchor_count; i++)
+            gone += heads[i].size < before;
+        assert_int_equal(f.gone, gone); /* nothing is compared with them, which is told */
         if (cut == 0)
             continue;
+        check_cut_between(&trail, cut, before);
         heads[trail.anchor_count - 1].kept_from = cut - 1; /* nobody has said that it was dropped */
         audit_verifier_init(&v, heads, trail.anchor_count);
         assert_false(audit_verifier_block(&v, buf_bytes(&trail.blocks[cut])));
@@ -498,12 +558,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),           cmocka_unit_test(test_leaves_of_any_size),
-        cmocka_unit_test(test_records),        cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_untouched),      cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_dropped),        cmocka_unit_test(test_inserted),
-        cmocka_unit_test(test_reordered),      cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_forked),         cmocka_unit_test(test_anchors_that_contradict),
+        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_leaves_of_any_size),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_inserted),
+        cmocka_unit_test(test_reordered),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_forked),
+        cmocka_unit_test(test_written_anew),
+        cmocka_unit_test(test_anchors_that_contradict),
         cmocka_unit_test(test_dropped_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
