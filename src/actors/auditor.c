@@ -68,15 +68,6 @@ row_key_audit(uint64_t block, struct row_key *out)
     out->size += 8;
 }
 
-static void
-row_key_anchor(uint64_t node, const uint8_t epoch[static AUDIT_EPOCH_BYTES], struct row_key *out)
-{
-    row_key_table(ROW_ANCHOR, out);
-    out->data[out->size++] = (uint8_t)node;
-    memcpy(out->data + out->size, epoch, AUDIT_EPOCH_BYTES);
-    out->size += AUDIT_EPOCH_BYTES;
-}
-
 /* ---- records ---- */
 
 static void
@@ -454,12 +445,24 @@ put_head(const struct step *st, uint64_t tag, const struct audit_head *head, str
     buf_close(&encoded);
 }
 
+/*
+ * Times of heads go up, over a clock that is set back a little, too. One so far ahead that no peer
+ * can have taken a head of it is forgotten: peers would take none until the clock is there again.
+ */
+static uint64_t
+head_time(const struct auditor *a, const struct step *st)
+{
+    uint64_t last = a->own.time_ms;
+
+    return st->wall_ms > last || last > st->wall_ms + WITNESS_AHEAD_MS_MAX ? st->wall_ms : last + 1;
+}
+
 /* A head is told only when what it covers is durable: its row comes after in the same journal. */
 static void
 sign_head(struct auditor *a, const struct step *st, struct effects *out)
 {
     const struct signing_key *key = a->membership->signing;
-    uint64_t now_ms = st->wall_ms > a->own.time_ms ? st->wall_ms : a->own.time_ms + 1;
+    uint64_t now_ms = head_time(a, st);
 
     if (!key || a->anchoring || a->tree.size == 0 || a->tree.size == a->own.size)
         return;
@@ -501,56 +504,74 @@ alarm_of(const struct step *st, uint8_t node, const char *what, uint64_t size)
     log_event(st->log, LOG_ERROR, "auditor", what, log_u64("peer", node), log_u64("size", size));
 }
 
-/* False: it is not to be kept. */
-static bool
-judge_head(struct auditor *a, const struct step *st, uint8_t from, const struct audit_head *head)
+/* Counted whenever it comes, logged once in a row: it comes every second. */
+static void
+refuse_head(struct witness *w, const struct step *st, const struct audit_head *head,
+            enum head_verdict verdict)
 {
-    const struct audit_head *known = &a->known[from];
+    const char *event = head_verdict_event(verdict);
 
-    if (known->size == 0 || memcmp(known->epoch, head->epoch, AUDIT_EPOCH_BYTES) != 0)
-        return true;
-    if (head->time_ms < known->time_ms)
-        return false; /* an old one that comes late */
-    if (head->size < known->size) {
-        alarm_of(st, from, "audit_rolled_back", head->size);
-        return false;
+    if (event && verdict != w->refused)
+        log_event(st->log, LOG_ERROR, "auditor", event, log_u64("peer", head->node),
+                  log_u64("size", head->size));
+    if (event) {
+        metrics_count(st->metrics, METRIC_audit_alarms);
+        w->refused = verdict;
     }
-    if (head->size == known->size && memcmp(head->root, known->root, HASH_BYTES) != 0) {
-        alarm_of(st, from, "audit_forked", head->size);
-        return false;
-    }
-    return true;
+}
+
+static enum vault_err
+take_head(struct auditor *a, const struct step *st, const struct audit_head *head,
+          struct effects *out)
+{
+    struct store_change *changes = arena_alloc(st->arena, WITNESS_CHANGES_MAX * sizeof(*changes));
+    size_t count;
+
+    if (!changes)
+        return ERR_NOMEM;
+    enum vault_err err =
+        witness_take(&a->witness[head->node], head, st->wall_ms, st->arena, changes, &count);
+    if (err == OK)
+        effect_store(out, ACTOR_AUDITOR, TAG_PEER_HEAD + head->node, changes, count);
+    return err;
 }
 
 static enum vault_err
 on_anchor(struct auditor *a, const struct step *st, const struct msg *in, struct effects *out)
 {
+    struct witness *w = &a->witness[in->from];
     struct audit_head head;
 
-    if (audit_head_decode(in->u.anchor.head, &head) != OK || head.node != in->from)
+    if (audit_head_decode(in->u.anchor.head, &head) != OK || head.node != in->from ||
+        head.size == 0)
         return ERR_MALFORMED;
-    if (!a->loaded)
+    if (!a->loaded || w->coming_ms > 0)
         return OK; /* what it must go on from is not known; it will come again */
     if (audit_head_verify(&head, a->membership->cluster->id, &a->membership->signers[in->from]) !=
         OK) {
         alarm_of(st, in->from, "audit_head_not_signed", head.size);
         return OK;
     }
-    if (!judge_head(a, st, in->from, &head))
+    enum head_verdict verdict = witness_judge(w, &head, st->wall_ms);
+    if (verdict != HEAD_TAKEN) {
+        refuse_head(w, st, &head, verdict);
         return OK;
-    a->known[in->from] = head;
-    put_head(st, TAG_PEER_HEAD + in->from, &head, out);
-    return OK;
+    }
+    w->refused = HEAD_TAKEN;
+    return take_head(a, st, &head, out);
 }
 
 static void
-on_peer_head(const struct auditor *a, uint8_t peer, enum vault_err err, struct effects *out)
+on_peer_head(struct auditor *a, uint8_t peer, enum vault_err err, struct effects *out)
 {
+    struct witness *w = &a->witness[peer];
+
+    witness_written(w, err == OK);
     if (err != OK)
         return; /* it will come again */
     struct msg_anchored *anchored = &effect_send(out, MSG_ANCHORED, peer, NULL)->u.anchored;
-    memcpy(anchored->epoch, a->known[peer].epoch, AUDIT_EPOCH_BYTES);
-    anchored->size = a->known[peer].size;
+    memcpy(anchored->epoch, w->newest.epoch, AUDIT_EPOCH_BYTES);
+    anchored->size = w->newest.size;
 }
 
 static void

@@ -12,14 +12,16 @@
  * trail stands.
  *
  * Every second in which records were written, the newest tree head is signed, stored, and sent to
- * the peers (ANCHOR), who store it (row 'h') and say so (ANCHORED). A head that does not go on from
- * the one before it (smaller, or another root of the same size) is counted and logged as an alarm.
+ * the peers (ANCHOR), who store it (row 'h', and earlier ones beside it: actors/witness.h) and say so
+ * (ANCHORED). A head that cannot go on from the one before it (smaller, another root of the same size,
+ * dated before it) or is dated in the future is not taken, counted, and logged as an alarm.
  */
 #ifndef OSTRAKA_ACTORS_AUDITOR_H
 #define OSTRAKA_ACTORS_AUDITOR_H
 
 #include "actors/actor.h"
 #include "actors/membership.h"
+#include "actors/witness.h"
 #include "audit/block.h"
 #include "audit/record.h"
 
@@ -77,9 +79,9 @@ struct auditor {
 
     /* Anchors. */
     bool anchoring;
-    struct audit_head own;              /* newest that was signed */
-    struct audit_head known[NODES_MAX]; /* newest of each node; size 0: none */
-    uint64_t anchored[NODES_MAX];       /* size of this epoch's tree that the peer has stored */
+    struct audit_head own;             /* newest that was signed */
+    struct witness witness[NODES_MAX]; /* of each node's trail; of the own one its newest head */
+    uint64_t anchored[NODES_MAX];      /* size of this epoch's tree that the peer has stored */
 
     uint64_t incarnation_noted;
     struct audit_asked *asked[AUDIT_ASKED_BUCKETS];

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST, LOAD_NEWER };
-enum { STATE_FIELDS = 7, HEADS_MAX = 512, NEWER_PAGE = AUDIT_STATE_EVERY };
+enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST, LOAD_NEWER, LOAD_WITNESS };
+enum { STATE_FIELDS = 7, HEADS_PAGE = 512, NEWER_PAGE = AUDIT_STATE_EVERY };
 
 void
 auditor_unavailable(struct auditor *a, const struct step *st, enum vault_err err)
@@ -96,16 +96,27 @@ is_for_another_time(enum vault_err err)
     return err == ERR_IO || err == ERR_NOMEM;
 }
 
+/* The rows of a table of heads, a page at a time: none of them may be left out. */
+static void
+ask_table(struct auditor *a, const struct step *st, enum row_table table, enum load_tag tag,
+          struct bytes last, struct effects *out)
+{
+    struct row_key prefix;
+    struct bytes key, after = {0};
+    row_key_table(table, &prefix);
+    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK ||
+        (last.size > 0 && arena_copy(st->arena, last, &after) != OK))
+        load_failed(a, st, ERR_NOMEM);
+    else
+        effect_scan(out, ACTOR_AUDITOR, tag, key, after, HEADS_PAGE, true);
+}
+
+/* What is kept of the others' trails, and the own newest head. */
 static void
 ask_heads(struct auditor *a, const struct step *st, struct effects *out)
 {
-    struct row_key prefix;
-    struct bytes key;
-    row_key_table(ROW_ANCHOR, &prefix);
-    if (arena_copy(st->arena, row_key_bytes(&prefix), &key) != OK)
-        load_failed(a, st, ERR_NOMEM);
-    else
-        effect_scan(out, ACTOR_AUDITOR, LOAD_HEADS, key, (struct bytes){0}, HEADS_MAX, true);
+    memset(a->witness, 0, sizeof(a->witness));
+    ask_table(a, st, ROW_WITNESS, LOAD_WITNESS, (struct bytes){0}, out);
 }
 
 /* ---- where the trail ends, from the blocks themselves ---- */
@@ -265,7 +276,60 @@ on_state(struct auditor *a, const struct step *st, const struct msg_loaded *load
 }
 
 static void
-on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *loaded)
+heads_corrupt(const struct step *st, enum vault_err err)
+{
+    if (err != OK)
+        log_event(st->log, LOG_ERROR, "auditor", "audit_heads_corrupt", log_err("error", err));
+}
+
+static struct bytes
+last_key(const struct msg_loaded *loaded)
+{
+    return loaded->rows[loaded->count - 1].key;
+}
+
+static bool
+has_more(const struct msg_loaded *loaded)
+{
+    return loaded->err == OK && loaded->more && loaded->count > 0;
+}
+
+static void
+on_witness(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+           struct effects *out)
+{
+    if (is_for_another_time(loaded->err)) {
+        load_failed(a, st, loaded->err);
+        return;
+    }
+    heads_corrupt(st, loaded->err);
+    for (size_t i = 0; i < loaded->count; i++) {
+        uint64_t node = witness_row_node(loaded->rows[i].key);
+        if (node < NODES_MAX)
+            witness_load_row(&a->witness[node], loaded->rows[i].key, loaded->rows[i].value);
+    }
+    if (has_more(loaded))
+        ask_table(a, st, ROW_WITNESS, LOAD_WITNESS, last_key(loaded), out);
+    else
+        ask_table(a, st, ROW_ANCHOR, LOAD_HEADS, (struct bytes){0}, out);
+}
+
+static void
+loaded_all(struct auditor *a, const struct step *st)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        witness_load_end(&a->witness[i]);
+    const struct audit_head *own = &a->witness[a->membership->self].newest;
+    a->own.time_ms = own->time_ms;
+    a->droppable = own->kept_from;
+    auditor_available(a, st);
+    a->loading = false;
+    a->loaded = true;
+}
+
+static void
+on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *loaded,
+         struct effects *out)
 {
     struct audit_head head;
 
@@ -273,20 +337,15 @@ on_heads(struct auditor *a, const struct step *st, const struct msg_loaded *load
         load_failed(a, st, loaded->err);
         return;
     }
-    if (loaded->err != OK)
-        log_event(st->log, LOG_ERROR, "auditor", "audit_heads_corrupt",
-                  log_err("error", loaded->err));
+    heads_corrupt(st, loaded->err);
     for (size_t i = 0; i < loaded->count; i++) {
-        if (audit_head_decode(loaded->rows[i].value, &head) != OK || head.node >= NODES_MAX)
-            continue;
-        if (head.time_ms > a->known[head.node].time_ms)
-            a->known[head.node] = head;
+        if (audit_head_decode(loaded->rows[i].value, &head) == OK && head.node < NODES_MAX)
+            witness_load_head(&a->witness[head.node], &head);
     }
-    a->own.time_ms = a->known[a->membership->self].time_ms;
-    a->droppable = a->known[a->membership->self].kept_from;
-    auditor_available(a, st);
-    a->loading = false;
-    a->loaded = true;
+    if (has_more(loaded))
+        ask_table(a, st, ROW_ANCHOR, LOAD_HEADS, last_key(loaded), out);
+    else
+        loaded_all(a, st);
 }
 
 bool
@@ -301,7 +360,9 @@ auditor_loaded(struct auditor *a, const struct step *st, const struct msg_loaded
         on_last(a, st, loaded, out);
     else if (loaded->tag == LOAD_NEWER)
         on_newer(a, st, loaded, out);
+    else if (loaded->tag == LOAD_WITNESS)
+        on_witness(a, st, loaded, out);
     else if (loaded->tag == LOAD_HEADS)
-        on_heads(a, st, loaded);
+        on_heads(a, st, loaded, out);
     return loaded->tag == LOAD_HEADS && a->loaded;
 }

@@ -66,6 +66,31 @@ send_page(const struct step *st, struct trail_page *page, bool more, struct effe
 
 /* ---- rows ---- */
 
+static bool
+begins_heads(const struct trail_page *page)
+{
+    return page->matter == TRAIL_HEADS && page->scans == 0;
+}
+
+/*
+ * Heads take two scans: those that are kept beside the newest, of which there are a few at most, and
+ * the newest of each epoch, as many as there is room for. Where the next one begins is in `after`.
+ */
+static size_t
+scan_begin(const struct trail_page *page, struct row_key *table, struct row_key *after)
+{
+    after->size = 0;
+    if (page->matter == TRAIL_HEADS) {
+        row_key_table(begins_heads(page) ? ROW_WITNESS : ROW_ANCHOR, table);
+        table->data[table->size++] = (uint8_t)page->node;
+        return TRAIL_HEADS_MAX - page->count;
+    }
+    row_key_table(ROW_AUDIT, table);
+    if (page->at.block > 0)
+        row_key_audit(page->at.block - 1, after);
+    return TRAIL_SCAN_ROWS;
+}
+
 /* False: there is no memory. */
 static bool
 scan_rows(struct trail_reader *t, const struct step *st, struct trail_page *page,
@@ -73,18 +98,10 @@ scan_rows(struct trail_reader *t, const struct step *st, struct trail_page *page
 {
     struct row_key table, after;
     struct bytes prefix, after_copy = {0};
-    size_t limit = TRAIL_SCAN_ROWS;
+    size_t limit = scan_begin(page, &table, &after);
 
-    row_key_table(page->matter == TRAIL_HEADS ? ROW_ANCHOR : ROW_AUDIT, &table);
-    if (page->matter == TRAIL_HEADS) {
-        table.data[table.size++] = (uint8_t)page->node;
-        limit = TRAIL_HEADS_MAX;
-    } else if (page->at.block > 0) {
-        row_key_audit(page->at.block - 1, &after);
-        if (arena_copy(st->arena, row_key_bytes(&after), &after_copy) != OK)
-            return false;
-    }
-    if (arena_copy(st->arena, row_key_bytes(&table), &prefix) != OK)
+    if ((after.size > 0 && arena_copy(st->arena, row_key_bytes(&after), &after_copy) != OK) ||
+        arena_copy(st->arena, row_key_bytes(&table), &prefix) != OK)
         return false;
     page->scans++;
     effect_scan(out, ACTOR_TRAIL_READER, page->turn << TAG_BITS | (uint64_t)(page - t->pages),
@@ -185,15 +202,35 @@ take_block(struct trail_page *page, const struct loaded_row *row)
 }
 
 static enum vault_err
+take_head(struct trail_page *page, const struct loaded_row *row)
+{
+    struct bytes head = row->value;
+
+    if (row->key.size > 0 && row->key.data[0] == ROW_WITNESS &&
+        !witness_row_head(row->key, row->value, &head))
+        return OK; /* the list of epochs */
+    return put_item(page, head);
+}
+
+static enum vault_err
 take_row(const struct trail_reader *t, const struct step *st, struct trail_page *page,
          const struct loaded_row *row)
 {
     switch (page->matter) {
     case TRAIL_RECORDS: return take_records(t, st, page, row->value);
     case TRAIL_BLOCKS: return take_block(page, row);
-    case TRAIL_HEADS: return put_item(page, row->value);
+    case TRAIL_HEADS: return take_head(page, row);
     }
     return ERR_INTERNAL;
+}
+
+/* The scan was of the last rows that this page has room for, or that are there. */
+static bool
+is_last_scan(const struct trail_page *page, bool more)
+{
+    if (page->matter == TRAIL_HEADS)
+        return page->scans == 2;
+    return !more || is_full(page) || page->scans == TRAIL_SCANS_MAX;
 }
 
 void
@@ -212,9 +249,8 @@ trail_on_rows(struct trail_reader *t, const struct step *st, const struct msg_lo
     bool more = i < loaded->count || loaded->more || page->at.record > 0;
     if (err != OK)
         refuse_page(page, err == ERR_CORRUPT ? REFUSED_CORRUPT : REFUSED_BUSY, out);
-    else if (page->matter == TRAIL_HEADS || !more || is_full(page) ||
-             page->scans == TRAIL_SCANS_MAX)
-        send_page(st, page, more && page->matter != TRAIL_HEADS, out);
+    else if (is_last_scan(page, more))
+        send_page(st, page, more, out);
     else if (!scan_rows(t, st, page, out))
         refuse_page(page, REFUSED_BUSY, out);
 }

@@ -251,8 +251,10 @@ write_beginning(const struct trail_reader *t, struct trail_search *s, struct buf
         line = (struct audit_line){.kind = AUDIT_LINE_MISSING, .node = i};
         if (i == s->node)
             continue;
-        err = has_given(&s->answers[i]) ? write_heads(s, i, keys, cluster->id, out)
-                                        : audit_line_write(&line, out);
+        if (has_given(&s->answers[i]))
+            err = write_heads(s, i, keys, cluster->id, out);
+        if (err == OK && (!has_given(&s->answers[i]) || s->answers[i].more))
+            err = audit_line_write(&line, out);
     }
     return err;
 }

@@ -5,8 +5,11 @@
  *   cluster <id, hex>
  *   node <number> <name>
  *   key <public half, hex> <proof, base64>   of its signing key; newest first
- *   head <node that keeps it> <base64>       of this trail, as another node keeps it
- *   missing <node>                           that was not there to be asked for heads
+ *   head <node that keeps it> <base64>       of this trail, as another node keeps it: the newest of
+ *                                            each epoch, and earlier ones (actors/witness.h). Older
+ *                                            releases wrote the newest alone, and judge all
+ *   missing <node>                           that was not there to be asked for heads, or keeps more
+ *                                            than it could give
  *   block <base64>                           in order
  *   end                                      so that a file that was cut off is noticed
  *

@@ -83,7 +83,8 @@ row_is_of_audit(struct bytes key)
     struct row_key state;
 
     row_key_audit_state(&state);
-    if (key.size > 0 && (key.data[0] == ROW_AUDIT || key.data[0] == ROW_ANCHOR))
+    if (key.size > 0 &&
+        (key.data[0] == ROW_AUDIT || key.data[0] == ROW_ANCHOR || key.data[0] == ROW_WITNESS))
         return true;
     return bytes_equal(key, row_key_bytes(&state));
 }

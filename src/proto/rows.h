@@ -31,6 +31,8 @@
  *                                  end). Written with the first 'p' row of the path and never again
  *   'a' number (8 bytes)           a block of this node's audit trail: audit/block.h
  *   'h' node epoch                 the newest signed head of a node's audit trail in that epoch
+ *   'w' node slot                  earlier ones that are kept beside it, and the node's epochs:
+ *                                  actors/witness.h
  *   'u' path 1 zero                the accepted head is pending, or is a record of a batch or an
  *                                  identity, or an alteration, that is only accepted: to be
  *                                  settled, if nobody else does; the value is a byte
@@ -65,6 +67,7 @@ enum row_table {
     ROW_NAME = 'l',
     ROW_AUDIT = 'a',
     ROW_ANCHOR = 'h',
+    ROW_WITNESS = 'w',
     ROW_EXPIRY = 'e',
 };
 
@@ -77,7 +80,7 @@ struct bytes row_key_bytes(const struct row_key *key);
 
 /* Where this node's audit trail stands. */
 void row_key_audit_state(struct row_key *out);
-/* A row of the audit trail: 'a', 'h', or where it stands. */
+/* A row of the audit trail: 'a', 'h', 'w', or where it stands. */
 bool row_is_of_audit(struct bytes key);
 void row_key_meta(const char *name, struct row_key *out);
 void row_key_path(struct path path, struct row_key *out);

@@ -13,7 +13,7 @@
 #include "audit/verifier.h"
 #include "failing_rng.h"
 
-enum { ROWS_MAX = 1024 };
+enum { ROWS_MAX = 1024, HEADS_MAX = 64 };
 
 struct found {
     unsigned requests, votes, given, denied, starts;
@@ -38,31 +38,51 @@ rows_of(struct actor_cluster *ac, unsigned node, enum row_table table, struct ar
     return count;
 }
 
-/* The heads of that node's trail that the others keep; all must be signed by it. */
+/* A head of that node's trail, or the row has none of it. It must be signed by the node. */
+static bool
+head_of_row(struct actor_cluster *ac, unsigned node, const struct store_row *row,
+            struct audit_head *out)
+{
+    struct bytes encoded = row->value;
+    struct signing_keys keys = {0};
+
+    (void)signing_keys_learn(&keys, &ac->nodes[node].signing.public_half);
+    if (row->key.data[0] == ROW_WITNESS && !witness_row_head(row->key, row->value, &encoded))
+        return false;
+    assert_int_equal(audit_head_decode(encoded, out), OK);
+    if (out->node != node)
+        return false;
+    assert_int_equal(audit_head_verify(out, ac->cluster.id, &keys), OK);
+    return true;
+}
+
+/* The heads of that node's trail that the others have in that table. */
 static size_t
-anchors_of(struct actor_cluster *ac, unsigned node, struct audit_head *out)
+heads_of(struct actor_cluster *ac, unsigned node, enum row_table table, struct audit_head *out)
 {
     struct store_row *rows = calloc(ROWS_MAX, sizeof(*rows));
-    struct signing_keys keys = {0};
     struct arena arena;
     size_t count = 0;
 
-    (void)signing_keys_learn(&keys, &ac->nodes[node].signing.public_half);
     arena_init(&arena, 1 << 24);
     for (unsigned i = 0; i < 3; i++) {
-        size_t found = i == node ? 0 : rows_of(ac, i, ROW_ANCHOR, &arena, rows);
+        size_t found = i == node ? 0 : rows_of(ac, i, table, &arena, rows);
         for (size_t j = 0; j < found; j++) {
-            struct audit_head head;
-            assert_int_equal(audit_head_decode(rows[j].value, &head), OK);
-            if (head.node != node)
-                continue;
-            assert_int_equal(audit_head_verify(&head, ac->cluster.id, &keys), OK);
-            out[count++] = head;
+            assert_true(count < HEADS_MAX);
+            if (head_of_row(ac, node, &rows[j], &out[count]))
+                out[count++].kept_by = i;
         }
     }
     arena_close(&arena);
     free(rows);
     return count;
+}
+
+/* The newest ones of them. */
+static size_t
+anchors_of(struct actor_cluster *ac, unsigned node, struct audit_head *out)
+{
+    return heads_of(ac, node, ROW_ANCHOR, out);
 }
 
 static void
@@ -82,13 +102,15 @@ static void
 look(struct actor_cluster *ac, unsigned node, const char *name, struct found *out)
 {
     struct store_row *rows = calloc(ROWS_MAX, sizeof(*rows));
-    struct audit_head anchors[16];
+    struct audit_head anchors[2 * HEADS_MAX];
     struct audit_verifier v;
     struct arena arena;
 
     memset(out, 0, sizeof(*out));
     arena_init(&arena, 1 << 24);
-    audit_verifier_init(&v, anchors, anchors_of(ac, node, anchors));
+    size_t heads = anchors_of(ac, node, anchors);
+    heads += heads_of(ac, node, ROW_WITNESS, anchors + heads);
+    audit_verifier_init(&v, anchors, heads);
     out->blocks = rows_of(ac, node, ROW_AUDIT, &arena, rows);
     for (size_t i = 0; i < out->blocks; i++) {
         struct audit_block block;
@@ -141,7 +163,7 @@ test_peers_anchor(void **state)
     assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
     ac_run_ms(ac, 2500);
     for (unsigned i = 0; i < 3; i++) {
-        struct audit_head anchors[16];
+        struct audit_head anchors[HEADS_MAX];
         assert_int_equal(anchors_of(ac, i, anchors), 2);
         look(ac, i, "a", &f);
         assert_int_equal(f.finding.verdict, AUDIT_INTACT);
@@ -297,9 +319,9 @@ test_no_randomness(void **state)
 
 /* ---- heads that contradict what was known ---- */
 
-/* As node 1 would tell it, with its key or another one. */
+/* As node 1 would tell it that one, with its key or another one. */
 static void
-tell_head(struct actor_cluster *ac, struct audit_head *head, unsigned signer)
+tell_head_to(struct actor_cluster *ac, unsigned to, struct audit_head *head, unsigned signer)
 {
     struct msg msg = {.kind = MSG_ANCHOR};
     struct buf encoded = {0};
@@ -309,9 +331,15 @@ tell_head(struct actor_cluster *ac, struct audit_head *head, unsigned signer)
     secret_arena_close(ac->nodes[signer].secrets);
     assert_int_equal(audit_head_encode(head, &encoded), OK);
     msg.u.anchor.head = buf_bytes(&encoded);
-    assert_int_equal(ac_inject(ac, 1, 0, &msg), OK);
+    assert_int_equal(ac_inject(ac, 1, to, &msg), OK);
     ac_run_ms(ac, 20);
     buf_close(&encoded);
+}
+
+static void
+tell_head(struct actor_cluster *ac, struct audit_head *head, unsigned signer)
+{
+    tell_head_to(ac, 0, head, signer);
 }
 
 static void
@@ -319,7 +347,7 @@ test_heads_that_contradict_are_alarms(void **state)
 {
     struct actor_cluster *ac = ac_cluster_of(3, 17);
     uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
-    struct audit_head anchors[16], known, bad;
+    struct audit_head anchors[HEADS_MAX], known, bad;
 
     (void)state;
     assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
@@ -349,6 +377,170 @@ test_heads_that_contradict_are_alarms(void **state)
     assert_int_equal(anchors_of(ac, 1, anchors), 2);
     for (unsigned i = 0; i < 2; i++)
         assert_memory_equal(anchors[i].root, known.root, HASH_BYTES);
+    ac_end(ac);
+}
+
+/* ---- a trail that its owner writes anew ---- */
+
+struct forgery {
+    struct buf blocks[ROWS_MAX];
+    size_t count;
+    struct audit_head head; /* of all of it */
+};
+
+/* The records, of which those about "a" are about something else, and the rest as it fits. */
+static void
+forge_records(const struct audit_block *block, struct buf *out)
+{
+    struct audit_record record;
+    struct cbor_writer w;
+    struct bytes bytes;
+    size_t at = 0;
+
+    cbor_writer_init(&w, out);
+    while (audit_block_next(block, &at, &bytes)) {
+        struct buf again = {0};
+        assert_int_equal(audit_record_decode(bytes, &record), OK);
+        if (bytes_equal(record.name, bytes_of_text("a")))
+            record.name = bytes_of_text("z");
+        assert_int_equal(audit_record_encode(&record, &again), OK);
+        cbor_put_bytes(&w, buf_bytes(&again));
+        buf_close(&again);
+    }
+}
+
+static void
+forge_block(struct forgery *f, struct audit_block *block, uint8_t previous[static HASH_BYTES],
+            struct audit_tree *tree)
+{
+    struct buf records = {0};
+
+    forge_records(block, &records);
+    block->records = buf_bytes(&records);
+    block->number = f->count;
+    block->before = *tree;
+    memcpy(block->previous, previous, HASH_BYTES);
+    assert_int_equal(audit_block_encode(block, &f->blocks[f->count]), OK);
+    assert_int_equal(audit_block_after(block, tree), OK);
+    audit_block_hash(buf_bytes(&f->blocks[f->count++]), previous);
+    buf_close(&records);
+}
+
+/* Of node 1: all its blocks anew and one more, and a head of that. */
+static void
+forge_trail(struct actor_cluster *ac, struct forgery *f)
+{
+    struct store_row *rows = calloc(ROWS_MAX, sizeof(*rows));
+    uint8_t previous[HASH_BYTES] = {0};
+    struct audit_tree tree = {0};
+    struct audit_block block;
+    struct arena arena;
+
+    arena_init(&arena, 1 << 24);
+    size_t count = rows_of(ac, 1, ROW_AUDIT, &arena, rows);
+    for (size_t i = 0; i <= count; i++) {
+        assert_int_equal(audit_block_decode(rows[i < count ? i : count - 1].value, &block), OK);
+        forge_block(f, &block, previous, &tree);
+    }
+    f->head = (struct audit_head){.node = 1, .size = tree.size};
+    memcpy(f->head.epoch, block.epoch, AUDIT_EPOCH_BYTES);
+    audit_tree_root(&tree, f->head.root);
+    arena_close(&arena);
+    free(rows);
+}
+
+static struct audit_finding
+judge_forgery(const struct forgery *f, struct audit_head *heads, size_t count)
+{
+    struct audit_verifier v;
+
+    audit_verifier_init(&v, heads, count);
+    for (size_t i = 0; i < f->count; i++)
+        (void)audit_verifier_block(&v, buf_bytes(&f->blocks[i]));
+    return audit_verifier_end(&v);
+}
+
+/*
+ * Whoever has node 1 and its key writes its trail anew, and signs a larger head of that: the others
+ * cannot see it and take it in the place of the true one. What they keep beside it tells, through
+ * their restarts and for the next 23 hours, whatever else he signs.
+ */
+static void
+test_a_trail_that_is_written_anew(void **state)
+{
+    struct actor_cluster *ac = ac_cluster_of(3, 21);
+    struct forgery *f = calloc(1, sizeof(*f));
+    struct audit_head heads[HEADS_MAX], newest[HEADS_MAX], known;
+
+    (void)state;
+    assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    forge_trail(ac, f);
+    assert_int_equal(anchors_of(ac, 1, newest), 2);
+    known = newest[0];
+    assert_int_equal(judge_forgery(f, newest, 2).verdict, AUDIT_CHANGED);
+    ac_isolate(ac, 1, true);
+    for (unsigned hour = 1; hour < 24; hour++) {
+        for (unsigned i = 0; i < 3; i++)
+            ac->nodes[i].skew_ms += 3600 * 1000;
+        f->head.time_ms = ac_wall_ms(ac, 1);
+        tell_head_to(ac, 0, &f->head, 1);
+        tell_head_to(ac, 2, &f->head, 1);
+        if (hour == 1) { /* what was in its hour is known after a restart, too */
+            ac_crash(ac, 0);
+            ac_start(ac, 0);
+            ac_run_ms(ac, 3000);
+            tell_head_to(ac, 0, &f->head, 1);
+        }
+    }
+    assert_int_equal(anchors_of(ac, 1, newest), 2);
+    assert_memory_equal(newest[0].root, f->head.root, HASH_BYTES);
+    assert_int_equal(judge_forgery(f, newest, 2).verdict, AUDIT_INTACT); /* he has got that far */
+    size_t count = heads_of(ac, 1, ROW_WITNESS, heads);
+    struct audit_finding found = judge_forgery(f, heads, count);
+    assert_int_equal(found.verdict, AUDIT_CHANGED);
+    assert_true(found.contradicted);
+    assert_true(found.against.size <= known.size);
+    assert_true(found.against.kept_by == 0 || found.against.kept_by == 2);
+    for (unsigned keeper = 0; keeper < 3; keeper += 2) {
+        bool kept = false;
+        for (size_t i = 0; i < count; i++)
+            kept = kept || (heads[i].kept_by == keeper && heads[i].size == known.size &&
+                            memcmp(heads[i].root, known.root, HASH_BYTES) == 0);
+        assert_true(kept);
+    }
+    for (size_t i = 0; i < f->count; i++)
+        buf_close(&f->blocks[i]);
+    free(f);
+    ac_end(ac);
+}
+
+/* Dated from the future it is not taken, and is one event, not one a second; then all goes on. */
+static void
+test_heads_from_the_future(void **state)
+{
+    struct actor_cluster *ac = ac_cluster_of(3, 22);
+    uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
+    struct audit_head anchors[HEADS_MAX];
+
+    (void)state;
+    ac_run_ms(ac, 2500);
+    ac->nodes[1].skew_ms = 300 * 1000;
+    (void)ac_read(ac, 1, "a");
+    ac_run_ms(ac, 5000);
+    assert_true(*alarms > 0);
+    assert_int_equal(anchors_of(ac, 1, anchors), 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(anchors[i].time_ms < ac_wall_ms(ac, 0));
+    ac->nodes[1].skew_ms = 0; /* its clock is put right: its heads count again at once */
+    uint64_t before = *alarms;
+    assert_int_equal(ac_create(ac, 1, "b", "value")->reply.err, OK);
+    ac_run_ms(ac, 2500);
+    assert_true(*alarms <= before + 1);
+    struct found f;
+    look(ac, 1, "b", &f);
+    assert_int_equal(f.finding.verdict, AUDIT_INTACT);
+    assert_int_equal(f.finding.unanchored, 0);
     ac_end(ac);
 }
 
@@ -410,7 +602,7 @@ test_no_head_is_forgotten_when_reads_fail(void **state)
     for (unsigned steps = 0; steps < 40; steps++) {
         struct actor_cluster *ac = ac_cluster_of(3, 17);
         uint64_t *alarms = &ac->nodes[0].metrics.counters[METRIC_audit_alarms];
-        struct audit_head anchors[16], bad;
+        struct audit_head anchors[HEADS_MAX], bad;
         assert_int_equal(ac_create(ac, 1, "a", "value")->reply.err, OK);
         ac_run_ms(ac, 3000);
         assert_int_equal(anchors_of(ac, 1, anchors), 2);
@@ -606,6 +798,8 @@ main(void)
         cmocka_unit_test(test_a_full_disk),
         cmocka_unit_test(test_no_randomness),
         cmocka_unit_test(test_heads_that_contradict_are_alarms),
+        cmocka_unit_test(test_a_trail_that_is_written_anew),
+        cmocka_unit_test(test_heads_from_the_future),
         cmocka_unit_test(test_reads_fail_at_the_start),
         cmocka_unit_test(test_no_head_is_forgotten_when_reads_fail),
         cmocka_unit_test(test_goes_on_after_what_it_finds),

@@ -237,11 +237,22 @@ judge_export(struct actor_cluster *ac, struct audit_judge *j)
     return found;
 }
 
+static unsigned
+keepers_of(const struct audit_judge *j)
+{
+    unsigned keepers = 0;
+
+    for (size_t i = 0; i < j->head_count; i++)
+        keepers |= 1U << j->heads[i].kept_by;
+    return keepers;
+}
+
 static void
 test_an_export_is_judged_good(void **state)
 {
     struct actor_cluster *ac = ac_cluster_of(3, 8);
     struct audit_judge j;
+    unsigned earlier = 0;
     char name[32];
 
     (void)state;
@@ -252,7 +263,12 @@ test_an_export_is_judged_good(void **state)
     ac_run_ms(ac, 3000);
     struct audit_finding found = judge_export(ac, &j);
     assert_int_equal(found.verdict, AUDIT_INTACT);
-    assert_int_equal(j.head_count, 2);
+    assert_int_equal(keepers_of(&j), 1 << 0 | 1 << 2);
+    assert_true(j.head_count > 2); /* not the newest ones alone */
+    for (size_t i = 0; i < j.head_count; i++)
+        earlier += j.heads[i].size < j.heads[j.head_count - 1].size; /* in their order */
+    assert_true(earlier > 0);
+    assert_int_equal(j.missing, 0);
     assert_true(found.records > 300);
     assert_true(found.unanchored < 8);
     audit_judge_close(&j);
