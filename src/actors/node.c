@@ -778,7 +778,11 @@ node_share_key_make(struct node *node, const struct step *st)
 void
 node_share_key_announce(struct node *node)
 {
-    node->membership.members[node->membership.self].share_key = *share_keyring_current(node->ring);
+    struct share_key_public *told = &node->membership.members[node->membership.self].share_key;
+    const struct share_key_public *current = share_keyring_current(node->ring);
+    if (told->id == current->id)
+        return;
+    *told = *current;
     node->membership.share_keys_changed = true;
 }
 

@@ -127,7 +127,8 @@ void node_note(struct node *node, const struct step *st, const struct node_execu
 /*
  * Rotation of this node's share key, in three steps, since the private half must be durable before
  * anybody boxes to it: make (the caller then saves the ring), announce, and later destroy what
- * nobody needs any more (the caller saves the ring again). Errors of making: ERR_BUSY (too many old
+ * nobody needs any more (the caller saves the ring again). Until saving succeeds no other one is
+ * made; announcing what has been announced does nothing. Errors of making: ERR_BUSY (too many old
  * ones are still needed), ERR_ENTROPY.
  *
  * Outdated: somebody knows a newer key of this node than the node does, since its file of share

@@ -223,17 +223,22 @@ on_signal(evutil_socket_t fd, short what, void *context)
 
 /* ---- share keys ---- */
 
+/*
+ * The private half is durable before its public half is told to anybody. So a key that could not be
+ * saved when it was made is told when a later save succeeds.
+ */
 static enum vault_err
 save_share_keys(struct reactor *r)
 {
     enum vault_err err = r->options.save_share_keys(r->options.save_context);
     r->share_keys_unsaved = err != OK;
-    if (err == OK)
-        node_share_keys_saved(r->node);
-    return err;
+    if (err != OK)
+        return err;
+    node_share_keys_saved(r->node);
+    node_share_key_announce(r->node);
+    return OK;
 }
 
-/* The private half is durable before its public half is told to anybody. */
 static void
 rotate_share_key(struct reactor *r)
 {
@@ -242,8 +247,6 @@ rotate_share_key(struct reactor *r)
     enum vault_err err = node_share_key_make(r->node, &st);
     if (err == OK)
         err = save_share_keys(r);
-    if (err == OK)
-        node_share_key_announce(r->node);
     log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor", "share_key_rotated",
               log_err("outcome", err), log_u64("held", node_share_keys_held(r->node)));
     r->rotated = reactor_now();
@@ -266,6 +269,8 @@ on_rotation(evutil_socket_t fd, short what, void *context)
         log_event(r->options.log, err == OK ? LOG_INFO : LOG_WARN, "reactor",
                   "share_keys_destroyed", log_u64("count", destroyed), log_err("outcome", err));
     }
+    if (r->share_keys_unsaved)
+        return; /* keys that nobody is told of would fill the ring */
     if (node_share_key_outdated(r->node) || instant_since(reactor_now(), r->rotated).ns >= due_ns)
         rotate_share_key(r);
 }

@@ -52,7 +52,7 @@ struct reactor {
     bool was_idle;         /* the loop, for a while before this turn */
     struct instant started, drain_since;
     bool draining, stop;
-    bool share_keys_unsaved; /* some were destroyed, and the file may have them still */
+    bool share_keys_unsaved; /* some were destroyed, or one was made, and the file may not say so */
     bool in_turn;            /* the secrets arena is open until the loop waits again */
     uint64_t incarnation;    /* of the node, as last told to the options' owner */
     enum vault_err result;

@@ -1,6 +1,8 @@
 """Share keys are replaced all the time, and the old ones destroyed only when nothing that is boxed to them is outstanding."""
 
+import os
 import re
+import shutil
 import time
 import unittest
 
@@ -66,6 +68,28 @@ class Rotation(unittest.TestCase):
         self.cluster.kill9(1)
         for i in range(5):
             self.assertEqual(self.call(3, "GET", "/v1/secrets/away/%d" % i, None, 200)["value"], "v%d" % i)
+
+    def test_goes_on_after_failed_saves(self):
+        """Nobody is told of a key that could not be saved, until it has been, however long that takes."""
+        obstacle = os.path.join(self.cluster.node_directory(1), "share.keys.new")
+
+        def key_id():
+            return self.cluster.request(1, "GET", "/v1/status")[2]["key_id"]
+
+        def refused():
+            return re.search(r"share_key_rotated outcome=(?!ok)", self.cluster.log(1))
+
+        os.makedirs(os.path.join(obstacle, "not empty"))
+        wait_until(refused, 20, "a save that fails")
+        stuck, before = key_id(), self.destroyed(1)
+        time.sleep(18)  # a ring has room for eight keys, and there is one in two seconds
+        self.assertEqual(key_id(), stuck)
+        shutil.rmtree(obstacle)
+        wait_until(lambda: key_id() > stuck + 1, 20, "newer keys")
+        wait_until(lambda: self.destroyed(1) > before + 1, 20, "the others use the newer keys")
+        self.call(2, "POST", "/v1/secrets/after", {"value": "v"}, 201)
+        self.cluster.kill9(3)
+        self.assertEqual(self.call(1, "GET", "/v1/secrets/after", None, 200)["value"], "v")
 
 
 if __name__ == "__main__":
