@@ -46,7 +46,8 @@ struct links_options {
     struct tls_context *server, *client; /* borrowed */
     size_t queue_bytes_max; /* per link; a frame beyond it is dropped and counted; default 32 MiB */
     uint32_t handshake_ms;  /* 3000 */
-    uint32_t silence_ms;    /* 1000: a link without a frame for so long is closed */
+    uint32_t silence_ms;    /* 1000: a link from which nothing comes for so long is closed, and one
+                               with a frame that takes longer than that and 1 ms per 32 bytes */
     uint32_t reconnect_ms_min, reconnect_ms_max; /* 20, 500 */
     uint32_t hang_ms; /* 500: a connection that is not made after so long is joined by another */
     const struct log_sink *log;

@@ -231,11 +231,21 @@ take_frames(struct link_connection *c)
         take_frame(c, frame);
     }
     if (at > 0)
-        c->heard = links_now();
+        c->frame_began = c->heard;
     /* Shares travel in frames: this wipes those that were delivered. */
     buf_consume(&c->in, at);
     if (c->in.size == 0 && c->in.capacity > INPUT_KEPT_BYTES)
         buf_close(&c->in);
+}
+
+/* Any record is a sign of life: a long frame may be on its way for longer than silence is borne. */
+static void
+note_record(struct link_connection *c, size_t size)
+{
+    c->heard = links_now();
+    if (c->in.size == 0)
+        c->frame_began = c->heard;
+    c->in.size += size;
 }
 
 /* Reads one record; false when there is nothing more for now. */
@@ -251,7 +261,7 @@ read_record(struct link_connection *c)
     }
     result = tls_read(c->session, c->in.data + c->in.size, LINK_RECORD_BYTES, &got);
     switch (result) {
-    case TLS_DONE: c->in.size += got; return true;
+    case TLS_DONE: note_record(c, got); return true;
     case TLS_WANT_READ: return false;
     case TLS_WANT_WRITE: wait_until_writable(c); return false;
     case TLS_CLOSED: link_connection_close(c, LINK_FAULT_CLOSED); return false;
@@ -396,21 +406,47 @@ on_resume(evutil_socket_t fd, short what, void *context)
         advance(c);
 }
 
+static uint64_t
+ms_left(struct instant since, uint64_t limit_ms)
+{
+    uint64_t spent_ms = instant_since(links_now(), since).ns / 1000000u;
+
+    return spent_ms < limit_ms ? limit_ms - spent_ms : 0;
+}
+
+/* Else one that sends a byte now and then would count as there for ever. */
+static uint64_t
+frame_limit_ms(const struct link_connection *c)
+{
+    return c->links->options.silence_ms +
+           link_frame_length(buf_bytes(&c->in)) / LINK_FRAME_BYTES_PER_MS_MIN;
+}
+
+static void
+watch_progress(struct link_connection *c)
+{
+    uint64_t silence_left = ms_left(c->heard, c->links->options.silence_ms);
+    uint64_t frame_left = c->in.size > 0 ? ms_left(c->frame_began, frame_limit_ms(c)) : UINT64_MAX;
+
+    if (silence_left == 0)
+        link_connection_close(c, LINK_FAULT_SILENT);
+    else if (frame_left == 0)
+        link_connection_close(c, LINK_FAULT_SLOW);
+    else
+        links_arm(&c->timer, silence_left < frame_left ? silence_left : frame_left);
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *context)
 {
     struct link_connection *c = context;
-    uint64_t limit_ms = c->links->options.silence_ms;
-    uint64_t silent_ms = instant_since(links_now(), c->heard).ns / 1000000u;
 
     (void)fd;
     (void)what;
-    if (c->phase != LINK_UP)
-        link_connection_close(c, LINK_FAULT_TIMEOUT);
-    else if (silent_ms >= limit_ms)
-        link_connection_close(c, LINK_FAULT_SILENT);
+    if (c->phase == LINK_UP)
+        watch_progress(c);
     else
-        links_arm(&c->timer, limit_ms - silent_ms);
+        link_connection_close(c, LINK_FAULT_TIMEOUT);
 }
 
 static enum vault_err

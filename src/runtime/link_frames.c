@@ -14,6 +14,12 @@ read_length(const uint8_t *at)
     return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | (size_t)at[3];
 }
 
+size_t
+link_frame_length(struct bytes input)
+{
+    return input.size < LINK_FRAME_HEADER_BYTES ? 0 : read_length(input.data);
+}
+
 enum vault_err
 link_frame_next(struct bytes input, size_t size_max, size_t *at, struct bytes *frame)
 {

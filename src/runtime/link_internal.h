@@ -20,6 +20,8 @@ enum {
     LINK_DIALS_MAX = 6,            /* connections to one peer that are being made at a time */
     /* Accepted connections that have not said HELLO yet: what all nodes dial, and some more. */
     LINK_UNPROVEN_MAX = LINK_DIALS_MAX * NODES_MAX + 16,
+    /* A frame must come whole within the time of silence and its length at this rate. */
+    LINK_FRAME_BYTES_PER_MS_MIN = 32,
     LINK_ADDRESSES_MAX = 4, /* addresses of one host name that are tried in turn */
 };
 
@@ -42,6 +44,7 @@ static_assert((int)LINK_HELLO_BYTES_MAX < (int)FRAME_BYTES_MAX, "a HELLO is a fr
     X(LINK_FAULT_CLOSED, "the node closed the connection")                                         \
     X(LINK_FAULT_BROKEN, "the connection broke")                                                   \
     X(LINK_FAULT_SILENT, "the node was silent for too long")                                       \
+    X(LINK_FAULT_SLOW, "a frame of the node took too long")                                        \
     X(LINK_FAULT_REPLACED, "the node connected anew")                                              \
     X(LINK_FAULT_SPARE, "another connection to the node was made sooner")                          \
     X(LINK_FAULT_CROWDED, "too many connections wait for their handshake")                         \
@@ -79,6 +82,9 @@ enum link_fault link_hello_check(const struct link_hello *ours, const struct lin
  */
 MUST_CHECK enum vault_err link_frame_next(struct bytes input, size_t size_max, size_t *at,
                                           struct bytes *frame);
+
+/* Length that the header in front announces; 0 while it is not there whole. */
+size_t link_frame_length(struct bytes input);
 
 /* Frames that wait to be sent, with their headers. All zero is a valid empty queue. */
 struct link_queue {
@@ -145,7 +151,7 @@ struct link_connection {
     struct tls_session *session; /* from LINK_TLS on */
     struct event readable;       /* persistent, from LINK_TLS on */
     struct event writable;       /* once, when something waits for it */
-    struct event timer;          /* deadline of the handshake, then silence */
+    struct event timer;          /* deadline of the handshake, then of silence and frames */
     struct event resume;         /* next turn: go on, or close with `fault` */
     enum link_fault fault;       /* found where no callback may run */
     bool blocked;                /* output waits for the socket */
@@ -153,7 +159,8 @@ struct link_connection {
     struct instant soon_due;
     struct buf in; /* at most one incomplete frame between turns */
     struct link_queue out;
-    struct instant heard; /* when the last frame came; before: when TLS was agreed on */
+    struct instant heard;       /* when the last record came; before: when TLS was agreed on */
+    struct instant frame_began; /* while `in` holds something: when the first of it came */
     TAILQ_ENTRY(link_connection) entry;
 };
 TAILQ_HEAD(link_connections, link_connection);

@@ -695,6 +695,75 @@ test_handshake_has_a_deadline(void **state)
     raw_close(&mute);
 }
 
+/* Sends `size` bytes in pieces with a pause behind each, until the node closes the connection. */
+static void
+trickle(struct world *world, struct raw *raw, size_t size, size_t piece, uint64_t pause_ms)
+{
+    static const uint8_t some[LINK_RECORD_BYTES];
+
+    assert_true(piece <= sizeof(some));
+    for (size_t sent = 0; sent < size && !raw_is_closed(raw); sent += piece) {
+        raw_write(raw, bytes_of(some, size - sent < piece ? size - sent : piece));
+        world_run_ms(world, pause_ms);
+    }
+}
+
+static bool
+note_size(struct test_node *node, unsigned peer, struct bytes frame)
+{
+    (void)peer;
+    *(size_t *)node->take_context = frame.size;
+    return true;
+}
+
+/* It takes twice as long as silence is borne, and is not silence. */
+static void
+test_frame_may_take_its_time(void **state)
+{
+    enum { FRAME_BYTES = 128 * 1024, PIECES = 8 };
+    static const uint8_t header[] = {0, 2, 0, 0};
+    struct world *world = *state;
+    struct test_node *node = &world->nodes[1];
+    size_t taken = 0;
+    struct raw raw;
+
+    node->options.silence_ms = SHORT_SILENCE_MS;
+    node->take = note_size;
+    node->take_context = &taken;
+    node_start(node);
+    raw_link(world, 1, 0, &raw);
+    WORLD_UNTIL(world, node_is_up(node, 0));
+    raw_write(&raw, bytes_of(header, sizeof(header)));
+    trickle(world, &raw, FRAME_BYTES, FRAME_BYTES / PIECES, 2 * SHORT_SILENCE_MS / PIECES);
+    assert_string_equal(node->events, "u");
+    WORLD_UNTIL(world, taken == FRAME_BYTES);
+    raw_close(&raw);
+}
+
+/* Signs of life alone do not keep a link, or one who never completes a frame would count as there. */
+static void
+test_trickling_frame_closes(void **state)
+{
+    static const uint8_t header[] = {0, 0, 4, 0};
+    struct world *world = *state;
+    struct test_node *node = &world->nodes[1];
+    struct instant since;
+    struct raw raw;
+
+    node->options.silence_ms = SHORT_SILENCE_MS;
+    node_start(node);
+    raw_link(world, 1, 0, &raw);
+    WORLD_UNTIL(world, node_is_up(node, 0));
+    since = links_now();
+    raw_write(&raw, bytes_of(header, sizeof(header)));
+    trickle(world, &raw, 100, 1, SHORT_SILENCE_MS / 20);
+    assert_true(raw.closed);
+    assert_true(ms_since(since) >= SHORT_SILENCE_MS);
+    assert_string_equal(node->events, "ud");
+    assert_int_equal(log_count(node, "took too long"), 1);
+    raw_close(&raw);
+}
+
 static void
 test_crowd_does_not_keep_nodes_out(void **state)
 {
@@ -749,6 +818,8 @@ main(void)
         LINK_TEST(test_long_hello_is_not_waited_for),
         LINK_TEST(test_bad_lengths_close),
         LINK_TEST(test_handshake_has_a_deadline),
+        LINK_TEST(test_frame_may_take_its_time),
+        LINK_TEST(test_trickling_frame_closes),
         LINK_TEST(test_crowd_does_not_keep_nodes_out),
     };
 
