@@ -262,8 +262,9 @@ aside_names(const char *path, char new_name[static PATH_MAX], char old_name[stat
            snprintf(old_name, PATH_MAX, "%s.old", path) < PATH_MAX;
 }
 
-enum vault_err
-key_file_clean(const char *path, char *why, size_t why_size)
+/* Once the file that is live is durable under its name. */
+static enum vault_err
+wipe_asides(const char *path, char *why, size_t why_size)
 {
     char new_name[PATH_MAX], old_name[PATH_MAX];
 
@@ -276,6 +277,22 @@ key_file_clean(const char *path, char *why, size_t why_size)
     if (!wipe_file(old_name, path))
         return fail_errno(why, why_size, "overwrite", old_name);
     return OK;
+}
+
+/*
+ * Where saving was interrupted, or the directory could not be synced, a loss of power may still
+ * bring back the old file under its own name: it must not hold zeros then.
+ */
+enum vault_err
+key_file_clean(const char *path, char *why, size_t why_size)
+{
+    char new_name[PATH_MAX], old_name[PATH_MAX];
+    struct stat st;
+
+    if (aside_names(path, new_name, old_name) && lstat(old_name, &st) == 0 &&
+        !sync_directory_of(path))
+        return fail_errno(why, why_size, "sync the directory of", path);
+    return wipe_asides(path, why, why_size);
 }
 
 /*
@@ -298,7 +315,7 @@ key_file_replace(const char *path, struct bytes content, char *why, size_t why_s
         return fail_errno(why, why_size, "keep the old", path);
     err = file_replace(path, content, SECRET_FILE_MODE, why, why_size);
     if (err == OK)
-        err = key_file_clean(path, why, why_size);
+        err = wipe_asides(path, why, why_size);
     if (err == OK && !sync_directory_of(path))
         err = fail_errno(why, why_size, "sync the directory of", path);
     return err;

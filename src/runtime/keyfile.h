@@ -74,8 +74,9 @@ MUST_CHECK enum vault_err bucket_file_load(const char *path, struct bucket_keys 
                                            char *why, size_t why_size);
 /*
  * Overwrites and removes what a crash within saving left beside `path`: to be called at start,
- * before it is believed that a key which the file lacks is gone. Errors: ERR_IO and its like, with
- * a sentence in `why`.
+ * before it is believed that a key which the file lacks is gone. The directory is synced before: as
+ * long as the file's new name is not durable, the old one may have to serve again. Errors: ERR_IO
+ * and its like, with a sentence in `why`; that of the directory leaves everything as it is.
  */
 MUST_CHECK enum vault_err key_file_clean(const char *path, char *why, size_t why_size);
 

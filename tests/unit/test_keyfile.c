@@ -2,6 +2,7 @@
  * Key files: round trips, refusals, atomic replacement, and that rotated share keys leave nothing
  * behind.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,6 +30,21 @@ struct fixture {
     char why[256];
     struct secret_arena *arena;
 };
+
+static bool directories_fail; /* to be synced */
+
+/* In place of the system's, for the code under test too. */
+int
+fsync(int fd)
+{
+    struct stat st;
+
+    if (directories_fail && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static int
 set_up(void **state)
@@ -50,6 +67,7 @@ tear_down(void **state)
 {
     struct fixture *f = *state;
 
+    directories_fail = false;
     assert_int_equal(directory_remove(f->directory), OK);
     secret_arena_close(f->arena);
     secret_arena_free(f->arena);
@@ -542,6 +560,35 @@ test_buckets_left_by_a_crash(void **state)
     bucket_keys_close(&keys);
 }
 
+/* A loss of power may still bring the old file back: it keeps its content until that is over. */
+static void
+test_buckets_rename_not_durable(void **state)
+{
+    struct fixture *f = *state;
+    struct rng rng = rng_kernel();
+    uint8_t key[KEY_BYTES] = {1};
+    struct bucket_keys keys;
+
+    make_buckets(f, &keys);
+    save_buckets(f, &keys, key, "n1");
+    int old = open(f->path, O_RDONLY | O_CLOEXEC);
+    assert_true(old >= 0);
+    directories_fail = true;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(bucket_file_save(f->path, &keys, key, bytes_of_text("n1"), &rng, f->why,
+                                          sizeof(f->why)),
+                         ERR_IO);
+        assert_false(is_zeros(old, 64));
+    }
+    assert_int_equal(key_file_clean(f->path, f->why, sizeof(f->why)), ERR_IO);
+    assert_false(is_zeros(old, 64));
+    directories_fail = false;
+    assert_int_equal(key_file_clean(f->path, f->why, sizeof(f->why)), OK);
+    assert_true(is_zeros(old, 64));
+    close(old);
+    bucket_keys_close(&keys);
+}
+
 /* A file that cannot be written: the old one is still there, and so is its content. */
 static void
 test_buckets_not_saved(void **state)
@@ -629,6 +676,7 @@ main(void)
         TEST(test_buckets_old_file_is_overwritten),
         TEST(test_buckets_left_by_a_crash),
         TEST(test_buckets_not_saved),
+        TEST(test_buckets_rename_not_durable),
         TEST(test_birth),
     };
 
