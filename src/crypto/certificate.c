@@ -54,6 +54,16 @@ close_certificate(DecodedCert *decoded)
 
 /* ---- fields ---- */
 
+static bool
+are_digits(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return true;
+}
+
 /* YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ. */
 bool
 certificate_time(uint8_t tag, struct bytes date, uint64_t *out)
@@ -61,6 +71,9 @@ certificate_time(uint8_t tag, struct bytes date, uint64_t *out)
     char text[32], digits[16];
 
     *out = 0;
+    /* A zero byte would end the copy below before its end. */
+    if (date.size == 0 || !are_digits(bytes_of(date.data, date.size - 1)))
+        return false;
     if (tag == TAG_UTC_TIME && date.size == 13)
         (void)snprintf(digits, sizeof(digits), "%s%.12s", date.data[0] >= '5' ? "19" : "20",
                        (const char *)date.data);

@@ -236,6 +236,36 @@ long_lists(void **state)
     buf_close(&record);
 }
 
+static void
+check_time(uint8_t tag, const char *text, size_t size, uint64_t ms)
+{
+    uint64_t time = 1;
+
+    assert_int_equal(certificate_time(tag, bytes_of(text, size), &time), ms != 0);
+    assert_int_equal(time, ms);
+}
+
+static void
+times_have_digits(void **state)
+{
+    (void)state;
+    check_time(0x17, "700101000001Z", 13, 1000);
+    check_time(0x18, "19700101000001Z", 15, 1000);
+    check_time(0x17, "700101000001", 12, 0);
+    check_time(0x17, "70010100000aZ", 13, 0);
+    check_time(0x17, "70 101000001Z", 13, 0);
+    check_time(0x17,
+               "\0"
+               "00101000001Z",
+               13, 0);
+    check_time(0x18,
+               "1970\0"
+               "101000001Z",
+               15, 0);
+    check_time(0x18, "1970010100000\0Z", 15, 0);
+    check_time(0x18, "", 0, 0);
+}
+
 int
 main(void)
 {
@@ -247,6 +277,7 @@ main(void)
         cmocka_unit_test(numbers_are_compared_as_numbers),
         cmocka_unit_test(what_is_kept),
         cmocka_unit_test(long_lists),
+        cmocka_unit_test(times_have_digits),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
