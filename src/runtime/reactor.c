@@ -216,8 +216,9 @@ on_signal(evutil_socket_t fd, short what, void *context)
     (void)what;
     log_event(r->options.log, LOG_INFO, "server", "stopping", log_u64("signal", (uint64_t)fd));
     note_stop(r);
+    if (!r->draining)
+        r->drain_since = reactor_now(); /* told again, it does not take longer */
     r->draining = true;
-    r->drain_since = reactor_now();
     https_front_drain(r->https);
 }
 

@@ -105,6 +105,21 @@ class Supervisor(unittest.TestCase):
         self.assertEqual(len(re.findall(r"server stopped outcome=ok", self.cluster.log(1))),
                          len(numbers))
 
+    def test_told_again_to_stop_it_does_not_take_longer(self):
+        """A request that never comes whole is waited for, but only for four seconds from the first signal."""
+        self.cluster.start(1)
+        self.cluster.wait_ready()
+        waits = self.cluster.connection(1, 20)
+        self.addCleanup(waits.close)
+        waits.sock.sendall(b"GET /v1/secrets/a HT")
+        time.sleep(0.3)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 3.8:
+            self.cluster.processes[1].send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+        self.assertEqual(self.cluster.wait_exit(1), 0)
+        self.assertLess(time.monotonic() - begun, 3.8 + 2.4 * SLOW)
+
     def test_a_closed_terminal_stops_a_server_in_order_unless_it_is_to_be_ignored(self):
         self.cluster.start(1)
         self.cluster.wait_ready()
