@@ -166,6 +166,21 @@ begin_round(struct shredder *s, const struct step *st, struct effects *out)
     }
 }
 
+/*
+ * A bucket with a mark gets a new key, whatever generation the mark names. Batches of two paths may
+ * be committed in another order than they were made in (runtime/reactor_storage.c leaves some for
+ * the next), so the mark of an older generation may have come last; taken at its word it would be
+ * over with that one, and what was erased under the next would never count as shredded.
+ */
+static void
+take_mark(struct bucket *bucket, uint64_t generation)
+{
+    if (bucket->generation > generation)
+        generation = bucket->generation;
+    if (generation > bucket->dirty)
+        bucket->dirty = generation;
+}
+
 static void
 on_marks(struct shredder *s, const struct step *st, const struct msg_loaded *loaded,
          struct effects *out)
@@ -182,8 +197,7 @@ on_marks(struct shredder *s, const struct step *st, const struct msg_loaded *loa
                 OK ||
             number >= s->buckets->count)
             continue;
-        if (generation > s->buckets->buckets[number].dirty)
-            s->buckets->buckets[number].dirty = generation;
+        take_mark(&s->buckets->buckets[number], generation);
     }
     begin_round(s, st, out);
 }

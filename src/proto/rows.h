@@ -177,8 +177,8 @@ MUST_CHECK enum vault_err node_row_decode(struct bytes encoded,
 
 /*
  * 'm' "dirty/<bucket>": something was erased that lay under a key of this bucket; the value is the
- * generation (8 bytes, big endian) of the bucket's key then. The row goes when no key that old is
- * left.
+ * generation (8 bytes, big endian) of the bucket's key then, or before. The row goes when no key
+ * that old is left.
  */
 enum { DIRTY_VALUE_BYTES = 8 };
 void row_key_dirty(unsigned bucket, struct row_key *out);

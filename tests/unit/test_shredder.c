@@ -401,6 +401,35 @@ test_rotten_path_row(void **state)
     }
 }
 
+/* The batch of an earlier erasure, under the key before, was committed after that of the last. */
+static void
+test_mark_of_an_older_key(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_with(10, 1);
+    uint8_t older[DIRTY_VALUE_BYTES];
+    struct row_key key;
+    struct old_row dead;
+    assert_int_equal(ac_create(ac, 0, "first", "one")->reply.err, OK);
+    assert_int_equal(ac_create(ac, 0, "dead", "two")->reply.err, OK);
+    ac_run_ms(ac, 3 * INTERVAL_MS);
+    dirty_row_encode(bucket_at(ac, 1, "dead")->generation, older);
+    assert_int_equal(ac_delete(ac, 0, "first")->reply.err, OK);
+    ac_run_ms(ac, 3 * INTERVAL_MS);
+    assert_int_equal(marks(ac, 1), 0);
+    copy_row(ac, 1, "dead", &dead);
+    assert_int_equal(ac_delete(ac, 0, "dead")->reply.erased_on, NODES);
+    assert_int_equal(marks(ac, 1), 1);
+    row_key_dirty(0, &key);
+    ac_put(ac, 1, &key, bytes_of(older, sizeof(older)));
+    ac_crash(ac, 1);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 3 * INTERVAL_MS);
+    assert_false(opens(ac, 1, "dead", &dead));
+    assert_int_equal(marks(ac, 1), 0);
+    ac_end(ac);
+}
+
 /* An erasure during a round waits for the next one. */
 static void
 test_erased_during_a_round(void **state)
@@ -479,6 +508,7 @@ main(void)
         cmocka_unit_test(test_crash_at_every_point),
         cmocka_unit_test(test_mark_survives),
         cmocka_unit_test(test_rotten_path_row),
+        cmocka_unit_test(test_mark_of_an_older_key),
         cmocka_unit_test(test_erased_during_a_round),
         cmocka_unit_test(test_lost_file),
     };
