@@ -34,18 +34,26 @@ words_of(size_t slots)
 
 /* sodium_malloc goes on when the system refuses to lock; keys must not, so it is asked again. */
 static uint8_t *
-region_new(size_t slots)
+locked_new(size_t size)
 {
-    uint8_t *region = sodium_allocarray(slots, SECRET_BYTES_MAX);
+    uint8_t *memory = sodium_malloc(size);
 
-    if (!region)
+    if (!memory)
         return NULL;
-    if (sodium_mlock(region, slots * SECRET_BYTES_MAX) != 0) {
-        sodium_free(region);
+    if (sodium_mlock(memory, size) != 0) {
+        sodium_free(memory);
         return NULL;
     }
-    sodium_memzero(region, slots * SECRET_BYTES_MAX);
-    if (sodium_mprotect_noaccess(region) != 0) {
+    sodium_memzero(memory, size);
+    return memory;
+}
+
+static uint8_t *
+region_new(size_t slots)
+{
+    uint8_t *region = locked_new(slots * SECRET_BYTES_MAX);
+
+    if (region && sodium_mprotect_noaccess(region) != 0) {
         sodium_free(region);
         return NULL;
     }
@@ -278,6 +286,25 @@ struct bytes
 secret_bytes(const struct secret *secret)
 {
     return bytes_of(secret->data, secret->size);
+}
+
+enum vault_err
+secret_buf_new(size_t capacity, struct buf *out)
+{
+    assert(capacity > 0);
+    *out = (struct buf){0};
+    uint8_t *data = locked_new(capacity);
+    if (!data)
+        return ERR_NOMEM;
+    *out = (struct buf){.data = data, .capacity = capacity};
+    return OK;
+}
+
+void
+secret_buf_free(struct buf *buf)
+{
+    sodium_free(buf->data);
+    *buf = (struct buf){0};
 }
 
 bool

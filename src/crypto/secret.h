@@ -56,6 +56,14 @@ MUST_CHECK enum vault_err secret_copy(struct secret_arena *arena, struct bytes s
 void secret_free(struct secret_arena *arena, struct secret *secret);
 struct bytes secret_bytes(const struct secret *secret);
 
+/*
+ * A buffer in memory of that kind, but open to the whole process until it is freed: for keys on
+ * their way to a file or from one. It never grows: whoever fills it stays within `capacity`. Errors:
+ * ERR_NOMEM (also when the system refuses to lock that much); *out is then empty.
+ */
+MUST_CHECK enum vault_err secret_buf_new(size_t capacity, struct buf *out);
+void secret_buf_free(struct buf *buf); /* wipes, and leaves it empty; an empty one is fine */
+
 /* Constant time; false when the sizes differ. */
 bool secret_equal(struct bytes a, struct bytes b);
 

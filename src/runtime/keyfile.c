@@ -16,7 +16,14 @@ enum {
     HEX_KEY_BYTES = 2 * KEY_BYTES,
     KEY_FILE_BYTES_MAX = 4096, /* read before judging; far more than any of these files has */
     SECRET_FILE_MODE = 0600,
+    RING_ENTRY_BYTES_MAX = 1 + 9 + 2 + X25519_BYTES, /* array, id, private half */
+    BUCKET_ENTRY_BYTES_MAX = 1 + 2 * (9 + 2 + KEY_BYTES),
 };
+
+static_assert(9 + SHARE_KEYS_MAX * RING_ENTRY_BYTES_MAX <= KEY_FILE_BYTES_MAX,
+              "a ring fits the memory that is locked for it");
+static_assert(9 + BUCKETS_MAX * BUCKET_ENTRY_BYTES_MAX <= BUCKET_FILE_BYTES_MAX,
+              "and so do the bucket keys");
 
 /* --- files ---------------------------------------------------------------------------------- */
 
@@ -483,14 +490,16 @@ share_keys_save(const char *path, const struct share_keyring *ring,
                 const uint8_t key[static KEY_BYTES], struct bytes ad, const struct rng *rng,
                 char *why, size_t why_size)
 {
-    struct buf plain = {0};
-    enum vault_err err = encode_ring(ring, &plain);
+    struct buf plain;
+    enum vault_err err = secret_buf_new(KEY_FILE_BYTES_MAX, &plain);
 
+    if (err == OK)
+        err = encode_ring(ring, &plain);
     if (err != OK)
         snprintf(why, why_size, "cannot seal the share keys: %s", vault_err_text(err));
     else
         err = save_sealed(path, buf_bytes(&plain), key, ad, rng, why, why_size);
-    buf_close(&plain);
+    secret_buf_free(&plain);
     return err;
 }
 
@@ -502,7 +511,7 @@ open_sealed(struct bytes sealed, const uint8_t key[static KEY_BYTES], struct byt
 
     if (sealed.size < SEALED_OVERHEAD_BYTES)
         return ERR_CORRUPT;
-    err = buf_reserve(plain, sealed.size - SEALED_OVERHEAD_BYTES + 1);
+    err = secret_buf_new(sealed.size - SEALED_OVERHEAD_BYTES + 1, plain);
     if (err == OK)
         err = sealed_record_open(key, ad, sealed, plain->data);
     if (err == OK)
@@ -520,7 +529,10 @@ loading_error(enum vault_err err)
     return ERR_CONFIG;
 }
 
-/* Content of a sealed file. Errors as of loading_error, with a sentence in `why`. */
+/*
+ * Content of a sealed file, in a buffer of secret_buf_new(). Errors as of loading_error, with a
+ * sentence in `why`.
+ */
 static enum vault_err
 load_sealed(const char *path, size_t max, const uint8_t key[static KEY_BYTES], struct bytes ad,
             struct buf *plain, char *why, size_t why_size)
@@ -535,6 +547,11 @@ load_sealed(const char *path, size_t max, const uint8_t key[static KEY_BYTES], s
         snprintf(why, why_size,
                  "%s does not verify: it is damaged, belongs to another node, or the storage key "
                  "is not the one it was written with",
+                 path);
+    else if (err == ERR_NOMEM)
+        snprintf(why, why_size,
+                 "memory for the keys of %s cannot be locked: raise the limit (ulimit -l, "
+                 "LimitMEMLOCK=)",
                  path);
     else if (err != OK)
         snprintf(why, why_size, "cannot use the keys of %s: %s", path, vault_err_text(err));
@@ -557,7 +574,7 @@ share_keys_load(const char *path, struct share_keyring *ring, const uint8_t key[
     if (err != OK)
         snprintf(why, why_size, "cannot use the share keys of %s: %s", path, vault_err_text(err));
 out:
-    buf_close(&plain);
+    secret_buf_free(&plain);
     return loading_error(err);
 }
 
@@ -568,14 +585,16 @@ bucket_file_save(const char *path, const struct bucket_keys *keys,
                  const uint8_t key[static KEY_BYTES], struct bytes ad, const struct rng *rng,
                  char *why, size_t why_size)
 {
-    struct buf plain = {0};
-    enum vault_err err = bucket_keys_encode(keys, &plain);
+    struct buf plain;
+    enum vault_err err = secret_buf_new(BUCKET_FILE_BYTES_MAX, &plain);
 
+    if (err == OK)
+        err = bucket_keys_encode(keys, &plain);
     if (err != OK)
         snprintf(why, why_size, "cannot seal the bucket keys: %s", vault_err_text(err));
     else
         err = save_sealed(path, buf_bytes(&plain), key, ad, rng, why, why_size);
-    buf_close(&plain);
+    secret_buf_free(&plain);
     return err;
 }
 
@@ -601,7 +620,7 @@ bucket_file_load(const char *path, struct bucket_keys *keys, struct secret_arena
         snprintf(why, why_size, "cannot use the bucket keys of %s: %s", path, vault_err_text(err));
     }
 out:
-    buf_close(&plain);
+    secret_buf_free(&plain);
     return loading_error(err);
 }
 

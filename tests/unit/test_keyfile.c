@@ -337,6 +337,62 @@ test_ring_kept_on_failure(void **state)
     share_keyring_close(&ring);
 }
 
+/* Memory of this process that cannot be swapped, in KiB. */
+static unsigned
+locked_kib(void)
+{
+    char line[128];
+    unsigned kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+
+    assert_non_null(status);
+    while (fgets(line, sizeof(line), status) && sscanf(line, "VmLck: %u", &kib) != 1)
+        continue;
+    assert_int_equal(fclose(status), 0);
+    return kib;
+}
+
+/* The nonce is drawn while the keys are there to be sealed. */
+static enum vault_err
+note_locked(void *context, uint8_t *out, size_t size)
+{
+    const struct rng kernel = rng_kernel();
+
+    *(unsigned *)context = locked_kib();
+    return rng_fill(&kernel, out, size);
+}
+
+static void
+test_keys_are_locked_while_saved(void **state)
+{
+    struct fixture *f = *state;
+    struct rng rng = rng_kernel();
+    unsigned before, during = 0;
+    const struct rng noting = {.context = &during, .fill = note_locked};
+    uint8_t key[KEY_BYTES] = {1};
+    struct share_keyring ring;
+    struct bucket_keys keys;
+
+    before = locked_kib();
+    if (before == 0)
+        skip(); /* not even the arena: a sanitizer locks nothing */
+    fill_ring(&ring, f->arena, 1);
+    assert_int_equal(
+        share_keys_save(f->path, &ring, key, bytes_of_text("n1"), &noting, f->why, sizeof(f->why)),
+        OK);
+    assert_true(during > before);
+    share_keyring_close(&ring);
+
+    assert_int_equal(bucket_keys_init(&keys, f->arena, 2, 1, &rng), OK);
+    during = 0;
+    assert_int_equal(
+        bucket_file_save(f->path, &keys, key, bytes_of_text("n1"), &noting, f->why, sizeof(f->why)),
+        OK);
+    assert_true(during > before);
+    assert_int_equal(locked_kib(), before);
+    bucket_keys_close(&keys);
+}
+
 /*
  * The replaced file is overwritten on the disk, so that destroyed private halves do not stay
  * there.
@@ -669,6 +725,7 @@ main(void)
         TEST(test_ring_round_trip),
         TEST(test_ring_refusals),
         TEST(test_ring_kept_on_failure),
+        TEST(test_keys_are_locked_while_saved),
         TEST(test_ring_old_file_is_overwritten),
         TEST(test_buckets_round_trip),
         TEST(test_buckets_largest),
