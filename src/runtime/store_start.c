@@ -147,6 +147,11 @@ renew_share_keys(struct store_start *s, const uint8_t storage_key[static KEY_BYT
     return err;
 }
 
+/*
+ * What a node has acknowledged it has taken out of its box, so the old keys are missed by what was
+ * on its way alone. Others have that: the node asks for it before it votes. With one share nobody
+ * else has promised anything, and there is nothing to ask for.
+ */
 static enum vault_err
 heal_share_keys(struct store_start *s, const uint8_t storage_key[static KEY_BYTES],
                 enum vault_err ring_err)
@@ -175,8 +180,11 @@ heal_share_keys(struct store_start *s, const uint8_t storage_key[static KEY_BYTE
         err = renew_share_keys(s, storage_key);
     if (err == OK)
         log_event(s->log, LOG_ERROR, "store", "share_keys_lost", log_text("reason", reason),
-                  log_text("what", "a new one was made; shares on their way here are recovered "
-                                   "from the others before the node votes"));
+                  log_text("what", s->share_keys_lost
+                                       ? "a new one was made; shares on their way here are "
+                                         "recovered from the others before the node votes"
+                                       : "a new one was made; nothing that was acknowledged "
+                                         "needs the old one"));
     return err;
 }
 

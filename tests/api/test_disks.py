@@ -648,6 +648,26 @@ class Alone(unittest.TestCase):
         self.cluster.start(1, wait=True)
         self.assertEqual(self.cluster.request(1, "GET", "/v1/secrets/first")[0], 200)
 
+    def test_without_share_keys(self):
+        """Nothing acknowledged needs them: a new one is made, and no recovery is promised."""
+        path = os.path.join(self.node, "share.keys")
+        for number, harm in enumerate((lambda: flip(path, 50), lambda: os.remove(path))):
+            names = ["second/%d/%d" % (number, i) for i in range(20)]
+            for name in names:
+                self.write(name)
+            self.cluster.kill9(1)
+            harm()
+            begun = len(self.cluster.log(1))
+            self.cluster.start(1, wait=True)
+            said = self.cluster.log(1)[begun:]
+            self.assertIn("share_keys_lost", said)
+            self.assertIn("nothing that was acknowledged needs the old one", said)
+            self.assertNotIn("recovered from the others", said)
+            for name in ["first"] + names:
+                status, _, answer = self.cluster.request(1, "GET", "/v1/secrets/" + name)
+                self.assertEqual((status, answer.get("value")), (200, name))
+            self.write("after/%d" % number)
+
     def test_older_copy_only_when_told(self):
         self.cluster.stop(1)
         copy = self.data + ".copy"
