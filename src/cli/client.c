@@ -30,9 +30,11 @@ struct client {
     CURL *curl;
     struct curl_slist *headers;
     struct addresses addresses;
-    size_t preferred;      /* the one that answered last */
-    bool quiet;            /* says nothing about failures */
-    int untold;            /* exit status of a refusal that is not told; EXIT_OK: none */
+    size_t preferred;        /* the one that answered last */
+    bool quiet;              /* says nothing about failures */
+    int untold;              /* exit status of a refusal that is not told; EXIT_OK: none */
+    const char *untold_code; /* the same, by its error code; NULL: none */
+    char last_code[FAILURE_CODE_BYTES];
     const char *given_key; /* of the changes from now on; NULL: each has a key of its own */
     const char *ca_file;   /* borrowed; NULL: the system's */
 };
@@ -153,6 +155,18 @@ void
 client_set_untold(struct client *client, int status)
 {
     client->untold = status;
+}
+
+void
+client_set_untold_code(struct client *client, const char *code)
+{
+    client->untold_code = code;
+}
+
+const char *
+client_last_code(const struct client *client)
+{
+    return client->last_code;
 }
 
 void
@@ -343,12 +357,19 @@ may_try(const struct call *call, size_t tried)
     return tried < count || (call->unknown && tried < 2 * count);
 }
 
+static bool
+is_untold(const struct client *client, const struct failure *failure, int status)
+{
+    return status == client->untold ||
+           (client->untold_code && strcmp(client->untold_code, failure->code) == 0);
+}
+
 static int
 report_refused(const struct call *call, const struct failure *failure)
 {
     int status = failure_exit_status(failure, call->change);
 
-    if (status == call->client->untold && !call->unknown)
+    if (is_untold(call->client, failure, status) && !call->unknown)
         return status;
     failure_report(failure, call->change, call->target);
     failure_report_details(buf_bytes(&call->answer));
@@ -369,6 +390,7 @@ run_call(struct call *call, struct client_answer *answer)
     struct failure failure = {0};
     bool refused = false;
 
+    client->last_code[0] = '\0';
     for (size_t i = 0; may_try(call, i); i++) {
         size_t which = (client->preferred + i) % client->addresses.count;
         const char *address = client->addresses.text[which];
@@ -393,6 +415,10 @@ run_call(struct call *call, struct client_answer *answer)
         if (!failure_may_move_on(&failure, call->change))
             break;
     }
+    if (refused && !call->unknown)
+        snprintf(client->last_code, sizeof client->last_code, "%s", failure.code);
+    if (client->quiet && call->unknown)
+        return EXIT_UNKNOWN;
     if (client->quiet)
         return refused ? failure_exit_status(&failure, call->change) : EXIT_UNAVAILABLE;
     if (refused)

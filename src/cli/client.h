@@ -26,6 +26,13 @@ void client_close(struct client *client); /* wipes; NULL is fine */
 void client_set_quiet(struct client *client, bool quiet);
 /* A refusal with that exit status alone is not told: the caller has words of its own. */
 void client_set_untold(struct client *client, int status);
+/* The same for a refusal with that error code; borrowed, NULL: none. */
+void client_set_untold_code(struct client *client, const char *code);
+/*
+ * The error code that the last call was refused with, valid until the next; "" when it was not, or
+ * when an attempt before the refusal may have had an effect.
+ */
+const char *client_last_code(const struct client *client);
 
 /*
  * The Idempotency-Key of the changes that follow, borrowed: 1 to 128 visible ASCII. NULL: each has

@@ -9,10 +9,12 @@
 
 #include "base/bytes.h"
 
+enum { FAILURE_CODE_BYTES = 48 };
+
 /* The error body of an answer, cut to size; texts are empty where the server said nothing. */
 struct failure {
     long status; /* HTTP status */
-    char code[48];
+    char code[FAILURE_CODE_BYTES];
     char message[256];
     char phase[16];
     char retry[16];

@@ -58,6 +58,7 @@ take(const json_t *json, struct import_state *state, const char *digest)
         return false;
     memcpy(state->id, id, sizeof state->id);
     state->done = (size_t)json_integer_value(done);
+    state->resumed = true;
     return true;
 }
 

@@ -14,6 +14,7 @@ struct import_state {
     char id[2 * IMPORT_ID_BYTES + 1];
     char digest[65]; /* over the names: another list cannot go on */
     size_t done;
+    bool resumed; /* the file was there: an earlier run may have asked for more than is done */
 };
 
 /* Reads the file, or begins anew and writes it. Returns EXIT_OK, or EXIT_FAILED having said why. */

@@ -38,6 +38,9 @@ copy_once(struct client *client, const struct copying *c, const char *from, cons
     return status;
 }
 
+/* The one refusal that --skip-existing passes over: any other says nothing of what exists. */
+static const char exists_code[] = "already_exists";
+
 static int
 copy_name(struct client *client, struct copying *c, const char *name)
 {
@@ -46,15 +49,13 @@ copy_name(struct client *client, struct copying *c, const char *name)
     int status;
 
     snprintf(to, sizeof to, "%s%s", c->to, name + strlen(c->from));
-    client_set_quiet(client, c->skip_existing);
+    client_set_untold_code(client, c->skip_existing ? exists_code : NULL);
     status = copy_once(client, c, name, to, false, &copied);
-    client_set_quiet(client, false);
-    if (status == EXIT_CONFLICT && c->skip_existing) {
+    client_set_untold_code(client, NULL);
+    if (status && c->skip_existing && strcmp(client_last_code(client), exists_code) == 0) {
         c->skipped++;
         return EXIT_OK;
     }
-    if (status && c->skip_existing)
-        output_error("%s was not copied", name);
     c->done += copied;
     return status;
 }

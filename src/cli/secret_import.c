@@ -144,6 +144,22 @@ create(struct client *client, struct importing *im, const struct import_state *s
     return status;
 }
 
+/* The one refusal that --skip-existing passes over: any other says nothing of what exists. */
+static const char exists_code[] = "already_exists";
+
+static int
+create_or_find(struct client *client, struct importing *im, const struct import_state *state,
+               size_t first, size_t count, bool alone, bool *exists)
+{
+    int status;
+
+    client_set_untold_code(client, exists_code);
+    status = create(client, im, state, first, count, alone);
+    client_set_untold_code(client, NULL);
+    *exists = status != EXIT_OK && strcmp(client_last_code(client), exists_code) == 0;
+    return status;
+}
+
 /* Where some exist, the others go one by one. */
 static int
 create_others(struct client *client, struct importing *im, const struct import_state *state,
@@ -152,16 +168,14 @@ create_others(struct client *client, struct importing *im, const struct import_s
     int status = EXIT_OK;
 
     for (size_t i = first; i < first + count && status == EXIT_OK; i++) {
-        client_set_quiet(client, true);
-        status = create(client, im, state, i, 1, true);
-        client_set_quiet(client, false);
-        if (status == EXIT_CONFLICT) {
+        bool exists;
+
+        status = create_or_find(client, im, state, i, 1, true, &exists);
+        if (exists) {
             im->skipped++;
             status = EXIT_OK;
         }
     }
-    if (status)
-        output_error("a secret could not be created");
     return status;
 }
 
@@ -169,14 +183,13 @@ static int
 create_piece(struct client *client, struct importing *im, const struct import_state *state,
              size_t first, size_t count)
 {
+    bool exist;
     int status;
 
     if (!im->skip_existing)
         return create(client, im, state, first, count, false);
-    client_set_quiet(client, true);
-    status = create(client, im, state, first, count, false);
-    client_set_quiet(client, false);
-    return status == EXIT_CONFLICT ? create_others(client, im, state, first, count) : status;
+    status = create_or_find(client, im, state, first, count, false, &exist);
+    return exist ? create_others(client, im, state, first, count) : status;
 }
 
 static int
@@ -203,6 +216,13 @@ create_all(struct client *client, struct importing *im, struct import_state *sta
     return status;
 }
 
+/* And that is known: there is nothing to go on with. What an earlier run began, this one cannot know. */
+static bool
+nothing_done(const struct importing *im, const struct import_state *state, int status)
+{
+    return !state->resumed && state->done == 0 && im->created == 0 && status != EXIT_UNKNOWN;
+}
+
 static int
 import_all(struct client *client, struct importing *im)
 {
@@ -214,8 +234,7 @@ import_all(struct client *client, struct importing *im)
         return status;
     before = state.done;
     status = create_all(client, im, &state);
-    /* Nothing was done, and that is known: nothing to go on with. */
-    if (status == EXIT_OK || (state.done == 0 && im->created == 0 && status != EXIT_UNKNOWN))
+    if (status == EXIT_OK || nothing_done(im, &state, status))
         import_state_remove(&state);
     if (status) {
         output_hint("%zu of %zu are done%s", state.done, im->bulk.count,

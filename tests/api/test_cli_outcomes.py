@@ -1,0 +1,152 @@
+"""What the command line says has happened is what has happened, with real processes."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, clean_environment, wait_until
+
+OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE, UNKNOWN = range(8)
+
+
+class AnswersCut:
+    """A port of loopback in front of a node: requests pass, and no answer to them comes back."""
+
+    def __init__(self, target):
+        self.target = target
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(target=self.accept)
+        self.thread.start()
+
+    def address(self):
+        return "https://127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            with near, socket.create_connection(("127.0.0.1", self.target)) as far:
+                self.carry(near, far)
+
+    @staticmethod
+    def carry(near, far):
+        """The first words of both sides are the handshake; behind the client's next ones is its request."""
+        far.sendall(near.recv(65536))
+        near.settimeout(0.05)
+        far.settimeout(0.05)
+        quiet_at, asked = time.monotonic() + 20 * SLOW, False
+        while time.monotonic() < quiet_at:
+            for source, sink in ((near, far), (far, near)):
+                try:
+                    data = source.recv(65536)
+                except (socket.timeout, OSError):
+                    continue
+                if not data:
+                    return
+                if source is near:
+                    asked, quiet_at = True, time.monotonic() + 2 * SLOW
+                if sink is far or not asked:
+                    sink.sendall(data)
+
+
+class Outcomes(ClusterCase):
+    """The tests share a cluster and keep to tenants or names of their own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def environment(self, **changes):
+        return clean_environment(OSTRAKA_ADDR=self.cluster.addresses(),
+                                 OSTRAKA_CACERT=self.cluster.ca_file(),
+                                 OSTRAKA_TOKEN_FILE=self.cluster.token_file(), **changes)
+
+    def run_cli(self, *arguments, expect=OK, stdin=b"", **how):
+        how.setdefault("stdout", subprocess.PIPE)
+        done = subprocess.run([self.cluster.program, *arguments], input=stdin, stderr=subprocess.PIPE,
+                              env=self.environment(), cwd=self.folder, timeout=90 * SLOW, check=False,
+                              **how)
+        self.assertEqual(done.returncode, expect, (arguments, done.stdout, done.stderr))
+        done.stderr = done.stderr.decode()
+        return done
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+
+    def read(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def get(self, name, *options):
+        return self.run_cli("secret", "get", name, *options).stdout
+
+    def names(self, prefix, *options):
+        return self.run_cli("secret", "list", prefix, *options).stdout.decode().split()
+
+    # ---- what exists is left out, and nothing else is ----
+
+    def test_a_full_tenant_is_not_taken_for_existing_secrets(self):
+        self.run_cli("tenant", "create", "full", "--secrets", "2")
+        tenant = ("--tenant", "full")
+        self.write("four.env", "A=1\nB=2\nC=3\nD=4\n")
+        self.run_cli("secret", "create", "A", "1", *tenant)
+        done = self.run_cli("secret", "import", "--from", "dotenv", "four.env", "--skip-existing",
+                            *tenant, expect=CONFLICT)
+        self.assertIn("tenant_full", done.stderr)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn("four.env.ostraka-import", os.listdir(self.folder))
+        self.assertEqual(self.names("", *tenant), ["A", "B"])
+        self.run_cli("tenant", "limit", "full", "--secrets", "4")
+        done = self.run_cli("secret", "import", "--from", "dotenv", "four.env", "--skip-existing",
+                            *tenant)
+        self.assertEqual(self.names("", *tenant), ["A", "B", "C", "D"])
+        self.assertEqual(os.listdir(self.folder), ["four.env"])
+
+    def test_a_full_tenant_stops_copy_and_move(self):
+        self.run_cli("tenant", "create", "narrow", "--secrets", "4")
+        tenant = ("--tenant", "narrow")
+        for name in ("from/a", "from/b", "from/c"):
+            self.run_cli("secret", "create", name, "v", *tenant)
+        for command in ("copy", "move"):
+            done = self.run_cli("secret", command, "-r", "--skip-existing", "from", "to-" + command,
+                                *tenant, expect=CONFLICT)
+            self.assertIn("tenant_full", done.stderr)
+            self.assertEqual(done.stdout, b"")
+
+    def test_an_import_whose_answers_are_cut_is_unknown(self):
+        self.write("two.env", "A=1\nB=2\n")
+        proxy = AnswersCut(self.cluster.api_port(1))
+        self.addCleanup(proxy.close)
+        command = ("secret", "import", "--from", "dotenv", "two.env", "--prefix", "cut/",
+                   "--skip-existing")
+        done = self.run_cli(*command, "--addr", proxy.address(), expect=UNKNOWN)
+        self.assertIn("unknown", done.stderr)
+        self.assertIn("two.env.ostraka-import", os.listdir(self.folder))
+        wait_until(lambda: self.names("cut/") == ["cut/A", "cut/B"], 10, "it was made")
+        # What a run did not reach says nothing of what the run before it did.
+        self.run_cli(*command, "--addr", "https://127.0.0.1:9", expect=UNAVAILABLE)
+        self.assertIn("two.env.ostraka-import", os.listdir(self.folder))
+        self.assertEqual(self.run_cli(*command).stdout, b"created 2 secrets\n")
+        self.assertEqual(os.listdir(self.folder), ["two.env"])
+
+
+if __name__ == "__main__":
+    unittest.main()
