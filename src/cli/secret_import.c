@@ -228,7 +228,7 @@ import_all(struct client *client, struct importing *im)
 {
     struct import_state state;
     size_t before;
-    int status = import_state_open(im->state, &im->bulk, &state);
+    int status = import_state_open(im->state, &im->connection, &im->bulk, &state);
 
     if (status)
         return status;

@@ -41,9 +41,8 @@ read_certificate(const char *file, struct buf *out)
     return EXIT_CONFIGURATION;
 }
 
-/* What tells the cluster apart: the CA's certificate as DER, or an address. */
-static int
-cluster_mark(const struct client_options *options, struct buf *out)
+int
+token_store_cluster_mark(const struct client_options *options, struct buf *out)
 {
     struct addresses addresses;
     const char *ca_file;
@@ -79,7 +78,7 @@ token_store_path(const struct client_options *options, struct buf *out)
     uint8_t hash[HASH_BYTES];
     struct buf mark;
     enum vault_err err;
-    int status = cluster_mark(options, &mark);
+    int status = token_store_cluster_mark(options, &mark);
 
     *out = (struct buf){0};
     if (status)

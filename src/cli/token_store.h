@@ -13,6 +13,11 @@
  * status having said why.
  */
 int token_store_path(const struct client_options *options, struct buf *out);
+/*
+ * What tells the cluster apart: the CA's certificate as DER, or the first address. `out` stays with
+ * the caller. Returns as above.
+ */
+int token_store_cluster_mark(const struct client_options *options, struct buf *out);
 /* Whether there is such a file. */
 bool token_store_has(const char *path);
 /* Its content. Refuses a file that others can read. Returns as above; *out is then empty. */

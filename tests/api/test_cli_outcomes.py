@@ -147,6 +147,34 @@ class Outcomes(ClusterCase):
         self.assertEqual(self.run_cli(*command).stdout, b"created 2 secrets\n")
         self.assertEqual(os.listdir(self.folder), ["two.env"])
 
+    # ---- what is gone on with ----
+
+    def test_an_import_goes_on_where_it_was_begun_alone(self):
+        for tenant in ("begun", "other"):
+            self.run_cli("tenant", "create", tenant, "--secrets", "300" if tenant == "begun" else "900")
+        text = "".join("N%03d=value-%d\n" % (n, n) for n in range(400))
+        self.write("many.env", text)
+        command = ("secret", "import", "--from", "dotenv", "many.env", "--skip-existing", "--tenant")
+        self.run_cli(*command, "begun", expect=CONFLICT)
+        state = self.read("many.env.ostraka-import").decode()
+        self.assertEqual(json.loads(state)["done"], 256)
+        self.assertNotRegex(state, "N000|value-0")
+        done = self.run_cli(*command, "other", expect=FAILED)
+        self.assertIn("belongs to another import: into another tenant", done.stderr)
+        self.assertEqual(self.names("", "--tenant", "other"), [])
+        self.write("many.env", text.replace("value-7\n", "value-8\n"))
+        done = self.run_cli(*command, "begun", expect=FAILED)
+        self.assertIn("belongs to another import: of other names or values", done.stderr)
+        self.write("many.env", text)
+        self.assertEqual(self.read("many.env.ostraka-import").decode(), state)
+        self.run_cli(*command, "other", "--state", "other.state")
+        self.assertEqual(len(self.names("", "--tenant", "other")), 400)
+        self.run_cli("tenant", "limit", "begun", "--secrets", "500")
+        done = self.run_cli(*command, "begun")
+        self.assertIn(b"256 were done before", done.stdout)
+        self.assertEqual(len(self.names("", "--tenant", "begun")), 400)
+        self.assertEqual(os.listdir(self.folder), ["many.env"])
+
 
 if __name__ == "__main__":
     unittest.main()
