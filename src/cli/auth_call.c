@@ -21,7 +21,7 @@ auth_send(struct auth_call *call, enum client_method method, const char *target,
     int status = client_call(call->client, method, target, body, &answer);
 
     if (status == EXIT_OK) {
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        status = output_json(answer.json);
         client_answer_close(&answer);
     }
     return status;
@@ -224,7 +224,7 @@ print_list(struct auth_call *call, const char *target, const char *member,
 
     if (status == EXIT_OK && call->json) {
         whole = json_pack("{s:O}", member, all);
-        status = whole && output_json(whole) == OK ? EXIT_OK : EXIT_FAILED;
+        status = whole ? output_json(whole) : secret_out_of_memory();
     } else if (status == EXIT_OK) {
         table_print(table);
     }

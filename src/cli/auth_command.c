@@ -180,7 +180,7 @@ purge(struct auth_call *call, const char *name)
         if (status != EXIT_OK)
             return status;
         if (answer.status == 200) {
-            status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+            status = output_json(answer.json);
             client_answer_close(&answer);
             return status;
         }

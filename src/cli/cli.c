@@ -264,12 +264,13 @@ help_among(int argc, char *const argv[])
 }
 
 static int
-run_command(const struct command *command, int argc, char **argv)
+run_command(const struct command *command, int argc, char **argv, enum command_effect *effect)
 {
     if (help_among(argc, argv)) {
         fputs(command->help, stdout);
         return EXIT_OK;
     }
+    *effect = command->effect;
     if (command->run)
         return command->run(argc, argv);
     if (strcmp(command->path, "help") == 0)
@@ -280,8 +281,25 @@ run_command(const struct command *command, int argc, char **argv)
     return EXIT_OK;
 }
 
-int
-cli_run(int argc, char **argv)
+/* What is printed may still wait in a buffer; and what could not be printed may have been done. */
+static int
+finish(enum command_effect effect, int status)
+{
+    int written = output_end();
+
+    if (status == EXIT_OK)
+        status = written;
+    if (status != EXIT_UNWRITTEN)
+        return status;
+    if (effect == READS)
+        return EXIT_FAILED;
+    output_hint("the change was made, and what there is to say of it is lost; a token or a secret "
+                "id that was to be shown once is to be revoked and made anew");
+    return EXIT_UNKNOWN;
+}
+
+static int
+find_and_run(int argc, char **argv, enum command_effect *effect)
 {
     int used;
     const struct command *command;
@@ -300,7 +318,7 @@ cli_run(int argc, char **argv)
         return cli_usage_error(NULL, "options come after the command, not before it");
     command = find_command(argc - 1, argv + 1, &used);
     if (command)
-        return run_command(command, argc - used, argv + used);
+        return run_command(command, argc - used, argv + used, effect);
     if (is_group(argv[1]) && argc == 2) {
         print_group(stderr, argv[1]);
         return EXIT_USAGE;
@@ -310,4 +328,13 @@ cli_run(int argc, char **argv)
         return EXIT_OK;
     }
     return unknown_command(argc - 1, argv + 1);
+}
+
+int
+cli_run(int argc, char **argv)
+{
+    enum command_effect effect = READS;
+    int status = find_and_run(argc, argv, &effect);
+
+    return finish(effect, status);
 }

@@ -9,12 +9,16 @@
 #include "base/err.h"
 #include "base/exit_status.h"
 
+/* Whether a command that succeeded has changed what is kept, in a vault or on this machine. */
+enum command_effect { READS, CHANGES };
+
 /* One entry of the tables of commands, cli/commands.h. */
 struct command {
     const char *path;                  /* words after "ostraka", separated by one space */
     const char *summary;               /* one line, for the overview */
     const char *help;                  /* usage, arguments, options, examples */
     int (*run)(int argc, char **argv); /* NULL: the command line itself answers */
+    enum command_effect effect;
 };
 /* All of them in the order of the overview, from 0 on; NULL behind the last. */
 const struct command *cli_command(size_t number);

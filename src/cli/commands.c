@@ -22,6 +22,7 @@ static const struct command commands_cluster[] = {
         "Examples:\n"
         "  ostraka audit search --name db/password --from 2026-01-31T00:00:00Z\n",
         command_audit_search,
+        READS,
     },
     {
         "audit export",
@@ -46,6 +47,7 @@ static const struct command commands_cluster[] = {
         "  ostraka audit export --node n1 --output n1.audit\n"
         "  ostraka audit export --format syslog --from 2026-01-31T00:00:00Z\n",
         command_audit_export,
+        READS,
     },
     {
         "audit verify",
@@ -66,6 +68,7 @@ static const struct command commands_cluster[] = {
         "Examples:\n"
         "  ostraka audit verify n1.audit --cacert ca/ca.crt --certificate n1/node.crt\n",
         command_audit_verify,
+        READS,
     },
     {
         "run",
@@ -92,6 +95,7 @@ static const struct command commands_cluster[] = {
         "  ostraka run -- ./server\n"
         "  ostraka run --env-file prod.env --watch -- ./server\n",
         command_run,
+        READS,
     },
     {
         "status",
@@ -104,6 +108,7 @@ static const struct command commands_cluster[] = {
         "Options:\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_status,
+        READS,
     },
     {
         "cluster create",
@@ -133,6 +138,7 @@ static const struct command commands_cluster[] = {
         "  ostraka cluster create --dir ./prod --node a=10.0.0.1 --node b=10.0.0.2 \\\n"
         "      --node c=10.0.0.3\n",
         command_cluster_create,
+        CHANGES,
     },
     {
         "server",
@@ -149,6 +155,7 @@ static const struct command commands_cluster[] = {
         "                      growing delay, whenever it fails; for machines where neither\n"
         "                      systemd nor a container does that\n",
         command_server,
+        READS,
     },
     {
         "dev",
@@ -163,6 +170,7 @@ static const struct command commands_cluster[] = {
         "  --dir DIR           keep the files there, and use those that are there already\n"
         "                      (default: a temporary folder, removed at the end)\n",
         command_dev,
+        READS,
     },
     {
         "bench",
@@ -195,6 +203,7 @@ static const struct command commands_cluster[] = {
         "  ostraka bench create --connections 64\n"
         "  ostraka bench read --names 100000 --rate 5000 --duration 60 --json\n",
         command_bench,
+        READS,
     },
     {
         "completion",
@@ -209,12 +218,14 @@ static const struct command commands_cluster[] = {
         "  source <(ostraka completion bash)            # in ~/.bashrc\n"
         "  source <(ostraka completion zsh)             # in ~/.zshrc, after compinit\n",
         command_completion,
+        READS,
     },
     {
         "version",
         "print the version of this program",
         "Usage: ostraka version\n",
         NULL,
+        READS,
     },
     {
         "help",
@@ -223,8 +234,9 @@ static const struct command commands_cluster[] = {
         "\n"
         "The same as `ostraka COMMAND --help`.\n",
         NULL,
+        READS,
     },
-    {NULL, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, READS},
 };
 
 const struct command *
@@ -263,6 +275,7 @@ const char cli_general_help[] =
     "  4   conflict: exists already, not the expected version, or too many writers\n"
     "  5   token missing, not valid, or not allowed to do this\n"
     "  6   no node or no majority of nodes answers; nothing was changed, try again\n"
-    "  7   the outcome of a change is unknown; read before trying again\n"
+    "  7   the outcome of a change is unknown, or it was made and what there is to say of it\n"
+    "      could not be written; read before trying again\n"
     "  70  server: the storage engine failed; start it again\n"
     "  78  configuration, key or certificate not usable\n";

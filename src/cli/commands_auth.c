@@ -23,6 +23,7 @@ const struct command commands_auth[] = {
         "  ostraka policy test readers.json --operation read --name db/password\n"
         "  ostraka policy test a.json b.json --operation delete --name x --address 10.0.0.7\n",
         command_policy_test,
+        READS,
     },
     {
         "policy show",
@@ -36,6 +37,7 @@ const struct command commands_auth[] = {
         "                      allowed for names for which it decides: yes, if (under the\n"
         "                      conditions of a rule), deny, or - for no\n",
         command_policy_show,
+        READS,
     },
     {
         "tenant create",
@@ -53,6 +55,7 @@ const struct command commands_auth[] = {
         "Examples:\n"
         "  ostraka tenant create team-a --value-bytes 65536\n",
         command_tenant_create,
+        CHANGES,
     },
     {
         "tenant limit",
@@ -68,6 +71,7 @@ const struct command commands_auth[] = {
         "  --requests-per-second N  at one node\n"
         "  --expires-after N   seconds until a new secret expires\n" CONNECTION_HELP,
         command_tenant_limit,
+        CHANGES,
     },
     {
         "tenant list",
@@ -79,6 +83,7 @@ const struct command commands_auth[] = {
         "Options:\n"
         "  --json              print the list as JSON\n" CONNECTION_HELP,
         command_tenant_list,
+        READS,
     },
     {
         "tenant show",
@@ -87,6 +92,7 @@ const struct command commands_auth[] = {
         "\n"
         "Prints the tenant as JSON.\n" CONNECTION_HELP,
         command_tenant_show,
+        READS,
     },
     {
         "tenant delete",
@@ -99,6 +105,7 @@ const struct command commands_auth[] = {
         "  --purge             delete all that is in it first; what broke off may be done "
         "again\n" CONNECTION_HELP,
         command_tenant_delete,
+        CHANGES,
     },
     {
         "policy put",
@@ -113,6 +120,7 @@ const struct command commands_auth[] = {
         "Examples:\n"
         "  ostraka policy put readers readers.json\n",
         command_policy_put,
+        CHANGES,
     },
     {
         "policy get",
@@ -121,6 +129,7 @@ const struct command commands_auth[] = {
         "\n"
         "Prints a policy of the tenant as JSON.\n" CONNECTION_HELP,
         command_policy_get,
+        READS,
     },
     {
         "policy list",
@@ -132,6 +141,7 @@ const struct command commands_auth[] = {
         "Options:\n"
         "  --json              print the list as JSON\n" CONNECTION_HELP,
         command_policy_list,
+        READS,
     },
     {
         "policy delete",
@@ -143,6 +153,7 @@ const struct command commands_auth[] = {
         "Options:\n"
         "  --expected-version N  only if the current version is N\n" CONNECTION_HELP,
         command_policy_delete,
+        CHANGES,
     },
     {
         "identity create",
@@ -160,6 +171,7 @@ const struct command commands_auth[] = {
         "Examples:\n"
         "  ostraka identity create web --policy readers\n",
         command_identity_create,
+        CHANGES,
     },
     {
         "identity change",
@@ -175,6 +187,7 @@ const struct command commands_auth[] = {
         "  --act-in TENANT     another tenant that it may act in\n"
         "  --metadata KEY=VALUE  for people\n" CONNECTION_HELP,
         command_identity_change,
+        CHANGES,
     },
     {
         "identity disable",
@@ -183,6 +196,7 @@ const struct command commands_auth[] = {
         "\n"
         "No node takes a token of it any more when this returns.\n" CONNECTION_HELP,
         command_identity_disable,
+        CHANGES,
     },
     {
         "identity enable",
@@ -191,6 +205,7 @@ const struct command commands_auth[] = {
         "\n"
         "Its tokens that have not ended or been revoked are valid again.\n" CONNECTION_HELP,
         command_identity_enable,
+        CHANGES,
     },
     {
         "identity list",
@@ -202,6 +217,7 @@ const struct command commands_auth[] = {
         "Options:\n"
         "  --json              print the list as JSON\n" CONNECTION_HELP,
         command_identity_list,
+        READS,
     },
     {
         "identity show",
@@ -210,6 +226,7 @@ const struct command commands_auth[] = {
         "\n"
         "Prints the identity as JSON.\n" CONNECTION_HELP,
         command_identity_show,
+        READS,
     },
     {
         "identity delete",
@@ -218,6 +235,7 @@ const struct command commands_auth[] = {
         "\n"
         "Deletes an identity, which ends its tokens.\n" CONNECTION_HELP,
         command_identity_delete,
+        CHANGES,
     },
     {
         "token create",
@@ -237,6 +255,7 @@ const struct command commands_auth[] = {
         "Examples:\n"
         "  ostraka token create --identity ID --ttl 86400 | jq -r .token\n",
         command_token_create,
+        CHANGES,
     },
     {
         "token show",
@@ -246,6 +265,7 @@ const struct command commands_auth[] = {
         "Prints what the nodes know of the token that this program uses. Of the bootstrap token\n"
         "they know nothing but that it is theirs.\n" CONNECTION_HELP,
         command_token_show,
+        READS,
     },
     {
         "token renew",
@@ -254,6 +274,7 @@ const struct command commands_auth[] = {
         "\n"
         "Makes the token valid for its whole time again.\n" CONNECTION_HELP,
         command_token_renew,
+        CHANGES,
     },
     {
         "token revoke",
@@ -263,6 +284,7 @@ const struct command commands_auth[] = {
         "Revokes the token of that accessor, or without one that which this program uses, and\n"
         "all that were made with it.\n" CONNECTION_HELP,
         command_token_revoke,
+        CHANGES,
     },
-    {NULL, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, READS},
 };

@@ -30,6 +30,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  ostraka role create --identity ID --ttl 600\n",
         command_role_create,
+        CHANGES,
     },
     {
         "role list",
@@ -41,6 +42,7 @@ const struct command commands_login[] = {
         "Options:\n"
         "  --json              print the list as JSON\n" CONNECTION_HELP,
         command_role_list,
+        READS,
     },
     {
         "role get",
@@ -49,6 +51,7 @@ const struct command commands_login[] = {
         "\n"
         "Prints a role as JSON, with the accessors of its secret ids.\n" CONNECTION_HELP,
         command_role_get,
+        READS,
     },
     {
         "role delete",
@@ -58,6 +61,7 @@ const struct command commands_login[] = {
         "Deletes a role. Nobody logs in with it any more when this returns; tokens of logins\n"
         "before are valid until they end.\n" CONNECTION_HELP,
         command_role_delete,
+        CHANGES,
     },
     {
         "role issue",
@@ -73,6 +77,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  (umask 077; ostraka role issue ID | jq -r .secret_id > secret-id)\n",
         command_role_issue,
+        CHANGES,
     },
     {
         "role revoke",
@@ -82,6 +87,7 @@ const struct command commands_login[] = {
         "Revokes the secret id of that accessor. Nobody logs in with it any more when this\n"
         "returns.\n" CONNECTION_HELP,
         command_role_revoke,
+        CHANGES,
     },
     {
         "issuer put",
@@ -99,6 +105,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  ostraka issuer put ci.json --jwks jwks.json\n",
         command_issuer_put,
+        CHANGES,
     },
     {
         "issuer list",
@@ -110,6 +117,7 @@ const struct command commands_login[] = {
         "Options:\n"
         "  --json              print the list as JSON\n" CONNECTION_HELP,
         command_issuer_list,
+        READS,
     },
     {
         "issuer get",
@@ -118,6 +126,7 @@ const struct command commands_login[] = {
         "\n"
         "Prints an issuer as JSON. Its id is in `ostraka issuer list`.\n" CONNECTION_HELP,
         command_issuer_get,
+        READS,
     },
     {
         "issuer delete",
@@ -127,6 +136,7 @@ const struct command commands_login[] = {
         "Deletes an issuer. No node takes its JSON web tokens any more when this "
         "returns.\n" CONNECTION_HELP,
         command_issuer_delete,
+        CHANGES,
     },
     {
         "authority put",
@@ -140,6 +150,7 @@ const struct command commands_login[] = {
         "  --none-revoked      forget which serial numbers are revoked\n"
         "  --expected-version N  only if the current version is N\n" CONNECTION_HELP,
         command_authority_put,
+        CHANGES,
     },
     {
         "authority get",
@@ -148,6 +159,7 @@ const struct command commands_login[] = {
         "\n"
         "Prints the authority as JSON, with the serial numbers that are revoked.\n" CONNECTION_HELP,
         command_authority_get,
+        READS,
     },
     {
         "authority revoke",
@@ -158,6 +170,7 @@ const struct command commands_login[] = {
         "revoked: nobody logs in with them any more when this returns. There may be 256; a list\n"
         "that the authority signs itself has room for more, `ostraka crl put`.\n" CONNECTION_HELP,
         command_authority_revoke,
+        CHANGES,
     },
     {
         "authority delete",
@@ -167,6 +180,7 @@ const struct command commands_login[] = {
         "Deletes the authority. Nobody logs in with a certificate any more when this "
         "returns.\n" CONNECTION_HELP,
         command_authority_delete,
+        CHANGES,
     },
     {
         "crl put",
@@ -178,6 +192,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  openssl ca -gencrl -config ca.conf | ostraka crl put -\n",
         command_crl_put,
+        CHANGES,
     },
     {
         "crl get",
@@ -187,6 +202,7 @@ const struct command commands_login[] = {
         "Prints number and times of the list, and how many certificates are on it, as "
         "JSON.\n" CONNECTION_HELP,
         command_crl_get,
+        READS,
     },
     {
         "crl delete",
@@ -195,6 +211,7 @@ const struct command commands_login[] = {
         "\n"
         "Deletes the list: certificates that only it revoked are good again.\n" CONNECTION_HELP,
         command_crl_delete,
+        CHANGES,
     },
     {
         "login approle",
@@ -211,6 +228,7 @@ const struct command commands_login[] = {
         "  ostraka login approle --role-id \"$ROLE\" @/run/secrets/secret-id\n"
         "  export OSTRAKA_TOKEN=$(ostraka login approle --token-only @secret-id)\n",
         command_login_approle,
+        CHANGES,
     },
     {
         "login jwt",
@@ -226,6 +244,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  ostraka login jwt --tenant ci @id-token\n",
         command_login_jwt,
+        CHANGES,
     },
     {
         "login cert",
@@ -246,6 +265,7 @@ const struct command commands_login[] = {
         "Examples:\n"
         "  ostraka login cert --certificate device.crt --key device.key\n",
         command_login_cert,
+        CHANGES,
     },
     {
         "logout",
@@ -264,6 +284,7 @@ const struct command commands_login[] = {
         "  --cacert FILE       certificate of the cluster's CA, as for other commands\n"
         "  --tenant NAME       tenant to act in, as for other commands\n",
         command_logout,
+        CHANGES,
     },
-    {NULL, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, READS},
 };

@@ -27,6 +27,7 @@ const struct command commands_secret[] = {
         "  pwgen 32 1 | ostraka secret create db/password -\n"
         "  ostraka secret create tls/server.key @server.key\n",
         command_secret_create,
+        CHANGES,
     },
     {
         "secret update",
@@ -43,6 +44,7 @@ const struct command commands_secret[] = {
         "Examples:\n"
         "  ostraka secret update db/password - --expected-version 3\n",
         command_secret_update,
+        CHANGES,
     },
     {
         "secret get",
@@ -63,6 +65,7 @@ const struct command commands_secret[] = {
         "  PGPASSWORD=$(ostraka secret get db/password) psql\n"
         "  ostraka secret get tls/server.key --output server.key\n",
         command_secret_get,
+        READS,
     },
     {
         "secret history",
@@ -75,6 +78,7 @@ const struct command commands_secret[] = {
         "  --limit N           at most the N newest versions (default: all)\n"
         "  --json              print the versions as JSON\n" CONNECTION_HELP,
         command_secret_history,
+        READS,
     },
     {
         "secret list",
@@ -89,6 +93,7 @@ const struct command commands_secret[] = {
         "Examples:\n"
         "  ostraka secret list myapp/\n",
         command_secret_list,
+        READS,
     },
     {
         "secret tree",
@@ -100,6 +105,7 @@ const struct command commands_secret[] = {
         "Options:\n"
         "  --json              print the names as JSON, as a list\n" CONNECTION_HELP,
         command_secret_tree,
+        READS,
     },
     {
         "secret copy",
@@ -116,6 +122,7 @@ const struct command commands_secret[] = {
         "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_copy,
+        CHANGES,
     },
     {
         "secret move",
@@ -131,6 +138,7 @@ const struct command commands_secret[] = {
         "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_move,
+        CHANGES,
     },
     {
         "secret import",
@@ -154,6 +162,7 @@ const struct command commands_secret[] = {
         "Examples:\n"
         "  ostraka secret import --from dotenv prod.env --prefix myapp/\n",
         command_secret_import,
+        CHANGES,
     },
     {
         "secret export",
@@ -168,6 +177,7 @@ const struct command commands_secret[] = {
         "  --format dotenv|json  (default: dotenv)\n"
         "  --output FILE       write it there, mode 0600 if it is new\n" CONNECTION_HELP,
         command_secret_export,
+        READS,
     },
     {
         "secret edit",
@@ -181,6 +191,7 @@ const struct command commands_secret[] = {
         "\n"
         "Options:\n" CONNECTION_HELP,
         command_secret_edit,
+        CHANGES,
     },
     {
         "secret diff",
@@ -192,6 +203,7 @@ const struct command commands_secret[] = {
         "Options:\n"
         "  --show-values       print the lines that differ\n" CONNECTION_HELP,
         command_secret_diff,
+        READS,
     },
     {
         "versions delete",
@@ -204,6 +216,7 @@ const struct command commands_secret[] = {
         "  --expected-version N  only if the current version is N\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_versions_delete,
+        CHANGES,
     },
     {
         "versions undelete",
@@ -216,6 +229,7 @@ const struct command commands_secret[] = {
         "  --expected-version N  only if the current version is N\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_versions_undelete,
+        CHANGES,
     },
     {
         "versions destroy",
@@ -230,6 +244,7 @@ const struct command commands_secret[] = {
         "  --expected-version N  only if the current version is N\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_versions_destroy,
+        CHANGES,
     },
     {
         "metadata get",
@@ -241,6 +256,7 @@ const struct command commands_secret[] = {
         "Options:\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_metadata_get,
+        READS,
     },
     {
         "metadata set",
@@ -260,6 +276,7 @@ const struct command commands_secret[] = {
         "  --expected-version N  only if the current version is N\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_metadata_set,
+        CHANGES,
     },
     {
         "secret delete",
@@ -273,6 +290,7 @@ const struct command commands_secret[] = {
         "  --yes               accepted for scripts; nothing is asked without it either\n"
         "  --json              print the answer as JSON\n" CONNECTION_HELP,
         command_secret_delete,
+        CHANGES,
     },
     {
         "env encrypt",
@@ -291,6 +309,7 @@ const struct command commands_secret[] = {
         "Examples:\n"
         "  ostraka env encrypt .env --prefix myapp/\n",
         command_env_encrypt,
+        CHANGES,
     },
     {
         "env expand",
@@ -304,6 +323,7 @@ const struct command commands_secret[] = {
         "Options:\n"
         "  --output FILE       write the result there, mode 0600 if it is new\n" CONNECTION_HELP,
         command_env_expand,
+        READS,
     },
     {
         "env check",
@@ -317,6 +337,7 @@ const struct command commands_secret[] = {
         "  --prefix P          as for `ostraka env encrypt`\n"
         "  --offline           look at the file only\n" CONNECTION_HELP,
         command_env_check,
+        READS,
     },
-    {NULL, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, READS},
 };

@@ -27,7 +27,7 @@ to_stdout(struct bytes text)
     if (output_write(STDOUT_FILENO, text) == OK)
         return EXIT_OK;
     output_error("the result cannot be written: %s", strerror(errno));
-    return EXIT_FAILED;
+    return EXIT_UNWRITTEN;
 }
 
 /* ---- encrypt and expand ---- */

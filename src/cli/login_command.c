@@ -184,7 +184,7 @@ keep(const struct login *login, const char *path, json_t *answer)
     }
     if (login->json) {
         (void)json_object_del(answer, "token");
-        return output_json(answer) == OK ? EXIT_OK : EXIT_FAILED;
+        return output_json(answer);
     }
     print_until(answer);
     printf("The token is in %s\n", path);
@@ -200,7 +200,7 @@ print_token(const json_t *token)
         output_write(STDOUT_FILENO, bytes_of("\n", 1)) == OK)
         return EXIT_OK;
     output_error("the token cannot be written: %s", strerror(errno));
-    return EXIT_FAILED;
+    return EXIT_UNWRITTEN;
 }
 
 /* `path`: where it is kept; NULL: nowhere. */
@@ -221,7 +221,7 @@ send_login(const struct login *login, struct client *client, const char *path, c
     else if (login->token_only)
         status = print_token(token);
     else
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        status = output_json(answer.json);
     client_answer_close(&answer);
     return status;
 }

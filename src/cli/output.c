@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
+
 struct table_cell {
     char *text;
     enum output_colour colour;
@@ -221,17 +223,37 @@ append_json(const char *text, size_t size, void *context)
     return buf_append(context, bytes_of(text, size)) == OK ? 0 : -1;
 }
 
-enum vault_err
+static int
+report_unwritten(const char *why)
+{
+    clearerr(stdout);
+    output_error("standard output cannot be written%s%s", why ? ": " : "", why ? why : "");
+    return EXIT_UNWRITTEN;
+}
+
+int
+output_end(void)
+{
+    bool failed_before = ferror(stdout) != 0;
+
+    if (fflush(stdout) != 0)
+        return report_unwritten(strerror(errno));
+    return failed_before ? report_unwritten(NULL) : EXIT_OK;
+}
+
+int
 output_json(const json_t *json)
 {
     struct buf text = {0};
-    enum vault_err err = ERR_NOMEM;
+    int status = output_end();
 
-    if (json_dump_callback(json, append_json, &text, JSON_INDENT(2)) == 0 &&
-        buf_append_text(&text, "\n") == OK) {
-        fflush(stdout);
-        err = output_write(STDOUT_FILENO, buf_bytes(&text));
+    if (json_dump_callback(json, append_json, &text, JSON_INDENT(2)) != 0 ||
+        buf_append_text(&text, "\n") != OK) {
+        output_error("out of memory");
+        status = EXIT_UNWRITTEN;
+    } else if (status == EXIT_OK && output_write(STDOUT_FILENO, buf_bytes(&text)) != OK) {
+        status = report_unwritten(strerror(errno));
     }
     buf_close(&text);
-    return err;
+    return status;
 }

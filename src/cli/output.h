@@ -39,8 +39,22 @@ MUST_CHECK enum vault_err table_add(struct table *table, enum output_colour colo
 void table_print(const struct table *table);
 void table_close(struct table *table);
 
-/* Prints indented JSON and a newline to standard output. Errors: ERR_IO */
-MUST_CHECK enum vault_err output_json(const json_t *json);
+/*
+ * Beside enum exit_status, within the program alone: what was asked for was done, and what there was
+ * to print of it was not. The command line knows what that is to whoever ran the command.
+ */
+enum { EXIT_UNWRITTEN = 256 };
+
+/*
+ * Prints indented JSON and a newline to standard output. Returns EXIT_OK, or EXIT_UNWRITTEN having
+ * said why.
+ */
+MUST_CHECK int output_json(const json_t *json);
+/*
+ * Whether all that was printed to standard output is written. Returns EXIT_OK, or EXIT_UNWRITTEN
+ * having said so, once.
+ */
+MUST_CHECK int output_end(void);
 /* Writes all of it, past stdio's buffers, which nobody would wipe. Errors: ERR_IO, errno set */
 MUST_CHECK enum vault_err output_write(int fd, struct bytes data);
 

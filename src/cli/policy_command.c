@@ -53,10 +53,10 @@ print_json(const struct policy_files *files, struct policy_verdict verdict)
     json_t *answer =
         json_pack("{s:b, s:s?, s:o}", "allowed", verdict.allowed, "policy", path, "rule",
                   verdict.decided ? json_integer((json_int_t)verdict.rule + 1) : json_null());
-    enum vault_err err = answer ? output_json(answer) : ERR_NOMEM;
+    int status = answer ? output_json(answer) : secret_out_of_memory();
 
     json_decref(answer);
-    return err == OK ? EXIT_OK : EXIT_FAILED;
+    return status;
 }
 
 static void

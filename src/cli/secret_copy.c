@@ -114,10 +114,10 @@ report(const struct copying *c)
     if (c->json) {
         json_t *whole = json_pack("{s:I, s:I}", "copied", (json_int_t)c->done, "skipped",
                                   (json_int_t)c->skipped);
-        enum vault_err err = whole ? output_json(whole) : ERR_NOMEM;
+        int status = whole ? output_json(whole) : secret_out_of_memory();
 
         json_decref(whole);
-        return err == OK ? EXIT_OK : EXIT_FAILED;
+        return status;
     }
     printf("%s %zu secret%s", c->move ? "moved" : "copied", c->done, c->done == 1 ? "" : "s");
     if (c->skipped > 0)

@@ -49,7 +49,7 @@ run_deletion(const struct client_options *connection, const char *name, bool as_
     if (status == EXIT_OK) {
         status = client_call(client, CLIENT_DELETE, (const char *)target.data, NULL, &answer);
         if (status == EXIT_OK && as_json)
-            status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+            status = output_json(answer.json);
         else if (status == EXIT_OK)
             status = report_deletion(name, &answer);
         client_answer_close(&answer);

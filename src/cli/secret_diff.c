@@ -1,8 +1,10 @@
 /* ostraka secret diff: how two versions of a secret differ, without their values unless asked. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cbor.h"
 #include "cli/cli.h"
@@ -40,20 +42,20 @@ split(struct bytes value, struct lines *out)
 }
 
 /* What a line ends with, if with anything, is part of it: a missing newline is a difference. */
-static void
+static bool
 show_line(char sign, struct bytes line)
 {
     char text[2] = {sign, ' '};
     bool ended = line.size > 0 && line.data[line.size - 1] == '\n';
 
-    (void)!output_write(1, bytes_of(text, 2));
-    (void)!output_write(1, line);
-    if (!ended)
-        (void)!output_write(1, bytes_of("\n", 1));
+    return output_write(STDOUT_FILENO, bytes_of(text, 2)) == OK &&
+           output_write(STDOUT_FILENO, line) == OK &&
+           (ended || output_write(STDOUT_FILENO, bytes_of("\n", 1)) == OK);
 }
 
 struct difference {
     bool show;
+    int write_error; /* errno of the first line that could not be shown; 0: none */
     size_t removed, added;
 };
 
@@ -64,8 +66,8 @@ tell(struct difference *d, char sign, struct bytes line)
         d->removed++;
     else
         d->added++;
-    if (d->show)
-        show_line(sign, line);
+    if (d->show && !d->write_error && !show_line(sign, line))
+        d->write_error = errno;
 }
 
 /* Lengths of the longest common parts of what remains from (i, j) on. */
@@ -187,6 +189,10 @@ run(const struct client_options *connection, const char *const *arguments, bool 
         } else {
             fflush(stdout);
             status = text ? compare(a, b, &d) : EXIT_OK;
+            if (d.write_error) {
+                output_error("the lines cannot be written: %s", strerror(d.write_error));
+                status = EXIT_UNWRITTEN;
+            }
             if (status == EXIT_OK)
                 report(arguments, &d, text);
         }

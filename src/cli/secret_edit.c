@@ -275,7 +275,7 @@ edit_value(struct edit *edit)
     if (!bytes_equal(buf_bytes(&edit->before), buf_bytes(&edit->after)))
         return store(edit);
     puts("Nothing was changed");
-    return EXIT_OK;
+    return output_end() == EXIT_OK ? EXIT_OK : EXIT_FAILED;
 }
 
 int

@@ -77,7 +77,7 @@ show_value(const struct reading *reading, const json_t *json)
     int status;
 
     if (reading->json)
-        return output_json(json) == OK ? EXIT_OK : EXIT_FAILED;
+        return output_json(json);
     status = secret_value_of(json, &value);
     if (status)
         return status;

@@ -107,10 +107,10 @@ static int
 print_history_json(const struct listing *listing)
 {
     json_t *whole = json_pack("{s:s, s:O}", "name", listing->name, "versions", listing->versions);
-    enum vault_err err = whole ? output_json(whole) : ERR_NOMEM;
+    int status = whole ? output_json(whole) : secret_out_of_memory();
 
     json_decref(whole);
-    return err == OK ? EXIT_OK : EXIT_FAILED;
+    return status;
 }
 
 static int

@@ -81,6 +81,8 @@ try_dry(struct client *client, const struct importing *im)
     if (status)
         return status;
     printf("would create %zu secrets; %zu exist\n", im->bulk.count - l.there, l.there);
+    if (output_end() != EXIT_OK)
+        return EXIT_FAILED; /* nothing was changed */
     return l.there > 0 && !im->skip_existing ? EXIT_CONFLICT : EXIT_OK;
 }
 

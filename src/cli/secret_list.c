@@ -80,8 +80,8 @@ print_json(struct client *client, const struct listing *listing)
     whole = json_pack("{s:o}", "names", names);
     if (!whole)
         status = secret_out_of_memory();
-    else if (output_json(whole) != OK)
-        status = EXIT_FAILED;
+    else
+        status = output_json(whole);
     json_decref(whole);
     return status;
 }

@@ -139,7 +139,7 @@ call(const struct metadata_options *options, const char *name, enum client_metho
     if (status == EXIT_OK)
         status = client_call(client, method, (const char *)target.data, body, &answer);
     if (status == EXIT_OK && options->json)
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        status = output_json(answer.json);
     else if (status == EXIT_OK && change)
         puts("Changed.");
     else if (status == EXIT_OK)

@@ -93,7 +93,7 @@ run(const struct versions_change *change, const struct arguments *arguments)
     if (status == EXIT_OK)
         status = client_call(client, CLIENT_POST, (const char *)target.data, body, &answer);
     if (status == EXIT_OK && change->json)
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        status = output_json(answer.json);
     else if (status == EXIT_OK)
         status = report(change, arguments, &answer);
     client_answer_close(&answer);

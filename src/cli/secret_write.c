@@ -71,7 +71,7 @@ report_change(const struct change *change, const char *name, const struct client
     const char *since = json_string_value(json_object_get(answer->json, "valid_from"));
 
     if (change->json)
-        return output_json(answer->json) == OK ? EXIT_OK : EXIT_FAILED;
+        return output_json(answer->json);
     if (!json_is_integer(version) || !since) {
         client_bad_answer();
         return EXIT_UNKNOWN;

@@ -359,7 +359,7 @@ command_status(int argc, char **argv)
         return status;
     status = client_call(client, CLIENT_GET, "/v1/status", NULL, &answer);
     if (status == EXIT_OK && as_json)
-        status = output_json(answer.json) == OK ? EXIT_OK : EXIT_FAILED;
+        status = output_json(answer.json);
     else if (status == EXIT_OK)
         status = print_status(answer.json);
     if (status == EXIT_OK &&

@@ -175,6 +175,43 @@ class Outcomes(ClusterCase):
         self.assertEqual(len(self.names("", "--tenant", "begun")), 400)
         self.assertEqual(os.listdir(self.folder), ["many.env"])
 
+    # ---- what cannot be written ----
+
+    def to_full(self, *arguments, expect, stdin=b""):
+        with open("/dev/full", "wb") as full:
+            return self.run_cli(*arguments, expect=expect, stdin=stdin, stdout=full)
+
+    def test_output_that_cannot_be_written(self):
+        self.run_cli("secret", "create", "full/a", "one\n")
+        self.run_cli("secret", "update", "full/a", "two\n")
+        self.write("full.env", "A=1\n")
+        for command in (("secret", "list", "full/"), ("secret", "list", "full/", "--json"),
+                        ("secret", "get", "full/a"), ("secret", "get", "full/a", "--json"),
+                        ("secret", "history", "full/a"), ("secret", "export", "full/"),
+                        ("secret", "diff", "full/a", "1", "2", "--show-values"),
+                        ("audit", "search"), ("audit", "search", "--json"), ("audit", "export"),
+                        ("status",), ("--help",), ("secret", "create", "--help"), ("version",),
+                        ("policy", "list"), ("tenant", "list", "--json"),
+                        ("secret", "import", "--from", "dotenv", "full.env", "--dry-run")):
+            done = self.to_full(*command, expect=FAILED)
+            self.assertIn("cannot be written", done.stderr, command)
+            self.assertNotIn("change was made", done.stderr, command)
+
+    def test_a_change_whose_answer_cannot_be_written(self):
+        self.write("said.env", "A=1\n")
+        self.write("key.env", "KEY=enc('value')\n")
+        for command in (("secret", "create", "said/a", "v"), ("secret", "create", "said/b", "v", "--json"),
+                        ("secret", "update", "said/a", "w"), ("secret", "copy", "said/a", "said/c"),
+                        ("secret", "delete", "said/b", "--json"),
+                        ("metadata", "set", "said/a", "--set", "k=v"),
+                        ("secret", "import", "--from", "dotenv", "said.env", "--prefix", "said/"),
+                        ("tenant", "create", "said"),
+                        ("identity", "create", "said", "--kind", "service")):
+            done = self.to_full(*command, expect=UNKNOWN)
+            self.assertIn("No space left on device", done.stderr, command)
+            self.assertIn("the change was made", done.stderr, command)
+        self.assertEqual(self.names("said/"), ["said/A", "said/a", "said/c"])
+
 
 if __name__ == "__main__":
     unittest.main()
