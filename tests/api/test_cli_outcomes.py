@@ -212,6 +212,29 @@ class Outcomes(ClusterCase):
             self.assertIn("the change was made", done.stderr, command)
         self.assertEqual(self.names("said/"), ["said/A", "said/a", "said/c"])
 
+    def test_closed_standard_descriptors(self):
+        self.run_cli("secret", "create", "closed", "v")
+        done = self.run_cli("secret", "get", "closed", expect=FAILED, stdout=None,
+                            preexec_fn=lambda: os.close(1))
+        self.assertIn("Bad file descriptor", done.stderr)
+        self.run_cli("secret", "create", "closed-2", "-", expect=FAILED,
+                     preexec_fn=lambda: os.close(0))
+        self.assertEqual(self.run_cli("secret", "get", "closed", preexec_fn=lambda: os.close(2)).stdout,
+                         b"v")
+
+    def test_a_server_without_standard_descriptors(self):
+        self.cluster.stop(3)
+        server = subprocess.Popen(
+            [self.cluster.program, "server", "--config", self.cluster.config(), "--node", "n3"],
+            env=clean_environment(), start_new_session=True,
+            preexec_fn=lambda: [os.close(fd) for fd in range(3)])
+        self.cluster.processes[3] = server
+        self.cluster.wait_ready([3])
+        for fd in range(3):
+            self.assertEqual(os.readlink("/proc/%d/fd/%d" % (server.pid, fd)), "/dev/null")
+        self.assertEqual(self.cluster.stop(3), 0)
+        self.cluster.start(3, wait=True)
+
 
 if __name__ == "__main__":
     unittest.main()
