@@ -120,6 +120,7 @@ const struct command commands_secret[] = {
         "  -r, --recursive     all secrets below FROM/, to the same names below TO/\n"
         "  --one-by-one        with -r: one after the other, not all or nothing\n"
         "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
+        "  --idempotency-key K  of a run that broke off: goes on with it, as it says itself\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_copy,
         CHANGES,
@@ -135,7 +136,11 @@ const struct command commands_secret[] = {
         "Options:\n"
         "  -r, --recursive     all secrets below FROM/, to the same names below TO/\n"
         "  --one-by-one        with -r: one after the other, not all or nothing\n"
-        "  --skip-existing     with -r: the same, leaving out those whose copy exists\n"
+        "  --skip-existing     with -r: the same, leaving out those whose copy exists: these stay\n"
+        "                      where they are\n"
+        "  --idempotency-key K  of a run that broke off: goes on with it, as it says itself; one "
+        "of\n"
+        "                      your own choice lets you go on even if the program is killed\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_move,
         CHANGES,

@@ -12,14 +12,39 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/secret_common.h"
+#include "crypto/hash.h"
+#include "crypto/rng_kernel.h"
+
+enum { OWN_KEY_BYTES = 16, GIVEN_KEY_BYTES_MAX = 64, REQUEST_KEY_BYTES = 16 };
 
 struct copying {
     const char *command;
     struct client_options connection;
     bool move, recursive, short_recursive, one_by_one, skip_existing, json;
     const char *from, *to;
+    const char *key; /* what the keys of all requests follow from */
+    bool key_given;  /* by a run before that broke off, perhaps */
+    char own_key[2 * OWN_KEY_BYTES + 1];
     size_t done, skipped, all;
 };
+
+/*
+ * The Idempotency-Key of one request: the same from every run under the same key, so that what broke
+ * off between a copy and the deletion of its source is gone on with, and happens once.
+ */
+static void
+make_key(const struct copying *c, const char *from, const char *to, bool recursive,
+         char out[static IDEMPOTENCY_KEY_BYTES_MAX + 1])
+{
+    const struct bytes parts[] = {bytes_of_text(c->command), bytes_of_text(from), bytes_of_text(to),
+                                  bytes_of_text(recursive ? "all" : "one")};
+    char text[2 * REQUEST_KEY_BYTES + 1];
+    uint8_t hash[HASH_BYTES];
+
+    hash_parts(parts, sizeof parts / sizeof parts[0], hash);
+    hex_encode(bytes_of(hash, REQUEST_KEY_BYTES), text);
+    snprintf(out, IDEMPOTENCY_KEY_BYTES_MAX + 1, "%s-%s", c->key, text);
+}
 
 static int
 copy_once(struct client *client, const struct copying *c, const char *from, const char *to,
@@ -28,9 +53,14 @@ copy_once(struct client *client, const struct copying *c, const char *from, cons
     struct client_answer answer = {0};
     json_t *body = json_pack("{s:s, s:s, s:b, s:b}", "from", from, "to", to, "recursive",
                              (int)recursive, "move", (int)c->move);
-    int status =
-        body ? client_call(client, CLIENT_POST, "/v1/copy", body, &answer) : secret_out_of_memory();
+    char key[IDEMPOTENCY_KEY_BYTES_MAX + 1];
+    int status;
 
+    make_key(c, from, to, recursive, key);
+    client_set_key(client, key);
+    status =
+        body ? client_call(client, CLIENT_POST, "/v1/copy", body, &answer) : secret_out_of_memory();
+    client_set_key(client, NULL);
     *copied =
         status == EXIT_OK ? (size_t)json_integer_value(json_object_get(answer.json, "copied")) : 0;
     json_decref(body);
@@ -56,6 +86,10 @@ copy_name(struct client *client, struct copying *c, const char *name)
         c->skipped++;
         return EXIT_OK;
     }
+    if (status && c->move && !c->key_given && strcmp(client_last_code(client), exists_code) == 0)
+        output_hint("if an earlier move broke off before it deleted %s, its --idempotency-key "
+                    "settles that; else compare the two, and delete the one that is not needed",
+                    name);
     c->done += copied;
     return status;
 }
@@ -77,10 +111,25 @@ copy_each(struct client *client, struct copying *c, const json_t *names)
         progress_step(&progress);
     }
     progress_end(&progress);
-    if (status && status != EXIT_USAGE)
-        output_hint("%zu of %zu are done; %s", c->done + c->skipped, c->all,
-                    c->move ? "the same command goes on with what is left"
-                            : "the same command with --skip-existing goes on with what is left");
+    if (status && c->move)
+        output_hint("%zu of %zu are done; the same command with --idempotency-key %s goes on with "
+                    "what is left",
+                    c->done + c->skipped, c->all, c->key);
+    else if (status)
+        output_hint("%zu of %zu are done; the same command with --skip-existing goes on with what "
+                    "is left",
+                    c->done + c->skipped, c->all);
+    return status;
+}
+
+static int
+copy_whole(struct client *client, struct copying *c, bool recursive)
+{
+    int status = copy_once(client, c, c->from, c->to, recursive, &c->done);
+
+    if (status == EXIT_UNKNOWN)
+        output_hint("the same command with --idempotency-key %s goes on%s", c->key,
+                    c->move ? "; it finds nothing to move if this one was finished" : "");
     return status;
 }
 
@@ -102,7 +151,7 @@ copy_all(struct client *client, struct copying *c)
     } else if (c->all > BATCH_ITEMS_MAX || c->one_by_one || c->skip_existing) {
         status = copy_each(client, c, names);
     } else {
-        status = copy_once(client, c, c->from, c->to, true, &c->done);
+        status = copy_whole(client, c, true);
     }
     json_decref(names);
     return status;
@@ -137,9 +186,31 @@ run_copying(struct copying *c)
     if (c->recursive)
         status = copy_all(client, c);
     else
-        status = copy_once(client, c, c->from, c->to, false, &c->done);
+        status = copy_whole(client, c, false);
     client_close(client);
     return status ? status : report(c);
+}
+
+static int
+choose_key(struct copying *c)
+{
+    uint8_t random[OWN_KEY_BYTES];
+    struct rng rng = rng_kernel();
+    bool good = c->key && *c->key && strlen(c->key) <= GIVEN_KEY_BYTES_MAX;
+
+    c->key_given = c->key != NULL;
+    for (const char *text = c->key; good && *text; text++)
+        good = *text > ' ' && *text <= '~';
+    if (c->key_given)
+        return good ? EXIT_OK
+                    : cli_usage_error(c->command, "a key is 1 to 64 visible characters of ASCII");
+    if (rng_fill(&rng, random, sizeof random) != OK) {
+        output_error("the system gave no randomness");
+        return EXIT_FAILED;
+    }
+    hex_encode(bytes_of(random, sizeof random), c->own_key);
+    c->key = c->own_key;
+    return EXIT_OK;
 }
 
 static int
@@ -150,6 +221,7 @@ copy(struct copying *c, int argc, char **argv)
         {.name = "-r", .flag = &c->short_recursive},
         {.name = "--one-by-one", .flag = &c->one_by_one},
         {.name = "--skip-existing", .flag = &c->skip_existing},
+        {.name = "--idempotency-key", .text = &c->key},
         {.name = "--json", .flag = &c->json},
         CLIENT_OPTION_SPECS(&c->connection),
     };
@@ -166,7 +238,8 @@ copy(struct copying *c, int argc, char **argv)
         return cli_usage_error(c->command, "--one-by-one and --skip-existing are for --recursive");
     c->from = arguments.values[0];
     c->to = arguments.values[1];
-    return run_copying(c);
+    status = choose_key(c);
+    return status ? status : run_copying(c);
 }
 
 int

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -174,6 +175,52 @@ class Outcomes(ClusterCase):
         self.assertIn(b"256 were done before", done.stdout)
         self.assertEqual(len(self.names("", "--tenant", "begun")), 400)
         self.assertEqual(os.listdir(self.folder), ["many.env"])
+
+    def test_a_move_goes_on_between_copy_and_deletion(self):
+        """The coordinator is killed until it leaves a copy beside its source."""
+        halfway = []
+        for attempt in range(30):
+            old, new = "old%d" % attempt, "new%d" % attempt
+            for number in range(8):
+                self.run_cli("secret", "create", "%s/%d" % (old, number), "v%d" % number)
+            move = [self.cluster.program, "secret", "move", "-r", "--one-by-one", old, new]
+            mover = subprocess.Popen([*move, "--addr", self.cluster.address(3)], stderr=subprocess.PIPE,
+                                     env=self.environment(), cwd=self.folder)
+            wait_until(lambda: self.names(new + "/") or mover.poll() is not None, 10, "a copy", 0)
+            time.sleep(0.01 * (attempt % 6))
+            self.cluster.kill9(3)
+            words = mover.communicate(timeout=60 * SLOW)[1].decode()
+            left = {name.split("/")[1] for name in self.names(old + "/")}
+            halfway = sorted(left & {name.split("/")[1] for name in self.names(new + "/")})
+            self.cluster.start(3, wait=True)
+            if halfway:
+                break
+        self.assertTrue(halfway, "no move was broken off between copy and deletion")
+        key = re.search("--idempotency-key ([0-9a-f]{32})", words).group(1)
+        done = self.run_cli(*move[1:], expect=CONFLICT)
+        self.assertIn("its --idempotency-key settles that", done.stderr)
+        self.run_cli(*move[1:], "--idempotency-key", key)
+        self.assertEqual(self.names(old + "/"), [])
+        self.assertEqual([self.get("%s/%d" % (new, n)) for n in range(8)],
+                         [b"v%d" % n for n in range(8)])
+
+    def test_a_move_whose_answer_is_cut_is_settled(self):
+        self.run_cli("secret", "create", "settle/a", "v")
+        proxy = AnswersCut(self.cluster.api_port(2))
+        self.addCleanup(proxy.close)
+        move = ("secret", "move", "settle/a", "settled/a")
+        done = self.run_cli(*move, "--addr", proxy.address(), expect=UNKNOWN)
+        key = re.search("--idempotency-key ([0-9a-f]{32})", done.stderr).group(1)
+        self.assertIn("finds nothing to move if this one was finished", done.stderr)
+        wait_until(lambda: not self.names("settle/"), 10, "it was made")
+        self.run_cli(*move, "--idempotency-key", key, expect=NOT_FOUND)
+        self.assertEqual((self.names("settle/"), self.get("settled/a")), ([], b"v"))
+        copy = ("secret", "copy", "settled/a", "settled/b")
+        done = self.run_cli(*copy, "--addr", proxy.address(), expect=UNKNOWN)
+        key = re.search("--idempotency-key ([0-9a-f]{32})", done.stderr).group(1)
+        self.assertEqual(self.run_cli(*copy, "--idempotency-key", key).stdout, b"copied 1 secret\n")
+        for bad in ("", "a b", "k" * 65):
+            self.run_cli(*move, "--idempotency-key", bad, expect=USAGE)
 
     # ---- what cannot be written ----
 
