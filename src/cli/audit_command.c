@@ -181,6 +181,8 @@ command_audit_export(int argc, char **argv)
 
     if (status)
         return status;
+    if (e.output && strcmp(e.output, "-") == 0)
+        e.output = NULL;
     if (!proof && strcmp(e.format, "json") != 0 && strcmp(e.format, "syslog") != 0)
         return cli_usage_error(command, "--format is proof, json or syslog");
     if (proof && memcmp(&e.filter, &none, sizeof none) != 0)

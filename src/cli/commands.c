@@ -36,7 +36,7 @@ static const struct command commands_cluster[] = {
         "  --format FORMAT     proof: the trail of one node, whole; json: records as JSON, one a\n"
         "                      line; syslog: records as RFC 5424 has it (default: proof)\n"
         "  --node NAME         proof: of that node (default: the one that answers)\n"
-        "  --output FILE       a new file, mode 0600 (default: standard output)\n"
+        "  --output FILE       a new file, mode 0600 (default, and \"-\": standard output)\n"
         "  --from TIME         not before TIME, in RFC 3339: 2026-01-31T12:00:00Z\n"
         "  --to TIME           before TIME\n"
         "  --identity ID       of that caller: admin, or the id of an identity\n"

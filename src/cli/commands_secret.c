@@ -59,7 +59,8 @@ const struct command commands_secret[] = {
         "                      2026-01-31T12:00:00Z\n"
         "  --stale             accept a value that may be out of date, where fewer nodes answer\n"
         "                      than are needed to be sure\n"
-        "  --output FILE       write the value to FILE, mode 0600 if it is new\n"
+        "  --output FILE       write the value to FILE, mode 0600, whole or not at all; \"-\" is\n"
+        "                      standard output\n"
         "  --json              print the whole answer as JSON\n" CONNECTION_HELP "\n"
         "Examples:\n"
         "  PGPASSWORD=$(ostraka secret get db/password) psql\n"
@@ -180,7 +181,8 @@ const struct command commands_secret[] = {
         "\n"
         "Options:\n"
         "  --format dotenv|json  (default: dotenv)\n"
-        "  --output FILE       write it there, mode 0600 if it is new\n" CONNECTION_HELP,
+        "  --output FILE       write it there, mode 0600, whole or not at all; \"-\" is standard\n"
+        "                      output\n" CONNECTION_HELP,
         command_secret_export,
         READS,
     },

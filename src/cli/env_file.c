@@ -66,25 +66,55 @@ cannot_write(const char *path)
     return EXIT_FAILED;
 }
 
-int
-env_replacement_open(const char *path, struct env_replacement *out)
+/* Takes `file`, heap: the name of the file itself. */
+static int
+open_aside(const char *path, char *file, struct env_replacement *out)
 {
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
-
-    *out = (struct env_replacement){.fd = -1};
-    if (exists && !S_ISREG(info.st_mode)) {
-        output_error("%s is not a file", path);
-        return EXIT_FAILED;
-    }
-    out->path = exists ? realpath(path, NULL) : strdup(path);
+    out->path = file;
     if (!out->path || asprintf(&out->aside, "%s.ostraka-XXXXXX", out->path) < 0) {
         out->aside = NULL;
         return cannot_write(path);
     }
     out->fd = mkostemp(out->aside, O_CLOEXEC); /* 0600 */
-    if (out->fd < 0)
-        return cannot_write(path);
+    return out->fd < 0 ? cannot_write(path) : EXIT_OK;
+}
+
+static int
+report_no_file(const char *path)
+{
+    output_error("%s is not a file", path);
+    return EXIT_FAILED;
+}
+
+int
+env_replacement_open_private(const char *path, struct env_replacement *out)
+{
+    struct stat info;
+
+    *out = (struct env_replacement){.fd = -1};
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        output_error("%s is a symbolic link", path);
+        output_hint("name the file itself, or \"-\" for standard output");
+        return EXIT_FAILED;
+    }
+    if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return report_no_file(path);
+    return open_aside(path, strdup(path), out);
+}
+
+int
+env_replacement_open(const char *path, struct env_replacement *out)
+{
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    int status;
+
+    *out = (struct env_replacement){.fd = -1};
+    if (exists && !S_ISREG(info.st_mode))
+        return report_no_file(path);
+    status = open_aside(path, exists ? realpath(path, NULL) : strdup(path), out);
+    if (status)
+        return status;
     if (exists && (fchmod(out->fd, info.st_mode & 07777) != 0 ||
                    (fchown(out->fd, info.st_uid, info.st_gid) != 0 && errno != EPERM)))
         return cannot_write(path);

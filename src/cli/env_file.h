@@ -24,6 +24,11 @@ struct env_replacement {
     int fd; /* -1: none */
 };
 int env_replacement_open(const char *path, struct env_replacement *out);
+/*
+ * The same for plaintext: its mode is 0600 whatever was there, and a symbolic link is refused, since
+ * whoever made it chose where it leads.
+ */
+int env_replacement_open_private(const char *path, struct env_replacement *out);
 int env_replacement_finish(struct env_replacement *replacement, struct bytes text);
 /* Removes what was not finished. */
 void env_replacement_close(struct env_replacement *replacement);

@@ -84,7 +84,7 @@ put(const struct exporting *e, struct bytes text)
         output_error("the result cannot be written: %s", strerror(errno));
         return EXIT_FAILED;
     }
-    status = env_replacement_open(e->output, &place);
+    status = env_replacement_open_private(e->output, &place);
     if (status == EXIT_OK)
         status = env_replacement_finish(&place, text);
     env_replacement_close(&place);

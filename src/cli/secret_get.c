@@ -1,6 +1,5 @@
 /* ostraka secret get. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/env_file.h"
 #include "cli/output.h"
 #include "cli/secret_common.h"
 
@@ -43,18 +43,13 @@ make_read_target(const struct reading *reading, const char *name, struct buf *ta
 static int
 write_to_file(const char *path, struct bytes value)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    enum vault_err err = fd < 0 ? ERR_IO : output_write(fd, value);
-    int saved = errno;
+    struct env_replacement place;
+    int status = env_replacement_open_private(path, &place);
 
-    if (fd >= 0 && close(fd) && err == OK) {
-        err = ERR_IO;
-        saved = errno;
-    }
-    if (err == OK)
-        return EXIT_OK;
-    output_error("%s cannot be written: %s", path, strerror(saved));
-    return EXIT_FAILED;
+    if (status == EXIT_OK)
+        status = env_replacement_finish(&place, value);
+    env_replacement_close(&place);
+    return status;
 }
 
 static int
@@ -81,7 +76,7 @@ show_value(const struct reading *reading, const json_t *json)
     status = secret_value_of(json, &value);
     if (status)
         return status;
-    if (reading->output)
+    if (reading->output && strcmp(reading->output, "-") != 0)
         status = write_to_file(reading->output, buf_bytes(&value));
     else
         status = write_to_stdout(buf_bytes(&value));

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import subprocess
 import tempfile
@@ -221,6 +223,33 @@ class Outcomes(ClusterCase):
         self.assertEqual(self.run_cli(*copy, "--idempotency-key", key).stdout, b"copied 1 secret\n")
         for bad in ("", "a b", "k" * 65):
             self.run_cli(*move, "--idempotency-key", bad, expect=USAGE)
+
+    # ---- files ----
+
+    def test_the_file_of_a_value_is_replaced_whole_and_private(self):
+        self.run_cli("secret", "create", "file/a", "v" * 5000)
+        for name, command in (("value", ("secret", "get", "file/a")),
+                              ("all.env", ("secret", "export", "file/"))):
+            self.write(name, "the good old one")
+            os.chmod(self.path(name), 0o644)
+
+            def small_files():
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+            done = self.run_cli(*command, "--output", name, expect=FAILED, preexec_fn=small_files)
+            self.assertIn("File too large", done.stderr)
+            self.assertEqual(self.read(name), b"the good old one")
+            os.symlink(name, self.path("link"))
+            done = self.run_cli(*command, "--output", "link", expect=FAILED)
+            self.assertIn("is a symbolic link", done.stderr)
+            self.assertEqual(self.read(name), b"the good old one")
+            os.unlink(self.path("link"))
+            self.run_cli(*command, "--output", name)
+            self.assertIn(b"v" * 5000, self.read(name))
+            self.assertEqual(os.stat(self.path(name)).st_mode & 0o777, 0o600)
+            self.assertIn(b"v" * 5000, self.run_cli(*command, "--output", "-").stdout)
+        self.assertIn(b"ostraka", self.run_cli("audit", "export", "--output", "-").stdout)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["all.env", "value"])
 
     # ---- what cannot be written ----
 
