@@ -2,10 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/name_list.h"
 #include "cli/output.h"
 #include "cli/pages.h"
 #include "cli/secret_common.h"
@@ -17,7 +17,7 @@ struct visit {
     audit_visitor *visit;
     void *context;
     uint64_t count;
-    char missing[MISSING_TEXT_BYTES + 1]; /* names of nodes, one after the other */
+    char missing[MISSING_TEXT_BYTES + 1]; /* names of nodes */
 };
 
 const char *
@@ -54,15 +54,6 @@ make_target(void *context, const char *after, struct buf *target)
     return status == EXIT_OK ? secret_target_end(target) : status;
 }
 
-static void
-note_missing(struct visit *v, const char *name)
-{
-    size_t used = strlen(v->missing);
-
-    if (!strstr(v->missing, name))
-        snprintf(v->missing + used, sizeof v->missing - used, "%s%s", used ? ", " : "", name);
-}
-
 static int
 visit_page(void *context, const json_t *page, bool *enough)
 {
@@ -77,7 +68,7 @@ visit_page(void *context, const json_t *page, bool *enough)
     json_array_foreach(missing, i, name)
     {
         if (json_is_string(name))
-            note_missing(v, json_string_value(name));
+            name_list_add(v->missing, sizeof v->missing, json_string_value(name));
     }
     json_array_foreach(records, i, record)
     {
