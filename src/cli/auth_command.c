@@ -213,6 +213,26 @@ command_tenant_delete(int argc, char **argv)
 
 /* ---- policies ---- */
 
+/*
+ * What `ostraka policy get` printed is taken again: its version is the one to be replaced, of the
+ * policy that it was read from.
+ */
+static int
+take_printed(json_t *body, const char *name, uint64_t expected)
+{
+    const char *of = json_string_value(json_object_get(body, "name"));
+    json_int_t version = json_integer_value(json_object_get(body, "version"));
+    int status = EXIT_OK;
+
+    if (expected == 0 && version > 0 && of && strcmp(of, name) == 0)
+        status = auth_set_number(body, "expected_version", (uint64_t)version);
+    if (of && version > 0) {
+        (void)json_object_del(body, "name");
+        (void)json_object_del(body, "version");
+    }
+    return status;
+}
+
 int
 command_policy_put(int argc, char **argv)
 {
@@ -224,6 +244,8 @@ command_policy_put(int argc, char **argv)
 
     if (status == EXIT_OK)
         status = auth_read_json(call.arguments.values[1], "a policy", &body);
+    if (status == EXIT_OK)
+        status = take_printed(body, call.arguments.values[0], expected);
     if (status == EXIT_OK)
         status = auth_set_number(body, "expected_version", expected);
     if (status == EXIT_OK)

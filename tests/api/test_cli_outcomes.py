@@ -226,6 +226,21 @@ class Outcomes(ClusterCase):
 
     # ---- files ----
 
+    def test_a_policy_that_was_printed_is_taken_again(self):
+        rules = {"rules": [{"path": "a/*", "capabilities": ["read"]}]}
+        self.write("first", json.dumps(rules))
+        self.run_cli("policy", "put", "again", "first")
+        self.write("printed", self.run_cli("policy", "get", "again").stdout)
+        self.run_cli("policy", "put", "again", "printed")
+        printed = json.loads(self.run_cli("policy", "get", "again").stdout)
+        self.assertEqual((printed["version"], printed["rules"]), (2, json.loads(self.read("printed"))["rules"]))
+        done = self.run_cli("policy", "put", "again", "printed", expect=CONFLICT)
+        self.assertIn("version_mismatch", done.stderr)
+        self.run_cli("policy", "put", "again", "printed", "--expected-version", "2")
+        self.run_cli("policy", "put", "a-copy", "printed")
+        self.write("wrong", json.dumps({"rules": [], "name": "again"}))
+        self.run_cli("policy", "put", "again", "wrong", expect=FAILED)
+
     def test_the_file_of_a_value_is_replaced_whole_and_private(self):
         self.run_cli("secret", "create", "file/a", "v" * 5000)
         for name, command in (("value", ("secret", "get", "file/a")),
