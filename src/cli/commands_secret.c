@@ -139,9 +139,9 @@ const struct command commands_secret[] = {
         "  --one-by-one        with -r: one after the other, not all or nothing\n"
         "  --skip-existing     with -r: the same, leaving out those whose copy exists: these stay\n"
         "                      where they are\n"
-        "  --idempotency-key K  of a run that broke off: goes on with it, as it says itself; one "
-        "of\n"
-        "                      your own choice lets you go on even if the program is killed\n"
+        "  --idempotency-key K  of a run that broke off: goes on with it, as it says itself;\n"
+        "                      one of your own choice lets you go on even if the program is\n"
+        "                      killed, with --one-by-one where there are more than 256\n"
         "  --json              print the counts as JSON\n" CONNECTION_HELP,
         command_secret_move,
         CHANGES,

@@ -71,6 +71,24 @@ copy_once(struct client *client, const struct copying *c, const char *from, cons
 /* The one refusal that --skip-existing passes over: any other says nothing of what exists. */
 static const char exists_code[] = "already_exists";
 
+static bool
+target_exists(const struct client *client, int status)
+{
+    return status == EXIT_CONFLICT && strcmp(client_last_code(client), exists_code) == 0;
+}
+
+/* A copy that an earlier move made is a conflict to a request under another key. */
+static void
+hint_at_earlier_move(const struct copying *c, const char *name)
+{
+    if (!c->key_given)
+        output_hint("if an earlier move broke off before it deleted %s, its --idempotency-key "
+                    "settles that; else compare the two, and delete the one that is not needed",
+                    name);
+    else if (!c->one_by_one && c->recursive)
+        output_hint("a move that went one by one, as of more than 256, goes on with --one-by-one");
+}
+
 static int
 copy_name(struct client *client, struct copying *c, const char *name)
 {
@@ -82,16 +100,30 @@ copy_name(struct client *client, struct copying *c, const char *name)
     client_set_untold_code(client, c->skip_existing ? exists_code : NULL);
     status = copy_once(client, c, name, to, false, &copied);
     client_set_untold_code(client, NULL);
-    if (status && c->skip_existing && strcmp(client_last_code(client), exists_code) == 0) {
+    if (c->skip_existing && target_exists(client, status)) {
         c->skipped++;
         return EXIT_OK;
     }
-    if (status && c->move && !c->key_given && strcmp(client_last_code(client), exists_code) == 0)
-        output_hint("if an earlier move broke off before it deleted %s, its --idempotency-key "
-                    "settles that; else compare the two, and delete the one that is not needed",
-                    name);
+    if (c->move && target_exists(client, status))
+        hint_at_earlier_move(c, name);
     c->done += copied;
     return status;
+}
+
+/* What is left may be few enough to go all at once: that would be another request. */
+static void
+hint_at_rest(const struct copying *c)
+{
+    size_t done = c->done + c->skipped;
+
+    if (c->move)
+        output_hint("%zu of %zu are done; the same command with --one-by-one --idempotency-key %s "
+                    "goes on with what is left",
+                    done, c->all, c->key);
+    else
+        output_hint("%zu of %zu are done; the same command with --skip-existing goes on with what "
+                    "is left",
+                    done, c->all);
 }
 
 static int
@@ -111,14 +143,11 @@ copy_each(struct client *client, struct copying *c, const json_t *names)
         progress_step(&progress);
     }
     progress_end(&progress);
-    if (status && c->move)
-        output_hint("%zu of %zu are done; the same command with --idempotency-key %s goes on with "
-                    "what is left",
-                    c->done + c->skipped, c->all, c->key);
-    else if (status)
-        output_hint("%zu of %zu are done; the same command with --skip-existing goes on with what "
-                    "is left",
+    if (c->move && target_exists(client, status))
+        output_hint("%zu of %zu are done; the same command goes on when that is settled",
                     c->done + c->skipped, c->all);
+    else if (status && status != EXIT_USAGE)
+        hint_at_rest(c);
     return status;
 }
 
@@ -127,6 +156,8 @@ copy_whole(struct client *client, struct copying *c, bool recursive)
 {
     int status = copy_once(client, c, c->from, c->to, recursive, &c->done);
 
+    if (c->move && target_exists(client, status))
+        hint_at_earlier_move(c, c->from);
     if (status == EXIT_UNKNOWN)
         output_hint("the same command with --idempotency-key %s goes on%s", c->key,
                     c->move ? "; it finds nothing to move if this one was finished" : "");

@@ -158,7 +158,7 @@ create_or_find(struct client *client, struct importing *im, const struct import_
     client_set_untold_code(client, exists_code);
     status = create(client, im, state, first, count, alone);
     client_set_untold_code(client, NULL);
-    *exists = status != EXIT_OK && strcmp(client_last_code(client), exists_code) == 0;
+    *exists = status == EXIT_CONFLICT && strcmp(client_last_code(client), exists_code) == 0;
     return status;
 }
 

@@ -198,7 +198,7 @@ class Outcomes(ClusterCase):
             if halfway:
                 break
         self.assertTrue(halfway, "no move was broken off between copy and deletion")
-        key = re.search("--idempotency-key ([0-9a-f]{32})", words).group(1)
+        key = re.search("--one-by-one --idempotency-key ([0-9a-f]{32}) goes on", words).group(1)
         done = self.run_cli(*move[1:], expect=CONFLICT)
         self.assertIn("its --idempotency-key settles that", done.stderr)
         self.run_cli(*move[1:], "--idempotency-key", key)
@@ -221,6 +221,8 @@ class Outcomes(ClusterCase):
         done = self.run_cli(*copy, "--addr", proxy.address(), expect=UNKNOWN)
         key = re.search("--idempotency-key ([0-9a-f]{32})", done.stderr).group(1)
         self.assertEqual(self.run_cli(*copy, "--idempotency-key", key).stdout, b"copied 1 secret\n")
+        self.run_cli("secret", "create", "settle/a", "w")
+        self.assertIn("its --idempotency-key settles that", self.run_cli(*move, expect=CONFLICT).stderr)
         for bad in ("", "a b", "k" * 65):
             self.run_cli(*move, "--idempotency-key", bad, expect=USAGE)
 
