@@ -217,7 +217,7 @@ on_compared(struct ae_work *w, const struct msg *in)
     struct exchange *x = &w->ae->exchanges[in->from];
     if (x->stage != EXCHANGE_COMPARING || in->op != x->op || compared->level != x->level)
         return;
-    if (!compared->ready) {
+    if (!compared->ready || !w->ae->digests->whole) {
         rest(w, x, ROUND_AGAIN_MS);
         return;
     }
@@ -396,6 +396,8 @@ exchange_tick(struct ae_work *w, uint8_t peer)
     bool mine = peer > w->ae->membership->self || hurry || x->stage != EXCHANGE_REST;
     if (!connected || !mine)
         return;
+    if (!w->ae->digests->whole && (x->stage == EXCHANGE_COMPARING || x->stage == EXCHANGE_ASKING))
+        rest(w, x, ROUND_AGAIN_MS); /* they are being counted anew */
     switch (x->stage) {
     case EXCHANGE_REST:
         if (w->ae->digests->whole && !instant_before(w->st->now, x->next)) {

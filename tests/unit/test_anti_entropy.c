@@ -549,6 +549,54 @@ test_row_that_had_rotted(void **state)
     ac_end(ac);
 }
 
+struct restarter {
+    struct actor_cluster *ac;
+    unsigned restarts, peer, asked; /* by node 0 since then */
+};
+
+/* Node 0's digests begin anew while an answer about those of before is on its way to it. */
+static enum ac_verdict
+restart_before_answer(void *context, unsigned from, unsigned to, const struct msg *msg)
+{
+    struct restarter *r = context;
+    if (msg->kind == MSG_COMPARED && to == 0 && r->restarts == 0 &&
+        (msg->u.compared.differing[0] & 1)) {
+        r->restarts++;
+        r->peer = from;
+        digests_restart(node_anti_entropy(r->ac->nodes[0].node)->digests);
+    }
+    r->asked += r->restarts > 0 && from == 0 && to == r->peer &&
+                (msg->kind == MSG_ASK_ENTRIES || msg->kind == MSG_COMPARE);
+    return AC_PASS;
+}
+
+static void
+test_restarted_amid_a_round(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster_of(3, 31);
+    struct restarter restarter = {.ac = ac};
+    make_paths(ac, 0, 40);
+    ac_run_ms(ac, 5000);
+    ac_isolate(ac, 1, true); /* so that there is something to be found */
+    ac_run_ms(ac, 1500);
+    assert_int_equal(ac_create(ac, 0, "more", "x")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    forget_outstanding(ac);
+    ac->filter = restart_before_answer;
+    ac->filter_context = &restarter;
+    ac_isolate(ac, 1, false);
+    for (unsigned i = 0; i < 3000 && restarter.restarts == 0; i++)
+        ac_run_ms(ac, 1);
+    assert_int_equal(restarter.restarts, 1);
+    ac_run_ms(ac, 20);
+    assert_int_equal(restarter.asked, 0); /* half of them would be unlike everything */
+    ac->filter = NULL;
+    ac_run_ms(ac, 20000);
+    assert_in_sync(ac);
+    ac_end(ac);
+}
+
 /* Nothing is compared with a node that does not know yet what it has. */
 static void
 test_not_ready(void **state)
@@ -587,6 +635,7 @@ main(void)
         cmocka_unit_test(test_digests_survive_a_restart),
         cmocka_unit_test(test_rebuilt_under_load),
         cmocka_unit_test(test_row_that_had_rotted),
+        cmocka_unit_test(test_restarted_amid_a_round),
         cmocka_unit_test(test_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
