@@ -202,14 +202,19 @@ on_marks(struct shredder *s, const struct step *st, const struct msg_loaded *loa
     begin_round(s, st, out);
 }
 
-/* Nothing needs the old keys any more. */
+/* Nothing needs the old keys any more, but for those that are held. */
 static void
-retire_keys(struct shredder *s, struct effects *out)
+retire_keys(struct shredder *s, const struct step *st, struct effects *out)
 {
+    uint64_t held = 0;
     for (unsigned i = 0; i < s->buckets->count; i++) {
-        if (bucket_is_retiring(&s->buckets->buckets[i]))
+        bool retiring = bucket_is_retiring(&s->buckets->buckets[i]);
+        held += retiring && s->held[i];
+        if (retiring && !s->held[i])
             bucket_retire(&s->buckets->buckets[i]);
     }
+    if (held > 0)
+        log_event(st->log, LOG_WARN, "shredder", "keys_held", log_u64("buckets", held));
     s->stage = SHRED_RETIRING;
     effect_keys(out, ACTOR_SHREDDER, TAG_KEYS);
 }
@@ -236,6 +241,7 @@ begin_scan(struct shredder *s, const struct step *st, struct effects *out)
     s->stage = SHRED_SCANNING;
     s->after.size = 0;
     s->found = 0;
+    memset(s->held, 0, sizeof(s->held));
     s->scans++;
     next_page(s, st, out);
 }
@@ -252,13 +258,16 @@ needs_new_key(struct shredder *s, const struct step *st, struct path path, struc
     struct version_row row;
     struct replicas replicas;
     row_key_path(path, &key);
-    const struct bucket *bucket = &s->buckets->buckets[bucket_of(s->buckets, row_key_bytes(&key))];
+    unsigned number = bucket_of(s->buckets, row_key_bytes(&key));
+    const struct bucket *bucket = &s->buckets->buckets[number];
     if (!bucket_is_retiring(bucket) || !version_row_is_whole(version_id, loaded->value, &row) ||
         bucket_sealed_generation(row.share) != bucket->other)
         return false;
     membership_replicas(s->membership, path, &replicas);
-    if (replicas_index(&replicas, s->membership->self) < 0)
-        return false; /* left behind by another configuration */
+    if (replicas_index(&replicas, s->membership->self) < 0) {
+        s->held[number] = true;
+        return false;
+    }
     uint8_t *share = arena_alloc(st->arena, row.share.size);
     return !share ||
            bucket_open(bucket, s->share_wrap_key->data, loaded->key, row.share, share) == OK;
@@ -314,7 +323,7 @@ on_page(struct shredder *s, const struct step *st, const struct msg_loaded *load
         return;
     }
     if (s->found == 0 && PLANTED(bucket_key_retired_unflushed)) {
-        retire_keys(s, out);
+        retire_keys(s, st, out);
         return;
     }
     if (s->found == 0 || PLANTED(bucket_key_retired_early)) {
@@ -380,7 +389,7 @@ on_stored(struct shredder *s, const struct step *st, const struct msg_stored *st
         else if (s->stage == SHRED_SETTLING)
             begin_scan(s, st, out);
         else
-            retire_keys(s, out);
+            retire_keys(s, st, out);
     }
 }
 

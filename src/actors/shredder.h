@@ -27,6 +27,9 @@
  *
  * After a crash the file tells: a bucket with two keys is at step 3, the newer key being in use.
  *
+ * A share of a path of which this node is no replica was left by another cluster.conf, perhaps the
+ * right one: it is not touched, and the old key of its bucket stays as long as it is there.
+ *
  * Known limits: a version row that the store cannot read (a damaged page) stops the round, since
  * what it holds may be needed; it is tried again, and the bucket stays dirty. At most 160 versions
  * of a path are sealed anew.
@@ -63,11 +66,12 @@ struct shredder {
     const struct secret *share_wrap_key; /* borrowed */
     struct duration interval;
     enum shred_stage stage;
-    uint64_t timer;       /* only this one counts */
-    struct row_key after; /* last key looked at; size 0: from the first */
-    uint64_t found;       /* paths handed over in this scan */
-    uint64_t scans;       /* of this round */
-    uint64_t rounds;      /* completed since the start */
+    uint64_t timer;         /* only this one counts */
+    struct row_key after;   /* last key looked at; size 0: from the first */
+    uint64_t found;         /* paths handed over in this scan */
+    bool held[BUCKETS_MAX]; /* keys that shares of others' paths need, as this scan found */
+    uint64_t scans;         /* of this round */
+    uint64_t rounds;        /* completed since the start */
 };
 
 void shredder_init(struct shredder *s, const struct membership *membership,

@@ -430,6 +430,77 @@ test_mark_of_an_older_key(void **state)
     ac_end(ac);
 }
 
+/* The share of one node's version row, as another node would have it. */
+static void
+put_share_of(struct actor_cluster *ac, unsigned from, unsigned to, const char *name,
+             struct old_row *out)
+{
+    struct ac_node *n = &ac->nodes[to];
+    struct bytes value;
+    struct version_row row;
+    struct buf encoded = {0};
+    uint8_t share[256];
+    copy_row(ac, from, name, out);
+    assert_true(ac_get(ac, from, &out->key, &value));
+    assert_int_equal(version_row_decode(value, &row), OK);
+    secret_arena_open(ac->nodes[from].secrets);
+    assert_int_equal(bucket_open(bucket_at(ac, from, name), ac->nodes[from].wrap_key.data,
+                                 row_key_bytes(&out->key), row.share, share),
+                     OK);
+    secret_arena_close(ac->nodes[from].secrets);
+    secret_arena_open(n->secrets);
+    struct bytes plain = bytes_of(share, row.share.size - BUCKET_SEALED_OVERHEAD_BYTES);
+    assert_int_equal(bucket_seal(bucket_at(ac, to, name), n->wrap_key.data,
+                                 row_key_bytes(&out->key), plain, &n->rng, out->sealed),
+                     OK);
+    secret_arena_close(n->secrets);
+    row.share = bytes_of(out->sealed, out->size);
+    assert_int_equal(version_row_encode(&row, &encoded), OK);
+    ac_put(ac, to, &out->key, buf_bytes(&encoded));
+    buf_close(&encoded);
+}
+
+/*
+ * A node has shares of a secret that is not its own by its configuration, which may be the wrong
+ * one: what is erased beside them does not take their key away.
+ */
+static void
+test_shares_of_another_configuration(void **state)
+{
+    (void)state;
+    struct ac_options options = {
+        .nodes = 4, .shares = 3, .seed = 40, .buckets = 1, .shred_interval_ms = INTERVAL_MS};
+    struct actor_cluster *ac = ac_new(&options);
+    struct replicas replicas;
+    struct old_row row;
+    char name[8];
+    ac_run_ms(ac, 1000);
+    membership_replicas(node_membership(ac->nodes[0].node), ac_path("kept"), &replicas);
+    unsigned other = 0;
+    while (replicas_index(&replicas, (uint8_t)other) >= 0)
+        other++;
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(name, sizeof(name), "d%u", i);
+        assert_int_equal(ac_create(ac, 0, name, "x")->reply.err, OK);
+    }
+    assert_int_equal(ac_create(ac, 0, "kept", "one")->reply.err, OK);
+    ac_run_ms(ac, 3 * INTERVAL_MS);
+    put_share_of(ac, replicas.nodes[0], other, "kept", &row);
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(name, sizeof(name), "d%u", i);
+        assert_int_equal(ac_delete(ac, 0, name)->reply.err, OK);
+    }
+    ac_run_ms(ac, 20 * INTERVAL_MS);
+    assert_true(opens(ac, other, "kept", &row));
+    assert_int_equal(marks(ac, other), 1); /* it is still to be done */
+    assert_int_equal(marks(ac, replicas.nodes[0]), 0);
+    ac_put(ac, other, &row.key, (struct bytes){0});
+    ac_run_ms(ac, 5 * INTERVAL_MS);
+    assert_false(opens(ac, other, "kept", &row));
+    assert_int_equal(marks(ac, other), 0);
+    ac_end(ac);
+}
+
 /* An erasure during a round waits for the next one. */
 static void
 test_erased_during_a_round(void **state)
@@ -508,6 +579,7 @@ main(void)
         cmocka_unit_test(test_crash_at_every_point),
         cmocka_unit_test(test_mark_survives),
         cmocka_unit_test(test_rotten_path_row),
+        cmocka_unit_test(test_shares_of_another_configuration),
         cmocka_unit_test(test_mark_of_an_older_key),
         cmocka_unit_test(test_erased_during_a_round),
         cmocka_unit_test(test_lost_file),
