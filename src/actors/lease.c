@@ -52,6 +52,18 @@ reconsider(struct membership *ms, struct lease_peer *peer)
 }
 
 void
+lease_look_here(struct membership *ms, struct instant now)
+{
+    struct lease_peer *own = &ms->lease[ms->self];
+    if (!is_ready(ms))
+        return;
+    own->asked_ns = now.ns;
+    own->uncovered = ALL_GROUPS;
+    auth_view_digests(ms->records, own->digests);
+    reconsider(ms, own);
+}
+
+void
 lease_reconsider(struct membership *ms)
 {
     for (unsigned i = 0; ms->records && i < ms->cluster->node_count; i++)
@@ -117,27 +129,15 @@ lease_is_valid(const struct membership *ms, struct instant now)
     return basis != 0 && now.ns < basis + duration_ms(IDENTITY_LEASE_MS).ns;
 }
 
-/* Here nothing is on its way to being chosen. */
-static bool
-is_settled(const struct auth_view *view)
-{
-    bool settled = true;
-    for (unsigned i = 0; i < RECORD_GROUPS; i++)
-        settled = settled && view->groups[i].unsettled == 0;
-    return settled;
-}
-
 bool
 lease_covers_all(const struct membership *ms, struct instant now)
 {
-    if (!is_ready(ms) || !is_settled(ms->records))
-        return false;
+    bool all = is_ready(ms) && membership_all_connected(ms);
     for (unsigned i = 0; i < ms->cluster->node_count; i++) {
         uint64_t basis = ms->lease[i].basis_ns;
-        if (i != ms->self && (basis == 0 || now.ns >= basis + duration_ms(IDENTITY_LEASE_MS).ns))
-            return false;
+        all = all && basis != 0 && now.ns < basis + duration_ms(IDENTITY_LEASE_MS).ns;
     }
-    return true;
+    return all;
 }
 
 bool

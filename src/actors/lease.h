@@ -26,11 +26,13 @@ void lease_fill(const struct membership *ms, struct msg_heartbeat *out);
 void lease_heard(struct membership *ms, uint8_t from, const struct msg_heartbeat *h,
                  struct instant now);
 /*
- * Of every node: what it had accepted at a moment within the last lease is known chosen here. So a
- * record that is not here stands at none of them, to be finished later, unless it was begun since.
- * False also where a node is away.
+ * Of every node, this one too: it is connected, and what it had accepted at a moment within the last
+ * lease is known chosen here. So a record that is not here stands at none of them, to be finished
+ * later, unless it was accepted since that moment.
  */
 bool lease_covers_all(const struct membership *ms, struct instant now);
+/* Heartbeats are being sent: what is accepted here is looked at as peers' answers are. */
+void lease_look_here(struct membership *ms, struct instant now);
 /* A record has changed here. */
 void lease_reconsider(struct membership *ms);
 /* This node may decide by its records now. */

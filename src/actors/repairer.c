@@ -64,7 +64,8 @@ send_heartbeat(struct repairer *r, const struct step *st, uint8_t to, struct eff
 static void
 send_heartbeats(struct repairer *r, const struct step *st, struct effects *out)
 {
-    const struct membership *ms = r->membership;
+    struct membership *ms = r->membership;
+    lease_look_here(ms, st->now);
     for (uint8_t i = 0; i < ms->cluster->node_count; i++) {
         if (i != ms->self && ms->members[i].connected)
             send_heartbeat(r, st, i, out);

@@ -6,8 +6,8 @@
  * left. Then its secrets are deleted, as any secret is, its records, and the tokens of its
  * identities; the tenant's own record goes last.
  *
- * Whatever was voted for before the mark has been written, or never will be, when PURGE_QUIET_MS are
- * over. But what was written by one node that was cut off since is seen by nobody, and would be
+ * Whatever was voted for before the mark has been written, or never will be, when
+ * TENANT_PURGE_QUIET_MS are over. But what was written by one node that was cut off since is seen by nobody, and would be
  * finished when that is back: in a tenant of that name that was made anew, if there were one. So
  * only a call that began after that time, and was told by every node what it has, ends the purge.
  *
@@ -23,7 +23,6 @@
 
 enum {
     PURGE_MS = 3000,
-    PURGE_QUIET_MS = 6000, /* a request's deadline, and what clocks differ by */
     PURGE_STEPS_MAX = 8192,
     PURGE_NAMES = 100, /* on a page */
 };
@@ -89,7 +88,7 @@ on_gone(struct auth_flow *flow, const struct reply *reply)
 static bool
 is_quiet(const struct purge *purge)
 {
-    return purge->began_ms >= purge->tenant.purging_ms + PURGE_QUIET_MS;
+    return purge->began_ms >= purge->tenant.purging_ms + TENANT_PURGE_QUIET_MS;
 }
 
 static enum flow_turn

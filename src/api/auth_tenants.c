@@ -5,7 +5,8 @@
  *
  * A deletion looks first whether anything is left in the tenant, at every node (auth_purge.c says
  * why), deletes the record, from when on nobody is served there, and looks for secrets again: what
- * was created in between brings the record back.
+ * was created in between brings the record back, and so does a node that cannot be asked any more.
+ * A creation that is under way all that time may still come after it; a purge waits for that.
  */
 #include <string.h>
 
@@ -191,7 +192,8 @@ get(struct auth_flow *flow)
 struct tenant_deletion {
     struct bytes record;
     uint64_t version;
-    size_t kinds_seen; /* of records: there are none */
+    size_t kinds_seen;   /* of records: there are none */
+    enum vault_err left; /* why the record is brought back */
 };
 
 static enum flow_turn
@@ -209,43 +211,6 @@ static enum flow_turn
 refuse_not_empty(struct auth_flow *flow)
 {
     return flow_refuse(flow, ERR_NOT_EMPTY, NULL);
-}
-
-static enum flow_turn
-on_brought_back(struct auth_flow *flow, const struct reply *reply)
-{
-    (void)reply;
-    return refuse_not_empty(flow);
-}
-
-static enum flow_turn
-on_secrets_after(struct auth_flow *flow, const struct reply *reply)
-{
-    const struct tenant_deletion *deletion = flow->state;
-    enum flow_turn turn;
-
-    if (reply->name_count > 0) {
-        turn = ask(flow, REQUEST_RECORD_PUT, flow->request->name, on_brought_back);
-        flow_put_value(flow, deletion->record, 0);
-        return turn;
-    }
-    if (reply->has_next) {
-        struct bytes after;
-
-        if (arena_copy(flow->arena, reply->names_next, &after) != OK)
-            return flow_refuse(flow, ERR_NOMEM, NULL);
-        turn = ask_names(flow, on_secrets_after);
-        flow->step.names_after = after;
-        return turn;
-    }
-    return flow_answer_key(flow, tenants.key);
-}
-
-static enum flow_turn
-on_deleted(struct auth_flow *flow, const struct reply *reply)
-{
-    (void)reply;
-    return ask_names(flow, on_secrets_after);
 }
 
 static enum flow_turn
@@ -267,6 +232,55 @@ ask_names_of_all(struct auth_flow *flow, flow_next *next)
     flow_ask_every_node(flow);
     return turn;
 }
+
+/* ---- once the record is deleted ---- */
+
+static enum flow_turn
+on_brought_back(struct auth_flow *flow, const struct reply *reply)
+{
+    const struct tenant_deletion *deletion = flow->state;
+    const struct reply why = {.err = deletion->left};
+
+    (void)reply;
+    return deletion->left == ERR_NOT_EMPTY ? refuse_not_empty(flow) : refuse_left(flow, &why);
+}
+
+static enum flow_turn
+bring_back(struct auth_flow *flow, enum vault_err left)
+{
+    struct tenant_deletion *deletion = flow->state;
+    enum flow_turn turn = ask(flow, REQUEST_RECORD_PUT, flow->request->name, on_brought_back);
+
+    deletion->left = left;
+    flow_put_value(flow, deletion->record, 0);
+    return turn;
+}
+
+static enum flow_turn
+on_secrets_after(struct auth_flow *flow, const struct reply *reply)
+{
+    struct bytes after;
+    enum flow_turn turn;
+
+    if (reply->err != OK || reply->name_count > 0)
+        return bring_back(flow, reply->err != OK ? reply->err : ERR_NOT_EMPTY);
+    if (!reply->has_next)
+        return flow_answer_key(flow, tenants.key);
+    if (arena_copy(flow->arena, reply->names_next, &after) != OK)
+        return flow_refuse(flow, ERR_NOMEM, NULL);
+    turn = ask_names_of_all(flow, on_secrets_after);
+    flow->step.names_after = after;
+    return turn;
+}
+
+static enum flow_turn
+on_deleted(struct auth_flow *flow, const struct reply *reply)
+{
+    (void)reply;
+    return ask_names_of_all(flow, on_secrets_after);
+}
+
+/* ---- before ---- */
 
 static enum flow_turn
 on_secrets(struct auth_flow *flow, const struct reply *reply)

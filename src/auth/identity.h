@@ -46,7 +46,15 @@ struct tenant {
     uint64_t expires_after_s;     /* of new secrets, <= EXPIRES_AFTER_S_MAX */
     uint64_t purging_ms;          /* since then all that is in it is being deleted; 0: it is not */
 };
-enum { REQUESTS_PER_SECOND_MAX = 1000000 };
+enum {
+    REQUESTS_PER_SECOND_MAX = 1000000,
+    /*
+     * From the mark until what was voted for before it has been written or never will be: a request's
+     * deadline and what clocks differ by; as long as a node that is silent may go by what was before the
+     * mark; and as far back as what nodes say of their records may lie (actors/lease.h).
+     */
+    TENANT_PURGE_QUIET_MS = 10200,
+};
 #define EXPIRES_AFTER_S_MAX (UINT64_C(100) * 366 * 24 * 60 * 60)
 MUST_CHECK enum vault_err tenant_encode(const struct tenant *tenant, struct buf *out);
 MUST_CHECK enum vault_err tenant_decode(struct bytes encoded, struct tenant *out);

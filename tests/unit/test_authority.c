@@ -572,6 +572,9 @@ a_purged_tenant_is_emptied_by_operators(void **state)
         assert_int_equal(may_vote(ms, &st, path, CHANGE_DELETE, chief), OK);
         assert_int_not_equal(may_vote(ms, &st, path, CHANGE_DELETE, bytes_of_text(writer.text)),
                              OK);
+        assert_int_equal(authority_of_head(ms, &st, path, chief), OK); /* is it still there? */
+        assert_int_not_equal(authority_of_head(ms, &st, path, bytes_of_text(writer.text)), OK);
+        assert_int_not_equal(authority_of_value(ms, &st, path, chief), OK);
         assert_int_equal(in_team(ac, i, REQUEST_CREATE, "d", NULL), ERR_NOT_FOUND);
         assert_int_equal(in_team(ac, i, REQUEST_READ, "c", NULL), ERR_NOT_FOUND);
         assert_int_equal(in_team(ac, i, REQUEST_NAMES, "", &reader), OK);

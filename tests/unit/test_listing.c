@@ -442,6 +442,50 @@ stands_at_one(unsigned seed, enum request_kind make, const char *name, enum requ
     ac_end(ac);
 }
 
+/* Node 0's answers to the others as they were before it accepted something. */
+static void
+test_old_answers_do_not_count(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = ac_cluster_of(3, 80);
+    struct only only = {.to = 1, .name = "_auth/role/half"};
+    struct request put = ac_make(REQUEST_RECORD_PUT, "_auth/role/half", "v");
+    size_t count = 7;
+    ac_run_ms(ac, 1000);
+    ac->filter = writes_only_to;
+    ac->filter_context = &only;
+    (void)ac_send(ac, 0, &put);
+    ac_run_ms(ac, 20);
+    ac_isolate(ac, 0, true);
+    ac->filter = NULL;
+    ac_run_ms(ac, 100); /* the link is down, the answers are not older than the lease */
+    assert_int_not_equal(list_of_all(ac, 1, REQUEST_RECORD_LIST, "_auth/role/", &count), OK);
+    ac_heal(ac);
+    ac_end(ac);
+}
+
+/* Records that are being made all the time do not keep a list of what every node has away. */
+static void
+test_every_node_tells_while_records_are_made(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = ac_cluster_of(3, 81);
+    unsigned refused = 0;
+    char name[32];
+    ac_run_ms(ac, 1000);
+    for (unsigned i = 0; i < 100; i++) {
+        size_t count = 7;
+        snprintf(name, sizeof(name), "_auth/policy/p%u", i);
+        struct request put = ac_make(REQUEST_RECORD_PUT, name, "v");
+        (void)ac_send(ac, i % 3, &put);
+        ac_run_ms(ac, 1);
+        refused += list_of_all(ac, 1, REQUEST_RECORD_LIST, "_auth/role/", &count) != OK;
+        ac_run_ms(ac, 14);
+    }
+    assert_in_range(refused, 0, 5);
+    ac_end(ac);
+}
+
 static void
 test_every_node_tells_names(void **state)
 {
@@ -605,6 +649,8 @@ main(void)
         cmocka_unit_test(test_rights_end_on_the_way),
         cmocka_unit_test(test_every_node_tells_names),
         cmocka_unit_test(test_every_node_tells_records),
+        cmocka_unit_test(test_old_answers_do_not_count),
+        cmocka_unit_test(test_every_node_tells_while_records_are_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
