@@ -9,7 +9,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { CHUNK = 16 * 1024 };
+enum {
+    CHUNK = 16 * 1024,
+    LINE_BYTES_MAX = 4095, /* of a terminal; what is typed beyond them is dropped, termios(3) */
+    PASTE_MS = 100,        /* what is pasted comes without longer breaks */
+    PASTE_BYTES_MAX = 1024 * 1024,
+};
 
 /* Reads some bytes more; *got is 0 at the end. */
 static enum vault_err
@@ -109,6 +114,42 @@ read_line(int fd, int signals, size_t max, struct buf *out)
     return err;
 }
 
+static bool
+only_line_ends(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '\n' && text.data[i] != '\r')
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Takes what comes behind the line, so that it goes to nobody else. A terminal in its line mode
+ * would not tell of a line that has no end yet. Errors: ERR_RANGE there is something.
+ */
+static enum vault_err
+expect_no_more(int fd, const struct termios *hidden)
+{
+    struct termios by_byte = *hidden;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    struct buf rest = {0};
+    enum vault_err err = OK;
+    size_t got = 1;
+
+    by_byte.c_lflag &= ~(tcflag_t)ICANON;
+    by_byte.c_cc[VMIN] = 1;
+    by_byte.c_cc[VTIME] = 0;
+    if (tcsetattr(fd, TCSANOW, &by_byte))
+        return ERR_IO;
+    while (err == OK && got > 0 && rest.size < PASTE_BYTES_MAX && poll(&ready, 1, PASTE_MS) > 0)
+        err = read_some(fd, &rest, &got);
+    if (err == OK && !only_line_ends(buf_bytes(&rest)))
+        err = ERR_RANGE;
+    buf_close(&rest);
+    return err;
+}
+
 /* The signals are held back until the terminal shows again what is typed. */
 static enum vault_err
 ask_hidden(int fd, const char *prompt, int signals, size_t max, struct buf *out)
@@ -126,6 +167,10 @@ ask_hidden(int fd, const char *prompt, int signals, size_t max, struct buf *out)
     fputs(prompt, stderr);
     fflush(stderr);
     err = read_line(fd, signals, max, out);
+    if (err == OK)
+        err = expect_no_more(fd, &hidden);
+    if (err == OK && out->size >= LINE_BYTES_MAX)
+        err = ERR_RANGE;
     saved = errno;
     tcsetattr(fd, TCSAFLUSH, &shown);
     fputc('\n', stderr);

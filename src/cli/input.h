@@ -13,8 +13,10 @@ MUST_CHECK enum vault_err input_read_file(const char *path, size_t max, struct b
 
 /*
  * Asks on the terminal for one line without showing it; the newline is not part of it. Errors as
- * above.
+ * above, and ERR_RANGE: several lines, or a line of which a terminal may have dropped the end.
  */
+#define INPUT_NOT_ONE_LINE                                                                         \
+    "a terminal passes on one line of less than 4,095 bytes; for others use @FILE or a pipe"
 MUST_CHECK enum vault_err input_ask(int fd, const char *prompt, size_t max, struct buf *out);
 
 /* Drops white space and newlines at the end, wiping them. */

@@ -75,6 +75,8 @@ read_problem(enum vault_err err, const char *source)
 {
     if (err == ERR_TOO_LARGE)
         output_error("what %s holds is too large", source);
+    else if (err == ERR_RANGE)
+        output_error(INPUT_NOT_ONE_LINE);
     else if (err == ERR_NOMEM)
         output_error("out of memory");
     else

@@ -20,6 +20,8 @@ value_problem(enum vault_err err, const char *source)
 {
     if (err == ERR_TOO_LARGE)
         output_error("the value is larger than 1 MiB");
+    else if (err == ERR_RANGE)
+        output_error(INPUT_NOT_ONE_LINE);
     else if (err == ERR_NOMEM)
         output_error("out of memory");
     else

@@ -1,0 +1,115 @@
+"""Values that come into the vault and out of it, where they are odd: none is changed or left out unsaid."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from cluster_case import ClusterCase
+from ostraka_cluster import SLOW, clean_environment, wait_until
+
+OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE, UNKNOWN = range(8)
+
+
+class Edges(ClusterCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def environment(self, **changes):
+        return clean_environment(**{"OSTRAKA_ADDR": self.cluster.addresses(),
+                                    "OSTRAKA_CACERT": self.cluster.ca_file(),
+                                    "OSTRAKA_TOKEN_FILE": self.cluster.token_file(), **changes})
+
+    def run_cli(self, *arguments, expect=OK, stdin=b"", **environment):
+        done = subprocess.run([self.cluster.program, *arguments], input=stdin, capture_output=True,
+                              env=self.environment(**environment), cwd=self.folder,
+                              timeout=60 * SLOW, check=False)
+        self.assertEqual(done.returncode, expect,
+                         "%r: %r %r" % (arguments, done.stdout, done.stderr))
+        return done
+
+    def popen(self, *arguments, **changes):
+        return subprocess.Popen([self.cluster.program, *arguments], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=self.environment(**changes),
+                                cwd=self.folder)
+
+    def write(self, content, name=".env"):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def content(self, path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def create(self, name, value):
+        self.run_cli("secret", "create", name, "-", stdin=value)
+
+    def get(self, name, expect=OK):
+        return self.run_cli("secret", "get", name, expect=expect).stdout
+
+    def names(self, prefix):
+        return self.run_cli("secret", "list", prefix).stdout.decode().split()
+
+    # ---- at the terminal ----
+
+    def type(self, name, *pieces):
+        """Pieces are typed with a short break between them. Returns (exit status, shown)."""
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execve(self.cluster.program,
+                      [self.cluster.program, "secret", "create", name, "-"],
+                      self.environment(TERM="xterm"))
+        pieces, shown, end = list(pieces), b"", time.monotonic() + 30 * SLOW
+        try:
+            while time.monotonic() < end:
+                if pieces and b"Value" in shown:
+                    os.write(terminal, pieces.pop(0))
+                if not select.select([terminal], [], [], 0.02)[0]:
+                    continue
+                try:
+                    chunk = os.read(terminal, 65536)
+                except OSError:
+                    break
+                shown += chunk
+        finally:
+            os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown
+
+    def test_a_line_that_a_terminal_cuts_is_refused(self):
+        for size, expect in ((4094, OK), (4095, FAILED), (5000, FAILED)):
+            name = "line/%d" % size
+            value = b"a" * size
+            # In pieces: a pseudo-terminal takes 4,095 bytes at a time without a line end.
+            status, shown = self.type(name, value[:3000], value[3000:], b"\n")
+            self.assertEqual(status, expect, shown[-200:])
+            if expect == OK:
+                self.assertEqual(self.get(name), value)
+            else:
+                self.assertIn(b"@FILE", shown)
+                self.get(name, expect=NOT_FOUND)
+
+    def test_several_lines_are_refused(self):
+        for number, pieces in enumerate((
+                (b"-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n",),
+                (b"one\ntwo",), (b"one\n", b"two\n"), (b"one\n\ntwo\n",))):
+            name = "lines/%d" % number
+            status, shown = self.type(name, *pieces)
+            self.assertEqual(status, FAILED, shown)
+            self.assertIn(b"@FILE", shown)
+            self.assertNotIn(b"AAAA", shown)
+            self.get(name, expect=NOT_FOUND)
+        status, shown = self.type("lines/ends", b"one\r\n")
+        self.assertEqual(status, OK, shown)
+        self.assertEqual(self.get("lines/ends"), b"one")
+
+
+if __name__ == "__main__":
+    unittest.main()
