@@ -74,15 +74,44 @@ not_understood(const char *why)
     return EXIT_FAILED;
 }
 
+/* What was written as 0.1 cannot be told from 0.10000000000000001 any more. */
+static bool
+has_real(json_t *tree, unsigned depth)
+{
+    const char *key;
+    json_t *one;
+    size_t i;
+
+    if (depth > DEPTH_MAX)
+        return true;
+    json_array_foreach(tree, i, one)
+    {
+        if (has_real(one, depth + 1))
+            return true;
+    }
+    json_object_foreach(tree, key, one)
+    {
+        if (has_real(one, depth + 1))
+            return true;
+    }
+    return json_is_real(tree);
+}
+
 /* What is no text becomes the JSON that it is. */
 static int
-add_leaf(const json_t *leaf, struct bytes name, struct bulk *out)
+add_leaf(json_t *leaf, struct bytes name, struct bulk *out)
 {
     char *dumped;
     int status;
 
     if (json_is_string(leaf))
         return bulk_add(out, name, bytes_of(json_string_value(leaf), json_string_length(leaf)));
+    if (has_real(leaf, 0)) {
+        output_error("%.*s has a number with a fraction or an exponent, of which not every digit "
+                     "could be kept: write it as a string",
+                     (int)name.size, (const char *)name.data);
+        return EXIT_FAILED;
+    }
     dumped = json_dumps(leaf, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!dumped)
         return secret_out_of_memory();
@@ -151,22 +180,51 @@ add_exported(const json_t *list, const char *prefix, struct bulk *out)
     return status;
 }
 
+/* Version 2 of the engine has the values one level deeper, beside what it knows about them. */
+static int
+add_vault(const json_t *root, const char *prefix, struct bulk *out)
+{
+    json_t *data = json_object_get(root, "data");
+    json_t *inner = json_object_get(data, "data");
+    const json_t *metadata = json_object_get(data, "metadata");
+
+    if (!json_is_object(data))
+        return not_understood("it has no \"data\", as `vault kv get -format=json` prints it");
+    if (!json_is_integer(json_object_get(metadata, "version")) ||
+        !json_is_string(json_object_get(metadata, "created_time")))
+        return add_tree(data, prefix, 0, out);
+    if (!json_is_object(inner))
+        return not_understood("that version is deleted and has no values");
+    return add_tree(inner, prefix, 0, out);
+}
+
+/* Where, and what; not the text there, which may be a value. */
+static int
+not_json(const json_error_t *error)
+{
+    const char *near = strstr(error->text, " near ");
+    int size = near ? (int)(near - error->text) : (int)strlen(error->text);
+
+    output_error("the file cannot be imported: line %d, column %d: %.*s", error->line,
+                 error->column, size, error->text);
+    return EXIT_FAILED;
+}
+
 static int
 parse_json(enum bulk_format format, struct bytes text, const char *prefix, struct bulk *out)
 {
+    json_error_t error;
     json_t *root = json_loadb((const char *)text.data, text.size,
-                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     json_t *list = json_object_get(root, "secrets");
-    json_t *data = json_object_get(root, "data");
-    json_t *inner = json_object_get(data, "data");
     int status;
 
-    if (!json_is_object(root))
-        status = not_understood("it is no JSON object, or a member comes twice");
-    else if (format == BULK_VAULT_KV && !json_is_object(data))
-        status = not_understood("it has no \"data\", as `vault kv get -format=json` prints it");
+    if (!root)
+        status = not_json(&error);
+    else if (!json_is_object(root))
+        status = not_understood("it is no JSON object");
     else if (format == BULK_VAULT_KV)
-        status = add_tree(json_is_object(inner) ? inner : data, prefix, 0, out);
+        status = add_vault(root, prefix, out);
     else if (json_is_array(list) && json_object_size(root) == 1)
         status = add_exported(list, prefix, out);
     else

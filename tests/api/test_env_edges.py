@@ -1,5 +1,6 @@
 """Values that come into the vault and out of it, where they are odd: none is changed or left out unsaid."""
 
+import json
 import os
 import pty
 import select
@@ -109,6 +110,42 @@ class Edges(ClusterCase):
         status, shown = self.type("lines/ends", b"one\r\n")
         self.assertEqual(status, OK, shown)
         self.assertEqual(self.get("lines/ends"), b"one")
+
+    # ---- import ----
+
+    def refuse(self, source, text, *said):
+        done = self.run_cli("secret", "import", "--from", source, "-", "--prefix", "bad/",
+                            stdin=text.encode(), expect=FAILED)
+        for words in said:
+            self.assertIn(words, done.stderr)
+        self.assertEqual(self.names("bad/"), [])
+        return done.stderr
+
+    def test_numbers_stay_as_they_are(self):
+        for text in ('{"a": "x", "rate": 0.1}', '{"a": "x", "rate": 1e3}', '{"rate": [1, {"x": 0.5}]}'):
+            self.refuse("json", text, b"bad/rate", b"string")
+        said = self.refuse("json", '{"a": "x",\n "big": 92233720368547758079}', b"line 2", b"too big integer")
+        self.assertNotIn(b"9223", said)
+        said = self.refuse("json", '{"a": "x" "hunter2"}', b"line 1", b"expected")
+        self.assertNotIn(b"hunter2", said)
+        self.run_cli("secret", "import", "--from", "json", "-", "--prefix", "number/",
+                     stdin=b'{"rate": "0.1", "n": -7, "most": 9223372036854775807}')
+        self.assertEqual(self.get("number/rate"), b"0.1")
+        self.assertEqual(self.get("number/n"), b"-7")
+        self.assertEqual(self.get("number/most"), b"9223372036854775807")
+
+    def test_a_deleted_version_of_vault_has_no_values(self):
+        metadata = {"created_time": "2026-01-02T03:04:05Z", "custom_metadata": None,
+                    "deletion_time": "2026-02-02T03:04:05Z", "destroyed": False, "version": 2}
+        self.refuse("vault-kv", json.dumps({"data": {"data": None, "metadata": metadata}}), b"deleted")
+        self.run_cli("secret", "import", "--from", "vault-kv", "-", "--prefix", "two/",
+                     stdin=json.dumps({"data": {"data": {"k": "v"}, "metadata": metadata}}).encode())
+        self.assertEqual(self.names("two/"), ["two/k"])
+        one = {"data": {"data": {"k": "v"}, "other": "w", "metadata": {"version": 1}}}
+        self.run_cli("secret", "import", "--from", "vault-kv", "-", "--prefix", "one/",
+                     stdin=json.dumps(one).encode())
+        self.assertEqual(self.names("one/"), ["one/data/k", "one/metadata/version", "one/other"])
+        self.assertEqual(self.get("one/other"), b"w")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ class Import(ClusterCase):
                                              "js/db/user"])
         self.assertEqual(self.get("js/db/deep/l"), b"[1,true]")
         self.assertEqual(self.get("js/db/password"), "p\u00e4ss".encode())
-        kv2 = {"request_id": "x", "data": {"data": {"k": "v2"}, "metadata": {"version": 3}}}
+        kv2 = {"request_id": "x", "data": {"data": {"k": "v2"}, "metadata": {
+            "version": 3, "created_time": "2026-01-02T03:04:05Z"}}}
         kv1 = {"request_id": "x", "data": {"k": "v1"}}
         for prefix, text in (("kv2/", kv2), ("kv1/", kv1)):
             self.run_cli("secret", "import", "--from", "vault-kv", "-", "--prefix", prefix,
