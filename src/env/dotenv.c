@@ -21,6 +21,7 @@ dotenv_fault_name(enum dotenv_fault fault)
     case DOTENV_NUL: return "nul";
     case DOTENV_NOT_TEXT: return "not_text";
     case DOTENV_UNEXPECTED_ENC: return "unexpected_enc";
+    case DOTENV_MISPLACED_ENC: return "misplaced_enc";
     }
     return "bad_line";
 }
@@ -39,6 +40,7 @@ dotenv_fault_text(enum dotenv_fault fault)
     case DOTENV_NUL: return "has a NUL, which no environment can hold";
     case DOTENV_NOT_TEXT: return "has a value that is not UTF-8";
     case DOTENV_UNEXPECTED_ENC: return "is not stored yet; `ostraka env encrypt FILE` does that";
+    case DOTENV_MISPLACED_ENC: return "enc() is the whole value of an assignment, without quotes";
     }
     return "is not usable";
 }
@@ -122,13 +124,20 @@ skip_export(struct bytes text, size_t at)
     return blanks(text, at + 6);
 }
 
+/* Behind blanks, and behind the byte order mark of some editors. */
+static size_t
+line_begin(struct bytes text)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    return blanks(text, text.size >= 3 && memcmp(text.data, mark, 3) == 0 ? 3 : 0);
+}
+
 /* Where the value begins, and the name before it; 0: this line is no assignment. */
 static size_t
 find_value(struct bytes text, struct bytes *name)
 {
-    static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* byte order mark of some editors */
-    size_t at = text.size >= 3 && memcmp(text.data, mark, 3) == 0 ? 3 : 0;
-    size_t begin = at = skip_export(text, blanks(text, at));
+    size_t begin = skip_export(text, line_begin(text));
+    size_t at = begin;
     while (at < text.size && is_name_byte(text.data[at], at == begin))
         at++;
     *name = bytes_of(text.data + begin, at - begin);
@@ -399,4 +408,49 @@ bool
 dotenv_has_reference(struct bytes value)
 {
     return find_reference(value) < value.size;
+}
+
+/* ---- enc() that is none ---- */
+
+bool
+dotenv_has_enc(struct bytes text)
+{
+    for (size_t at = 0; at < text.size; at++) {
+        uint8_t last = at > 0 ? text.data[at - 1] : ' ';
+        /* '-' and '.' are of names, but often stand between two words. */
+        bool in_word = last != '-' && last != '.' && is_name_byte(last, false);
+        if (!in_word && begins_with(from(text, at), enc_open))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_comment(struct bytes line)
+{
+    size_t at = line_begin(line);
+    return at < line.size && line.data[at] == '#';
+}
+
+enum vault_err
+dotenv_misplaces_enc(const struct dotenv_item *item, bool *out)
+{
+    struct dotenv_piece piece;
+    struct buf decoded = {0};
+    size_t at = 0;
+    *out = false;
+    /* No escape makes a letter: what has none in its raw form has none. */
+    while (at < item->raw.size && !begins_with(from(item->raw, at), enc_open))
+        at++;
+    if (at == item->raw.size)
+        return OK;
+    *out = item->kind == DOTENV_OTHER && !is_comment(item->raw) && dotenv_has_enc(item->raw);
+    if (item->kind != DOTENV_ASSIGNMENT)
+        return OK;
+    enum vault_err err = dotenv_decode(item, &decoded);
+    struct bytes rest = buf_bytes(&decoded);
+    while (err == OK && !*out && dotenv_next_piece(&rest, &piece))
+        *out = !piece.is_reference && dotenv_has_enc(piece.text);
+    buf_close(&decoded);
+    return err;
 }

@@ -30,8 +30,9 @@ enum dotenv_fault {
     DOTENV_NUL,            /* no environment can hold it */
     DOTENV_NOT_TEXT,       /* a value that is not UTF-8, where the answer must be */
     DOTENV_UNEXPECTED_ENC, /* where nothing is to be created */
+    DOTENV_MISPLACED_ENC,  /* where nobody would see it: it would stay, with what is in it */
 };
-enum { DOTENV_FAULTS = DOTENV_UNEXPECTED_ENC + 1 };
+enum { DOTENV_FAULTS = DOTENV_MISPLACED_ENC + 1 };
 const char *dotenv_fault_name(enum dotenv_fault fault);
 const char *dotenv_fault_text(enum dotenv_fault fault); /* for people */
 
@@ -76,6 +77,11 @@ struct dotenv_piece {
 /* Takes the first piece off `rest`; false at its end. */
 bool dotenv_next_piece(struct bytes *rest, struct dotenv_piece *piece);
 bool dotenv_has_reference(struct bytes value);
+
+/* Whether "enc(" stands in a text, not as the end of a longer word. */
+bool dotenv_has_enc(struct bytes text);
+/* Whether it does so in an item of which it is not the whole value. Comments do not count. */
+MUST_CHECK enum vault_err dotenv_misplaces_enc(const struct dotenv_item *item, bool *out);
 
 /*
  * Appends the value, quoted if need be, so that it is read back as it is: by this reader always, and

@@ -100,6 +100,22 @@ plan_references(struct work *w, const struct dotenv_item *item)
     return err;
 }
 
+/* Where enc() is carried out, one that is not would stay behind with what it was to hide. */
+static enum vault_err
+plan_misplaced(struct work *w, const struct dotenv_item *item)
+{
+    struct bytes variable = {0};
+    bool misplaced = false;
+    if (item->kind != DOTENV_OTHER)
+        variable = item->name;
+    if (w->plan->input.mode == ENV_EXPAND)
+        return OK;
+    enum vault_err err = dotenv_misplaces_enc(item, &misplaced);
+    if (misplaced)
+        add_fault(w->plan, item->line, variable, DOTENV_MISPLACED_ENC);
+    return err;
+}
+
 /* ---- creations ---- */
 
 static enum vault_err
@@ -318,13 +334,14 @@ plan_item(struct work *w, const struct dotenv_item *item)
         item_fault(w->plan, item, item->fault);
         return OK;
     }
+    enum vault_err err = plan_misplaced(w, item);
     switch (item->kind) {
     case DOTENV_OTHER: break;
-    case DOTENV_ASSIGNMENT: return plan_references(w, item);
+    case DOTENV_ASSIGNMENT: return err == OK ? plan_references(w, item) : err;
     case DOTENV_ENC_LITERAL:
-    case DOTENV_ENC_NAME: return plan_creation(w, item);
+    case DOTENV_ENC_NAME: return err == OK ? plan_creation(w, item) : err;
     }
-    return OK;
+    return err;
 }
 
 static enum vault_err

@@ -147,6 +147,26 @@ class Edges(ClusterCase):
         self.assertEqual(self.names("one/"), ["one/data/k", "one/metadata/version", "one/other"])
         self.assertEqual(self.get("one/other"), b"w")
 
+    # ---- .env files ----
+
+    def test_enc_that_would_stay_is_refused(self):
+        for line in (b"URL=postgres://app:enc(\"hunter2\")@db/x\n", b"Q=\"enc(hunter2)\"\n",
+                     b"1PASS=enc(\"hunter2\")\n", b"MY PASS=enc(\"hunter2\")\n", b"PASS: enc(\"hunter2\")\n"):
+            text = b"# enc(\"x\")\nA=enc('a')\n" + line
+            path = self.write(text)
+            for offline in ((), ("--offline",)):
+                done = self.run_cli("env", "check", path, *offline, expect=FAILED)
+                self.assertIn((path + ":3: ").encode(), done.stderr)
+            done = self.run_cli("env", "encrypt", path, "--prefix", "stay/", expect=FAILED)
+            self.assertIn(b"line 3: ", done.stderr)
+            self.assertNotIn(b"hunter2", done.stderr)
+            self.assertEqual(self.content(path), text)
+            self.assertEqual(self.names("stay/"), [])
+            status, _, got = self.cluster.request(1, "POST", "/v1/env", text, {"Content-Type": "text/plain"})
+            self.assertEqual(status, 422)
+            self.assertEqual([(one["line"], one["code"]) for one in got["error"]["details"]],
+                             [(3, "misplaced_enc")])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -78,7 +78,7 @@ untouched_lines_come_back_byte_for_byte(void **state)
         "\n",
         "A=1",
         "\xef\xbb\xbf# c\r\nA = 'x' # y\r\n\r\n  export B=\"two\r\nlines\"\t\r\nno assignment\n=",
-        "# A=secret(b)\n#B=enc(\"c\")\nA=b # secret(c)\nA='enc(b)'\nA=\xff\xfe\n",
+        "# A=secret(b)\n#B=enc(\"c\")\nA=b # secret(c) enc('d')\nA='xenc(b)'\nA=\xff\xfe\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -205,6 +205,25 @@ all_faults_are_told_at_once(void **state)
     assert_faults(text_of("_A=enc('x')\nB=enc('x')\n", ENV_BOTH), "1 _A bad_name;");
     assert_faults(text_of("A=enc('x')\nB=enc(C)\n", ENV_EXPAND),
                   "1 A unexpected_enc;2 B unexpected_enc;");
+}
+
+static void
+enc_that_would_stay_is_a_fault(void **state)
+{
+    static const char text[] = "URL=x://app:enc(\"hunter2\")@db/x\nQ=\"enc(hunter3)\"\n"
+                               "1PASS=enc(\"a\")\nMY PASS=enc('b')\nPASS: enc(\"c\")\n"
+                               "T=\"\\tenc(d)\"\nR=secret(a)enc(e)\nenc(F)\n";
+    static const char good[] = "# enc('a')\n  # A=enc('b')\nA=b # enc('c')\nB='open_enc(d)'\n"
+                               "C=secret(enc(e)\n\xef\xbb\xbf# enc('f')\n";
+    (void)state;
+    for (int mode = ENV_BOTH; mode <= ENV_ENCRYPT; mode++)
+        assert_faults(text_of(text, (enum env_mode)mode),
+                      "1 URL misplaced_enc;2 Q misplaced_enc;3  misplaced_enc;4  misplaced_enc;"
+                      "5  misplaced_enc;6 T misplaced_enc;7 R misplaced_enc;8  misplaced_enc;");
+    assert_result(text_of(good, ENV_ENCRYPT), good);
+    /* A text whose enc() are stored has such values, and none is to be stored any more. */
+    assert_result(text_of("A='x enc(b)'\n1A=enc(b)\n", ENV_EXPAND), "A='x enc(b)'\n1A=enc(b)\n");
+    assert_result(text_of("A=enc('enc(b)')\n", ENV_ENCRYPT), "A=secret(A)\n");
 }
 
 static void
@@ -363,6 +382,7 @@ main(void)
         cmocka_unit_test(names_stand_for_what_the_text_assigns),
         cmocka_unit_test(what_the_text_creates_it_may_refer_to),
         cmocka_unit_test(all_faults_are_told_at_once),
+        cmocka_unit_test(enc_that_would_stay_is_a_fault),
         cmocka_unit_test(names_that_no_reference_could_have_are_faults),
         cmocka_unit_test(nul_is_a_fault_wherever_it_comes_from),
         cmocka_unit_test(text_can_be_demanded),
