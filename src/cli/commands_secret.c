@@ -342,7 +342,11 @@ const struct command commands_secret[] = {
         "\n"
         "Options:\n"
         "  --prefix P          as for `ostraka env encrypt`\n"
-        "  --offline           look at the file only\n" CONNECTION_HELP,
+        "  --offline           look at the file only\n"
+        "  --encrypted         fail, too, when a value is marked and not stored "
+        "yet\n" CONNECTION_HELP "\n"
+        "Examples:\n"
+        "  ostraka env check .env --offline --encrypted    # before a commit\n",
         command_env_check,
         READS,
     },

@@ -18,7 +18,7 @@ struct work {
     const char *file;
     struct client_options connection;
     const char *prefix, *output; /* NULL: none */
-    bool offline;
+    bool offline, encrypted;
 };
 
 static int
@@ -142,6 +142,22 @@ report_faults(const struct work *work, const struct env_plan *plan)
     return EXIT_FAILED;
 }
 
+/* What is marked and not stored yet is still in the file. */
+static int
+report_unstored(const struct work *work, const struct env_plan *plan)
+{
+    for (size_t i = 0; i < plan->creation_count; i++) {
+        const struct env_creation *one = &plan->creations[i];
+
+        fprintf(stderr, "%s:%zu: %.*s: %s\n", work->file, one->line, (int)one->variable.size,
+                (const char *)one->variable.data, dotenv_fault_text(DOTENV_UNEXPECTED_ENC));
+    }
+    if (plan->creation_count == 0)
+        return EXIT_OK;
+    output_error("%s has values that are not stored yet", work->file);
+    return EXIT_FAILED;
+}
+
 /* A text with nothing but the references, each in its line, so that refusals name that line. */
 static enum vault_err
 references_only(const struct env_plan *plan, struct buf *out)
@@ -203,6 +219,8 @@ check_plan(const struct work *work, struct bytes text, struct arena *arena)
         return EXIT_FAILED;
     }
     status = report_faults(work, &plan);
+    if (status == EXIT_OK && work->encrypted)
+        status = report_unstored(work, &plan);
     if (status == EXIT_OK && !work->offline && plan.reference_count > 0)
         status = look_references_up(work, &plan);
     if (status)
@@ -219,6 +237,7 @@ command_env_check(int argc, char **argv)
     const struct option_spec specs[] = {
         {.name = "--prefix", .text = &work.prefix},
         {.name = "--offline", .flag = &work.offline},
+        {.name = "--encrypted", .flag = &work.encrypted},
         CLIENT_OPTION_SPECS(&work.connection),
     };
     struct arena arena;

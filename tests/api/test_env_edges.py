@@ -167,6 +167,17 @@ class Edges(ClusterCase):
             self.assertEqual([(one["line"], one["code"]) for one in got["error"]["details"]],
                              [(3, "misplaced_enc")])
 
+    def test_check_for_a_commit_hook(self):
+        path = self.write(b"A=1\nB=enc('x')\nC=enc(A)\n")
+        self.run_cli("env", "check", path, "--offline")
+        done = self.run_cli("env", "check", path, "--offline", "--encrypted", expect=FAILED,
+                            OSTRAKA_TOKEN_FILE="/none")
+        self.assertIn((path + ":2: B: ").encode(), done.stderr)
+        self.assertIn((path + ":3: C: ").encode(), done.stderr)
+        self.run_cli("env", "encrypt", path, "--prefix", "hook/")
+        for offline in ((), ("--offline",)):
+            self.run_cli("env", "check", path, "--encrypted", *offline)
+
 
 if __name__ == "__main__":
     unittest.main()
