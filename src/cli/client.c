@@ -192,12 +192,15 @@ prepare_request(struct call *call, const char *url, struct curl_slist *headers)
 {
     CURL *curl = call->client->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
+    /* An empty text is one, and its length has to be said. */
+    bool has_body = call->plain || call->body.size > 0;
 
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    if (!code && call->body.size)
-        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)call->body.data);
-    if (!code && call->body.size)
+    if (!code && has_body)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+                                call->body.size > 0 ? (const char *)call->body.data : "");
+    if (!code && has_body)
         code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
     if (!code)
         code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -178,6 +178,16 @@ class Edges(ClusterCase):
         for offline in ((), ("--offline",)):
             self.run_cli("env", "check", path, "--encrypted", *offline)
 
+    def test_an_empty_file_is_one(self):
+        path = self.write(b"")
+        self.run_cli("env", "check", path)
+        self.assertEqual(self.run_cli("env", "expand", path).stdout, b"")
+        self.assertEqual(self.run_cli("env", "expand", "-").stdout, b"")
+        self.run_cli("env", "encrypt", path)
+        self.assertEqual(self.content(path), b"")
+        for options in ((), ("--watch",)):
+            self.assertEqual(self.run_cli("run", *options, "--", "echo", "ran").stdout, b"ran\n")
+
 
 if __name__ == "__main__":
     unittest.main()
