@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/bulk.h"
@@ -247,6 +248,15 @@ watch(const struct run *run)
 
 /* ---- the command line ---- */
 
+/* Of a pipe nothing is left for a second time: the program would start without its secrets. */
+static bool
+readable_again(const char *path)
+{
+    struct stat info;
+
+    return strcmp(path, "-") != 0 && (stat(path, &info) != 0 || S_ISREG(info.st_mode));
+}
+
 static int
 check_options(const struct run *run)
 {
@@ -256,6 +266,12 @@ check_options(const struct run *run)
         return cli_usage_error(command, "the program to run comes after the options and \"--\"");
     if (run->signal && !run->watch)
         return cli_usage_error(command, "--signal is for --watch");
+    for (size_t i = 0; i < run->files.count && run->watch; i++) {
+        if (!readable_again(run->files.values[i]))
+            return cli_usage_error(command,
+                                   "--watch reads its files more than once: %s is not a file",
+                                   run->files.values[i]);
+    }
     if (run->interval_s > INTERVAL_S_MAX)
         return cli_usage_error(command, "--interval is at most a day");
     return EXIT_OK;

@@ -188,6 +188,18 @@ class Edges(ClusterCase):
         for options in ((), ("--watch",)):
             self.assertEqual(self.run_cli("run", *options, "--", "echo", "ran").stdout, b"ran\n")
 
+    # ---- run ----
+
+    def test_standard_input_is_read_once(self):
+        self.create("once/a", b"value")
+        text = b"A=secret(once/a)\n"
+        done = self.run_cli("run", "--env-file", "-", "--", "sh", "-c", "echo $A", stdin=text)
+        self.assertEqual(done.stdout, b"value\n")
+        for file in ("-", "/dev/stdin"):
+            done = self.run_cli("run", "--watch", "--env-file", file, "--", "sh", "-c", "echo ran $A",
+                                stdin=text, expect=USAGE)
+            self.assertEqual(done.stdout, b"")
+
 
 if __name__ == "__main__":
     unittest.main()
