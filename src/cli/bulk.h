@@ -10,6 +10,7 @@ struct bulk_item {
 struct bulk {
     struct bulk_item *items;
     size_t count, capacity;
+    size_t missing; /* secrets that are there and have no value now */
 };
 void bulk_close(struct bulk *bulk);
 /* Adds one; both are copied. Returns EXIT_OK, or EXIT_FAILED having said why. */
@@ -32,7 +33,8 @@ int bulk_parse(enum bulk_format format, struct bytes text, const char *prefix, s
 
 /*
  * The current values of all secrets whose names begin with `prefix`, in the order of their bytes.
- * 256 at a time are read at one moment. Returns as client_call.
+ * 256 at a time are read at one moment. Returns as client_call; EXIT_NOT_FOUND when some have no
+ * value, having said which: all others have been read.
  */
 int bulk_read(struct client *client, const char *prefix, struct bulk *out);
 /*

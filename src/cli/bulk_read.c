@@ -21,9 +21,8 @@ add_answer(const json_t *json, const char *name, struct bulk *out)
     return status;
 }
 
-/* What has been deleted since it was listed is left out. */
 static int
-read_one(struct client *client, const char *name, struct bulk *out)
+read_value(struct client *client, const char *name, struct bulk *out)
 {
     struct client_answer answer = {0};
     struct buf target;
@@ -31,13 +30,56 @@ read_one(struct client *client, const char *name, struct bulk *out)
 
     if (status == EXIT_OK)
         status = secret_target_end(&target);
+    client_set_untold(client, EXIT_NOT_FOUND);
     if (status == EXIT_OK)
         status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
+    client_set_untold(client, EXIT_OK);
     if (status == EXIT_OK)
         status = add_answer(answer.json, name, out);
     buf_close(&target);
     client_answer_close(&answer);
-    return status == EXIT_NOT_FOUND ? EXIT_OK : status;
+    return status;
+}
+
+struct sight {
+    const char *name;
+    bool listed;
+};
+enum { SEEN_ENOUGH = -1 };
+
+/* Of the names that begin with one, it is the first itself. */
+static int
+see(void *context, const char *name)
+{
+    struct sight *sight = context;
+
+    sight->listed = strcmp(name, sight->name) == 0;
+    return SEEN_ENOUGH;
+}
+
+/*
+ * What has been deleted since it was listed is left out. What is still listed and has no value is
+ * not: whoever wants all of them would be without it.
+ */
+static int
+read_one(struct client *client, const char *name, struct bulk *out)
+{
+    struct sight sight = {.name = name};
+    int status = read_value(client, name, out);
+
+    if (status != EXIT_NOT_FOUND)
+        return status;
+    status = names_visit(client, name, see, &sight);
+    if (status == SEEN_ENOUGH)
+        status = EXIT_OK;
+    /* It may have been created anew in between. */
+    if (status == EXIT_OK && sight.listed)
+        status = read_value(client, name, out);
+    if (status != EXIT_NOT_FOUND)
+        return status;
+    output_error("%s has no value now: its current version is deleted", name);
+    out->missing++;
+    return EXIT_OK;
 }
 
 static json_t *
@@ -113,7 +155,11 @@ bulk_read(struct client *client, const char *prefix, struct bulk *out)
     }
     progress_end(&progress);
     json_decref(names);
-    return status;
+    if (status != EXIT_OK || out->missing == 0)
+        return status;
+    output_hint("`ostraka versions undelete` brings a deleted version back, `ostraka secret delete` "
+                "deletes the rest");
+    return EXIT_NOT_FOUND;
 }
 
 /* ---- variables ---- */

@@ -98,10 +98,15 @@ run_exporting(const struct exporting *e)
     struct buf text = {0};
     struct client *client;
     int status = client_open(&e->connection, &client);
+    bool some_missing;
 
     if (status)
         return status;
     status = bulk_read(client, e->prefix, &bulk);
+    /* The others are written, so that one that is kept to be undeleted is not in their way. */
+    some_missing = status == EXIT_NOT_FOUND && bulk.missing > 0;
+    if (some_missing)
+        status = EXIT_OK;
     if (status == EXIT_OK)
         status = strcmp(e->format, "json") == 0 ? write_json(&bulk, &text)
                                                 : write_dotenv(&bulk, e->prefix, &text);
@@ -110,7 +115,7 @@ run_exporting(const struct exporting *e)
     buf_close(&text);
     bulk_close(&bulk);
     client_close(client);
-    return status;
+    return status == EXIT_OK && some_missing ? EXIT_NOT_FOUND : status;
 }
 
 int

@@ -188,7 +188,27 @@ class Edges(ClusterCase):
         for options in ((), ("--watch",)):
             self.assertEqual(self.run_cli("run", *options, "--", "echo", "ran").stdout, b"ran\n")
 
-    # ---- run ----
+    # ---- run and export ----
+
+    def test_no_secret_is_left_out_unsaid(self):
+        for name in ("a", "gone", "c"):
+            self.create("left/" + name, b"value of " + name.encode())
+        self.create("left/gone/below", b"x")
+        self.run_cli("versions", "delete", "left/gone", "1")
+        done = self.run_cli("run", "--prefix", "left/", "--", "echo", "ran", expect=NOT_FOUND)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn(b"left/gone has no value", done.stderr)
+        for options in ((), ("--format", "json"), ("--output", "out")):
+            done = self.run_cli("secret", "export", "left/", *options, expect=NOT_FOUND)
+            self.assertIn(b"left/gone has no value", done.stderr)
+            self.assertEqual(done.stderr.count(b"error:"), 1)
+            text = done.stdout or self.content(os.path.join(self.folder, "out"))
+            self.assertIn(b"value of a", text)
+            self.assertIn(b"value of c", text)
+            self.assertNotIn(b"value of gone", text)
+        self.run_cli("secret", "delete", "left/gone")
+        done = self.run_cli("secret", "export", "left/")
+        self.assertEqual(done.stdout, b"A='value of a'\nC='value of c'\nGONE_BELOW=x\n")
 
     def test_standard_input_is_read_once(self):
         self.create("once/a", b"value")
