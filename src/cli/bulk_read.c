@@ -157,8 +157,9 @@ bulk_read(struct client *client, const char *prefix, struct bulk *out)
     json_decref(names);
     if (status != EXIT_OK || out->missing == 0)
         return status;
-    output_hint("`ostraka versions undelete` brings a deleted version back, `ostraka secret delete` "
-                "deletes the rest");
+    output_hint(
+        "`ostraka versions undelete` brings a deleted version back, `ostraka secret delete` "
+        "deletes the rest");
     return EXIT_NOT_FOUND;
 }
 

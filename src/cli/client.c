@@ -37,6 +37,7 @@ struct client {
     char last_code[FAILURE_CODE_BYTES];
     const char *given_key; /* of the changes from now on; NULL: each has a key of its own */
     const char *ca_file;   /* borrowed; NULL: the system's */
+    const sigset_t *stop;  /* borrowed; NULL: none */
 };
 
 /* One request on its way through the addresses. */
@@ -170,6 +171,12 @@ client_last_code(const struct client *client)
 }
 
 void
+client_set_stop(struct client *client, const sigset_t *signals)
+{
+    client->stop = signals;
+}
+
+void
 client_set_key(struct client *client, const char *key)
 {
     client->given_key = key;
@@ -185,6 +192,37 @@ take_answer(char *data, size_t size, size_t count, void *context)
     if (answer->size + size * count > ANSWER_BYTES_MAX)
         return 0;
     return buf_append(answer, bytes_of(data, size * count)) == OK ? size * count : 0;
+}
+
+/* libcurl asks about once a second. */
+static int
+stop_on_signal(void *context, curl_off_t to_come, curl_off_t here, curl_off_t to_send,
+               curl_off_t sent)
+{
+    const sigset_t *stop = context;
+    sigset_t waiting;
+
+    (void)to_come, (void)here, (void)to_send, (void)sent;
+    if (sigpending(&waiting))
+        return 0;
+    for (int i = 1; i < NSIG; i++) {
+        if (sigismember(&waiting, i) == 1 && sigismember(stop, i) == 1)
+            return 1;
+    }
+    return 0;
+}
+
+static CURLcode
+watch_signals(const struct client *client)
+{
+    CURLcode code = CURLE_OK;
+
+    if (!client->stop)
+        return code;
+    code = curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
+    if (!code)
+        code = curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, stop_on_signal);
+    return code ? code : curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, client->stop);
 }
 
 static CURLcode
@@ -215,7 +253,7 @@ prepare_request(struct call *call, const char *url, struct curl_slist *headers)
     /* libcurl silently repeats a request on a kept connection that turns out closed. */
     if (!code && call->change)
         code = curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
-    return code;
+    return code ? code : watch_signals(call->client);
 }
 
 /* True when no byte of the request can have reached a server: TLS was not up yet. */
@@ -242,6 +280,8 @@ explain(struct call *call, CURLcode code)
         plain = nothing_sent(call->client->curl) ? "no connection in time" : "no answer in time";
     else if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING)
         plain = "the connection was closed before an answer came";
+    else if (code == CURLE_ABORTED_BY_CALLBACK)
+        plain = "a signal came before an answer";
     else if (code == CURLE_WRITE_ERROR)
         plain = "the answer is longer than any that the API gives";
     else if (!call->problem[0])

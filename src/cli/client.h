@@ -9,6 +9,7 @@
 #define OSTRAKA_CLI_CLIENT_H
 
 #include <jansson.h>
+#include <signal.h>
 
 #include "base/bytes.h"
 #include "cli/connection.h"
@@ -33,6 +34,12 @@ void client_set_untold_code(struct client *client, const char *code);
  * when an attempt before the refusal may have had an effect.
  */
 const char *client_last_code(const struct client *client);
+
+/*
+ * Requests under way are broken off, as if no answer came, when one of these signals, which must be
+ * held back, waits to be taken. Borrowed; NULL: none.
+ */
+void client_set_stop(struct client *client, const sigset_t *signals);
 
 /*
  * The Idempotency-Key of the changes that follow, borrowed: 1 to 128 visible ASCII. NULL: each has

@@ -44,10 +44,12 @@ struct watch {
     pid_t child;
     int signal; /* to be sent on a change; 0: start anew */
     sigset_t signals, mask_before;
+    sigset_t urgent;         /* those of them that no request is waited for with */
     struct environment next; /* of the program's next start */
     bool restarting, killed;
     bool overdue; /* a change was seen, and the program could not be started anew */
     bool blind;   /* the last look failed */
+    bool ending;  /* it was told to */
     uint64_t look_at_ms, kill_at_ms;
 };
 
@@ -156,18 +158,29 @@ look(struct watch *w, struct watched *one, bool *changed)
 }
 
 static bool
+urgent_signal_waits(const struct watch *w)
+{
+    sigset_t waiting, both;
+
+    return sigpending(&waiting) == 0 && sigandset(&both, &waiting, &w->urgent) == 0 &&
+           !sigisemptyset(&both);
+}
+
+static bool
 anything_changed(struct watch *w)
 {
     bool any = false, seen = true;
 
     client_set_quiet(w->client, true);
-    for (size_t i = 0; i < w->count && seen; i++) {
+    for (size_t i = 0; i < w->count && seen && !urgent_signal_waits(w); i++) {
         bool changed = false;
 
         seen = look(w, &w->list[i], &changed);
         any = any || changed;
     }
     client_set_quiet(w->client, false);
+    if (urgent_signal_waits(w))
+        return any;
     if (!seen && !w->blind)
         fputs("warning: no node tells whether secrets have changed; the program goes on\n", stderr);
     w->blind = !seen;
@@ -214,6 +227,7 @@ start(struct watch *w)
     environment_close(&w->next);
     w->restarting = w->killed = false;
     w->look_at_ms = now_ms() + w->run->interval_s * 1000;
+    sigaddset(&w->urgent, SIGCHLD);
     if (w->child > 0)
         return EXIT_OK;
     output_error("no process can be started: %s", strerror(errno));
@@ -247,7 +261,7 @@ on_time(struct watch *w)
         w->killed = true;
         kill(w->child, SIGKILL);
     }
-    if (w->restarting || now < w->look_at_ms)
+    if (w->restarting || w->ending || now < w->look_at_ms)
         return;
     if (anything_changed(w) || w->overdue)
         on_change(w);
@@ -276,6 +290,7 @@ pass_on(struct watch *w, const siginfo_t *info)
 
     if (info->si_signo == SIGTERM || info->si_signo == SIGINT || info->si_signo == SIGQUIT)
         w->restarting = false; /* it is to end, not to start anew */
+    w->ending = w->ending || info->si_signo == SIGTERM;
     if (!from_terminal)
         kill(w->child, info->si_signo);
 }
@@ -300,16 +315,31 @@ attend(struct watch *w)
 
 /* ---- */
 
+static bool
+is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void
 hold_signals(struct watch *w)
 {
     static const int held[] = {SIGCHLD, SIGTERM, SIGINT,  SIGQUIT, SIGHUP,
                                SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
+    static const int urgent[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
     sigemptyset(&w->signals);
     for (size_t i = 0; i < sizeof held / sizeof held[0]; i++)
         sigaddset(&w->signals, held[i]);
     sigprocmask(SIG_BLOCK, &w->signals, &w->mask_before);
+    sigemptyset(&w->urgent);
+    for (size_t i = 0; i < sizeof urgent / sizeof urgent[0]; i++) {
+        if (!is_ignored(urgent[i])) /* held back, it would wait all the same */
+            sigaddset(&w->urgent, urgent[i]);
+    }
+    client_set_stop(w->client, &w->urgent);
 }
 
 /* "HUP" or "SIGHUP". 0: there is none of that name. */
@@ -347,7 +377,11 @@ run_watch(const struct run *run, struct client *client)
         status = start(&w);
     if (status == EXIT_OK)
         status = attend(&w);
+    client_set_stop(client, NULL);
     environment_close(&w.next);
     free(w.list);
+    /* A signal that came before there was anybody to pass it on to is this process's own. */
+    if (w.child == 0)
+        sigprocmask(SIG_SETMASK, &w.mask_before, NULL);
     return status;
 }

@@ -220,6 +220,32 @@ class Edges(ClusterCase):
                                 stdin=text, expect=USAGE)
             self.assertEqual(done.stdout, b"")
 
+    # ---- run --watch ----
+
+    def line_of(self, stream):
+        self.assertTrue(select.select([stream], [], [], 20 * SLOW)[0], "nothing was printed")
+        return stream.readline()
+
+    def test_a_signal_does_not_wait_for_an_answer(self):
+        self.create("slow/a", b"one")
+        self.write(b"A=secret(slow/a)\n")
+        with self.popen("run", "--watch", "--interval", "1", "--", "sh", "-c",
+                        "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.05; done") as process:
+            self.assertEqual(self.line_of(process.stdout), b"ready\n")
+            for node in self.cluster.nodes():
+                self.cluster.pause(node)
+            try:
+                time.sleep(2)  # a look begins after one, and takes 15 s at the first node alone
+                process.send_signal(signal.SIGTERM)
+                begin = time.monotonic()
+                self.assertEqual(self.line_of(process.stdout), b"told\n")
+                self.assertLess(time.monotonic() - begin, 4 * SLOW)
+                self.assertEqual(process.wait(20 * SLOW), 7)
+            finally:
+                for node in self.cluster.nodes():
+                    self.cluster.resume(node)
+                self.cluster.wait_ready()
+
 
 if __name__ == "__main__":
     unittest.main()
