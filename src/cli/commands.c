@@ -88,6 +88,7 @@ static const struct command commands_cluster[] = {
         "                      behind P in upper case, with '_' for what no variable has; files\n"
         "                      override them\n"
         "  --watch             start the command anew when a secret it got has another version\n"
+        "                      (the token needs the capability history besides read)\n"
         "  --signal NAME       with --watch: send it that signal instead, such as HUP\n"
         "  --interval S        with --watch: seconds between two looks (default: "
         "5)\n" CONNECTION_HELP "\n"

@@ -25,6 +25,7 @@
 
 enum {
     STOP_MS = 10 * 1000, /* how long the program has after SIGTERM, before SIGKILL */
+    LOOK_MS = 30 * 1000, /* after so long a look that fails goes on the next time */
     WATCHED_MAX = TEXT_LIST_MAX * ENV_REFERENCES_MAX,
     TARGET_BYTES_MAX_WITH_NUL = 3 * NAME_BYTES_MAX + 64,
 };
@@ -32,17 +33,19 @@ enum {
 /* A secret, and its version when it was last seen; a new secret of that name begins again with 1. */
 struct watched {
     char target[TARGET_BYTES_MAX_WITH_NUL]; /* of the request that tells */
-    json_int_t version;                     /* 0: not there */
+    char name[NAME_BYTES_MAX + 1];
+    json_int_t version; /* 0: not there */
     char since[40];
 };
 
 struct watch {
     const struct run *run;
     struct client *client;
-    struct watched *list;
-    size_t count;
-    pid_t child;
-    int signal; /* to be sent on a change; 0: start anew */
+    struct watched *list, *before; /* before: what the program before was watched by */
+    size_t count, before_count;
+    size_t first; /* to be looked at */
+    pid_t child;  /* 0: not started yet */
+    int signal;   /* to be sent on a change; 0: start anew */
     sigset_t signals, mask_before;
     sigset_t urgent;         /* those of them that no request is waited for with */
     struct environment next; /* of the program's next start */
@@ -70,14 +73,13 @@ add_watched(struct watch *w, struct bytes name)
     struct watched *one;
     struct buf target = {0};
     int status = EXIT_FAILED;
-    char text[NAME_BYTES_MAX + 1];
 
-    snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
     if (w->count == WATCHED_MAX)
         return EXIT_OK;
     one = &w->list[w->count];
     *one = (struct watched){0};
-    if (secret_target("/v1/history/", text, &target) == EXIT_OK &&
+    snprintf(one->name, sizeof one->name, "%.*s", (int)name.size, (const char *)name.data);
+    if (secret_target("/v1/history/", one->name, &target) == EXIT_OK &&
         buf_append_text(&target, "?limit=1") == OK && target.size < sizeof one->target) {
         memcpy(one->target, target.data, target.size);
         w->count++;
@@ -132,8 +134,8 @@ find_watched(struct watch *w)
     return status;
 }
 
-/* False: it is not known. */
-static bool
+/* Returns as client_call; a secret that is not there has no version. */
+static int
 look(struct watch *w, struct watched *one, bool *changed)
 {
     struct client_answer answer;
@@ -145,8 +147,9 @@ look(struct watch *w, struct watched *one, bool *changed)
     seen.version = json_integer_value(json_object_get(newest, "version"));
     snprintf(seen.since, sizeof seen.since, "%s", since ? since : "");
     client_answer_close(&answer);
+    *changed = false;
     if (status != EXIT_OK && status != EXIT_NOT_FOUND)
-        return false;
+        return status;
     /* A program whose secret has gone has nothing to be started anew with. */
     *changed =
         seen.version != 0 && (seen.version != one->version || strcmp(seen.since, one->since) != 0);
@@ -154,7 +157,48 @@ look(struct watch *w, struct watched *one, bool *changed)
         one->version = seen.version;
         memcpy(one->since, seen.since, sizeof one->since);
     }
-    return true;
+    return EXIT_OK;
+}
+
+static const struct watched *
+find_before(const struct watch *w, const char *name)
+{
+    for (size_t i = 0; i < w->before_count; i++) {
+        if (strcmp(w->before[i].name, name) == 0)
+            return &w->before[i];
+    }
+    return NULL;
+}
+
+/*
+ * Of one that cannot be looked at, what was known before holds: if that is its version when it is
+ * seen again, the values that are read now were of that version, too. One of which nothing is known
+ * could change unseen.
+ */
+static int
+learn_version(struct watch *w, struct watched *one)
+{
+    const struct watched *before = find_before(w, one->name);
+    bool changed;
+    int status;
+
+    if (before) {
+        one->version = before->version;
+        memcpy(one->since, before->since, sizeof one->since);
+    }
+    client_set_quiet(w->client, before != NULL);
+    client_set_untold(w->client, EXIT_NOT_FOUND);
+    status = look(w, one, &changed);
+    client_set_untold(w->client, EXIT_OK);
+    client_set_quiet(w->client, false);
+    if (status == EXIT_OK || before)
+        return EXIT_OK;
+    if (status == EXIT_UNAUTHORIZED)
+        output_hint("--watch looks at the history of %s, which takes the capability `history`",
+                    one->name);
+    else
+        output_hint("that is about the version of %s", one->name);
+    return status;
 }
 
 static bool
@@ -166,24 +210,42 @@ urgent_signal_waits(const struct watch *w)
            !sigisemptyset(&both);
 }
 
+static void
+warn_blind(const char *name, int status)
+{
+    if (status == EXIT_UNAUTHORIZED)
+        fprintf(stderr, "warning: the token may not look whether %s has changed", name);
+    else
+        fprintf(stderr, "warning: no node tells whether %s has changed", name);
+    fputs("; the program goes on\n", stderr);
+}
+
+/* One that cannot be looked at does not keep the others from being. */
 static bool
 anything_changed(struct watch *w)
 {
-    bool any = false, seen = true;
+    uint64_t until = now_ms() + LOOK_MS;
+    size_t first = w->first, failed = 0;
+    bool any = false;
 
     client_set_quiet(w->client, true);
-    for (size_t i = 0; i < w->count && seen && !urgent_signal_waits(w); i++) {
-        bool changed = false;
+    for (size_t i = 0; i < w->count && !urgent_signal_waits(w); i++) {
+        struct watched *one = &w->list[(first + i) % w->count];
+        bool changed;
+        int status = look(w, one, &changed);
 
-        seen = look(w, &w->list[i], &changed);
         any = any || changed;
+        if (status == EXIT_OK || urgent_signal_waits(w))
+            continue;
+        if (failed++ == 0 && !w->blind)
+            warn_blind(one->name, status);
+        w->first = (first + i + 1) % w->count;
+        if (now_ms() >= until)
+            break;
     }
     client_set_quiet(w->client, false);
-    if (urgent_signal_waits(w))
-        return any;
-    if (!seen && !w->blind)
-        fputs("warning: no node tells whether secrets have changed; the program goes on\n", stderr);
-    w->blind = !seen;
+    if (!urgent_signal_waits(w))
+        w->blind = failed > 0;
     return any;
 }
 
@@ -199,6 +261,19 @@ become_child(const struct watch *w, const struct environment *environment, pid_t
     _exit(run_exec(w->run, environment));
 }
 
+static void
+swap_lists(struct watch *w)
+{
+    struct watched *list = w->list;
+    size_t count = w->count;
+
+    w->list = w->before;
+    w->count = w->before_count;
+    w->before = list;
+    w->before_count = count;
+    w->first = 0;
+}
+
 /*
  * Versions first, then values: a change in between is seen as one the next time, and nothing is
  * missed.
@@ -206,13 +281,18 @@ become_child(const struct watch *w, const struct environment *environment, pid_t
 static int
 prepare(struct watch *w)
 {
-    int status = find_watched(w);
+    int status;
 
     environment_close(&w->next);
+    swap_lists(w);
+    status = find_watched(w);
+    for (size_t i = 0; i < w->count && status == EXIT_OK; i++)
+        status = learn_version(w, &w->list[i]);
+    if (status == EXIT_OK)
+        status = run_environment(w->run, w->client, &w->next);
     if (status)
-        return status;
-    (void)anything_changed(w);
-    return run_environment(w->run, w->client, &w->next);
+        swap_lists(w); /* the program that runs goes on, and so does what it is watched by */
+    return status;
 }
 
 static int
@@ -369,8 +449,12 @@ run_watch(const struct run *run, struct client *client)
             return cli_usage_error("run", "there is no signal %s", run->signal);
     }
     w.list = calloc(WATCHED_MAX, sizeof *w.list);
-    if (!w.list)
+    w.before = calloc(WATCHED_MAX, sizeof *w.before);
+    if (!w.list || !w.before) {
+        free(w.list);
+        free(w.before);
         return secret_out_of_memory();
+    }
     hold_signals(&w);
     status = prepare(&w);
     if (status == EXIT_OK)
@@ -380,6 +464,7 @@ run_watch(const struct run *run, struct client *client)
     client_set_stop(client, NULL);
     environment_close(&w.next);
     free(w.list);
+    free(w.before);
     /* A signal that came before there was anybody to pass it on to is this process's own. */
     if (w.child == 0)
         sigprocmask(SIG_SETMASK, &w.mask_before, NULL);

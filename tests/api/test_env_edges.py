@@ -222,9 +222,66 @@ class Edges(ClusterCase):
 
     # ---- run --watch ----
 
+    def call(self, method, path, body, expect):
+        status, _, answer = self.cluster.request(1, method, path, body)
+        self.assertEqual(status, expect, answer)
+        return answer
+
+    def rules(self, name, **rules):
+        """`below` is for all names below NAME/, others for one of them; rights are parted by spaces."""
+        listed = [{"path": name + "/" + ("**" if path == "below" else path), "capabilities": can.split()}
+                  for path, can in rules.items()]
+        self.call("PUT", "/v1/policies/" + name, {"rules": listed}, 200)
+
+    def token(self, name):
+        made = self.call("POST", "/v1/identities", {"name": name, "kind": "service", "policies": [name]}, 201)
+        return self.call("POST", "/v1/tokens", {"identity": made["id"], "ttl": 600}, 201)["token"]
+
     def line_of(self, stream):
         self.assertTrue(select.select([stream], [], [], 20 * SLOW)[0], "nothing was printed")
         return stream.readline()
+
+    def end(self, process):
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        said = process.stderr.read()
+        process.wait(20 * SLOW)
+        return said
+
+    def test_watching_takes_the_right_to_look(self):
+        self.create("look/a", b"one")
+        self.write(b"A=secret(look/a)\n")
+        self.rules("look", below="read list")
+        token = self.token("look")
+        done = self.run_cli("run", "--watch", "--", "echo", "ran", expect=UNAUTHORIZED, OSTRAKA_TOKEN=token)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn(b"history of look/a", done.stderr)
+        self.assertIn(b"capability `history`", done.stderr)
+        done = self.run_cli("run", "--", "echo", "ran", OSTRAKA_TOKEN=token)
+        self.assertEqual(done.stdout, b"ran\n")
+
+    def test_one_that_cannot_be_looked_at_is_not_in_the_way(self):
+        for name in ("a", "b"):
+            self.create("way/" + name, b"one")
+        self.write(b"A=secret(way/a)\nB=secret(way/b)\n")
+        self.rules("way", below="read list history")
+        with self.popen("run", "--watch", "--interval", "1", "--", "sh", "-c", 'echo "$A $B"; exec sleep 60',
+                        OSTRAKA_TOKEN=self.token("way")) as process:
+            try:
+                self.assertEqual(self.line_of(process.stdout), b"one one\n")
+                self.rules("way", below="read list history", a="read list")
+                self.assertIn(b"may not look whether way/a", self.line_of(process.stderr))
+                self.run_cli("secret", "update", "way/b", "two")
+                self.assertEqual(self.line_of(process.stdout), b"one two\n")
+                # Nothing has changed when the right is back, and so nothing is started anew.
+                self.rules("way", below="read list history")
+                time.sleep(3)
+                self.assertFalse(select.select([process.stdout], [], [], 0)[0])
+                self.run_cli("secret", "update", "way/a", "two")
+                self.assertEqual(self.line_of(process.stdout), b"two two\n")
+            finally:
+                said = self.end(process)
+        self.assertEqual(said, b"")
 
     def test_a_signal_does_not_wait_for_an_answer(self):
         self.create("slow/a", b"one")
