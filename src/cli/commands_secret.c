@@ -24,7 +24,7 @@ const struct command commands_secret[] = {
         "  --json              print the answer as JSON\n" CONNECTION_HELP "\n"
         "Examples:\n"
         "  ostraka secret create db/password -          # asks for it, without showing it\n"
-        "  pwgen 32 1 | ostraka secret create db/password -\n"
+        "  pwgen 32 1 | tr -d '\\n' | ostraka secret create db/password -\n"
         "  ostraka secret create tls/server.key @server.key\n",
         command_secret_create,
         CHANGES,
