@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/env_file.h"
+#include "cli/env_state.h"
 #include "cli/output.h"
 #include "cli/secret_common.h"
 #include "env/env_plan.h"
@@ -30,7 +31,82 @@ to_stdout(struct bytes text)
     return EXIT_UNWRITTEN;
 }
 
-/* ---- encrypt and expand ---- */
+/* ---- expand ---- */
+
+static int
+to_file(const char *file, struct bytes text)
+{
+    struct env_replacement place;
+    int status = env_replacement_open(file, &place);
+
+    if (status == EXIT_OK)
+        status = env_replacement_finish(&place, text);
+    env_replacement_close(&place);
+    return status;
+}
+
+/* `target`: the file to be written; "-": standard output. */
+static int
+transform_to(const struct work *work, const char *mode, const char *target)
+{
+    struct client *client;
+    struct buf text, result = {0};
+    int status = env_file_read(work->file, &text);
+
+    if (status)
+        return status;
+    status = client_open(&work->connection, &client);
+    if (status == EXIT_OK) {
+        status = env_file_transform(client, buf_bytes(&text), mode, work->prefix, &result);
+        client_close(client);
+    }
+    buf_close(&text);
+    if (status == EXIT_OK)
+        status = strcmp(target, "-") == 0 ? to_stdout(buf_bytes(&result))
+                                          : to_file(target, buf_bytes(&result));
+    buf_close(&result);
+    return status;
+}
+
+/* ---- encrypt ---- */
+
+static int
+ask(const struct work *work, const struct env_state *state, struct bytes text, struct buf *result)
+{
+    char key[ENV_STATE_KEY_BYTES];
+    struct client *client;
+    int status = client_open(&work->connection, &client);
+
+    if (status)
+        return status;
+    if (state->path) {
+        env_state_key(state, text, work->prefix, key);
+        client_set_key(client, key);
+    }
+    status = env_file_transform(client, text, "encrypt", work->prefix, result);
+    client_close(client);
+    if (status == EXIT_UNKNOWN && state->path)
+        output_hint("with %s as it is now the same command goes on where this one ended",
+                    work->file);
+    return status;
+}
+
+/* What somebody wrote while the vault was asked is not overwritten. */
+static int
+expect_unchanged(const struct work *work, struct bytes text)
+{
+    struct buf now;
+    int status = env_file_read(work->file, &now);
+
+    if (status)
+        return status;
+    if (!bytes_equal(buf_bytes(&now), text)) {
+        output_error("%s was changed meanwhile and is left as it is", work->file);
+        status = EXIT_FAILED;
+    }
+    buf_close(&now);
+    return status;
+}
 
 /* References only: they may be shown, and are all that is left of what was stored. */
 static int
@@ -42,46 +118,61 @@ rescue(struct bytes result)
 }
 
 static int
-transform(const struct work *work, const char *mode, struct env_replacement *place)
+put_result(const struct work *work, struct bytes text, struct bytes result,
+           struct env_replacement *place)
 {
-    struct client *client;
-    struct buf text, result = {0};
-    bool changed;
-    int status = env_file_read(work->file, &text);
+    int status = EXIT_OK;
 
-    if (status)
-        return status;
-    status = client_open(&work->connection, &client);
+    if (!work->output && bytes_equal(text, result))
+        return EXIT_OK;
+    if (!work->output)
+        status = expect_unchanged(work, text);
+    if (status == EXIT_OK)
+        status = env_replacement_finish(place, result);
+    return status ? rescue(result) : EXIT_OK;
+}
+
+static int
+encrypt_into(const struct work *work, struct bytes text, struct env_replacement *place)
+{
+    struct env_state state = {0};
+    struct buf result = {0};
+    bool answered = false;
+    int status = EXIT_OK;
+
+    /* Without it nothing will be stored. */
+    if (dotenv_has_enc(text))
+        status = env_state_open(place->path, &state);
     if (status == EXIT_OK) {
-        status = env_file_transform(client, buf_bytes(&text), mode, work->prefix, &result);
-        client_close(client);
+        status = ask(work, &state, text, &result);
+        answered = status == EXIT_OK;
     }
-    changed = !bytes_equal(buf_bytes(&text), buf_bytes(&result));
-    buf_close(&text);
-    if (status == EXIT_OK && place->fd < 0)
-        status = to_stdout(buf_bytes(&result));
-    else if (status == EXIT_OK && (changed || work->output))
-        status = env_replacement_finish(place, buf_bytes(&result));
-    if (status && result.size > 0 && place->fd >= 0 && strcmp(mode, "encrypt") == 0)
-        status = rescue(buf_bytes(&result));
+    if (answered)
+        status = put_result(work, text, buf_bytes(&result), place);
+    /* An earlier request may still be unknown when this one is refused. */
+    env_state_close(&state, answered ? status == EXIT_OK : !state.found && status != EXIT_UNKNOWN);
     buf_close(&result);
     return status;
 }
 
-/* `target`: the file to be written; "-": standard output. */
 static int
-transform_to(const struct work *work, const char *mode, const char *target)
+encrypt_to_file(const struct work *work, const char *target)
 {
-    struct env_replacement place = {.fd = -1};
-    int status = EXIT_OK;
+    struct env_replacement place;
+    struct buf text;
+    int status = env_file_read(work->file, &text);
 
-    if (strcmp(target, "-") != 0)
-        status = env_replacement_open(target, &place);
+    if (status)
+        return status;
+    status = env_replacement_open(target, &place);
     if (status == EXIT_OK)
-        status = transform(work, mode, &place);
+        status = encrypt_into(work, buf_bytes(&text), &place);
+    buf_close(&text);
     env_replacement_close(&place);
     return status;
 }
+
+/* ---- the command line ---- */
 
 static int
 parse(struct work *work, int argc, char **argv, const struct option_spec *specs, size_t count)
@@ -106,7 +197,9 @@ command_env_encrypt(int argc, char **argv)
 
     if (status)
         return status;
-    return transform_to(&work, "encrypt", work.output ? work.output : work.file);
+    if (strcmp(work.output ? work.output : work.file, "-") == 0)
+        return transform_to(&work, "encrypt", "-");
+    return encrypt_to_file(&work, work.output ? work.output : work.file);
 }
 
 int

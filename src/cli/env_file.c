@@ -14,6 +14,7 @@
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/secret_common.h"
+#include "cli/supervise.h"
 
 int
 env_file_read(const char *path, struct buf *out)
@@ -70,6 +71,9 @@ cannot_write(const char *path)
 static int
 open_aside(const char *path, char *file, struct env_replacement *out)
 {
+    out->holding = true;
+    sigprocmask(SIG_BLOCK, NULL, &out->mask_before);
+    signals_hold();
     out->path = file;
     if (!out->path || asprintf(&out->aside, "%s.ostraka-XXXXXX", out->path) < 0) {
         out->aside = NULL;
@@ -159,5 +163,7 @@ env_replacement_close(struct env_replacement *replacement)
         unlink(replacement->aside);
     free(replacement->aside);
     free(replacement->path);
+    if (replacement->holding)
+        sigprocmask(SIG_SETMASK, &replacement->mask_before, NULL);
     *replacement = (struct env_replacement){.fd = -1};
 }

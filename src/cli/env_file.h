@@ -2,6 +2,8 @@
 #ifndef OSTRAKA_CLI_ENV_FILE_H
 #define OSTRAKA_CLI_ENV_FILE_H
 
+#include <signal.h>
+
 #include "base/bytes.h"
 #include "cli/client.h"
 
@@ -16,12 +18,15 @@ int env_file_transform(struct client *client, struct bytes text, const char *mod
 
 /*
  * A file that will take the place of `path` at once, or not at all: nobody ever sees half of it. It
- * has the mode of what was there, and 0600 where nothing was.
+ * has the mode of what was there, and 0600 where nothing was. While it is open, signals that end
+ * the program are held back, so that what stands aside is always removed.
  */
 struct env_replacement {
     char *path; /* of the file itself, behind symbolic links */
     char *aside;
     int fd; /* -1: none */
+    bool holding;
+    sigset_t mask_before;
 };
 int env_replacement_open(const char *path, struct env_replacement *out);
 /*
@@ -30,7 +35,7 @@ int env_replacement_open(const char *path, struct env_replacement *out);
  */
 int env_replacement_open_private(const char *path, struct env_replacement *out);
 int env_replacement_finish(struct env_replacement *replacement, struct bytes text);
-/* Removes what was not finished. */
+/* Removes what was not finished; a signal that came is delivered here. */
 void env_replacement_close(struct env_replacement *replacement);
 
 #endif

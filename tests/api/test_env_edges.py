@@ -12,6 +12,7 @@ import unittest
 
 from cluster_case import ClusterCase
 from ostraka_cluster import SLOW, clean_environment, wait_until
+from test_cli import BreakingServer
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE, UNKNOWN = range(8)
 
@@ -187,6 +188,63 @@ class Edges(ClusterCase):
         self.assertEqual(self.content(path), b"")
         for options in ((), ("--watch",)):
             self.assertEqual(self.run_cli("run", *options, "--", "echo", "ran").stdout, b"ran\n")
+
+    # ---- what breaks off ----
+
+    def test_a_lost_answer_is_asked_for_again(self):
+        text = b"A=enc('one')\nB=enc('two')\n"
+        path = self.write(text)
+        encrypt = ("env", "encrypt", path, "--prefix", "lost/")
+        with BreakingServer(self.cluster, hands_on=True) as breaking:
+            for _ in range(2):
+                done = self.run_cli(*encrypt, expect=UNKNOWN, OSTRAKA_ADDR=breaking.address)
+                self.assertIn(b"the same command goes on", done.stderr)
+            self.assertEqual((len(breaking.keys), len(set(breaking.keys))), (4, 1))
+        self.assertEqual(self.get("lost/A"), b"one")
+        self.assertEqual(self.content(path), text)
+        self.assertEqual(sorted(os.listdir(self.folder)), [".env", ".env.ostraka-encrypt"])
+        self.assertEqual(os.stat(path + ".ostraka-encrypt").st_mode & 0o777, 0o600)
+        # Nobody answers: what became of the one before is not known any better.
+        self.run_cli(*encrypt, expect=UNAVAILABLE, OSTRAKA_ADDR="https://127.0.0.1:1")
+        self.run_cli(*encrypt)
+        self.assertEqual(self.content(path), b"A=secret(lost/A)\nB=secret(lost/B)\n")
+        self.assertEqual(os.listdir(self.folder), [".env"])
+
+    def while_nodes_stand_still(self, arguments, act):
+        """Exit status, and what was printed, of a command that waits for an answer while act is done."""
+        for node in self.cluster.nodes():
+            self.cluster.pause(node)
+        try:
+            with self.popen(*arguments) as process:
+                wait_until(lambda: len(os.listdir(self.folder)) > 1, 10, "it has begun")
+                time.sleep(0.3)
+                act(process)
+                for node in self.cluster.nodes():
+                    self.cluster.resume(node)
+                out, said = process.communicate(timeout=60 * SLOW)
+        finally:
+            for node in self.cluster.nodes():
+                self.cluster.resume(node)
+            self.cluster.wait_ready()
+        return process.returncode, out, said
+
+    def test_a_signal_waits_for_the_file(self):
+        path = self.write(b"A=enc('one')\n")
+        status, _, said = self.while_nodes_stand_still(
+            ("env", "encrypt", path, "--prefix", "signal/"), lambda process: process.send_signal(signal.SIGTERM))
+        self.assertEqual(status, -signal.SIGTERM, said)
+        self.assertEqual(self.content(path), b"A=secret(signal/A)\n")
+        self.assertEqual(os.listdir(self.folder), [".env"])
+
+    def test_what_was_written_meanwhile_is_kept(self):
+        path = self.write(b"A=enc('one')\n")
+        status, out, said = self.while_nodes_stand_still(
+            ("env", "encrypt", path, "--prefix", "meanwhile/"),
+            lambda _: self.write(b"A=enc('one')\nB=new\n"))
+        self.assertEqual(status, FAILED)
+        self.assertIn(b"changed meanwhile", said)
+        self.assertEqual(out, b"A=secret(meanwhile/A)\n")
+        self.assertEqual(self.content(path), b"A=enc('one')\nB=new\n")
 
     # ---- run and export ----
 
