@@ -37,7 +37,7 @@ static int
 to_file(const char *file, struct bytes text)
 {
     struct env_replacement place;
-    int status = env_replacement_open(file, &place);
+    int status = env_replacement_open_private(file, &place);
 
     if (status == EXIT_OK)
         status = env_replacement_finish(&place, text);
