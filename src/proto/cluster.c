@@ -123,6 +123,20 @@ cluster_validate(const struct cluster *cluster, char *why, size_t why_size)
     return err;
 }
 
+bool
+cluster_seal_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES])
+{
+    const struct bytes parts[] = {
+        bytes_of_text("ostraka seal 1"), bytes_of_text("file"),
+        bytes_of(cluster->master_key_check, sizeof(cluster->master_key_check))};
+
+    memset(out, 0, HASH_BYTES);
+    if (cluster->seal == SEAL_NONE)
+        return false;
+    hash_parts(parts, sizeof(parts) / sizeof(parts[0]), out);
+    return true;
+}
+
 void
 cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES])
 {

@@ -49,6 +49,11 @@ MUST_CHECK enum vault_err cluster_validate(const struct cluster *cluster, char *
                                            size_t why_size);
 /* Hash over cluster id, node names, n, k and placement rule, and nothing else. */
 void cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES]);
+/*
+ * Whether there is a master key, and then a hash over the seal's type and check value; else `out`
+ * is zeroed. Apart from the hash above, which stands in audit trails.
+ */
+bool cluster_seal_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES]);
 /* [a-z0-9][a-z0-9-]*, at most NODE_NAME_BYTES_MAX bytes */
 bool node_name_valid(struct bytes name);
 /* Index of the node of that name, or -1. */

@@ -5,9 +5,10 @@
  * with back-off and jitter.
  *
  * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration
- * hash, node number, store id, incarnation, boot counter, signing key with its proof); a mismatch
- * refuses the link and says so in one clear log line (once per change, not per attempt). So does a
- * signing key that the certificate of this very connection has not signed.
+ * hash, node number, store id, incarnation, boot counter, signing key with its proof, which master
+ * key it uses if any); a mismatch refuses the link and says so in one clear log line (once per
+ * change, not per attempt). So does a signing key that the certificate of this very connection has
+ * not signed.
  *
  * All calls are from the reactor thread.
  */
@@ -34,6 +35,8 @@ struct link_hello {
     uint64_t incarnation;
     uint64_t boot;
     struct signing_public signing; /* its signing key, with the proof by its certificate */
+    bool sealed;                   /* it uses a master key */
+    uint8_t seal[HASH_BYTES];      /* cluster_seal_hash(); zero unless `sealed` */
 };
 enum { LINK_PROTOCOL = 5 };
 

@@ -1,7 +1,10 @@
 /*
  * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 8 in the order of struct
- * link_hello. Key 0, the protocol version, stays readable for all versions; whatever else a version
- * says is its own.
+ * link_hello, and 9 from a node that uses a master key. Key 0, the protocol version, stays readable
+ * for all versions; whatever else a version says is its own.
+ *
+ * A node without a master key says nothing of it, so that it and a program that does not know of
+ * key 9 understand each other.
  */
 #include <string.h>
 
@@ -18,6 +21,7 @@ enum hello_key {
     HELLO_BOOT,
     HELLO_SIGNING_KEY,
     HELLO_SIGNING_PROOF,
+    HELLO_SEAL,
     HELLO_KEYS,
 };
 
@@ -29,7 +33,7 @@ link_hello_encode(const struct link_hello *hello, struct buf *out)
     struct cbor_writer w;
 
     cbor_writer_init(&w, out);
-    cbor_put_map(&w, HELLO_KEYS);
+    cbor_put_map(&w, hello->sealed ? HELLO_KEYS : HELLO_SEAL);
     cbor_put_uint(&w, HELLO_PROTOCOL);
     cbor_put_uint(&w, hello->protocol);
     cbor_put_uint(&w, HELLO_CLUSTER_ID);
@@ -48,6 +52,10 @@ link_hello_encode(const struct link_hello *hello, struct buf *out)
     cbor_put_bytes(&w, bytes_of(hello->signing.key, sizeof(hello->signing.key)));
     cbor_put_uint(&w, HELLO_SIGNING_PROOF);
     cbor_put_bytes(&w, bytes_of(hello->signing.proof, hello->signing.proof_size));
+    if (hello->sealed) {
+        cbor_put_uint(&w, HELLO_SEAL);
+        cbor_put_bytes(&w, bytes_of(hello->seal, sizeof(hello->seal)));
+    }
     return w.err;
 }
 
@@ -71,6 +79,14 @@ read_signing(struct cbor_reader *r, struct signing_public *out)
         return;
     memcpy(out->proof, proof.data, proof.size);
     out->proof_size = proof.size;
+}
+
+static void
+read_seal(struct cbor_reader *r, struct link_hello *out)
+{
+    expect_key(r, HELLO_SEAL);
+    cbor_get_fixed(r, out->seal, sizeof(out->seal));
+    out->sealed = true;
 }
 
 static void
@@ -115,13 +131,25 @@ link_hello_decode(struct bytes input, struct link_hello *out)
     if (r.err == OK && out->protocol != LINK_PROTOCOL)
         return ERR_UNEXPECTED;
 
-    if (r.err == OK && pairs != HELLO_KEYS)
+    if (r.err == OK && pairs != HELLO_KEYS && pairs != HELLO_SEAL)
         r.err = ERR_MALFORMED;
     read_fields(&r, out);
+    if (r.err == OK && pairs == HELLO_KEYS)
+        read_seal(&r, out);
     err = cbor_finish(&r);
     if (err != OK)
         memset(out, 0, sizeof(*out));
     return err;
+}
+
+/*
+ * A node that took values without the master key would store them for all to open without it, and
+ * nobody would notice: what opens them takes either kind.
+ */
+static bool
+same_seal(const struct link_hello *a, const struct link_hello *b)
+{
+    return a->sealed == b->sealed && memcmp(a->seal, b->seal, sizeof(a->seal)) == 0;
 }
 
 enum link_fault
@@ -133,6 +161,8 @@ link_hello_check(const struct link_hello *ours, const struct link_hello *theirs,
         return LINK_FAULT_CLUSTER;
     if (memcmp(theirs->config_hash, ours->config_hash, sizeof(ours->config_hash)) != 0)
         return LINK_FAULT_CONFIG;
+    if (!same_seal(ours, theirs))
+        return LINK_FAULT_SEAL;
     if (theirs->node != certified)
         return LINK_FAULT_NODE;
     return LINK_FAULT_NONE;
@@ -154,5 +184,5 @@ bool
 link_fault_is_mismatch(enum link_fault fault)
 {
     return fault == LINK_FAULT_PROTOCOL || fault == LINK_FAULT_CLUSTER ||
-           fault == LINK_FAULT_CONFIG;
+           fault == LINK_FAULT_CONFIG || fault == LINK_FAULT_SEAL;
 }

@@ -38,6 +38,7 @@ static_assert((int)LINK_HELLO_BYTES_MAX < (int)FRAME_BYTES_MAX, "a HELLO is a fr
     X(LINK_FAULT_PROTOCOL, "the node speaks another version of the protocol between nodes")        \
     X(LINK_FAULT_CLUSTER, "the node belongs to another cluster")                                   \
     X(LINK_FAULT_CONFIG, "cluster.conf differs: node names, their order, shares or threshold")     \
+    X(LINK_FAULT_SEAL, "cluster.conf differs: seal or master key check")                           \
     X(LINK_FAULT_NODE, "the node gives another number than its certificate")                       \
     X(LINK_FAULT_ROLE, "the node with the higher number must not connect")                         \
     X(LINK_FAULT_FRAME, "the node sent a malformed frame")                                         \

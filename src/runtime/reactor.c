@@ -289,6 +289,7 @@ hello_of(const struct reactor_options *o)
     memcpy(hello.config_hash, o->config->cluster.config_hash, HASH_BYTES);
     memcpy(hello.store_id, o->row.store_id, sizeof(hello.store_id));
     hello.signing = o->signing->public_half;
+    hello.sealed = cluster_seal_hash(&o->config->cluster, hello.seal);
     return hello;
 }
 

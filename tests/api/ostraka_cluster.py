@@ -144,7 +144,9 @@ class Client:
 
 
 class Cluster:
-    def __init__(self, n=3, k=None, directory=None, base_port=None, program=None, shares=None):
+    def __init__(self, n=3, k=None, directory=None, base_port=None, program=None, shares=None,
+                 seal=None):
+        self.seal = seal
         self.n, self.k, self.shares = n, k, shares or n
         self.program = program or binary()
         self.temporary = directory is None
@@ -164,6 +166,8 @@ class Cluster:
             command += ["--shares", str(self.shares)]
         if self.k:
             command += ["--threshold", str(self.k)]
+        if self.seal:
+            command += ["--seal", self.seal]
         done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(),
                               timeout=60 * SLOW)
         if done.returncode:

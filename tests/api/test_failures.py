@@ -421,6 +421,25 @@ class Misconfigured(FailureTest):
         self.create(five, 1, "b", "v1")
         self.check(five, (1, 2, 3, 4), "b", "v1", 1)
 
+    def test_other_seal(self):
+        """A node without the master key of the rest takes no part: it would store values without it."""
+        three = Cluster(3, 2, seal="file").create()
+        self.addCleanup(self.end_cluster, three)
+        other = os.path.join(three.directory, "other.conf")
+        shutil.copy(three.config(), other)
+        three.edit_config(r'^(\s*)type = "?file"?\n\s*check = .*$', r'\g<1>type = "none"', config=other)
+        for node in (1, 2):
+            three.start(node)
+        three.wait_ready([1, 2])
+        three.start(3, config=other)
+        for node in (1, 3):
+            wait_until(lambda: "differs: seal or master key check" in three.log(node),
+                       15, "a line that names the mismatch")
+        self.assertFalse(three.ready(3))
+        self.assertEqual(three.request(3, "POST", "/v1/secrets/a", {"value": "x"})[0], 503)
+        self.create(three, 1, "b", "v1")
+        self.check(three, (1, 2), "b", "v1", 1)
+
     def test_check_explains_with_file_and_line(self):
 
         def check(node="n1"):

@@ -25,6 +25,16 @@ sample(void)
     return hello;
 }
 
+static struct link_hello
+sealed_sample(void)
+{
+    struct link_hello hello = sample();
+
+    hello.sealed = true;
+    memset(hello.seal, 0x5a, sizeof(hello.seal));
+    return hello;
+}
+
 static void
 assert_same(const struct link_hello *a, const struct link_hello *b)
 {
@@ -36,6 +46,8 @@ assert_same(const struct link_hello *a, const struct link_hello *b)
     assert_int_equal(a->incarnation, b->incarnation);
     assert_true(a->boot == b->boot);
     assert_memory_equal(&a->signing, &b->signing, sizeof(a->signing));
+    assert_int_equal(a->sealed, b->sealed);
+    assert_memory_equal(a->seal, b->seal, sizeof(a->seal));
 }
 
 static void
@@ -59,12 +71,21 @@ test_round_trip(void **state)
     assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
     assert_same(&hello, &back);
     buf_close(&encoded);
+
+    /* Without a master key it is what a program says that does not know of the tenth key. */
+    hello = sealed_sample();
+    assert_int_equal(link_hello_encode(&hello, &encoded), OK);
+    assert_true(encoded.size < LINK_HELLO_BYTES_MAX);
+    assert_int_equal(encoded.data[0], 0xaa);
+    assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
+    assert_same(&hello, &back);
+    buf_close(&encoded);
 }
 
 static void
 test_every_cut_is_refused(void **state)
 {
-    struct link_hello hello = sample(), back;
+    struct link_hello hello = sealed_sample(), back;
     struct buf encoded = {0};
     size_t size;
 
@@ -83,7 +104,7 @@ test_every_cut_is_refused(void **state)
 static void
 test_every_flip_matters(void **state)
 {
-    struct link_hello hello = sample();
+    struct link_hello hello = sealed_sample();
     struct buf encoded = {0};
     size_t bit;
 
@@ -170,6 +191,45 @@ test_check_names_the_difference(void **state)
     assert_false(link_fault_is_mismatch(LINK_FAULT_NODE));
 }
 
+/* A node without the master key, or with another, must not be taken for one that has it. */
+static void
+test_the_seal_must_be_the_same(void **state)
+{
+    struct link_hello sealed = sealed_sample(), unsealed = sample(), other = sealed_sample();
+
+    (void)state;
+    assert_int_equal(link_hello_check(&sealed, &sealed, 3), LINK_FAULT_NONE);
+    assert_int_equal(link_hello_check(&unsealed, &unsealed, 3), LINK_FAULT_NONE);
+    assert_int_equal(link_hello_check(&sealed, &unsealed, 3), LINK_FAULT_SEAL);
+    assert_int_equal(link_hello_check(&unsealed, &sealed, 3), LINK_FAULT_SEAL);
+    other.seal[HASH_BYTES - 1] ^= 1;
+    assert_int_equal(link_hello_check(&sealed, &other, 3), LINK_FAULT_SEAL);
+    assert_true(link_fault_is_mismatch(LINK_FAULT_SEAL));
+    assert_string_equal(link_fault_text(LINK_FAULT_SEAL),
+                        "cluster.conf differs: seal or master key check");
+    other.config_hash[0] ^= 1;
+    assert_int_equal(link_hello_check(&sealed, &other, 3), LINK_FAULT_CONFIG);
+}
+
+/* What a HELLO says is the type and the check value, and nothing when there is no master key. */
+static void
+test_seal_hash(void **state)
+{
+    static const uint8_t zero[HASH_BYTES];
+    struct cluster cluster = {.seal = SEAL_NONE};
+    uint8_t one[HASH_BYTES], two[HASH_BYTES];
+
+    (void)state;
+    assert_false(cluster_seal_hash(&cluster, one));
+    assert_memory_equal(one, zero, HASH_BYTES);
+    cluster.seal = SEAL_FILE;
+    assert_true(cluster_seal_hash(&cluster, one));
+    cluster.master_key_check[0] ^= 1;
+    assert_true(cluster_seal_hash(&cluster, two));
+    assert_memory_not_equal(one, zero, HASH_BYTES);
+    assert_memory_not_equal(one, two, HASH_BYTES);
+}
+
 int
 main(void)
 {
@@ -180,6 +240,8 @@ main(void)
         cmocka_unit_test(test_other_versions_are_named),
         cmocka_unit_test(test_wrong_keys_and_sizes),
         cmocka_unit_test(test_check_names_the_difference),
+        cmocka_unit_test(test_the_seal_must_be_the_same),
+        cmocka_unit_test(test_seal_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
