@@ -7,6 +7,7 @@
 #include "runtime/config_file.h"
 
 #include <confuse.h>
+#include <errno.h>
 #include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -145,6 +146,31 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
     p->seen[p->seen_count++].line = cfg->line;
     check_value(p, cfg->line, opt);
     return p->failed ? -1 : 0;
+}
+
+/*
+ * Called by libconfuse for the text of a number. Left to itself it takes an empty text for 0, and
+ * a number that begins with 0 for an octal one: 0100 for 64. People mean neither.
+ */
+static int
+read_number(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+    const char *digits = text[0] == '-' ? text + 1 : text;
+    size_t count = strspn(digits, "0123456789");
+
+    if (count == 0 || digits[count] != '\0' || (digits[0] == '0' && count > 1)) {
+        fail_at(parsing, cfg->line,
+                "invalid integer value for option '%s': decimal digits are expected, the first of "
+                "them not 0",
+                opt->name);
+        return -1;
+    }
+    errno = 0;
+    *(long *)result = strtol(text, NULL, 10);
+    if (errno == 0)
+        return 0;
+    fail_at(parsing, cfg->line, "integer value for option '%s' is out of range", opt->name);
+    return -1;
 }
 
 /* --- reading what was parsed ---------------------------------------------------------------- */
@@ -423,12 +449,15 @@ read_own_part(struct parser *p, const char *name, struct config *out)
 
 /* --- entry ---------------------------------------------------------------------------------- */
 
-/* Has every value of a section go by on_value. */
+/* Has every value of a section go by on_value, and the text of a number by read_number before. */
 static void
 watch(cfg_opt_t *options)
 {
-    for (; options->name; options++)
+    for (; options->name; options++) {
         options->validcb = on_value;
+        if (options->type == CFGT_INT)
+            options->parsecb = read_number;
+    }
 }
 
 static enum vault_err
