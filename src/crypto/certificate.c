@@ -98,6 +98,23 @@ read_time(const byte *field, int field_size, uint64_t *out)
            certificate_time(format, bytes_of(date, (size_t)size), out);
 }
 
+enum vault_err
+certificate_period(struct bytes der, uint64_t *not_before_ms, uint64_t *not_after_ms)
+{
+    DecodedCert *decoded = open_certificate(der);
+    bool good;
+
+    *not_before_ms = *not_after_ms = 0;
+    if (!decoded)
+        return ERR_MALFORMED;
+    good = read_time(decoded->beforeDate, decoded->beforeDateLen, not_before_ms) &&
+           read_time(decoded->afterDate, decoded->afterDateLen, not_after_ms);
+    close_certificate(decoded);
+    if (!good)
+        *not_before_ms = *not_after_ms = 0;
+    return good ? OK : ERR_MALFORMED;
+}
+
 static void
 read_uri(const DecodedCert *decoded, struct certificate *out)
 {

@@ -33,6 +33,12 @@ struct certificate {
 /* Errors: ERR_MALFORMED, also for keys that are not public_key_valid(). */
 MUST_CHECK enum vault_err certificate_read(struct bytes der, struct certificate *out);
 /*
+ * From when to when a certificate is valid, whatever its key and its use. Errors: ERR_MALFORMED,
+ * both are then 0.
+ */
+MUST_CHECK enum vault_err certificate_period(struct bytes der, uint64_t *not_before_ms,
+                                             uint64_t *not_after_ms);
+/*
  * Who an authority is, whichever certificate it shows: a hash of its name, and of its key.
  * `subject`: what is in the SEQUENCE of its name, borrowed. Errors: ERR_MALFORMED, *subject is then empty.
  */

@@ -20,6 +20,7 @@
 #include "runtime/keyfile.h"
 #include "runtime/tls_crypto_callback.h"
 #include "runtime/tls_internal.h"
+#include "runtime/tls_period.h"
 
 enum { PEM_FILE_BYTES_MAX = 1024 * 1024 };
 
@@ -123,17 +124,25 @@ use_ca(WOLFSSL_CTX *ctx, const unsigned char *pem, long size)
     return wolfSSL_CTX_load_verify_buffer(ctx, pem, size, WOLFSSL_FILETYPE_PEM);
 }
 
-/* Takes what `pem` holds, and wipes it. */
+/*
+ * Takes what `pem` holds, and wipes it. That a certificate is not valid now is mostly a wrong clock,
+ * which is put right while nobody looks: no fault of the configuration.
+ */
 static enum vault_err
 use_and_wipe(WOLFSSL_CTX *ctx, use_pem use, const char *what, const char *path, struct buf *pem,
              char *why, size_t why_size)
 {
     int result = use(ctx, pem->data, (long)pem->size);
+    bool too_soon_or_late = result == ASN_BEFORE_DATE_E || result == ASN_AFTER_DATE_E;
 
+    if (too_soon_or_late)
+        tls_period_tell(buf_bytes(pem), what, path, tls_period_now(), why, why_size);
     buf_close(pem);
     if (result == WOLFSSL_SUCCESS)
         return OK;
     wolfSSL_ERR_clear_error();
+    if (too_soon_or_late)
+        return ERR_NOT_READY;
     snprintf(why, why_size, "%s %s is not usable: %s", what, path,
              result < 0 ? wolfSSL_ERR_reason_error_string((unsigned long)result)
                         : "it is not PEM of the expected kind");

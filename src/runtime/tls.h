@@ -30,7 +30,8 @@ struct tls_files {
 };
 
 /*
- * Errors: ERR_CONFIG with a sentence naming the file in `why`. Preference: X25519; AES-256-GCM
+ * Errors: ERR_CONFIG, or ERR_NOT_READY for a CA certificate that is not valid at this time of the
+ * clock, with a sentence naming the file in `why`. Preference: X25519; AES-256-GCM
  * first where the callback is used, else ChaCha20-Poly1305.
  */
 MUST_CHECK enum vault_err tls_context_new(enum tls_role role, const struct tls_files *files,

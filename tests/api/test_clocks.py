@@ -49,6 +49,17 @@ class WrongClock(unittest.TestCase):
                        for name, offset in offsets.items())
         wait_until(condition, 20, "n%d shows %r" % (node, offsets))
 
+    def test_a_start_long_ago_is_tried_again(self):
+        """As after a start of the machine: before the certificates were made. 78 would end it for good."""
+        self.cluster.stop(2)
+        self.clocks.set(2, -30 * 365 * DAY)
+        self.cluster.start(2, environment=self.clocks.environment(2))
+        self.assertEqual(self.cluster.wait_exit(2), 1)
+        self.assertRegex(self.cluster.log(2), r"does not start: the clock says 19\d\d-.* is valid from .*"
+                                              r"look at the clock")
+        self.clocks.set(2, 0)
+        self.cluster.start(2, environment=self.clocks.environment(2), wait=True)
+
     def test_clocks_are_compared(self):
         self.shows(1, n2=0, n3=0)
         self.assertIsNone(self.offsets(1)["n1"])

@@ -14,7 +14,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
+#include "crypto/rng_kernel.h"
+#include "runtime/certificates.h"
 #include "tls_fixture.h"
 
 static struct tls_fixture fixture;
@@ -350,6 +353,52 @@ bad_files_are_named(void **state)
     assert_non_null(strstr(why, "empty.crt"));
 }
 
+static void
+write_ca(const char *path, int64_t now)
+{
+    static const uint8_t id[CLUSTER_ID_BYTES] = {1};
+    struct rng rng = rng_kernel();
+    struct certificate_authority *ca;
+    struct buf certificate = {0}, key = {0};
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(certificate_authority_new(id, now, &rng, &ca), OK);
+    assert_int_equal(certificate_authority_export(ca, &certificate, &key), OK);
+    assert_int_equal(fwrite(certificate.data, 1, certificate.size, file), certificate.size);
+    fclose(file);
+    certificate_authority_free(ca);
+    buf_close(&certificate);
+    buf_close(&key);
+}
+
+/* It is the clock that people are sent to, and no fault of the files. */
+static void
+a_wrong_clock_is_told_as_such(void **state)
+{
+    struct tls_files files = fixture_files(&fixture, "later.crt", "n1");
+    struct tls_context *context;
+    char why[512], year[16];
+    time_t now = time(NULL);
+
+    (void)state;
+    write_ca("later.crt", INT64_C(4070908800)); /* 2099-01-01 */
+    assert_int_equal(tls_context_new(TLS_LINK_SERVER, &files, &context, why, sizeof why),
+                     ERR_NOT_READY);
+    assert_null(context);
+    strftime(year, sizeof year, "says %Y-", gmtime(&now));
+    assert_non_null(strstr(why, year));
+    assert_non_null(strstr(why, "CA certificate later.crt is valid from 2098-12-31T23:00:00.000Z "
+                                "to 21"));
+    assert_non_null(strstr(why, "look at the clock"));
+
+    write_ca("ended.crt", INT64_C(946684800)); /* 2000-01-01 */
+    files = fixture_files(&fixture, "ended.crt", "n1");
+    assert_int_equal(tls_context_new(TLS_LINK_CLIENT, &files, &context, why, sizeof why),
+                     ERR_NOT_READY);
+    assert_non_null(strstr(why, "CA certificate ended.crt is valid from 1999-12-31T23:00:00.000Z"));
+}
+
 /* Whoever can read the key can pass for the node. */
 static void
 keys_that_others_can_read_are_refused(void **state)
@@ -529,6 +578,7 @@ main(void)
         cmocka_unit_test(foreign_and_expired_certificates_are_refused),
         cmocka_unit_test(identity_is_exactly_one_uri),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(a_wrong_clock_is_told_as_such),
         cmocka_unit_test(keys_that_others_can_read_are_refused),
         cmocka_unit_test(api_server_and_foreign_clients),
         cmocka_unit_test(alpn_is_checked),
