@@ -136,15 +136,19 @@ check_certificates(struct check *c)
     const struct node_config *node = &c->config->node;
     const struct tls_files files = {
         .ca = node->ca, .certificate = node->certificate, .key = node->key};
-    struct tls_context *context = NULL;
-    char why[WHY_BYTES] = "TLS cannot be started";
+    struct tls_context *server = NULL, *client = NULL;
+    char why[2 * CONFIG_PATH_MAX + WHY_BYTES] = "TLS cannot be started";
 
     if (tls_global_init() != OK ||
-        tls_context_new(TLS_LINK_SERVER, &files, &context, why, sizeof(why)) != OK)
+        tls_context_new(TLS_LINK_SERVER, &files, &server, why, sizeof(why)) != OK ||
+        tls_context_new(TLS_LINK_CLIENT, &files, &client, why, sizeof(why)) != OK ||
+        tls_check_own(server, client, &files, &c->config->cluster, node->self, why, sizeof(why)) !=
+            OK)
         error(c, why);
     else
-        good("ca.crt, node.crt, node.key: usable");
-    tls_context_free(context);
+        good("ca.crt, node.crt, node.key: usable, and this node's");
+    tls_context_free(client);
+    tls_context_free(server);
 }
 
 static enum vault_err

@@ -278,6 +278,9 @@ load_certificates(struct server *s)
         err = tls_context_new(TLS_LINK_SERVER, &files, &s->link_server, s->why, sizeof(s->why));
     if (err == OK)
         err = tls_context_new(TLS_LINK_CLIENT, &files, &s->link_client, s->why, sizeof(s->why));
+    if (err == OK)
+        err = tls_check_own(s->link_server, s->link_client, &files, &s->config->cluster, node->self,
+                            s->why, sizeof(s->why));
     if (err != OK)
         return err;
     secret_arena_open(s->secrets);

@@ -38,6 +38,20 @@ MUST_CHECK enum vault_err tls_context_new(enum tls_role role, const struct tls_f
                                           struct tls_context **out, char *why, size_t why_size);
 void tls_context_free(struct tls_context *context);
 
+/*
+ * Whether the other nodes will take this node's certificate: it shakes hands with itself, in both
+ * roles, and looks for its own name.
+ *
+ * files    what both contexts were made of
+ *
+ * Errors, with a sentence in `why`: ERR_CONFIG; ERR_NOT_READY for a certificate that is not valid
+ * at this time of the clock; ERR_NOMEM, ERR_IO.
+ */
+MUST_CHECK enum vault_err tls_check_own(struct tls_context *server, struct tls_context *client,
+                                        const struct tls_files *files,
+                                        const struct cluster *cluster, unsigned self, char *why,
+                                        size_t why_size);
+
 /* A session on a connected, non-blocking socket; the socket stays the caller's. */
 MUST_CHECK enum vault_err tls_session_new(struct tls_context *context, int fd,
                                           struct tls_session **out);

@@ -440,6 +440,31 @@ class Misconfigured(FailureTest):
         self.create(three, 1, "b", "v1")
         self.check(three, (1, 2), "b", "v1", 1)
 
+    def test_another_nodes_certificate(self):
+        """It is refused at the start and by --check, and so is another cluster's CA."""
+        three = Cluster(3).create()
+        self.addCleanup(self.end_cluster, three)
+        other = Cluster(3).create()
+        self.addCleanup(self.end_cluster, other)
+
+        def refused(words):
+            done = subprocess.run([three.program, "server", "--config", three.config(), "--node", "n1", "--check"],
+                                  capture_output=True, text=True, env=clean_environment(), timeout=20 * SLOW)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn(words, done.stdout)
+            three.start(1)
+            self.assertEqual(three.wait_exit(1), 78)
+            self.assertIn(words, three.log(1))
+
+        ca = os.path.join(three.node_directory(1), "ca.crt")
+        shutil.copy(ca, ca + ".own")
+        shutil.copy(os.path.join(other.node_directory(1), "ca.crt"), ca)
+        refused("does not verify with CA certificate")
+        shutil.copy(ca + ".own", ca)
+        for name in ("node.crt", "node.key"):
+            shutil.copy(os.path.join(three.node_directory(2), name), os.path.join(three.node_directory(1), name))
+        refused("is not this node's: it must name ostraka://")
+
     def test_check_explains_with_file_and_line(self):
 
         def check(node="n1"):

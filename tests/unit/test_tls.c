@@ -399,6 +399,44 @@ a_wrong_clock_is_told_as_such(void **state)
     assert_non_null(strstr(why, "CA certificate ended.crt is valid from 1999-12-31T23:00:00.000Z"));
 }
 
+/* As `expected` in what it says, and OK if that is NULL. */
+static void
+own_certificate(const char *ca, const char *name, unsigned self, enum vault_err result,
+                const char *expected)
+{
+    struct tls_context *server = context_of(TLS_LINK_SERVER, ca, name);
+    struct tls_context *client = context_of(TLS_LINK_CLIENT, ca, name);
+    struct tls_files files = fixture_files(&fixture, ca, name);
+    struct cluster cluster;
+    char why[512] = "";
+
+    fixture_cluster(&cluster);
+    if (tls_check_own(server, client, &files, &cluster, self, why, sizeof why) != result)
+        fail_msg("%s", why);
+    if (expected && !strstr(why, expected))
+        fail_msg("\"%s\" does not say \"%s\"", why, expected);
+    tls_context_free(client);
+    tls_context_free(server);
+}
+
+static void
+a_node_knows_its_own_certificate(void **state)
+{
+    (void)state;
+    own_certificate("ca.crt", "n1", 0, OK, NULL);
+    own_certificate("ca.crt", "n2", 1, OK, NULL);
+    own_certificate("ca.crt", "n2", 0, ERR_CONFIG,
+                    "n2.crt is not this node's: it must name "
+                    "ostraka://000102030405060708090a0b0c0d0e0f/n1");
+    fixture_ca("other-ca");
+    own_certificate("other-ca.crt", "n1", 0, ERR_CONFIG,
+                    "n1.crt does not verify with CA certificate other-ca.crt");
+    fixture_leaf("ca", "other-cluster", "URI:ostraka://ff0102030405060708090a0b0c0d0e0f/n1", 30);
+    own_certificate("ca.crt", "other-cluster", 0, ERR_CONFIG, "is not this node's");
+    fixture_leaf("ca", "over", FIXTURE_URI "n1", -1);
+    own_certificate("ca.crt", "over", 0, ERR_NOT_READY, "certificate over.crt is valid from ");
+}
+
 /* Whoever can read the key can pass for the node. */
 static void
 keys_that_others_can_read_are_refused(void **state)
@@ -579,6 +617,7 @@ main(void)
         cmocka_unit_test(identity_is_exactly_one_uri),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(a_wrong_clock_is_told_as_such),
+        cmocka_unit_test(a_node_knows_its_own_certificate),
         cmocka_unit_test(keys_that_others_can_read_are_refused),
         cmocka_unit_test(api_server_and_foreign_clients),
         cmocka_unit_test(alpn_is_checked),
