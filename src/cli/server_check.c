@@ -12,12 +12,15 @@
 #include "crypto/storage_key.h"
 #include "runtime/keyfile.h"
 #include "runtime/tls.h"
+#include "store/sequence_file.h"
 
 enum { WHY_BYTES = 512, MIB = 1024 * 1024 };
 
 struct check {
     const struct config *config;
     unsigned errors, warnings;
+    bool key_proven; /* something that was written with the storage key says that it is right */
+    bool unused;     /* the node has never been started */
 };
 
 /* --- what was understood -------------------------------------------------------------------- */
@@ -151,48 +154,136 @@ check_certificates(struct check *c)
     tls_context_free(server);
 }
 
+/* A key that is derived from the storage key, as the node does it. */
+static enum vault_err
+derive(const struct config *config, const uint8_t storage_key[static KEY_BYTES], const char *label,
+       uint8_t out[static KEY_BYTES])
+{
+    return storage_key_derive(storage_key, bytes_of(config->cluster.id, CLUSTER_ID_BYTES),
+                              bytes_of_text(config->cluster.nodes[config->node.self].name), label,
+                              out);
+}
+
+static struct bytes
+file_ad(const struct config *config, uint8_t out[static CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX])
+{
+    const char *name = config->cluster.nodes[config->node.self].name;
+
+    return bytes_of(out, share_keys_ad(config->cluster.id, name, out));
+}
+
 static enum vault_err
 load_share_keys(const struct config *config, const uint8_t storage_key[static KEY_BYTES],
                 struct secret_arena *arena, char *why, size_t why_size)
 {
-    const char *name = config->cluster.nodes[config->node.self].name;
     uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
-    size_t ad_size = share_keys_ad(config->cluster.id, name, ad);
     struct share_keyring ring;
     uint8_t key[KEY_BYTES];
-    enum vault_err err =
-        storage_key_derive(storage_key, bytes_of(config->cluster.id, CLUSTER_ID_BYTES),
-                           bytes_of_text(name), "share-keys", key);
+    enum vault_err err = derive(config, storage_key, "share-keys", key);
 
     share_keyring_init(&ring, arena);
     if (err == OK)
-        err = share_keys_load(config->node.share_keys, &ring, key, bytes_of(ad, ad_size), why,
+        err = share_keys_load(config->node.share_keys, &ring, key, file_ad(config, ad), why,
                               why_size);
     share_keyring_close(&ring);
     bytes_wipe(key, sizeof(key));
     return err;
 }
 
+static enum vault_err
+load_bucket_keys(const struct config *config, const uint8_t storage_key[static KEY_BYTES],
+                 struct secret_arena *arena, char *why, size_t why_size)
+{
+    uint8_t ad[CLUSTER_ID_BYTES + NODE_NAME_BYTES_MAX];
+    struct bucket_keys buckets = {0};
+    uint8_t key[KEY_BYTES];
+    enum vault_err err = derive(config, storage_key, "bucket-keys", key);
+
+    if (err == OK)
+        err = bucket_file_load(config->node.bucket_keys, &buckets, arena, key, file_ad(config, ad),
+                               why, why_size);
+    if (err == OK)
+        bucket_keys_close(&buckets);
+    bytes_wipe(key, sizeof(key));
+    return err;
+}
+
+static enum vault_err
+read_sequence(const struct config *config, const uint8_t storage_key[static KEY_BYTES])
+{
+    struct sequence_record record;
+    uint8_t key[KEY_BYTES];
+    enum vault_err err = derive(config, storage_key, "sequence-file", key);
+
+    if (err == OK)
+        err = sequence_file_read(config->node.sequence, key, &record);
+    bytes_wipe(key, sizeof(key));
+    return err;
+}
+
 /* Whether the birth record says that it is the right one. */
 static bool
-is_storage_key(const struct config *config, const uint8_t storage_key[static KEY_BYTES])
+is_storage_key(const struct config *config, const uint8_t storage_key[static KEY_BYTES],
+               const struct birth *birth)
 {
-    const char *name = config->cluster.nodes[config->node.self].name;
     uint8_t check[KEY_BYTES];
-    char why[WHY_BYTES];
-    struct birth birth;
 
-    return birth_read(config->node.birth, &birth, why, sizeof(why)) == OK &&
-           storage_key_derive(storage_key, bytes_of(config->cluster.id, CLUSTER_ID_BYTES),
-                              bytes_of_text(name), "check", check) == OK &&
-           secret_equal(bytes_of(check, KEY_BYTES), bytes_of(birth.key_check, KEY_BYTES));
+    return derive(config, storage_key, "check", check) == OK &&
+           secret_equal(bytes_of(check, KEY_BYTES), bytes_of(birth->key_check, KEY_BYTES));
+}
+
+/* The key against what was written with it, as the start judges it (store_start.c). */
+static void
+check_written(struct check *c, const uint8_t key[static KEY_BYTES], struct secret_arena *arena)
+{
+    char why[WHY_BYTES], ring_why[WHY_BYTES] = "the share keys cannot be opened";
+    char text[CONFIG_PATH_MAX + WHY_BYTES];
+    struct birth birth;
+    enum vault_err birth_err = birth_read(c->config->node.birth, &birth, why, sizeof(why));
+    enum vault_err sequence_err = read_sequence(c->config, key);
+    enum vault_err ring_err = load_share_keys(c->config, key, arena, ring_why, sizeof(ring_why));
+    bool doubted = birth_err == OK || sequence_err == ERR_CORRUPT || ring_err == ERR_CORRUPT;
+
+    c->unused = birth_err == OK && birth.state == BIRTH_UNUSED;
+    c->key_proven = (birth_err == OK && is_storage_key(c->config, key, &birth)) ||
+                    sequence_err == OK || ring_err == OK;
+    if (!c->key_proven && doubted) {
+        snprintf(text, sizeof(text),
+                 "storage.key is not the key that the files in %s were written with",
+                 c->config->node.directory);
+        error(c, text);
+    } else if (ring_err == OK) {
+        good("share.keys: open with the storage key");
+    } else if (ring_err == ERR_NOT_FOUND || ring_err == ERR_CORRUPT) {
+        warning(c, "share.keys: missing or damaged; the node will make a new one and recover from "
+                   "the others");
+    } else {
+        error(c, ring_why);
+    }
+}
+
+static void
+check_bucket_keys(struct check *c, const uint8_t key[static KEY_BYTES], struct secret_arena *arena)
+{
+    char why[WHY_BYTES] = "the bucket keys cannot be opened";
+    enum vault_err err = load_bucket_keys(c->config, key, arena, why, sizeof(why));
+
+    if (err == OK)
+        good("bucket.keys: open with the storage key");
+    else if (err == ERR_NOT_FOUND && c->unused)
+        good("bucket.keys: not yet there, will be made at the first start");
+    else if (err == ERR_NOT_FOUND || (err == ERR_CORRUPT && c->key_proven))
+        warning(c, "bucket.keys: missing or damaged; the node will make a new one and recover its "
+                   "shares from the others");
+    else
+        error(c, why);
 }
 
 static void
 check_storage_key(struct check *c, struct secret_arena *arena)
 {
     uint8_t key[KEY_BYTES];
-    char why[WHY_BYTES] = "the share keys cannot be opened";
+    char why[WHY_BYTES];
 
     if (keyfile_read(c->config->node.storage_key, "OSTRAKA_STORAGE_KEY", key, why, sizeof(why)) !=
         OK) {
@@ -200,15 +291,8 @@ check_storage_key(struct check *c, struct secret_arena *arena)
         return;
     }
     good("storage.key: usable");
-    enum vault_err err = load_share_keys(c->config, key, arena, why, sizeof(why));
-    bool right = is_storage_key(c->config, key);
-    if (err == OK)
-        good("share.keys: open with the storage key");
-    else if (right && (err == ERR_NOT_FOUND || err == ERR_CORRUPT))
-        warning(c, "share.keys: missing or damaged; the node will make a new one and recover from "
-                   "the others");
-    else
-        error(c, why);
+    check_written(c, key, arena);
+    check_bucket_keys(c, key, arena);
     bytes_wipe(key, sizeof(key));
 }
 
@@ -242,6 +326,27 @@ check_master_key(struct check *c, struct secret_arena *arena)
         good("master.key: the right one");
 }
 
+/* Whether it is of that kind (S_IFREG, S_IFDIR) or not there; else an error. */
+static bool
+check_kind(struct check *c, const char *path, mode_t kind, const char *name)
+{
+    char text[CONFIG_PATH_MAX + WHY_BYTES];
+    struct stat st;
+    /* The store may be elsewhere, by a link; the small files are opened without following one. */
+    int failed = kind == S_IFDIR ? stat(path, &st) : lstat(path, &st);
+
+    if (failed && errno == ENOENT)
+        return true;
+    if (failed)
+        snprintf(text, sizeof(text), "%s: %s", path, strerror(errno));
+    else if ((st.st_mode & S_IFMT) != kind)
+        snprintf(text, sizeof(text), "%s is not a %s", path, name);
+    else
+        return true;
+    error(c, text);
+    return false;
+}
+
 static void
 check_store(struct check *c)
 {
@@ -250,6 +355,9 @@ check_store(struct check *c)
     struct stat st;
     bool there = stat(c->config->node.data, &st) == 0;
 
+    (void)check_kind(c, c->config->node.sequence, S_IFREG, "regular file");
+    if (!check_kind(c, c->config->node.data, S_IFDIR, "directory"))
+        return;
     enum vault_err err = birth_read(c->config->node.birth, &birth, why, sizeof(why));
     if (err == ERR_NOT_FOUND || err == ERR_MALFORMED)
         warning(c, "birth: missing or damaged; the store tells the same, if it is there");
@@ -269,7 +377,7 @@ check_keys(struct check *c)
 {
     struct secret_arena *arena = NULL;
 
-    if (secret_arena_new(2 * SHARE_KEYS_MAX, &arena) != OK) {
+    if (secret_arena_new(2 * SHARE_KEYS_MAX + BUCKETS_MAX, &arena) != OK) {
         error(c, "no locked memory for keys: raise the limit of locked memory (ulimit -l)");
         return;
     }

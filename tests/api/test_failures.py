@@ -465,6 +465,62 @@ class Misconfigured(FailureTest):
             shutil.copy(os.path.join(three.node_directory(2), name), os.path.join(three.node_directory(1), name))
         refused("is not this node's: it must name ostraka://")
 
+    def test_check_and_start_agree(self):
+        """What --check calls an error keeps the node from starting, and nothing else does."""
+        three = Cluster(3).create()
+        self.addCleanup(self.end_cluster, three)
+        three.start_all()
+        three.wait_ready()
+        three.stop(1)
+
+        def check():
+            done = subprocess.run([three.program, "server", "--config", three.config(), "--node", "n1", "--check"],
+                                  capture_output=True, text=True, env=clean_environment(), timeout=20 * SLOW)
+            return done.returncode, done.stdout
+
+        def path(name):
+            return os.path.join(three.node_directory(1), name)
+
+        def refused(words):
+            status, text = check()
+            self.assertEqual(status, 78, text)
+            self.assertRegex(text, words)
+            three.start(1)
+            self.assertIn(three.wait_exit(1), (1, 78))
+
+        self.assertEqual(check()[0], 0)
+        self.assertNotIn("warning", check()[1])
+
+        os.chmod(path("bucket.keys"), 0o644)
+        refused(r"error .*bucket\.keys can be read by others")
+        os.chmod(path("bucket.keys"), 0o600)
+
+        os.rename(path("sequence"), path("kept"))
+        os.mkdir(path("sequence"))
+        refused(r"error .*/sequence is not a regular file")
+        os.rmdir(path("sequence"))
+        os.rename(path("kept"), path("sequence"))
+
+        os.rename(path("data"), path("kept"))
+        open(path("data"), "w").close()
+        refused(r"error .*/data is not a directory")
+        os.remove(path("data"))
+        os.rename(path("kept"), path("data"))
+
+        # A storage key that is lost, as docs/operations.md has it.
+        with open(path("storage.key"), "w") as file:
+            file.write("5a" * 32)
+        refused(r"error .*storage\.key is not the key that the files in .* were written with")
+        for name in ("birth", "share.keys", "bucket.keys", "sequence"):
+            os.remove(path(name))
+        os.rename(path("data"), path("data.lost"))
+        status, text = check()
+        self.assertEqual(status, 0, text)
+        self.assertIn("warning", text)
+        three.start(1)
+        three.wait_ready([1])
+        self.create(three, 1, "a", "v1")
+
     def test_check_explains_with_file_and_line(self):
 
         def check(node="n1"):
