@@ -65,6 +65,21 @@ put_placement(struct json_out *out, const struct node_status *status)
 }
 
 static void
+put_certificates(struct json_out *out, const struct node_status *status)
+{
+    if (!status->certificate_known && !status->ca_known)
+        return;
+    describe(out, "certificate_seconds_left", "gauge",
+             "time until the certificate is not valid any more");
+    if (status->certificate_known)
+        PRINT(out, "ostraka_certificate_seconds_left{certificate=\"node\"} %" PRId64 "\n",
+              status->certificate_left_s);
+    if (status->ca_known)
+        PRINT(out, "ostraka_certificate_seconds_left{certificate=\"ca\"} %" PRId64 "\n",
+              status->ca_left_s);
+}
+
+static void
 put_node(struct json_out *out, const struct node_status *status)
 {
     describe(out, "build_info", "gauge", "version of the program");
@@ -75,6 +90,7 @@ put_node(struct json_out *out, const struct node_status *status)
     gauge(out, "ready", "1 when this node serves requests", status->ready);
     gauge(out, "quorum", "1 when a majority of the nodes is connected", status->quorum);
     gauge(out, "sealed", "1 when the master key that is needed is missing", status->sealed);
+    put_certificates(out, status);
     gauge(out, "requests_in_flight", "requests that are not answered yet",
           status->requests_in_flight);
     gauge(out, "connections", "open connections of API clients", status->connections);

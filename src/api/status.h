@@ -57,7 +57,9 @@ struct node_status {
     bool ready;  /* store open, horizon durable, master key right, a majority connected */
     bool quorum; /* a majority connected, self included */
     bool sealed; /* no master key where one is needed */
-    const char *not_ready_reasons[4]; /* short sentences; NULL-terminated unless full */
+    bool certificate_known, ca_known;      /* when they end */
+    int64_t certificate_left_s, ca_left_s; /* until then; below 0: over */
+    const char *not_ready_reasons[4];      /* short sentences; NULL-terminated unless full */
     struct peer_status peers[NODES_MAX];
     uint64_t requests_in_flight;
     uint64_t connections; /* of API clients */

@@ -262,6 +262,8 @@ on_rotation(evutil_socket_t fd, short what, void *context)
     struct step st;
     (void)fd;
     (void)what;
+    certificate_watch_look(&r->options.certificates, reactor_now(), reactor_wall_ms(),
+                           r->options.log);
     reactor_step(r, &st);
     unsigned destroyed = node_share_keys_destroy(r->node, &st);
     reactor_step_done(r);

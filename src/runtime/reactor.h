@@ -7,6 +7,7 @@
 #define OSTRAKA_RUNTIME_REACTOR_H
 
 #include "actors/node.h"
+#include "runtime/certificate_watch.h"
 #include "runtime/config_file.h"
 #include "runtime/tls.h"
 #include "store/storage_io.h"
@@ -39,6 +40,7 @@ struct reactor_options {
     void (*on_incarnation)(void *context, uint64_t incarnation);
     const struct signing_key *signing; /* borrowed */
     struct signing_keys signers[NODES_MAX];
+    struct certificate_watch certificates;
 };
 
 /* Makes the node, listens. Errors with a sentence in `why`. */

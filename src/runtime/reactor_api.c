@@ -249,6 +249,17 @@ fill_anti_entropy(const struct reactor *r, struct anti_entropy_status *s)
 }
 
 static void
+fill_certificates(const struct reactor *r, struct node_status *s)
+{
+    const struct certificate_watch *watch = &r->options.certificates;
+    uint64_t now = reactor_wall_ms();
+    s->certificate_known = watch->node_ends_ms > 0;
+    s->ca_known = watch->ca_ends_ms > 0;
+    s->certificate_left_s = certificate_seconds_left(watch->node_ends_ms, now);
+    s->ca_left_s = certificate_seconds_left(watch->ca_ends_ms, now);
+}
+
+static void
 fill_status(struct reactor *r, struct node_status *s)
 {
     const struct membership *ms = node_membership(r->node);
@@ -281,6 +292,7 @@ fill_status(struct reactor *r, struct node_status *s)
     }
     fill_anti_entropy(r, &s->anti_entropy);
     fill_repair(r, &s->repair);
+    fill_certificates(r, s);
     s->identity_records = node_membership(r->node)->records->records.count;
     s->revocation_lists.due = node_membership(r->node)->alarms->lists.found.due;
     s->revocation_lists.overdue = node_membership(r->node)->alarms->lists.found.overdue;

@@ -355,6 +355,7 @@ start_reactor(struct server *s)
                                       .save_bucket_keys = save_bucket_keys,
                                       .on_incarnation = on_incarnation,
                                       .signing = &s->signing};
+    certificate_watch_read(&options.certificates, s->config->node.certificate, s->config->node.ca);
     memcpy(options.peers, s->found.peers, sizeof(options.peers));
     memcpy(options.signers, s->found.signers, sizeof(options.signers));
     return reactor_new(&options, &s->reactor, s->why, sizeof(s->why));

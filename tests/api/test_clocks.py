@@ -1,5 +1,6 @@
 """A node whose wall clock is wrong is shown, since nothing else tells why it has no part in changes."""
 
+import re
 import subprocess
 import tempfile
 import unittest
@@ -59,6 +60,22 @@ class WrongClock(unittest.TestCase):
                                               r"look at the clock")
         self.clocks.set(2, 0)
         self.cluster.start(2, environment=self.clocks.environment(2), wait=True)
+
+    def test_the_end_of_certificates_is_told(self):
+        """Those of cluster create are valid for ten years; a node says so from 60 days before, and every day."""
+        def left(node):
+            text = self.cluster.request(node, "GET", "/metrics")[2].decode()
+            found = re.findall(r'^ostraka_certificate_seconds_left\{certificate="(\w+)"\} (-?\d+)$', text, re.M)
+            return {name: int(seconds) for name, seconds in found}
+
+        self.assertEqual(sorted(left(2)), ["ca", "node"])
+        for seconds in left(2).values():
+            self.assertLess(abs(seconds - 3650 * DAY), 10 * DAY)
+        self.assertNotIn("certificate_ends_soon", self.cluster.log(2))
+        self.clocks.set(2, 3640 * DAY)
+        wait_until(lambda: "certificate_ends_soon" in self.cluster.log(2), 20, "the warning")
+        self.assertLess(max(left(2).values()), 20 * DAY)
+        self.assertEqual(self.cluster.log(2).count("certificate_ends_soon"), 1)
 
     def test_clocks_are_compared(self):
         self.shows(1, n2=0, n3=0)

@@ -61,6 +61,10 @@ page_start(struct page *page)
         .cluster = &page->cluster,
         .version = "1.2.3",
         .uptime_ms = 61001,
+        .certificate_known = true,
+        .ca_known = true,
+        .certificate_left_s = 5184001,
+        .ca_left_s = -7,
         .escrow_backlog = 7,
         .anti_entropy = {.ready = true, .paths = 1234, .backlog = 3},
         .recovery = {.state = "handover", .peers_complete = 1},
@@ -131,6 +135,8 @@ samples(void **state)
 
     assert_sample(&page, "ostraka_build_info{version=\"1.2.3\"} 1");
     assert_sample(&page, "ostraka_uptime_seconds 61.001");
+    assert_sample(&page, "ostraka_certificate_seconds_left{certificate=\"node\"} 5184001");
+    assert_sample(&page, "ostraka_certificate_seconds_left{certificate=\"ca\"} -7");
     assert_sample(&page, "ostraka_ready 1");
     assert_sample(&page, "ostraka_quorum 0");
     assert_sample(&page, "ostraka_peer_connected{peer=\"n2\"} 1");
