@@ -393,7 +393,11 @@ shard_write_proven(struct shard_work *w, const struct head *head,
 
 /* ---- writes ---- */
 
-/* What is told without a proof that can be checked here counts when two have told it. */
+/*
+ * What is told without a proof that is good here counts when two have told it. A false one is no
+ * worse than none: who shows it could as well have left it out. And it need not be the teller's
+ * doing: what was vouched for to the key that this node had before is false to the key of now.
+ */
 static bool
 claimed(struct shard_work *w, const uint8_t head_id[static ID_BYTES])
 {
@@ -431,7 +435,7 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
     }
     bool checkable = unknown == 0 && proof->purpose == CHANGE_NONE && proof->count > 0;
     metrics_count(w->st->metrics, checkable ? METRIC_proofs_refused : METRIC_proofs_unknown);
-    return !checkable && claimed(w, head_id);
+    return claimed(w, head_id);
 }
 
 struct ballot

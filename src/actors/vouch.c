@@ -143,7 +143,11 @@ vouch_check(const struct vouch_checker *c, const struct proof_entry *entry)
     if (!make_mac(ms, c->common, &s, entry->node, ms->self, mac) ||
         memcmp(shown.data, none, VOTE_MAC_BYTES) == 0)
         return VOUCHED_UNKNOWN;
-    return secret_equal(shown, bytes_of(mac, sizeof(mac))) ? VOUCHED_FOR : VOUCHED_NOT;
+    if (secret_equal(shown, bytes_of(mac, sizeof(mac))))
+        return VOUCHED_FOR;
+    /* A store that was lost may have gone with its key, and only the newest key is known here. */
+    return entry->incarnation < ms->members[entry->node].incarnation ? VOUCHED_UNKNOWN
+                                                                     : VOUCHED_NOT;
 }
 
 unsigned

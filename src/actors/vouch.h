@@ -49,10 +49,14 @@ void vouch_checker_init(struct vouch_checker *c, const struct membership *ms, st
 
 enum vouched {
     VOUCHED_FOR,
-    VOUCHED_UNKNOWN /* that key is not known, here or there */,
+    VOUCHED_UNKNOWN /* that key is not known, here or there, or may have been replaced */,
     VOUCHED_NOT
 };
-/* Whether that entry's node, a replica of the path, says so to this node. */
+/*
+ * Whether that entry's node, a replica of the path, says so to this node. What does not verify is
+ * UNKNOWN where it is of an older incarnation of that node than is known: anybody can make such an
+ * entry, so it must never count for more than one that is not there.
+ */
 enum vouched vouch_check(const struct vouch_checker *c, const struct proof_entry *entry);
 
 /*

@@ -239,6 +239,17 @@ def is_whole(status):
             repair["backlog"] == repair["lacking"] == 0)
 
 
+def lose_storage_key(directory):
+    """What docs/operations.md tells to do for a node whose storage key is lost."""
+    def path(name):
+        return os.path.join(directory, name)
+    with open(path("storage.key"), "w") as file:
+        file.write(os.urandom(32).hex() + "\n")
+    for name in ("birth", "share.keys", "bucket.keys", "sequence"):
+        os.remove(path(name))
+    os.rename(path("data"), path("data.damaged-20200101T000000Z"))
+
+
 class Stores(DiskTest):
     def test_directory_removed(self):
         line, = self.heal(lambda: shutil.rmtree(self.path("data")), "lost")
@@ -355,13 +366,7 @@ class Keys(DiskTest):
 
     def test_storage_key_lost(self):
         """With a new one, and nothing of the old left, the node is one that lost its store."""
-        def replace():
-            with open(self.path("storage.key"), "w") as file:
-                file.write(os.urandom(32).hex() + "\n")
-            for name in ("birth", "share.keys", "bucket.keys", "sequence"):
-                os.remove(self.path(name))
-            os.rename(self.path("data"), self.path("data.damaged-20200101T000000Z"))
-        self.heal(replace, "share_keys_lost", "lost", quick=True)
+        self.heal(lambda: lose_storage_key(self.path()), "share_keys_lost", "lost", quick=True)
 
 
 # Stands between a node and its disk: what it does is told by three numbers in a file that the test changes.
@@ -708,6 +713,56 @@ class ShareKeys(unittest.TestCase):
         cluster.set_server_option("share_key_rotation_s", 3600)
         cluster.start(HEALED, wait=True)
         wait_until(lambda: key_id() > newest, 10, "a newer key")
+
+
+class StorageKey(unittest.TestCase):
+    """Half of the proofs of what n2 missed were made with the key that n3 has lost."""
+
+    def test_lost_while_another_node_is_away(self):
+        cluster = self.cluster = Cluster(3).create()
+        self.addCleanup(cluster.close)
+        cluster.start_all()
+        cluster.wait_ready()
+        values = {"kept/%d" % i: "value %d" % i for i in range(4)}
+        for name in [*values, "gone"]:
+            self.write("POST", name, values.get(name, "value"))
+        cluster.stop(2)
+        for i in range(2):
+            values["kept/%d" % i] = values["missed/%d" % i] = "missed %d" % i
+            self.write("PUT", "kept/%d" % i, values["kept/%d" % i])
+            self.write("POST", "missed/%d" % i, values["missed/%d" % i])
+        self.assertEqual(cluster.request(1, "DELETE", "/v1/secrets/gone")[0], 200)
+        cluster.stop(3)
+        lose_storage_key(cluster.node_directory(3))
+        for node in (3, 2):
+            cluster.start(node)
+        cluster.wait_ready()
+        wait_until(lambda: all(map(self.is_settled, cluster.nodes())), 60, "whole and in sync")
+        self.check(values, cluster.nodes())
+        for node in cluster.nodes():
+            self.assertIn("\nostraka_proofs_refused_total 0\n", self.metrics(node), node)
+        for away in cluster.nodes():
+            cluster.stop(away)
+            self.check(values, [n for n in cluster.nodes() if n != away])
+            cluster.start(away, wait=True)
+
+    def write(self, method, name, value):
+        status, _, answer = self.cluster.request(1, method, "/v1/secrets/" + name, {"value": value})
+        self.assertIn(status, (200, 201), answer)
+
+    def metrics(self, node):
+        return self.cluster.request(node, "GET", "/metrics")[2].decode()
+
+    def is_settled(self, node):
+        in_sync = re.findall(r"^ostraka_peer_in_sync\{.*\} (\d)$", self.metrics(node), flags=re.M)
+        return is_whole(self.cluster.request(node, "GET", "/v1/status")[2]) and in_sync == ["1", "1"]
+
+    def check(self, values, nodes):
+        for node in nodes:
+            for name, value in values.items():
+                status, _, answer = self.cluster.request(node, "GET", "/v1/secrets/" + name)
+                self.assertEqual((status, answer.get("value")), (200, value), (node, name, answer))
+            self.assertEqual(self.cluster.request(node, "GET", "/v1/secrets/gone")[0], 404, node)
 
 
 @unittest.skipIf(os.getuid() != 0, "needs to mount a file system")

@@ -171,6 +171,8 @@ bool ac_up(const struct actor_cluster *ac, unsigned node);
  * it or not; the copy made by ac_snapshot put back, noticed at the start or not.
  */
 void ac_lose_store(struct actor_cluster *ac, unsigned node, bool remembered);
+/* Another storage key: to be used with a store that was lost, of which it opens nothing. */
+void ac_replace_storage_key(struct actor_cluster *ac, unsigned node);
 void ac_snapshot(struct actor_cluster *ac, unsigned node);
 void ac_roll_back(struct actor_cluster *ac, unsigned node, bool noticed);
 /* Knows its incarnation and has been handed all heads. */

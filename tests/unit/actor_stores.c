@@ -70,6 +70,20 @@ ac_lose_store(struct actor_cluster *ac, unsigned node, bool remembered)
 }
 
 void
+ac_replace_storage_key(struct actor_cluster *ac, unsigned node)
+{
+    struct ac_node *n = &ac->nodes[node];
+    uint8_t key[KEY_BYTES];
+    ac_require(!n->node, "the node is down");
+    secret_arena_open(n->secrets);
+    secret_free(n->secrets, &n->wrap_key);
+    ac_require(rng_fill(&n->rng, key, KEY_BYTES) == OK &&
+                   secret_copy(n->secrets, bytes_of(key, KEY_BYTES), &n->wrap_key) == OK,
+               "another storage key");
+    secret_arena_close(n->secrets);
+}
+
+void
 ac_snapshot(struct actor_cluster *ac, unsigned node)
 {
     struct ac_node *n = &ac->nodes[node];

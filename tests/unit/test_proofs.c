@@ -473,6 +473,108 @@ test_two_nodes_are_believed(void **state)
     scene_free(s);
 }
 
+/*
+ * What was vouched for under a key that is replaced since cannot be told from what is forged. That
+ * goes for older incarnations of a store alone: a key changes with the loss of the store only.
+ */
+static void
+test_entry_under_a_replaced_key(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(16);
+    struct msg write = caught_create(s, "a"), m = notice_of(&write);
+    struct membership *ms = &s->maker.members[SELF];
+    struct vouch_checker checker;
+    struct proof proof;
+    uint8_t key[X25519_BYTES];
+    prove_chosen(&s->maker, &m);
+    assert_int_equal(proof_decode(m.u.chosen.proof, &proof), OK);
+    vouch_checker_init(&checker, ms, m.path, &proof, m.u.chosen.head_id);
+    ms->members[1].incarnation = 1;
+    assert_int_equal(vouch_check(&checker, &proof.entries[1]), VOUCHED_FOR);
+    ms->members[1].incarnation = 2; /* it has lost its store, and not its key */
+    assert_int_equal(vouch_check(&checker, &proof.entries[1]), VOUCHED_FOR);
+
+    assert_int_equal(vote_key_public(bytes_of_text("another storage key"), s->ac->cluster.id, key),
+                     OK);
+    assert_true(vote_keys_learn(ms->vote_keys, 1, key));
+    assert_int_equal(vouch_check(&checker, &proof.entries[1]), VOUCHED_UNKNOWN);
+    assert_int_equal(vouch_check(&checker, &proof.entries[0]), VOUCHED_FOR);
+    unsigned unknown;
+    assert_int_equal(vouch_count(&checker, &proof, &unknown, NULL), 1);
+    assert_int_equal(unknown, 1);
+    proof.entries[1].incarnation = 2; /* that one has vouched under the new key */
+    assert_int_equal(vouch_check(&checker, &proof.entries[1]), VOUCHED_NOT);
+    ms->members[1].incarnation = 1;
+    proof.entries[1].incarnation = 1;
+    assert_int_equal(vouch_check(&checker, &proof.entries[1]), VOUCHED_NOT);
+    scene_free(s);
+}
+
+/*
+ * A false proof is no better than none, and no worse: the node that has a new storage key finds all
+ * false that was vouched for to it before.
+ */
+static void
+test_two_nodes_are_believed_over_false_macs(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(17);
+    struct msg write = caught_create(s, "a"), m = notice_of(&write);
+    uint8_t key[X25519_BYTES];
+    assert_int_equal(vote_key_public(bytes_of_text("another storage key"), s->ac->cluster.id, key),
+                     OK);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(vote_keys_learn(&s->maker.keys[i], SELF, key));
+    prove_chosen(&s->maker, &m); /* as it was known to them before */
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(told_chosen(s, 0, &m, "a"), STATE_ABSENT);
+    assert_int_equal(refused(s), 3);
+    assert_int_equal(told_chosen(s, 1, &m, "a"), STATE_CHOSEN);
+    scene_free(s);
+}
+
+/*
+ * What two have agreed on while the third was away is not lost to it when one of the two loses its
+ * storage key, which half of the proofs were made with.
+ */
+static void
+test_storage_key_lost_while_another_is_away(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(18);
+    struct path_row row;
+    struct head head;
+    s->ac->filter = NULL;
+    assert_int_equal(ac_create(s->ac, 0, "gone", "value")->reply.err, OK);
+    ac_run_ms(s->ac, 100);
+    ac_crash(s->ac, SELF);
+    assert_int_equal(ac_create(s->ac, 0, "a", "value")->reply.err, OK);
+    assert_int_equal(ac_delete(s->ac, 0, "gone")->reply.err, OK);
+    ac_run_ms(s->ac, 50);
+    ac_crash(s->ac, 1);
+    ac_lose_store(s->ac, 1, false);
+    ac_replace_storage_key(s->ac, 1);
+    ac_start(s->ac, 1);
+    ac_start(s->ac, SELF);
+    ac_run_ms(s->ac, 30000);
+    assert_true(ac_recovered(s->ac, 1));
+    assert_true(ac_path_row(s->ac, SELF, "a", &row, &head));
+    assert_int_equal(row.state, STATE_CHOSEN);
+    assert_int_equal(ac_rows_of(s->ac, SELF, ROW_VERSION, "a"), 1);
+    assert_true(ac_path_row(s->ac, SELF, "gone", &row, &head));
+    assert_int_equal(head.kind, HEAD_TOMBSTONE);
+    assert_true(row.erased);
+    assert_int_equal(refused(s), 0);
+    for (unsigned away = 0; away < 2; away++) {
+        ac_crash(s->ac, away);
+        assert_true(ac_value_is(ac_read(s->ac, SELF, "a"), "value"));
+        ac_start(s->ac, away);
+        ac_run_ms(s->ac, 3000);
+    }
+    scene_free(s);
+}
+
 /* A share does not bring a head with it that nobody has proven. */
 static void
 test_share_needs_writes_for_its_head(void **state)
@@ -641,6 +743,9 @@ main(int argc, char **argv)
         cmocka_unit_test(test_finishing_needs_the_first_votes),
         cmocka_unit_test(test_notice_needs_writes),
         cmocka_unit_test(test_two_nodes_are_believed),
+        cmocka_unit_test(test_entry_under_a_replaced_key),
+        cmocka_unit_test(test_two_nodes_are_believed_over_false_macs),
+        cmocka_unit_test(test_storage_key_lost_while_another_is_away),
         cmocka_unit_test(test_share_needs_writes_for_its_head),
         cmocka_unit_test(test_escrow_stays_until_proven),
         cmocka_unit_test(test_proof_outlives_its_makers),
