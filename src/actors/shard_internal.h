@@ -119,9 +119,10 @@ struct shard_path {
     struct shard_answer *answer; /* sent when the batch is durable; NULL: none */
     enum { DOUBT_STAYS, DOUBT_BEGINS, DOUBT_ENDS } doubt; /* with the batch that is being stored */
     uint8_t claimed_id[ID_BYTES]; /* head that some call chosen without proof */
-    unsigned claimed_by;          /* bit per node */
-    uint16_t offer_from;          /* bit per node: who has handed over the offer that is RECEIVED */
-    uint64_t before_version;      /* of the head that the accepted one has replaced; 0: not known */
+    struct ballot claimed_at;
+    unsigned claimed_by;     /* bit per node */
+    uint16_t offer_from;     /* bit per node: who has handed over the offer that is RECEIVED */
+    uint64_t before_version; /* of the head that the accepted one has replaced; 0: not known */
     uint8_t before_version_id[ID_BYTES];
     struct buf before_earlier;   /* ids of the versions that came with that one, oldest first */
     uint8_t before_id[ID_BYTES]; /* that head */

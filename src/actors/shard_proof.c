@@ -397,16 +397,20 @@ shard_write_proven(struct shard_work *w, const struct head *head,
  * What is told without a proof that is good here counts when two have told it. A false one is no
  * worse than none: who shows it could as well have left it out. And it need not be the teller's
  * doing: what was vouched for to the key that this node had before is false to the key of now.
+ * Both must name the same ballot, since of two that differ any may be made up, and what is taken
+ * too high hides a later change, too low lets an older vote in.
  */
 static bool
-claimed(struct shard_work *w, const uint8_t head_id[static ID_BYTES])
+claimed(struct shard_work *w, const uint8_t head_id[static ID_BYTES], struct ballot at)
 {
     struct shard_path *path = w->path;
     if (w->msg->from == w->s->membership->self)
         return false;
-    if (memcmp(path->claimed_id, head_id, ID_BYTES) != 0)
+    if (memcmp(path->claimed_id, head_id, ID_BYTES) != 0 ||
+        ballot_compare(path->claimed_at, at) != 0)
         path->claimed_by = 0;
     memcpy(path->claimed_id, head_id, ID_BYTES);
+    path->claimed_at = at;
     path->claimed_by |= 1u << w->msg->from;
     return (path->claimed_by & (path->claimed_by - 1)) != 0;
 }
@@ -428,14 +432,13 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
         struct vouch_checker checker;
         vouch_checker_init(&checker, ms, w->path->link.path, proof, head_id);
         unsigned good = vouch_count(&checker, proof, &unknown, written);
-        if (is_enough(w, proof, good)) {
-            *ballot = proof->ballot;
+        *ballot = proof->ballot; /* a row may stand higher at its holder, and the proof is kept */
+        if (is_enough(w, proof, good))
             return true;
-        }
     }
     bool checkable = unknown == 0 && proof->purpose == CHANGE_NONE && proof->count > 0;
     metrics_count(w->st->metrics, checkable ? METRIC_proofs_refused : METRIC_proofs_unknown);
-    return claimed(w, head_id);
+    return claimed(w, head_id, *ballot);
 }
 
 struct ballot

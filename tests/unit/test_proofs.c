@@ -473,6 +473,31 @@ test_two_nodes_are_believed(void **state)
     scene_free(s);
 }
 
+/* Of the same ballot: which nothing proves, and which all that comes later is compared with. */
+static void
+test_two_nodes_are_believed_at_one_ballot(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(19);
+    struct msg write = caught_create(s, "a"), m = notice_of(&write), other = m;
+    struct path_row row;
+    struct head head;
+    other.u.chosen.ballot.time += UINT64_C(1) << 40;
+    assert_int_equal(told_chosen(s, 1, &m, "a"), STATE_ABSENT);
+    assert_int_equal(told_chosen(s, 0, &other, "a"), STATE_ABSENT);
+    struct proof made = {.ballot = other.u.chosen.ballot}; /* and what is kept is of that ballot */
+    assert_int_equal(told_chosen(s, 1, &m, "a"), STATE_ABSENT);
+    m.u.chosen.proof =
+        proof_maker_make(&s->maker, m.path, made, 7, NULL, m.u.chosen.head_id, 0); /* one key */
+    assert_int_equal(told_chosen(s, 0, &m, "a"), STATE_ABSENT);
+    m.u.chosen.proof = (struct bytes){0};
+    assert_int_equal(told_chosen(s, 1, &m, "a"), STATE_ABSENT);
+    assert_int_equal(told_chosen(s, 0, &m, "a"), STATE_CHOSEN);
+    assert_true(ac_path_row(s->ac, SELF, "a", &row, &head));
+    assert_int_equal(ballot_compare(row.ballot, ballot_promised(m.u.chosen.ballot)), 0);
+    scene_free(s);
+}
+
 /*
  * What was vouched for under a key that is replaced since cannot be told from what is forged. That
  * goes for older incarnations of a store alone: a key changes with the loss of the store only.
@@ -743,6 +768,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_finishing_needs_the_first_votes),
         cmocka_unit_test(test_notice_needs_writes),
         cmocka_unit_test(test_two_nodes_are_believed),
+        cmocka_unit_test(test_two_nodes_are_believed_at_one_ballot),
         cmocka_unit_test(test_entry_under_a_replaced_key),
         cmocka_unit_test(test_two_nodes_are_believed_over_false_macs),
         cmocka_unit_test(test_storage_key_lost_while_another_is_away),
