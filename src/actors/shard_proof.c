@@ -415,6 +415,16 @@ claimed(struct shard_work *w, const uint8_t head_id[static ID_BYTES], struct bal
     return (path->claimed_by & (path->claimed_by - 1)) != 0;
 }
 
+/* Then a notice brings nothing, and asks for an answer alone: its sender waits for the erasure. */
+static bool
+is_known_chosen(const struct shard_path *path, const uint8_t head_id[static ID_BYTES],
+                struct ballot at)
+{
+    return path->row.row.state == STATE_CHOSEN &&
+           memcmp(path->row.head.id, head_id, ID_BYTES) == 0 &&
+           ballot_compare(path->row.row.ballot, ballot_promised(at)) >= 0;
+}
+
 bool
 shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES],
                     struct bytes encoded, struct ballot *ballot, uint64_t *written)
@@ -436,6 +446,8 @@ shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES]
         if (is_enough(w, proof, good))
             return true;
     }
+    if (is_known_chosen(w->path, head_id, *ballot))
+        return true;
     bool checkable = unknown == 0 && proof->purpose == CHANGE_NONE && proof->count > 0;
     metrics_count(w->st->metrics, checkable ? METRIC_proofs_refused : METRIC_proofs_unknown);
     return claimed(w, head_id, *ballot);

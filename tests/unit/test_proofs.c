@@ -473,6 +473,35 @@ test_two_nodes_are_believed(void **state)
     scene_free(s);
 }
 
+/*
+ * What is known chosen needs no proof any more: who cannot show one waits for an answer still. It
+ * changes nothing.
+ */
+static void
+test_known_chosen_needs_no_proof(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(20);
+    struct msg write = caught_create(s, "a"), m = notice_of(&write), good = m;
+    const uint64_t *unknown = &s->ac->nodes[SELF].metrics.counters[METRIC_proofs_unknown];
+    struct path_row row;
+    struct head head;
+    assert_int_equal(told_write(s, &write), REFUSED_NONE);
+    prove_chosen(&s->maker, &good); /* nodes 0 and 1 */
+    assert_int_equal(told_chosen(s, 0, &good, "a"), STATE_CHOSEN);
+    m.u.chosen.written = 7;
+    assert_int_equal(told_chosen(s, 0, &m, "a"), STATE_CHOSEN);
+    assert_int_equal(*unknown, 0);
+    assert_int_equal(ac_rows(s->ac, SELF, ROW_BOXES), 1); /* of node 2, for all that is proven */
+    m.u.chosen.ballot.time++;
+    assert_int_equal(told_chosen(s, 0, &m, "a"), STATE_CHOSEN);
+    assert_int_equal(*unknown, 1);
+    assert_true(ac_path_row(s->ac, SELF, "a", &row, &head));
+    assert_int_equal(ballot_compare(row.ballot, ballot_promised(good.u.chosen.ballot)), 0);
+    assert_true(bytes_equal(row.proof, good.u.chosen.proof));
+    scene_free(s);
+}
+
 /* Of the same ballot: which nothing proves, and which all that comes later is compared with. */
 static void
 test_two_nodes_are_believed_at_one_ballot(void **state)
@@ -768,6 +797,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_finishing_needs_the_first_votes),
         cmocka_unit_test(test_notice_needs_writes),
         cmocka_unit_test(test_two_nodes_are_believed),
+        cmocka_unit_test(test_known_chosen_needs_no_proof),
         cmocka_unit_test(test_two_nodes_are_believed_at_one_ballot),
         cmocka_unit_test(test_entry_under_a_replaced_key),
         cmocka_unit_test(test_two_nodes_are_believed_over_false_macs),
