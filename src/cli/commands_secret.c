@@ -331,7 +331,8 @@ const struct command commands_secret[] = {
         "a program without writing them anywhere.\n"
         "\n"
         "Options:\n"
-        "  --output FILE       write the result there, mode 0600, whole or not at all\n" CONNECTION_HELP,
+        "  --output FILE       write the result there, mode 0600, whole or not at "
+        "all\n" CONNECTION_HELP,
         command_env_expand,
         READS,
     },
