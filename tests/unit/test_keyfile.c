@@ -341,15 +341,18 @@ test_ring_kept_on_failure(void **state)
 static unsigned
 locked_kib(void)
 {
+    static const char name[] = "VmLck:";
     char line[128];
-    unsigned kib = 0;
+    unsigned long kib = 0;
     FILE *status = fopen("/proc/self/status", "r");
 
     assert_non_null(status);
-    while (fgets(line, sizeof(line), status) && sscanf(line, "VmLck: %u", &kib) != 1)
-        continue;
+    while (fgets(line, sizeof(line), status)) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtoul(line + strlen(name), NULL, 10);
+    }
     assert_int_equal(fclose(status), 0);
-    return kib;
+    return (unsigned)kib;
 }
 
 /* The nonce is drawn while the keys are there to be sealed. */
