@@ -52,7 +52,15 @@ struct https_options {
      */
     void (*on_request)(void *context, struct https_exchange *exchange,
                        const struct http_request *http);
-    /* Something was refused that never became a request. May come within on_request. NULL: not told. */
+    /*
+     * What has come from there is no request: whether it is to be told of. Counted as a request is, so
+     * that whoever may ask little cannot have much written down either. NULL: always.
+     */
+    bool (*may_be_told)(void *context, const struct https_exchange *exchange);
+    /*
+     * Something was refused that never became a request, but for what the limits have refused. May
+     * come within on_request. NULL: not told.
+     */
     void (*on_refused)(void *context, struct bytes request_id, enum vault_err err);
 };
 

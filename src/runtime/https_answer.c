@@ -96,10 +96,13 @@ https_respond(struct https_exchange *exchange, struct bytes request_id,
     https_connection_run(connection);
 }
 
-/* What never became a request of the server is counted and logged here, under no route. */
+/*
+ * What never became a request of the server is counted and logged here, under no route. Counted
+ * alone is what the limits refuse: whoever asks too much must not fill the log and the trail by it.
+ */
 static void
 count_refusal(const struct https_front *front, struct bytes request_id, unsigned status,
-              enum vault_err err)
+              enum vault_err err, bool untold)
 {
     struct metrics *metrics = front->options.metrics;
 
@@ -107,6 +110,8 @@ count_refusal(const struct https_front *front, struct bytes request_id, unsigned
         metrics->refusals[err]++;
     if (metrics && status < METRIC_STATUSES)
         metrics->responses[METRIC_ROUTES - 1][status]++;
+    if (untold || err == ERR_RATE_LIMITED)
+        return;
     log_event(front->options.log, LOG_INFO, "https", "refused", log_token("request_id", request_id),
               log_u64("status", status), log_err("outcome", err));
     if (front->options.on_refused)
@@ -131,7 +136,7 @@ https_refuse_until(struct https_connection *connection, enum vault_err err, unsi
              (unsigned long long)front->requests_made++);
     id = api_request_id(http_parser_request(connection->parser), bytes_of_text(made));
     if (api_render_later(id, err, retry_after_ms, &response) == OK) {
-        count_refusal(front, id, response.status, err);
+        count_refusal(front, id, response.status, err, connection->untold);
         answer(connection, id, &response, false);
         return;
     }

@@ -57,6 +57,7 @@ struct https_connection {
     bool responding;              /* likewise, within https_respond */
     bool answering;               /* the exchange is with the server */
     bool let_in;                  /* may_send_body has let this request in */
+    bool untold;                  /* its refusal is counted, and no more */
     bool timed_out;               /* HEAD, BODY: the deadline has passed */
     uint64_t deadline_ms;         /* monotonic; UINT64_MAX: none */
     uint64_t armed_ms;            /* when the timer will fire; UINT64_MAX: not armed */

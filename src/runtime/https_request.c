@@ -74,6 +74,16 @@ need_more(struct https_connection *connection)
     }
 }
 
+static void
+refuse_malformed(struct https_connection *connection, enum vault_err err)
+{
+    const struct https_options *options = &connection->front->options;
+
+    connection->untold = options->may_be_told && !connection->let_in &&
+                         !options->may_be_told(options->context, &connection->exchange);
+    https_refuse(connection, err);
+}
+
 /*
  * Feeds the parser until the phase is one that does not read, or the input ends. Tells how much
  * was used.
@@ -94,7 +104,7 @@ take(struct https_connection *connection, struct bytes input)
         case HTTP_NEED_MORE: need_more(connection); break;
         case HTTP_HEADERS_DONE: head_done(connection, total + used < input.size); break;
         case HTTP_COMPLETE: connection->phase = HTTPS_READY; break;
-        case HTTP_REFUSED: https_refuse(connection, err); break;
+        case HTTP_REFUSED: refuse_malformed(connection, err); break;
         }
         total += used;
     }

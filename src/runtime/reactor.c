@@ -380,6 +380,7 @@ make_https(struct reactor *r, char *why, size_t why_size)
                                     .peer_connections_max = config->node.address_connections_max,
                                     .peer_handshakes_max = config->node.address_handshakes_max,
                                     .may_connect = reactor_may_connect,
+                                    .may_be_told = reactor_may_be_told,
                                     .may_send_body = reactor_may_send_body,
                                     .on_request = reactor_on_request,
                                     .on_refused = reactor_on_refused};

@@ -408,6 +408,18 @@ enter(struct reactor *r, const struct https_exchange *exchange, const struct htt
     return door_enter(&r->door, &st, &caller, retry_after_ms);
 }
 
+/* By its address alone: what has no head has no credential. */
+bool
+reactor_may_be_told(void *context, const struct https_exchange *exchange)
+{
+    struct reactor *r = context;
+    const struct door_caller caller = {.address = https_exchange_address(exchange)};
+    unsigned ignored;
+    struct step st;
+    reactor_step(r, &st);
+    return door_enter(&r->door, &st, &caller, &ignored) == OK;
+}
+
 /* Who may do nothing in that tenant is told so when all of the request is here, as of any other. */
 enum vault_err
 reactor_may_send_body(void *context, struct https_exchange *exchange,

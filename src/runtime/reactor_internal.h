@@ -117,6 +117,7 @@ void reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err 
 /* Whether its caller may make that request here, as far as that can be said of all of it. */
 MUST_CHECK enum vault_err reactor_authorize(struct reactor *r, const struct request *request);
 bool reactor_may_connect(void *context, const struct address *peer);
+bool reactor_may_be_told(void *context, const struct https_exchange *exchange);
 enum vault_err reactor_may_send_body(void *context, struct https_exchange *exchange,
                                      const struct http_request *head, unsigned *retry_after_ms);
 void reactor_on_refused(void *context, struct bytes request_id, enum vault_err err);

@@ -96,6 +96,20 @@ class Limits(unittest.TestCase):
         wait_until(lambda: self.ask("127.0.0.2")[0] == 404, PATIENCE, "a request after a while")
         self.assertGreater(self.metric("ostraka_limits_exceeded_total", "127.0.0.4"), 3)
 
+    def test_what_is_too_much_is_not_written_down(self):
+        self.start(address_requests_per_s=1)
+        before = self.metric("ostraka_audit_records_total", "127.0.0.8"), len(self.cluster.log(1))
+        for _ in range(150):
+            with socket.create_connection(("127.0.0.1", self.cluster.api_port(1)), timeout=15 * SLOW,
+                                          source_address=("127.0.0.6", 0)) as plain, \
+                    self.cluster.tls().wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+                connection.sendall(b"this is no request\r\n\r\n")
+                self.assertIn(b" 400 ", connection.recv(1000))
+            self.ask("127.0.0.7", method="POST", path="/v1/secrets/a", body=json.dumps({"value": "v" * 100}))
+        after = self.metric("ostraka_audit_records_total", "127.0.0.9"), len(self.cluster.log(1))
+        self.assertLess(after[0] - before[0], 100)
+        self.assertLess(after[1] - before[1], 100 * 150)  # bytes of lines
+
     def test_a_connection_outlives_a_refusal(self):
         self.start(address_requests_per_s=1)
         connection = http.client.HTTPSConnection("127.0.0.1", self.cluster.api_port(1),
