@@ -252,7 +252,9 @@ identity_list(struct work *w)
         return;
     }
     if (request->every_node && !lease_covers_all(ms, w->st->now)) {
-        job_fail(w, membership_all_connected(ms) ? ERR_NOT_READY : ERR_NO_QUORUM);
+        job_fail(w, ms->disk_full                  ? ERR_DISK_FULL /* nothing is settled here */
+                    : membership_all_connected(ms) ? ERR_NOT_READY
+                                                   : ERR_NO_QUORUM);
         return;
     }
     reply.record_count =

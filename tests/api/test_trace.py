@@ -449,6 +449,11 @@ class Agreement(TraceTest):
         self.assertEqual(total, status["repair"]["backlog"])
         return status
 
+    def is_steady(self, node):
+        before = self.steady(self.status(node))
+        time.sleep(0.6)  # some heartbeats
+        return self.steady(self.status(node)) == before
+
     def backlog(self, node):
         return {peer["node"]: peer["backlog"] for peer in self.status(node)["peers"]}
 
@@ -473,6 +478,7 @@ class Agreement(TraceTest):
                        10, "n3 away at n%d" % node)
             backlog = self.backlog(node)
             self.assertEqual((backlog["n1"], backlog["n2"]), (0, 0))
+            wait_until(lambda node=node: self.is_steady(node), 10, "what the other node holds is told")
             status = self.check_agreement(node)
             self.assertEqual((status["status"], status["quorum"]), ("ready", True))
         peers = {line["peer"] for line in lines_of(self.cluster, 1, parse_logfmt)
