@@ -33,18 +33,6 @@ to_stdout(struct bytes text)
 
 /* ---- expand ---- */
 
-static int
-to_file(const char *file, struct bytes text)
-{
-    struct env_replacement place;
-    int status = env_replacement_open_private(file, &place);
-
-    if (status == EXIT_OK)
-        status = env_replacement_finish(&place, text);
-    env_replacement_close(&place);
-    return status;
-}
-
 /* `target`: the file to be written; "-": standard output. */
 static int
 transform_to(const struct work *work, const char *mode, const char *target)
@@ -63,7 +51,7 @@ transform_to(const struct work *work, const char *mode, const char *target)
     buf_close(&text);
     if (status == EXIT_OK)
         status = strcmp(target, "-") == 0 ? to_stdout(buf_bytes(&result))
-                                          : to_file(target, buf_bytes(&result));
+                                          : env_file_write_private(target, buf_bytes(&result));
     buf_close(&result);
     return status;
 }

@@ -90,8 +90,8 @@ report_no_file(const char *path)
     return EXIT_FAILED;
 }
 
-int
-env_replacement_open_private(const char *path, struct env_replacement *out)
+static int
+open_private(const char *path, struct env_replacement *out)
 {
     struct stat info;
 
@@ -166,4 +166,16 @@ env_replacement_close(struct env_replacement *replacement)
     if (replacement->holding)
         sigprocmask(SIG_SETMASK, &replacement->mask_before, NULL);
     *replacement = (struct env_replacement){.fd = -1};
+}
+
+int
+env_file_write_private(const char *path, struct bytes text)
+{
+    struct env_replacement place;
+    int status = open_private(path, &place);
+
+    if (status == EXIT_OK)
+        status = env_replacement_finish(&place, text);
+    env_replacement_close(&place);
+    return status;
 }

@@ -29,13 +29,13 @@ struct env_replacement {
     sigset_t mask_before;
 };
 int env_replacement_open(const char *path, struct env_replacement *out);
-/*
- * The same for plaintext: its mode is 0600 whatever was there, and a symbolic link is refused, since
- * whoever made it chose where it leads.
- */
-int env_replacement_open_private(const char *path, struct env_replacement *out);
 int env_replacement_finish(struct env_replacement *replacement, struct bytes text);
 /* Removes what was not finished; a signal that came is delivered here. */
 void env_replacement_close(struct env_replacement *replacement);
+/*
+ * All of it for plaintext: the file becomes that text, or stays as it is. Its mode is 0600 whatever
+ * was there, and a symbolic link is refused, since whoever made it chose where it leads.
+ */
+int env_file_write_private(const char *path, struct bytes text);
 
 #endif

@@ -75,20 +75,13 @@ write_json(const struct bulk *bulk, struct buf *out)
 static int
 put(const struct exporting *e, struct bytes text)
 {
-    struct env_replacement place = {.fd = -1};
-    int status;
-
     if (!e->output || strcmp(e->output, "-") == 0) {
         if (output_write(STDOUT_FILENO, text) == OK)
             return EXIT_OK;
         output_error("the result cannot be written: %s", strerror(errno));
         return EXIT_FAILED;
     }
-    status = env_replacement_open_private(e->output, &place);
-    if (status == EXIT_OK)
-        status = env_replacement_finish(&place, text);
-    env_replacement_close(&place);
-    return status;
+    return env_file_write_private(e->output, text);
 }
 
 static int

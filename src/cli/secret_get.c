@@ -41,18 +41,6 @@ make_read_target(const struct reading *reading, const char *name, struct buf *ta
 }
 
 static int
-write_to_file(const char *path, struct bytes value)
-{
-    struct env_replacement place;
-    int status = env_replacement_open_private(path, &place);
-
-    if (status == EXIT_OK)
-        status = env_replacement_finish(&place, value);
-    env_replacement_close(&place);
-    return status;
-}
-
-static int
 write_to_stdout(struct bytes value)
 {
     bool newline =
@@ -77,7 +65,7 @@ show_value(const struct reading *reading, const json_t *json)
     if (status)
         return status;
     if (reading->output && strcmp(reading->output, "-") != 0)
-        status = write_to_file(reading->output, buf_bytes(&value));
+        status = env_file_write_private(reading->output, buf_bytes(&value));
     else
         status = write_to_stdout(buf_bytes(&value));
     buf_close(&value);
