@@ -5,57 +5,18 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
 
-from ostraka_cluster import SLOW, Cluster, clean_environment, wait_until
+from cli_case import CliCase
+from ostraka_cluster import SLOW, wait_until
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE, UNKNOWN = range(8)
 CANARY = "canary-Rw8Qz3Nk5Vx2"
 
 
-class EnvCli(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(3)
-        cls.addClassCleanup(cls.cluster.close)
-        cls.cluster.create().start_all()
-        cls.cluster.wait_ready()
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def environment(self, **changes):
-        return clean_environment(**{"OSTRAKA_ADDR": self.cluster.addresses(),
-                                    "OSTRAKA_CACERT": self.cluster.ca_file(),
-                                    "OSTRAKA_TOKEN_FILE": self.cluster.token_file(), **changes})
-
-    def run_cli(self, *arguments, expect=OK, stdin=b"", **environment):
-        done = subprocess.run([self.cluster.program, *arguments], input=stdin, capture_output=True,
-                              env=self.environment(**environment), cwd=self.folder,
-                              timeout=60 * SLOW, check=False)
-        self.assertEqual(done.returncode, expect,
-                         "%r: %r %r" % (arguments, done.stdout, done.stderr))
-        return done
-
-    def write(self, content, name=".env", mode=0o640):
-        path = os.path.join(self.folder, name)
-        with open(path, "wb") as file:
-            file.write(content)
-        os.chmod(path, mode)
-        return path
-
-    def content(self, path):
-        with open(path, "rb") as file:
-            return file.read()
-
-    def get(self, name, expect=OK):
-        return self.run_cli("secret", "get", name, expect=expect).stdout
-
+class EnvCli(CliCase):
     def create(self, name, value):
         self.run_cli("secret", "create", name, "-", stdin=value.encode())
 

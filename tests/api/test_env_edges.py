@@ -6,56 +6,24 @@ import pty
 import select
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
-from cluster_case import ClusterCase
-from ostraka_cluster import SLOW, clean_environment, wait_until
+from cli_case import CliCase
+from ostraka_cluster import SLOW, wait_until
 from test_cli import BreakingServer
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, UNAUTHORIZED, UNAVAILABLE, UNKNOWN = range(8)
 
 
-class Edges(ClusterCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def environment(self, **changes):
-        return clean_environment(**{"OSTRAKA_ADDR": self.cluster.addresses(),
-                                    "OSTRAKA_CACERT": self.cluster.ca_file(),
-                                    "OSTRAKA_TOKEN_FILE": self.cluster.token_file(), **changes})
-
-    def run_cli(self, *arguments, expect=OK, stdin=b"", **environment):
-        done = subprocess.run([self.cluster.program, *arguments], input=stdin, capture_output=True,
-                              env=self.environment(**environment), cwd=self.folder,
-                              timeout=60 * SLOW, check=False)
-        self.assertEqual(done.returncode, expect,
-                         "%r: %r %r" % (arguments, done.stdout, done.stderr))
-        return done
-
+class Edges(CliCase):
     def popen(self, *arguments, **changes):
         return subprocess.Popen([self.cluster.program, *arguments], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, env=self.environment(**changes),
                                 cwd=self.folder)
 
-    def write(self, content, name=".env"):
-        path = os.path.join(self.folder, name)
-        with open(path, "wb") as file:
-            file.write(content)
-        return path
-
-    def content(self, path):
-        with open(path, "rb") as file:
-            return file.read()
-
     def create(self, name, value):
         self.run_cli("secret", "create", name, "-", stdin=value)
-
-    def get(self, name, expect=OK):
-        return self.run_cli("secret", "get", name, expect=expect).stdout
 
     def names(self, prefix):
         return self.run_cli("secret", "list", prefix).stdout.decode().split()
