@@ -287,7 +287,9 @@ find_end(struct work *w)
     }
 }
 
-/* The others leave out what the caller may not list from anywhere at any time; this node knows both. */
+/*
+ * The others leave out what the caller may not list from anywhere at any time; this node knows both.
+ */
 static void
 merge(struct work *w)
 {

@@ -22,7 +22,8 @@ enum refusal shard_write_proven(struct shard_work *w, const struct head *head,
 /*
  * Whether that head of the path is chosen: m replicas have written it at one ballot, which is
  * *ballot then, *written (bit per replica) those of them who are known by their MACs; or two nodes
- * have said so, each for itself and of one ballot; or it is known here already, at no lower one. Without keys here: what the message says holds.
+ * have said so, each for itself and of one ballot; or it is known here already, at no lower one.
+ * Without keys here: what the message says holds.
  */
 bool shard_chosen_proven(struct shard_work *w, const uint8_t head_id[static ID_BYTES],
                          struct bytes proof, struct ballot *ballot, uint64_t *written);

@@ -7,9 +7,10 @@
  * identities; the tenant's own record goes last.
  *
  * Whatever was voted for before the mark has been written, or never will be, when
- * TENANT_PURGE_QUIET_MS are over. But what was written by one node that was cut off since is seen by nobody, and would be
- * finished when that is back: in a tenant of that name that was made anew, if there were one. So
- * only a call that began after that time, and was told by every node what it has, ends the purge.
+ * TENANT_PURGE_QUIET_MS are over. But what was written by one node that was cut off since is seen
+ * by nobody, and would be finished when that is back: in a tenant of that name that was made anew,
+ * if there were one. So only a call that began after that time, and was told by every node what it
+ * has, ends the purge.
  *
  * A call deletes for PURGE_MS and answers 202 if something may be left; the next one goes on with
  * what it finds. So a purge that broke off leaves a tenant that is marked, and is begun again in
