@@ -70,6 +70,7 @@ take_peers(struct node *node, const struct node_options *options)
             node->membership.members[i].share_key = *key;
         standing_load_peer(&node->membership, i, &options->peers[i]);
         (void)vote_keys_learn(&node->vote_keys, i, options->peers[i].vote_key);
+        vote_keys_recall_before(&node->vote_keys, i, options->peers[i].vote_key_before);
     }
     if (own)
         node->membership.members[options->self].share_key = *own;

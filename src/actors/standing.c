@@ -42,8 +42,10 @@ standing_peer_row(const struct membership *ms, uint8_t peer, struct peer_row *ou
                              .life = m->life,
                              .sequence_before = m->sequence_before};
     memcpy(out->store_id, m->store_id, STORE_ID_BYTES);
-    if (ms->vote_keys)
+    if (ms->vote_keys) {
         memcpy(out->vote_key, ms->vote_keys->peers[peer].public_half, X25519_BYTES);
+        memcpy(out->vote_key_before, ms->vote_keys->before[peer].public_half, X25519_BYTES);
+    }
 }
 
 /* ---- heartbeats ---- */

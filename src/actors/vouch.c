@@ -45,12 +45,12 @@ hash_common(const struct statement *s, uint8_t out[static HASH_BYTES])
 }
 
 /* What one of them says for itself, and to whom. */
-static bool
-make_mac(const struct membership *ms, const uint8_t common[static HASH_BYTES],
-         const struct statement *s, uint8_t from, uint8_t to, uint8_t out[static VOTE_MAC_BYTES])
+static void
+put_said(const uint8_t common[static HASH_BYTES], const struct statement *s, uint8_t from, uint8_t to,
+         uint8_t said[static SAID_BYTES])
 {
-    uint8_t said[SAID_BYTES] = {0};
     uint8_t *at = said + HASH_BYTES;
+    memset(said, 0, SAID_BYTES);
     memcpy(said, common, HASH_BYTES);
     *at++ = from;
     *at++ = to;
@@ -59,8 +59,6 @@ make_mac(const struct membership *ms, const uint8_t common[static HASH_BYTES],
     *at++ = (uint8_t)s->state;
     if (s->head_id)
         memcpy(at, s->head_id, ID_BYTES);
-    return vote_keys_mac(ms->vote_keys, from == ms->self ? to : from, bytes_of(said, sizeof(said)),
-                         out);
 }
 
 static_assert((int)VOTE_CALLER_BYTES_MAX >= (int)VOTE_VALUE_BYTES + 36, "an identity's id fits");
@@ -104,9 +102,12 @@ vouch(const struct membership *ms, const struct step *st, const struct statement
     if (!macs)
         return (struct bytes){0};
     hash_common(s, common);
-    for (unsigned i = 0; i < replicas.count; i++)
-        (void)make_mac(ms, common, s, ms->self, replicas.nodes[i],
-                       macs + (size_t)i * VOTE_MAC_BYTES);
+    for (unsigned i = 0; i < replicas.count; i++) {
+        uint8_t said[SAID_BYTES];
+        put_said(common, s, ms->self, replicas.nodes[i], said);
+        (void)vote_keys_mac(ms->vote_keys, replicas.nodes[i], bytes_of(said, sizeof(said)),
+                            macs + (size_t)i * VOTE_MAC_BYTES);
+    }
     return bytes_of(macs, size);
 }
 
@@ -125,6 +126,23 @@ vouch_checker_init(struct vouch_checker *c, const struct membership *ms, struct 
     hash_common(&s, c->common);
 }
 
+/*
+ * A store that was lost may have gone with its key. What it said before stands under the key that it
+ * had then, of which one is remembered.
+ */
+static enum vouched
+check_before(const struct membership *ms, const struct proof_entry *entry, struct bytes said,
+             struct bytes shown)
+{
+    uint8_t mac[VOTE_MAC_BYTES];
+    if (entry->incarnation >= ms->members[entry->node].incarnation)
+        return VOUCHED_NOT;
+    if (vote_keys_mac_before(ms->vote_keys, entry->node, said, mac) &&
+        secret_equal(shown, bytes_of(mac, sizeof(mac))))
+        return VOUCHED_FOR;
+    return VOUCHED_UNKNOWN;
+}
+
 enum vouched
 vouch_check(const struct vouch_checker *c, const struct proof_entry *entry)
 {
@@ -134,20 +152,19 @@ vouch_check(const struct vouch_checker *c, const struct proof_entry *entry)
                           .state = entry->state,
                           .head_id = c->head_id ? c->head_id : entry->head_id,
                           .incarnation = entry->incarnation};
-    uint8_t mac[VOTE_MAC_BYTES];
+    uint8_t said[SAID_BYTES], mac[VOTE_MAC_BYTES];
     int own = replicas_index(&c->replicas, ms->self);
     if (own < 0 || replicas_index(&c->replicas, entry->node) < 0 ||
         entry->macs.size != (size_t)c->replicas.count * VOTE_MAC_BYTES)
         return VOUCHED_NOT;
     struct bytes shown = bytes_of(entry->macs.data + (size_t)own * VOTE_MAC_BYTES, VOTE_MAC_BYTES);
-    if (!make_mac(ms, c->common, &s, entry->node, ms->self, mac) ||
+    put_said(c->common, &s, entry->node, ms->self, said);
+    if (!vote_keys_mac(ms->vote_keys, entry->node, bytes_of(said, sizeof(said)), mac) ||
         memcmp(shown.data, none, VOTE_MAC_BYTES) == 0)
         return VOUCHED_UNKNOWN;
     if (secret_equal(shown, bytes_of(mac, sizeof(mac))))
         return VOUCHED_FOR;
-    /* A store that was lost may have gone with its key, and only the newest key is known here. */
-    return entry->incarnation < ms->members[entry->node].incarnation ? VOUCHED_UNKNOWN
-                                                                     : VOUCHED_NOT;
+    return check_before(ms, entry, bytes_of(said, sizeof(said)), shown);
 }
 
 unsigned

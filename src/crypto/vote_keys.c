@@ -55,30 +55,55 @@ vote_keys_close(struct vote_keys *keys)
 {
     if (!keys->arena)
         return;
-    for (unsigned i = 0; i < NODES_MAX; i++)
+    for (unsigned i = 0; i < NODES_MAX; i++) {
         secret_free(keys->arena, &keys->peers[i].key);
+        secret_free(keys->arena, &keys->before[i].key);
+    }
     secret_free(keys->arena, &keys->private_half);
     *keys = (struct vote_keys){0};
+}
+
+static bool
+is_known(const struct vote_pair *pair)
+{
+    static const uint8_t none[X25519_BYTES];
+    return memcmp(pair->public_half, none, sizeof(none)) != 0;
 }
 
 bool
 vote_keys_learn(struct vote_keys *keys, uint8_t peer,
                 const uint8_t public_half[static X25519_BYTES])
 {
-    static const uint8_t none[X25519_BYTES];
-    if (peer >= NODES_MAX || peer == keys->self || memcmp(public_half, none, sizeof(none)) == 0 ||
+    struct vote_pair told = {0};
+    memcpy(told.public_half, public_half, X25519_BYTES);
+    if (peer >= NODES_MAX || peer == keys->self || !is_known(&told) ||
         memcmp(keys->peers[peer].public_half, public_half, X25519_BYTES) == 0)
         return false;
-    memcpy(keys->peers[peer].public_half, public_half, X25519_BYTES);
-    secret_free(keys->arena, &keys->peers[peer].key);
+    if (is_known(&keys->peers[peer])) {
+        secret_free(keys->arena, &keys->before[peer].key);
+        keys->before[peer] = keys->peers[peer];
+    }
+    keys->peers[peer] = told;
     return true;
+}
+
+void
+vote_keys_recall_before(struct vote_keys *keys, uint8_t peer,
+                        const uint8_t public_half[static X25519_BYTES])
+{
+    struct vote_pair told = {0};
+    memcpy(told.public_half, public_half, X25519_BYTES);
+    if (peer >= NODES_MAX || peer == keys->self || !is_known(&told))
+        return;
+    secret_free(keys->arena, &keys->before[peer].key);
+    keys->before[peer] = told;
 }
 
 /* From the agreement of both halves; the node of the lower number comes first. */
 static enum vault_err
-make_key(struct vote_keys *keys, uint8_t peer)
+make_key(struct vote_keys *keys, uint8_t peer, struct vote_pair *pair)
 {
-    const uint8_t *half = keys->peers[peer].public_half;
+    const uint8_t *half = pair->public_half;
     bool first = keys->self < peer;
     uint8_t agreement[X25519_BYTES] = {0}, key[KEY_BYTES] = {0};
     struct cbor_writer w;
@@ -98,7 +123,7 @@ make_key(struct vote_keys *keys, uint8_t peer)
         err = hkdf_sha256(bytes_of(agreement, X25519_BYTES), (struct bytes){0}, buf_bytes(&info),
                           key, KEY_BYTES);
     if (err == OK)
-        err = secret_copy(keys->arena, bytes_of(key, KEY_BYTES), &keys->peers[peer].key);
+        err = secret_copy(keys->arena, bytes_of(key, KEY_BYTES), &pair->key);
     sodium_memzero(agreement, sizeof(agreement));
     sodium_memzero(key, sizeof(key));
     buf_close(&info);
@@ -107,25 +132,35 @@ make_key(struct vote_keys *keys, uint8_t peer)
 
 static_assert((int)KEY_BYTES + (int)VOTE_SAID_MAX == 128, "one block of BLAKE2b");
 
-bool
-vote_keys_mac(struct vote_keys *keys, uint8_t peer, struct bytes said,
-              uint8_t out[static VOTE_MAC_BYTES])
+static bool
+make_mac(struct vote_keys *keys, uint8_t peer, struct vote_pair *pair, struct bytes said,
+         uint8_t out[static VOTE_MAC_BYTES])
 {
-    static const uint8_t none[X25519_BYTES];
     uint8_t input[KEY_BYTES + VOTE_SAID_MAX], mac[HASH_BYTES];
     assert(said.size <= VOTE_SAID_MAX);
-    memset(out, 0, VOTE_MAC_BYTES);
-    if (peer >= NODES_MAX)
+    if (!pair->key.data && (!is_known(pair) || make_key(keys, peer, pair) != OK))
         return false;
-    if (!keys->peers[peer].key.data &&
-        (memcmp(keys->peers[peer].public_half, none, sizeof(none)) == 0 ||
-         make_key(keys, peer) != OK))
-        return false;
-    memcpy(input, keys->peers[peer].key.data, KEY_BYTES);
+    memcpy(input, pair->key.data, KEY_BYTES);
     if (said.size > 0)
         memcpy(input + KEY_BYTES, said.data, said.size);
     hash_bytes(bytes_of(input, KEY_BYTES + said.size), mac);
     memcpy(out, mac, VOTE_MAC_BYTES);
     sodium_memzero(input, KEY_BYTES);
     return true;
+}
+
+bool
+vote_keys_mac(struct vote_keys *keys, uint8_t peer, struct bytes said,
+              uint8_t out[static VOTE_MAC_BYTES])
+{
+    memset(out, 0, VOTE_MAC_BYTES);
+    return peer < NODES_MAX && make_mac(keys, peer, &keys->peers[peer], said, out);
+}
+
+bool
+vote_keys_mac_before(struct vote_keys *keys, uint8_t peer, struct bytes said,
+                     uint8_t out[static VOTE_MAC_BYTES])
+{
+    memset(out, 0, VOTE_MAC_BYTES);
+    return peer < NODES_MAX && make_mac(keys, peer, &keys->before[peer], said, out);
 }

@@ -11,6 +11,9 @@
  *
  * It authenticates and hides nothing, so static halves do no harm here: whoever gets a node's
  * storage key can speak as that node from then on, and reads nothing by it.
+ *
+ * A node that lost its storage key has another private half. What it had vouched for before stands
+ * in heads that others keep, so each of them remembers the half before the newest, too.
  */
 #ifndef OSTRAKA_CRYPTO_VOTE_KEYS_H
 #define OSTRAKA_CRYPTO_VOTE_KEYS_H
@@ -23,7 +26,7 @@
 enum {
     VOTE_MAC_BYTES = 16,
     VOTE_SAID_MAX = 96,            /* what a MAC is over: with the key one block of BLAKE2b */
-    VOTE_KEY_SLOTS = NODES_MAX + 1 /* of the secrets arena */
+    VOTE_KEY_SLOTS = 2 * NODES_MAX + 1 /* of the secrets arena */
 };
 
 /*
@@ -41,10 +44,11 @@ struct vote_keys {
     uint8_t self;
     struct secret private_half;
     uint8_t public_half[X25519_BYTES];
-    struct {
+    struct vote_pair {
         uint8_t public_half[X25519_BYTES]; /* zero: not known */
         struct secret key;                 /* made when it is first needed */
-    } peers[NODES_MAX];                    /* this node's own key among them */
+    } peers[NODES_MAX],                    /* this node's own key among them */
+        before[NODES_MAX];                 /* with the half that a peer had before; its own: none */
 };
 
 /*
@@ -57,10 +61,14 @@ MUST_CHECK enum vault_err vote_keys_init(struct vote_keys *keys, struct secret_a
 void vote_keys_close(struct vote_keys *keys); /* wipes everything; also of what was all zero */
 
 /*
- * The peer's public half as it tells it. True: it is another one than was known. Zero is ignored.
+ * The peer's public half as it tells it. True: it is another one than was known, which is the one
+ * before from now on. Zero is ignored.
  */
 bool vote_keys_learn(struct vote_keys *keys, uint8_t peer,
                      const uint8_t public_half[static X25519_BYTES]);
+/* The half before, as it was remembered. Zero is ignored. */
+void vote_keys_recall_before(struct vote_keys *keys, uint8_t peer,
+                             const uint8_t public_half[static X25519_BYTES]);
 
 /*
  * MAC over `said`, at most VOTE_SAID_MAX bytes of one form and size for all, under the key of this node
@@ -71,5 +79,8 @@ bool vote_keys_learn(struct vote_keys *keys, uint8_t peer,
  */
 bool vote_keys_mac(struct vote_keys *keys, uint8_t peer, struct bytes said,
                    uint8_t out[static VOTE_MAC_BYTES]);
+/* The same under the key with the half that the peer had before: to check what it said then. */
+bool vote_keys_mac_before(struct vote_keys *keys, uint8_t peer, struct bytes said,
+                          uint8_t out[static VOTE_MAC_BYTES]);
 
 #endif

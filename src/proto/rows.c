@@ -516,7 +516,8 @@ peer_row_encode(const struct peer_row *row, struct buf *out)
     size_t start = out->size;
 
     bool has_vote_key = !codec_all_zero(row->vote_key, X25519_BYTES);
-    row_writer_init(&w, out, has_vote_key ? 10 : 9);
+    bool has_one_before = has_vote_key && !codec_all_zero(row->vote_key_before, X25519_BYTES);
+    row_writer_init(&w, out, 9u + has_vote_key + has_one_before);
     cbor_put_uint(&w, row->incarnation);
     cbor_put_uint(&w, row->boot);
     cbor_put_uint(&w, row->horizon_ms);
@@ -528,6 +529,8 @@ peer_row_encode(const struct peer_row *row, struct buf *out)
     cbor_put_uint(&w, row->sequence_before);
     if (has_vote_key)
         codec_put_fixed(&w, row->vote_key, X25519_BYTES);
+    if (has_one_before)
+        codec_put_fixed(&w, row->vote_key_before, X25519_BYTES);
     return codec_end(&w, start, ROW_BYTES_MAX);
 }
 
@@ -538,7 +541,7 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     enum vault_err err;
 
     *out = (struct peer_row){0};
-    uint64_t fields = row_reader_init_between(&r, encoded, 9, 10);
+    uint64_t fields = row_reader_init_between(&r, encoded, 9, 11);
     out->incarnation = cbor_get_uint(&r);
     out->boot = cbor_get_uint(&r);
     out->horizon_ms = cbor_get_uint(&r);
@@ -548,9 +551,13 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
     cbor_get_fixed(&r, out->store_id, sizeof(out->store_id));
     out->life = cbor_get_uint(&r);
     out->sequence_before = cbor_get_uint(&r);
-    if (fields == 10) {
+    if (fields >= 10) {
         cbor_get_fixed(&r, out->vote_key, X25519_BYTES);
         codec_expect(&r, !codec_all_zero(out->vote_key, X25519_BYTES));
+    }
+    if (fields == 11) {
+        cbor_get_fixed(&r, out->vote_key_before, X25519_BYTES);
+        codec_expect(&r, !codec_all_zero(out->vote_key_before, X25519_BYTES));
     }
     err = row_reader_end(&r);
     if (err != OK)

@@ -196,6 +196,8 @@ struct peer_row {
     uint64_t sequence_before;          /* highest of the lives before it */
     uint8_t vote_key[X25519_BYTES]; /* public half of its key (crypto/vote_keys.h); zero: not known,
                                        and then it is not written */
+    uint8_t vote_key_before[X25519_BYTES]; /* the one that it had before; zero: none, and then it is
+                                              not written. Never without the one above */
 };
 MUST_CHECK enum vault_err peer_row_encode(const struct peer_row *row, struct buf *out);
 MUST_CHECK enum vault_err peer_row_decode(struct bytes encoded,

@@ -51,7 +51,8 @@
     X(help_late, "what a helper sends takes up to a second, while somebody deletes the secret")    \
     X(forger, "a broken node writes deletions that no client asked for, and calls them chosen")    \
     X(thief, "a broken node uses the tokens and frames that it sees")                              \
-    X(rush, "many update one secret at one node, all at once")
+    X(rush, "many update one secret at one node, all at once")                                     \
+    X(storage_key_lost, "with a store its storage key is gone, and there is a new one")
 
 enum fault {
 #define X(name, text) FAULT_##name,

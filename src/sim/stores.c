@@ -76,6 +76,21 @@ store_incarnation_on_disk(const struct sim_node *n)
     return found && node_row_decode(found->value, &row) == OK ? row.incarnation : 0;
 }
 
+/* What others keep of its proofs was made with the one before. */
+static void
+lose_storage_key(struct world *world, unsigned node)
+{
+    struct sim_node *n = &world->nodes[node];
+    uint8_t key[KEY_BYTES];
+    prng_fill(&n->prng, key, sizeof(key));
+    secret_arena_open(n->secrets);
+    secret_free(n->secrets, &n->wrap_key);
+    if (secret_copy(n->secrets, bytes_of(key, sizeof(key)), &n->wrap_key) != OK)
+        sim_fail(world, SIM_CRASH, "setup", "no keys");
+    secret_arena_close(n->secrets);
+    fault_count(world, FAULT_storage_key_lost);
+}
+
 bool
 store_lose(struct world *world, unsigned node)
 {
@@ -91,8 +106,11 @@ store_lose(struct world *world, unsigned node)
     n->rolled_back = false;
     forget_in_checkers(world, node);
     fault_count(world, FAULT_store_lost);
-    trace_line(&world->trace, world->now_ns, "node %u loses its store%s", node,
-               n->file_lost ? " and its sequence file" : "");
+    bool key_lost = n->file_lost && world->faults.on[FAULT_storage_key_lost];
+    if (key_lost)
+        lose_storage_key(world, node);
+    trace_line(&world->trace, world->now_ns, "node %u loses its store%s%s", node,
+               n->file_lost ? " and its sequence file" : "", key_lost ? " and its key" : "");
     return true;
 }
 

@@ -349,6 +349,8 @@ dice_peer_row(struct dice *dice)
     dice_fill(dice, row.share_key.key, X25519_BYTES);
     if (dice_coin(dice))
         dice_fill(dice, row.vote_key, X25519_BYTES);
+    if (row.vote_key[0] & 1)
+        dice_fill(dice, row.vote_key_before, X25519_BYTES);
     return row;
 }
 
@@ -430,6 +432,8 @@ test_node_and_peer_rows(void **state)
         assert_int_equal(peer.sequence, peer_back.sequence);
         assert_int_equal(peer.share_key.id, peer_back.share_key.id);
         assert_memory_equal(peer.share_key.key, peer_back.share_key.key, X25519_BYTES);
+        assert_memory_equal(peer.vote_key, peer_back.vote_key, X25519_BYTES);
+        assert_memory_equal(peer.vote_key_before, peer_back.vote_key_before, X25519_BYTES);
         assert_true(recodes(recode_peer, buf_bytes(&out)));
         buf_close(&out);
         dice_close(&dice);

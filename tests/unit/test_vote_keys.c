@@ -13,6 +13,8 @@ enum { NODES = 3 };
 
 static const uint8_t cluster_id[CLUSTER_ID_BYTES] = "cluster";
 
+static const uint8_t none_half[X25519_BYTES];
+
 struct nodes {
     struct secret_arena *arena;
     struct vote_keys keys[NODES];
@@ -113,12 +115,47 @@ test_restart_and_change(void **state)
     stop(&n);
 }
 
+/* What a peer said with the half before its newest can be checked still, and what is older not. */
+static void
+test_half_before(void **state)
+{
+    (void)state;
+    struct nodes n;
+    struct bytes said = bytes_of_text("text");
+    uint8_t first[VOTE_MAC_BYTES], second[VOTE_MAC_BYTES], out[VOTE_MAC_BYTES];
+    const uint8_t none[VOTE_MAC_BYTES] = {0};
+    start(&n);
+    meet(&n);
+    struct vote_keys *keys = &n.keys[0];
+    uint8_t old[X25519_BYTES];
+    memcpy(old, n.keys[1].public_half, sizeof(old));
+    assert_false(vote_keys_mac_before(keys, 1, said, out));
+    assert_memory_equal(out, none, sizeof(out));
+    assert_true(mac(&n, 0, 1, "text", first));
+    assert_true(vote_keys_learn(keys, 1, n.keys[2].public_half));
+    assert_true(mac(&n, 0, 1, "text", second));
+    assert_true(vote_keys_mac_before(keys, 1, said, out));
+    assert_memory_equal(out, first, sizeof(out));
+    assert_false(vote_keys_learn(keys, 1, n.keys[2].public_half)); /* no news: nothing moves */
+    assert_true(vote_keys_mac_before(keys, 1, said, out));
+    assert_memory_equal(out, first, sizeof(out));
+    assert_true(vote_keys_learn(keys, 1, keys->public_half));
+    assert_true(vote_keys_mac_before(keys, 1, said, out));
+    assert_memory_equal(out, second, sizeof(out));
+    vote_keys_recall_before(keys, 1, old);
+    vote_keys_recall_before(keys, 1, none_half);
+    assert_true(vote_keys_mac_before(keys, 1, said, out));
+    assert_memory_equal(out, first, sizeof(out));
+    stop(&n);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_restart_and_change),
+        cmocka_unit_test(test_half_before),
     };
     assert_int_equal(crypto_init(), OK);
     return cmocka_run_group_tests(tests, NULL, NULL);
