@@ -57,7 +57,8 @@ end_look(struct recovery *r, const struct step *st, struct effects *out)
     look->busy = false;
     look->path_key.size = 0;
     look->next = instant_add(st->now, duration_ms(RECOVERY_LOOK_MS));
-    if (look->unfinished == 0 && look->missing == 0 && r->shard_store->doubts.count == 0)
+    const struct doubts *doubts = &r->shard_store->doubts;
+    if (look->unfinished == 0 && look->missing == 0 && doubts->known && doubts->count == 0)
         shard_store_recovered(r->shard_store, st, RECOVERY_NONE, out);
 }
 

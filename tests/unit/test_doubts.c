@@ -146,6 +146,34 @@ test_silent_on_one_path(void **state)
     ac_end(ac);
 }
 
+/* A node that cannot tell yet which paths are in doubt does not take itself for recovered. */
+static void
+test_unknown_after_a_start(void **state)
+{
+    (void)state;
+    struct actor_cluster *ac = cluster(3, 12);
+    assert_int_equal(ac_create(ac, 0, "a", "one")->reply.err, OK);
+    ac_run_ms(ac, 3000);
+    ac_crash(ac, 0);
+    ac_crash(ac, 1);
+    rot(ac, 1, "a", true);
+    ac_start(ac, 1);
+    ac_run_ms(ac, 8000); /* node 2 has handed it over, and node 0 is awaited */
+    assert_int_equal(in_doubt(ac, 1), 1);
+    ac_crash(ac, 1);
+    ac->nodes[1].reads_fail = true; /* it will look again, but looks at what it has before that */
+    ac_start(ac, 1);
+    ac_run_ms(ac, 20);
+    ac->nodes[1].reads_fail = false;
+    ac_run_ms(ac, 8000);
+    assert_int_equal(in_doubt(ac, 1), 1);
+    assert_int_equal(state_of(ac, 1), RECOVERY_SHARES);
+    ac_start(ac, 0);
+    assert_true(becomes_sure(ac, 1, 10000));
+    assert_true(ac_reads(ac, 1, "a", "one"));
+    ac_end(ac);
+}
+
 /* What it accepted and forgot was acknowledged: nobody gets to see what was there before. */
 static void
 test_acknowledged_and_forgotten(void **state)
@@ -521,6 +549,7 @@ main(void)
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_silent_on_one_path),
         cmocka_unit_test(test_list_while_in_doubt),
+        cmocka_unit_test(test_unknown_after_a_start),
         cmocka_unit_test(test_list_without_a_row),
         cmocka_unit_test(test_acknowledged_and_forgotten),
         cmocka_unit_test(test_helper_with_a_rotten_path),
