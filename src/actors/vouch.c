@@ -46,8 +46,8 @@ hash_common(const struct statement *s, uint8_t out[static HASH_BYTES])
 
 /* What one of them says for itself, and to whom. */
 static void
-put_said(const uint8_t common[static HASH_BYTES], const struct statement *s, uint8_t from, uint8_t to,
-         uint8_t said[static SAID_BYTES])
+put_said(const uint8_t common[static HASH_BYTES], const struct statement *s, uint8_t from,
+         uint8_t to, uint8_t said[static SAID_BYTES])
 {
     uint8_t *at = said + HASH_BYTES;
     memset(said, 0, SAID_BYTES);

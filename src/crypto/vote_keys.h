@@ -25,7 +25,7 @@
 
 enum {
     VOTE_MAC_BYTES = 16,
-    VOTE_SAID_MAX = 96,            /* what a MAC is over: with the key one block of BLAKE2b */
+    VOTE_SAID_MAX = 96,                /* what a MAC is over: with the key one block of BLAKE2b */
     VOTE_KEY_SLOTS = 2 * NODES_MAX + 1 /* of the secrets arena */
 };
 
