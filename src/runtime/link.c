@@ -31,7 +31,7 @@ enum {
     ATTEMPTS_MAX = 16,    /* from here on the wait does not grow */
     ACCEPTS_PER_TURN = 16,
     RELISTEN_MS = 100,  /* pause after the process ran out of descriptors */
-    RESOLVE_MS = 10000, /* a resolver that may block is asked at most so often per peer */
+    RESOLVE_MS = 10000, /* between two lookups of a peer's name */
     PEER_LOG_MS = 1000, /* refusals of one peer are logged at most so often, and only changes */
     STRANGERS_LOG_MS = 10000, /* those of strangers, all together */
 };
@@ -150,25 +150,36 @@ redial(struct link_peer *peer, enum link_fault fault)
     links_arm(&peer->redial, redial_wait_ms(peer, fault));
 }
 
-/* The system's resolver blocks, so its answer is kept for a while, however often we try. */
+/* What is known is used while the name is looked up anew, which is done now and then. */
 static enum vault_err
 find_addresses(struct link_peer *peer, char *why, size_t why_size)
 {
     const struct cluster_node *node = &peer->links->options.cluster->nodes[peer->number];
-    struct link_addresses found;
-    enum vault_err err;
+    bool asks = peer->named && has_passed(peer->resolved, RESOLVE_MS);
 
-    if (!has_passed(peer->resolved, RESOLVE_MS)) {
-        snprintf(why, why_size, "the host name %s is not known", node->host);
-        return peer->addresses.count > 0 ? OK : ERR_IO;
-    }
-    err = link_resolve(node->host, node->link_port, &found, why, why_size);
-    peer->resolved = links_now();
-    if (err == OK)
-        peer->addresses = found;
-    return peer->addresses.count > 0 ? OK : err;
+    if (asks)
+        (void)link_resolver_ask(peer->links->resolver, peer->number, node->host, node->link_port);
+    if (peer->addresses.count > 0)
+        return OK;
+    snprintf(why, why_size, "%s", peer->unresolved);
+    return asks ? ERR_NOT_READY : ERR_IO;
 }
 
+static void
+on_resolved(void *context, unsigned number, const struct link_lookup *answer)
+{
+    struct links *links = context;
+    struct link_peer *peer = &links->peers[number];
+
+    peer->resolved = links_now();
+    snprintf(peer->unresolved, sizeof(peer->unresolved), "%s", answer->why);
+    if (answer->err == OK)
+        peer->addresses = answer->addresses;
+    if (evtimer_pending(&peer->redial, NULL))
+        links_arm(&peer->redial, 0);
+}
+
+/* ERR_NOT_READY: the peer's name is still being looked up. */
 static enum vault_err
 dial(struct link_peer *peer, char *why, size_t why_size)
 {
@@ -200,10 +211,13 @@ on_redial(evutil_socket_t fd, short what, void *context)
 {
     struct link_peer *peer = context;
     char why[HOST_BYTES_MAX + 128];
+    enum vault_err err = OK;
 
     (void)fd;
     (void)what;
-    if (peer->dials == LINK_DIALS_MAX || dial(peer, why, sizeof(why)) == OK) {
+    if (peer->dials < LINK_DIALS_MAX)
+        err = dial(peer, why, sizeof(why));
+    if (err == OK || err == ERR_NOT_READY) {
         links_arm(&peer->redial, drawn_ms(peer, peer->links->options.hang_ms));
         return;
     }
@@ -413,15 +427,39 @@ init_peers(struct links *links)
     unsigned i;
 
     for (i = 0; i < links->options.cluster->node_count; i++) {
+        const struct cluster_node *node = &links->options.cluster->nodes[i];
         struct link_peer *peer = &links->peers[i];
 
         peer->links = links;
         peer->number = i;
         peer->since = links_now();
         (void)evtimer_assign(&peer->redial, links->options.base, on_redial, peer);
-        if (i > links->options.self)
-            links_arm(&peer->redial, 0);
+        peer->named = link_address(node->host, node->link_port, &peer->addresses) != OK;
     }
+}
+
+/* Names of those alone that this node dials. */
+static enum vault_err
+start_resolver(struct links *links, char *why, size_t why_size)
+{
+    bool any = false;
+    enum vault_err err;
+
+    for (unsigned i = links->options.self + 1; i < links->options.cluster->node_count; i++)
+        any = any || links->peers[i].named;
+    if (!any)
+        return OK;
+    err = link_resolver_new(links->options.base, on_resolved, links, &links->resolver);
+    if (err != OK)
+        snprintf(why, why_size, "the thread that looks up host names cannot be started");
+    return err;
+}
+
+static void
+start_dialing(struct links *links)
+{
+    for (unsigned i = links->options.self + 1; i < links->options.cluster->node_count; i++)
+        links_arm(&links->peers[i].redial, 0);
 }
 
 static enum vault_err
@@ -467,11 +505,16 @@ links_new(const struct links_options *options, struct links **out, char *why, si
     (void)evtimer_assign(&links->relisten, options->base, on_relisten, links);
     (void)evtimer_assign(&links->reaper, options->base, on_reap, links);
 
-    if ((err = start_listening(links, why, why_size)) != OK) {
+    init_peers(links);
+    err = start_resolver(links, why, why_size);
+    if (err == OK)
+        err = start_listening(links, why, why_size);
+    if (err != OK) {
+        link_resolver_free(links->resolver);
         free(links);
         return err;
     }
-    init_peers(links);
+    start_dialing(links);
     *out = links;
     return OK;
 }
@@ -600,6 +643,7 @@ links_free(struct links *links)
     event_del(&links->acceptable);
     event_del(&links->relisten);
     event_del(&links->reaper);
+    link_resolver_free(links->resolver);
     close(links->listener);
     free_connections(&links->open);
     free_connections(&links->closed);

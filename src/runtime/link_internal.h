@@ -1,7 +1,7 @@
 /*
  * What the files of the links share: link.c (peers, listening, redialing, log), link_connection.c
  * (one connection from its socket to its end), link_frames.c (frames in buffers), link_hello.c (the
- * HELLO) and link_socket.c (addresses). Nobody else includes this.
+ * HELLO), link_socket.c (addresses) and link_resolver.c (names). Nobody else includes this.
  */
 #ifndef OSTRAKA_RUNTIME_LINK_INTERNAL_H
 #define OSTRAKA_RUNTIME_LINK_INTERNAL_H
@@ -115,9 +115,11 @@ struct link_addresses {
     unsigned count;
 };
 
+/* The address that the text of a host is. Errors: ERR_NOT_FOUND, it is a name. */
+MUST_CHECK enum vault_err link_address(const char *host, uint16_t port, struct link_addresses *out);
 /*
- * Addresses of a host: at once when it is numeric, else by the system's resolver, which may block.
- * Errors: ERR_IO with a sentence in `why`.
+ * Addresses of a host: at once when it is numeric, else by the system's resolver, which may block
+ * for long. Errors: ERR_IO with a sentence in `why`.
  */
 MUST_CHECK enum vault_err link_resolve(const char *host, uint16_t port, struct link_addresses *out,
                                        char *why, size_t why_size);
@@ -131,6 +133,30 @@ MUST_CHECK enum vault_err link_listen(const char *host, uint16_t port, int *out,
 MUST_CHECK enum vault_err link_connect(const struct sockaddr *address, socklen_t size, int *out,
                                        int *error);
 void link_socket_tune(int fd); /* no delay: the queue gathers frames, not the kernel */
+
+/* ---- link_resolver.c ---- */
+
+struct link_resolver;
+
+struct link_lookup {
+    enum vault_err err; /* of link_resolve() */
+    struct link_addresses addresses;
+    char why[HOST_BYTES_MAX + 128];
+};
+
+typedef void link_resolved(void *context, unsigned peer, const struct link_lookup *answer);
+
+/*
+ * Starts its thread. `on_answer` is called by the event loop, never by the thread. Errors:
+ * ERR_NOMEM
+ */
+MUST_CHECK enum vault_err link_resolver_new(struct event_base *base, link_resolved *on_answer,
+                                            void *context, struct link_resolver **out);
+/* Asks for the addresses of a peer's host; false while the last question is not answered. */
+bool link_resolver_ask(struct link_resolver *resolver, unsigned peer, const char *host,
+                       uint16_t port);
+/* Waits for nothing. NULL is fine. */
+void link_resolver_free(struct link_resolver *resolver);
 
 /* ---- link_connection.c ---- */
 
@@ -194,10 +220,12 @@ struct link_peer {
     unsigned dials;                     /* connections that are being made, none of them up */
     unsigned attempts;                  /* since the last frame; lengthens the wait */
     unsigned next_address;
-    struct link_addresses addresses;
-    struct instant resolved; /* when `addresses` were asked for */
-    bool mismatch;           /* the last HELLO did not fit ours */
-    enum link_fault logged;  /* last refusal that was logged since the link was up */
+    bool named;                            /* its host is a name, to be looked up */
+    struct link_addresses addresses;       /* as far as known */
+    struct instant resolved;               /* when the last lookup ended */
+    char unresolved[HOST_BYTES_MAX + 128]; /* what it said when it failed */
+    bool mismatch;                         /* the last HELLO did not fit ours */
+    enum link_fault logged;                /* last refusal that was logged since the link was up */
     struct instant logged_at;
     struct instant since; /* of being up, or down */
     uint64_t sent, received, dropped;
@@ -206,6 +234,7 @@ struct link_peer {
 struct links {
     struct links_options options;
     struct link_peer peers[NODES_MAX];
+    struct link_resolver *resolver; /* NULL: all hosts are addresses */
     int listener;
     struct event acceptable;
     struct event relisten; /* after the process ran out of descriptors */

@@ -25,35 +25,46 @@ take_addresses(const struct addrinfo *found, struct link_addresses *out)
     }
 }
 
-enum vault_err
-link_resolve(const char *host, uint16_t port, struct link_addresses *out, char *why,
-             size_t why_size)
+/* 0 or an EAI_ code; no usable address is one, too. */
+static int
+find(const char *host, uint16_t port, int flags, struct link_addresses *out)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     char service[8];
     int failure;
 
     memset(out, 0, sizeof(*out));
     snprintf(service, sizeof(service), "%u", (unsigned)port);
-    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
     failure = getaddrinfo(host, service, &hints, &found);
-    if (failure == EAI_NONAME) {
-        hints.ai_flags = AI_NUMERICSERV;
-        failure = getaddrinfo(host, service, &hints, &found);
-    }
-    if (failure != 0) {
-        snprintf(why, why_size, "cannot resolve %s: %s", host,
-                 failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
-        return ERR_IO;
-    }
+    if (failure != 0)
+        return failure;
     take_addresses(found, out);
     freeaddrinfo(found);
-    if (out->count == 0) {
-        snprintf(why, why_size, "cannot resolve %s: no usable address", host);
-        return ERR_IO;
-    }
-    return OK;
+    return out->count > 0 ? 0 : EAI_NONAME;
+}
+
+enum vault_err
+link_address(const char *host, uint16_t port, struct link_addresses *out)
+{
+    return find(host, port, AI_NUMERICHOST, out) == 0 ? OK : ERR_NOT_FOUND;
+}
+
+enum vault_err
+link_resolve(const char *host, uint16_t port, struct link_addresses *out, char *why,
+             size_t why_size)
+{
+    int failure;
+
+    if (link_address(host, port, out) == OK)
+        return OK;
+    failure = find(host, port, 0, out);
+    if (failure == 0)
+        return OK;
+    snprintf(why, why_size, "cannot resolve %s: %s", host,
+             failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
+    return ERR_IO;
 }
 
 static int

@@ -1,6 +1,12 @@
 /* Links: which connection counts, addresses, and connections that hang. */
 #include "link_fixture.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
 /* ---- a second connection ---- */
 
 static void
@@ -199,7 +205,8 @@ test_what_hangs_does_not_keep_the_next_back(void **state)
     while (relay.count == 0)
         relay_turn(world, &relay);
     relay.cluster.nodes[1].link_port = relay.port;
-    world->nodes[0].links->peers[1].resolved = (struct instant){0};
+    assert_int_equal(
+        link_address("127.0.0.1", relay.port, &world->nodes[0].links->peers[1].addresses), OK);
     node_start(&world->nodes[1]);
     begin = links_now();
     while (!node_is_up(&world->nodes[0], 1) && ms_since(begin) < PATIENCE_MS)
@@ -302,6 +309,97 @@ test_names_and_ipv6(void **state)
     start_all(world);
 }
 
+/* ---- a resolver that takes its time ---- */
+
+enum { LOOKUP_MS = 3000 };
+
+#define SLOW_NAME    "slow.test"
+#define UNKNOWN_NAME "unknown.test"
+
+static atomic_uint lookups_begun, lookups_ended;
+
+/* In the place of the system's: whatever asks in this program comes by here. */
+int
+getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+            struct addrinfo **out)
+{
+    int (*systems)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    const struct timespec pause = {.tv_sec = LOOKUP_MS / 1000};
+    bool slow = strcmp(host, SLOW_NAME) == 0;
+
+    *(void **)&systems = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!systems)
+        abort();
+    if (strcmp(host, UNKNOWN_NAME) == 0 || (slow && (hints->ai_flags & AI_NUMERICHOST)))
+        return EAI_NONAME;
+    if (!slow)
+        return systems(host, service, hints, out);
+    atomic_fetch_add(&lookups_begun, 1);
+    nanosleep(&pause, NULL);
+    atomic_fetch_add(&lookups_ended, 1);
+    return systems("127.0.0.1", service, hints, out);
+}
+
+/*
+ * Silent for as long as a lookup takes, the node would lose its other links, and its clients wait.
+ */
+static void
+test_lookups_keep_nobody_waiting(void **state)
+{
+    struct world *world = *state;
+    uint64_t longest_ms = 0;
+    struct instant begin = links_now();
+
+    snprintf(world->cluster.nodes[2].host, sizeof(world->cluster.nodes[2].host), SLOW_NAME);
+    world->nodes[2].options.listen_host = "127.0.0.1";
+    for (unsigned i = 0; i < NODES; i++)
+        node_start(&world->nodes[i]);
+    while (!all_up(world)) {
+        struct instant turn = links_now();
+
+        world_turn(world);
+        if (ms_since(turn) > longest_ms)
+            longest_ms = ms_since(turn);
+        assert_true(ms_since(begin) < PATIENCE_MS);
+    }
+    assert_true(atomic_load(&lookups_ended) > 0);
+    assert_true(longest_ms < LOOKUP_MS / 2);
+}
+
+static void
+test_a_node_ends_while_it_looks_up(void **state)
+{
+    struct world *world = *state;
+    struct instant begin;
+
+    snprintf(world->cluster.nodes[1].host, sizeof(world->cluster.nodes[1].host), SLOW_NAME);
+    atomic_store(&lookups_begun, 0);
+    atomic_store(&lookups_ended, 0);
+    node_start(&world->nodes[0]);
+    WORLD_UNTIL(world, atomic_load(&lookups_begun) > 0);
+    begin = links_now();
+    node_stop(&world->nodes[0]);
+    assert_true(ms_since(begin) < LOOKUP_MS / 2);
+    while (atomic_load(&lookups_ended) == 0)
+        world_run_ms(world, BEAT_MS);
+}
+
+static void
+test_name_that_is_not_known(void **state)
+{
+    struct world *world = *state;
+    struct test_node *node = &world->nodes[0];
+
+    snprintf(world->cluster.nodes[2].host, sizeof(world->cluster.nodes[2].host), UNKNOWN_NAME);
+    world->nodes[2].options.listen_host = "127.0.0.1";
+    for (unsigned i = 0; i < NODES; i++)
+        node_start(&world->nodes[i]);
+    WORLD_UNTIL(world, log_count(node, "cannot resolve " UNKNOWN_NAME) > 0);
+    WORLD_UNTIL(world, node_is_up(node, 1));
+    assert_false(node_is_up(node, 2));
+    assert_int_equal(log_count(node, "cannot resolve " UNKNOWN_NAME), 1);
+}
+
 int
 main(void)
 {
@@ -313,6 +411,9 @@ main(void)
         LINK_TEST(test_port_in_use),
         LINK_TEST(test_address_that_is_not_ours),
         LINK_TEST(test_names_and_ipv6),
+        LINK_TEST(test_lookups_keep_nobody_waiting),
+        LINK_TEST(test_a_node_ends_while_it_looks_up),
+        LINK_TEST(test_name_that_is_not_known),
     };
 
     return cmocka_run_group_tests(tests, world_new, world_free);
