@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "actors/authority.h"
 #include "actors/coordinator_internal.h"
 #include "actors/standing.h"
 #include "base/planted.h"
@@ -118,6 +119,24 @@ job_refused_with(const struct job *job, enum refusal refusal)
     for (unsigned i = 0; i < job->replicas.count; i++)
         count += job->answers[i].answered && job->answers[i].refusal == refusal;
     return count;
+}
+
+/*
+ * This node has let the caller in. Where it would not any more, that is the answer. Else the nodes
+ * differ in who the caller is: for a moment, while a change of rights is on its way, or for long,
+ * where cluster.conf does not name the same bootstrap token everywhere. To say that there is no such
+ * secret would be a guess then, and mostly a wrong one.
+ */
+enum vault_err
+job_denied(const struct work *w)
+{
+    const struct request *request = w->job->request;
+    enum vault_err err;
+
+    if (!request)
+        return ERR_NOT_FOUND; /* nobody waits for it */
+    err = authority_of_request(w->c->membership, w->st, request);
+    return err != OK ? err : ERR_NOT_READY;
 }
 
 bool

@@ -74,7 +74,7 @@ read_cannot_succeed(struct work *w)
     if (job->replicas.count - job_refused(job) >= job_majority(w))
         return false;
     if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w))
-        job_fail(w, ERR_NOT_FOUND);
+        job_fail(w, job_denied(w));
     else
         job_wait(w, duration_ms(50));
     return true;

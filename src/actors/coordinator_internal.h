@@ -303,6 +303,8 @@ bool job_answers_outdated(const struct work *w);
 unsigned job_good(const struct job *job); /* answered and not refused */
 unsigned job_refused(const struct job *job);
 unsigned job_refused_with(const struct job *job, enum refusal refusal);
+/* What a caller is told whom a majority refuses (DENIED) after this node has let it in. Not OK. */
+enum vault_err job_denied(const struct work *w);
 /*
  * Somebody has refused, and those who may yet answer are too few: whoever is not connected is not
  * waited for then.

@@ -211,7 +211,7 @@ lost_round(struct work *w)
     struct job *job = w->job;
     unsigned n = job->replicas.count;
     if (job_refused_with(job, REFUSED_DENIED) >= job_majority(w)) {
-        change_fail_denied(w, ERR_NOT_FOUND);
+        change_fail_denied(w, job_denied(w));
         return;
     }
     if (job_refused_with(job, REFUSED_DISK_FULL) >= job_majority(w) && !job->write_left &&

@@ -1,5 +1,6 @@
 """Nodes that are away, stopped, restarted, misconfigured or damaged: never a wrong answer."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -53,6 +54,29 @@ class FailureTest(unittest.TestCase):
         time.sleep(1.5)
         for node in nodes:
             self.assertTrue(cluster.running(node))
+
+
+class OtherToken(FailureTest):
+    """While the bootstrap token is exchanged, node after node, some know the new one and some do not."""
+
+    def test_says_nothing_of_secrets(self):
+        cluster = self.start_cluster(3)
+        self.create(cluster, 1, "there", "v")
+        token = "ost_" + "A" * 43
+        known = hashlib.blake2b(token.encode(), digest_size=32).hexdigest()
+        other = os.path.join(cluster.directory, "other.conf")
+        shutil.copy(cluster.config(), other)
+        cluster.edit_config(r'^admin_token_hash\s*=.*', 'admin_token_hash = "%s"' % known, other)
+        cluster.stop(1)
+        cluster.start(1, wait=True, config=other)
+        for method, path, body in (("GET", "/v1/secrets/there", None), ("GET", "/v1/history/there", None),
+                                   ("PUT", "/v1/secrets/there", {"value": "w"}),
+                                   ("DELETE", "/v1/secrets/there", None)):
+            answer = self.call(cluster, 1, method, path, body, 503, token=token)
+            self.assertEqual(answer["error"]["code"], "not_ready")
+            self.assertEqual(answer["error"]["retry"], "safe")
+            self.call(cluster, 2, method, path, body, 401, token=token)
+        self.check(cluster, [2, 3], "there", "v", 1)
 
 
 class NodesAway(FailureTest):

@@ -266,7 +266,7 @@ test_denied_after_a_write(void **state)
     r = begin(p, REQUEST_CREATE, "b", "one"); /* nothing of this one has left */
     answer_vote(p, 1, REFUSED_DENIED, 0);
     answer_vote(p, 2, REFUSED_DENIED, 0);
-    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    assert_int_equal(r->reply.err, ERR_NOT_READY);
     probe_free(p);
 }
 
@@ -510,7 +510,8 @@ test_too_many_requests(void **state)
     probe_free(p);
 }
 
-/* Denied by a majority: as if there were nothing. */
+/* By a majority, while this node lets the caller in: who is right is not known, so nothing is said
+ * of the secret. */
 static void
 test_denied(void **state)
 {
@@ -520,7 +521,7 @@ test_denied(void **state)
     answer_vote(p, 1, REFUSED_DENIED, 0);
     assert_false(r->done);
     answer_vote(p, 2, REFUSED_DENIED, 0);
-    assert_int_equal(r->reply.err, ERR_NOT_FOUND);
+    assert_int_equal(r->reply.err, ERR_NOT_READY);
     probe_free(p);
 }
 
@@ -531,6 +532,20 @@ take_away(struct probe *p)
     struct membership *ms = (struct membership *)node_membership(p->ac->nodes[0].node);
     memset(((struct cluster *)ms->cluster)->admin_token_hash, 0, HASH_BYTES);
     ms->records->admin.known = false;
+}
+
+/* Denied by a majority, and here too by now: that is the answer. */
+static void
+test_denied_everywhere(void **state)
+{
+    (void)state;
+    struct probe *p = probe_new(12);
+    struct ac_request *r = begin(p, REQUEST_UPDATE, "a", "x");
+    take_away(p);
+    answer_vote(p, 1, REFUSED_DENIED, 0);
+    answer_vote(p, 2, REFUSED_DENIED, 0);
+    assert_int_equal(r->reply.err, ERR_UNAUTHENTICATED);
+    probe_free(p);
 }
 
 /* Votes were given while the caller might still, and come when it may not any more. */
@@ -622,6 +637,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_too_many_requests),
         cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_denied_everywhere),
         cmocka_unit_test(test_right_gone_since_the_vote),
         cmocka_unit_test(test_right_gone_since_the_write),
         cmocka_unit_test(test_ballots_after_a_restart),
