@@ -31,7 +31,6 @@ enum {
     ACCEPTS_PER_TURN = 32, /* so that a storm of new clients does not starve the old ones */
     ACCEPT_PAUSE_MS = 100, /* when the process is out of file descriptors */
     CONNECTIONS_MAX = 4096,
-    DESCRIPTORS_KEPT = 128, /* for the store, the links, and what the libraries open for a moment */
 };
 
 /* ---- accepting ---- */
@@ -317,9 +316,9 @@ connections_that_fit(void)
     size_t kept;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
-        files.rlim_cur >= CONNECTIONS_MAX + DESCRIPTORS_KEPT)
+        files.rlim_cur >= CONNECTIONS_MAX + HTTPS_FILES_KEPT)
         return CONNECTIONS_MAX;
-    kept = files.rlim_cur / 2 < DESCRIPTORS_KEPT ? files.rlim_cur / 2 : DESCRIPTORS_KEPT;
+    kept = files.rlim_cur / 2 < HTTPS_FILES_KEPT ? files.rlim_cur / 2 : HTTPS_FILES_KEPT;
     return files.rlim_cur - kept;
 }
 

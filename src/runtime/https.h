@@ -18,6 +18,13 @@
 struct https_front;
 struct https_exchange; /* one request on one connection, until answered */
 
+/*
+ * Open files that clients leave to the rest of the process: 70 connections to the links' port that
+ * are not proven yet, 8 links, up to 6 more being made to each of 8 peers, and what the store and
+ * the libraries have open, some 30.
+ */
+enum { HTTPS_FILES_KEPT = 192 };
+
 struct https_options {
     struct event_base *base;
     const char *host;

@@ -20,6 +20,7 @@
 #include "crypto/rng_kernel.h"
 #include "crypto/rng_pool.h"
 #include "crypto/storage_key.h"
+#include "runtime/https.h"
 #include "runtime/keyfile.h"
 #include "runtime/node_signing.h"
 #include "runtime/reactor.h"
@@ -31,6 +32,7 @@ enum {
     SHARES_KEPT = 16384, /* 1 MiB of locked memory */
     STORAGE_QUEUE_MAX = 1 << 17,
     CHECKPOINT_LOG_BYTES = 64 * 1024 * 1024, /* about what a start has to replay at most */
+    FILES_MIN = HTTPS_FILES_KEPT + 64,       /* for all but clients, and some clients */
 };
 
 /* Everything that a running node holds, in the order of making; closed in reverse. */
@@ -444,14 +446,27 @@ exit_status_of(enum vault_err err)
                                                                            : EXIT_FAILED;
 }
 
-static void
-raise_file_limit(void)
+/*
+ * With fewer files than the links and the store may want at the same time, strangers who connect to
+ * the links' port can have the store fail to open one, which ends the node.
+ */
+static enum vault_err
+raise_file_limit(struct server *s)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return OK;
+    if (limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (limit.rlim_cur >= FILES_MIN)
+        return OK;
+    snprintf(s->why, sizeof(s->why),
+             "the process may open %llu files, and needs %d: raise the limit (ulimit -n, "
+             "LimitNOFILE=)",
+             (unsigned long long)limit.rlim_cur, FILES_MIN);
+    return ERR_IO;
 }
 
 int
@@ -461,9 +476,10 @@ server_run(const struct config *config)
     log_sink_stderr_init(&s.log, self_of(&s)->name, config->node.log_level,
                          config->node.log_format);
     signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
     api_global_init();
-    enum vault_err err = tls_global_init();
+    enum vault_err err = raise_file_limit(&s);
+    if (err == OK)
+        err = tls_global_init();
     if (err == OK)
         err = start(&s);
     if (err != OK) {

@@ -1,5 +1,6 @@
 """Clients without a token cannot keep those with one from the node, nor the node from its peers."""
 
+import os
 import resource
 import select
 import socket
@@ -61,7 +62,7 @@ class Strangers(unittest.TestCase):
                 self.sockets.pop().close()
         self.assertLess(min(took), 4 * SLOW, took)
 
-    def start_with_files(self, node, count):
+    def start_with_files(self, node, count, wait=True):
         """Starts it anew, so that it may open so many files, sockets included."""
         self.cluster.stop(node)
         with open(self.cluster.log_path(node), "ab") as log:
@@ -69,7 +70,31 @@ class Strangers(unittest.TestCase):
                 ["prlimit", "--nofile=%d:%d" % (count, count), self.cluster.program, "server", "--config",
                  self.cluster.config(), "--node", self.cluster.name(node)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=clean_environment(), start_new_session=True)
-        self.cluster.wait_ready([node])
+        if wait:
+            self.cluster.wait_ready([node])
+
+    def test_where_too_few_files_may_be_opened(self):
+        """Else whoever connects to the links' port could take those that the store needs, and end the node."""
+        self.start_with_files(1, 255, wait=False)
+        self.assertEqual(self.cluster.wait_exit(1), 1)
+        self.assertIn("may open 255 files, and needs 256", self.cluster.log(1))
+
+    def connect_to_links(self):
+        self.sockets.append(socket.create_connection(("127.0.0.1", self.cluster.api_port(1) + 100), 10 * SLOW))
+
+    def test_links_leave_the_store_its_files(self):
+        """Strangers at both ports at the same time, and a node that may open as few files as may be."""
+        self.start_with_files(1, 256)
+        most = 0
+        for _ in range(6):
+            for _ in range(80):
+                self.connect_to_links()
+            for _ in range(20):
+                self.connect()
+            most = max(most, len(os.listdir("/proc/%d/fd" % self.cluster.processes[1].pid)))
+            self.write()
+        self.assertGreater(most, 100)
+        self.assertLess(most, 230)
 
     def test_where_few_files_may_be_opened(self):
         """Strangers do not take the last of them: clients are served, and a peer that was away is met again."""
