@@ -32,6 +32,7 @@ enum {
     ACCEPTS_PER_TURN = 16,
     RELISTEN_MS = 100,  /* pause after the process ran out of descriptors */
     RESOLVE_MS = 10000, /* between two lookups of a peer's name */
+    LOOKUP_POLL_MS = 50,
     PEER_LOG_MS = 1000, /* refusals of one peer are logged at most so often, and only changes */
     STRANGERS_LOG_MS = 10000, /* those of strangers, all together */
 };
@@ -150,33 +151,36 @@ redial(struct link_peer *peer, enum link_fault fault)
     links_arm(&peer->redial, redial_wait_ms(peer, fault));
 }
 
+static void
+look_up(struct link_peer *peer)
+{
+    const struct cluster_node *node = &peer->links->options.cluster->nodes[peer->number];
+    struct link_addresses found;
+    enum vault_err err;
+
+    if (!peer->lookup && has_passed(peer->resolved, RESOLVE_MS) &&
+        link_lookup_begin(node->host, node->link_port, &peer->lookup) != OK)
+        snprintf(peer->unresolved, sizeof(peer->unresolved), "cannot look up %s", node->host);
+    if (!peer->lookup)
+        return;
+    err = link_lookup_end(&peer->lookup, &found, peer->unresolved, sizeof(peer->unresolved));
+    if (err == ERR_NOT_READY)
+        return;
+    peer->resolved = links_now();
+    if (err == OK)
+        peer->addresses = found;
+}
+
 /* What is known is used while the name is looked up anew, which is done now and then. */
 static enum vault_err
 find_addresses(struct link_peer *peer, char *why, size_t why_size)
 {
-    const struct cluster_node *node = &peer->links->options.cluster->nodes[peer->number];
-    bool asks = peer->named && has_passed(peer->resolved, RESOLVE_MS);
-
-    if (asks)
-        (void)link_resolver_ask(peer->links->resolver, peer->number, node->host, node->link_port);
+    if (peer->named)
+        look_up(peer);
     if (peer->addresses.count > 0)
         return OK;
     snprintf(why, why_size, "%s", peer->unresolved);
-    return asks ? ERR_NOT_READY : ERR_IO;
-}
-
-static void
-on_resolved(void *context, unsigned number, const struct link_lookup *answer)
-{
-    struct links *links = context;
-    struct link_peer *peer = &links->peers[number];
-
-    peer->resolved = links_now();
-    snprintf(peer->unresolved, sizeof(peer->unresolved), "%s", answer->why);
-    if (answer->err == OK)
-        peer->addresses = answer->addresses;
-    if (evtimer_pending(&peer->redial, NULL))
-        links_arm(&peer->redial, 0);
+    return peer->lookup ? ERR_NOT_READY : ERR_IO;
 }
 
 /* ERR_NOT_READY: the peer's name is still being looked up. */
@@ -218,7 +222,8 @@ on_redial(evutil_socket_t fd, short what, void *context)
     if (peer->dials < LINK_DIALS_MAX)
         err = dial(peer, why, sizeof(why));
     if (err == OK || err == ERR_NOT_READY) {
-        links_arm(&peer->redial, drawn_ms(peer, peer->links->options.hang_ms));
+        uint64_t wait_ms = err == OK ? peer->links->options.hang_ms : LOOKUP_POLL_MS;
+        links_arm(&peer->redial, drawn_ms(peer, wait_ms));
         return;
     }
     log_refusal(peer, LINK_FAULT_UNREACHABLE, why);
@@ -438,23 +443,6 @@ init_peers(struct links *links)
     }
 }
 
-/* Names of those alone that this node dials. */
-static enum vault_err
-start_resolver(struct links *links, char *why, size_t why_size)
-{
-    bool any = false;
-    enum vault_err err;
-
-    for (unsigned i = links->options.self + 1; i < links->options.cluster->node_count; i++)
-        any = any || links->peers[i].named;
-    if (!any)
-        return OK;
-    err = link_resolver_new(links->options.base, on_resolved, links, &links->resolver);
-    if (err != OK)
-        snprintf(why, why_size, "the thread that looks up host names cannot be started");
-    return err;
-}
-
 static void
 start_dialing(struct links *links)
 {
@@ -506,11 +494,7 @@ links_new(const struct links_options *options, struct links **out, char *why, si
     (void)evtimer_assign(&links->reaper, options->base, on_reap, links);
 
     init_peers(links);
-    err = start_resolver(links, why, why_size);
-    if (err == OK)
-        err = start_listening(links, why, why_size);
-    if (err != OK) {
-        link_resolver_free(links->resolver);
+    if ((err = start_listening(links, why, why_size)) != OK) {
         free(links);
         return err;
     }
@@ -638,12 +622,13 @@ links_free(struct links *links)
 
     if (!links)
         return;
-    for (i = 0; i < links->options.cluster->node_count; i++)
+    for (i = 0; i < links->options.cluster->node_count; i++) {
         event_del(&links->peers[i].redial);
+        link_lookup_cancel(links->peers[i].lookup);
+    }
     event_del(&links->acceptable);
     event_del(&links->relisten);
     event_del(&links->reaper);
-    link_resolver_free(links->resolver);
     close(links->listener);
     free_connections(&links->open);
     free_connections(&links->closed);

@@ -1,7 +1,7 @@
 /*
  * What the files of the links share: link.c (peers, listening, redialing, log), link_connection.c
  * (one connection from its socket to its end), link_frames.c (frames in buffers), link_hello.c (the
- * HELLO), link_socket.c (addresses) and link_resolver.c (names). Nobody else includes this.
+ * HELLO), link_socket.c (addresses) and link_lookup.c (names). Nobody else includes this.
  */
 #ifndef OSTRAKA_RUNTIME_LINK_INTERNAL_H
 #define OSTRAKA_RUNTIME_LINK_INTERNAL_H
@@ -134,29 +134,25 @@ MUST_CHECK enum vault_err link_connect(const struct sockaddr *address, socklen_t
                                        int *error);
 void link_socket_tune(int fd); /* no delay: the queue gathers frames, not the kernel */
 
-/* ---- link_resolver.c ---- */
+/* The first of them, as many as there is room for. */
+struct addrinfo;
+void link_addresses_take(const struct addrinfo *found, struct link_addresses *out);
 
-struct link_resolver;
+/* ---- link_lookup.c ---- */
 
-struct link_lookup {
-    enum vault_err err; /* of link_resolve() */
-    struct link_addresses addresses;
-    char why[HOST_BYTES_MAX + 128];
-};
+struct link_lookup;
 
-typedef void link_resolved(void *context, unsigned peer, const struct link_lookup *answer);
-
+/* Waits for nothing. Errors: ERR_NOMEM. */
+MUST_CHECK enum vault_err link_lookup_begin(const char *host, uint16_t port,
+                                            struct link_lookup **out);
 /*
- * Starts its thread. `on_answer` is called by the event loop, never by the thread. Errors:
- * ERR_NOMEM
+ * What has come of it; it is gone then, and *lookup NULL. Errors: ERR_NOT_READY, it goes on;
+ * ERR_IO with a sentence in `why`.
  */
-MUST_CHECK enum vault_err link_resolver_new(struct event_base *base, link_resolved *on_answer,
-                                            void *context, struct link_resolver **out);
-/* Asks for the addresses of a peer's host; false while the last question is not answered. */
-bool link_resolver_ask(struct link_resolver *resolver, unsigned peer, const char *host,
-                       uint16_t port);
-/* Waits for nothing. NULL is fine. */
-void link_resolver_free(struct link_resolver *resolver);
+MUST_CHECK enum vault_err link_lookup_end(struct link_lookup **lookup, struct link_addresses *out,
+                                          char *why, size_t why_size);
+/* Waits for nothing either: of a lookup that cannot be called off the memory stays. NULL is fine. */
+void link_lookup_cancel(struct link_lookup *lookup);
 
 /* ---- link_connection.c ---- */
 
@@ -221,6 +217,7 @@ struct link_peer {
     unsigned attempts;                  /* since the last frame; lengthens the wait */
     unsigned next_address;
     bool named;                            /* its host is a name, to be looked up */
+    struct link_lookup *lookup;            /* under way; NULL: none */
     struct link_addresses addresses;       /* as far as known */
     struct instant resolved;               /* when the last lookup ended */
     char unresolved[HOST_BYTES_MAX + 128]; /* what it said when it failed */
@@ -234,7 +231,6 @@ struct link_peer {
 struct links {
     struct links_options options;
     struct link_peer peers[NODES_MAX];
-    struct link_resolver *resolver; /* NULL: all hosts are addresses */
     int listener;
     struct event acceptable;
     struct event relisten; /* after the process ran out of descriptors */

@@ -11,11 +11,12 @@
 
 enum { BACKLOG = 64 };
 
-static void
-take_addresses(const struct addrinfo *found, struct link_addresses *out)
+void
+link_addresses_take(const struct addrinfo *found, struct link_addresses *out)
 {
     const struct addrinfo *at;
 
+    memset(out, 0, sizeof(*out));
     for (at = found; at != NULL && out->count < LINK_ADDRESSES_MAX; at = at->ai_next) {
         if (at->ai_addrlen > sizeof(out->list[0]))
             continue;
@@ -40,7 +41,7 @@ find(const char *host, uint16_t port, int flags, struct link_addresses *out)
     failure = getaddrinfo(host, service, &hints, &found);
     if (failure != 0)
         return failure;
-    take_addresses(found, out);
+    link_addresses_take(found, out);
     freeaddrinfo(found);
     return out->count > 0 ? 0 : EAI_NONAME;
 }
