@@ -365,7 +365,10 @@ disk_rot(struct disk *disk, size_t durable_index, size_t bit, bool refused)
     if (!refused && rotten->value.size > 0)
         ((uint8_t *)(rotten + 1))[rotten->key.size + bit / 8 % rotten->value.size] ^=
             (uint8_t)(1u << bit % 8);
+    /* What is on its way to the disk replaces it there, or removes it: that is not undone. */
+    bool seen = disk_find(&disk->visible, old->key) == old;
     table_put(&disk->durable, rotten);
-    table_put(&disk->visible, rotten);
+    if (seen)
+        table_put(&disk->visible, rotten);
     row_release(rotten);
 }

@@ -85,7 +85,10 @@ bool disk_owes(const struct disk *disk, struct bytes key);
 void disk_set(struct disk *disk, struct bytes key, struct bytes value);
 /* Removes every row that begins with `prefix` from both tables; nothing may be on its way. */
 void disk_forget(struct disk *disk, struct bytes prefix);
-/* Replaces a row in both tables by a rotten copy: one bit of the value flipped, or one that the store refuses. */
+/*
+ * Replaces a row of the disk by a rotten copy: one bit of the value flipped, or one that the store
+ * refuses. It is visible unless what replaces or removes the row is on its way to the disk.
+ */
 void disk_rot(struct disk *disk, size_t durable_index, size_t bit, bool refused);
 
 #endif
