@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "audit/judge.h"
 #include "base/instant.h"
@@ -122,18 +123,43 @@ no_file(const char *path)
     return EXIT_FAILED;
 }
 
+/*
+ * Returns EXIT_OK, or EXIT_FAILED having said why. A trail is read three times, so a pipe would be
+ * empty when it is judged, and a good trail called a cut one.
+ */
+static int
+open_trail(const char *path, FILE **out)
+{
+    struct stat found;
+
+    *out = NULL;
+    if (strcmp(path, "-") != 0) {
+        *out = fopen(path, "re");
+        if (!*out || fstat(fileno(*out), &found))
+            return no_file(path);
+        if (S_ISREG(found.st_mode))
+            return EXIT_OK;
+        (void)fclose(*out);
+        *out = NULL;
+    }
+    output_error("%s cannot be verified: it is read more than once, so it must be a file", path);
+    output_hint("write what comes out of a pipe to a file, and verify that");
+    return EXIT_FAILED;
+}
+
 /* All lines of a file for the judge's present pass. */
 static int
 read_lines(const char *path, struct audit_judge *judge)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file;
     enum vault_err err = OK;
     char *line = NULL;
     size_t room = 0;
     ssize_t size;
+    int status = open_trail(path, &file);
 
-    if (!file)
-        return no_file(path);
+    if (status)
+        return status;
     audit_judge_file(judge);
     while (err == OK && (size = getline(&line, &room, file)) > 0) {
         bool whole = line[size - 1] == '\n';
@@ -153,12 +179,13 @@ read_lines(const char *path, struct audit_judge *judge)
 static int
 node_of(const char *path, char out[static NODE_NAME_BYTES_MAX + 1])
 {
-    FILE *file = fopen(path, "re");
+    FILE *file;
     char line[128];
+    int status = open_trail(path, &file);
 
     *out = 0;
-    if (!file)
-        return no_file(path);
+    if (status)
+        return status;
     for (unsigned i = 0; i < 3 && fgets(line, sizeof line, file); i++) {
         char name[sizeof line];
         if (i == 2 && sscanf(line, "node %*9[0-9] %100[a-z0-9-]", name) == 1 &&
@@ -195,19 +222,27 @@ print_gone(const struct audit_finding *found)
            found->gone, when);
 }
 
+/* Where no certificate is that of the node, no head of it counts: that tells of no change. */
+static bool
+is_unproven(const struct audit_judge *j, const struct audit_finding *found)
+{
+    if (found->verdict == AUDIT_CHANGED)
+        return !j->malformed && j->heads_refused > 0 && j->key_count == 0;
+    return found->verdict == AUDIT_INTACT && j->head_count == 0;
+}
+
 static void
 print_group_found(const struct group *group, const struct audit_finding *found)
 {
     const struct audit_judge *j = &group->judge;
-    bool good = found->verdict == AUDIT_INTACT && j->head_count > 0;
+    bool unproven = is_unproven(j, found);
+    bool good = found->verdict == AUDIT_INTACT && !unproven;
 
     output_text(stdout, good ? COLOUR_GREEN : COLOUR_RED,
-                found->verdict != AUDIT_INTACT ? audit_verdict_name(found->verdict)
-                : j->head_count == 0           ? "unproven"
-                                               : "intact");
+                unproven ? "unproven" : audit_verdict_name(found->verdict));
     printf(": %s: %" PRIu64 " records, %" PRIu64 " unanchored, %zu heads\n",
            *j->name ? j->name : group->files[0], found->records, found->unanchored, j->head_count);
-    if (found->verdict != AUDIT_INTACT)
+    if (found->verdict != AUDIT_INTACT && !unproven)
         printf("  first that is not proven good: block %" PRIu64 ", record %" PRIu64
                " of its epoch\n",
                found->block, found->record);
@@ -219,6 +254,10 @@ print_group_found(const struct group *group, const struct audit_finding *found)
         printf("  line %" PRIu64 " is not what stands in an export\n", j->malformed_line);
     if (j->heads_refused > 0)
         printf("  %zu heads are not signed by a key that a certificate proves\n", j->heads_refused);
+    if (j->key_count == 0 && *j->name)
+        printf("  no certificate given here proves a key of node %s: give --certificate its "
+               "node.crt\n",
+               j->name);
     if (j->head_count == 0)
         printf("  no head that anybody keeps of it: nothing is proven\n");
     if (j->missing != 0)

@@ -388,12 +388,28 @@ class AuditProof(AuditCase):
                         os.path.join(self.cluster.node_directory(2), "node.crt"))
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("not signed by a key that a certificate proves", done.stdout)
+        # The wrong certificate tells nothing of the trail, and least of all that it was changed.
+        self.assertRegex(done.stdout, r"^unproven: n1: ")
+        self.assertIn("no certificate given here proves a key of node n1", done.stdout)
         with Cluster(1) as other:
             done = self.cli("audit", "verify", export, *self.certificates(),
                             environment={"OSTRAKA_CACERT": other.ca_file()})
         self.assertEqual(done.returncode, 78, done.stdout)
         done = self.cli("audit", "verify", os.path.join(self.cluster.parent, "none"), *self.certificates())
         self.assertEqual(done.returncode, 1, done.stdout)
+
+    def test_a_pipe_is_no_cut_trail(self):
+        """A trail is read more than once: what comes out of a pipe is refused, and not called truncated."""
+        for node in self.cluster.nodes():
+            self.cluster.request(node, "GET", "/v1/secrets/nothing")
+        export = self.anchored_export(1)
+        for name in ("-", "/dev/stdin"):
+            with subprocess.Popen(["cat", export], stdout=subprocess.PIPE) as pipe:
+                done = subprocess.run([binary(), "audit", "verify", name, *self.certificates()],
+                                      stdin=pipe.stdout, capture_output=True, text=True, check=False,
+                                      env=clean_environment(OSTRAKA_CACERT=self.cluster.ca_file()))
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+            self.assertIn("must be a file", done.stderr)
 
     def test_the_next_node_exports_for_another(self):
         path = os.path.join(self.cluster.parent, "other.audit")
