@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/audit_page.h"
@@ -141,6 +142,16 @@ export_records(const struct export *e, struct client *client, int fd)
     return status;
 }
 
+/* What is there of a trail may be wanted; an empty file would only stand in the next one's way. */
+static void
+remove_if_empty(const char *path, int fd)
+{
+    struct stat found;
+
+    if (fstat(fd, &found) == 0 && found.st_size == 0)
+        (void)unlink(path);
+}
+
 static int
 run_export(const struct export *e)
 {
@@ -157,6 +168,8 @@ run_export(const struct export *e)
         status = audit_export_trail(client, e->node, fd);
     else
         status = export_records(e, client, fd);
+    if (e->output && fd >= 0 && status != EXIT_OK)
+        remove_if_empty(e->output, fd);
     if (e->output && fd >= 0 && (fsync(fd) != 0 || close(fd) != 0) && status == EXIT_OK)
         status = cannot_write(e);
     client_close(client);

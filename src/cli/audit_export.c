@@ -16,6 +16,7 @@ struct export
 {
     char *node; /* whose; NULL: of whichever answers first */
     int fd;
+    bool missing; /* a node gave no heads, or not all */
 };
 
 static int
@@ -50,6 +51,13 @@ take_node(const json_t *page, char **node)
     return *node ? EXIT_OK : secret_out_of_memory();
 }
 
+/* A page is of whole lines. */
+static bool
+tells_of_missing(const char *lines)
+{
+    return strncmp(lines, "missing ", strlen("missing ")) == 0 || strstr(lines, "\nmissing ");
+}
+
 static int
 take_page(void *context, const json_t *page, bool *enough)
 {
@@ -62,6 +70,7 @@ take_page(void *context, const json_t *page, bool *enough)
         return status;
     if (!json_is_string(lines))
         return client_bad_answer();
+    e->missing = e->missing || tells_of_missing(json_string_value(lines));
     if (output_write(e->fd, bytes_of(json_string_value(lines), json_string_length(lines))) == OK)
         return EXIT_OK;
     output_error("the export cannot be written: %s", strerror(errno));
@@ -76,5 +85,10 @@ audit_export_trail(struct client *client, const char *node, int fd)
     int status = node && !e.node ? secret_out_of_memory() : pages_read(client, &reader);
 
     free(e.node);
-    return status;
+    if (status != EXIT_OK || !e.missing)
+        return status;
+    output_error("some nodes did not give the heads that they keep of this trail");
+    output_hint("the trail is there, whole, and less of it is proven; see with `ostraka status` "
+                "which nodes are away, and export it again when they are back");
+    return EXIT_UNAVAILABLE;
 }

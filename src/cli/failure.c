@@ -72,7 +72,11 @@ static const struct {
     {"/v1/auth/", "version_mismatch", "somebody else changed it; look at it, then decide again"},
     {"/v1/tenants", "not_found", "check the name; none but operators see tenants"},
     {"/v1/tenants", "already_exists", NULL},
-    {"/v1/audit", "not_found", "check the name of the node; none but auditors see the trail"},
+    {"/v1/audit", "not_found", "none but auditors see the trail: their identity has that policy"},
+    {"/v1/audit/export", "no_such_resource", "there is no node of that name: see `ostraka status`"},
+    {"/v1/audit/export", "not_ready",
+     "the node whose trail that is, or the one that was asked, is away or starting: see `ostraka "
+     "status`"},
 };
 
 static bool

@@ -398,7 +398,7 @@ class AuditProof(AuditCase):
         done = self.cli("audit", "verify", os.path.join(self.cluster.parent, "none"), *self.certificates())
         self.assertEqual(done.returncode, 1, done.stdout)
 
-    def test_a_pipe_is_no_cut_trail(self):
+    def test_what_comes_out_of_a_pipe_is_no_cut_trail(self):
         """A trail is read more than once: what comes out of a pipe is refused, and not called truncated."""
         for node in self.cluster.nodes():
             self.cluster.request(node, "GET", "/v1/secrets/nothing")
@@ -420,6 +420,29 @@ class AuditProof(AuditCase):
             self.assertEqual(file.read().splitlines()[2], "node 2 n3")
         done = self.cli("audit", "export", "--node", "n3", "--output", path)
         self.assertEqual(done.returncode, 1)  # it is there
+
+    def test_an_export_that_fails_leaves_no_empty_file(self):
+        path = os.path.join(self.cluster.parent, "typo.audit")
+        for _ in range(2):
+            done = self.cli("audit", "export", "--node", "n9", "--output", path)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("there is no node of that name", done.stderr)
+            self.assertFalse(os.path.exists(path))
+
+    def test_heads_that_are_lacking_are_told(self):
+        path = os.path.join(self.cluster.parent, "lacking.audit")
+        self.cluster.stop(3)
+        try:
+            done = self.cli("audit", "export", "--node", "n1", "--output", path)
+            self.assertEqual(done.returncode, 6, done.stderr)
+            self.assertIn("did not give the heads", done.stderr)
+            with open(path) as file:
+                lines = file.read().splitlines()
+            self.assertIn("missing 2", lines)
+            self.assertTrue(lines[-1].startswith("end"), lines[-1])
+        finally:
+            self.cluster.start(3)
+            self.wait_for_all_trails()
 
 
 if __name__ == "__main__":
