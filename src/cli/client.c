@@ -414,7 +414,7 @@ report_refused(const struct call *call, const struct failure *failure)
 
     if (is_untold(call->client, failure, status) && !call->unknown)
         return status;
-    failure_report(failure, call->change, call->target);
+    failure_report(failure, call->change, call->method, call->target);
     failure_report_details(buf_bytes(&call->answer));
     if (call->unknown) {
         output_hint("an attempt before that broke off: whether it had or will have an effect is "

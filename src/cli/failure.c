@@ -13,15 +13,15 @@ static const struct rule {
     const char *hint;
 } rules[] = {
     {"not_found", EXIT_NOT_FOUND,
-     "check the name; `ostraka secret create NAME -` stores a new secret"},
+     "check the name and the tenant; `ostraka secret create NAME -` stores a new secret"},
     {"already_exists", EXIT_CONFLICT, "`ostraka secret update NAME -` stores a new version"},
     {"version_mismatch", EXIT_CONFLICT,
      "somebody else changed it; look at `ostraka secret history NAME`, then decide again"},
     {"idempotency_key_reused", EXIT_FAILED, "a key belongs to one request: use a new one"},
     {"contended", EXIT_CONFLICT, "nothing was changed; try again in a moment"},
     {"unauthenticated", EXIT_UNAUTHORIZED,
-     "log in again, or check the token in $OSTRAKA_TOKEN or in the file that $OSTRAKA_TOKEN_FILE "
-     "names"},
+     "log in again, or check the token: that of --token-file, of $OSTRAKA_TOKEN, or of the file "
+     "that $OSTRAKA_TOKEN_FILE names"},
     {"forbidden", EXIT_UNAUTHORIZED, "ask for the right to do this, or use another token"},
     {"no_quorum", EXIT_OK, "see with `ostraka status` which nodes are away; try again later"},
     {"value_unavailable", EXIT_UNAVAILABLE,
@@ -43,40 +43,120 @@ static const struct rule {
     {"bad_env", EXIT_FAILED, "nothing was changed; mend the lines, then try again"},
 };
 
-/* What is not about secrets has other hints; NULL: none. The first that fits counts. */
-static const struct {
+/*
+ * What another hint is for than the rule has; NULL: none. The first that fits counts. Whoever may not
+ * know of a thing is answered as if there were none: where that is likely, the hint says so.
+ */
+static const struct hint {
     const char *target, *code, *hint;
+    const char *method;  /* NULL: any */
+    const char *message; /* instead of the server's, which is about secrets; NULL: that */
+    bool one_version;    /* for a target that asks for a version other than the current one */
 } hints[] = {
-    {"/v1/tokens/self", "not_found",
-     "the nodes keep no record of this token: the bootstrap token has none and does not end, and a "
-     "JSON web token says itself when it ends"},
-    {"/v1/auth/approle:login", "unauthenticated",
-     "check the role id, the secret id and the tenant; which of them is wrong is not told"},
-    {"/v1/auth/jwt:login", "unauthenticated",
-     "check the token's issuer, audience, times and claims, and the tenant; what is wrong is not "
-     "told"},
-    {"/v1/auth/cert:login", "unauthenticated",
-     "check the certificate, the clock of this machine, the cluster and the tenant; what is wrong "
-     "is not told"},
-    {"/v1/tokens", "not_found", "check the id or accessor, and the tenant"},
-    {"/v1/identities", "not_found", "check the id, and the tenant"},
-    {"/v1/policies", "not_found", "check the name, and the tenant"},
-    {"/v1/policies", "version_mismatch",
-     "somebody else changed it; look at `ostraka policy get NAME`, then decide again"},
-    {"/v1/auth/issuers", "not_found", "check the id, and the tenant"},
-    {"/v1/auth/roles", "not_found", "check the ids, and the tenant"},
-    {"/v1/auth/ca/crl", "not_found",
-     "the tenant has no authority (`ostraka authority put FILE`), or that has no list"},
-    {"/v1/auth/ca", "not_found", "check the tenant; `ostraka authority put FILE` gives it one"},
-    {"/v1/auth/ca/crl", "version_mismatch", "`ostraka crl get` shows the list that is there"},
-    {"/v1/auth/", "version_mismatch", "somebody else changed it; look at it, then decide again"},
-    {"/v1/tenants", "not_found", "check the name; none but operators see tenants"},
-    {"/v1/tenants", "already_exists", NULL},
-    {"/v1/audit", "not_found", "none but auditors see the trail: their identity has that policy"},
-    {"/v1/audit/export", "no_such_resource", "there is no node of that name: see `ostraka status`"},
-    {"/v1/audit/export", "not_ready",
-     "the node whose trail that is, or the one that was asked, is away or starting: see `ostraka "
-     "status`"},
+    {.target = "/v1/secrets/",
+     .code = "not_found",
+     .hint = "`ostraka secret history NAME` shows which versions there are",
+     .one_version = true,
+     .message = "there is no such secret or version"},
+    {.target = "/v1/secrets/",
+     .code = "not_found",
+     .hint = "you may not create a secret of that name, or there is no such tenant",
+     .method = "POST",
+     .message = "the secret cannot be created"},
+    {.target = "/v1/secrets/",
+     .code = "not_found",
+     .hint = "check the name and the tenant; `ostraka secret history NAME` shows one whose current "
+             "version "
+             "is deleted",
+     .method = "GET"},
+    {.target = "/v1/secrets/",
+     .code = "not_found",
+     .hint = "check the name and the tenant",
+     .method = "DELETE"},
+    {.target = "/v1/history/", .code = "not_found", .hint = "check the name and the tenant"},
+    {.target = "/v1/metadata/", .code = "not_found", .hint = "check the name and the tenant"},
+    {.target = "/v1/versions/",
+     .code = "not_found",
+     .hint = "`ostraka secret history NAME` shows which versions there are",
+     .message = "there is no such secret or version"},
+    {.target = "/v1/copy",
+     .code = "not_found",
+     .hint = "check the names and the tenant; whoever may not create a secret is told the same"},
+    {.target = "/v1/batch",
+     .code = "not_found",
+     .hint = "check the names and the tenant; whoever may not create a secret is told the same"},
+    {.target = "/v1/env",
+     .code = "not_found",
+     .hint = "nothing was changed; check the names and the tenant. Whoever may not read or create "
+             "a secret "
+             "is told the same"},
+    {.target = "/v1/copy",
+     .code = "already_exists",
+     .hint = "nothing was copied, and nothing is overwritten"},
+    {.target = "/v1/batch",
+     .code = "already_exists",
+     .hint = "with --skip-existing what exists is left out"},
+    {.target = "/v1/env",
+     .code = "already_exists",
+     .hint = "nothing was changed; write secret(NAME) where the stored value is meant, change that "
+             "with "
+             "`ostraka secret update NAME -`, or choose another --prefix"},
+    {.target = "/v1/tokens/self",
+     .code = "not_found",
+     .hint = "the nodes keep no record of this token: the bootstrap token has none and does not "
+             "end, and a "
+             "JSON web token says itself when it ends"},
+    {.target = "/v1/auth/approle:login",
+     .code = "unauthenticated",
+     .hint = "check the role id, the secret id and the tenant; which of them is wrong is not told"},
+    {.target = "/v1/auth/jwt:login",
+     .code = "unauthenticated",
+     .hint = "check the token's issuer, audience, times and claims, and the tenant; what is wrong "
+             "is not "
+             "told"},
+    {.target = "/v1/auth/cert:login",
+     .code = "unauthenticated",
+     .hint = "check the certificate, the clock of this machine, the cluster and the tenant; what "
+             "is wrong "
+             "is not told"},
+    {.target = "/v1/tokens",
+     .code = "not_found",
+     .hint = "check the id or accessor, and the tenant"},
+    {.target = "/v1/identities", .code = "not_found", .hint = "check the id, and the tenant"},
+    {.target = "/v1/policies", .code = "not_found", .hint = "check the name, and the tenant"},
+    {.target = "/v1/policies",
+     .code = "version_mismatch",
+     .hint = "somebody else changed it; look at `ostraka policy get NAME`, then decide again"},
+    {.target = "/v1/auth/issuers", .code = "not_found", .hint = "check the id, and the tenant"},
+    {.target = "/v1/auth/roles", .code = "not_found", .hint = "check the ids, and the tenant"},
+    {.target = "/v1/auth/ca/crl",
+     .code = "not_found",
+     .hint = "the tenant has no authority (`ostraka authority put FILE`), or that has no list"},
+    {.target = "/v1/auth/ca",
+     .code = "not_found",
+     .hint = "check the tenant; `ostraka authority put FILE` gives it one"},
+    {.target = "/v1/auth/ca/crl",
+     .code = "version_mismatch",
+     .hint = "`ostraka crl get` shows the list that is there"},
+    {.target = "/v1/auth/",
+     .code = "version_mismatch",
+     .hint = "somebody else changed it; look at it, then decide again"},
+    {.target = "/v1/tenants",
+     .code = "not_found",
+     .hint = "check the name; none but operators see tenants"},
+    {.target = "/v1/tenants", .code = "already_exists", .hint = NULL},
+    {.target = "/v1/audit",
+     .code = "not_found",
+     .hint = "ask for an identity with the policy auditor, or use its token",
+     .message = "none but auditors see the audit trail"},
+    {.target = "/v1/audit/export",
+     .code = "no_such_resource",
+     .hint = "there is no node of that name: see `ostraka status`"},
+    {.target = "/v1/audit/export",
+     .code = "not_ready",
+     .hint = "the node whose trail that is, or the one that was asked, is away or starting: see "
+             "`ostraka "
+             "status`"},
 };
 
 static bool
@@ -92,16 +172,29 @@ is_about_secrets(const char *target)
     return true;
 }
 
-/* The rule's, or what is said of this target instead of it. */
-static const char *
-find_hint(const struct rule *rule, const char *target)
+static bool
+asks_for_one_version(const char *target)
+{
+    const char *query = strchr(target, '?');
+
+    return query && (strncmp(query, "?version=", strlen("?version=")) == 0 ||
+                     strncmp(query, "?at=", strlen("?at=")) == 0);
+}
+
+/* What is said of this request instead of what the rule of its code has; NULL: nothing. */
+static const struct hint *
+find_hint(const char *code, const char *method, const char *target)
 {
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
-        if (strcmp(rule->code, hints[i].code) == 0 &&
-            strncmp(target, hints[i].target, strlen(hints[i].target)) == 0)
-            return hints[i].hint;
+        const struct hint *hint = &hints[i];
+
+        if (strcmp(code, hint->code) == 0 &&
+            strncmp(target, hint->target, strlen(hint->target)) == 0 &&
+            (!hint->method || strcmp(method, hint->method) == 0) &&
+            (!hint->one_version || asks_for_one_version(target)))
+            return hint;
     }
-    return rule->hint;
+    return NULL;
 }
 
 const char *
@@ -186,17 +279,19 @@ failure_exit_status(const struct failure *failure, bool change)
 }
 
 void
-failure_report(const struct failure *failure, bool change, const char *target)
+failure_report(const struct failure *failure, bool change, const char *method, const char *target)
 {
     const struct rule *rule = find_rule(failure->code);
-    const char *hint = rule ? find_hint(rule, target) : NULL;
+    const struct hint *special = find_hint(failure->code, method, target);
+    const char *hint = special ? special->hint : rule ? rule->hint : NULL;
+    const char *message = special && special->message ? special->message : failure->message;
     bool unknown = failure_is_unknown(failure, change);
 
     if (!failure->code[0])
         output_error("the server answered with HTTP status %ld and nothing that explains it",
                      failure->status);
     else
-        output_error("%s (%s)", failure->message[0] ? failure->message : "refused", failure->code);
+        output_error("%s (%s)", message[0] ? message : "refused", failure->code);
     if (unknown)
         output_hint("the outcome is unknown: the change may have been made or may still be; %s "
                     "before you try again",

@@ -32,8 +32,9 @@ bool failure_may_move_on(const struct failure *failure, bool change);
 bool failure_is_unknown(const struct failure *failure, bool change);
 /* Exit status, enum exit_status. */
 int failure_exit_status(const struct failure *failure, bool change);
-/* Says on standard error what happened to a request on that target, and what to do next. */
-void failure_report(const struct failure *failure, bool change, const char *target);
+/* Says on standard error what happened to that request, and what to do next. */
+void failure_report(const struct failure *failure, bool change, const char *method,
+                    const char *target);
 /* Where to see whether a change on that target was made: a phrase, "look at ...". */
 const char *failure_look(const char *target);
 /* Says what the error body of an answer tells of each item or line, if it does. */

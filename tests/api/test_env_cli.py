@@ -57,6 +57,7 @@ class Files(EnvCli):
         path = self.write(text)
         done = self.run_cli("env", "encrypt", path, "--prefix", "taken/", expect=CONFLICT)
         self.assertIn(b"line 3: taken/B: exists already", done.stderr)
+        self.assertIn(b"write secret(NAME) where the stored value is meant", done.stderr)
         path = self.write(b"A=enc('one')\nB='x\nC=1\n")
         done = self.run_cli("env", "encrypt", path, "--prefix", "taken/", expect=FAILED)
         self.assertIn(b"line 2: B: a quote does not end", done.stderr)

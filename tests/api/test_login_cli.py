@@ -293,7 +293,25 @@ class Login(ClusterCase):
             error = self.run_cli(*arguments, expect=NOT_FOUND, **admin).stderr
             self.assertIn("hint: check", error)
             self.assertNotIn("secret", error)
-        self.assertIn("ostraka secret create", self.run_cli("secret", "get", "absent", expect=NOT_FOUND, **admin).stderr)
+        self.assertIn("ostraka secret create",
+                      self.run_cli("secret", "update", "absent", "v", expect=NOT_FOUND, **admin).stderr)
+
+    def test_what_is_not_there_is_not_to_be_created_anew(self):
+        """Another version of a secret, a name that may not be created, a trail: each has a hint of its own."""
+        admin = {"OSTRAKA_TOKEN_FILE": self.cluster.token_file()}
+        token = json.loads(self.run_cli("token", "create", "--identity", self.identity, **admin).stdout)["token"]
+        self.run_cli("secret", "create", "hints/one", "v", **admin)
+        for arguments, hint, variables in (
+                (("secret", "get", "hints/one", "--version", "9"), "ostraka secret history NAME", admin),
+                (("secret", "get", "hints/one", "--at", "2020-01-01T00:00:00Z"), "ostraka secret history NAME", admin),
+                (("secret", "diff", "hints/one", "1", "9"), "ostraka secret history NAME", admin),
+                (("versions", "delete", "hints/one", "9"), "ostraka secret history NAME", admin),
+                (("secret", "get", "hints/none"), "ostraka secret history NAME", admin),
+                (("secret", "create", "hints/two", "v", "--tenant", "nobody"), "you may not create", admin),
+                (("audit", "search"), "none but auditors", {"OSTRAKA_TOKEN": token})):
+            error = self.run_cli(*arguments, expect=NOT_FOUND, **variables).stderr
+            self.assertIn(hint, error)
+            self.assertNotIn("ostraka secret create", error)
 
 
 if __name__ == "__main__":
