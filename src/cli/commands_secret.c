@@ -341,8 +341,9 @@ const struct command commands_secret[] = {
         "check a .env file without changing anything",
         "Usage: ostraka env check FILE|- [options]\n"
         "\n"
-        "Says what `ostraka env encrypt` or `ostraka run` would refuse: lines that are not of a\n"
-        "known form, and references to secrets that are not there.\n"
+        "Says what `ostraka env encrypt` or `ostraka run` would refuse: secret() and enc() that\n"
+        "are not of a known form, references to secrets that are not there, new secrets that are\n"
+        "there already (as far as the token may see them). Warns of lines that are passed over.\n"
         "\n"
         "Options:\n"
         "  --prefix P          as for `ostraka env encrypt`\n"

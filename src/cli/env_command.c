@@ -287,6 +287,80 @@ look_references_up(const struct work *work, const struct env_plan *plan)
     return status;
 }
 
+/* Nobody refuses such a line, and nobody gets a variable by it. */
+static void
+warn_passed_over(const struct work *work, struct bytes text)
+{
+    struct dotenv_reader reader;
+    struct dotenv_item item;
+
+    dotenv_read(&reader, text);
+    while (dotenv_next(&reader, &item)) {
+        if (dotenv_is_passed_over(&item))
+            fprintf(stderr,
+                    "%s:%zu: warning: neither NAME=value nor a comment: it is passed over\n",
+                    work->file, item.line);
+    }
+}
+
+/* Returns EXIT_OK with *exists, or another status having said why. */
+static int
+look_up(struct client *client, const char *name, bool *exists)
+{
+    struct client_answer answer = {0};
+    struct buf target;
+    int status = secret_target("/v1/metadata/", name, &target);
+
+    *exists = false;
+    if (status == EXIT_OK)
+        status = secret_target_end(&target);
+    if (status)
+        return status;
+    /* Whoever may create a secret may yet have no right to see it: then it is not known. */
+    client_set_untold_code(client, "forbidden");
+    client_set_untold(client, EXIT_NOT_FOUND);
+    status = client_call(client, CLIENT_GET, (const char *)target.data, NULL, &answer);
+    client_set_untold(client, EXIT_OK);
+    client_set_untold_code(client, NULL);
+    *exists = status == EXIT_OK;
+    if (status == EXIT_NOT_FOUND || strcmp(client_last_code(client), "forbidden") == 0)
+        status = EXIT_OK;
+    client_answer_close(&answer);
+    buf_close(&target);
+    return status;
+}
+
+static int
+look_creations_up(const struct work *work, const struct env_plan *plan)
+{
+    struct client *client;
+    size_t found = 0;
+    int status = client_open(&work->connection, &client);
+
+    if (status)
+        return status;
+    for (size_t i = 0; i < plan->creation_count && status == EXIT_OK; i++) {
+        const struct env_creation *one = &plan->creations[i];
+        char name[NAME_BYTES_MAX + 1];
+        bool exists;
+
+        snprintf(name, sizeof name, "%.*s", (int)one->name.size, (const char *)one->name.data);
+        status = look_up(client, name, &exists);
+        if (status != EXIT_OK || !exists)
+            continue;
+        found++;
+        fprintf(stderr, "%s:%zu: %.*s: there is a secret %s\n", work->file, one->line,
+                (int)one->variable.size, (const char *)one->variable.data, name);
+    }
+    client_close(client);
+    if (status != EXIT_OK || found == 0)
+        return status;
+    output_error("%zu of the secrets to be stored exist already", found);
+    output_hint("write secret(NAME) where the stored value is meant, change that with `ostraka "
+                "secret update NAME -`, or choose another --prefix");
+    return EXIT_CONFLICT;
+}
+
 static int
 check_plan(const struct work *work, struct bytes text, struct arena *arena)
 {
@@ -304,8 +378,11 @@ check_plan(const struct work *work, struct bytes text, struct arena *arena)
         status = report_unstored(work, &plan);
     if (status == EXIT_OK && !work->offline && plan.reference_count > 0)
         status = look_references_up(work, &plan);
+    if (status == EXIT_OK && !work->offline && plan.creation_count > 0)
+        status = look_creations_up(work, &plan);
     if (status)
         return status;
+    warn_passed_over(work, text);
     printf("%zu references%s, %zu to be stored\n", plan.reference_count,
            work->offline ? "" : ", all of them there", plan.creation_count);
     return EXIT_OK;

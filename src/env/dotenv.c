@@ -1,6 +1,7 @@
 #include "env/dotenv.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "proto/request.h"
 
@@ -22,6 +23,7 @@ dotenv_fault_name(enum dotenv_fault fault)
     case DOTENV_NOT_TEXT: return "not_text";
     case DOTENV_UNEXPECTED_ENC: return "unexpected_enc";
     case DOTENV_MISPLACED_ENC: return "misplaced_enc";
+    case DOTENV_MISPLACED_SECRET: return "misplaced_secret";
     }
     return "bad_line";
 }
@@ -40,7 +42,10 @@ dotenv_fault_text(enum dotenv_fault fault)
     case DOTENV_NUL: return "has a NUL, which no environment can hold";
     case DOTENV_NOT_TEXT: return "has a value that is not UTF-8";
     case DOTENV_UNEXPECTED_ENC: return "is not stored yet; `ostraka env encrypt FILE` does that";
-    case DOTENV_MISPLACED_ENC: return "enc() is the whole value of an assignment, without quotes";
+    case DOTENV_MISPLACED_ENC:
+        return "enc(...) is the whole value of an assignment, without quotes and just so written";
+    case DOTENV_MISPLACED_SECRET:
+        return "secret(NAME) stands in the value of VARIABLE=value, and this line is none";
     }
     return "is not usable";
 }
@@ -432,13 +437,41 @@ is_comment(struct bytes line)
     return at < line.size && line.data[at] == '#';
 }
 
+bool
+dotenv_is_passed_over(const struct dotenv_item *item)
+{
+    return item->kind == DOTENV_OTHER && item->fault == DOTENV_GOOD && !is_comment(item->raw) &&
+           !line_is_over(item->raw, line_begin(item->raw));
+}
+
+/*
+ * A slip of enc("x"), which would stay in the clear. With a quote behind it alone: ENC(base64) is
+ * how other programs mark what they have encrypted.
+ */
+static bool
+is_slip_of_enc(const struct dotenv_item *item)
+{
+    struct bytes value = item->value;
+    size_t at = strlen("enc");
+
+    if (item->quote || value.size < at || strncasecmp((const char *)value.data, "enc", at) != 0)
+        return false;
+    at = blanks(value, at);
+    if (at == value.size || value.data[at] != '(')
+        return false;
+    at = blanks(value, at + 1);
+    return at < value.size && (value.data[at] == '"' || value.data[at] == '\'');
+}
+
 enum vault_err
 dotenv_misplaces_enc(const struct dotenv_item *item, bool *out)
 {
     struct dotenv_piece piece;
     struct buf decoded = {0};
     size_t at = 0;
-    *out = false;
+    *out = item->kind == DOTENV_ASSIGNMENT && is_slip_of_enc(item);
+    if (*out)
+        return OK;
     /* No escape makes a letter: what has none in its raw form has none. */
     while (at < item->raw.size && !begins_with(from(item->raw, at), enc_open))
         at++;

@@ -24,15 +24,16 @@ enum dotenv_fault {
     DOTENV_BAD_REFERENCE, /* secret( without its ), or enc( not of a known form */
     DOTENV_BAD_NAME,      /* not the name of a secret, or none that secret() could refer to */
     /* of a plan, env_plan.h */
-    DOTENV_UNRESOLVED,     /* enc(NAME), and nobody says what NAME is */
-    DOTENV_REPEATED,       /* two secrets of one name, or two assignments that enc() could mean */
-    DOTENV_TOO_MANY,       /* references, or secrets to be created */
-    DOTENV_NUL,            /* no environment can hold it */
-    DOTENV_NOT_TEXT,       /* a value that is not UTF-8, where the answer must be */
-    DOTENV_UNEXPECTED_ENC, /* where nothing is to be created */
-    DOTENV_MISPLACED_ENC,  /* where nobody would see it: it would stay, with what is in it */
+    DOTENV_UNRESOLVED,       /* enc(NAME), and nobody says what NAME is */
+    DOTENV_REPEATED,         /* two secrets of one name, or two assignments that enc() could mean */
+    DOTENV_TOO_MANY,         /* references, or secrets to be created */
+    DOTENV_NUL,              /* no environment can hold it */
+    DOTENV_NOT_TEXT,         /* a value that is not UTF-8, where the answer must be */
+    DOTENV_UNEXPECTED_ENC,   /* where nothing is to be created */
+    DOTENV_MISPLACED_ENC,    /* where nobody would see it: it would stay, with what is in it */
+    DOTENV_MISPLACED_SECRET, /* secret() in a line that assigns nothing: no program would get it */
 };
-enum { DOTENV_FAULTS = DOTENV_MISPLACED_ENC + 1 };
+enum { DOTENV_FAULTS = DOTENV_MISPLACED_SECRET + 1 };
 const char *dotenv_fault_name(enum dotenv_fault fault);
 const char *dotenv_fault_text(enum dotenv_fault fault); /* for people */
 
@@ -80,8 +81,14 @@ bool dotenv_has_reference(struct bytes value);
 
 /* Whether "enc(" stands in a text, not as the end of a longer word. */
 bool dotenv_has_enc(struct bytes text);
-/* Whether it does so in an item of which it is not the whole value. Comments do not count. */
+/*
+ * Whether it does so in an item of which it is not the whole value, or the item's value begins with
+ * something that was meant so: ENC("x"), enc ('x'). Comments do not count.
+ */
 MUST_CHECK enum vault_err dotenv_misplaces_enc(const struct dotenv_item *item, bool *out);
+
+/* Whether an item is neither an assignment nor a comment nor blank: it is passed over by parsers. */
+bool dotenv_is_passed_over(const struct dotenv_item *item);
 
 /*
  * Appends the value, quoted if need be, so that it is read back as it is: by this reader always, and

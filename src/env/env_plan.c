@@ -336,7 +336,10 @@ plan_item(struct work *w, const struct dotenv_item *item)
     }
     enum vault_err err = plan_misplaced(w, item);
     switch (item->kind) {
-    case DOTENV_OTHER: break;
+    case DOTENV_OTHER:
+        if (dotenv_is_passed_over(item) && dotenv_has_reference(item->raw))
+            add_fault(w->plan, item->line, (struct bytes){0}, DOTENV_MISPLACED_SECRET);
+        break;
     case DOTENV_ASSIGNMENT: return err == OK ? plan_references(w, item) : err;
     case DOTENV_ENC_LITERAL:
     case DOTENV_ENC_NAME: return err == OK ? plan_creation(w, item) : err;

@@ -136,6 +136,31 @@ class Edges(CliCase):
             self.assertEqual([(one["line"], one["code"]) for one in got["error"]["details"]],
                              [(3, "misplaced_enc")])
 
+    def test_lines_that_no_program_would_get_anything_of(self):
+        """A reference in such a line is refused, other lines are pointed at, and nothing is imported without them."""
+        path = self.write(b"A=1\nPASS secret(x)\n")
+        for arguments in (("env", "check", path, "--offline"), ("env", "expand", path),
+                          ("run", "--env-file", path, "--", "true")):
+            self.assertIn(b"this line is none", self.run_cli(*arguments, expect=FAILED).stderr)
+        path = self.write(b"# c\n\nA=1\nPASS: hunter2\n")
+        done = self.run_cli("env", "check", path)
+        self.assertIn((path + ":4: warning: ").encode(), done.stderr)
+        self.assertNotIn(b"hunter2", done.stderr)
+        done = self.run_cli("secret", "import", "--from", "dotenv", path, "--prefix", "lines/", expect=FAILED)
+        self.assertIn(b"line 4 is neither NAME=value nor a comment", done.stderr)
+        self.assertNotIn(b"hunter2", done.stderr)
+        self.assertEqual(self.names("lines/"), [])
+
+    def test_check_tells_what_exists_already(self):
+        self.run_cli("secret", "create", "exists/B", "x")
+        path = self.write(b"A=enc('a')\nB=enc('b')\n")
+        done = self.run_cli("env", "check", path, "--prefix", "exists/", expect=CONFLICT)
+        self.assertIn((path + ":2: B: there is a secret exists/B\n").encode(), done.stderr)
+        self.assertNotIn(b"exists/A", done.stderr)
+        self.run_cli("env", "encrypt", path, "--prefix", "exists/", expect=CONFLICT)
+        self.run_cli("env", "check", path, "--prefix", "exists/", "--offline")
+        self.run_cli("env", "check", path, "--prefix", "exists/2/")
+
     def test_check_for_a_commit_hook(self):
         path = self.write(b"A=1\nB=enc('x')\nC=enc(A)\n")
         self.run_cli("env", "check", path, "--offline")

@@ -226,6 +226,35 @@ enc_that_would_stay_is_a_fault(void **state)
     assert_result(text_of("A=enc('enc(b)')\n", ENV_ENCRYPT), "A=secret(A)\n");
 }
 
+/* What was meant as enc("x") would be committed in the clear. */
+static void
+slips_of_enc_are_faults(void **state)
+{
+    static const char text[] = "A=ENC(\"a\")\nB=enc (\"b\")\nC=Enc( 'c')\n";
+    static const char good[] =
+        "A=ENC(G6N718UuyPE5bHyWK==)\nB='ENC(\"b\")'\nC=encode(\"c\")\nD=en\n";
+    (void)state;
+    for (int mode = ENV_BOTH; mode <= ENV_ENCRYPT; mode++)
+        assert_faults(text_of(text, (enum env_mode)mode),
+                      "1 A misplaced_enc;2 B misplaced_enc;3 C misplaced_enc;");
+    assert_result(text_of(good, ENV_ENCRYPT), good);
+    assert_result(text_of(text, ENV_EXPAND), text);
+}
+
+/* A program would be started without it. */
+static void
+a_reference_that_nothing_is_assigned_is_a_fault(void **state)
+{
+    static const char text[] = "DB secret(a)\nDB: secret(a)\nMY DB=secret(a)\nsecret(a)\n";
+    static const char good[] = "# secret(a)\n\n  \t\r\n  # A=secret(a)\nexport A\n=b\n";
+    (void)state;
+    for (int mode = ENV_BOTH; mode <= ENV_EXPAND; mode++)
+        assert_faults(text_of(text, (enum env_mode)mode),
+                      "1  misplaced_secret;2  misplaced_secret;3  misplaced_secret;"
+                      "4  misplaced_secret;");
+    assert_result(text_of(good, ENV_EXPAND), good);
+}
+
 static void
 names_that_no_reference_could_have_are_faults(void **state)
 {
@@ -383,6 +412,8 @@ main(void)
         cmocka_unit_test(what_the_text_creates_it_may_refer_to),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(enc_that_would_stay_is_a_fault),
+        cmocka_unit_test(slips_of_enc_are_faults),
+        cmocka_unit_test(a_reference_that_nothing_is_assigned_is_a_fault),
         cmocka_unit_test(names_that_no_reference_could_have_are_faults),
         cmocka_unit_test(nul_is_a_fault_wherever_it_comes_from),
         cmocka_unit_test(text_can_be_demanded),
