@@ -199,6 +199,16 @@ policy_text_bounded(struct bytes text)
     return text.size <= POLICY_TEXT_BYTES_MAX && json_shape_within(text, OPENED_MAX, COMMAS_MAX);
 }
 
+/* What a file may have: the rules, or what `ostraka policy get` prints. */
+static bool
+is_policy(const json_t *root)
+{
+    bool printed = json_is_string(json_object_get(root, "name")) &&
+                   json_is_integer(json_object_get(root, "version"));
+
+    return json_object_get(root, "rules") && json_object_size(root) == (printed ? 3 : 1);
+}
+
 enum vault_err
 policy_from_text(struct bytes text, struct buf *out, struct policy_fault *fault)
 {
@@ -213,9 +223,9 @@ policy_from_text(struct bytes text, struct buf *out, struct policy_fault *fault)
     root = json_load_strict(text, JSON_REJECT_DUPLICATES, &err);
     if (err == ERR_BAD_JSON)
         fault->why = "it is not JSON, or has a member twice";
-    if (err == OK &&
-        (!json_is_object(root) || json_object_size(root) != 1 || !json_object_get(root, "rules")))
-        err = refuse(fault, "a policy is {\"rules\": [...]} and nothing else");
+    if (err == OK && !is_policy(root))
+        err = refuse(fault, "a policy is {\"rules\": [...]} and nothing else, or what `ostraka "
+                            "policy get` prints");
     if (err == OK)
         err = policy_from_json(json_object_get(root, "rules"), out, fault);
     json_decref(root);

@@ -20,8 +20,8 @@ struct policy_fault {
 MUST_CHECK enum vault_err policy_from_json(const json_t *rules, struct buf *out,
                                            struct policy_fault *fault);
 /*
- * Same for a whole text that has "rules" and nothing else: a policy file. Bounded before it is
- * parsed.
+ * Same for a whole text, a policy file: "rules" and nothing else, or as the API gives a stored one,
+ * with "name" and "version". Bounded before it is parsed.
  */
 MUST_CHECK enum vault_err policy_from_text(struct bytes text, struct buf *out,
                                            struct policy_fault *fault);

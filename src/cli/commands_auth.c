@@ -5,11 +5,11 @@ const struct command commands_auth[] = {
     {
         "policy test",
         "say what policy files allow",
-        "Usage: ostraka policy test FILE... --operation OP --name NAME [options]\n"
+        "Usage: ostraka policy test FILE|-... --operation OP --name NAME [options]\n"
         "\n"
         "Says whether somebody who has the policies of these files may do that, and which rule\n"
-        "decides. The files are read as they are; no node is asked. Exit status 0: allowed,\n"
-        "5: denied.\n"
+        "decides. The files are read as they are, and may be what `ostraka policy get` prints; no\n"
+        "node is asked. Exit status 0: allowed, 5: denied.\n"
         "\n"
         "Options:\n"
         "  --operation OP      create, read, update, delete, list or history\n"
@@ -28,7 +28,7 @@ const struct command commands_auth[] = {
     {
         "policy show",
         "show the rules of policy files",
-        "Usage: ostraka policy show FILE... [--matrix]\n"
+        "Usage: ostraka policy show FILE|-... [--matrix]\n"
         "\n"
         "Prints the rules of the files, or what they come to.\n"
         "\n"

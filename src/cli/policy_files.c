@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth/policy_json.h"
 #include "cli/cli.h"
@@ -27,7 +28,9 @@ read_one(const char *path, struct policy_file *out)
 {
     struct policy_fault fault;
     struct buf text;
-    enum vault_err err = input_read_file(path, POLICY_TEXT_BYTES_MAX, &text);
+    enum vault_err err = strcmp(path, "-") == 0
+                             ? input_read(STDIN_FILENO, POLICY_TEXT_BYTES_MAX, &text)
+                             : input_read_file(path, POLICY_TEXT_BYTES_MAX, &text);
 
     *out = (struct policy_file){.path = path};
     if (err == ERR_NOMEM)

@@ -30,8 +30,8 @@ class PolicyCli(unittest.TestCase):
         with open(os.path.join(self.folder, name), "w") as file:
             file.write(content)
 
-    def run_cli(self, *arguments, expect=OK):
-        done = subprocess.run([binary(), "policy", *arguments], capture_output=True, cwd=self.folder,
+    def run_cli(self, *arguments, expect=OK, stdin=b""):
+        done = subprocess.run([binary(), "policy", *arguments], input=stdin, capture_output=True, cwd=self.folder,
                               env=clean_environment(), timeout=30 * SLOW, check=False)
         self.assertEqual(done.returncode, expect,
                          "%r: %r %r" % (arguments, done.stdout, done.stderr))
@@ -80,6 +80,20 @@ class PolicyCli(unittest.TestCase):
         ])
         done = self.run_cli("show", "readers.json")
         self.assertIn(b"expected version, 08:00-18:30, 10.0.0.0/8", done.stdout)
+
+    def test_what_policy_get_prints(self):
+        """A stored policy is tried as it was printed, from a file or a pipe; nothing else stands in one."""
+        stored = dict(READERS, name="readers", version=3)
+        self.write("stored.json", json.dumps(stored))
+        self.assertEqual(self.ask("read", "db/eu/password", files=["stored.json"]), ("stored.json", 2))
+        self.assertEqual(self.run_cli("show", "--matrix", "stored.json").stdout,
+                         self.run_cli("show", "--matrix", "readers.json").stdout)
+        done = self.run_cli("test", "-", "--operation", "read", "--name", "db/x", stdin=json.dumps(stored).encode())
+        self.assertEqual(done.stdout, b"allowed by rule 1 of -: db/**\n")
+        for more in ({"name": "a"}, {"version": 1}, {"name": 1, "version": 1}, {"name": "a", "version": "1"},
+                     {"name": "a", "version": 1, "x": 1}):
+            self.write("bad.json", json.dumps(dict(READERS, **more)))
+            self.assertIn(b"policy get", self.run_cli("show", "bad.json", expect=FAILED).stderr)
 
     def test_files_that_are_refused(self):
         for content, told in (
