@@ -52,6 +52,12 @@ read_value(const char *argument, bool base64, struct buf *out)
         buf_close(out);
         return value_problem(err, source);
     }
+    /* Ctrl-D and a key hit too early would store nothing in the place of a password. */
+    if (out->size == 0 && strcmp(argument, "-") == 0 && isatty(STDIN_FILENO)) {
+        output_error("nothing was typed; nothing was changed");
+        output_hint("an empty value is given as ''");
+        return EXIT_FAILED;
+    }
     if (base64)
         input_trim_end(out);
     return EXIT_OK;

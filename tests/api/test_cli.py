@@ -422,6 +422,19 @@ class Terminal(Cli):
         self.assertNotIn(b"typed secret", shown)
         self.assertEqual(self.get(name), b"typed secret")
 
+    def test_nothing_typed_is_no_value(self):
+        """Ctrl-D, or Enter alone, where a password is asked for."""
+        name = self.name()
+        self.run_cli("secret", "create", name, "kept")
+        for typed in (b"\x04", b"\n"):
+            status, shown = self.on_terminal("secret", "update", name, "-", typed=typed)
+            self.assertEqual(status, FAILED, shown)
+            self.assertIn(b"nothing was changed", shown)
+        self.assertEqual(self.get(name), b"kept")
+        self.run_cli("secret", "update", name, "")
+        self.run_cli("secret", "update", name, "-", stdin=b"")
+        self.assertEqual(self.get(name), b"")
+
     def test_the_terminal_shows_again_after_an_interrupt(self):
         process, terminal = pty.fork()
         if process == 0:
