@@ -278,7 +278,7 @@ const struct command commands_secret[] = {
         "  --remove KEY        may be given several times\n"
         "  --max-versions N    keep the N newest versions, at most 64; others are erased\n"
         "  --default-max-versions  keep as many as for a new secret: 64\n"
-        "  --expires-at TIME   nothing is there from then on; RFC 3339\n"
+        "  --expires-at TIME   the secret is deleted then; RFC 3339, and not in the past\n"
         "  --expires-in S      the same, in seconds from now\n"
         "  --no-expiry         it does not expire\n"
         "  --expected-version N  only if the current version is N\n"

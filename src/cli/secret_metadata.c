@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/instant.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
@@ -118,6 +120,27 @@ print_metadata(json_t *json)
     return EXIT_OK;
 }
 
+/* An end in the past deletes the secret at once, for good: a slip of the year is not to do that. */
+static int
+check_end(const struct metadata_options *options)
+{
+    struct timespec now;
+    uint64_t end_ms;
+
+    if (!options->expires_at)
+        return EXIT_OK;
+    if (rfc3339_parse(bytes_of_text(options->expires_at), &end_ms) != OK)
+        return cli_usage_error(options->command, "--expires-at needs a time in RFC 3339, such as "
+                                                 "2026-01-31T12:00:00Z");
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (end_ms > (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000)
+        return EXIT_OK;
+    output_error("%s has passed by the clock of this machine; nothing was changed",
+                 options->expires_at);
+    output_hint("`ostraka secret delete NAME` deletes a secret at once");
+    return EXIT_FAILED;
+}
+
 static int
 call(const struct metadata_options *options, const char *name, enum client_method method)
 {
@@ -194,5 +217,7 @@ command_metadata_set(int argc, char **argv)
         (options.no_expiry + (options.expires_at != NULL) + (options.expires_in != 0) > 1 ||
          (options.default_max_versions && options.max_versions)))
         status = cli_usage_error(options.command, "two of the options exclude each other");
+    if (status == EXIT_OK)
+        status = check_end(&options);
     return status ? status : call(&options, arguments.values[0], CLIENT_PATCH);
 }

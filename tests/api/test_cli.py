@@ -237,6 +237,18 @@ class Status(Cli):
             self.cluster.start(3, wait=True)
 
 
+class Expiry(Cli):
+    def test_a_time_that_has_passed_deletes_nothing(self):
+        name = self.name()
+        self.run_cli("secret", "create", name, "kept")
+        done = self.run_cli("metadata", "set", name, "--expires-at", "2020-01-31T12:00:00Z", expect=FAILED)
+        self.assertIn(b"has passed by the clock of this machine", done.stderr)
+        self.assertEqual(self.get(name), b"kept")
+        self.run_cli("metadata", "set", name, "--expires-at", "tomorrow", expect=USAGE)
+        self.run_cli("metadata", "set", name, "--expires-at", "9999-01-31T12:00:00+01:00")
+        self.assertEqual(self.get(name), b"kept")
+
+
 class Connection(Cli):
     def test_the_next_address_is_tried(self):
         name = self.name()
