@@ -27,19 +27,60 @@ auth_send(struct auth_call *call, enum client_method method, const char *target,
     return status;
 }
 
+/* What a key of that kind is, and where to find one. */
+static const char *
+key_text(const char *prefix)
+{
+    static const struct {
+        const char *prefix, *text;
+    } kinds[] = {
+        {"/v1/identities/", "the id of an identity; `ostraka identity list` shows them"},
+        {"/v1/auth/roles/", "the id of a role; `ostraka role list` shows them"},
+        {"/v1/auth/issuers/", "the id of an issuer; `ostraka issuer list` shows them"},
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(prefix, kinds[i].prefix) == 0)
+            return kinds[i].text;
+    }
+    return "a name that there can be: 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or "
+           "digit";
+}
+
+int
+auth_check_key(const char *command, const char *prefix, const char *key,
+               bool (*valid)(struct bytes key))
+{
+    if (valid(bytes_of_text(key)))
+        return EXIT_OK;
+    return cli_usage_error(command, "\"%s\" is not %s", key, key_text(prefix));
+}
+
 int
 auth_send_to(struct auth_call *call, enum client_method method, const char *prefix, const char *key,
              bool (*valid)(struct bytes key), const json_t *body)
 {
     char target[256], version[48] = "";
 
-    if (!valid(bytes_of_text(key)))
-        return cli_usage_error(call->command, "%s is not what there can be one of", key);
+    int status = auth_check_key(call->command, prefix, key, valid);
+
+    if (status)
+        return status;
     if (call->expected_version > 0)
         snprintf(version, sizeof(version), "?expected_version=%llu",
                  (unsigned long long)call->expected_version);
     snprintf(target, sizeof(target), "%s%s%s", prefix, key, version);
     return auth_send(call, method, target, body);
+}
+
+static bool
+has_option(const struct option_spec *specs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(specs[i].name, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 int
@@ -53,6 +94,9 @@ auth_parse(struct auth_call *call, int argc, char **argv, const struct option_sp
         count++;
     if (own_count > 0)
         memcpy(specs + count, own, own_count * sizeof(*own));
+    /* What is printed as JSON in any case is often asked for as JSON all the same. */
+    if (!has_option(own, own_count, "--json"))
+        specs[count + own_count++] = (struct option_spec){.name = "--json", .flag = &call->json};
     int status = options_parse(call->command, argc, argv, specs, count + own_count, names, least,
                                most, &call->arguments);
 

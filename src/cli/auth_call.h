@@ -21,8 +21,8 @@ struct auth_call {
 };
 
 /*
- * Takes the options of a command, `own` and those of the connection, and opens the client. All of
- * these functions return EXIT_OK, or another status having said why.
+ * Takes the options of a command, `own`, those of the connection and --json, and opens the client.
+ * All of these functions return EXIT_OK, or another status having said why.
  */
 int auth_parse(struct auth_call *call, int argc, char **argv, const struct option_spec *own,
                size_t own_count, const char *names, size_t least, size_t most);
@@ -35,6 +35,9 @@ int auth_send(struct auth_call *call, enum client_method method, const char *tar
 /* To `prefix` with `key`: those that are `valid` have only characters that need no escape. */
 int auth_send_to(struct auth_call *call, enum client_method method, const char *prefix,
                  const char *key, bool (*valid)(struct bytes key), const json_t *body);
+/* Returns EXIT_OK, or EXIT_USAGE having said what a key for that prefix is. */
+int auth_check_key(const char *command, const char *prefix, const char *key,
+                   bool (*valid)(struct bytes key));
 bool auth_id_valid(struct bytes text); /* of an identity or a role */
 
 /* A whole command without arguments. */

@@ -169,9 +169,10 @@ purge(struct auth_call *call, const char *name)
 {
     char target[256];
     unsigned idle = 0;
+    int wrong = auth_check_key(call->command, "/v1/tenants/", name, tenant_name_valid);
 
-    if (!tenant_name_valid(bytes_of_text(name)))
-        return cli_usage_error(call->command, "%s is not what there can be one of", name);
+    if (wrong)
+        return wrong;
     snprintf(target, sizeof(target), "/v1/tenants/%s?purge=true", name);
     for (;;) {
         struct client_answer answer;
@@ -402,6 +403,29 @@ command_identity_delete(int argc, char **argv)
 
 /* ---- tokens ---- */
 
+/* Without --identity it is for the caller, and whoever has the bootstrap token is none. */
+static int
+make_token(struct auth_call *call, const json_t *body, bool token_only)
+{
+    struct client_answer answer;
+    int status = client_call(call->client, CLIENT_POST, "/v1/tokens", body, &answer);
+    const char *token;
+
+    if (status != EXIT_OK) {
+        if (!json_object_get(body, "identity") &&
+            strcmp(client_last_code(call->client), "bad_json") == 0)
+            output_hint("--identity ID names it; `ostraka identity list` shows the ids");
+        return status;
+    }
+    token = json_string_value(json_object_get(answer.json, "token"));
+    if (!token)
+        status = client_bad_answer();
+    else
+        status = token_only ? output_secret_line(token) : output_json(answer.json);
+    client_answer_close(&answer);
+    return status;
+}
+
 int
 command_token_create(int argc, char **argv)
 {
@@ -409,15 +433,18 @@ command_token_create(int argc, char **argv)
     struct text_list policies = {0};
     const char *identity = NULL;
     uint64_t ttl = 0, uses = 0;
-    bool renewable = false;
-    const struct option_spec own[] = {{.name = "--identity", .text = &identity},
-                                      {.name = "--ttl", .number = &ttl},
-                                      {.name = "--renewable", .flag = &renewable},
-                                      {.name = "--policy", .list = &policies},
-                                      {.name = "--uses", .number = &uses}};
+    bool renewable = false, token_only = false;
+    const struct option_spec own[] = {
+        {.name = "--identity", .text = &identity},   {.name = "--ttl", .number = &ttl},
+        {.name = "--renewable", .flag = &renewable}, {.name = "--policy", .list = &policies},
+        {.name = "--uses", .number = &uses},         {.name = "--token-only", .flag = &token_only}};
     json_t *body = NULL;
-    int status = auth_parse(&call, argc, argv, own, 5, "no arguments", 0, 0);
+    int status = auth_parse(&call, argc, argv, own, 6, "no arguments", 0, 0);
 
+    if (status == EXIT_OK && token_only && call.json)
+        status = cli_usage_error(call.command, "give either --json or --token-only");
+    if (status == EXIT_OK && identity)
+        status = auth_check_key(call.command, "/v1/identities/", identity, auth_id_valid);
     if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
@@ -431,7 +458,7 @@ command_token_create(int argc, char **argv)
     if (status == EXIT_OK && renewable && json_object_set_new(body, "renewable", json_true()))
         status = secret_out_of_memory();
     if (status == EXIT_OK)
-        status = auth_send(&call, CLIENT_POST, "/v1/tokens", body);
+        status = make_token(&call, body, token_only);
     return auth_finish(&call, body, status);
 }
 

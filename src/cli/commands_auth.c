@@ -244,17 +244,19 @@ const struct command commands_auth[] = {
         "Usage: ostraka token create [options]\n"
         "\n"
         "Makes a token for an identity, or one more for oneself, and prints it as JSON: the only\n"
-        "time that it is shown. It ends with the token that it was made with.\n"
+        "time that it is shown. It ends, at the latest, with the token that it was made with; the\n"
+        "bootstrap token has no end.\n"
         "\n"
         "Options:\n"
         "  --identity ID       whom it is for (operators)\n"
         "  --ttl SECONDS       how long it is valid (default: 3600)\n"
         "  --uses N            for so many requests, whatever becomes of them\n"
         "  --renewable         its end can be put off\n"
-        "  --policy NAME       a policy; several times for several\n"
-        "                      and only what these allow as well\n" CONNECTION_HELP "\n"
+        "  --policy NAME       narrow it to what this policy allows as well; may be given several\n"
+        "                      times\n"
+        "  --token-only        print nothing but the token\n" CONNECTION_HELP "\n"
         "Examples:\n"
-        "  ostraka token create --identity ID --ttl 86400 | jq -r .token\n",
+        "  (umask 077; ostraka token create --identity ID --ttl 86400 --token-only > web.token)\n",
         command_token_create,
         CHANGES,
     },

@@ -194,17 +194,6 @@ keep(const struct login *login, const char *path, json_t *answer)
     return EXIT_OK;
 }
 
-static int
-print_token(const json_t *token)
-{
-    if (output_write(STDOUT_FILENO,
-                     bytes_of(json_string_value(token), json_string_length(token))) == OK &&
-        output_write(STDOUT_FILENO, bytes_of("\n", 1)) == OK)
-        return EXIT_OK;
-    output_error("the token cannot be written: %s", strerror(errno));
-    return EXIT_UNWRITTEN;
-}
-
 /* `path`: where it is kept; NULL: nowhere. */
 static int
 send_login(const struct login *login, struct client *client, const char *path, const json_t *body)
@@ -221,7 +210,7 @@ send_login(const struct login *login, struct client *client, const char *path, c
     else if (path)
         status = keep(login, path, answer.json);
     else if (login->token_only)
-        status = print_token(token);
+        status = output_secret_line(json_string_value(token));
     else
         status = output_json(answer.json);
     client_answer_close(&answer);

@@ -232,6 +232,15 @@ report_unwritten(const char *why)
 }
 
 int
+output_secret_line(const char *text)
+{
+    if (output_write(STDOUT_FILENO, bytes_of_text(text)) == OK &&
+        output_write(STDOUT_FILENO, bytes_of("\n", 1)) == OK)
+        return EXIT_OK;
+    return report_unwritten(strerror(errno));
+}
+
+int
 output_end(void)
 {
     bool failed_before = ferror(stdout) != 0;

@@ -55,6 +55,8 @@ MUST_CHECK int output_json(const json_t *json);
  * having said so, once.
  */
 MUST_CHECK int output_end(void);
+/* Prints a text and a newline, past stdio's buffers. Returns as output_json. */
+MUST_CHECK int output_secret_line(const char *text);
 /* Writes all of it, past stdio's buffers, which nobody would wipe. Errors: ERR_IO, errno set */
 MUST_CHECK enum vault_err output_write(int fd, struct bytes data);
 

@@ -33,7 +33,7 @@ class AuthCommands(unittest.TestCase):
         done = subprocess.run([self.cluster.program, *arguments], capture_output=True, text=True,
                               env=clean_environment(**changes), timeout=60 * SLOW, check=False)
         self.assertEqual(done.returncode, expect, (arguments, done.stdout, done.stderr))
-        return done.stdout
+        return done.stderr if expect else done.stdout
 
     def answer(self, *arguments, **options):
         return json.loads(self.run_cli(*arguments, **options))
@@ -98,6 +98,23 @@ class AuthCommands(unittest.TestCase):
         self.assertEqual(self.answer("tenant", "delete", "team", "--purge"), {"name": "team"})
         self.run_cli("tenant", "show", "team", expect=3)
         self.run_cli("tenant", "delete", "team", "--purge", expect=3)
+
+    def test_json_and_the_token_alone(self):
+        made = self.answer("identity", "create", "script", "--json")
+        self.assertEqual(self.answer("identity", "show", made["id"], "--json"), made)
+        shown = self.run_cli("token", "create", "--identity", made["id"], "--token-only")
+        self.assertRegex(shown, r"^ost_[A-Za-z0-9_-]{48}\n$")
+        self.assertEqual(self.answer("token", "show", "--json", token=shown.strip())["identity"], made["id"])
+        self.run_cli("token", "create", "--identity", made["id"], "--token-only", "--json", expect=2)
+
+    def test_errors_say_where_the_ids_are(self):
+        for arguments, told in ((("identity", "show", "web"), '"web" is not the id of an identity; `ostraka identity list`'),
+                                (("token", "create", "--identity", "web"), "`ostraka identity list` shows them"),
+                                (("role", "get", "web"), "`ostraka role list` shows them"),
+                                (("issuer", "get", "web"), "`ostraka issuer list` shows them"),
+                                (("policy", "get", "Web"), '"Web" is not a name that there can be')):
+            self.assertIn(told, self.run_cli(*arguments, expect=2))
+        self.assertIn("--identity ID names it", self.run_cli("token", "create", expect=1))
 
     def test_wrong_words_are_told(self):
         for arguments in (("tenant", "create"), ("tenant", "create", "a", "--secrets", "0"),
