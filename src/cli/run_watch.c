@@ -36,6 +36,7 @@ struct watched {
     char name[NAME_BYTES_MAX + 1];
     json_int_t version; /* 0: not there */
     char since[40];
+    bool gone; /* it was there, and was not when it was last looked at */
 };
 
 struct watch {
@@ -153,6 +154,7 @@ look(struct watch *w, struct watched *one, bool *changed)
     /* A program whose secret has gone has nothing to be started anew with. */
     *changed =
         seen.version != 0 && (seen.version != one->version || strcmp(seen.since, one->since) != 0);
+    one->gone = seen.version == 0 && one->version != 0;
     if (seen.version != 0) {
         one->version = seen.version;
         memcpy(one->since, seen.since, sizeof one->since);
@@ -231,10 +233,12 @@ anything_changed(struct watch *w)
     client_set_quiet(w->client, true);
     for (size_t i = 0; i < w->count && !urgent_signal_waits(w); i++) {
         struct watched *one = &w->list[(first + i) % w->count];
-        bool changed;
+        bool changed, gone_before = one->gone;
         int status = look(w, one, &changed);
 
         any = any || changed;
+        if (one->gone && !gone_before)
+            fprintf(stderr, "warning: %s is not there any more; the program goes on\n", one->name);
         if (status == EXIT_OK || urgent_signal_waits(w))
             continue;
         if (failed++ == 0 && !w->blind)

@@ -188,8 +188,8 @@ class Run(EnvCli):
         done = self.run_cli("run", "--watch", "--", "sh", "-c", "kill -9 $$", expect=128 + 9)
         self.assertEqual(done.stdout, b"")
 
-    def popen(self, *arguments):
-        return subprocess.Popen([self.cluster.program, *arguments], stdout=subprocess.PIPE,
+    def popen(self, *arguments, stderr=None):
+        return subprocess.Popen([self.cluster.program, *arguments], stdout=subprocess.PIPE, stderr=stderr,
                                 env=self.environment(), cwd=self.folder)
 
     def test_refusals(self):
@@ -210,16 +210,19 @@ class Run(EnvCli):
         self.create("watch/b", "same")
         self.write(b"A=secret(watch/a)\nB=secret(watch/b)\nC=secret(watch/a@1)\n")
         with self.popen("run", "--watch", "--interval", "1", "--", "sh", "-c",
-                        'echo "$A $B $C"; exec sleep 100') as process:
+                        'echo "$A $B $C"; exec sleep 100', stderr=subprocess.PIPE) as process:
             self.assertEqual(process.stdout.readline(), b"one same one\n")
             self.run_cli("secret", "update", "watch/a", "two")
             self.assertEqual(process.stdout.readline(), b"two same one\n")
             self.run_cli("secret", "delete", "watch/b")
+            self.assertEqual(process.stderr.readline(),
+                             b"warning: watch/b is not there any more; the program goes on\n")
             time.sleep(2.5)
             self.create("watch/b", "new")
             self.assertEqual(process.stdout.readline(), b"two new one\n")
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(20 * SLOW), 128 + 15)
+            self.assertEqual(process.stderr.read(), b"")
 
     def test_watch_sends_a_signal(self):
         self.create("watch/s", "one")
