@@ -176,7 +176,8 @@ command_bench(int argc, char **argv)
     if (status)
         return status;
     bench.load.duration_ms = bench.duration_s * 1000;
-    bench.load.warm_up_ms = bench.no_warm_up ? 0 : 1000;
+    /* A count of requests is soon reached: warming up would leave none of them to be counted. */
+    bench.load.warm_up_ms = bench.no_warm_up || bench.load.requests > 0 ? 0 : 1000;
     bench.load.live = isatty(STDERR_FILENO) == 1;
     bench.load.stop_fd = stop_descriptor();
     if (bench.load.stop_fd < 0) {

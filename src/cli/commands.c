@@ -190,7 +190,7 @@ static const struct command commands_cluster[] = {
         "  --duration S        seconds that are counted, after one of warming up (default: 10)\n"
         "  --rate R            open loop: R requests per second are due whatever the answers do,\n"
         "                      and waiting counts (default: closed loop, as fast as it goes)\n"
-        "  --requests N        end after N requests, if that is sooner\n"
+        "  --requests N        end after N requests, if that is sooner; counts from the first\n"
         "  --names N           how many to update and to read: few are hot (default: 1000)\n"
         "  --hot N             nine requests of ten are of the first N of them (default: all "
         "alike)\n"
