@@ -19,7 +19,9 @@ static const struct {
     {"rm", "secret delete"},     {"del", "secret delete"}, {"remove", "secret delete"},
     {"log", "secret history"},   {"add", "secret create"}, {"new", "secret create"},
     {"init", "cluster create"},  {"start", "server"},      {"health", "status"},
-    {"get-value", "secret get"},
+    {"get-value", "secret get"}, {"ls", "secret list"},    {"mv", "secret move"},
+    {"rename", "secret move"},   {"cp", "secret copy"},    {"view", "secret get"},
+    {"lookup", "token show"},    {"write", "policy put"},  {"read", "policy get"},
 };
 
 int
@@ -193,6 +195,26 @@ suggest_by_path(int count, char *const words[])
     return cli_nearest(typed, paths, candidates);
 }
 
+/* What other tools call so, of the commands of that group: "secret rm", "token lookup"; or NULL. */
+static const char *
+suggest_in_group(const char *group, const char *word)
+{
+    for (size_t i = 0; i < sizeof other_words / sizeof other_words[0]; i++) {
+        const char *path = other_words[i].path;
+        char verb[SUGGEST_LENGTH_MAX + 1], *const pair[] = {(char *)group, verb};
+        const struct command *command;
+        int used;
+
+        if (strcmp(other_words[i].word, word) != 0 || !path[first_word(path)])
+            continue;
+        snprintf(verb, sizeof verb, "%s", path + first_word(path) + 1);
+        command = find_command(2, pair, &used);
+        if (command)
+            return command->path;
+    }
+    return NULL;
+}
+
 /* A path that the words probably mean, or NULL. */
 static const char *
 suggest(int count, char *const words[])
@@ -200,6 +222,9 @@ suggest(int count, char *const words[])
     const char *near = NULL;
 
     if (count > 1) {
+        near = suggest_in_group(words[0], words[1]);
+        if (near)
+            return near;
         near = suggest_by_path(2, words);
         if (!near && is_group(words[0]))
             near = suggest_by_word(words[1]);

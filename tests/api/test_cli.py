@@ -177,7 +177,11 @@ class Usage(Cli):
     def test_suggestions(self):
         for typed, meant in ((["secret", "gte"], "secret get"), (["clutser", "create"], "cluster create"), (["secrte", "get"], "secret get"),
                              (["sttaus"], "status"), (["get", "x"], "secret get"),
-                             (["put", "x", "y"], "secret update"), (["serve"], "server")):
+                             (["put", "x", "y"], "secret update"), (["serve"], "server"),
+                             (["secret", "rm", "x"], "secret delete"), (["secret", "ls"], "secret list"),
+                             (["secret", "put", "x", "y"], "secret update"), (["token", "lookup"], "token show"),
+                             (["identity", "rm", "x"], "identity delete"), (["policy", "write", "x"], "policy put"),
+                             (["policy", "read", "x"], "policy get"), (["secret", "rename", "a", "b"], "secret move")):
             done = self.run_cli(*typed, expect=USAGE)
             self.assertIn("Did you mean `ostraka %s`?" % meant, done.stderr.decode())
         done = self.run_cli("secret", "get", "x", "--versoin", "1", expect=USAGE)
