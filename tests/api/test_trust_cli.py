@@ -67,6 +67,22 @@ class Trust(ClusterCase):
                                                      {"X-Ostraka-Tenant": self.tenant}, token=None)
             self.assertEqual(status, expect, answer)
 
+    def test_what_operations_md_prints(self):
+        """The two recipes, word for word: each ends with a login, as the identity."""
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "operations.md")) as file:
+            section = re.search(r"(?s)\*\*Letting machines log in\.\*\*(.*?)\n## ", file.read()).group(1)
+        recipes = re.findall(r"(?s)```\n(.*?)```", section)
+        self.assertEqual(len(recipes), 2)
+        folder = os.path.dirname(self.cluster.program)
+        for recipe in recipes:
+            done = subprocess.run(["bash", "-euc", recipe], capture_output=True, text=True, cwd=self.home.name,
+                                  timeout=60 * SLOW, check=False, env=clean_environment(
+                                      PATH=folder + ":" + os.environ["PATH"], HOME=self.home.name, id=self.identity,
+                                      OSTRAKA_ADDR=self.cluster.addresses(), OSTRAKA_CACERT=self.cluster.ca_file(),
+                                      OSTRAKA_TOKEN_FILE=self.cluster.token_file(), OSTRAKA_TENANT=self.tenant))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("Logged in as %s, tenant %s" % (self.identity, self.tenant), done.stdout + done.stderr)
+
     def test_roles(self):
         role = self.answer("role", "create", "--identity", self.identity, "--ttl", "600")
         self.assertEqual((role["identity"], role["ttl"], role["secret_ids"]), (self.identity, 600, []))
