@@ -47,11 +47,12 @@ const struct command commands_auth[] = {
         "Makes a tenant: names of secrets, policies and identities of their own. For operators.\n"
         "\n"
         "Options:\n"
-        "  --secrets N         secrets; N is a number, or none\n"
-        "  --versions N        versions kept of a secret\n"
-        "  --value-bytes N     bytes of a value\n"
-        "  --requests-per-second N  at one node\n"
-        "  --expires-after N   seconds until a new secret expires\n" CONNECTION_HELP "\n"
+        "  --secrets N         at most N secrets\n"
+        "  --versions N        new secrets keep at most N versions\n"
+        "  --value-bytes N     a value has at most N bytes\n"
+        "  --requests-per-second N  at each node\n"
+        "  --expires-after N   new secrets expire N seconds after they were created\n"
+        "                      (none in place of N takes a limit away)\n" CONNECTION_HELP "\n"
         "Examples:\n"
         "  ostraka tenant create team-a --value-bytes 65536\n",
         command_tenant_create,
@@ -65,11 +66,12 @@ const struct command commands_auth[] = {
         "Changes the limits that are given, and leaves the others.\n"
         "\n"
         "Options:\n"
-        "  --secrets N         secrets; N is a number, or none\n"
-        "  --versions N        versions kept of a secret\n"
-        "  --value-bytes N     bytes of a value\n"
-        "  --requests-per-second N  at one node\n"
-        "  --expires-after N   seconds until a new secret expires\n" CONNECTION_HELP,
+        "  --secrets N         at most N secrets\n"
+        "  --versions N        new secrets keep at most N versions\n"
+        "  --value-bytes N     a value has at most N bytes\n"
+        "  --requests-per-second N  at each node\n"
+        "  --expires-after N   new secrets expire N seconds after they were created\n"
+        "                      (none in place of N takes a limit away)\n" CONNECTION_HELP,
         command_tenant_limit,
         CHANGES,
     },
