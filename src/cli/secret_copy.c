@@ -25,6 +25,7 @@ struct copying {
     const char *key; /* what the keys of all requests follow from */
     bool key_given;  /* by a run before that broke off, perhaps */
     char own_key[2 * OWN_KEY_BYTES + 1];
+    char folders[2][NAME_BYTES_MAX + 1]; /* FROM and TO without the slash at their end */
     size_t done, skipped, all;
 };
 
@@ -244,6 +245,19 @@ choose_key(struct copying *c)
     return EXIT_OK;
 }
 
+/* Elsewhere what is below a name is written with a slash at its end, as prefixes are. */
+static const char *
+without_slash(const char *name, char out[static NAME_BYTES_MAX + 1])
+{
+    size_t size = strlen(name);
+
+    if (size < 2 || size > NAME_BYTES_MAX || name[size - 1] != '/')
+        return name;
+    memcpy(out, name, size - 1);
+    out[size - 1] = 0;
+    return out;
+}
+
 static int
 copy(struct copying *c, int argc, char **argv)
 {
@@ -260,11 +274,16 @@ copy(struct copying *c, int argc, char **argv)
     int status = options_parse(c->command, argc, argv, specs, sizeof specs / sizeof specs[0],
                                "FROM TO", 2, 2, &arguments);
 
-    for (size_t i = 0; i < 2 && status == EXIT_OK; i++)
-        status = secret_check_name(c->command, arguments.values[i]);
     if (status)
         return status;
     c->recursive = c->recursive || c->short_recursive;
+    for (size_t i = 0; i < 2 && status == EXIT_OK; i++) {
+        if (c->recursive)
+            arguments.values[i] = without_slash(arguments.values[i], c->folders[i]);
+        status = secret_check_name(c->command, arguments.values[i]);
+    }
+    if (status)
+        return status;
     if (!c->recursive && (c->one_by_one || c->skip_existing))
         return cli_usage_error(c->command, "--one-by-one and --skip-existing are for --recursive");
     c->from = arguments.values[0];

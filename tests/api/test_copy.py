@@ -137,6 +137,11 @@ class Copy(ClusterCase):
         self.run_cli("secret", "move", "cli/a", "x", expect=3)
         self.run_cli("secret", "copy", "-r", "cli", "x", expect=3)
         self.run_cli("secret", "copy", "moved/cli/a", "moved/cli/b", expect=4)
+        self.assertEqual(self.run_cli("secret", "copy", "-r", "moved/cli/", "slash/"), "copied 3 secrets\n")
+        self.assertEqual(self.names("slash/"), ["slash/a", "slash/b", "slash/c"])
+        self.run_cli("secret", "copy", "moved/cli/", "slash/", expect=2)
+        self.run_cli("secret", "copy", "-r", "moved/cli//", "slash", expect=2)
+        self.run_cli("secret", "copy", "-r", "/", "slash", expect=2)
         self.run_cli("secret", "copy", "a", expect=2)
         self.run_cli("secret", "copy", "--skip-existing", "a", "b", expect=2)
 
