@@ -11,6 +11,7 @@ bulk_close(struct bulk *bulk)
     for (size_t i = 0; i < bulk->count; i++) {
         buf_close(&bulk->items[i].name);
         buf_close(&bulk->items[i].value);
+        buf_close(&bulk->items[i].secret);
     }
     free(bulk->items);
     *bulk = (struct bulk){0};

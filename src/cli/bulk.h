@@ -6,6 +6,7 @@
 
 struct bulk_item {
     struct buf name, value; /* wiped */
+    struct buf secret;      /* its name in the vault, where `name` is that of a variable */
 };
 struct bulk {
     struct bulk_item *items;

@@ -206,11 +206,15 @@ static int
 check_distinct(const struct bulk *bulk)
 {
     for (size_t i = 1; i < bulk->count; i++) {
-        struct bytes name = buf_bytes(&bulk->items[i].name);
+        const struct bulk_item *one = &bulk->items[i - 1], *other = &bulk->items[i];
 
-        if (bytes_equal(buf_bytes(&bulk->items[i - 1].name), name)) {
-            output_error("two secrets would be the variable %.*s", (int)name.size,
-                         (const char *)name.data);
+        if (bytes_equal(buf_bytes(&one->name), buf_bytes(&other->name))) {
+            output_error("%.*s and %.*s would both be the variable %.*s", (int)one->secret.size,
+                         (const char *)one->secret.data, (int)other->secret.size,
+                         (const char *)other->secret.data, (int)one->name.size,
+                         (const char *)one->name.data);
+            output_hint("take longer prefixes, or name the variables in a .env file: "
+                        "VARIABLE=secret(NAME)");
             return EXIT_FAILED;
         }
     }
@@ -226,7 +230,7 @@ bulk_name_variables(struct bulk *bulk, const char *prefix)
 
         if (status)
             return status;
-        buf_close(&bulk->items[i].name);
+        bulk->items[i].secret = bulk->items[i].name;
         bulk->items[i].name = variable;
     }
     bulk_sort(bulk);

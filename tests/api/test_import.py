@@ -140,6 +140,14 @@ class Import(ClusterCase):
         self.run_cli("secret", "create", "run/api/key", "three")
         self.run_cli("run", "--prefix", "run/", "--", *show, expect=FAILED)
 
+    def test_two_secrets_of_one_variable_are_named(self):
+        self.run_cli("secret", "create", "twice/a-b", "1")
+        self.run_cli("secret", "create", "twice/a/B", "2")
+        for arguments in (("run", "--prefix", "twice/", "--", "true"), ("secret", "export", "twice/")):
+            done = self.run_cli(*arguments, expect=FAILED)
+            for word in (b"twice/a-b", b"twice/a/B", b"A_B"):
+                self.assertIn(word, done.stderr)
+
     def test_a_prefix_that_nothing_has(self):
         """A slip of the pen must not start the program without its secrets."""
         for more in ((), ("--watch",)):
