@@ -117,6 +117,11 @@ add_leaf(json_t *leaf, struct bytes name, struct bulk *out)
 
     if (json_is_string(leaf))
         return bulk_add(out, name, bytes_of(json_string_value(leaf), json_string_length(leaf)));
+    if (json_is_null(leaf)) {
+        output_error("%.*s is null, which is no value: write what it is to be, or leave it out",
+                     (int)name.size, (const char *)name.data);
+        return EXIT_FAILED;
+    }
     if (has_real(leaf, 0)) {
         output_error("%.*s has a number with a fraction or an exponent, of which not every digit "
                      "could be kept: write it as a string",

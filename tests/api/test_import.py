@@ -77,7 +77,7 @@ class Import(ClusterCase):
                          stdin=json.dumps(text).encode())
             self.assertEqual(self.get(prefix + "k"), b"v" + prefix[2:3].encode())
         for bad in ("[]", "{", '{"a": "x", "a": "y"}', '{"a//b": "x"}', '{"a/": {"b": "x"}}',
-                    '{"a": {"b": "1"}, "a/b": "2"}'):
+                    '{"a": {"b": "1"}, "a/b": "2"}', '{"a": "1", "b": null}'):
             self.run_cli("secret", "import", "--from", "json", "-", "--prefix", "bad/",
                          stdin=bad.encode(), expect=FAILED)
         self.run_cli("secret", "import", "--from", "yaml", "-", expect=USAGE)
