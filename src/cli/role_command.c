@@ -21,6 +21,8 @@ command_role_create(int argc, char **argv)
     if (status == EXIT_OK && !identity)
         status = cli_usage_error(call.command, "--identity says whom it logs in");
     if (status == EXIT_OK)
+        status = auth_check_key(call.command, "/v1/identities/", identity, auth_id_valid);
+    if (status == EXIT_OK)
         body = json_object();
     if (status == EXIT_OK)
         status = auth_set_text(body, "identity", identity);

@@ -110,6 +110,7 @@ class AuthCommands(unittest.TestCase):
     def test_errors_say_where_the_ids_are(self):
         for arguments, told in ((("identity", "show", "web"), '"web" is not the id of an identity; `ostraka identity list`'),
                                 (("token", "create", "--identity", "web"), "`ostraka identity list` shows them"),
+                                (("role", "create", "--identity", "web"), "`ostraka identity list` shows them"),
                                 (("role", "get", "web"), "`ostraka role list` shows them"),
                                 (("issuer", "get", "web"), "`ostraka issuer list` shows them"),
                                 (("policy", "get", "Web"), '"Web" is not a name that there can be')):
