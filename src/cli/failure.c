@@ -66,8 +66,7 @@ static const struct hint {
     {.target = "/v1/secrets/",
      .code = "not_found",
      .hint = "check the name and the tenant; `ostraka secret history NAME` shows one whose current "
-             "version "
-             "is deleted",
+             "version is deleted",
      .method = "GET"},
     {.target = "/v1/secrets/",
      .code = "not_found",
@@ -88,8 +87,7 @@ static const struct hint {
     {.target = "/v1/env",
      .code = "not_found",
      .hint = "nothing was changed; check the names and the tenant. Whoever may not read or create "
-             "a secret "
-             "is told the same"},
+             "a secret is told the same"},
     {.target = "/v1/copy",
      .code = "already_exists",
      .hint = "nothing was copied, and nothing is overwritten"},
@@ -99,26 +97,22 @@ static const struct hint {
     {.target = "/v1/env",
      .code = "already_exists",
      .hint = "nothing was changed; write secret(NAME) where the stored value is meant, change that "
-             "with "
-             "`ostraka secret update NAME -`, or choose another --prefix"},
+             "with `ostraka secret update NAME -`, or choose another --prefix"},
     {.target = "/v1/tokens/self",
      .code = "not_found",
      .hint = "the nodes keep no record of this token: the bootstrap token has none and does not "
-             "end, and a "
-             "JSON web token says itself when it ends"},
+             "end, and a JSON web token says itself when it ends"},
     {.target = "/v1/auth/approle:login",
      .code = "unauthenticated",
      .hint = "check the role id, the secret id and the tenant; which of them is wrong is not told"},
     {.target = "/v1/auth/jwt:login",
      .code = "unauthenticated",
      .hint = "check the token's issuer, audience, times and claims, and the tenant; what is wrong "
-             "is not "
-             "told"},
+             "is not told"},
     {.target = "/v1/auth/cert:login",
      .code = "unauthenticated",
      .hint = "check the certificate, the clock of this machine, the cluster and the tenant; what "
-             "is wrong "
-             "is not told"},
+             "is wrong is not told"},
     {.target = "/v1/tokens",
      .code = "not_found",
      .hint = "check the id or accessor, and the tenant"},
@@ -155,8 +149,7 @@ static const struct hint {
     {.target = "/v1/audit/export",
      .code = "not_ready",
      .hint = "the node whose trail that is, or the one that was asked, is away or starting: see "
-             "`ostraka "
-             "status`"},
+             "`ostraka status`"},
 };
 
 static bool

@@ -29,9 +29,8 @@ link_lookup_begin(const char *host, uint16_t port, struct link_lookup **out)
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     snprintf(lookup->host, sizeof(lookup->host), "%s", host);
     snprintf(lookup->service, sizeof(lookup->service), "%u", (unsigned)port);
-    lookup->question = (struct gaicb){.ar_name = lookup->host,
-                                      .ar_service = lookup->service,
-                                      .ar_request = &lookup->hints};
+    lookup->question = (struct gaicb){
+        .ar_name = lookup->host, .ar_service = lookup->service, .ar_request = &lookup->hints};
     struct gaicb *list[] = {&lookup->question};
     if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) != 0) {
         free(lookup);
