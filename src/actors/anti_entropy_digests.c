@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/sweep.h"
+#include "base/big_endian.h"
 #include "base/planted.h"
 #include "crypto/hash.h"
 
@@ -47,12 +48,9 @@ static struct digest
 element_of(const struct head_state *head)
 {
     uint64_t state = PLANTED(digest_ignores_state) ? 0 : (uint64_t)head->state;
-    struct digest element = {{0}};
-    for (unsigned i = 0; i < DIGEST_BYTES; i++)
-        element.lanes[i / 8] = element.lanes[i / 8] << 8 | head->head_id[i];
-    element.lanes[0] *= 2 * state + 1;
-    element.lanes[1] *= 2 * state + 1;
-    return element;
+    uint64_t times = 2 * state + 1;
+    return (struct digest){{times * big_endian_get(head->head_id),
+                            times * big_endian_get(head->head_id + BIG_ENDIAN_BYTES)}};
 }
 
 static void
@@ -273,8 +271,8 @@ digests_of_level(const struct digest_index *d, uint8_t peer, enum compare_level 
 static void
 write_digest(const struct digest *digest, uint8_t out[static DIGEST_BYTES])
 {
-    for (unsigned i = 0; i < DIGEST_BYTES; i++)
-        out[i] = (uint8_t)(digest->lanes[i / 8] >> (56 - 8 * (i % 8)));
+    big_endian_put(out, digest->lanes[0]);
+    big_endian_put(out + BIG_ENDIAN_BYTES, digest->lanes[1]);
 }
 
 size_t

@@ -7,6 +7,7 @@
 #include "actors/auditor_load.h"
 #include "actors/authority.h"
 #include "auth/login.h"
+#include "base/big_endian.h"
 #include "base/planted.h"
 
 enum audit_tag { TAG_BLOCK = 1, TAG_TICK, TAG_OWN_HEAD, TAG_PEER_HEAD = 16 };
@@ -53,18 +54,11 @@ auditor_close(struct auditor *a)
 
 /* ---- rows ---- */
 
-static void
-put_number(uint8_t *out, uint64_t value)
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (8 * (7 - i)));
-}
-
 void
 row_key_audit(uint64_t block, struct row_key *out)
 {
     row_key_table(ROW_AUDIT, out);
-    put_number(out->data + out->size, block);
+    big_endian_put(out->data + out->size, block);
     out->size += 8;
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/big_endian.h"
+
 enum load_tag { LOAD_STATE = 1, LOAD_HEADS, LOAD_FIND, LOAD_LAST, LOAD_NEWER, LOAD_WITNESS };
 enum { STATE_FIELDS = 7, HEADS_PAGE = 512, NEWER_PAGE = AUDIT_STATE_EVERY };
 
@@ -152,8 +154,7 @@ take_number(struct bytes key, uint64_t *number)
     *number = 0;
     if (key.size != 1 + sizeof(*number))
         return false;
-    for (size_t i = 1; i < key.size; i++)
-        *number = *number << 8 | key.data[i];
+    *number = big_endian_get(key.data + 1);
     return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "actors/sweep.h"
 #include "auth/decide.h"
+#include "base/big_endian.h"
 
 enum vault_err
 auth_view_init(struct auth_view *view, uint64_t seed)
@@ -67,8 +68,8 @@ element_of(struct path path, const uint8_t id[static ID_BYTES], uint64_t out[sta
 static void
 write_digest(const uint64_t sums[static 2], uint8_t out[static RECORD_DIGEST_BYTES])
 {
-    for (unsigned i = 0; i < RECORD_DIGEST_BYTES; i++)
-        out[i] = (uint8_t)(sums[i / 8] >> (56 - 8 * (i % 8)));
+    big_endian_put(out, sums[0]);
+    big_endian_put(out + BIG_ENDIAN_BYTES, sums[1]);
 }
 
 static void

@@ -6,6 +6,7 @@
 
 #include "actors/repairer.h"
 #include "actors/standing.h"
+#include "base/big_endian.h"
 #include "base/planted.h"
 
 static_assert(EFFECTS_MAX >= NODES_MAX + RECOVERY_WINDOW + 4,
@@ -279,9 +280,7 @@ learn_known(struct recovery *r, struct bytes known)
 {
     struct membership *ms = r->membership;
     for (unsigned i = 0; i < ms->cluster->node_count && 8 * i + 8 <= known.size; i++) {
-        uint64_t incarnation = 0;
-        for (unsigned b = 0; b < 8; b++)
-            incarnation = incarnation << 8 | known.data[8 * i + b];
+        uint64_t incarnation = big_endian_get(known.data + 8 * i);
         if (i == ms->self) {
             standing_named(ms, incarnation);
         } else if (incarnation > ms->members[i].incarnation) {

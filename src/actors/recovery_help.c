@@ -9,6 +9,7 @@
 #include "actors/recovery.h"
 #include "actors/standing.h"
 #include "actors/sweep.h"
+#include "base/big_endian.h"
 
 static void
 answer(struct recovery *r, uint8_t asker, enum refusal refusal, bool done, struct bytes items,
@@ -40,10 +41,8 @@ encode_known(const struct recovery *r, const struct step *st, struct bytes *out)
 {
     const struct membership *ms = r->membership;
     uint8_t text[8 * NODES_MAX];
-    for (unsigned i = 0; i < ms->cluster->node_count; i++) {
-        for (unsigned b = 0; b < 8; b++)
-            text[8 * i + b] = (uint8_t)(ms->members[i].incarnation >> (56 - 8 * b));
-    }
+    for (unsigned i = 0; i < ms->cluster->node_count; i++)
+        big_endian_put(text + 8 * i, ms->members[i].incarnation);
     return arena_copy(st->arena, bytes_of(text, 8 * ms->cluster->node_count), out) == OK;
 }
 

@@ -4,6 +4,7 @@
 #include "actors/auditor.h"
 #include "actors/authority.h"
 #include "actors/trail_reader.h"
+#include "base/big_endian.h"
 
 enum { TAG_BITS = 8 };
 static_assert(TRAIL_PAGES_MAX <= 1 << TAG_BITS, "each has a number of its own");
@@ -191,13 +192,9 @@ take_records(const struct trail_reader *t, const struct step *st, struct trail_p
 static enum vault_err
 take_block(struct trail_page *page, const struct loaded_row *row)
 {
-    uint64_t number = 0;
-
-    if (row->key.size != 1 + 8)
+    if (row->key.size != 1 + BIG_ENDIAN_BYTES)
         return ERR_CORRUPT;
-    for (size_t i = 1; i < row->key.size; i++)
-        number = number << 8 | row->key.data[i];
-    page->at = (struct audit_position){number + 1, 0};
+    page->at = (struct audit_position){big_endian_get(row->key.data + 1) + 1, 0};
     return put_item(page, row->value);
 }
 

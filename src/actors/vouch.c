@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "crypto/hash.h"
 
 static const char label[] = "ostraka vote proof 2";
@@ -17,9 +18,8 @@ static_assert((int)SAID_BYTES <= (int)VOTE_SAID_MAX, "with the key one block");
 static uint8_t *
 put_u64(uint8_t *at, uint64_t value)
 {
-    for (unsigned i = 0; i < 8; i++)
-        at[i] = (uint8_t)(value >> (56 - 8 * i));
-    return at + 8;
+    big_endian_put(at, value);
+    return at + BIG_ENDIAN_BYTES;
 }
 
 static uint8_t *

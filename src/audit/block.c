@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/record.h"
+#include "base/big_endian.h"
 
 static const char head_use[] = "ostraka audit head 1";
 
@@ -112,21 +113,14 @@ audit_block_after(const struct audit_block *block, struct audit_tree *out)
 enum { HEAD_TEXT_BYTES = 8 + AUDIT_EPOCH_BYTES + 8 + HASH_BYTES + 8 + 8 };
 
 static void
-put_number(uint64_t value, uint8_t *out)
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (8 * (7 - i)));
-}
-
-static void
 head_text(const struct audit_head *head, uint8_t out[static HEAD_TEXT_BYTES])
 {
-    put_number(head->node, out);
+    big_endian_put(out, head->node);
     memcpy(out + 8, head->epoch, AUDIT_EPOCH_BYTES);
-    put_number(head->size, out + 8 + AUDIT_EPOCH_BYTES);
+    big_endian_put(out + 8 + AUDIT_EPOCH_BYTES, head->size);
     memcpy(out + 16 + AUDIT_EPOCH_BYTES, head->root, HASH_BYTES);
-    put_number(head->time_ms, out + 16 + AUDIT_EPOCH_BYTES + HASH_BYTES);
-    put_number(head->kept_from, out + 24 + AUDIT_EPOCH_BYTES + HASH_BYTES);
+    big_endian_put(out + 16 + AUDIT_EPOCH_BYTES + HASH_BYTES, head->time_ms);
+    big_endian_put(out + 24 + AUDIT_EPOCH_BYTES + HASH_BYTES, head->kept_from);
 }
 
 void

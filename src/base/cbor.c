@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/big_endian.h"
+
 enum {
     DEPTH_MAX = 16,
     HEAD_MAX = 9, /* initial byte and eight bytes of argument */
@@ -107,31 +109,10 @@ put_u32(uint8_t *out, uint32_t number)
     out[3] = (uint8_t)number;
 }
 
-static void
-put_u64(uint8_t *out, uint64_t number)
-{
-    out[0] = (uint8_t)(number >> 56);
-    out[1] = (uint8_t)(number >> 48);
-    out[2] = (uint8_t)(number >> 40);
-    out[3] = (uint8_t)(number >> 32);
-    out[4] = (uint8_t)(number >> 24);
-    out[5] = (uint8_t)(number >> 16);
-    out[6] = (uint8_t)(number >> 8);
-    out[7] = (uint8_t)number;
-}
-
 static uint32_t
 get_u32(const uint8_t *in)
 {
     return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
-}
-
-static uint64_t
-get_u64(const uint8_t *in)
-{
-    return (uint64_t)in[0] << 56 | (uint64_t)in[1] << 48 | (uint64_t)in[2] << 40 |
-           (uint64_t)in[3] << 32 | (uint64_t)in[4] << 24 | (uint64_t)in[5] << 16 |
-           (uint64_t)in[6] << 8 | in[7];
 }
 
 /* An argument that does not fit into the initial byte, behind it, in the shortest form. */
@@ -155,7 +136,7 @@ write_argument(uint8_t *head, uint64_t argument)
         return 5;
     }
     *head |= 27;
-    put_u64(head + 1, argument);
+    big_endian_put(head + 1, argument);
     return 9;
 }
 
@@ -287,7 +268,7 @@ read_argument(struct cbor_reader *r, unsigned info)
     else if (follow == 2)
         argument = (unsigned)r->at[0] << 8 | r->at[1];
     else
-        argument = follow == 4 ? get_u32(r->at) : get_u64(r->at);
+        argument = follow == 4 ? get_u32(r->at) : big_endian_get(r->at);
     r->at += follow;
     if (argument < least[info - 24]) {
         refuse(r);

@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "base/cbor.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
@@ -20,23 +21,6 @@ enum {
 
 /* The key seals one share, since info names place, dealing, x and both public keys. */
 static const uint8_t nonce_zero[AEAD_NONCE_BYTES] = {0};
-
-static void
-put_u64(uint8_t out[static SHARE_KEY_ID_BYTES], uint64_t value)
-{
-    for (unsigned i = 0; i < SHARE_KEY_ID_BYTES; i++)
-        out[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
-static uint64_t
-get_u64(const uint8_t in[static SHARE_KEY_ID_BYTES])
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < SHARE_KEY_ID_BYTES; i++)
-        value = value << 8 | in[i];
-    return value;
-}
 
 /* Both ends of one box, as the derivation of its key names them. */
 struct box_ends {
@@ -173,7 +157,7 @@ box_seal(struct box_sender *sender, unsigned peer, const struct share_key_public
     if (err != OK)
         goto out;
 
-    put_u64(out, to->id);
+    big_endian_put(out, to->id);
     memcpy(out + SHARE_KEY_ID_BYTES, sender->ephemeral_public, X25519_BYTES);
     aead_seal(key, nonce_zero, buf_bytes(&key_info), share, out + BOX_HEADER_BYTES);
     *out_size = BOX_HEADER_BYTES + share.size + AEAD_TAG_BYTES;
@@ -363,7 +347,7 @@ remember_agreement(struct share_keyring *ring, uint64_t id, const uint8_t *ephem
 uint64_t
 box_share_key_id(struct bytes box)
 {
-    return box.size < BOX_HEADER_BYTES ? 0 : get_u64(box.data);
+    return box.size < BOX_HEADER_BYTES ? 0 : big_endian_get(box.data);
 }
 
 enum vault_err
@@ -382,7 +366,7 @@ box_open(struct share_keyring *ring, struct bytes info, uint8_t x, struct bytes 
     memset(share, 0, SECRET_BYTES_MAX);
     if (box.size <= BOX_HEADER_BYTES + AEAD_TAG_BYTES || box.size > BOX_BYTES_MAX)
         return ERR_MALFORMED;
-    own = find_key(ring, get_u64(box.data));
+    own = find_key(ring, big_endian_get(box.data));
     if (own == SHARE_KEYS_MAX)
         return ERR_NOT_FOUND;
     ends.share_key = &ring->keys[own].public_half;

@@ -3,27 +3,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "base/cbor.h"
 
+static_assert((int)BUCKET_GENERATION_BYTES == (int)BIG_ENDIAN_BYTES, "a number");
 static_assert(2 * KEY_BYTES <= SECRET_BYTES_MAX, "both keys of a bucket share a slot");
 
 static const char label[] = "ostraka bucket 1";
-
-static void
-put_u64(uint8_t out[static BUCKET_GENERATION_BYTES], uint64_t value)
-{
-    for (unsigned i = 0; i < BUCKET_GENERATION_BYTES; i++)
-        out[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
-static uint64_t
-get_u64(const uint8_t *in)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < BUCKET_GENERATION_BYTES; i++)
-        value = value << 8 | in[i];
-    return value;
-}
 
 /* ---- the life of a bucket's keys ---- */
 
@@ -130,7 +116,7 @@ bucket_of(const struct bucket_keys *keys, struct bytes path_key)
 {
     uint8_t hash[HASH_BYTES];
     hash_bytes(path_key, hash);
-    return (unsigned)(get_u64(hash) % keys->count);
+    return (unsigned)(big_endian_get(hash) % keys->count);
 }
 
 /* ---- the file ---- */
@@ -206,7 +192,7 @@ record_key(const uint8_t shares_key[static KEY_BYTES], const uint8_t *bucket_key
            uint64_t generation, uint8_t out[static KEY_BYTES])
 {
     uint8_t number[BUCKET_GENERATION_BYTES];
-    put_u64(number, generation);
+    big_endian_put(number, generation);
     struct bytes parts[] = {bytes_of_text(label), bytes_of(bucket_key, KEY_BYTES),
                             bytes_of(number, sizeof(number))};
     mac_parts(shares_key, parts, sizeof(parts) / sizeof(parts[0]), out);
@@ -218,7 +204,7 @@ bucket_seal(const struct bucket *bucket, const uint8_t shares_key[static KEY_BYT
 {
     uint8_t key[KEY_BYTES];
     record_key(shares_key, bucket->keys.data, bucket->generation, key);
-    put_u64(out, bucket->generation);
+    big_endian_put(out, bucket->generation);
     enum vault_err err = sealed_record_make(key, ad, share, rng, out + BUCKET_GENERATION_BYTES);
     bytes_wipe(key, sizeof(key));
     return err;
@@ -227,7 +213,7 @@ bucket_seal(const struct bucket *bucket, const uint8_t shares_key[static KEY_BYT
 uint64_t
 bucket_sealed_generation(struct bytes sealed)
 {
-    return sealed.size < BUCKET_SEALED_OVERHEAD_BYTES ? 0 : get_u64(sealed.data);
+    return sealed.size < BUCKET_SEALED_OVERHEAD_BYTES ? 0 : big_endian_get(sealed.data);
 }
 
 enum vault_err

@@ -1,10 +1,13 @@
 #include "crypto/hash.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <nettle/hkdf.h>
 #include <nettle/hmac.h>
 #include <sodium.h>
 #include <string.h>
+
+#include "base/big_endian.h"
 
 static_assert(HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
 static_assert(SHORT_HASH_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
@@ -17,7 +20,7 @@ enum {
     HKDF_OUT_MAX = 255 * SHA256_DIGEST_SIZE,
     HKDF_STACK_BYTES = 1024, /* more than the frames of nettle's HMAC and SHA-256 take */
     GATHER_BYTES = 512,      /* most inputs of several parts are smaller */
-    PART_SIZE_BYTES = 8,
+    PART_SIZE_BYTES = BIG_ENDIAN_BYTES,
 };
 
 void
@@ -27,13 +30,6 @@ hash_bytes(struct bytes input, uint8_t out[static HASH_BYTES])
 
     assert(rc == 0);
     (void)rc;
-}
-
-static void
-put_size(size_t size, uint8_t out[static PART_SIZE_BYTES])
-{
-    for (unsigned i = 0; i < PART_SIZE_BYTES; i++)
-        out[i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
 }
 
 static bool
@@ -56,7 +52,7 @@ gather(const struct bytes *parts, size_t count, uint8_t out[static GATHER_BYTES]
     size_t used = 0;
 
     for (size_t i = 0; i < count; i++) {
-        put_size(parts[i].size, out + used);
+        big_endian_put(out + used, parts[i].size);
         used += PART_SIZE_BYTES;
         if (parts[i].size > 0)
             memcpy(out + used, parts[i].data, parts[i].size);
@@ -74,7 +70,7 @@ framed_in_steps(const uint8_t *key, const struct bytes *parts, size_t count, uin
     for (size_t i = 0; i < count; i++) {
         uint8_t size[PART_SIZE_BYTES];
 
-        put_size(parts[i].size, size);
+        big_endian_put(size, parts[i].size);
         (void)crypto_generichash_update(&state, size, sizeof(size));
         if (parts[i].size > 0)
             (void)crypto_generichash_update(&state, parts[i].data, parts[i].size);
@@ -115,12 +111,11 @@ uint64_t
 hash_short(const uint8_t key[static SHORT_HASH_BYTES], struct bytes input)
 {
     uint8_t hash[crypto_shorthash_BYTES];
-    uint64_t number = 0;
+    uint64_t number;
 
     (void)crypto_shorthash(hash, input.data, input.size, key);
-    for (unsigned i = sizeof(hash); i-- > 0;)
-        number = number << 8 | hash[i];
-    return number;
+    memcpy(&number, hash, sizeof(number));
+    return le64toh(number); /* the order that SipHash itself is given in */
 }
 
 void

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "base/cbor.h"
 
 static const char label[] = "ostraka pair key 1";
@@ -58,11 +59,8 @@ pair_key_id(const uint8_t key[static X25519_BYTES])
 {
     uint8_t hash[HASH_BYTES];
     const struct bytes parts[] = {bytes_of_text(label), bytes_of(key, X25519_BYTES)};
-    uint64_t id = 0;
     hash_parts(parts, 2, hash);
-    for (unsigned i = 0; i < 8; i++)
-        id = id << 8 | hash[i];
-    return id;
+    return big_endian_get(hash);
 }
 
 enum vault_err

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "base/planted.h"
 #include "crypto/shamir.h"
 
@@ -29,21 +30,14 @@ recovery_terms_valid(const struct recovery_terms *terms, unsigned threshold, uns
     return helpers == threshold;
 }
 
-static void
-put_u64(uint64_t value, uint8_t out[static 8])
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
 /* What a pad is for; the same for all pads of one recovery. */
 static void
 hash_terms(const struct recovery_terms *terms, uint8_t out[static HASH_BYTES])
 {
     uint8_t set[8], ids[8 * REPLICAS_MAX];
-    put_u64(terms->helpers, set);
+    big_endian_put(set, terms->helpers);
     for (unsigned i = 0; i < REPLICAS_MAX; i++)
-        put_u64(terms->key_ids[i], ids + 8 * i);
+        big_endian_put(ids + 8 * i, terms->key_ids[i]);
     const struct bytes parts[] = {
         bytes_of_text(label), bytes_of(terms->dealing_id, DEALING_ID_BYTES),
         bytes_of(&terms->receiver, 1), bytes_of(set, sizeof(set)), bytes_of(ids, sizeof(ids))};

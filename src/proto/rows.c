@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/big_endian.h"
 #include "crypto/hash.h"
 #include "proto/codec.h"
 
@@ -18,6 +19,7 @@ enum {
     SEALED_SHARE_BYTES_MAX = SECRET_BYTES_MAX + 64, /* nonce and tag of whatever seals it */
 };
 
+static_assert((int)DIRTY_VALUE_BYTES == (int)BIG_ENDIAN_BYTES, "a number");
 static_assert(LEAVES == 1 << 8 * LEAF_KEY_BYTES, "a leaf is two bytes of a hash");
 static_assert(1 + PATH_KEY_BYTES_MAX + VERSION_KEY_BYTES + ID_BYTES <= KEY_BYTES_MAX,
               "every key fits");
@@ -42,15 +44,15 @@ key_add(struct row_key *key, struct bytes part)
     key->size += part.size;
 }
 
+/* The lowest `size` bytes, the highest first. */
 static void
 key_add_number(struct row_key *key, uint64_t value, unsigned size)
 {
-    uint8_t big_endian[8];
+    uint8_t big_endian[BIG_ENDIAN_BYTES];
 
     assert(size <= sizeof(big_endian));
-    for (unsigned i = 0; i < size; i++)
-        big_endian[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-    key_add(key, bytes_of(big_endian, size));
+    big_endian_put(big_endian, value);
+    key_add(key, bytes_of(big_endian + sizeof(big_endian) - size, size));
 }
 
 static void
@@ -82,10 +84,11 @@ row_is_of_audit(struct bytes key)
 {
     struct row_key state;
 
+    if (key.size == 0)
+        return false;
+    if (key.data[0] != ROW_META)
+        return key.data[0] == ROW_AUDIT || key.data[0] == ROW_ANCHOR || key.data[0] == ROW_WITNESS;
     row_key_audit_state(&state);
-    if (key.size > 0 &&
-        (key.data[0] == ROW_AUDIT || key.data[0] == ROW_ANCHOR || key.data[0] == ROW_WITNESS))
-        return true;
     return bytes_equal(key, row_key_bytes(&state));
 }
 
@@ -568,8 +571,7 @@ peer_row_decode(struct bytes encoded, struct peer_row *out)
 void
 dirty_row_encode(uint64_t generation, uint8_t out[static DIRTY_VALUE_BYTES])
 {
-    for (unsigned i = 0; i < DIRTY_VALUE_BYTES; i++)
-        out[i] = (uint8_t)(generation >> (8 * (DIRTY_VALUE_BYTES - 1 - i)));
+    big_endian_put(out, generation);
 }
 
 enum vault_err

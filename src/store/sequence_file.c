@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/big_endian.h"
 #include "crypto/secret.h"
 #include "store/store_chain.h"
 
@@ -32,23 +33,6 @@ struct sequence_file {
 };
 
 static void
-u64_encode(uint64_t number, uint8_t out[static 8])
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(number >> (8 * (7 - i)));
-}
-
-static uint64_t
-u64_decode(const uint8_t in[static 8])
-{
-    uint64_t number = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        number = number << 8 | in[i];
-    return number;
-}
-
-static void
 slot_mac(const uint8_t *key, const uint8_t slot[static SLOT_BYTES], uint8_t out[static HASH_BYTES])
 {
     struct bytes part = bytes_of(slot, MAC_AT);
@@ -61,10 +45,10 @@ slot_encode(const uint8_t *key, const struct sequence_record *record, uint64_t c
             uint8_t out[static SLOT_BYTES])
 {
     memcpy(out, MAGIC, sizeof(MAGIC));
-    u64_encode(counter, out + 8);
+    big_endian_put(out + 8, counter);
     memcpy(out + 16, record->store_id, sizeof(record->store_id));
-    u64_encode(record->incarnation, out + 32);
-    u64_encode(record->share_key_id, out + 40);
+    big_endian_put(out + 32, record->incarnation);
+    big_endian_put(out + 40, record->share_key_id);
     store_mark_encode(&record->mark, out + 48);
     slot_mac(key, out, out + MAC_AT);
 }
@@ -80,10 +64,10 @@ slot_decode(const uint8_t *key, const uint8_t slot[static SLOT_BYTES], struct se
     if (memcmp(slot, MAGIC, sizeof(MAGIC)) != 0 ||
         !secret_equal(bytes_of(mac, sizeof(mac)), bytes_of(slot + MAC_AT, sizeof(mac))))
         return false;
-    *counter = u64_decode(slot + 8);
+    *counter = big_endian_get(slot + 8);
     memcpy(out->store_id, slot + 16, sizeof(out->store_id));
-    out->incarnation = u64_decode(slot + 32);
-    out->share_key_id = u64_decode(slot + 40);
+    out->incarnation = big_endian_get(slot + 32);
+    out->share_key_id = big_endian_get(slot + 40);
     return store_mark_decode(bytes_of(slot + 48, STORE_MARK_BYTES), &out->mark) == OK;
 }
 

@@ -2,20 +2,15 @@
 
 #include <string.h>
 
+#include "base/big_endian.h"
+
 /* Changes that go into one call of the hash; a larger batch is chained group by group. */
 enum { GROUP_CHANGES = 64, SHAPE_BYTES = 1 + 8 + 8 };
-
-static void
-u64_encode(uint64_t number, uint8_t out[static 8])
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(number >> (8 * (7 - i)));
-}
 
 void
 store_mark_encode(const struct store_mark *mark, uint8_t out[static STORE_MARK_BYTES])
 {
-    u64_encode(mark->sequence, out);
+    big_endian_put(out, mark->sequence);
     memcpy(out + 8, mark->mac, sizeof(mark->mac));
 }
 
@@ -25,8 +20,7 @@ store_mark_decode(struct bytes value, struct store_mark *out)
     *out = (struct store_mark){0};
     if (value.size != STORE_MARK_BYTES)
         return ERR_CORRUPT;
-    for (unsigned i = 0; i < 8; i++)
-        out->sequence = out->sequence << 8 | value.data[i];
+    out->sequence = big_endian_get(value.data);
     memcpy(out->mac, value.data + 8, sizeof(out->mac));
     return OK;
 }
@@ -38,8 +32,8 @@ shape_encode(const struct store_change *change, uint8_t out[static SHAPE_BYTES])
     uint64_t value_size = change->kind == STORE_PUT ? change->value.size : 0;
 
     out[0] = (uint8_t)change->kind;
-    u64_encode(change->key.size, out + 1);
-    u64_encode(value_size, out + 9);
+    big_endian_put(out + 1, change->key.size);
+    big_endian_put(out + 9, value_size);
 }
 
 void
@@ -51,12 +45,12 @@ store_mark_next(const uint8_t key[static KEY_BYTES],
     uint8_t shapes[GROUP_CHANGES * SHAPE_BYTES];
 
     memcpy(mac, before->mac, sizeof(mac));
-    u64_encode(before->sequence + 1, sequence);
+    big_endian_put(sequence, before->sequence + 1);
     do {
         size_t group = count < GROUP_CHANGES ? count : GROUP_CHANGES;
         for (size_t i = 0; i < group; i++)
             shape_encode(&changes[i], shapes + i * SHAPE_BYTES);
-        u64_encode(count, left);
+        big_endian_put(left, count);
         const struct bytes parts[] = {
             bytes_of(mac, sizeof(mac)), bytes_of(sequence, sizeof(sequence)),
             bytes_of(opening, STORE_OPENING_BYTES), bytes_of(left, sizeof(left)),
