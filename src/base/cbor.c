@@ -140,13 +140,13 @@ write_argument(uint8_t *head, uint64_t argument)
     return 9;
 }
 
+/* Where there is no room, or the argument takes more than a byte. */
 static void
-write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
+write_long_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
 {
     uint8_t *head;
 
-    if (w->err == OK)
-        w->err = buf_reserve(w->buf, HEAD_MAX);
+    w->err = buf_reserve(w->buf, HEAD_MAX);
     if (w->err != OK)
         return;
     head = w->buf->data + w->buf->size;
@@ -156,6 +156,25 @@ write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
         w->buf->size++;
     } else {
         w->buf->size += write_argument(head, argument);
+    }
+}
+
+/* Most are of one byte, small numbers and the counts of arrays, or of two, the sizes of hashes. */
+static inline void
+write_head(struct cbor_writer *w, enum cbor_type type, uint64_t argument)
+{
+    struct buf *buf = w->buf;
+    unsigned initial = (unsigned)type << 5;
+
+    if (w->err != OK)
+        return;
+    if (argument > UINT8_MAX || buf->capacity - buf->size < 2) {
+        write_long_head(w, type, argument);
+    } else if (argument < 24) {
+        buf->data[buf->size++] = (uint8_t)(initial | (unsigned)argument);
+    } else {
+        buf->data[buf->size++] = (uint8_t)(initial | 24);
+        buf->data[buf->size++] = (uint8_t)argument;
     }
 }
 
@@ -294,29 +313,36 @@ read_head(struct cbor_reader *r, enum cbor_type *type)
     return read_argument(r, initial & 31u);
 }
 
-/* The argument of an item that must be of type `expected` and at most `max`; 0 when refused. */
 static uint64_t
-read_expected(struct cbor_reader *r, enum cbor_type expected, uint64_t max)
+read_long_expected(struct cbor_reader *r, enum cbor_type expected, uint64_t max)
 {
     enum cbor_type type;
-    uint64_t argument;
+    uint64_t argument = read_head(r, &type);
 
-    /* Most are small numbers in the initial byte, or the sizes of ids and hashes in the next. */
-    if (r->err == OK && r->at < r->end && *r->at >> 5 == (int)expected) {
-        unsigned info = *r->at & 31;
+    if (type != expected || argument > max)
+        refuse(r);
+    return r->err == OK ? argument : 0;
+}
+
+/*
+ * The argument of an item that must be of type `expected` and at most `max`; 0 when refused. Most
+ * are small numbers in the initial byte, or the sizes of ids and hashes in the next.
+ */
+static inline uint64_t
+read_expected(struct cbor_reader *r, enum cbor_type expected, uint64_t max)
+{
+    if (r->err == OK && r->end - r->at >= 2) {
+        unsigned info = r->at[0] - ((unsigned)expected << 5); /* at least 32: another type */
         if (info < 24 && info <= max) {
             r->at++;
             return info;
         }
-        if (info == 24 && left(r) >= 2 && r->at[1] >= 24 && r->at[1] <= max) {
+        if (info == 24 && r->at[1] >= 24 && r->at[1] <= max) {
             r->at += 2;
             return r->at[-1];
         }
     }
-    argument = read_head(r, &type);
-    if (type != expected || argument > max)
-        refuse(r);
-    return r->err == OK ? argument : 0;
+    return read_long_expected(r, expected, max);
 }
 
 uint64_t
@@ -363,11 +389,13 @@ cbor_get_fixed(struct cbor_reader *r, uint8_t *out, size_t size)
 {
     struct bytes found = read_string(r, CBOR_BYTES, size);
 
+    if (found.size == size && size > 0) {
+        memcpy(out, found.data, size);
+        return;
+    }
     memset(out, 0, size);
     if (found.size != size)
         refuse(r);
-    else if (size > 0)
-        memcpy(out, found.data, size);
 }
 
 struct bytes
