@@ -96,12 +96,27 @@ https_respond(struct https_exchange *exchange, struct bytes request_id,
     https_connection_run(connection);
 }
 
+static void
+log_refusal(struct https_front *front, struct bytes request_id, unsigned status, enum vault_err err)
+{
+    const struct log_sink *log = front->options.log;
+    struct instant now = {duration_ms(https_now_ms()).ns};
+    uint64_t left_out;
+
+    if (!log_ration_take(&front->ration, now, &left_out))
+        return;
+    if (left_out > 0)
+        log_event(log, LOG_INFO, "https", "refused_left_out", log_u64("count", left_out));
+    log_event(log, LOG_INFO, "https", "refused", log_token("request_id", request_id),
+              log_u64("status", status), log_err("outcome", err));
+}
+
 /*
  * What never became a request of the server is counted and logged here, under no route. Counted
  * alone is what the limits refuse: whoever asks too much must not fill the log and the trail by it.
  */
 static void
-count_refusal(const struct https_front *front, struct bytes request_id, unsigned status,
+count_refusal(struct https_front *front, struct bytes request_id, unsigned status,
               enum vault_err err, bool untold)
 {
     struct metrics *metrics = front->options.metrics;
@@ -112,8 +127,7 @@ count_refusal(const struct https_front *front, struct bytes request_id, unsigned
         metrics->responses[METRIC_ROUTES - 1][status]++;
     if (untold || err == ERR_RATE_LIMITED)
         return;
-    log_event(front->options.log, LOG_INFO, "https", "refused", log_token("request_id", request_id),
-              log_u64("status", status), log_err("outcome", err));
+    log_refusal(front, request_id, status, err);
     if (front->options.on_refused)
         front->options.on_refused(front->options.context, request_id, err);
 }

@@ -262,6 +262,7 @@ on_rotation(evutil_socket_t fd, short what, void *context)
     struct step st;
     (void)fd;
     (void)what;
+    reactor_tell_readiness(r);
     certificate_watch_look(&r->options.certificates, reactor_now(), reactor_wall_ms(),
                            r->options.log);
     reactor_step(r, &st);

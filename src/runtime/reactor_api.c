@@ -25,9 +25,36 @@ operation_name(const struct request *request)
                                          : request_kind_name(request->kind);
 }
 
+/* What the node does at level debug is followed request by request, so there all are told. */
+static bool
+may_tell(struct reactor *r, enum log_level level)
+{
+    const struct log_sink *log = r->options.log;
+    uint64_t left_out;
+    if (level == LOG_DEBUG || log->level_min == LOG_DEBUG)
+        return true;
+    if (!log_ration_take(&r->ration, reactor_now(), &left_out))
+        return false;
+    if (left_out > 0)
+        log_event(log, level, "gateway", "requests_left_out", log_u64("count", left_out));
+    return true;
+}
+
+/*
+ * Who did what is in the audit trail: a line for each request would say it once more. Health is
+ * asked for all the time, by anybody; reactor_tell_readiness() says when it changes.
+ */
+static enum log_level
+level_of(const struct pending *p, unsigned status)
+{
+    bool health = p->request.routed && p->request.kind == REQUEST_HEALTH;
+    return status >= 500 && !health ? LOG_WARN : LOG_DEBUG;
+}
+
 static void
 count(struct reactor *r, const struct pending *p, unsigned status, enum vault_err err)
 {
+    enum log_level level = level_of(p, status);
     unsigned route = p->request.routed ? (unsigned)p->request.kind : (unsigned)REQUEST_KINDS;
     uint64_t us = instant_since(reactor_now(), p->started).ns / 1000;
     if (status < METRIC_STATUSES)
@@ -35,9 +62,9 @@ count(struct reactor *r, const struct pending *p, unsigned status, enum vault_er
     latency_record(&r->metrics.latency[route], us);
     if (err != OK && (unsigned)err < METRIC_REASONS)
         r->metrics.refusals[err]++;
-    /* Who did what is in the audit trail: a line for each request would say it once more. */
-    log_event(r->options.log, status >= 500 ? LOG_WARN : LOG_DEBUG, "gateway", "request",
-              log_token("request_id", p->request.id),
+    if (!may_tell(r, level))
+        return;
+    log_event(r->options.log, level, "gateway", "request", log_token("request_id", p->request.id),
               log_text("operation", operation_name(&p->request)), log_u64("status", status),
               log_u64("duration_us", us), log_err("outcome", err));
 }
@@ -300,6 +327,23 @@ fill_status(struct reactor *r, struct node_status *s)
     fill_recovery(r->node, s);
     fill_reasons(s, r);
     copy_commit_metrics(&r->metrics, &io);
+}
+
+void
+reactor_tell_readiness(struct reactor *r)
+{
+    struct node_status status;
+    fill_status(r, &status);
+    const char *reason = status.ready ? NULL : status.not_ready_reasons[0];
+    if (r->readiness_told && reason == r->not_ready_reason)
+        return;
+    r->readiness_told = true;
+    r->not_ready_reason = reason;
+    if (reason)
+        log_event(r->options.log, LOG_WARN, "server", "not_ready", log_text("reason", reason));
+    else
+        log_event(r->options.log, LOG_INFO, "server", "ready",
+                  log_u64("uptime_ms", status.uptime_ms));
 }
 
 /* Refused before any actor has seen it: the gateway notes it, and the answer waits for that. */

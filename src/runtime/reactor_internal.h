@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "actors/door.h"
+#include "base/log_ration.h"
 #include "runtime/https.h"
 #include "runtime/reactor.h"
 #include "runtime/stop_signals.h"
@@ -59,6 +60,9 @@ struct reactor {
     struct refused_note refused[REFUSED_NOTES_MAX];
     size_t refused_count;
     struct answer_notes *notes;
+    struct log_ration ration;     /* of lines about requests */
+    const char *not_ready_reason; /* as told last: static; NULL: ready */
+    bool readiness_told;
     uint64_t last_block; /* draining: of the trail, with the record of that */
 };
 
@@ -114,6 +118,8 @@ void reactor_respond(struct reactor *r, struct pending *p, struct api_response *
                      enum vault_err err);
 void reactor_respond_error(struct reactor *r, struct pending *p, enum vault_err err,
                            const char *allow);
+/* Logs whether the node is ready, if that is not what it said last. */
+void reactor_tell_readiness(struct reactor *r);
 /* Whether its caller may make that request here, as far as that can be said of all of it. */
 MUST_CHECK enum vault_err reactor_authorize(struct reactor *r, const struct request *request);
 bool reactor_may_connect(void *context, const struct address *peer);

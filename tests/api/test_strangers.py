@@ -115,6 +115,35 @@ class Strangers(unittest.TestCase):
         wait_until(lambda: self.connected_to_n2(), 20, "n1 has a link to n2")
         self.assertNotIn("accept_paused", self.cluster.log(1))
 
+    def ask(self, count, request):
+        """On one connection; all are answered."""
+        connection = self.connect()
+        for _ in range(count // 100):
+            connection.sendall(request * 100)
+            answers = 0
+            while answers < 100:
+                answers += connection.recv(65536).count(b"HTTP/1.1 503 ")
+
+    def test_lines_about_what_fails(self):
+        """Whatever a stranger asks of a node that is not ready, it writes few lines about that."""
+        self.cluster.set_server_option("log_level", None)
+        identity = self.cluster.request(1, "POST", "/v1/identities", {"name": "x", "kind": "service"})[2]["id"]
+        token = self.cluster.request(1, "POST", "/v1/tokens", {"identity": identity, "ttl": 600})[2]["token"]
+        for node in (1, 2, 3):
+            self.cluster.stop(node)
+        self.cluster.start(1)
+        wait_until(lambda: " server not_ready " in self.cluster.log(1), 20, "what the node says of itself")
+        begun, before = time.monotonic(), len(self.cluster.log(1).splitlines())
+        self.ask(1000, b"GET /v1/health HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.ask(1000, b"GET /v1/secrets/x HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n" %
+                 token.encode())
+        lines = self.cluster.log(1).splitlines()[before:]
+        self.assertLess(len(lines), 50 + 25 * (time.monotonic() - begun))
+        self.assertFalse([line for line in lines if "operation=health" in line])
+        self.cluster.start(2)
+        self.cluster.wait_ready([1])
+        wait_until(lambda: " server ready " in self.cluster.log(1), 20, "what the node says of itself")
+
     def connected_to_n2(self):
         metrics = self.cluster.request(1, "GET", "/metrics")[2].decode()
         return 'ostraka_peer_connected{peer="n2"} 1' in metrics
