@@ -1,5 +1,6 @@
 #include "runtime/config_rules.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -9,7 +10,11 @@ static bool
 host_valid(const char *text)
 {
     size_t size = strlen(text);
+    struct in6_addr ignored;
 
+    /* A name has no colon: what has one is an IPv6 address, or a host with its port. */
+    if (strchr(text, ':') && inet_pton(AF_INET6, text, &ignored) != 1)
+        return false;
     return size > 0 && size <= HOST_BYTES_MAX && text[0] != '-' &&
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") ==
                size;
