@@ -351,6 +351,14 @@ bad_files_are_named(void **state)
     assert_int_equal(tls_context_new(TLS_API_SERVER, &files, &context, why, sizeof why),
                      ERR_CONFIG);
     assert_non_null(strstr(why, "empty.crt"));
+
+    fixture_run("mkfifo pipe.crt"); /* nobody writes into it: to open it is to wait */
+    files.certificate = "pipe.crt";
+    alarm(60);
+    assert_int_equal(tls_context_new(TLS_API_SERVER, &files, &context, why, sizeof why),
+                     ERR_CONFIG);
+    alarm(0);
+    assert_non_null(strstr(why, "pipe.crt"));
 }
 
 static void
