@@ -85,7 +85,7 @@ struct https_front {
     size_t body_bytes;      /* admitted over all connections */
     uint64_t requests_made; /* ids made here */
     uint64_t id_prefix;
-    struct log_ration ration; /* of lines about what was refused */
+    struct log_ration ration;           /* of lines about what was refused */
     uint8_t scratch[HTTPS_SLICE_BYTES]; /* wiped after each use */
 };
 

@@ -31,10 +31,13 @@ enum {
     ATTEMPTS_MAX = 16,    /* from here on the wait does not grow */
     ACCEPTS_PER_TURN = 16,
     RELISTEN_MS = 100,  /* pause after the process ran out of descriptors */
+    SETTLED_MS = 1000,  /* a link that was up for less is dialed as one that was not */
     RESOLVE_MS = 10000, /* between two lookups of a peer's name */
     LOOKUP_POLL_MS = 50,
     PEER_LOG_MS = 1000, /* refusals of one peer are logged at most so often, and only changes */
     STRANGERS_LOG_MS = 10000, /* those of strangers, all together */
+    TWINS_MS = 60000,         /* within that time ... */
+    TWINS_MIN = 4,            /* ... so many links that were alive were replaced */
 };
 
 struct instant
@@ -272,14 +275,41 @@ end_dialing(struct link_connection *c)
 
 /* ---- a link comes and goes ---- */
 
+/*
+ * A node connects anew when it has lost its link, of which this side mostly hears first. One that
+ * does so again and again while the link it had is alive is two processes, each of which has its
+ * link taken away by the other: a folder was copied, and both copies run. Nothing good comes of
+ * that, as both vote in one name.
+ */
+static void
+watch_for_twins(struct link_peer *peer)
+{
+    const struct link_connection *old = peer->connection;
+    const struct links_options *options = &peer->links->options;
+
+    if (has_passed(old->heard, options->silence_ms / 2))
+        return;
+    if (has_passed(peer->replaced_since, TWINS_MS)) {
+        peer->replaced_since = links_now();
+        peer->replaced = 0;
+    }
+    if (++peer->replaced != TWINS_MIN)
+        return;
+    log_event(options->log, LOG_ERROR, "link", "peer_runs_twice", log_text("peer", peer_name(peer)),
+              log_text("reason", "it connects anew while its link is alive: two processes seem to "
+                                 "run as this node; stop the one whose folder is a copy"));
+}
+
 void
 links_up(struct link_connection *c, const struct link_hello *hello)
 {
     const struct links_options *options = &c->links->options;
     struct link_peer *peer = c->peer;
 
-    if (peer->connection)
+    if (peer->connection) {
+        watch_for_twins(peer);
         link_connection_close(peer->connection, LINK_FAULT_REPLACED);
+    }
     assert(!peer->connection);
     peer->connection = c;
     peer->since = links_now();
@@ -314,6 +344,8 @@ links_lost(struct link_connection *c, enum link_fault fault)
         return;
     }
     if (peer->connection == c) {
+        if (has_passed(peer->since, SETTLED_MS))
+            peer->attempts = 0;
         if (c->dialed)
             redial(peer, fault);
         peer_down(peer, fault, fault_detail(c, fault));

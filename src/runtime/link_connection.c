@@ -200,7 +200,6 @@ take_frame(struct link_connection *c, struct bytes frame)
         return;
     }
     c->peer->received++;
-    c->peer->attempts = 0;
     if (!options->on_frame(options->context, c->peer->number, frame))
         link_connection_close(c, LINK_FAULT_FRAME);
 }

@@ -214,7 +214,7 @@ struct link_peer {
     struct link_connection *connection; /* the link while it is up, else NULL */
     struct event redial;                /* pending while this node should connect, and has not */
     unsigned dials;                     /* connections that are being made, none of them up */
-    unsigned attempts;                  /* since the last frame; lengthens the wait */
+    unsigned attempts;                  /* since a link that lasted; lengthens the wait */
     unsigned next_address;
     bool named;                            /* its host is a name, to be looked up */
     struct link_lookup *lookup;            /* under way; NULL: none */
@@ -225,6 +225,8 @@ struct link_peer {
     enum link_fault logged;                /* last refusal that was logged since the link was up */
     struct instant logged_at;
     struct instant since; /* of being up, or down */
+    unsigned replaced;    /* links that were alive, since: */
+    struct instant replaced_since;
     uint64_t sent, received, dropped;
 };
 

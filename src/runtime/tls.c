@@ -77,7 +77,8 @@ tls_global_init(void)
 static bool
 read_file(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe would make us wait */
+    int fd =
+        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe would make us wait */
     ssize_t got = 0;
 
     if (fd < 0)

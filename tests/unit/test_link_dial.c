@@ -305,6 +305,37 @@ test_names_and_ipv6(void **state)
     start_all(world);
 }
 
+/* ---- two processes as one node ---- */
+
+/* They take the link from each other, but not as fast as they can, and the log says what is wrong. */
+static void
+test_a_node_that_runs_twice(void **state)
+{
+    struct world *world = *state;
+    struct test_node *twin = &world->nodes[2], *peer = &world->nodes[1];
+
+    tls_context_free(twin->server);
+    tls_context_free(twin->client);
+    *twin = (struct test_node){.world = world, .sink = world->nodes[0].sink};
+    twin->sink.context = twin;
+    node_set_certificate(twin, "ca.crt", "n1");
+    twin->options = world->nodes[0].options;
+    twin->options.server = twin->server;
+    twin->options.client = twin->client;
+    twin->options.log = &twin->sink;
+    twin->options.metrics = &twin->metrics;
+    twin->options.context = twin;
+    twin->options.listen_host = "127.0.0.2";
+    world->nodes[0].options.reconnect_ms_max = twin->options.reconnect_ms_max = 500;
+    node_start(&world->nodes[0]);
+    node_start(twin);
+    node_start(peer);
+    WORLD_UNTIL(world, log_count(peer, "peer_runs_twice") > 0);
+    world_run_ms(world, 1000);
+    assert_int_equal(log_count(peer, "peer_runs_twice"), 1);
+    assert_true(strlen(peer->events) < 50);
+}
+
 /* ---- a resolver that takes its time ---- */
 
 enum { LOOKUP_MS = 3000 };
@@ -416,6 +447,7 @@ main(void)
         LINK_TEST(test_port_in_use),
         LINK_TEST(test_address_that_is_not_ours),
         LINK_TEST(test_names_and_ipv6),
+        LINK_TEST(test_a_node_that_runs_twice),
         LINK_TEST(test_lookups_keep_nobody_waiting),
         LINK_TEST(test_a_node_ends_while_it_looks_up),
         LINK_TEST(test_name_that_is_not_known),
