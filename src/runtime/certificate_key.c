@@ -146,3 +146,20 @@ certificate_key_sign(struct certificate_key *key, struct bytes text, struct buf 
     wc_FreeRng(&rng);
     return err == OK ? buf_append(out, bytes_of(signature, size)) : err;
 }
+
+bool
+certificate_key_belongs(struct bytes pem, const struct certificate *certificate)
+{
+    struct bytes text = bytes_of_text("ostraka: does this key belong to that certificate");
+    struct buf signature = {0};
+    struct certificate_key key;
+    bool good;
+
+    if (!certificate_key_decode_pem(pem, &key))
+        return false;
+    good = certificate_key_sign(&key, text, &signature) == OK &&
+           signature_verify(&certificate->key, text, buf_bytes(&signature));
+    certificate_key_close(&key);
+    buf_close(&signature);
+    return good;
+}

@@ -12,6 +12,7 @@
 #include <wolfssl/wolfcrypt/rsa.h>
 
 #include "base/bytes.h"
+#include "crypto/certificate.h"
 
 enum certificate_key_kind { KEY_NONE, KEY_ECC, KEY_RSA, KEY_ED25519 };
 
@@ -40,5 +41,10 @@ bool certificate_key_decode_pem(struct bytes pem, struct certificate_key *key);
  */
 MUST_CHECK enum vault_err certificate_key_sign(struct certificate_key *key, struct bytes text,
                                                struct buf *out);
+/*
+ * Whether a private key in PEM is that of a certificate which certificate_read() has taken: it signs,
+ * and the certificate's key verifies.
+ */
+bool certificate_key_belongs(struct bytes pem, const struct certificate *certificate);
 
 #endif
