@@ -40,6 +40,7 @@ const char *cli_nearest(const char *word, const char *const candidates[], size_t
 
 /* cli/cluster_create.c */
 int command_cluster_create(int argc, char **argv);
+int command_cluster_renew(int argc, char **argv);
 /* cli/server_command.c: `ostraka server --config FILE --node NAME [--check] [--supervise]` */
 int command_server(int argc, char **argv);
 /* cli/dev.c: `ostraka dev [--nodes N] [--base-port P] [--dir DIR]` */

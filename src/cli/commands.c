@@ -142,6 +142,33 @@ static const struct command commands_cluster[] = {
         CHANGES,
     },
     {
+        "cluster renew",
+        "make new certificates for the nodes of a cluster",
+        "Usage: ostraka cluster renew --dir DIR [--node NAME]... [--new-keys]\n"
+        "       ostraka cluster renew --dir DIR --new-ca\n"
+        "\n"
+        "Makes new certificates from the cluster's CA, valid for ten years, for the names and\n"
+        "addresses in DIR/cluster.conf, while the nodes run. They take them up when they are\n"
+        "restarted, one after the other, in any order: each keeps its key, so the old "
+        "certificates\n"
+        "and the new ones go together. When less than five years of the CA's certificate are left\n"
+        "it is renewed with them, with the key it has, and the old one verifies the same.\n"
+        "\n"
+        "Options:\n"
+        "  --dir DIR           where `ostraka cluster create` made the files: cluster.conf, ca/\n"
+        "                      with its key, and a folder for each node with its node.crt\n"
+        "  --node NAME         for that node; may come several times (default: for all)\n"
+        "  --new-keys          new private keys, too, in node.key\n"
+        "  --new-ca            a new CA with a new key instead, as after a theft of ca.key, in\n"
+        "                      ca/ and the folders of the nodes; the old one stays trusted, and\n"
+        "                      nothing is signed yet: says what to do next\n"
+        "\n"
+        "Examples:\n"
+        "  ostraka cluster renew --dir ./cluster\n",
+        command_cluster_renew,
+        CHANGES,
+    },
+    {
         "server",
         "run one node",
         "Usage: ostraka server --config FILE --node NAME [options]\n"

@@ -13,7 +13,9 @@
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
+#include "crypto/certificate.h"
 #include "crypto/hash.h"
+#include "crypto/pem.h"
 #include "runtime/der.h"
 
 enum {
@@ -21,7 +23,7 @@ enum {
     POINT_BYTES = 1 + 2 * P256_BYTES,
     KEY_ID_BYTES = 20,
     SERIAL_BYTES = 16,
-    SIGNATURE_BYTES_MAX = 80,
+    ECDSA_BYTES_MAX = 80,
     PEM_BYTES_MAX = 8192,
     CLOCK_SKEW_SECONDS = 3600,
 };
@@ -48,10 +50,15 @@ static const int64_t YEAR_SECONDS = (int64_t)365 * 86400 + 86400 / 4;
 /* Key usage bits, from the top of the first byte (RFC 5280, 4.2.1.3). */
 enum { USAGE_SIGN = 0x80, USAGE_SIGN_UNUSED_BITS = 7, USAGE_CA = 0x06, USAGE_CA_UNUSED_BITS = 1 };
 
+/* What a certificate says of its key. */
+struct public_half {
+    uint8_t point[POINT_BYTES]; /* uncompressed */
+    uint8_t id[KEY_ID_BYTES];
+};
+
 struct key_pair {
     ecc_key key;
-    uint8_t point[POINT_BYTES]; /* public key, uncompressed */
-    uint8_t id[KEY_ID_BYTES];
+    struct public_half half;
 };
 
 struct certificate_authority {
@@ -64,7 +71,7 @@ struct certificate_authority {
 /* What goes into one certificate. */
 struct contents {
     const char *common_name;
-    const struct key_pair *subject;
+    const struct public_half *subject;
     int64_t not_before, not_after;
     bool is_ca;
     const char *uri; /* NULL for a CA, as is the host */
@@ -88,17 +95,24 @@ node_uri(const uint8_t cluster_id[static CLUSTER_ID_BYTES], const char *node_nam
 
 /* Half of SHA-256 of the public key (RFC 7093, method 1). */
 static enum vault_err
-key_pair_identify(struct key_pair *pair)
+public_half_identify(struct public_half *half)
 {
     uint8_t digest[WC_SHA256_DIGEST_SIZE];
-    word32 size = sizeof(pair->point);
 
-    if (wc_ecc_export_x963(&pair->key, pair->point, &size) != 0 || size != POINT_BYTES)
+    if (wc_Sha256Hash(half->point, POINT_BYTES, digest) != 0)
         return ERR_INTERNAL;
-    if (wc_Sha256Hash(pair->point, POINT_BYTES, digest) != 0)
-        return ERR_INTERNAL;
-    memcpy(pair->id, digest, KEY_ID_BYTES);
+    memcpy(half->id, digest, KEY_ID_BYTES);
     return OK;
+}
+
+static enum vault_err
+key_pair_identify(struct key_pair *pair)
+{
+    word32 size = sizeof(pair->half.point);
+
+    if (wc_ecc_export_x963(&pair->key, pair->half.point, &size) != 0 || size != POINT_BYTES)
+        return ERR_INTERNAL;
+    return public_half_identify(&pair->half);
 }
 
 static void
@@ -235,7 +249,7 @@ put_name(struct der_writer *w, const uint8_t *cluster_id, const char *common_nam
 }
 
 static void
-put_public_key(struct der_writer *w, const struct key_pair *pair)
+put_public_key(struct der_writer *w, const struct public_half *half)
 {
     size_t info = der_begin(w, DER_SEQUENCE);
     size_t algorithm = der_begin(w, DER_SEQUENCE);
@@ -243,7 +257,7 @@ put_public_key(struct der_writer *w, const struct key_pair *pair)
     der_put(w, DER_OID, OID_EC_PUBLIC_KEY);
     der_put(w, DER_OID, OID_P256);
     der_end(w, algorithm);
-    der_put_bits(w, bytes_of(pair->point, sizeof(pair->point)), 0);
+    der_put_bits(w, bytes_of(half->point, sizeof(half->point)), 0);
     der_end(w, info);
 }
 
@@ -311,7 +325,8 @@ put_extended_key_usage(struct der_writer *w)
 }
 
 static void
-put_key_ids(struct der_writer *w, const struct key_pair *subject, const struct key_pair *issuer)
+put_key_ids(struct der_writer *w, const struct public_half *subject,
+            const struct public_half *issuer)
 {
     struct extension e = extension_begin(w, OID_SUBJECT_KEY_ID, false);
     size_t sequence;
@@ -360,7 +375,7 @@ put_alternative_names(struct der_writer *w, const char *uri, const char *host)
 }
 
 static void
-put_extensions(struct der_writer *w, const struct contents *c, const struct key_pair *issuer)
+put_extensions(struct der_writer *w, const struct contents *c, const struct public_half *issuer)
 {
     size_t outer = der_begin(w, DER_CONTEXT_CONSTRUCTED + 3);
     size_t extensions = der_begin(w, DER_SEQUENCE);
@@ -409,7 +424,7 @@ put_to_be_signed(struct der_writer *w, const struct contents *c,
     der_end(w, part);
     put_name(w, ca->cluster_id, c->common_name);
     put_public_key(w, c->subject);
-    put_extensions(w, c, &ca->pair);
+    put_extensions(w, c, &ca->pair.half);
     der_end(w, tbs);
 }
 
@@ -418,7 +433,7 @@ static enum vault_err
 make_certificate(const struct contents *c, const struct certificate_authority *ca,
                  const struct rng *rng, struct buf *out)
 {
-    uint8_t signature[SIGNATURE_BYTES_MAX];
+    uint8_t signature[ECDSA_BYTES_MAX];
     word32 signature_size = sizeof(signature);
     struct buf tbs = {0};
     struct der_writer w;
@@ -447,12 +462,34 @@ out:
     return err;
 }
 
+/* Makes the CA's own certificate. The old one, if there is one, stays after an error. */
+static enum vault_err
+sign_itself(struct certificate_authority *ca, int64_t now, const struct rng *rng)
+{
+    struct contents contents = {
+        .common_name = CA_COMMON_NAME,
+        .subject = &ca->pair.half,
+        .not_before = now - CLOCK_SKEW_SECONDS,
+        .not_after = now + CERTIFICATE_YEARS * YEAR_SECONDS,
+        .is_ca = true,
+    };
+    struct buf certificate;
+    enum vault_err err = make_certificate(&contents, ca, rng, &certificate);
+
+    if (err != OK)
+        return err;
+    buf_close(&ca->certificate);
+    ca->certificate = certificate;
+    ca->not_before = contents.not_before;
+    ca->not_after = contents.not_after;
+    return OK;
+}
+
 enum vault_err
 certificate_authority_new(const uint8_t cluster_id[static CLUSTER_ID_BYTES], int64_t now,
                           const struct rng *rng, struct certificate_authority **out)
 {
     struct certificate_authority *ca = calloc(1, sizeof(*ca));
-    struct contents contents;
     enum vault_err err;
 
     *out = NULL;
@@ -464,22 +501,19 @@ certificate_authority_new(const uint8_t cluster_id[static CLUSTER_ID_BYTES], int
         return err;
     }
     memcpy(ca->cluster_id, cluster_id, CLUSTER_ID_BYTES);
-    ca->not_before = now - CLOCK_SKEW_SECONDS;
-    ca->not_after = now + CERTIFICATE_YEARS * YEAR_SECONDS;
-    contents = (struct contents){
-        .common_name = CA_COMMON_NAME,
-        .subject = &ca->pair,
-        .not_before = ca->not_before,
-        .not_after = ca->not_after,
-        .is_ca = true,
-    };
-    err = make_certificate(&contents, ca, rng, &ca->certificate);
+    err = sign_itself(ca, now, rng);
     if (err != OK) {
         certificate_authority_free(ca);
         return err;
     }
     *out = ca;
     return OK;
+}
+
+enum vault_err
+certificate_authority_renew(struct certificate_authority *ca, int64_t now, const struct rng *rng)
+{
+    return sign_itself(ca, now, rng);
 }
 
 void
@@ -499,42 +533,166 @@ certificate_authority_export(const struct certificate_authority *ca, struct buf 
     return append_both_pem(buf_bytes(&ca->certificate), &ca->pair, certificate, key);
 }
 
-static int64_t
-expiry(const struct certificate_authority *ca, const struct certificate_request *request)
+int64_t
+certificate_ends(const struct certificate_request *request, int64_t ca_ends)
 {
     int64_t end = request->days > 0 ? request->now + (int64_t)request->days * 86400
                                     : request->now + CERTIFICATE_YEARS * YEAR_SECONDS;
 
-    return end < ca->not_after ? end : ca->not_after;
+    return end < ca_ends ? end : ca_ends;
+}
+
+static enum vault_err
+issue_for(const struct certificate_authority *ca, const struct certificate_request *request,
+          const struct public_half *subject, const struct rng *rng, struct buf *der)
+{
+    char uri[NODE_URI_BYTES];
+    struct contents contents = {
+        .common_name = request->node_name,
+        .subject = subject,
+        .not_before = request->now - CLOCK_SKEW_SECONDS,
+        .not_after = certificate_ends(request, ca->not_after),
+        .uri = uri,
+        .host = request->host,
+    };
+
+    node_uri(ca->cluster_id, request->node_name, uri);
+    return make_certificate(&contents, ca, rng, der);
 }
 
 enum vault_err
 certificate_issue(const struct certificate_authority *ca, const struct certificate_request *request,
                   const struct rng *rng, struct buf *certificate, struct buf *key)
 {
-    char uri[NODE_URI_BYTES];
     struct key_pair pair;
     struct buf der;
-    struct contents contents;
     enum vault_err err = key_pair_init(&pair);
 
     if (err != OK)
         return err;
-    node_uri(ca->cluster_id, request->node_name, uri);
-    contents = (struct contents){
-        .common_name = request->node_name,
-        .subject = &pair,
-        .not_before = request->now - CLOCK_SKEW_SECONDS,
-        .not_after = expiry(ca, request),
-        .uri = uri,
-        .host = request->host,
-    };
-    err = make_certificate(&contents, ca, rng, &der);
+    err = issue_for(ca, request, &pair.half, rng, &der);
     if (err == OK)
         err = append_both_pem(buf_bytes(&der), &pair, certificate, key);
     buf_close(&der);
     key_pair_close(&pair);
     return err;
+}
+
+enum vault_err
+certificate_issue_again(const struct certificate_authority *ca,
+                        const struct certificate_request *request, const struct certificate *old,
+                        const struct rng *rng, struct buf *certificate)
+{
+    struct public_half half = {.point = {0x04}};
+    struct buf der;
+    enum vault_err err;
+
+    if (old->key.kind != SIGNATURE_P256 || old->key.key.size != POINT_BYTES - 1)
+        return ERR_CONFIG;
+    memcpy(half.point + 1, old->key.key.data, POINT_BYTES - 1);
+    err = public_half_identify(&half);
+    if (err != OK)
+        return err;
+    err = issue_for(ca, request, &half, rng, &der);
+    if (err == OK)
+        err = append_pem(buf_bytes(&der), CERT_TYPE, certificate);
+    buf_close(&der);
+    return err;
+}
+
+/* --- a CA from its files -------------------------------------------------------------------- */
+
+/* The key of a CA that certificate_authority_export() wrote: on P-256, with its public half. */
+static enum vault_err
+key_pair_read(struct bytes pem, struct key_pair *pair)
+{
+    DerBuffer *der = NULL;
+    word32 at = 0;
+    enum vault_err err = ERR_CONFIG;
+
+    memset(pair, 0, sizeof(*pair));
+    if (wc_ecc_init(&pair->key) != 0)
+        return ERR_INTERNAL;
+    if (wc_PemToDer(pem.data, (long)pem.size, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) == 0 &&
+        wc_EccPrivateKeyDecode(der->buffer, &at, &pair->key, der->length) == 0 && pair->key.dp &&
+        pair->key.dp->id == ECC_SECP256R1 && wc_ecc_check_key(&pair->key) == 0)
+        err = key_pair_identify(pair);
+    if (der) {
+        bytes_wipe(der->buffer, der->length);
+        wc_FreeDer(&der);
+    }
+    if (err != OK)
+        key_pair_close(pair);
+    return err;
+}
+
+/* Whether it is a CA of a cluster, with that key; then what it says is taken over. */
+static bool
+take_certificate(struct certificate_authority *ca, struct bytes der)
+{
+    uint64_t not_before_ms, not_after_ms;
+    struct certificate read;
+
+    if (certificate_read(der, &read) != OK || !read.signs_others ||
+        read.key.kind != SIGNATURE_P256 ||
+        !bytes_equal(read.key.key, bytes_of(ca->pair.half.point + 1, POINT_BYTES - 1)) ||
+        !certificate_cluster_id(der, ca->cluster_id) ||
+        certificate_period(der, &not_before_ms, &not_after_ms) != OK)
+        return false;
+    ca->not_before = (int64_t)(not_before_ms / 1000);
+    ca->not_after = (int64_t)(not_after_ms / 1000);
+    return true;
+}
+
+static enum vault_err
+find_certificate(struct certificate_authority *ca, struct bytes pem)
+{
+    struct buf der = {0};
+    size_t at = 0;
+
+    while (pem_next_certificate(pem, &at, &der)) {
+        if (take_certificate(ca, buf_bytes(&der))) {
+            ca->certificate = der;
+            return OK;
+        }
+        buf_close(&der);
+    }
+    buf_close(&der);
+    return ERR_CONFIG;
+}
+
+enum vault_err
+certificate_authority_open(struct bytes certificates, struct bytes key,
+                           struct certificate_authority **out)
+{
+    struct certificate_authority *ca = calloc(1, sizeof(*ca));
+    enum vault_err err;
+
+    *out = NULL;
+    if (!ca)
+        return ERR_NOMEM;
+    err = key_pair_read(key, &ca->pair);
+    if (err != OK) {
+        free(ca);
+        return err;
+    }
+    err = find_certificate(ca, certificates);
+    if (err != OK) {
+        certificate_authority_free(ca);
+        return err;
+    }
+    *out = ca;
+    return OK;
+}
+
+void
+certificate_authority_tell(const struct certificate_authority *ca,
+                           struct certificate_authority_facts *out)
+{
+    *out = (struct certificate_authority_facts){.not_before = ca->not_before,
+                                                .not_after = ca->not_after,
+                                                .certificate = buf_bytes(&ca->certificate)};
+    memcpy(out->cluster_id, ca->cluster_id, CLUSTER_ID_BYTES);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */

@@ -90,16 +90,20 @@ sync_directory_of(const char *path)
     return done;
 }
 
+static const struct file_owner OWN = {(uid_t)-1, (gid_t)-1}; /* whoever this process is */
+
 /* Writes a new file of that name, synced; removes it again when that fails. */
 static enum vault_err
-write_new(const char *path, struct bytes content, unsigned mode, char *why, size_t why_size)
+write_new(const char *path, struct bytes content, unsigned mode, struct file_owner owner, char *why,
+          size_t why_size)
 {
     enum vault_err err = OK;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
 
     if (fd < 0)
         return fail_errno(why, why_size, "create", path);
-    if (fchmod(fd, (mode_t)mode) != 0 || !write_all(fd, content) || fsync(fd) != 0)
+    if (fchown(fd, owner.user, owner.group) != 0 || fchmod(fd, (mode_t)mode) != 0 ||
+        !write_all(fd, content) || fsync(fd) != 0)
         err = fail_errno(why, why_size, "write", path);
     if (close(fd) != 0 && err == OK)
         err = fail_errno(why, why_size, "write", path);
@@ -111,6 +115,13 @@ write_new(const char *path, struct bytes content, unsigned mode, char *why, size
 enum vault_err
 file_replace(const char *path, struct bytes content, unsigned mode, char *why, size_t why_size)
 {
+    return file_replace_for(path, content, mode, OWN, why, why_size);
+}
+
+enum vault_err
+file_replace_for(const char *path, struct bytes content, unsigned mode, struct file_owner owner,
+                 char *why, size_t why_size)
+{
     char aside[PATH_MAX];
     enum vault_err err;
 
@@ -120,7 +131,7 @@ file_replace(const char *path, struct bytes content, unsigned mode, char *why, s
     }
     if (unlink(aside) != 0 && errno != ENOENT) /* left over from a crash */
         return fail_errno(why, why_size, "remove", aside);
-    err = write_new(aside, content, mode, why, why_size);
+    err = write_new(aside, content, mode, owner, why, why_size);
     if (err != OK)
         return err;
     if (rename(aside, path) != 0) {
@@ -409,7 +420,7 @@ keyfile_write(const char *path, const uint8_t key[static KEY_BYTES], char *why, 
 
     hex_encode(bytes_of(key, KEY_BYTES), text);
     text[HEX_KEY_BYTES] = '\n';
-    err = write_new(path, bytes_of(text, HEX_KEY_BYTES + 1), SECRET_FILE_MODE, why, why_size);
+    err = write_new(path, bytes_of(text, HEX_KEY_BYTES + 1), SECRET_FILE_MODE, OWN, why, why_size);
     bytes_wipe(text, sizeof(text));
     if (err == OK && !sync_directory_of(path))
         err = fail_errno(why, why_size, "sync the directory of", path);

@@ -6,6 +6,8 @@
 #ifndef OSTRAKA_RUNTIME_KEYFILE_H
 #define OSTRAKA_RUNTIME_KEYFILE_H
 
+#include <sys/types.h>
+
 #include "crypto/box.h"
 #include "crypto/bucket_keys.h"
 #include "proto/cluster.h"
@@ -31,6 +33,13 @@ MUST_CHECK enum vault_err secret_file_read(const char *path, size_t max, struct 
 /* Any small file: whole content replaced atomically and durably with that mode. */
 MUST_CHECK enum vault_err file_replace(const char *path, struct bytes content, unsigned mode,
                                        char *why, size_t why_size);
+/* The same for another user: it is theirs before it has its name. */
+struct file_owner {
+    uid_t user;
+    gid_t group;
+};
+MUST_CHECK enum vault_err file_replace_for(const char *path, struct bytes content, unsigned mode,
+                                           struct file_owner owner, char *why, size_t why_size);
 /* Whole file, at most `max` bytes. Errors: ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
 MUST_CHECK enum vault_err file_read(const char *path, size_t max, struct buf *out);
 
