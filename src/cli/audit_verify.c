@@ -22,10 +22,12 @@
 #include "runtime/certificates.h"
 #include "runtime/node_signing.h"
 
-enum { PEM_BYTES_MAX = 256 * 1024, CERTIFICATES_MAX = 64 };
+enum { PEM_BYTES_MAX = 256 * 1024, CERTIFICATES_MAX = 64, AUTHORITIES_MAX = 8 };
 
-/* Certificates of nodes that the CA has signed. */
+/* Certificates of nodes that the CA has signed, or an earlier one whose certificate stands behind it. */
 struct proofs {
+    struct buf authorities[AUTHORITIES_MAX];
+    size_t authority_count;
     struct buf list[CERTIFICATES_MAX];
     struct certificate read[CERTIFICATES_MAX];
     size_t count;
@@ -72,8 +74,18 @@ read_pem(const char *path, struct buf *out)
     return EXIT_CONFIGURATION;
 }
 
+static bool
+is_proven(struct bytes der, const struct proofs *proofs)
+{
+    for (size_t i = 0; i < proofs->authority_count; i++) {
+        if (certificate_signed_by(der, buf_bytes(&proofs->authorities[i])))
+            return true;
+    }
+    return false;
+}
+
 static int
-add_certificates(const char *path, struct bytes authority, struct proofs *proofs)
+add_certificates(const char *path, struct proofs *proofs)
 {
     struct buf pem;
     size_t at = 0, before = proofs->count;
@@ -82,7 +94,7 @@ add_certificates(const char *path, struct bytes authority, struct proofs *proofs
     while (status == EXIT_OK && proofs->count < CERTIFICATES_MAX &&
            pem_next_certificate(buf_bytes(&pem), &at, &proofs->list[proofs->count])) {
         struct buf *der = &proofs->list[proofs->count];
-        if (certificate_signed_by(buf_bytes(der), authority) &&
+        if (is_proven(buf_bytes(der), proofs) &&
             certificate_read(buf_bytes(der), &proofs->read[proofs->count]) == OK)
             proofs->count++;
         else
@@ -97,20 +109,31 @@ add_certificates(const char *path, struct bytes authority, struct proofs *proofs
 }
 
 static int
-read_proofs(const char *ca_file, const struct text_list *files, struct proofs *proofs)
+read_authorities(const char *ca_file, struct proofs *proofs)
 {
-    struct buf pem, authority = {0};
+    struct buf pem;
     size_t at = 0;
     int status = read_pem(ca_file, &pem);
 
-    if (status == EXIT_OK && !pem_next_certificate(buf_bytes(&pem), &at, &authority)) {
-        output_error("%s: there is no certificate in it", ca_file);
-        status = EXIT_CONFIGURATION;
-    }
-    for (size_t i = 0; i < files->count && status == EXIT_OK; i++)
-        status = add_certificates(files->values[i], buf_bytes(&authority), proofs);
+    while (
+        status == EXIT_OK && proofs->authority_count < AUTHORITIES_MAX &&
+        pem_next_certificate(buf_bytes(&pem), &at, &proofs->authorities[proofs->authority_count]))
+        proofs->authority_count++;
     buf_close(&pem);
-    buf_close(&authority);
+    if (status == EXIT_OK && proofs->authority_count == 0) {
+        output_error("%s: there is no certificate in it", ca_file);
+        return EXIT_CONFIGURATION;
+    }
+    return status;
+}
+
+static int
+read_proofs(const char *ca_file, const struct text_list *files, struct proofs *proofs)
+{
+    int status = read_authorities(ca_file, proofs);
+
+    for (size_t i = 0; i < files->count && status == EXIT_OK; i++)
+        status = add_certificates(files->values[i], proofs);
     return status;
 }
 
@@ -344,6 +367,8 @@ command_audit_verify(int argc, char **argv)
         status = verify_files(&files, proofs);
     for (size_t i = 0; i < proofs->count; i++)
         buf_close(&proofs->list[i]);
+    for (size_t i = 0; i < AUTHORITIES_MAX; i++)
+        buf_close(&proofs->authorities[i]);
     free(proofs);
     return status;
 }
