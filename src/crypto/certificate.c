@@ -18,7 +18,7 @@ enum { TAG_UTC_TIME = 0x17, TAG_GENERALIZED_TIME = 0x18 };
 static bool
 is_whole(struct bytes der)
 {
-    if (der.size < 4 || der.size > CERTIFICATE_BYTES_MAX || der.data[0] != 0x30)
+    if (der.size < 4 || der.size > CERTIFICATE_READ_BYTES_MAX || der.data[0] != 0x30)
         return false;
     if (der.data[1] == 0x81)
         return der.size == 3u + der.data[2];

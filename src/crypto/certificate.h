@@ -10,7 +10,9 @@
 #include "crypto/verify.h"
 
 enum {
-    CERTIFICATE_BYTES_MAX = 2048,
+    CERTIFICATE_BYTES_MAX = 2048, /* of a client, and of the authority that signs clients */
+    CERTIFICATE_READ_BYTES_MAX =
+        16384, /* of any: RSA of 4096 bits and a hundred names have 8,000 */
     CERTIFICATE_SERIAL_BYTES_MAX = 20,
     CERTIFICATE_URI_BYTES_MAX = 128,
 };

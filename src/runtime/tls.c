@@ -221,9 +221,11 @@ set_role(WOLFSSL_CTX *ctx, enum tls_role role)
     case TLS_API_SERVER: wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, NULL); return true;
     case TLS_LINK_SERVER:
         wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                               NULL);
+                               tls_keep_leaf);
         return wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0;
-    case TLS_LINK_CLIENT: wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL); return true;
+    case TLS_LINK_CLIENT:
+        wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, tls_keep_leaf);
+        return true;
     }
     return false;
 }

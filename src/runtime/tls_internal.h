@@ -19,5 +19,7 @@ struct tls_context {
 /* What wolfSSL calls to move ciphertext; `context` is the session. */
 int tls_io_recv(WOLFSSL *ssl, char *out, int size, void *context);
 int tls_io_send(WOLFSSL *ssl, char *data, int size, void *context);
+/* What it calls for each certificate of a peer's chain, the leaf last; changes no verdict. */
+int tls_keep_leaf(int verified, WOLFSSL_X509_STORE_CTX *store);
 
 #endif

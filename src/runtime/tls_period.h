@@ -8,7 +8,7 @@ struct tls_period {
     uint64_t not_before_ms, not_after_ms; /* wall clock, since 1970 */
 };
 
-/* Of the first certificate in it. Errors: ERR_MALFORMED, also for one above CERTIFICATE_BYTES_MAX. */
+/* Of the first certificate in it. Errors: ERR_MALFORMED. */
 MUST_CHECK enum vault_err tls_period_read(struct bytes pem, struct tls_period *out);
 /*
  * A sentence for people on a certificate that is not valid at `now_ms`. It names the clock first:

@@ -35,6 +35,7 @@ struct tls_session {
     bool emptied;        /* the socket had less than was asked of it */
     size_t fruitless;    /* received since the beginning, or since the last data */
     size_t written;      /* plaintext that went into `unsent` and was not yet reported as written */
+    struct buf peer;     /* DER of the peer's certificate, once it has been verified */
 };
 
 /* ---- the socket ---- */
@@ -204,6 +205,7 @@ tls_session_new(struct tls_context *context, int fd, struct tls_session **out)
         goto fail;
     wolfSSL_SetIOReadCtx(session->ssl, session);
     wolfSSL_SetIOWriteCtx(session->ssl, session);
+    wolfSSL_SetCertCbCtx(session->ssl, session);
     if (context->role == TLS_API_SERVER) {
         char protocols[] = ALPN_HTTP;
 
@@ -226,6 +228,7 @@ tls_session_free(struct tls_session *session)
     wolfSSL_free(session->ssl);
     buf_close(&session->unsent);
     buf_close(&session->ahead);
+    buf_close(&session->peer);
     free(session);
 }
 
@@ -428,21 +431,34 @@ node_of_names(const DNS_entry *names, const struct cluster *cluster, unsigned *n
 }
 
 /*
- * The leaf is parsed again from the chain of this handshake: the library's X509 object cannot be
- * had for Ed25519 certificates (5.5.4). Its signature has been verified by then.
+ * The library's own copies are of no use: the chain of the session leaves out certificates of more
+ * than 2,048 bytes, and begins with the next one then; the X509 object cannot be had for Ed25519
+ * (5.5.4). So the leaf is taken when it is verified.
  */
+int
+tls_keep_leaf(int verified, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct tls_session *session = store->userCtx;
+
+    if (!verified || store->error_depth != 0 || !session || store->totalCerts < 1)
+        return verified;
+    buf_close(&session->peer);
+    return buf_append(&session->peer, bytes_of(store->certs[0].buffer, store->certs[0].length)) ==
+           OK;
+}
+
+/* Its signature has been verified by then. */
 enum vault_err
 tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsigned *node)
 {
-    WOLFSSL_X509_CHAIN *chain = wolfSSL_get_peer_chain(session->ssl);
+    struct bytes der = tls_peer_certificate(session);
     enum vault_err err = ERR_FORBIDDEN;
     DecodedCert leaf;
 
     *node = 0;
-    if (!chain || wolfSSL_get_chain_count(chain) < 1)
+    if (der.size == 0)
         return ERR_FORBIDDEN;
-    wc_InitDecodedCert(&leaf, wolfSSL_get_chain_cert(chain, 0),
-                       (word32)wolfSSL_get_chain_length(chain, 0), NULL);
+    wc_InitDecodedCert(&leaf, der.data, (word32)der.size, NULL);
     if (wc_ParseCert(&leaf, CERT_TYPE, NO_VERIFY, NULL) == 0)
         err = node_of_names(leaf.altNames, cluster, node);
     wc_FreeDecodedCert(&leaf);
@@ -453,9 +469,5 @@ tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsign
 struct bytes
 tls_peer_certificate(struct tls_session *session)
 {
-    WOLFSSL_X509_CHAIN *chain = wolfSSL_get_peer_chain(session->ssl);
-
-    if (!chain || wolfSSL_get_chain_count(chain) < 1)
-        return (struct bytes){0};
-    return bytes_of(wolfSSL_get_chain_cert(chain, 0), (size_t)wolfSSL_get_chain_length(chain, 0));
+    return buf_bytes(&session->peer);
 }

@@ -319,6 +319,61 @@ identity_is_exactly_one_uri(void **state)
     }
 }
 
+/* A CA below the one that is trusted, with a name of its own, and a leaf of hers with many names. */
+static void
+make_chain(const char *ca_san, const char *name, const char *san)
+{
+    char commands[1024], names[2800];
+    size_t size = (size_t)snprintf(names, sizeof names, "%s", san);
+
+    for (unsigned i = 0; i < 50; i++)
+        size += (size_t)snprintf(names + size, sizeof names - size,
+                                 ",DNS:a-name-of-forty-letters-%02u.test.example", i);
+    assert_true(size < sizeof names);
+    snprintf(
+        commands, sizeof commands,
+        "printf 'basicConstraints=critical,CA:TRUE\\nkeyUsage=keyCertSign\\n"
+        "subjectAltName=%s\\n' >below.ext && "
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout below.key "
+        "-out below.csr -subj /CN=below && openssl x509 -req -in below.csr -CA ca.crt -CAkey "
+        "ca.key -CAcreateserial -days 30 -extfile below.ext -out below.crt",
+        ca_san);
+    fixture_run(commands);
+    snprintf(commands, sizeof commands, "cat below.crt >>%s.crt", name);
+    fixture_leaf("below", name, names, 30);
+    fixture_run(commands);
+}
+
+/* Whom the leaf names counts, however large it is, and not whom a CA behind it does. */
+static void
+identity_is_that_of_a_large_leaf(void **state)
+{
+    struct cluster cluster;
+    struct pair pair;
+    enum tls_result results[2];
+    unsigned node = 99;
+
+    (void)state;
+    fixture_cluster(&cluster);
+    make_chain(FIXTURE_URI "n3", "large", FIXTURE_URI "n2");
+    link_pair(&pair, "ca.crt", "large", "ca.crt", "large");
+    pair_handshake(&pair, results);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(results[i], TLS_DONE);
+        assert_int_equal(tls_peer_node(pair.sessions[i], &cluster, &node), OK);
+        assert_int_equal(node, 1);
+        assert_true(tls_peer_certificate(pair.sessions[i]).size > 2048);
+    }
+    pair_close(&pair);
+
+    make_chain(FIXTURE_URI "n3", "large", "DNS:n2");
+    link_pair(&pair, "ca.crt", "large", "ca.crt", "large");
+    pair_handshake(&pair, results);
+    assert_int_equal(results[0], TLS_DONE);
+    assert_int_equal(tls_peer_node(pair.sessions[0], &cluster, &node), ERR_FORBIDDEN);
+    pair_close(&pair);
+}
+
 static void
 bad_files_are_named(void **state)
 {
@@ -625,6 +680,7 @@ main(void)
         cmocka_unit_test(closing_without_notice_is_seen),
         cmocka_unit_test(foreign_and_expired_certificates_are_refused),
         cmocka_unit_test(identity_is_exactly_one_uri),
+        cmocka_unit_test(identity_is_that_of_a_large_leaf),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(a_wrong_clock_is_told_as_such),
         cmocka_unit_test(a_node_knows_its_own_certificate),

@@ -70,7 +70,7 @@ fixture_ca(const char *name)
 static inline void
 fixture_leaf(const char *ca, const char *name, const char *san, int days)
 {
-    char commands[1536];
+    char commands[3584];
 
     snprintf(commands, sizeof commands,
              "printf 'subjectAltName=%s\\n' >%s.ext && "
