@@ -7,11 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "crypto/pem.h"
-#include "runtime/certificate_key.h"
 #include "runtime/certificates.h"
 #include "runtime/keyfile.h"
 #include "runtime/tls.h"
+#include "runtime/tls_chain.h"
 #include "runtime/tls_period.h"
 
 enum {
@@ -91,40 +90,6 @@ check_period(const char *path, char *why, size_t why_size)
     return err;
 }
 
-/*
- * For an error that says which of the two files it is: wolfSSL's own look at them when they are loaded
- * lets keys on curves pass, and its handshake then finds a signature wrong. False: not known to be so.
- */
-static bool
-is_of_another_key(const struct tls_files *files)
-{
-    struct certificate certificate;
-    struct buf pem = {0}, key = {0}, der = {0};
-    char why[1];
-    size_t at = 0;
-    bool other = file_read(files->certificate, PEM_FILE_BYTES_MAX, &pem) == OK &&
-                 pem_next_certificate(buf_bytes(&pem), &at, &der) &&
-                 certificate_read(buf_bytes(&der), &certificate) == OK &&
-                 secret_file_read(files->key, PEM_FILE_BYTES_MAX, &key, why, sizeof(why)) == OK &&
-                 !certificate_key_belongs(buf_bytes(&key), &certificate);
-
-    buf_close(&key);
-    buf_close(&der);
-    buf_close(&pem);
-    return other;
-}
-
-static void
-tell_fault(const struct tls_files *files, const char *fault, char *why, size_t why_size)
-{
-    if (is_of_another_key(files))
-        snprintf(why, why_size, "private key %s does not belong to certificate %s", files->key,
-                 files->certificate);
-    else
-        snprintf(why, why_size, "certificate %s does not verify with CA certificate %s: %s",
-                 files->certificate, files->ca, fault);
-}
-
 static enum vault_err
 check_name(struct pair *pair, const struct tls_files *files, const struct cluster *cluster,
            unsigned self, char *why, size_t why_size)
@@ -154,7 +119,7 @@ tls_check_own(struct tls_context *server, struct tls_context *client, const stru
     if (err != OK) {
         snprintf(why, why_size, "the certificate cannot be tried: %s", vault_err_text(err));
     } else if ((fault = shake_hands(&pair)) != NULL) {
-        tell_fault(files, fault, why, why_size);
+        tls_chain_tell(files, fault, why, why_size);
         err = ERR_CONFIG;
     } else {
         err = check_name(&pair, files, cluster, self, why, why_size);
