@@ -75,6 +75,16 @@ read_pem(const char *path, struct buf *out)
 }
 
 static bool
+is_authority(struct bytes der, const struct proofs *proofs)
+{
+    for (size_t i = 0; i < proofs->authority_count; i++) {
+        if (bytes_equal(der, buf_bytes(&proofs->authorities[i])))
+            return true;
+    }
+    return false;
+}
+
+static bool
 is_proven(struct bytes der, const struct proofs *proofs)
 {
     for (size_t i = 0; i < proofs->authority_count; i++) {
@@ -84,6 +94,30 @@ is_proven(struct bytes der, const struct proofs *proofs)
     return false;
 }
 
+/* A chain's CAs below the one that is trusted stand behind its leaf, whose issuers they are. */
+static void
+add_authorities_below(struct bytes pem, struct proofs *proofs)
+{
+    struct certificate read;
+    bool found = true;
+
+    while (found) {
+        struct buf der = {0};
+        size_t at = 0;
+        found = false;
+        for (; proofs->authority_count < AUTHORITIES_MAX && pem_next_certificate(pem, &at, &der);
+             der.size = 0) {
+            if (certificate_read(buf_bytes(&der), &read) != OK || !read.signs_others ||
+                is_authority(buf_bytes(&der), proofs) || !is_proven(buf_bytes(&der), proofs))
+                continue;
+            proofs->authorities[proofs->authority_count++] = der;
+            der = (struct buf){0};
+            found = true;
+        }
+        buf_close(&der);
+    }
+}
+
 static int
 add_certificates(const char *path, struct proofs *proofs)
 {
@@ -91,6 +125,8 @@ add_certificates(const char *path, struct proofs *proofs)
     size_t at = 0, before = proofs->count;
     int status = read_pem(path, &pem);
 
+    if (status == EXIT_OK)
+        add_authorities_below(buf_bytes(&pem), proofs);
     while (status == EXIT_OK && proofs->count < CERTIFICATES_MAX &&
            pem_next_certificate(buf_bytes(&pem), &at, &proofs->list[proofs->count])) {
         struct buf *der = &proofs->list[proofs->count];
