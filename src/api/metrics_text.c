@@ -206,6 +206,12 @@ put_peers(struct json_out *out, const struct node_status *status)
         if (!status->peers[i].self)
             PRINT(out, "ostraka_peer_config_mismatch{peer=\"%s\"} %d\n", cluster->nodes[i].name,
                   status->peers[i].config_mismatch);
+    describe(out, "peer_admin_token_differs", "gauge",
+             "1 when the peer takes another bootstrap token than this node");
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        if (!status->peers[i].self)
+            PRINT(out, "ostraka_peer_admin_token_differs{peer=\"%s\"} %d\n", cluster->nodes[i].name,
+                  status->peers[i].token_differs);
     describe(out, "peer_round_trip_seconds", "gauge", "last round trip to the peer, 0 unknown");
     for (unsigned i = 0; i < cluster->node_count; i++)
         if (!status->peers[i].self)

@@ -13,6 +13,8 @@ struct peer_status {
     bool self;
     bool connected;          /* link up and a frame within the last second */
     bool config_mismatch;    /* its last handshake named another configuration */
+    bool token_known;        /* which bootstrap token it takes, when it was last connected */
+    bool token_differs;      /* and that is another one than here */
     uint64_t round_trip_us;  /* 0 unknown */
     uint64_t since_ms;       /* how long in this state */
     uint64_t incarnation;    /* of its store, as known here; 0 unknown */

@@ -158,6 +158,11 @@ put_peer(struct json_out *out, const char *name, const struct peer_status *peer)
         json_out_null(out);
     put_flag(out, "recovering", peer->recovering);
     put_clock(out, peer);
+    json_out_key(out, "admin_token_differs");
+    if (peer->token_known)
+        json_out_bool(out, peer->token_differs);
+    else
+        json_out_null(out);
     json_out_close(out, '}');
 }
 

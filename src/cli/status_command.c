@@ -230,6 +230,24 @@ print_clocks(const json_t *status)
     }
 }
 
+/* One that was forgotten when the token was replaced goes on taking the old one. */
+static void
+print_tokens(const json_t *status)
+{
+    const json_t *peer;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "peers"), i, peer)
+    {
+        if (!json_is_true(json_object_get(peer, "admin_token_differs")))
+            continue;
+        fputs("  ", stdout);
+        output_text(stdout, COLOUR_YELLOW, text_of(peer, "node"));
+        puts(" takes another bootstrap token than this node: admin_token_hash in cluster.conf "
+             "differs");
+    }
+}
+
 static void
 print_summary(const json_t *status)
 {
@@ -253,6 +271,7 @@ print_summary(const json_t *status)
     print_placement(status);
     print_recovery(status);
     print_clocks(status);
+    print_tokens(status);
     putchar('\n');
 }
 

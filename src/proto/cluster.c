@@ -138,6 +138,16 @@ cluster_seal_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES])
 }
 
 void
+cluster_admin_token_mark(const struct cluster *cluster, uint8_t out[static HASH_BYTES])
+{
+    const struct bytes parts[] = {
+        bytes_of_text("ostraka admin token 1"), bytes_of(cluster->id, sizeof(cluster->id)),
+        bytes_of(cluster->admin_token_hash, sizeof(cluster->admin_token_hash))};
+
+    hash_parts(parts, sizeof(parts) / sizeof(parts[0]), out);
+}
+
+void
 cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES])
 {
     enum { PARTS_BEFORE = 3, PARTS_AFTER = 1 };

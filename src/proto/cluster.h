@@ -54,6 +54,11 @@ void cluster_config_hash(const struct cluster *cluster, uint8_t out[static HASH_
  * is zeroed. Apart from the hash above, which stands in audit trails.
  */
 bool cluster_seal_hash(const struct cluster *cluster, uint8_t out[static HASH_BYTES]);
+/*
+ * A hash over cluster id and hash of the bootstrap token, by which nodes see whether they take the same
+ * one. Whoever has the token can tell it, and nobody has the token by it.
+ */
+void cluster_admin_token_mark(const struct cluster *cluster, uint8_t out[static HASH_BYTES]);
 /* [a-z0-9][a-z0-9-]*, at most NODE_NAME_BYTES_MAX bytes */
 bool node_name_valid(struct bytes name);
 /* Index of the node of that name, or -1. */

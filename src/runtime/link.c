@@ -34,7 +34,8 @@ enum {
     SETTLED_MS = 1000,  /* a link that was up for less is dialed as one that was not */
     RESOLVE_MS = 10000, /* between two lookups of a peer's name */
     LOOKUP_POLL_MS = 50,
-    PEER_LOG_MS = 1000, /* refusals of one peer are logged at most so often, and only changes */
+    PEER_LOG_MS = 1000,   /* refusals of one peer are logged at most so often, and only changes */
+    TOKEN_LOG_MS = 60000, /* that a peer takes another bootstrap token is logged at most so often */
     STRANGERS_LOG_MS = 10000, /* those of strangers, all together */
     TWINS_MS = 60000,         /* within that time ... */
     TWINS_MIN = 4,            /* ... so many links that were alive were replaced */
@@ -300,6 +301,27 @@ watch_for_twins(struct link_peer *peer)
                                  "run as this node; stop the one whose folder is a copy"));
 }
 
+/*
+ * No reason to refuse a link: while the token is replaced nodes differ for a while. But one that was
+ * forgotten then goes on taking the old one, and nothing else would tell.
+ */
+static void
+compare_tokens(struct link_peer *peer, const struct link_hello *theirs)
+{
+    const struct links_options *options = &peer->links->options;
+    const struct link_hello *ours = &options->hello;
+
+    peer->token_known = ours->tells_token && theirs->tells_token;
+    peer->token_differs = peer->token_known && memcmp(ours->token_mark, theirs->token_mark,
+                                                      sizeof(ours->token_mark)) != 0;
+    if (!peer->token_differs || !has_passed(peer->token_logged_at, TOKEN_LOG_MS))
+        return;
+    peer->token_logged_at = links_now();
+    log_event(options->log, LOG_WARN, "link", "admin_token_differs",
+              log_text("peer", peer_name(peer)),
+              log_text("reason", "cluster.conf differs: admin_token_hash"));
+}
+
 void
 links_up(struct link_connection *c, const struct link_hello *hello)
 {
@@ -319,6 +341,7 @@ links_up(struct link_connection *c, const struct link_hello *hello)
         end_dialing(c);
     log_event(options->log, LOG_INFO, "link", "peer_up", log_text("peer", peer_name(peer)),
               log_u64("incarnation", hello->incarnation), log_u64("boot", hello->boot));
+    compare_tokens(peer, hello);
     options->on_up(options->context, peer->number, hello);
 }
 
@@ -628,6 +651,8 @@ links_stats(const struct links *links, unsigned peer_number, struct link_stats *
     *out = (struct link_stats){
         .up = peer->connection != NULL,
         .config_mismatch = peer->mismatch,
+        .token_known = peer->token_known,
+        .token_differs = peer->token_differs,
         .since = peer->since,
         .queued_bytes = peer->connection ? link_queue_bytes(&peer->connection->out) : 0,
         .sent = peer->sent,

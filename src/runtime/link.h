@@ -6,7 +6,7 @@
  *
  * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration
  * hash, node number, store id, incarnation, boot counter, signing key with its proof, which master
- * key it uses if any); a mismatch refuses the link and says so in one clear log line (once per
+ * key it uses if any, and to a node that understands it which bootstrap token it takes); a mismatch refuses the link and says so in one clear log line (once per
  * change, not per attempt). So does a signing key that the certificate of this very connection has
  * not signed.
  *
@@ -34,9 +34,11 @@ struct link_hello {
     uint8_t store_id[16];
     uint64_t incarnation;
     uint64_t boot;
-    struct signing_public signing; /* its signing key, with the proof by its certificate */
-    bool sealed;                   /* it uses a master key */
-    uint8_t seal[HASH_BYTES];      /* cluster_seal_hash(); zero unless `sealed` */
+    struct signing_public signing;  /* its signing key, with the proof by its certificate */
+    bool sealed;                    /* it uses a master key */
+    uint8_t seal[HASH_BYTES];       /* cluster_seal_hash(); zero unless `sealed` */
+    bool tells_token;               /* it says which bootstrap token it takes */
+    uint8_t token_mark[HASH_BYTES]; /* cluster_admin_token_mark(); zero unless `tells_token` */
 };
 enum { LINK_PROTOCOL = 5 };
 
@@ -68,7 +70,8 @@ struct links_options {
 
 struct link_stats {
     bool up, config_mismatch;
-    struct instant since; /* of the present state */
+    bool token_known, token_differs; /* the bootstrap token that it takes, when it was last up */
+    struct instant since;            /* of the present state */
     uint64_t queued_bytes, sent, received, dropped;
 };
 

@@ -136,9 +136,15 @@ link_connection_flush(struct link_connection *c)
 static void
 send_hello(struct link_connection *c)
 {
+    struct link_hello ours = c->links->options.hello;
     struct buf hello = {0};
-    enum vault_err err = link_hello_encode(&c->links->options.hello, &hello);
+    enum vault_err err;
 
+    if (!tls_peer_extends(c->session)) {
+        ours.tells_token = false;
+        memset(ours.token_mark, 0, sizeof(ours.token_mark));
+    }
+    err = link_hello_encode(&ours, &hello);
     if (err == OK)
         err = link_queue_put(&c->out, buf_bytes(&hello), LINK_RECORD_BYTES);
     buf_close(&hello);
@@ -335,6 +341,8 @@ begin_tls(struct link_connection *c)
     enum vault_err err;
 
     err = tls_session_new(c->dialed ? options->client : options->server, c->fd, &c->session);
+    if (err == OK)
+        err = tls_extend(c->session);
     if (err != OK)
         return err;
     if (event_add(&c->readable, NULL) != 0)

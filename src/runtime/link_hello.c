@@ -1,10 +1,11 @@
 /*
  * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 8 in the order of struct
- * link_hello, and 9 from a node that uses a master key. Key 0, the protocol version, stays readable
+ * link_hello, 9 from a node that uses a master key, and 10 to one that understands it. Key 0, the protocol version, stays readable
  * for all versions; whatever else a version says is its own.
  *
  * A node without a master key says nothing of it, so that it and a program that does not know of
- * key 9 understand each other.
+ * key 9 understand each other. Whether the peer knows key 10 is agreed on with TLS before
+ * (tls_peer_extends()).
  */
 #include <string.h>
 
@@ -22,7 +23,8 @@ enum hello_key {
     HELLO_SIGNING_KEY,
     HELLO_SIGNING_PROOF,
     HELLO_SEAL,
-    HELLO_KEYS,
+    HELLO_TOKEN,
+    HELLO_KEYS_LEAST = HELLO_SEAL,
 };
 
 enum { HELLO_PAIRS_MAX = 32 }; /* of any version */
@@ -33,7 +35,7 @@ link_hello_encode(const struct link_hello *hello, struct buf *out)
     struct cbor_writer w;
 
     cbor_writer_init(&w, out);
-    cbor_put_map(&w, hello->sealed ? HELLO_KEYS : HELLO_SEAL);
+    cbor_put_map(&w, HELLO_KEYS_LEAST + (uint64_t)hello->sealed + (uint64_t)hello->tells_token);
     cbor_put_uint(&w, HELLO_PROTOCOL);
     cbor_put_uint(&w, hello->protocol);
     cbor_put_uint(&w, HELLO_CLUSTER_ID);
@@ -55,6 +57,10 @@ link_hello_encode(const struct link_hello *hello, struct buf *out)
     if (hello->sealed) {
         cbor_put_uint(&w, HELLO_SEAL);
         cbor_put_bytes(&w, bytes_of(hello->seal, sizeof(hello->seal)));
+    }
+    if (hello->tells_token) {
+        cbor_put_uint(&w, HELLO_TOKEN);
+        cbor_put_bytes(&w, bytes_of(hello->token_mark, sizeof(hello->token_mark)));
     }
     return w.err;
 }
@@ -81,12 +87,23 @@ read_signing(struct cbor_reader *r, struct signing_public *out)
     out->proof_size = proof.size;
 }
 
+/* What not every node says: each at most once, in the order of the keys. */
 static void
-read_seal(struct cbor_reader *r, struct link_hello *out)
+read_more(struct cbor_reader *r, uint64_t count, struct link_hello *out)
 {
-    expect_key(r, HELLO_SEAL);
-    cbor_get_fixed(r, out->seal, sizeof(out->seal));
-    out->sealed = true;
+    for (; count > 0 && r->err == OK; count--) {
+        uint64_t key = cbor_get_uint(r);
+
+        if (key == HELLO_SEAL && !out->sealed && !out->tells_token) {
+            cbor_get_fixed(r, out->seal, sizeof(out->seal));
+            out->sealed = true;
+        } else if (key == HELLO_TOKEN && !out->tells_token) {
+            cbor_get_fixed(r, out->token_mark, sizeof(out->token_mark));
+            out->tells_token = true;
+        } else if (r->err == OK) {
+            r->err = ERR_MALFORMED;
+        }
+    }
 }
 
 static void
@@ -131,11 +148,11 @@ link_hello_decode(struct bytes input, struct link_hello *out)
     if (r.err == OK && out->protocol != LINK_PROTOCOL)
         return ERR_UNEXPECTED;
 
-    if (r.err == OK && pairs != HELLO_KEYS && pairs != HELLO_SEAL)
+    if (r.err == OK && pairs < HELLO_KEYS_LEAST)
         r.err = ERR_MALFORMED;
     read_fields(&r, out);
-    if (r.err == OK && pairs == HELLO_KEYS)
-        read_seal(&r, out);
+    if (r.err == OK)
+        read_more(&r, pairs - HELLO_KEYS_LEAST, out);
     err = cbor_finish(&r);
     if (err != OK)
         memset(out, 0, sizeof(*out));

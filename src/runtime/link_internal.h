@@ -222,6 +222,8 @@ struct link_peer {
     struct instant resolved;               /* when the last lookup ended */
     char unresolved[HOST_BYTES_MAX + 128]; /* what it said when it failed */
     bool mismatch;                         /* the last HELLO did not fit ours */
+    bool token_known, token_differs;       /* as struct link_stats has them */
+    struct instant token_logged_at;
     enum link_fault logged;                /* last refusal that was logged since the link was up */
     struct instant logged_at;
     struct instant since; /* of being up, or down */

@@ -293,6 +293,8 @@ hello_of(const struct reactor_options *o)
     memcpy(hello.store_id, o->row.store_id, sizeof(hello.store_id));
     hello.signing = o->signing->public_half;
     hello.sealed = cluster_seal_hash(&o->config->cluster, hello.seal);
+    hello.tells_token = true;
+    cluster_admin_token_mark(&o->config->cluster, hello.token_mark);
     return hello;
 }
 

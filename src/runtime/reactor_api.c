@@ -163,6 +163,8 @@ fill_peer(const struct reactor *r, unsigned i, struct peer_status *peer)
     struct link_stats stats;
     links_stats(r->links, i, &stats);
     peer->config_mismatch = stats.config_mismatch;
+    peer->token_known = stats.token_known;
+    peer->token_differs = stats.token_differs;
     peer->since_ms = instant_since(reactor_now(), stats.since).ns / 1000000;
     peer->queued_bytes = stats.queued_bytes;
     peer->sent_messages = stats.sent;

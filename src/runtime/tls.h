@@ -78,6 +78,13 @@ tls_error_text(struct tls_session *session); /* why the last call failed; valid 
  */
 MUST_CHECK enum vault_err tls_peer_node(struct tls_session *session, const struct cluster *cluster,
                                         unsigned *node);
+/*
+ * Of a link: tells the other end, before the handshake, that this program says in its HELLO what
+ * earlier ones would call malformed, and takes it; and afterwards, whether the other one does, too.
+ * Both ends find the same. Errors: ERR_NOMEM.
+ */
+MUST_CHECK enum vault_err tls_extend(struct tls_session *session);
+bool tls_peer_extends(struct tls_session *session);
 /* The certificate of the peer (DER), verified; empty: none. Valid as long as the session. */
 struct bytes tls_peer_certificate(struct tls_session *session);
 /* Issuing: see runtime/certificates.h */

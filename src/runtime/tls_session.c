@@ -22,6 +22,7 @@ enum {
 };
 
 #define ALPN_HTTP "http/1.1"
+#define ALPN_LINK "ostraka-link/1" /* earlier programs neither offer nor look at a protocol */
 
 struct tls_session {
     WOLFSSL *ssl;
@@ -464,6 +465,27 @@ tls_peer_node(struct tls_session *session, const struct cluster *cluster, unsign
     wc_FreeDecodedCert(&leaf);
     wolfSSL_ERR_clear_error();
     return err;
+}
+
+enum vault_err
+tls_extend(struct tls_session *session)
+{
+    char protocols[] = ALPN_LINK;
+
+    return wolfSSL_UseALPN(session->ssl, protocols, sizeof protocols - 1,
+                           WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) == WOLFSSL_SUCCESS
+               ? OK
+               : ERR_NOMEM;
+}
+
+bool
+tls_peer_extends(struct tls_session *session)
+{
+    char *chosen = NULL;
+    unsigned short size = 0;
+
+    return wolfSSL_ALPN_GetProtocol(session->ssl, &chosen, &size) == WOLFSSL_SUCCESS &&
+           bytes_equal(bytes_of(chosen, size), bytes_of_text(ALPN_LINK));
 }
 
 struct bytes

@@ -523,9 +523,14 @@ sample_status(const struct cluster *cluster)
                    .compared = true,
                    .in_sync = true,
                    .compared_ms = 31,
-                   .clock_offset_ms = -3600999},
+                   .clock_offset_ms = -3600999,
+                   .token_known = true},
                   {.self = true, .connected = true, .paths = 58, .paths_known = true},
-                  {.config_mismatch = true, .paths = 61, .paths_known = true}}};
+                  {.config_mismatch = true,
+                   .token_known = true,
+                   .token_differs = true,
+                   .paths = 61,
+                   .paths_known = true}}};
 
     return status;
 }
@@ -620,6 +625,9 @@ status_page(void **state)
         json_integer_value(json_object_get(json_array_get(peers, 0), "clock_offset_s")), -3600);
     assert_true(json_is_null(json_object_get(json_array_get(peers, 1), "clock_offset_s")));
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "clock_offset_s")));
+    assert_true(json_is_false(json_object_get(json_array_get(peers, 0), "admin_token_differs")));
+    assert_true(json_is_null(json_object_get(json_array_get(peers, 1), "admin_token_differs")));
+    assert_true(json_is_true(json_object_get(json_array_get(peers, 2), "admin_token_differs")));
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "in_sync")));
     assert_true(json_is_null(json_object_get(json_array_get(peers, 2), "compared_ms")));
     compared = json_object_get(json_object_get(root, "repair"), "anti_entropy");

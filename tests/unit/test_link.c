@@ -459,6 +459,68 @@ test_other_configuration_is_refused(void **state)
 }
 
 static void
+set_token(struct test_node *node, int mark)
+{
+    node->options.hello.tells_token = true;
+    memset(node->options.hello.token_mark, mark, HASH_BYTES);
+}
+
+/* Nodes that take another bootstrap token are told of, by both ends, and not kept out. */
+static void
+test_other_token_is_told(void **state)
+{
+    struct world *world = *state;
+    unsigned i;
+
+    for (i = 0; i < NODES; i++)
+        set_token(&world->nodes[i], i == 2 ? 2 : 1);
+    for (i = 0; i < NODES; i++)
+        node_start(&world->nodes[i]);
+    WORLD_UNTIL(world, all_up(world));
+    assert_int_equal(log_count(&world->nodes[0], " link admin_token_differs peer=n3 "), 1);
+    assert_int_equal(log_count(&world->nodes[1], " link admin_token_differs peer=n3 "), 1);
+    assert_int_equal(log_count(&world->nodes[2], " link admin_token_differs "), 2);
+    assert_true(node_stats(&world->nodes[0], 2).token_differs);
+    assert_true(node_stats(&world->nodes[2], 1).token_differs);
+    assert_true(node_stats(&world->nodes[0], 1).token_known);
+    assert_false(node_stats(&world->nodes[0], 1).token_differs);
+
+    /* Again, as when its network comes and goes: one line a minute. And then it is put right. */
+    for (i = 0; i < 3; i++) {
+        node_stop(&world->nodes[2]);
+        WORLD_UNTIL(world, !node_is_up(&world->nodes[0], 2));
+        assert_true(node_stats(&world->nodes[0], 2).token_differs);
+        if (i == 2)
+            set_token(&world->nodes[2], 1);
+        node_start(&world->nodes[2]);
+        WORLD_UNTIL(world, all_up(world));
+    }
+    assert_int_equal(log_count(&world->nodes[0], " link admin_token_differs "), 1);
+    assert_true(node_stats(&world->nodes[0], 2).token_known);
+    assert_false(node_stats(&world->nodes[0], 2).token_differs);
+}
+
+/* One that says nothing of it, as an older program, is neither told of nor told anything. */
+static void
+test_a_token_that_is_not_told(void **state)
+{
+    struct world *world = *state;
+    unsigned i;
+
+    set_token(&world->nodes[0], 1);
+    set_token(&world->nodes[2], 1);
+    for (i = 0; i < NODES; i++)
+        node_start(&world->nodes[i]);
+    WORLD_UNTIL(world, all_up(world));
+    assert_int_equal(log_count(&world->nodes[0], "admin_token_differs"), 0);
+    assert_false(node_stats(&world->nodes[0], 1).token_known);
+    assert_false(node_stats(&world->nodes[1], 0).token_known);
+    assert_true(node_stats(&world->nodes[0], 2).token_known);
+    assert_true(world->nodes[0].greeted[2].tells_token);
+    assert_false(world->nodes[0].greeted[1].tells_token);
+}
+
+static void
 test_other_cluster_and_protocol_are_refused(void **state)
 {
     struct world *world = *state;
@@ -805,6 +867,8 @@ main(void)
         LINK_TEST(test_peer_that_does_not_read),
         LINK_TEST(test_broken_record_while_output_waits),
         LINK_TEST(test_other_configuration_is_refused),
+        LINK_TEST(test_other_token_is_told),
+        LINK_TEST(test_a_token_that_is_not_told),
         LINK_TEST(test_other_cluster_and_protocol_are_refused),
         LINK_TEST(test_foreign_ca_is_refused),
         LINK_TEST(test_foreign_server_is_refused),

@@ -35,6 +35,16 @@ sealed_sample(void)
     return hello;
 }
 
+static struct link_hello
+full_sample(void)
+{
+    struct link_hello hello = sealed_sample();
+
+    hello.tells_token = true;
+    memset(hello.token_mark, 0x70, sizeof(hello.token_mark));
+    return hello;
+}
+
 static void
 assert_same(const struct link_hello *a, const struct link_hello *b)
 {
@@ -48,6 +58,8 @@ assert_same(const struct link_hello *a, const struct link_hello *b)
     assert_memory_equal(&a->signing, &b->signing, sizeof(a->signing));
     assert_int_equal(a->sealed, b->sealed);
     assert_memory_equal(a->seal, b->seal, sizeof(a->seal));
+    assert_int_equal(a->tells_token, b->tells_token);
+    assert_memory_equal(a->token_mark, b->token_mark, sizeof(a->token_mark));
 }
 
 static void
@@ -80,12 +92,53 @@ test_round_trip(void **state)
     assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
     assert_same(&hello, &back);
     buf_close(&encoded);
+
+    hello = full_sample();
+    assert_int_equal(link_hello_encode(&hello, &encoded), OK);
+    assert_true(encoded.size < LINK_HELLO_BYTES_MAX);
+    assert_int_equal(encoded.data[0], 0xab);
+    assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
+    assert_same(&hello, &back);
+    buf_close(&encoded);
+
+    hello.sealed = false;
+    memset(hello.seal, 0, sizeof(hello.seal));
+    assert_int_equal(link_hello_encode(&hello, &encoded), OK);
+    assert_int_equal(encoded.data[0], 0xaa);
+    assert_int_equal(link_hello_decode(buf_bytes(&encoded), &back), OK);
+    assert_same(&hello, &back);
+    buf_close(&encoded);
+}
+
+/* What stands behind the fields that all have stands there once, in order. */
+static void
+test_more_keys(void **state)
+{
+    struct link_hello hello = full_sample(), back;
+    struct buf encoded = {0}, other = {0};
+    enum { MORE = 2 * (1 + 2 + HASH_BYTES) }; /* key, head of the bytes, bytes */
+
+    (void)state;
+    assert_int_equal(link_hello_encode(&hello, &encoded), OK);
+    struct bytes seal = bytes_of(encoded.data + encoded.size - MORE, MORE / 2);
+    struct bytes token = bytes_of(encoded.data + encoded.size - MORE / 2, MORE / 2);
+    const struct bytes orders[][2] = {{token, seal}, {seal, seal}, {token, token}};
+
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        assert_int_equal(buf_append(&other, bytes_of(encoded.data, encoded.size - MORE)), OK);
+        assert_int_equal(buf_append(&other, orders[i][0]), OK);
+        assert_int_equal(buf_append(&other, orders[i][1]), OK);
+        assert_int_equal(link_hello_decode(buf_bytes(&other), &back), ERR_MALFORMED);
+        assert_zeroed(&back);
+        buf_close(&other);
+    }
+    buf_close(&encoded);
 }
 
 static void
 test_every_cut_is_refused(void **state)
 {
-    struct link_hello hello = sealed_sample(), back;
+    struct link_hello hello = full_sample(), back;
     struct buf encoded = {0};
     size_t size;
 
@@ -104,7 +157,7 @@ test_every_cut_is_refused(void **state)
 static void
 test_every_flip_matters(void **state)
 {
-    struct link_hello hello = sealed_sample();
+    struct link_hello hello = full_sample();
     struct buf encoded = {0};
     size_t bit;
 
@@ -235,6 +288,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_more_keys),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_every_flip_matters),
         cmocka_unit_test(test_other_versions_are_named),

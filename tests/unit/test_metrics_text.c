@@ -78,7 +78,11 @@ page_start(struct page *page)
                    .escrow_backlog = 6,
                    .paths = 41,
                    .paths_known = true},
-                  {.config_mismatch = true, .paths = 39, .paths_known = true}}};
+                  {.config_mismatch = true,
+                   .token_known = true,
+                   .token_differs = true,
+                   .paths = 39,
+                   .paths_known = true}}};
     page->metrics = calloc(1, sizeof *page->metrics);
     assert_non_null(page->metrics);
 }
@@ -142,6 +146,8 @@ samples(void **state)
     assert_sample(&page, "ostraka_peer_connected{peer=\"n2\"} 1");
     assert_sample(&page, "ostraka_peer_connected{peer=\"n3\"} 0");
     assert_sample(&page, "ostraka_peer_config_mismatch{peer=\"n3\"} 1");
+    assert_sample(&page, "ostraka_peer_admin_token_differs{peer=\"n2\"} 0");
+    assert_sample(&page, "ostraka_peer_admin_token_differs{peer=\"n3\"} 1");
     assert_sample(&page, "ostraka_peer_round_trip_seconds{peer=\"n2\"} 1.000250");
     assert_sample(&page, "ostraka_peer_clock_difference_seconds{peer=\"n2\"} 3600.007");
     assert_sample(&page, "ostraka_peer_clock_difference_seconds{peer=\"n3\"} 0.000");
