@@ -67,14 +67,13 @@ cannot_write(const char *path)
     return EXIT_FAILED;
 }
 
-/* Takes `file`, heap: the name of the file itself. */
+/* Beside out->path, which may be NULL for want of memory. */
 static int
-open_aside(const char *path, char *file, struct env_replacement *out)
+open_aside(const char *path, struct env_replacement *out)
 {
     out->holding = true;
     sigprocmask(SIG_BLOCK, NULL, &out->mask_before);
     signals_hold();
-    out->path = file;
     if (!out->path || asprintf(&out->aside, "%s.ostraka-XXXXXX", out->path) < 0) {
         out->aside = NULL;
         return cannot_write(path);
@@ -103,7 +102,8 @@ open_private(const char *path, struct env_replacement *out)
     }
     if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return report_no_file(path);
-    return open_aside(path, strdup(path), out);
+    out->path = strdup(path);
+    return open_aside(path, out);
 }
 
 int
@@ -116,7 +116,8 @@ env_replacement_open(const char *path, struct env_replacement *out)
     *out = (struct env_replacement){.fd = -1};
     if (exists && !S_ISREG(info.st_mode))
         return report_no_file(path);
-    status = open_aside(path, exists ? realpath(path, NULL) : strdup(path), out);
+    out->path = exists ? realpath(path, NULL) : strdup(path);
+    status = open_aside(path, out);
     if (status)
         return status;
     if (exists && (fchmod(out->fd, info.st_mode & 07777) != 0 ||
