@@ -562,9 +562,7 @@ conclude_scrub(struct shard_work *w)
 static bool
 is_replica(const struct shard_work *w)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    return replicas_index(&replicas, w->s->membership->self) >= 0;
+    return replicas_index(&w->path->replicas, w->s->membership->self) >= 0;
 }
 
 static void

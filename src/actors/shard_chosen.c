@@ -116,9 +116,7 @@ shard_put_erasure(struct shard_work *w, uint8_t mask, struct store_change *list,
 static uint8_t
 own_bit(const struct shard_work *w)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
+    int own = replicas_index(&w->path->replicas, w->s->membership->self);
     return (uint8_t)(own < 0 ? 0 : 1u << own);
 }
 
@@ -291,10 +289,9 @@ keeper_of_escrow(const struct shard_work *w, const struct replicas *replicas)
 static void
 ask_for_share(struct shard_work *w)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
-    int keeper = keeper_of_escrow(w, &replicas);
+    const struct replicas *replicas = &w->path->replicas;
+    int own = replicas_index(replicas, w->s->membership->self);
+    int keeper = keeper_of_escrow(w, replicas);
     if (own < 0 || keeper < 0)
         return;
     struct msg *m = effect_send(w->out, MSG_DELIVER, (uint8_t)keeper, w->msg);
@@ -657,10 +654,9 @@ void
 shard_spread_erasure(struct shard_work *w)
 {
     const struct path_row *row = &w->path->row.row;
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct row_key key;
     row_key_erasure(w->path->link.path, &key);
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
     if (!w->rows) {
         shard_need_rows(w, &key, 1);
         return;
@@ -672,10 +668,10 @@ shard_spread_erasure(struct shard_work *w)
                        (uint8_t)all_replicas(w)); /* a later head has taken the tombstone's place */
         return;
     }
-    for (unsigned i = 0; i < replicas.count; i++) {
+    for (unsigned i = 0; i < replicas->count; i++) {
         if (w->rows->rows[0].value.data[0] >> i & 1)
             continue;
-        struct msg *m = effect_send(w->out, MSG_CHOSEN, replicas.nodes[i], w->msg);
+        struct msg *m = effect_send(w->out, MSG_CHOSEN, replicas->nodes[i], w->msg);
         m->op = 0;
         m->u.chosen.ballot = shard_told_ballot(w->path);
         memcpy(m->u.chosen.head_id, w->path->row.head.id, ID_BYTES);
@@ -689,11 +685,10 @@ shard_spread_erasure(struct shard_work *w)
 void
 shard_on_erased(struct shard_work *w)
 {
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct row_key key;
     row_key_erasure(w->path->link.path, &key);
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int from = replicas_index(&replicas, w->msg->from);
+    int from = replicas_index(replicas, w->msg->from);
     if (from < 0 || !w->msg->u.erased.erased || w->path->row.row.state == STATE_ABSENT ||
         memcmp(w->msg->u.erased.head_id, w->path->row.head.id, ID_BYTES) != 0)
         return;

@@ -159,9 +159,8 @@ void
 shard_doubt_begin(struct shard_work *w)
 {
     struct path path = w->path->link.path;
-    struct replicas replicas;
-    membership_replicas(w->s->membership, path, &replicas);
-    if (standing_handed_over(w->s->membership, &replicas)) {
+    const struct replicas *replicas = &w->path->replicas;
+    if (standing_handed_over(w->s->membership, replicas)) {
         shard_answer_now(w, MSG_HANDED)->u.handed.refusal = REFUSED_NONE;
         return;
     }

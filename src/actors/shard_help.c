@@ -73,18 +73,17 @@ contribute(struct shard_work *w, const struct dealing *dealing, struct bytes sea
     const struct msg_help *help = &w->msg->u.help;
     struct recovery_terms terms = {.helpers = help->helpers};
     uint8_t keys[REPLICAS_MAX][KEY_BYTES];
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct row_key key;
     struct share share;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
-    int receiver = replicas_index(&replicas, w->msg->from);
+    int own = replicas_index(replicas, w->s->membership->self);
+    int receiver = replicas_index(replicas, w->msg->from);
     memcpy(terms.dealing_id, dealing->id, DEALING_ID_BYTES);
     terms.receiver = (uint8_t)(receiver + 1);
     memcpy(terms.key_ids, help->keys.of, sizeof(terms.key_ids));
-    if (own < 0 || receiver < 0 || help->keys.count != replicas.count ||
-        !(help->helpers >> own & 1) || dealing->count != replicas.count ||
-        memcmp(dealing->nodes, replicas.nodes, replicas.count) != 0 ||
+    if (own < 0 || receiver < 0 || help->keys.count != replicas->count ||
+        !(help->helpers >> own & 1) || dealing->count != replicas->count ||
+        memcmp(dealing->nodes, replicas->nodes, replicas->count) != 0 ||
         !recovery_terms_valid(&terms, dealing->threshold, dealing->count))
         return HELPED_UNFIT;
     row_key_version(ROW_VERSION, w->path->link.path, help->version, help->version_id, &key);
@@ -94,7 +93,7 @@ contribute(struct shard_work *w, const struct dealing *dealing, struct bytes sea
     uint8_t *out = arena_alloc(w->st->arena, SECRET_BYTES_MAX);
     if (!out || !dealing_share_matches(dealing, &share))
         return HELPED_LACKING;
-    enum helped_outcome outcome = derive_pair_keys(w, &terms, &replicas, (unsigned)own, keys);
+    enum helped_outcome outcome = derive_pair_keys(w, &terms, replicas, (unsigned)own, keys);
     if (outcome == HELPED_GIVEN &&
         recovery_contribution(&terms, share.x, share.data, (const uint8_t(*)[KEY_BYTES])keys,
                               out) != OK)
@@ -178,10 +177,9 @@ shard_on_help(struct shard_work *w)
 {
     const struct msg_help *help = &w->msg->u.help;
     const struct shard_row *own = &w->path->row;
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    if (replicas_index(&replicas, w->msg->from) < 0 ||
-        replicas_index(&replicas, w->s->membership->self) < 0) {
+    const struct replicas *replicas = &w->path->replicas;
+    if (replicas_index(replicas, w->msg->from) < 0 ||
+        replicas_index(replicas, w->s->membership->self) < 0) {
         answer(w, HELPED_UNFIT);
         return;
     }

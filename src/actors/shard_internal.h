@@ -68,7 +68,8 @@ struct shard_answer {
  * handled has memory of its own.
  */
 struct shard_path {
-    struct path_link link; /* first: kept in shard_store.paths */
+    struct path_link link;    /* first: kept in shard_store.paths */
+    struct replicas replicas; /* of the path: they do not change while the node runs */
     uint32_t slot;
     enum shard_stage stage;
     bool corrupt; /* its path row does not verify: nothing is answered but that */

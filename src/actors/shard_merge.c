@@ -130,11 +130,10 @@ is_stale(const struct shard_work *w, const struct shard_row *own, const struct a
 static bool
 is_too_late(const struct shard_work *w, const struct shard_row *own, const struct accepted *in)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
+    const struct replicas *replicas = &w->path->replicas;
     return own->row.state != STATE_ABSENT && in->state != STATE_CHOSEN &&
            (own->row.ballot.offer || in->ballot.offer) &&
-           standing_handed_over(w->s->membership, &replicas) &&
+           standing_handed_over(w->s->membership, replicas) &&
            !shard_store_in_doubt(w->s, w->path->link.path);
 }
 
@@ -318,10 +317,9 @@ begin_row(struct shard_work *w, const struct merge *m, bool erased, struct store
 static enum vault_err
 merge_tombstone(struct shard_work *w, struct merge *m, struct store_change *list, size_t *count)
 {
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     bool chosen = m->state == STATE_CHOSEN;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
+    int own = replicas_index(replicas, w->s->membership->self);
     if (!m->changed && (!chosen || w->path->row.row.erased))
         return OK;
     enum vault_err err = begin_row(w, m, chosen, list, count);

@@ -58,9 +58,7 @@ shard_vouch_written(const struct membership *ms, const struct step *st, struct p
 static unsigned
 majority(const struct shard_work *w)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    return replicas_majority(&replicas);
+    return replicas_majority(&w->path->replicas);
 }
 
 /* A majority has written it at one ballot; an offer, all have. */

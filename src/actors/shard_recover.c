@@ -289,10 +289,9 @@ void
 shard_recover(struct shard_work *w, const struct lacking *lacking)
 {
     struct share_recovery *r = find(w, lacking->version, lacking->version_id);
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
-    if (cannot_be_computed(lacking, &replicas)) {
+    const struct replicas *replicas = &w->path->replicas;
+    int own = replicas_index(replicas, w->s->membership->self);
+    if (cannot_be_computed(lacking, replicas)) {
         if (r)
             recovery_free(w->s, r);
         return;
@@ -305,14 +304,14 @@ shard_recover(struct shard_work *w, const struct lacking *lacking)
     r->asked = r->got = 0;
     memcpy(r->head_id, w->path->row.head.id, ID_BYTES);
     if (lacking->records) {
-        ask_for_records(w, r, &replicas, own);
+        ask_for_records(w, r, replicas, own);
     } else if (!r->escrow_asked) {
         r->escrow_asked = true;
-        ask_escrow(w, &replicas, own);
+        ask_escrow(w, replicas, own);
         wake_after(w, r, ESCROW_WAIT_MS);
         return;
     } else {
-        ask_helpers(w, r, &replicas, own, lacking->threshold);
+        ask_helpers(w, r, replicas, own, lacking->threshold);
     }
     wake_after(w, r, HELP_WAIT_MS);
 }
@@ -325,9 +324,8 @@ question(const struct shard_work *w, uint64_t *from)
 {
     const struct msg_helped *helped = &w->msg->u.helped;
     struct share_recovery *r = find(w, helped->version, helped->version_id);
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int index = replicas_index(&replicas, w->msg->from);
+    const struct replicas *replicas = &w->path->replicas;
+    int index = replicas_index(replicas, w->msg->from);
     *from = index < 0 ? 0 : UINT64_C(1) << index;
     if (!r || r->op != w->msg->op || !(r->asked & *from) || (!w->rows && (r->got & *from)))
         return NULL;
@@ -440,7 +438,7 @@ take_share(struct shard_work *w, struct share_recovery *r)
     struct row_key keys[2];
     struct version_row row;
     struct dealing dealing;
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct share share = {.data = bytes_of(r->sum.data, r->share_size)};
     row_key_version(ROW_VERSION, w->path->link.path, r->version, r->version_id, &keys[0]);
     row_key_version(ROW_DEALING, w->path->link.path, r->version, r->version_id, &keys[1]);
@@ -448,8 +446,7 @@ take_share(struct shard_work *w, struct share_recovery *r)
         shard_need_rows(w, keys, 2);
         return;
     }
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    share.x = (uint8_t)(replicas_index(&replicas, w->s->membership->self) + 1);
+    share.x = (uint8_t)(replicas_index(replicas, w->s->membership->self) + 1);
     if (w->rows->err != OK || !w->rows->rows[0].found ||
         version_row_decode(w->rows->rows[0].value, &row) != OK ||
         shard_dealing_of(&row, &w->rows->rows[1]).size == 0 ||

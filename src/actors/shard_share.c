@@ -65,10 +65,9 @@ bool
 shard_share_is_good(struct shard_work *w, struct bytes key, struct bytes sealed,
                     const struct dealing *dealing)
 {
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct share share = {0};
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
+    int own = replicas_index(replicas, w->s->membership->self);
     if (own < 0 || shard_share_unseal(w, key, sealed, &share.data) != OK)
         return false;
     share.x = (uint8_t)(own + 1);
@@ -192,15 +191,14 @@ load_version_of_box(struct shard_work *w)
 static void
 send_share(struct shard_work *w, uint8_t owner)
 {
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct version_row row;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
     if (!w->rows->rows[0].found || version_row_decode(w->rows->rows[0].value, &row) != OK)
         return;
     struct bytes dealing = shard_dealing_of(&row, &w->rows->rows[1]);
     if (dealing.size == 0)
         return;
-    struct msg *m = effect_send(w->out, MSG_SHARE, replicas.nodes[owner], w->msg);
+    struct msg *m = effect_send(w->out, MSG_SHARE, replicas->nodes[owner], w->msg);
     shard_accepted(w->path, &m->u.share.accepted);
     m->u.share.version = row.record;
     m->u.share.dealing = dealing;
@@ -239,9 +237,8 @@ tell_head(struct shard_work *w, uint8_t node, bool recent)
 {
     const struct path_row *row = &w->path->row.row;
     uint8_t self = w->s->membership->self;
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    if (recent || row->state == STATE_ABSENT || replicas_index(&replicas, node) < 0 ||
+    const struct replicas *replicas = &w->path->replicas;
+    if (recent || row->state == STATE_ABSENT || replicas_index(replicas, node) < 0 ||
         node == self || (w->msg->from != self && w->msg->from != node))
         return;
     if (row->state != STATE_CHOSEN && !PLANTED(anti_entropy_takes_unchosen)) {
@@ -339,16 +336,15 @@ void
 shard_on_shared(struct shard_work *w)
 {
     const struct msg_shared *shared = &w->msg->u.shared;
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     struct row_key key;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int owner = replicas_index(&replicas, w->msg->from);
+    int owner = replicas_index(replicas, w->msg->from);
     row_key_version(ROW_BOXES, w->path->link.path, shared->version, shared->version_id, &key);
     if (owner < 0 || shared->outcome == SHARED_LATER || shared->outcome == SHARED_BAD)
         return;
     /* What an older life has stored may be gone with its store: the box is delivered again. */
     if (!w->rows &&
-        !standing_counts(w->s->membership, &replicas, w->msg->from, &shared->incarnations))
+        !standing_counts(w->s->membership, replicas, w->msg->from, &shared->incarnations))
         return;
     if (!w->rows) {
         metrics_count(w->st->metrics, shared->repair                     ? METRIC_repairs_done
@@ -489,9 +485,8 @@ shard_has_share(struct shard_work *w, const uint8_t version_id[static ID_BYTES],
 static bool
 open_arrival(struct shard_work *w, struct arrival *a)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
+    const struct replicas *replicas = &w->path->replicas;
+    int own = replicas_index(replicas, w->s->membership->self);
     if (own < 0)
         return false;
     a->x = (uint8_t)(own + 1);

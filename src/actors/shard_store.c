@@ -187,6 +187,7 @@ path_new(struct shard_store *s, const struct step *st, struct path of)
         free(path);
         return NULL;
     }
+    membership_replicas(s->membership, of, &path->replicas);
     path->slot = s->free_slots[--s->free_slot_count];
     s->slots[path->slot] = path;
     return path;
@@ -299,17 +300,16 @@ static bool
 is_ready_for(const struct shard_work *w)
 {
     const struct shard_store *s = w->s;
-    struct replicas replicas;
+    const struct replicas *replicas = &w->path->replicas;
     bool sure = !shard_store_in_doubt(w->s, w->path->link.path);
-    membership_replicas(s->membership, w->path->link.path, &replicas);
     switch ((int)w->msg->kind) {
     case MSG_VOTE:
-    case MSG_WRITE: return sure && s->serving && standing_ready(s->membership, &replicas);
+    case MSG_WRITE: return sure && s->serving && standing_ready(s->membership, replicas);
     case MSG_READ:
     case MSG_LIST:
     case MSG_FETCH:
     case MSG_HELP:
-    case MSG_ASK_ERASED: return sure && standing_ready(s->membership, &replicas);
+    case MSG_ASK_ERASED: return sure && standing_ready(s->membership, replicas);
     default: return s->node.incarnation != 0;
     }
 }
@@ -454,7 +454,7 @@ is_of_others(struct shard_store *s, const struct step *st, const struct msg *in,
     membership_replicas(s->membership, in->path, &replicas);
     if (replicas_index(&replicas, s->membership->self) >= 0 || PLANTED(keep_paths_of_others))
         return false;
-    struct shard_path nothing = {.link.path = in->path};
+    struct shard_path nothing = {.link.path = in->path, .replicas = replicas};
     struct shard_work w = {.s = s, .st = st, .path = &nothing, .msg = in, .out = out};
     if (in->kind == MSG_SHARED && in->u.shared.repair)
         metrics_count(st->metrics, METRIC_repairs_done);

@@ -263,11 +263,10 @@ shard_ballot_too_far(const struct shard_work *w, struct ballot b)
 void
 shard_incarnations(const struct shard_work *w, struct incarnations *out)
 {
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    membership_incarnations(w->s->membership, &replicas, out);
+    const struct replicas *replicas = &w->path->replicas;
+    membership_incarnations(w->s->membership, replicas, out);
     /* Of whom they are, only the replicas of a path agree. */
-    if (replicas_index(&replicas, w->s->membership->self) < 0)
+    if (replicas_index(replicas, w->s->membership->self) < 0)
         out->count = 0;
 }
 

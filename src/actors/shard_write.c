@@ -64,13 +64,12 @@ bool
 shard_dealing_is_ours(struct shard_work *w, const struct dealing *dealing, uint8_t *x)
 {
     const struct cluster *cluster = w->s->membership->cluster;
-    struct replicas replicas;
-    membership_replicas(w->s->membership, w->path->link.path, &replicas);
-    int own = replicas_index(&replicas, w->s->membership->self);
+    const struct replicas *replicas = &w->path->replicas;
+    int own = replicas_index(replicas, w->s->membership->self);
     *x = 0;
-    if (own < 0 || dealing->count != replicas.count ||
+    if (own < 0 || dealing->count != replicas->count ||
         (dealing->threshold != cluster->threshold && !PLANTED(ignore_configuration)) ||
-        memcmp(dealing->nodes, replicas.nodes, replicas.count) != 0)
+        memcmp(dealing->nodes, replicas->nodes, replicas->count) != 0)
         return false;
     *x = (uint8_t)(own + 1);
     return true;
@@ -113,8 +112,7 @@ check_order(struct shard_work *w, struct ballot *beat)
 {
     const struct msg_write *write = &w->msg->u.write;
     const struct shard_path *path = w->path;
-    struct replicas replicas;
-    membership_replicas(w->s->membership, path->link.path, &replicas);
+    const struct replicas *replicas = &path->replicas;
 
     if (memcmp(write->config_hash, w->s->membership->cluster->config_hash, HASH_BYTES) != 0 &&
         !PLANTED(ignore_configuration))
@@ -128,7 +126,7 @@ check_order(struct shard_work *w, struct ballot *beat)
     *beat = path->promised;
     if (ballot_compare(promise, path->promised) < 0 && !PLANTED(lower_promise))
         return REFUSED_BALLOT;
-    if (membership_is_outdated(w->s->membership, &replicas, &write->incarnations))
+    if (membership_is_outdated(w->s->membership, replicas, &write->incarnations))
         return REFUSED_INCARNATION;
     return REFUSED_NONE;
 }

@@ -20,8 +20,10 @@ placement_init(struct placement *placement, const struct cluster *cluster)
 {
     *placement = (struct placement){.node_count = (uint8_t)cluster->node_count,
                                     .share_count = (uint8_t)cluster->share_count};
-    for (unsigned i = 0; i < cluster->node_count; i++)
+    for (unsigned i = 0; i < cluster->node_count; i++) {
         key_of_node(cluster->nodes[i].name, placement->keys[i]);
+        placement->all.nodes[placement->all.count++] = (uint8_t)i;
+    }
 }
 
 /* The path is hashed once, whatever the number of nodes; then a few bytes for each of them. */
@@ -50,17 +52,19 @@ void
 placement_replicas(const struct placement *placement, struct path path, struct replicas *out)
 {
     uint64_t weights[NODES_MAX];
-    bool all = placement->share_count >= placement->node_count || record_path_is(path);
 
+    if (placement->share_count >= placement->node_count || record_path_is(path)) {
+        *out = placement->all;
+        return;
+    }
     *out = (struct replicas){0};
-    if (!all)
-        weigh(placement, path, weights);
+    weigh(placement, path, weights);
     for (unsigned node = 0; node < placement->node_count; node++) {
         unsigned before = 0;
 
-        for (unsigned other = 0; other < placement->node_count && !all; other++)
+        for (unsigned other = 0; other < placement->node_count; other++)
             before += other != node && comes_before(placement, weights, other, node);
-        if (all || before < placement->share_count)
+        if (before < placement->share_count)
             out->nodes[out->count++] = (uint8_t)node;
     }
 }

@@ -13,17 +13,18 @@
 #include "proto/cluster.h"
 #include "proto/head.h"
 
+/* Node numbers by x - 1, ascending: x follows the order of cluster.conf. */
+struct replicas {
+    uint8_t nodes[NODES_MAX]; /* at most REPLICAS_MAX of a secret */
+    uint8_t count;
+};
+
 /* What is computed once for each node. */
 struct placement {
     uint8_t node_count;                        /* N */
     uint8_t share_count;                       /* n */
     uint8_t keys[NODES_MAX][SHORT_HASH_BYTES]; /* by node number: from the node's name */
-};
-
-/* Node numbers by x - 1, ascending: x follows the order of cluster.conf. */
-struct replicas {
-    uint8_t nodes[NODES_MAX]; /* at most REPLICAS_MAX of a secret */
-    uint8_t count;
+    struct replicas all;                       /* where each node keeps the path */
 };
 
 void placement_init(struct placement *placement, const struct cluster *cluster);

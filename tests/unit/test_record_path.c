@@ -66,11 +66,13 @@ keys_are_bounded(void **state)
 static void
 all_nodes_keep_them(void **state)
 {
-    struct placement placement = {.node_count = 9, .share_count = 3};
+    struct cluster cluster = {.node_count = 9, .share_count = 3};
+    struct placement placement;
     struct replicas replicas;
     (void)state;
     for (uint8_t i = 0; i < 9; i++)
-        placement.keys[i][0] = i;
+        cluster.nodes[i].name[0] = (char)('a' + i);
+    placement_init(&placement, &cluster);
     placement_replicas(&placement, (struct path){bytes_of_text("default"), bytes_of_text("a")},
                        &replicas);
     assert_int_equal(replicas.count, 3);
