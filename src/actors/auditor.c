@@ -372,14 +372,14 @@ close_block(struct auditor *a, const struct step *st)
         return err;
     memcpy(block.epoch, a->epoch, AUDIT_EPOCH_BYTES);
     memcpy(block.previous, a->previous, HASH_BYTES);
-    buf_close(&a->block);
+    buf_reset(&a->block);
     err = audit_block_encode(&block, &a->block);
     if (err == OK)
         err = audit_block_after(&block, &a->tree_after);
     if (err != OK)
         return err;
     audit_block_hash(buf_bytes(&a->block), a->block_hash);
-    buf_close(&a->records);
+    buf_reset(&a->records);
     a->record_count = 0;
     a->serial++;
     return OK;
@@ -417,7 +417,7 @@ on_block(struct auditor *a, const struct step *st, enum vault_err err)
     memcpy(a->previous, a->block_hash, HASH_BYTES);
     a->next_block++;
     a->kept_from = a->kept_from_after;
-    buf_close(&a->block);
+    buf_reset(&a->block);
 }
 
 /* ---- anchors ---- */

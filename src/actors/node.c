@@ -18,8 +18,7 @@ enum {
     EPHEMERAL_KEY_MS = 60 * 60 * 1000,
     PAIR_KEY_MS = 60 * 60 * 1000,
     PAIR_KEY_OLD_MS = 60 * 1000, /* the one before it, for what is on its way */
-    ENCODED_BYTES_KEPT = 64 * 1024,
-    PUT_OFF_REQUESTS_MAX = 4, /* under way here; with more of them nothing is put off */
+    PUT_OFF_REQUESTS_MAX = 4,    /* under way here; with more of them nothing is put off */
 };
 
 struct node {
@@ -478,10 +477,7 @@ send_encoded(struct node *node, const struct step *st, const struct node_executo
                   log_text("kind", msg_kind_name(msg->kind)), log_err("error", err));
     else
         send_frame(node, st, executor, msg, buf_bytes(encoded));
-    bytes_wipe(encoded->data, encoded->size);
-    encoded->size = 0;
-    if (encoded->capacity > ENCODED_BYTES_KEPT)
-        buf_close(encoded);
+    buf_reset(encoded);
 }
 
 static void

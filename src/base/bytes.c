@@ -17,6 +17,7 @@ enum {
     ARENA_BLOCK_MODERATE =
         64 * 1024, /* the largest block that a reset keeps, and that grows on its own */
     BUF_FIRST = 256,
+    BUF_MODERATE = 64 * 1024, /* the most that a reset keeps */
     PRINTF_FIRST = 128,
 };
 
@@ -285,6 +286,15 @@ buf_close(struct buf *buf)
     bytes_wipe(buf->data, buf->size);
     free(buf->data);
     *buf = (struct buf){0};
+}
+
+void
+buf_reset(struct buf *buf)
+{
+    if (buf->capacity > BUF_MODERATE)
+        buf_close(buf);
+    else
+        buf_truncate(buf, 0);
 }
 
 struct bytes

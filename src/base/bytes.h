@@ -102,6 +102,7 @@ void buf_consume(struct buf *buf,
 void buf_truncate(struct buf *buf,
                   size_t size);  /* drops and wipes what is behind `size`; keeps the memory */
 void buf_close(struct buf *buf); /* wipes, frees, and leaves it empty */
+void buf_reset(struct buf *buf); /* the same, but keeps memory of moderate size for the next use */
 struct bytes buf_bytes(const struct buf *buf);
 
 /* Overwrite memory in a way that the compiler may not remove. */

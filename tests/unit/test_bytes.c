@@ -239,6 +239,26 @@ buf_truncates(void **state)
 }
 
 static void
+reset_keeps_moderate_memory(void **state)
+{
+    static const uint8_t large[64 * 1024 + 1];
+    struct buf buf = {0};
+
+    (void)state;
+    buf_reset(&buf);
+    assert_int_equal(buf_append_text(&buf, "secret"), OK);
+    const uint8_t *memory = buf.data;
+    buf_reset(&buf);
+    assert_int_equal(buf.size, 0);
+    assert_ptr_equal(buf.data, memory);
+    assert_true(all_zero(memory, 6));
+    assert_int_equal(buf_append(&buf, bytes_of(large, sizeof(large))), OK);
+    buf_reset(&buf);
+    assert_null(buf.data);
+    assert_int_equal(buf.capacity, 0);
+}
+
+static void
 wipes(void **state)
 {
     uint8_t data[40];
@@ -265,6 +285,7 @@ main(void)
         cmocka_unit_test(buf_refuses_impossible_sizes),
         cmocka_unit_test(buf_prints),
         cmocka_unit_test(buf_truncates),
+        cmocka_unit_test(reset_keeps_moderate_memory),
         cmocka_unit_test(wipes),
     };
 
