@@ -715,6 +715,6 @@ authority_tenant_limits(const struct membership *ms, struct bytes tenant, struct
     if (!ms->records || find_record(ms->records, (struct bytes){0}, AUTH_KIND_TENANT, tenant,
                                     &record) != AUTH_FOUND)
         return;
-    if (tenant_decode(record, out) != OK)
+    if (record.size > 0 && tenant_decode(record, out) != OK)
         *out = (struct tenant){0};
 }
