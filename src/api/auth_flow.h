@@ -61,6 +61,7 @@ struct auth_flow {
     struct arena *arena;     /* lives as long as the flow, and is wiped after */
     const struct rng *rng;
     uint64_t now_ms;               /* wall clock, set anew before every call */
+    uint64_t agreed_ms;            /* likewise, the clock that the nodes agree on */
     const struct login_desk *desk; /* borrowed; NULL: nobody can log in */
 
     struct request step;          /* FLOW_ASK: to be executed */

@@ -7,7 +7,8 @@
  * identities; the tenant's own record goes last.
  *
  * Whatever was voted for before the mark has been written, or never will be, when
- * TENANT_PURGE_QUIET_MS are over. But what was written by one node that was cut off since is seen
+ * TENANT_PURGE_QUIET_MS are over, by the clock that the nodes agree on: the calls come to any of
+ * them, and one clock may be wrong. But what was written by one node that was cut off since is seen
  * by nobody, and would be finished when that is back: in a tenant of that name that was made anew,
  * if there were one. So only a call that began after that time, and was told by every node what it
  * has, ends the purge.
@@ -38,6 +39,7 @@ struct purge {
     struct tenant tenant;
     uint64_t version; /* of its record */
     uint64_t began_ms;
+    uint64_t began_agreed_ms; /* which the mark is compared with: the calls come to any node */
     unsigned steps;
     bool lacks_nodes; /* some node has yet to say what it has: this call does not end it */
     bool in_secrets;  /* else in records of kinds[kind] */
@@ -89,7 +91,7 @@ on_gone(struct auth_flow *flow, const struct reply *reply)
 static bool
 is_quiet(const struct purge *purge)
 {
-    return purge->began_ms >= purge->tenant.purging_ms + TENANT_PURGE_QUIET_MS;
+    return purge->began_agreed_ms >= purge->tenant.purging_ms + TENANT_PURGE_QUIET_MS;
 }
 
 static enum flow_turn
@@ -261,6 +263,7 @@ begin(struct auth_flow *flow)
     struct purge *purge = flow->state;
 
     purge->began_ms = flow->now_ms;
+    purge->began_agreed_ms = flow->agreed_ms;
     purge->in_secrets = true;
     return ask_page(flow);
 }
@@ -287,7 +290,7 @@ mark(struct auth_flow *flow)
     enum vault_err err;
     enum flow_turn turn;
 
-    purge->tenant.purging_ms = flow->now_ms;
+    purge->tenant.purging_ms = flow->agreed_ms;
     err = flow_keep(flow, tenant_encode(&purge->tenant, &encoded), &encoded, &record);
     if (err != OK)
         return flow_refuse(flow, err, NULL);

@@ -62,6 +62,13 @@ login_succeeded(void *context, struct bytes name)
 /* ---- */
 
 static void
+set_clocks(struct reactor *r, struct auth_flow *flow)
+{
+    flow->now_ms = reactor_wall_ms();
+    flow->agreed_ms = membership_clock_ms(node_membership(r->node), flow->now_ms);
+}
+
+static void
 end(struct reactor *r, struct pending *p)
 {
     struct auth_flow *flow = &p->auth->flow;
@@ -119,11 +126,9 @@ reactor_auth_start(struct reactor *r, struct pending *p)
     auth->pending = p;
     auth->desk =
         (struct login_desk){.context = auth, .enter = enter_login, .succeeded = login_succeeded};
-    auth->flow = (struct auth_flow){.request = &p->request,
-                                    .arena = arena,
-                                    .rng = &r->options.rng,
-                                    .now_ms = reactor_wall_ms(),
-                                    .desk = &auth->desk};
+    auth->flow = (struct auth_flow){
+        .request = &p->request, .arena = arena, .rng = &r->options.rng, .desk = &auth->desk};
+    set_clocks(r, &auth->flow);
     p->auth = auth;
     take_turn(r, p, auth_flow_start(&auth->flow));
 }
@@ -131,6 +136,6 @@ reactor_auth_start(struct reactor *r, struct pending *p)
 void
 reactor_auth_reply(struct reactor *r, struct pending *p, const struct reply *reply)
 {
-    p->auth->flow.now_ms = reactor_wall_ms();
+    set_clocks(r, &p->auth->flow);
     take_turn(r, p, auth_flow_continue(&p->auth->flow, reply));
 }

@@ -11,7 +11,7 @@
 #include "api_fixture.h"
 #include "auth/identity.h"
 
-enum { RECORDS = 16, NAME_BYTES = 200, VALUE_BYTES = 4096, WALL_MS = 1800000 };
+enum { RECORDS = 16, NAME_BYTES = 200, VALUE_BYTES = 4096, WALL_MS = 1800000, BEHIND_MS = 1000000 };
 
 struct record {
     char tenant[NAME_BYTES], name[NAME_BYTES];
@@ -27,7 +27,8 @@ struct world {
     bool contend; /* somebody else changes every record just before it is put */
     struct rng_seeded seeded;
     struct rng rng;
-    const char *key; /* Idempotency-Key of the requests; NULL: none */
+    const char *key;            /* Idempotency-Key of the requests; NULL: none */
+    uint64_t own_ms, agreed_ms; /* clocks of what is purged; 0: nothing is */
 };
 
 static struct record *
@@ -98,10 +99,14 @@ run(struct world *w, enum auth_op op, const char *name, const char *body, struct
                               .name = bytes_of_text(name),
                               .credential = bytes_of_text("bootstrap"),
                               .limit = PAGE_DEFAULT,
+                              .purge = w->agreed_ms > 0,
                               .body = bytes_of_text(body),
                               .idempotency_key = bytes_of_text(w->key ? w->key : "")};
-    struct auth_flow flow = {
-        .request = &request, .arena = arena, .rng = &w->rng, .now_ms = WALL_MS};
+    struct auth_flow flow = {.request = &request,
+                             .arena = arena,
+                             .rng = &w->rng,
+                             .now_ms = w->own_ms > 0 ? w->own_ms : WALL_MS,
+                             .agreed_ms = w->agreed_ms};
     enum flow_turn turn = auth_flow_start(&flow);
     while (turn == FLOW_ASK) {
         struct reply reply = execute(w, &flow.step);
@@ -328,6 +333,35 @@ what_is_refused_changes_nothing(void **state)
     }
 }
 
+/*
+ * The node of the first call is far behind, that of the others is not. Answers are empty as long
+ * as the purge is not over: no list has anything.
+ */
+static void
+a_purge_goes_by_the_clock_of_all(void **state)
+{
+    static const char ended[] = "{\"name\":\"a\"}";
+    struct world *w = world_new();
+    struct arena arena;
+    struct bytes answer;
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(run(w, AUTH_TENANT_CREATE, "", ended, &arena, &answer), OK);
+    w->agreed_ms = WALL_MS;
+    w->own_ms = WALL_MS - BEHIND_MS;
+    assert_int_equal(run(w, AUTH_TENANT_DELETE, "a", "", &arena, &answer), OK);
+    w->agreed_ms = WALL_MS + TENANT_PURGE_QUIET_MS - 1;
+    w->own_ms = w->agreed_ms;
+    assert_int_equal(run(w, AUTH_TENANT_DELETE, "a", "", &arena, &answer), OK);
+    assert_false(bytes_equal(answer, bytes_of_text(ended)));
+    w->agreed_ms++;
+    w->own_ms = WALL_MS - BEHIND_MS;
+    assert_int_equal(run(w, AUTH_TENANT_DELETE, "a", "", &arena, &answer), OK);
+    assert_true(bytes_equal(answer, bytes_of_text(ended)));
+    arena_close(&arena);
+    free(w);
+}
+
 int
 main(void)
 {
@@ -338,6 +372,7 @@ main(void)
         cmocka_unit_test(a_key_makes_one_identity),
         cmocka_unit_test(contended_changes_end),
         cmocka_unit_test(what_is_refused_changes_nothing),
+        cmocka_unit_test(a_purge_goes_by_the_clock_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
