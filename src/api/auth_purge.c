@@ -22,6 +22,7 @@
 #include "api/auth_flow.h"
 #include "api/json_out.h"
 #include "auth/identity.h"
+#include "base/planted.h"
 
 enum {
     PURGE_MS = 3000,
@@ -91,7 +92,8 @@ on_gone(struct auth_flow *flow, const struct reply *reply)
 static bool
 is_quiet(const struct purge *purge)
 {
-    return purge->began_agreed_ms >= purge->tenant.purging_ms + TENANT_PURGE_QUIET_MS;
+    return purge->began_agreed_ms >= purge->tenant.purging_ms + TENANT_PURGE_QUIET_MS ||
+           PLANTED(purge_without_quiet);
 }
 
 static enum flow_turn
@@ -125,8 +127,9 @@ is_of_tenant(const struct purge *purge, const struct record_row *row)
 {
     struct token token;
 
-    return kinds[purge->kind] != AUTH_KIND_TOKEN || (token_decode(row->value, &token) == OK &&
-                                                     bytes_equal(token.tenant, purge->tenant.name));
+    return kinds[purge->kind] != AUTH_KIND_TOKEN ||
+           (!PLANTED(token_outlives_tenant) && token_decode(row->value, &token) == OK &&
+            bytes_equal(token.tenant, purge->tenant.name));
 }
 
 static enum vault_err
@@ -257,13 +260,19 @@ go_on(struct auth_flow *flow)
 
 /* ---- the mark ---- */
 
+static uint64_t
+agreed_ms(const struct auth_flow *flow)
+{
+    return PLANTED(purge_by_own_clock) ? flow->now_ms : flow->agreed_ms;
+}
+
 static enum flow_turn
 begin(struct auth_flow *flow)
 {
     struct purge *purge = flow->state;
 
     purge->began_ms = flow->now_ms;
-    purge->began_agreed_ms = flow->agreed_ms;
+    purge->began_agreed_ms = agreed_ms(flow);
     purge->in_secrets = true;
     return ask_page(flow);
 }
@@ -290,7 +299,7 @@ mark(struct auth_flow *flow)
     enum vault_err err;
     enum flow_turn turn;
 
-    purge->tenant.purging_ms = flow->agreed_ms;
+    purge->tenant.purging_ms = agreed_ms(flow);
     err = flow_keep(flow, tenant_encode(&purge->tenant, &encoded), &encoded, &record);
     if (err != OK)
         return flow_refuse(flow, err, NULL);

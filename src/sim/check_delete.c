@@ -84,7 +84,7 @@ check_delete_all(struct world *world)
 {
     unsigned n = world->options.shares;
     for (const struct checked_path *p = world->chain.paths; p; p = p->next) {
-        struct path path = {bytes_of_text("default"), bytes_of_text(p->name)};
+        struct path path = check_chain_name(p);
         for (size_t i = 0; i < p->chosen_count; i++) {
             const struct chosen_head *head = &p->chosen[i];
             if (head_kind_erases(head->kind) && erased_at(world, path, head->incarnation) != n)

@@ -413,6 +413,8 @@ everybody_back(struct world *world)
     list_everything(world, until);
     tokens_whole(world);
     bearers_whole(world);
+    lives_whole(world);
+    drain(world);
     check_delete_all(world);
     shred_some(world);
 }

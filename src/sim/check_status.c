@@ -49,6 +49,7 @@ check_status(struct world *world)
     }
     tokens_count(world, in_flight);
     bearers_count(world, in_flight);
+    lives_count(world, in_flight);
     check_in_flight(world, in_flight);
     for (unsigned i = 0; i < world->options.nodes; i++) {
         if (node_up(world, i))

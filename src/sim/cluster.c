@@ -207,6 +207,8 @@ on_execute(void *context, const struct effect *effect)
             tokens_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         else if (bearers_own(effect->u.reply.exchange))
             bearers_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
+        else if (lives_own(effect->u.reply.exchange))
+            lives_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         else
             client_reply(world, node, effect->u.reply.exchange, &effect->u.reply.reply);
         break;
@@ -304,6 +306,8 @@ node_run_event(struct world *world, const struct event *event)
             tokens_deliver(world, event->tag);
         else if (bearers_own(event->tag))
             bearers_deliver(world, event->tag);
+        else if (lives_own(event->tag))
+            lives_deliver(world, event->tag);
         else
             client_deliver(world, event->tag);
         break;
@@ -432,6 +436,7 @@ node_crash(struct world *world, unsigned node)
     clients_node_crashed(world, node);
     tokens_node_crashed(world, node);
     bearers_node_crashed(world, node);
+    lives_node_crashed(world, node);
     net_links_changed(world, node, 100);
 }
 

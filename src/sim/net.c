@@ -167,7 +167,8 @@ net_send(struct world *world, unsigned from, unsigned to, struct bytes frame)
     check_secrets_frame(world, from, to, frame, &msg);
     costs_message(&world->costs, from, to, &msg, frame.size);
     world->frame_late = msg.kind == MSG_HELPED && faults_late_help(world, from, &msg);
-    put_on_its_way(world, from, to, frame, plot_frame(world, from, to, &msg));
+    uint64_t late_ns = plot_frame(world, from, to, &msg) + lives_frame(world, from, to, &msg);
+    put_on_its_way(world, from, to, frame, late_ns);
     world->frame_late = false;
     world->plot.passes = false;
     faults_at_frame(world, from, msg.kind);

@@ -86,6 +86,7 @@ run_world_event(struct world *world, const struct event *event)
     case EVENT_CLIENT: client_turn(world, event->node); break;
     case EVENT_TOKENS: tokens_turn(world); break;
     case EVENT_BEARERS: bearers_turn(world); break;
+    case EVENT_LIVES: event->tag ? lives_join(world) : lives_turn(world); break;
     case EVENT_IMPATIENT: client_impatient(world, event->tag); break;
     case EVENT_FAULT: faults_strike(world, (enum fault)event->node); break;
     case EVENT_SPLIT: plot_split_read(world, event->from, event->to); break;
@@ -201,6 +202,7 @@ world_new(const struct sim_options *options)
     clients_init(world);
     tokens_init(world);
     bearers_init(world);
+    lives_init(world);
     sites_draw(world);
     for (unsigned i = 0; i < world->options.nodes; i++)
         node_boot(world, i);
@@ -216,6 +218,7 @@ world_free(struct world *world)
         free(heap_pop(world));
     free(world->heap);
     clients_close(world);
+    lives_close(world);
     check_chain_close(&world->chain);
     check_shred_close(&world->shred);
     check_blinding_free(world);

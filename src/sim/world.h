@@ -14,6 +14,7 @@
 #include "sim/costs.h"
 #include "sim/disk.h"
 #include "sim/faults.h"
+#include "sim/lives.h"
 #include "sim/prng.h"
 #include "sim/sites.h"
 #include "sim/thief.h"
@@ -46,6 +47,7 @@ enum event_kind {
     EVENT_FAULT,
     EVENT_FAULT_END,
     EVENT_SPLIT,
+    EVENT_LIVES,
 };
 
 struct event {
@@ -211,6 +213,7 @@ struct world {
     struct clients clients;
     struct tokens tokens;
     struct bearers bearers;
+    struct lives lives;
     struct thief thief;
     struct check_chain chain;
     struct check_shred shred;
