@@ -224,7 +224,7 @@ struct link_peer {
     bool mismatch;                         /* the last HELLO did not fit ours */
     bool token_known, token_differs;       /* as struct link_stats has them */
     struct instant token_logged_at;
-    enum link_fault logged;                /* last refusal that was logged since the link was up */
+    enum link_fault logged; /* last refusal that was logged since the link was up */
     struct instant logged_at;
     struct instant since; /* of being up, or down */
     unsigned replaced;    /* links that were alive, since: */

@@ -1,9 +1,11 @@
 #include "sim/lives_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/identity.h"
+#include "sim/memory.h"
 #include "sim/options.h"
 
 enum {
@@ -31,13 +33,14 @@ static const char *const policies[LIFE_POLICIES] = {"all", "more"};
 static void
 fill_policy(const char *name, struct grant *out)
 {
-    static struct policy policy; /* of 13 KiB */
+    struct policy *policy = sim_alloc(sizeof(*policy)); /* 13 KiB */
     struct buf encoded = {0};
-    policy.rule_count = 1;
-    policy.rules[0].path = bytes_of_text("**");
-    policy.rules[0].capabilities = (1U << CAPABILITY_DENY) - 1;
-    policy.rules[0].not_after = MINUTES_PER_DAY;
-    grant_set(out, LIFE_TENANT, AUTH_KIND_POLICY, name, policy_encode(&policy, &encoded), &encoded);
+    policy->rule_count = 1;
+    policy->rules[0].path = bytes_of_text("**");
+    policy->rules[0].capabilities = (1U << CAPABILITY_DENY) - 1;
+    policy->rules[0].not_after = MINUTES_PER_DAY;
+    grant_set(out, LIFE_TENANT, AUTH_KIND_POLICY, name, policy_encode(policy, &encoded), &encoded);
+    free(policy);
 }
 
 static void
