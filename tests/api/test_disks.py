@@ -151,7 +151,7 @@ class DiskTest(unittest.TestCase):
     def events(self, begun):
         """What the node has said of its store since then: [(event, line)]."""
         lines = self.cluster.log(HEALED)[begun:].splitlines()
-        found = [(re.search(r"\bstore ([a-z_]+) ", line), line) for line in lines]
+        found = [(re.match(r"\S+ +\w+ +\S+ +store ([a-z_]+) ", line), line) for line in lines]
         return [(match.group(1), line) for match, line in found if match]
 
     def heal(self, damage, *expected, begun_by="kill9", quick=False):
