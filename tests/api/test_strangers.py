@@ -90,7 +90,10 @@ class Strangers(unittest.TestCase):
             for _ in range(80):
                 self.connect_to_links()
             for _ in range(20):
-                self.connect()
+                try:
+                    self.connect()
+                except OSError:
+                    pass  # refused while so many shake hands
             most = max(most, len(os.listdir("/proc/%d/fd" % self.cluster.processes[1].pid)))
             self.write()
         self.assertGreater(most, 100)
