@@ -143,7 +143,7 @@ begin_life(struct world *world)
     struct lives *l = &world->lives;
     l->stage = LIFE_MAKING;
     l->life++;
-    l->tried = l->marked = false;
+    l->tried = l->told = l->marked = false;
     l->limited = prng_chance(&l->prng, 700);
     l->made = 0;
     for (unsigned i = 0; i < LIFE_SECRETS; i++) {
@@ -175,6 +175,7 @@ tenant_made(struct world *world, enum vault_err err)
         l->due_ns = world->now_ns + ms_to_ns(prng_between(&l->prng, LIFE_MS_MIN, LIFE_MS_MAX));
     }
     l->tried = true;
+    l->told = l->told || err == OK;
 }
 
 /* A flow's answer, or that there is none. */

@@ -70,6 +70,7 @@ struct lives {
     enum life_stage stage;
     unsigned life, ended; /* ended: the last that has */
     bool tried;           /* the tenant may have been made in this life */
+    bool told;            /* somebody was told that it was made: then every node knows it */
     bool marked;
     bool limited;    /* it may have so many secrets, and no more */
     bool operating;  /* the operator is at something */

@@ -58,7 +58,7 @@ lives_handed(struct world *world, struct life_op *op)
         s->floor = 0;
     }
     for (unsigned i = 0; i < LIFE_SECRETS; i++) {
-        op->floors[i] = l->stage == LIFE_ON ? l->secrets[i].floor : 0;
+        op->floors[i] = l->stage == LIFE_ON && l->told ? l->secrets[i].floor : 0;
         op->deletions[i] = l->secrets[i].deletions;
     }
 }
