@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "sim/memory.h"
+#include "sim/number.h"
 #include "sim/options.h"
 #include "sim/world.h"
 
-enum { VALUE_HEADER_BYTES = CANARY_BYTES + 8, PAGE_ROWS = 100, ATTEMPT_SHIFT = 32 };
+enum { VALUE_HEADER_BYTES = CANARY_BYTES + NUMBER_BYTES, PAGE_ROWS = 100, ATTEMPT_SHIFT = 32 };
 
 /*
  * A path remembers its last 64 changes under a key: beyond that a retry is another change. So paths
@@ -37,8 +38,7 @@ value_fill(const struct world *world, uint64_t number, uint8_t *out, size_t size
     struct prng prng;
     prng_init(&prng, world->options.seed ^ number * UINT64_C(0x9e3779b97f4a7c15));
     memcpy(out, world->canary, CANARY_BYTES);
-    for (unsigned i = 0; i < 8; i++)
-        out[CANARY_BYTES + i] = (uint8_t)(number >> (8 * i));
+    number_put(out + CANARY_BYTES, number);
     prng_fill(&prng, out + VALUE_HEADER_BYTES, size - VALUE_HEADER_BYTES);
 }
 
@@ -46,11 +46,9 @@ value_fill(const struct world *world, uint64_t number, uint8_t *out, size_t size
 static uint64_t
 value_number(const struct world *world, struct bytes value)
 {
-    uint64_t number = 0;
     if (value.size < VALUE_HEADER_BYTES || memcmp(value.data, world->canary, CANARY_BYTES) != 0)
         return 0;
-    for (unsigned i = 0; i < 8; i++)
-        number |= (uint64_t)value.data[CANARY_BYTES + i] << (8 * i);
+    uint64_t number = number_get(value.data + CANARY_BYTES);
     if (number == 0 || number > world->clients.count ||
         world->clients.ops[number - 1]->value_size != value.size)
         return 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/bearers_internal.h"
+#include "sim/number.h"
 #include "sim/options.h"
 
 enum { ROWS = 100, SKEW_MS = 1500, ATTEMPT_MS_MAX = 500 };
@@ -13,22 +14,6 @@ unsigned
 elsewhere_path(const struct world *world, unsigned secret)
 {
     return secret == 0 ? 0 : world->options.hot_paths;
-}
-
-static void
-number_put(uint8_t out[static 8], uint64_t number)
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(number >> (8 * i));
-}
-
-static uint64_t
-number_get(const uint8_t in[static 8])
-{
-    uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++)
-        number |= (uint64_t)in[i] << (8 * i);
-    return number;
 }
 
 void

@@ -1,26 +1,11 @@
 #include <string.h>
 
 #include "sim/lives_internal.h"
+#include "sim/number.h"
 
 /* A client's value has the number of its write there, one of the other tenant bit 63 alone. */
 static const uint64_t mark = UINT64_C(3) << 62;
 enum { LIFE_SHIFT = 16 };
-
-static void
-number_put(uint8_t out[static 8], uint64_t number)
-{
-    for (unsigned i = 0; i < 8; i++)
-        out[i] = (uint8_t)(number >> (8 * i));
-}
-
-static uint64_t
-number_get(const uint8_t in[static 8])
-{
-    uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++)
-        number |= (uint64_t)in[i] << (8 * i);
-    return number;
-}
 
 /* ---- a request reaches its node ---- */
 
