@@ -424,36 +424,7 @@ choose_nodes(struct renewing *r, bool all)
     return err;
 }
 
-/* ---- the whole ---- */
-
-static enum vault_err
-begin(const struct renewal_options *options, struct renewal *out, char *why, size_t why_size,
-      struct renewing **r)
-{
-    *out = (struct renewal){0};
-    *r = calloc(1, sizeof(**r));
-    if (!*r) {
-        snprintf(why, why_size, "%s", vault_err_text(ERR_NOMEM));
-        return ERR_NOMEM;
-    }
-    (*r)->options = options;
-    (*r)->out = out;
-    (*r)->why = why;
-    (*r)->why_size = why_size;
-    return OK;
-}
-
-static void
-end(struct renewing *r)
-{
-    certificate_authority_free(r->ca);
-    buf_close(&r->ca_pem);
-    for (unsigned i = 0; i < NODES_MAX; i++) {
-        buf_close(&r->nodes[i].certificate);
-        buf_close(&r->nodes[i].key);
-    }
-    free(r);
-}
+/* ---- certificates by the CA that there is ---- */
 
 static enum vault_err
 make_all(struct renewing *r)
@@ -473,23 +444,15 @@ make_all(struct renewing *r)
     return err;
 }
 
-enum vault_err
-cluster_renew(const struct renewal_options *options, struct renewal *out, char *why,
-              size_t why_size)
+static enum vault_err
+renew(struct renewing *r)
 {
-    struct renewing *r;
-    enum vault_err err = begin(options, out, why, why_size, &r);
+    enum vault_err err = make_all(r);
 
-    if (err != OK)
-        return err;
-    err = choose_nodes(r, false);
-    if (err == OK)
-        err = make_all(r);
-    if (err == OK)
-        err = write_all(r);
-    end(r);
-    return err;
+    return err == OK ? write_all(r) : err;
 }
+
+/* ---- another CA ---- */
 
 /* The key at the end: until then the old one, whose certificate is in every file, can still sign. */
 static enum vault_err
@@ -533,22 +496,63 @@ make_new_ca(struct renewing *r, struct buf *key)
     return OK;
 }
 
+static enum vault_err
+replace_ca(struct renewing *r)
+{
+    struct buf key = {0};
+    enum vault_err err = make_new_ca(r, &key);
+
+    if (err == OK)
+        err = write_new_ca(r, buf_bytes(&key));
+    buf_close(&key);
+    return err;
+}
+
+/* ---- the whole ---- */
+
+static void
+end(struct renewing *r)
+{
+    certificate_authority_free(r->ca);
+    buf_close(&r->ca_pem);
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        buf_close(&r->nodes[i].certificate);
+        buf_close(&r->nodes[i].key);
+    }
+    free(r);
+}
+
+/* `all`: for all nodes, whichever the options name. */
+static enum vault_err
+run(const struct renewal_options *options, bool all, enum vault_err (*work)(struct renewing *r),
+    struct renewal *out, char *why, size_t why_size)
+{
+    struct renewing *r = calloc(1, sizeof(*r));
+    enum vault_err err;
+
+    *out = (struct renewal){0};
+    if (!r) {
+        snprintf(why, why_size, "%s", vault_err_text(ERR_NOMEM));
+        return ERR_NOMEM;
+    }
+    *r = (struct renewing){.options = options, .out = out, .why = why, .why_size = why_size};
+    err = choose_nodes(r, all);
+    if (err == OK)
+        err = work(r);
+    end(r);
+    return err;
+}
+
+enum vault_err
+cluster_renew(const struct renewal_options *options, struct renewal *out, char *why,
+              size_t why_size)
+{
+    return run(options, false, renew, out, why, why_size);
+}
+
 enum vault_err
 cluster_replace_ca(const struct renewal_options *options, struct renewal *out, char *why,
                    size_t why_size)
 {
-    struct renewing *r;
-    struct buf key = {0};
-    enum vault_err err = begin(options, out, why, why_size, &r);
-
-    if (err != OK)
-        return err;
-    err = choose_nodes(r, true);
-    if (err == OK)
-        err = make_new_ca(r, &key);
-    if (err == OK)
-        err = write_new_ca(r, buf_bytes(&key));
-    buf_close(&key);
-    end(r);
-    return err;
+    return run(options, true, replace_ca, out, why, why_size);
 }

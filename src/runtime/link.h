@@ -6,9 +6,10 @@
  *
  * Handshake inside TLS: each side first sends HELLO (protocol version, cluster id, configuration
  * hash, node number, store id, incarnation, boot counter, signing key with its proof, which master
- * key it uses if any, and to a node that understands it which bootstrap token it takes); a mismatch refuses the link and says so in one clear log line (once per
- * change, not per attempt). So does a signing key that the certificate of this very connection has
- * not signed.
+ * key it uses if any, and to a node that understands it which bootstrap token it takes). A mismatch
+ * refuses the link and says so in one clear log line (once per change, not per attempt); tokens that
+ * differ are told of, and refuse nothing. A signing key that the certificate of this very connection
+ * has not signed refuses it, too.
  *
  * All calls are from the reactor thread.
  */

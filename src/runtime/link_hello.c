@@ -1,7 +1,7 @@
 /*
  * HELLO: the first frame in both directions. A CBOR map with the keys 0 to 8 in the order of struct
- * link_hello, 9 from a node that uses a master key, and 10 to one that understands it. Key 0, the protocol version, stays readable
- * for all versions; whatever else a version says is its own.
+ * link_hello, 9 from a node that uses a master key, and 10 to one that understands it. Key 0, the
+ * protocol version, stays readable for all versions; whatever else a version says is its own.
  *
  * A node without a master key says nothing of it, so that it and a program that does not know of
  * key 9 understand each other. Whether the peer knows key 10 is agreed on with TLS before
